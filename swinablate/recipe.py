@@ -1,0 +1,181 @@
+"""One training run, fully specified. Values only: no torch, no files, no clock."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import Field, SerializeAsAny
+
+from swinablate.schema import Frozen, digest, sparse
+
+if TYPE_CHECKING:
+    import torch
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+    from torch import nn
+
+SEMANTICS = 1
+"""Raised when the same recipe and seed would compute something else than before."""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Marks a config field as ablatable: `Annotated[bool, Switch(...)]`.
+
+    Attributes:
+        what: one sentence; shown by `swinablate switches`.
+        source: paper and section that argues for the mechanism.
+        levels: values worth comparing; the conformance tests flip through them.
+    """
+
+    what: str
+    source: str
+    levels: tuple[object, ...]
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(core), "description": f"{self.what} ({self.source})"}
+
+
+class ModelConfig(Frozen):
+    """Base of every family's config."""
+
+    family: str
+
+
+class ImageSpec(Frozen):
+    """What the data demands of a model: pixels and channels in, classes out."""
+
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
+    channels: Annotated[int, Field(ge=1)]
+    classes: Annotated[int, Field(ge=2)]
+
+
+C = TypeVar("C", bound=ModelConfig)
+
+
+@dataclass(frozen=True)
+class Family(Generic[C]):
+    """A model family.
+
+    Attributes:
+        config: its switches.
+        build: (config, image) -> network with arbitrary weights.
+        init: (network, config, generator_for) -> None; overwrites every parameter,
+            each drawn from the generator of its own name.
+        geometry: (config, image) -> the effective numbers of each stage, shown and
+            recorded with every trial; raises ValueError where a config cannot mean
+            what it says. Imports and computes nothing heavy.
+    """
+
+    config: type[C]
+    build: Callable[[C, ImageSpec], nn.Module]
+    init: Callable[[nn.Module, C, Callable[[str], torch.Generator]], None]
+    geometry: Callable[[C, ImageSpec], tuple[dict[str, Any], ...]]
+
+
+class DataConfig(Frozen):
+    """Which images, how they are split and changed."""
+
+    name: Annotated[
+        str, Field(description="digits, shapes, fashion_mnist, cifar10", min_length=1)
+    ]
+    train_fraction: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Switch("share of the training images used", "post 001", (1.0, 0.3)),
+    ] = 1.0
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    resample_split: bool = False
+    augment: Annotated[
+        Literal["none", "flip", "crop", "flip_crop"],
+        Switch("random flips and padded crops", "He 2016, sec. 4.2", ("none", "flip_crop")),
+    ] = "none"
+    limit: Annotated[int, Field(ge=8)] | None = None  # images of each split, for smoke runs
+
+
+class TrainConfig(Frozen):
+    """How to train. Units are in the names."""
+
+    epochs: Annotated[int, Field(ge=1), Switch("passes over the data", "", (15, 30))] = 15
+    steps: Annotated[int, Field(ge=1)] | None = None  # instead of epochs: stop after so many
+    batch: Annotated[int, Field(ge=1), Switch("images a step", "", (32, 64))] = 64
+    optimizer: Annotated[
+        Literal["adamw", "adam", "sgd"],
+        Switch("update rule", "Swin sec. 4.1; Loshchilov 2019", ("adamw", "adam", "sgd")),
+    ] = "adamw"
+    lr: Annotated[float, Field(gt=0), Switch("peak learning rate", "", (3e-3, 1e-3))] = 3e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # sgd only
+    weight_decay: Annotated[
+        float,
+        Field(ge=0),
+        Switch("decoupled decay of matrices, not of norms, biases, tables", "Swin A2.1", (0.05, 0.0)),
+    ] = 0.05
+    schedule: Annotated[
+        Literal["cosine", "constant"],
+        Switch("learning rate over the run", "Loshchilov 2017", ("cosine", "constant")),
+    ] = "cosine"
+    warmup: Annotated[
+        float, Field(ge=0, lt=1), Switch("share of the steps with rising rate", "Swin A2.1", (0.1, 0.0))
+    ] = 0.1
+    clip: Annotated[
+        float, Field(ge=0), Switch("largest gradient norm; 0 is off", "Swin config.py", (5.0, 0.0))
+    ] = 5.0
+    label_smoothing: Annotated[
+        float, Field(ge=0, lt=1), Switch("smoothing of targets", "Szegedy 2016, sec. 7", (0.0, 0.1))
+    ] = 0.0
+    precision: Annotated[
+        Literal["fp32", "bf16"], Switch("number format of forward and backward", "", ("fp32", "bf16"))
+    ] = "fp32"
+    select: Literal["last", "best_val"] = "last"
+    stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"
+    threads: Annotated[int, Field(ge=1)] = 1
+
+
+class Claim(Frozen):
+    """What a recipe says of itself; checked, never trusted."""
+
+    params: Annotated[int, Field(ge=1)] | None = None
+    accuracy: Annotated[float, Field(gt=0, le=100)] | None = None
+    accuracy_sd: Annotated[float, Field(ge=0)] | None = None
+    seeds: Annotated[int, Field(ge=1)] | None = None
+    source: str = ""
+
+
+class Recipe(Frozen):
+    """A model, its data and its training: everything but the seed."""
+
+    model: SerializeAsAny[ModelConfig]
+    data: DataConfig
+    train: TrainConfig = TrainConfig()
+
+
+def identity(recipe: Recipe) -> dict[str, Any]:
+    """What the recipe means: every field that differs from its default, and the family.
+
+    Fields at their default are left out, so a new switch whose default is the old
+    behaviour does not rename the trials of old studies.
+    """
+    return {
+        "model": {**sparse(recipe.model), "family": recipe.model.family},
+        "data": {**sparse(recipe.data), "name": recipe.data.name},
+        "train": sparse(recipe.train),
+        "semantics": SEMANTICS,
+    }
+
+
+def trial_id(recipe: Recipe, seed: int) -> str:
+    """Content address of a trial: equal trials are the same trial, in any study."""
+    return digest({**identity(recipe), "seed": seed})
+
+
+def derive(seed: int, stream: str, *names: object) -> int:
+    """A seed for the generator called `names`, independent of all others (63 bits)."""
+    text = "\x1f".join([str(seed), stream, *map(str, names)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,157 @@
+"""Strict, typed reading of what people write.
+
+A key nobody declared is an error, never a warning: a misspelled switch that is
+silently ignored is an ablation of nothing.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from swinablate.errors import InputError
+from swinablate.plugins import suggest
+
+M = TypeVar("M", bound="Frozen")
+
+
+class Frozen(BaseModel):
+    """Base of every value read from a file: typed, immutable, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; arrays come back as tuples.
+
+    Raises:
+        InputError: no such file, not text, or not TOML.
+    """
+    try:
+        return {key: _freeze(value) for key, value in tomllib.loads(path.read_text("utf-8")).items()}
+    except FileNotFoundError:
+        raise InputError(
+            "no such file", at=str(path), hint=_neighbours(path) or "check the path"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", at=str(path), hint="give a TOML file") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        hint = "strings need quotes, booleans are true and false (https://toml.io)"
+        raise InputError(f"not valid TOML: {error}", at=str(path), hint=hint) from None
+
+
+def validate(cls: type[M], data: Mapping[str, Any], at: str) -> M:
+    """Build `cls` from plain data.
+
+    Args:
+        cls: a `Frozen` model.
+        data: TOML or JSON values.
+        at: where `data` stands: the file, and the key of the table in it.
+
+    Raises:
+        InputError: unknown or missing key, wrong type, or a value out of range.
+    """
+    if not isinstance(data, Mapping):
+        raise InputError(f"expected a table, got {data!r}", at=at, hint="write [table] key = value")
+    try:
+        return cls.model_validate({key: _freeze(value) for key, value in data.items()})
+    except ValidationError as error:
+        raise _explain(error.errors()[0], cls, at) from None
+
+
+def evolve(value: M, path: str, level: object, at: str) -> M:
+    """Copy `value` with the field at dotted `path` replaced and validated again.
+
+    A table as level replaces several fields of a nested value at once:
+    `"model" = [{depths = [2, 2, 2], heads = [2, 4, 8]}]`.
+
+    Raises:
+        InputError: no such field, or a level the field does not take.
+    """
+    head, _, rest = path.partition(".")
+    known = type(value).model_fields
+    if head not in known:
+        raise InputError(f"no switch is called {head!r}", at=at, hint=suggest(head, known))
+    inner = getattr(value, head)
+    if isinstance(inner, Frozen) and rest:
+        level = evolve(inner, rest, level, at)
+    elif rest:
+        raise InputError(f"{head!r} has no field {rest!r}", at=at, hint=f"write {head!r}")
+    elif isinstance(inner, Frozen):
+        if not isinstance(level, Mapping):
+            hint = f"name one of its fields: {head}.{next(iter(type(inner).model_fields))}"
+            raise InputError(f"{head!r} is a table, got {level!r}", at=at, hint=hint)
+        for key, part in level.items():
+            inner = evolve(inner, key, part, at)
+        level = inner
+    now = {name: getattr(value, name) for name in known}
+    return validate(type(value), now | {head: level}, at)
+
+
+def sparse(value: BaseModel) -> dict[str, Any]:
+    """Plain data of `value`, minus every field that still has its default."""
+    return value.model_dump(mode="json", exclude_defaults=True)
+
+
+def digest(value: object) -> str:
+    """Content address: 64 hex digits of the canonical JSON of plain data."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _freeze(item) for key, item in value.items()}
+    return tuple(_freeze(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _neighbours(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    found = sorted(p.name for p in path.parent.glob("*.toml"))
+    return suggest(path.name, found) if found else ""
+
+
+def _explain(error: ErrorDetails, cls: type[BaseModel], at: str) -> InputError:
+    """Turn pydantic's first complaint into one sentence with a remedy."""
+    where = [str(part) for part in error["loc"]]
+    key, kind, value = ".".join(where), error["type"], error["input"]
+    if kind == "extra_forbidden":
+        owner = _owner(cls, where[:-1])
+        at = ": ".join(filter(None, [at, ".".join(where[:-1])]))
+        return InputError(f"unknown key {where[-1]!r}", at=at, hint=suggest(where[-1], owner))
+    if kind == "missing":
+        at = ": ".join(filter(None, [at, ".".join(where[:-1])]))
+        return InputError(f"key {where[-1]!r} is missing", at=at, hint=f"add {where[-1]} = ...")
+    at = ": ".join(filter(None, [at, key]))
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if kind == "value_error":
+        problem, _, hint = message.partition("; ")
+        return InputError(problem, at=at, hint=hint or "change it, or leave the key out")
+    return InputError(f"expected {message}, got {_show(value)}", at=at, hint=_remedy(kind, message))
+
+
+def _remedy(kind: str, message: str) -> str:
+    if kind == "literal_error":
+        return f"write one of {message}"
+    if kind in {"bool_type", "int_type", "float_type", "string_type", "tuple_type"}:
+        return "booleans are true and false, text stands in quotes, lists in square brackets"
+    return f"give {message}"
+
+
+def _owner(cls: type[BaseModel], where: Iterable[str]) -> tuple[str, ...]:
+    owner: Any = cls
+    for part in where:
+        field = getattr(owner, "model_fields", {}).get(part)
+        owner = field.annotation if field else owner
+    return tuple(getattr(owner, "model_fields", {}))
+
+
+def _show(value: object) -> str:
+    text = "true" if value is True else "false" if value is False else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
