@@ -82,9 +82,7 @@ class Family(Generic[C]):
 class DataConfig(Frozen):
     """Which images, how they are split and changed."""
 
-    name: Annotated[
-        str, Field(description="digits, shapes, fashion_mnist, cifar10", min_length=1)
-    ]
+    name: Annotated[str, Field(description="digits, shapes, fashion_mnist, cifar10", min_length=1)]
     train_fraction: Annotated[
         float,
         Field(gt=0, le=1),
@@ -98,6 +96,7 @@ class DataConfig(Frozen):
         Switch("random flips and padded crops", "He 2016, sec. 4.2", ("none", "flip_crop")),
     ] = "none"
     limit: Annotated[int, Field(ge=8)] | None = None  # images of each split, for smoke runs
+    image: ImageSpec | None = None  # of data sets without a format of their own: noise
 
 
 class TrainConfig(Frozen):
@@ -115,23 +114,30 @@ class TrainConfig(Frozen):
     weight_decay: Annotated[
         float,
         Field(ge=0),
-        Switch("decoupled decay of matrices, not of norms, biases, tables", "Swin A2.1", (0.05, 0.0)),
+        Switch(
+            "decoupled decay of matrices, not of norms, biases, tables", "Swin A2.1", (0.05, 0.0)
+        ),
     ] = 0.05
     schedule: Annotated[
         Literal["cosine", "constant"],
         Switch("learning rate over the run", "Loshchilov 2017", ("cosine", "constant")),
     ] = "cosine"
     warmup: Annotated[
-        float, Field(ge=0, lt=1), Switch("share of the steps with rising rate", "Swin A2.1", (0.1, 0.0))
+        float,
+        Field(ge=0, lt=1),
+        Switch("share of the steps with rising rate", "Swin A2.1", (0.1, 0.0)),
     ] = 0.1
     clip: Annotated[
         float, Field(ge=0), Switch("largest gradient norm; 0 is off", "Swin config.py", (5.0, 0.0))
     ] = 5.0
     label_smoothing: Annotated[
-        float, Field(ge=0, lt=1), Switch("smoothing of targets", "Szegedy 2016, sec. 7", (0.0, 0.1))
+        float,
+        Field(ge=0, lt=1),
+        Switch("smoothing of targets", "Szegedy 2016, sec. 7", (0.0, 0.1)),
     ] = 0.0
     precision: Annotated[
-        Literal["fp32", "bf16"], Switch("number format of forward and backward", "", ("fp32", "bf16"))
+        Literal["fp32", "bf16"],
+        Switch("number format of forward and backward", "", ("fp32", "bf16")),
     ] = "fp32"
     select: Literal["last", "best_val"] = "last"
     stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"

@@ -33,13 +33,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: no such file, not text, or not TOML.
     """
     try:
-        return {key: _freeze(value) for key, value in tomllib.loads(path.read_text("utf-8")).items()}
+        return {
+            key: _freeze(value) for key, value in tomllib.loads(path.read_text("utf-8")).items()
+        }
     except FileNotFoundError:
         raise InputError(
             "no such file", at=str(path), hint=_neighbours(path) or "check the path"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", at=str(path), hint="give a TOML file") from None
+        raise InputError(
+            f"cannot be read: {error}", at=str(path), hint="give a TOML file"
+        ) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         hint = "strings need quotes, booleans are true and false (https://toml.io)"
         raise InputError(f"not valid TOML: {error}", at=str(path), hint=hint) from None
@@ -57,7 +61,9 @@ def validate(cls: type[M], data: Mapping[str, Any], at: str) -> M:
         InputError: unknown or missing key, wrong type, or a value out of range.
     """
     if not isinstance(data, Mapping):
-        raise InputError(f"expected a table, got {data!r}", at=at, hint="write [table] key = value")
+        raise InputError(
+            f"expected a table, got {data!r}", at=at, hint="write [table] key = value"
+        )
     try:
         return cls.model_validate({key: _freeze(value) for key, value in data.items()})
     except ValidationError as error:
@@ -133,7 +139,9 @@ def _explain(error: ErrorDetails, cls: type[BaseModel], at: str) -> InputError:
     if kind == "value_error":
         problem, _, hint = message.partition("; ")
         return InputError(problem, at=at, hint=hint or "change it, or leave the key out")
-    return InputError(f"expected {message}, got {_show(value)}", at=at, hint=_remedy(kind, message))
+    return InputError(
+        f"expected {message}, got {_show(value)}", at=at, hint=_remedy(kind, message)
+    )
 
 
 def _remedy(kind: str, message: str) -> str:

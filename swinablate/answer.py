@@ -1,0 +1,118 @@
+"""From records to an answer: the tables, the verdicts, the warnings of one study."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from swinablate.provenance import provenance
+from swinablate.records import Home, Outcome
+from swinablate.report import Answer
+from swinablate.results import curves_table, planned, trials_table
+from swinablate.stats import Declaration, Hypothesis, Warn, verdicts
+
+ISO_COST = 0.05
+"""Arms further than this from the baseline's parameters or MACs are not iso-cost."""
+
+
+def gather(home: Home, name: str, *, links: Mapping[str, str]) -> Answer:
+    """Read what was recorded of a study's newest declaration and judge it.
+
+    Args:
+        home: where the study ran.
+        name: the study.
+        links: title -> address, for the report's footer.
+
+    Raises:
+        InputError: the study was never run in this home.
+    """
+    plan = home.declared(name)
+    recorded = home.outcomes(trial for _, _, trial in planned(plan))
+    trials = trials_table(plan, recorded)
+    complete = bool((trials.status != "waiting").all()) and not plan["smoke"]
+    frame = trials.rename(columns={"test_acc": "value"})
+    judged = verdicts(
+        frame,
+        declaration(plan, trials),
+        complete=complete,
+        warnings=warnings(home, plan, trials),
+    )
+    return Answer(
+        plan=plan,
+        trials=trials,
+        curves=curves_table(plan, recorded),
+        verdicts=judged.to_json(),
+        provenance=origin(home, plan, recorded, links),
+    )
+
+
+def declaration(plan: Mapping[str, Any], trials: pd.DataFrame) -> Declaration:
+    """What the plan declared, as the statistics read it."""
+    images = trials.test_images.dropna()
+    return Declaration(
+        metric=plan["compare"]["metric"],
+        alpha=plan["compare"]["alpha"],
+        rope_pp=plan["compare"]["rope"],
+        planned={arm["name"]: len(arm["seeds"]) for arm in plan["arms"]},
+        hypotheses=tuple(Hypothesis(h["arm"], h["expect"], h["by"]) for h in plan["hypotheses"]),
+        test_images=int(images.min()) if len(images) else None,
+    )
+
+
+def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple[Warn, ...]:
+    """The warnings that need more than the accuracies: W8, W10, W11."""
+    found = []
+    others = home.declarations(plan["study"])
+    if len(others) > 1:
+        found.append(
+            Warn(
+                "W8",
+                f"{len(others)} declarations of this study were run; this is the newest. "
+                "Changing arms, seeds or the rope after looking makes a new analysis.",
+            )
+        )
+    base = plan["arms"][0]
+    for arm in plan["arms"][1:]:
+        off = {key: arm[key] / base[key] - 1 for key in ("params", "macs") if base[key]}
+        if any(abs(share) > ISO_COST for share in off.values()):
+            text = ", ".join(f"{share:+.0%} {key}" for key, share in off.items())
+            found.append(Warn("W10", f"{arm['name']}: {text}: not an iso-cost comparison."))
+    machines = sorted(trials.execution.dropna().unique())
+    if len(machines) > 1:
+        found.append(
+            Warn(
+                "W11",
+                f"trials ran under {len(machines)} execution classes: " + "; ".join(machines),
+            )
+        )
+    return tuple(found)
+
+
+def origin(
+    home: Home, plan: Mapping[str, Any], recorded: Mapping[str, Outcome], links: Mapping[str, str]
+) -> dict[str, Any]:
+    """Where the numbers come from: commits, machines, data, hours."""
+    outcomes = list(recorded.values())
+    seconds = [(o.finished_at - o.started_at) / 1000 for o in outcomes]
+    lost = [s for s, o in zip(seconds, outcomes, strict=True) if o.status != "done"]
+    return {
+        "report": provenance(),
+        "trials": _distinct([o.provenance for o in outcomes]),
+        "execution": _distinct([o.execution for o in outcomes if o.execution]),
+        "declaration": plan["declaration"],
+        "seeds": plan["arms"][0]["seeds"],
+        "data": plan["arms"][0]["recipe"]["data"]["name"],
+        "hours": round(sum(seconds) / 3600, 4),
+        "hours_failed": round(sum(lost) / 3600, 4),
+        "attempts": sum(o.attempt for o in outcomes),
+        "command": f"swinablate run studies/{plan['study']}.toml",
+        "links": dict(links),
+    }
+
+
+def _distinct(values: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for value in values:
+        if dict(value) not in found:
+            found.append(dict(value))
+    return found

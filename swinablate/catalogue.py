@@ -1,0 +1,71 @@
+"""What can be ablated, read from the configs themselves, and the studies that ship with us."""
+
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from swinablate import plugins
+from swinablate.recipe import DataConfig, Switch, TrainConfig
+from swinablate.study import load_family
+
+
+def catalogue(family: str | None = None) -> list[dict[str, Any]]:
+    """Every switch of a family, or of all, then those of data and training.
+
+    Raises:
+        InputError: no such family.
+    """
+    names = [family] if family else list(plugins.names("models"))
+    rows = [
+        row for name in names for row in _switches(name, "model", load_family(name, "").config)
+    ]
+    return [*rows, *_switches("any", "data", DataConfig), *_switches("any", "train", TrainConfig)]
+
+
+def switches(config: type[BaseModel]) -> Iterator[tuple[str, Switch, Any]]:
+    """Field name, switch and default of every switch of a config."""
+    for name, field in config.model_fields.items():
+        for mark in field.metadata:
+            if isinstance(mark, Switch):
+                yield name, mark, field.default
+
+
+def examples() -> Path:
+    """The folder that holds `studies/` and `experiments/`: the checkout's, or the package's."""
+    checkout = Path(__file__).parent.parent
+    return checkout if (checkout / "studies").is_dir() else Path(__file__).parent / "examples"
+
+
+def _switches(family: str, part: str, config: type[BaseModel]) -> Iterator[dict[str, Any]]:
+    hints = typing.get_type_hints(config)
+    for name, switch, default in switches(config):
+        yield {
+            "family": family,
+            "switch": f"{part}.{name}",
+            "default": _plain(default),
+            "levels": _levels(hints[name], switch),
+            "what": switch.what,
+            "source": switch.source,
+        }
+
+
+def _levels(hint: Any, switch: Switch) -> str:
+    """All values of an enumeration; for numbers, those worth comparing."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    texts = [
+        str(_plain(value))
+        for option in options
+        if typing.get_origin(option) is typing.Literal
+        for value in typing.get_args(option)
+    ]
+    return ", ".join(texts) or ", ".join(str(_plain(level)) for level in switch.levels)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return list(value) if isinstance(value, tuple) else value

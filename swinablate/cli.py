@@ -1,0 +1,413 @@
+"""The command line: parse, call one function, print.
+
+torch, mlflow, optuna, pandas and matplotlib take seconds to import, so a command imports what
+it needs when it runs.
+"""
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swinablate import console
+from swinablate.errors import InputError, SwinablateError
+from swinablate.records import Home
+
+if TYPE_CHECKING:
+    from swinablate.coordinator import Options, Summary
+    from swinablate.plan import Plan
+
+app = typer.Typer(
+    help="Ablation studies of vision models: plan, run, record, report.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Study = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
+HomeFolder = Annotated[
+    Path, typer.Option("--home", envvar="SWINABLATE_HOME", help="Folder of everything recorded.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change the baseline (train.epochs=3) or the study (study.seeds=3); repeatable.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print data for programs on stdout.")]
+Storage = Annotated[
+    str | None, typer.Option(help="Optuna storage URL [default: SQLite in the home].")
+]
+Tracking = Annotated[
+    str | None,
+    typer.Option("--tracking-uri", help="MLflow tracking URI [default: SQLite in the home]."),
+]
+Smoke = Annotated[
+    bool, typer.Option("--smoke", help="Two steps on a few images, one seed, no verdicts.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder of the report [default: reports/STUDY].")
+]
+Slots = Annotated[
+    int | None, typer.Option(help="Trials at a time [default: one a GPU, or one a core].")
+]
+Devices = Annotated[str, typer.Option(help="auto, cpu, or cuda:0,cuda:1,...")]
+Executor = Annotated[str, typer.Option("--executor", help="local or serial.")]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="ARM", help="Run this arm only; repeatable.")
+]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", help="Train and record, but write no report.")
+]
+HOME = Path(".swinablate")
+
+
+@app.command(epilog="Example: swinablate run studies/quickstart.toml --slots 2")
+def run(
+    study: Study,
+    slots: Slots = None,
+    only: Only = None,
+    devices: Devices = "auto",
+    executor: Executor = "local",
+    smoke: Smoke = False,
+    no_report: NoReport = False,
+    out: Out = None,
+    home: HomeFolder = HOME,
+    storage: Storage = None,
+    tracking_uri: Tracking = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Train every trial of a study that is not recorded yet, then report.
+
+    Started again, it goes on: finished trials are reused, interrupted ones continue from
+    their checkpoint.
+    """
+    options = _options(slots, devices, executor, only, storage, tracking_uri)
+    _run(
+        study,
+        home,
+        options,
+        settings or [],
+        smoke=smoke,
+        report_to=None if no_report else out,
+        silent=no_report,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog="Example: swinablate plan studies/quickstart.toml --json")
+def plan(
+    study: Study,
+    home: HomeFolder = HOME,
+    settings: Settings = None,
+    smoke: Smoke = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a study would run: arms, cost, geometry, refusals, what it can detect."""
+    from swinablate.preview import expected_noise, plan_json
+
+    where = _home(home, smoke=smoke)
+    made = _plan(study, settings or [], smoke=smoke)
+    recorded = where.outcomes(trial.id for trial in made.trials)
+    data = plan_json(made, recorded, expected_noise(made, where))
+    _print_json(data) if as_json else console.show_plan(data)
+
+
+@app.command(epilog="Example: swinablate status studies/quickstart.toml --watch")
+def status(
+    study: Study,
+    home: HomeFolder = HOME,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every 2 s until it ends.")
+    ] = False,
+    smoke: Smoke = False,
+    as_json: Json = False,
+) -> None:
+    """Count a study's trials and show what runs; reads files only."""
+    import time
+
+    from swinablate.status import read_status
+
+    while True:
+        now = read_status(_home(home, smoke=smoke), study.stem)
+        if watch and console.out.is_terminal:
+            console.out.clear()
+        _print_json(now.to_json()) if as_json else console.show_status(now)
+        if not watch or not now.owner:
+            return
+        time.sleep(2)
+
+
+@app.command(epilog="Example: swinablate report studies/quickstart.toml --out /tmp/report")
+def report(
+    study: Study,
+    out: Out = None,
+    home: HomeFolder = HOME,
+    smoke: Smoke = False,
+    as_json: Json = False,
+) -> None:
+    """Write plots, tables and verdicts from what is recorded; INTERIM while unfinished."""
+    _report(_home(home, smoke=smoke), study, out, as_json=as_json)
+
+
+@app.command(epilog="Example: swinablate retry studies/quickstart.toml")
+def retry(
+    study: Study,
+    slots: Slots = None,
+    devices: Devices = "auto",
+    executor: Executor = "local",
+    out: Out = None,
+    home: HomeFolder = HOME,
+    storage: Storage = None,
+    tracking_uri: Tracking = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Train failed and diverged trials again; earlier attempts stay on record."""
+    options = _options(slots, devices, executor, None, storage, tracking_uri, retry=True)
+    _run(
+        study,
+        home,
+        options,
+        settings or [],
+        smoke=False,
+        report_to=out,
+        silent=False,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog="Example: swinablate ui studies/quickstart.toml --port 5000")
+def ui(
+    study: Annotated[Path | None, typer.Argument(help="Open at this study.")] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
+    home: HomeFolder = HOME,
+    tracking_uri: Tracking = None,
+) -> None:
+    """Serve the MLflow UI on the records, on 127.0.0.1 only; Ctrl-C ends it."""
+    from swinablate.track import serve
+
+    where = Home(home)
+    serve(tracking_uri or where.mlflow_uri, port, study.stem if study else None)
+
+
+@app.command(epilog="Example: swinablate switches swin")
+def switches(
+    family: Annotated[
+        str | None, typer.Argument(help="A model family.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what can be ablated: switch, levels, what it does, and its source."""
+    from swinablate.catalogue import catalogue
+
+    found = catalogue(family)
+    if as_json:
+        _print_json({"schema": 1, "switches": found})
+        return
+    console.table(
+        "Switches",
+        ["family", "switch", "default", "levels", "what", "source"],
+        [
+            [s["family"], s["switch"], s["default"], s["levels"], s["what"], s["source"]]
+            for s in found
+        ],
+    )
+
+
+@app.command(epilog="Example: swinablate schema study > study.schema.json")
+def schema(kind: Annotated[str, typer.Argument(help="study or recipe")]) -> None:
+    """Print the JSON Schema of study or recipe files, for editors."""
+    from swinablate.study import RecipeFile, StudyFile
+
+    kinds = {"study": StudyFile, "recipe": RecipeFile}
+    if kind not in kinds:
+        raise InputError(f"no schema is called {kind!r}", hint="known: study, recipe")
+    _print_json(kinds[kind].model_json_schema())
+
+
+@app.command(epilog="Example: swinablate demo")
+def demo(
+    slots: Slots = None,
+    out: Out = None,
+    home: HomeFolder = HOME,
+    smoke: Smoke = False,
+    as_json: Json = False,
+) -> None:
+    """Run the quick start: which parts of Swin matter on 8x8 digits? Five minutes, two cores."""
+    from swinablate.catalogue import examples
+
+    study = examples() / "studies" / "quickstart.toml"
+    options = _options(slots, "auto", "local", None, None, None)
+    _run(study, home, options, [], smoke=smoke, report_to=out, silent=False, as_json=as_json)
+
+
+@app.command(epilog="Example: swinablate doctor --json")
+def doctor(home: HomeFolder = HOME, as_json: Json = False) -> None:
+    """Check the installation: versions, devices, disk, stores."""
+    from swinablate.doctor import examine
+
+    checks = examine(Home(home))
+    if as_json:
+        _print_json({"schema": 1, "checks": [vars(check) for check in checks]})
+    else:
+        console.table(
+            "Installation",
+            ["check", "", "found", "remedy"],
+            [[c.name, "ok" if c.ok else "PROBLEM", c.found, c.hint] for c in checks],
+        )
+    if not all(check.ok for check in checks):
+        raise typer.Exit(4)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (ARCHITECTURE: 0, 1, 2, 3, 4, 75, 130)."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        app(args=arguments, standalone_mode=False)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except SwinablateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:  # noqa: BLE001  the last resort: what is left is a bug
+        if hasattr(error, "format_message"):  # typer's own: wrong usage
+            print(f"error: {error.format_message()}\n\nhint: add --help", file=sys.stderr)
+            return 2
+        traceback.print_exc()
+        print(
+            "\nThis is a bug in swinablate. Please report it with the lines above.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def _options(
+    slots: int | None,
+    devices: str,
+    executor: str,
+    only: Sequence[str] | None,
+    storage: str | None,
+    tracking: str | None,
+    *,
+    retry: bool = False,
+) -> "Options":
+    from swinablate.coordinator import Options
+
+    return Options(
+        slots=slots,
+        devices=devices,
+        executor=executor,
+        only=tuple(only or ()),
+        storage=storage,
+        tracking=tracking,
+        retry=retry,
+        command="swinablate " + " ".join(sys.argv[1:]),
+    )
+
+
+def _home(home: Path, *, smoke: bool) -> Home:
+    return Home(home / "smoke" if smoke else home)
+
+
+def _plan(study: Path, settings: Sequence[str], *, smoke: bool) -> "Plan":
+    from swinablate import study as studies
+    from swinablate.plan import plan
+
+    loaded = studies.load_study(study, settings, smoke=smoke)
+    return plan(studies.smoke(loaded) if smoke else loaded)
+
+
+def _run(
+    study: Path,
+    home: Path,
+    options: "Options",
+    settings: Sequence[str],
+    *,
+    smoke: bool,
+    report_to: Path | None,
+    silent: bool,
+    as_json: bool,
+) -> None:
+    from swinablate.coordinator import Coordinator, check_only
+    from swinablate.preview import expected_noise, plan_json
+    from swinablate.progress import Watch
+
+    made = _plan(study, settings, smoke=smoke)
+    check_only(made, options.only)
+    where = _home(home, smoke=smoke)
+    where.create()
+    noise = expected_noise(made, where)
+    recorded = where.outcomes(trial.id for trial in made.trials)
+    with Watch(console.err) as watch:
+        coordinator = Coordinator(made, where, options, watch)
+        summary = coordinator.run(plan_json(made, recorded, noise))
+    if not silent:
+        _report(where, study, report_to, as_json=as_json)
+    elif as_json:
+        _print_json(_counts(where, study.stem))
+    _farewell(summary, study)
+    raise typer.Exit(summary.exit_code)
+
+
+def _report(home: Home, study: Path, out: Path | None, *, as_json: bool) -> None:
+    from swinablate.answer import gather
+    from swinablate.report import render
+
+    folder = out or _reports(home, study)
+    answer = gather(home, study.stem, links={"MLflow UI": f"swinablate ui {study}"})
+    render(answer, folder)
+    if as_json:
+        _print_json(answer.verdicts)
+    else:
+        console.show_verdicts(answer.verdicts)
+    console.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+
+
+def _reports(home: Home, study: Path) -> Path:
+    """`reports/STUDY` here; a smoke run's report stays in its home."""
+    return (home.root if home.root.name == "smoke" else Path()) / "reports" / study.stem
+
+
+def _counts(home: Home, name: str) -> dict[str, Any]:
+    from swinablate.status import read_status
+
+    return read_status(home, name).to_json()
+
+
+def _farewell(summary: "Summary", study: Path) -> None:
+    counts = (
+        ", ".join(f"{n} {status}" for status, n in sorted(summary.counts.items()))
+        or "nothing done"
+    )
+    left = f", {summary.missing} missing" if summary.missing else ""
+    console.err.print(f"{counts}{left}")
+    if summary.unmirrored:
+        console.err.print(
+            f"{summary.unmirrored} records did not reach MLflow; swinablate sync {study} rebuilds it",
+            soft_wrap=True,
+        )
+    if summary.missing:
+        console.err.print(f"to go on: swinablate run {study}", soft_wrap=True)
+    elif summary.exit_code == 3:
+        console.err.print(f"to train them again: swinablate retry {study}", soft_wrap=True)
+
+
+def _print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + os.linesep)

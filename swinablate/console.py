@@ -1,0 +1,173 @@
+"""What commands print: tables for people. No logic, no heavy imports."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from swinablate.status import Status
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; columns that start with `>` are aligned to the right."""
+    drawn = Table(
+        title=escape(title),
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+        padding=(0, 2, 0, 0),
+    )
+    for column in columns:
+        right = column.startswith(">")
+        drawn.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(escape(str(cell)) for cell in row))
+    out.print(drawn)
+
+
+def show_plan(plan: Mapping[str, Any]) -> None:
+    """Print a plan: arms, geometry, refusals, what the study can show."""
+    base = plan["arms"][0]
+    out.print(f"[bold]{escape(plan['study'])}[/]: {escape(plan['question'])}\n")
+    table(
+        "Arms",
+        ["arm", ">params", ">MMACs", ">seeds", "changes"],
+        [
+            [
+                arm["name"],
+                f"{arm['params']:,}{_relative(arm['params'], base['params'])}",
+                f"{arm['macs'] / 1e6:,.2f}{_relative(arm['macs'], base['macs'])}",
+                len(arm["seeds"]),
+                _differences(arm) or "-",
+            ]
+            for arm in plan["arms"]
+        ],
+    )
+    out.print()
+    table(
+        "Effective geometry",
+        ["arm", "stages"],
+        [[arm["name"], " | ".join(map(_stage, arm["geometry"]))] for arm in plan["arms"]],
+    )
+    if plan["refusals"]:
+        out.print()
+        table(
+            "Not run, because",
+            ["arm", "reason"],
+            [[r["name"], r["reason"]] for r in plan["refusals"]],
+        )
+    out.print(f"\n{_promise(plan)}")
+
+
+def show_status(status: "Status") -> None:
+    """Print counts and what runs."""
+    who = f"running: {status.owner}" if status.owner else "nobody runs it now"
+    out.print(
+        f"[bold]{escape(status.study)}[/]: {status.done} of {status.planned} trials done; {who}"
+    )
+    kinds = ["done", "running", "waiting", "failed", "diverged"]
+    table(
+        "",
+        ["arm", *(f">{kind}" for kind in kinds)],
+        [
+            [name, *(found.get(kind, 0) or "" for kind in kinds)]
+            for name, found in status.arms.items()
+        ],
+    )
+    if status.current:
+        verb = "Running" if status.owner else "Interrupted (run goes on from the checkpoint)"
+        table(
+            verb,
+            ["trial", ">epoch", ">val %", ">attempt"],
+            [
+                [
+                    f"{now.arm} s{now.seed}",
+                    f"{now.epoch}/{now.epochs}",
+                    "" if now.val_accuracy is None else f"{now.val_accuracy:.1f}",
+                    now.attempt,
+                ]
+                for now in status.current
+            ],
+        )
+
+
+def show_verdicts(verdicts: Mapping[str, Any]) -> None:
+    """Print the verdict of every arm."""
+    base = verdicts["baseline"]
+    mean = "-" if base["mean"] is None else f"{base['mean']:.2f} %"
+    table(
+        f"Verdicts against the baseline ({mean}, n = {base['n']})",
+        [
+            "arm",
+            ">difference",
+            ">95 % interval".replace("95", f"{100 * (1 - verdicts['alpha']):g}"),
+            ">n",
+            "verdict",
+        ],
+        [
+            [
+                arm["name"],
+                _points(arm["delta_pp"]),
+                "-"
+                if arm["ci_low"] is None
+                else f"[{_points(arm['ci_low'])}, {_points(arm['ci_high'])}]",
+                arm["n"],
+                arm["verdict"] + (" (negligible)" if arm["negligible"] else ""),
+            ]
+            for arm in verdicts["arms"]
+        ],
+    )
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
+
+
+def _relative(value: int, base: int) -> str:
+    change = 100 * (value - base) / base
+    return f" ({change:+.1f} %)" if abs(change) >= 0.05 else ""
+
+
+def _differences(arm: Mapping[str, Any]) -> str:
+    pairs = arm["differs"]
+    if len(pairs) > 6:
+        family = pairs.get("model.family")
+        what = f"{family[0]} -> {family[1]}, " if family else ""
+        return f"{what}{len(pairs)} fields (see --json)"
+    return ", ".join(f"{path} {_level(a)} -> {_level(b)}" for path, (a, b) in pairs.items())
+
+
+def _level(value: object) -> str:
+    return (
+        {True: "true", False: "false", None: "-"}.get(value, str(value))
+        if isinstance(value, bool | None)
+        else str(value)
+    )
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    return " ".join(f"{key} {value}" for key, value in stage.items())
+
+
+def _promise(plan: Mapping[str, Any]) -> str:
+    trials, reused = plan["trials"]["max"], plan["reused"]
+    lines = [f"{trials} trials, {reused} of them recorded already."]
+    noise, effect = plan["noise"], plan["detectable_pp"]
+    if effect is not None:
+        lines.append(
+            f"Smallest difference found with power 0.8: {effect:.2f} percentage points "
+            f"(sd {noise['sd']:.2f} over seeds, {noise['source']})."
+        )
+    else:
+        lines.append(f"Smallest detectable difference: {noise['source']}.")
+    if plan["compare"]["rope"] is None:
+        lines.append("No compare.rope is declared: nothing will be called equivalent.")
+    return "\n".join(lines)

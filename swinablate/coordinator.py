@@ -1,0 +1,385 @@
+"""The owner of one study: ask -> submit -> events -> record -> tell.
+
+The only process that opens Optuna and MLflow. What a worker reports is written to the trial's
+own folder first, then told to Optuna, then mirrored to MLflow, so that a crash at any point
+leaves nothing that cannot be rebuilt.
+"""
+
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+from swinablate import data, plugins
+from swinablate.errors import EnvironmentFault, InputError
+from swinablate.events import ENDINGS, Batch, Event, Job
+from swinablate.executor import Execution, Executor, Slot
+from swinablate.mirror import Mirror, study_card, trial_card
+from swinablate.plan import Arm, Plan, Trial, next_trials
+from swinablate.provenance import cores, provenance
+from swinablate.records import Home, Outcome
+from swinablate.schedule import Queue, Ticket
+
+RETRIES = 2
+"""How often an attempt that was killed, hung or out of disk is repeated."""
+HANG_S, HANG_EPOCHS = 900.0, 20.0
+"""A trial hangs after so many seconds, and so many of its longest epoch, without an event."""
+FLOOR_MIB = 100
+"""No trial starts with less free disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run a study; nothing here changes what a trial computes."""
+
+    slots: int | None = None
+    devices: str = "auto"
+    executor: str = "local"
+    only: tuple[str, ...] = ()
+    storage: str | None = None
+    tracking: str | None = None
+    retry: bool = False
+    command: str = ""
+
+
+class Watcher(Protocol):
+    """Sees a study run; draws it, or does not."""
+
+    def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
+        """The study starts."""
+
+    def happened(self, trial: Trial, event: Event) -> None:
+        """An event of a running trial."""
+
+    def say(self, text: str) -> None:
+        """One line for the user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How a run of the coordinator ended."""
+
+    counts: Counter[str]
+    missing: int
+    unmirrored: int
+    exit_code: int
+
+
+@dataclass
+class Running:
+    """A trial under way; times are this process's monotonic clock, never the wall's."""
+
+    trial: Trial
+    ticket: Ticket
+    attempt: int
+    handle: object
+    started: int = field(default_factory=lambda: int(time.time() * 1000))
+    curve: list[Mapping[str, Any]] = field(default_factory=list)
+    last: float = field(default_factory=time.monotonic)
+    longest: float = 0.0
+
+
+class Coordinator:
+    """One study, from the first ticket to the last record."""
+
+    def __init__(self, plan: Plan, home: Home, options: Options, watcher: Watcher) -> None:
+        self._plan, self._home, self._options, self._watcher = plan, home, options, watcher
+        self._arms: dict[str, Arm] = {arm.name: arm for arm in plan.arms}
+        self._trials = {t.id: t for t in plan.trials if not options.only or t.arm in options.only}
+        self._recorded: dict[str, Outcome] = {}
+        self._running: dict[str, Running] = {}
+        self._tries: Counter[str] = Counter()
+        self._data: dict[str, str] = {}
+        self._signals: list[int] = []
+        self._fault: EnvironmentFault | None = None
+        self._due = True  # tickets may be waiting
+
+    def run(self, declared: Mapping[str, Any]) -> Summary:
+        """Train what is not recorded; returns when nothing waits and nothing runs.
+
+        Args:
+            declared: the plan as `plan.json` will hold it.
+
+        Raises:
+            EnvironmentFault: lock, disk, data or Optuna's store are in the way.
+            KeyboardInterrupt: the second Ctrl-C; the workers were killed.
+        """
+        study = self._plan.study.name
+        slots = choose_slots(self._options, self._plan)
+        executor = plugins.load("launch", self._options.executor, Executor, at="--executor")
+        with self._home.owned(study):
+            self._home.declare(study, self._plan.declaration, declared)
+            self._recall()
+            if set(self._trials) <= set(self._recorded):
+                self._watcher.begin(self._plan, self._recorded, 0)
+                return self._end(0)
+            self._prepare()
+            with self._handling_signals():
+                execution = executor.open(slots, self._home.logs, self._stopping)
+                mirror = Mirror(
+                    self._options.tracking or self._home.mlflow_uri,
+                    self._home.artifacts,
+                    study_card(self._plan, self._options.command),
+                )
+                try:
+                    self._watcher.begin(self._plan, self._recorded, len(slots))
+                    self._replay(mirror)
+                    self._loop(execution, mirror)
+                finally:
+                    execution.close()
+                    mirror.close(wait=self._signals.count(signal.SIGINT) < 2)
+        if self._fault:
+            raise self._fault
+        return self._end(mirror.missed)
+
+    def _recall(self) -> None:
+        """What is recorded already, of this study or of any other in this home."""
+        self._recorded = self._home.outcomes(self._trials)
+        if self._options.retry:
+            for trial in [t for t, o in self._recorded.items() if o.status != "done"]:
+                self._home.reopen(trial)
+                del self._recorded[trial]
+
+    def _prepare(self) -> None:
+        for trial in self._trials.values():
+            config = trial.recipe.data
+            if config.name not in self._data:
+                self._data[config.name] = data.prepare(config, self._home.datasets).sha256
+
+    def _replay(self, mirror: Mirror) -> None:
+        """Mirror what was recorded before; idempotent, so that nothing is there twice."""
+        mirror.call("sweep", set(self._trials) - set(self._recorded))
+        for trial, outcome in self._recorded.items():
+            mirror.replay(self._card(self._trials[trial], reused=True), outcome)
+
+    def _loop(self, execution: Execution, mirror: Mirror) -> None:
+        url = self._options.storage or self._home.optuna_url
+        name = f"{self._plan.study.name}@{self._plan.declaration[:12]}"
+        queue = Queue.open(url, name, list(self._arms))
+        queue.reap()  # we hold the lock: whatever runs there belongs to a dead coordinator
+        stopped = False
+        while True:
+            if self._stopping() and not stopped:
+                stopped = True
+                execution.stop()
+            if self._due and not self._stopping():
+                self._fill(queue, execution, mirror)
+            if not self._running:
+                break
+            for happened in execution.poll(0.5):
+                self._handle(happened, queue, mirror)
+            self._watch(execution)
+        queue.close()
+
+    def _fill(self, queue: Queue, execution: Execution, mirror: Mirror) -> None:
+        """Hand tickets to free slots until there are no more of one or the other."""
+        queue.put(self._tickets())
+        while execution.free and not self._stopping():
+            ticket = queue.pop()
+            if ticket is None:
+                self._due = False
+                return
+            if ticket.trial in self._trials:
+                self._submit(ticket, execution, mirror)
+            else:  # enqueued by a run without --only
+                queue.done(ticket, None, "failed")
+
+    def _tickets(self) -> list[Ticket]:
+        status: dict[str, str] = {t: o.status for t, o in self._recorded.items()}
+        return [
+            Ticket(trial=t.id, arm=t.arm, seed=t.seed, attempt=self._tries[t.id] + 1)
+            for t in next_trials(self._plan, status)
+            if t.id in self._trials and t.id not in self._running
+        ]
+
+    def _submit(self, ticket: Ticket, execution: Execution, mirror: Mirror) -> None:
+        trial, arm = self._trials[ticket.trial], self._arms[ticket.arm]
+        if (free := shutil.disk_usage(self._home.root).free >> 20) < FLOOR_MIB:
+            self._fault = disk_full(self._home, f"{free} MiB are free, {FLOOR_MIB} are needed")
+            return
+        attempt = self._home.begin(trial.id)
+        self._tries[trial.id] += 1
+        job = Job(
+            trial=trial.id,
+            attempt=attempt,
+            recipe=trial.recipe.model_dump(mode="json"),
+            image=arm.image.model_dump(mode="json"),
+            seed=trial.seed,
+            kind=trial.kind,
+            folder=str(self._home.attempt(trial.id, attempt)),
+            resume=self._home.earlier(trial.id, attempt),
+            data=str(self._home.datasets),
+        )
+        handle = execution.submit(Batch(jobs=(job,)))
+        self._running[trial.id] = Running(trial, ticket, attempt, handle)
+        mirror.call("begin", self._card(trial, reused=False))
+
+    def _handle(self, happened: Event, queue: Queue, mirror: Mirror) -> None:
+        now = self._running.get(happened.trial)
+        if now is None or happened.attempt != now.attempt:
+            return  # the words of a worker that outlived its coordinator
+        self._home.append(happened)
+        now.longest = max(now.longest, time.monotonic() - now.last)
+        now.last = time.monotonic()
+        if happened.kind == "epoch":
+            now.curve.append(happened.data)
+            mirror.call("epochs", now.trial.id, (happened.data,))
+        elif happened.kind == "resumed":
+            now.curve = list(happened.data["curve"])
+            mirror.call("epochs", now.trial.id, tuple(now.curve))
+        self._watcher.happened(now.trial, happened)
+        if happened.kind in ENDINGS:
+            del self._running[now.trial.id]
+            self._due = True
+            self._finish(now, happened, queue, mirror)
+
+    def _finish(self, now: Running, last: Event, queue: Queue, mirror: Mirror) -> None:
+        """Record how an attempt ended; or leave the trial waiting, to go on later."""
+        trial, failure = now.trial, last.data if last.kind in {"failed", "lost"} else {}
+        full = failure.get("kind") == "disk"
+        again = last.kind == "lost" and self._tries[trial.id] <= RETRIES
+        if full:
+            self._fault = disk_full(self._home, failure["message"])
+        if last.kind == "stopped" or full or again or (last.kind == "lost" and self._stopping()):
+            queue.done(now.ticket, None, "failed")
+            if again and not self._stopping():
+                self._watcher.say(f"{trial.arm} s{trial.seed}: {failure['message']}; going on")
+            else:
+                mirror.call("end", trial.id, {"status": "stopped", "finished_at": last.at})
+            return
+        outcome = conclude(now, last, self._arms[trial.arm], self._data[trial.recipe.data.name])
+        self._home.commit(outcome)
+        self._recorded[trial.id] = outcome
+        queue.done(now.ticket, outcome.metrics.get("val/accuracy"), outcome.status)
+        mirror.end(outcome)
+
+    def _watch(self, execution: Execution) -> None:
+        """Kill what has been silent for far longer than it ever was."""
+        for now in self._running.values():
+            silent = time.monotonic() - now.last
+            if silent > max(HANG_S, HANG_EPOCHS * now.longest):
+                self._watcher.say(f"{now.trial.arm} s{now.trial.seed}: silent for {silent:.0f} s")
+                execution.cancel(now.handle)
+
+    def _card(self, trial: Trial, *, reused: bool) -> TrialCard:
+        return trial_card(trial, self._arms[trial.arm], reused=reused)
+
+    def _stopping(self) -> bool:
+        return bool(self._signals) or self._fault is not None
+
+    @contextmanager
+    def _handling_signals(self) -> Iterator[None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            self._signals.append(number)
+            if self._signals.count(signal.SIGINT) > 1:
+                raise KeyboardInterrupt
+            self._watcher.say(
+                f"stopping: {len(self._running)} trials write their checkpoints; "
+                "Ctrl-C again kills them"
+            )
+
+        kept = {
+            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
+    def _end(self, unmirrored: int) -> Summary:
+        counts = Counter(outcome.status for outcome in self._recorded.values())
+        missing = len(self._trials) - len(self._recorded)
+        code = 0 if counts["done"] == len(self._trials) else 3
+        if missing and self._signals:
+            code = 75 if signal.SIGTERM in self._signals else 130
+        return Summary(counts=counts, missing=missing, unmirrored=unmirrored, exit_code=code)
+
+
+def conclude(now: Running, last: Event, arm: Arm, sha256: str) -> Outcome:
+    """The record of a trial whose last attempt ended with `last`."""
+    trial = now.trial
+    done = last.kind == "done"
+    return Outcome(
+        trial=trial.id,
+        seed=trial.seed,
+        kind=trial.kind,
+        recipe=trial.recipe.model_dump(mode="json"),
+        image=arm.image.model_dump(mode="json"),
+        status="done" if done else "diverged" if last.kind == "diverged" else "failed",
+        attempt=now.attempt,
+        metrics=last.data["metrics"] if done else {},
+        curve=tuple(now.curve),
+        execution=last.data["execution"] if done else {},
+        predictions=last.data["predictions"] if done else {},
+        provenance={**provenance(), "data": sha256},
+        failure=None if done else {k: str(v) for k, v in last.data.items()},
+        started_at=now.started,
+        finished_at=last.at,
+    )
+
+
+def check_only(plan: Plan, only: Sequence[str]) -> None:
+    """Refuse an `--only` that names no arm.
+
+    Raises:
+        InputError: it does.
+    """
+    names = [arm.name for arm in plan.arms]
+    for name in only:
+        if name not in names:
+            raise InputError(
+                f"no arm is called {name!r}", at="--only", hint=plugins.suggest(name, names)
+            )
+
+
+def choose_slots(options: Options, plan: Plan) -> list[Slot]:
+    """Where trials run: one GPU a slot where there are GPUs, else as many as cores allow.
+
+    Raises:
+        InputError: a device that does not exist, or no slot at all.
+    """
+    devices = find_devices(options.devices)
+    threads = max(arm.recipe.train.threads for arm in plan.arms)
+    fit = len(devices) if devices != ["cpu"] else max(1, cores() // threads)
+    count = options.slots if options.slots is not None else fit
+    if count < 1:
+        raise InputError(f"{count} slots run nothing", at="--slots", hint="give 1 or more")
+    return [Slot(index=i, device=devices[i % len(devices)]) for i in range(count)]
+
+
+def find_devices(wanted: str) -> list[str]:
+    """The devices called `auto`, `cpu`, or `cuda:0,cuda:1`.
+
+    Raises:
+        InputError: a device this machine does not have.
+    """
+    import torch  # noqa: PLC0415  the door to devices; the plan has imported it already
+
+    known = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if wanted == "auto":
+        return known or ["cpu"]
+    devices = [device.strip() for device in wanted.split(",")]
+    for device in devices:
+        if device not in {"cpu", *known}:
+            raise InputError(
+                f"this machine has no device {device!r}",
+                at="--devices",
+                hint=f"known: {', '.join(['auto', 'cpu', *known])}",
+            )
+    return devices
+
+
+def disk_full(home: Home, why: str) -> EnvironmentFault:
+    """The disk is full; every checkpoint and record so far is whole."""
+    free = shutil.disk_usage(home.root).free >> 20
+    return EnvironmentFault(
+        f"disk full: {why} ({free} MiB free)",
+        at=str(home.root),
+        hint="free some space and start the same command again; it goes on where it was",
+    )

@@ -1,0 +1,94 @@
+"""What passes between the coordinator and its workers: jobs go out, events come back.
+
+Both are plain JSON, so that they travel through a pipe, a file or an actor alike.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal[
+    "started", "resumed", "epoch", "checkpoint", "done", "diverged", "failed", "stopped", "lost"
+]
+ENDINGS = frozenset({"done", "diverged", "failed", "stopped", "lost"})
+"""The kinds after which a trial's attempt sends nothing more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One trial for a worker: everything it needs, nothing it has to look up.
+
+    Attributes:
+        trial: content address.
+        attempt: the coordinator's count; events of any other attempt are ignored.
+        recipe: the full recipe, plain data.
+        image: the image specification, plain data.
+        kind: tuning trials never compute the test accuracy.
+        folder: the attempt's folder; the worker writes its checkpoints there.
+        resume: folders of earlier attempts, newest first.
+        data: where the prepared data sets are.
+        device: "cpu" or "cuda:N" as the worker counts; the executor sets it.
+    """
+
+    trial: str
+    attempt: int
+    recipe: Mapping[str, Any]
+    image: Mapping[str, int]
+    seed: int
+    kind: Literal["final", "tune"]
+    folder: str
+    resume: tuple[str, ...]
+    data: str
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The unit of execution: one trial, or several that train together."""
+
+    jobs: tuple[Job, ...]
+
+    def dumps(self) -> str:
+        """One line of JSON."""
+        return json.dumps({"jobs": [dataclasses.asdict(job) for job in self.jobs]})
+
+    @staticmethod
+    def loads(text: str) -> "Batch":
+        """The inverse of `dumps`."""
+        jobs = json.loads(text)["jobs"]
+        return Batch(jobs=tuple(Job(**{**job, "resume": tuple(job["resume"])}) for job in jobs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to a trial.
+
+    Attributes:
+        at: Unix time, milliseconds; recorded once, so that a replay is the same.
+        data: what belongs to the kind: a metric row, final metrics, a failure.
+    """
+
+    trial: str
+    attempt: int
+    kind: Kind
+    at: int
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def dumps(self) -> str:
+        """One line of JSON; refuses NaN and infinities."""
+        return json.dumps(dataclasses.asdict(self), allow_nan=False)
+
+    @staticmethod
+    def loads(text: str) -> "Event":
+        """The inverse of `dumps`."""
+        return Event(**json.loads(text))
+
+
+def event(job: Job, kind: Kind, **data: Any) -> Event:
+    """An event of `job`, now."""
+    return Event(
+        trial=job.trial, attempt=job.attempt, kind=kind, at=int(time.time() * 1000), data=data
+    )

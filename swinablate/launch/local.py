@@ -1,0 +1,177 @@
+"""Warm worker processes on this machine, one a slot.
+
+A worker starts with its first batch, keeps torch loaded between trials, and is replaced after
+an error. Each is its own process group, so that a Ctrl-C in the terminal reaches the
+coordinator alone, and so that killing it takes along whatever it started.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO
+
+from swinablate.events import ENDINGS, Batch, Event, event
+from swinablate.executor import Executor, Slot
+
+
+@dataclass
+class Worker:
+    """One worker process and the batch it runs, if any."""
+
+    slot: Slot
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    batch: Batch | None = None
+    unfinished: set[str] = field(default_factory=set)
+    buffer: bytes = b""
+    why: str = "killed"
+
+
+class Local:
+    """A worker for every slot."""
+
+    def __init__(self, slots: Sequence[Slot], logs: Path, stopping: Callable[[], bool]) -> None:
+        self._slots, self._logs = list(slots), logs
+        self._workers: dict[int, Worker] = {}
+        self._selector = selectors.DefaultSelector()
+
+    @property
+    def free(self) -> int:
+        """Slots without a batch."""
+        return len(self._slots) - sum(w.batch is not None for w in self._workers.values())
+
+    def submit(self, batch: Batch) -> object:
+        """Give the batch to an idle worker, or to a new one."""
+        idle = [w for w in self._workers.values() if w.batch is None]
+        worker = idle[0] if idle else self._start()
+        device = "cpu" if worker.slot.device == "cpu" else "cuda:0"  # the one it sees
+        batch = Batch(jobs=tuple(replace(job, device=device) for job in batch.jobs))
+        worker.batch, worker.unfinished = batch, {job.trial for job in batch.jobs}
+        self._send(worker, batch.dumps())
+        return worker.slot.index
+
+    def poll(self, timeout: float) -> list[Event]:
+        """Read what the workers wrote; a worker whose output ended is gone."""
+        events: list[Event] = []
+        if not self._workers:
+            time.sleep(timeout)
+            return events
+        for key, _ in self._selector.select(timeout):
+            worker: Worker = key.data
+            assert worker.process.stdout is not None
+            chunk = os.read(worker.process.stdout.fileno(), 1 << 16)
+            events += self._read(worker, chunk) if chunk else self._lost(worker)
+        return events
+
+    def cancel(self, handle: object) -> None:
+        """Kill the worker; the next `poll` says that its jobs are lost."""
+        assert isinstance(handle, int)
+        if handle in self._workers:
+            self._workers[handle].why = "hung"
+            self._kill(self._workers[handle])
+
+    def reattach(self, handle: object) -> bool:
+        """Never: a worker ends with its coordinator."""
+        return False
+
+    def stop(self) -> None:
+        """Tell every worker."""
+        for worker in self._workers.values():
+            self._send(worker, '{"stop": true}')
+
+    def close(self) -> None:
+        """Kill every worker's process group."""
+        for worker in list(self._workers.values()):
+            self._kill(worker)
+            self._forget(worker)
+        self._selector.close()
+
+    def _start(self) -> Worker:
+        slot = next(s for s in self._slots if s.index not in self._workers)
+        log = (self._logs / f"worker-{slot.index}.log").open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "swinablate.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment(slot),
+            start_new_session=True,
+        )
+        worker = Worker(slot, process, log)
+        assert process.stdout is not None
+        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+        self._workers[slot.index] = worker
+        return worker
+
+    def _send(self, worker: Worker, line: str) -> None:
+        assert worker.process.stdin is not None
+        try:
+            worker.process.stdin.write(line.encode() + b"\n")
+            worker.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died: its output ends too, and `poll` says so
+
+    def _read(self, worker: Worker, chunk: bytes) -> list[Event]:
+        *lines, worker.buffer = (worker.buffer + chunk).split(b"\n")
+        events = [Event.loads(line.decode()) for line in lines if line]
+        for happened in events:
+            if happened.kind in ENDINGS:
+                worker.unfinished.discard(happened.trial)
+        if not worker.unfinished:
+            worker.batch = None
+        if any(happened.kind == "failed" for happened in events):
+            self._kill(worker)  # an error may have left the process in any state
+            self._forget(worker)
+        return events
+
+    def _lost(self, worker: Worker) -> list[Event]:
+        code = worker.process.wait()
+        self._forget(worker)
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        jobs = worker.batch.jobs if worker.batch else ()
+        return [
+            event(job, "lost", kind=worker.why, message=f"the worker ended with {how}")
+            for job in jobs
+            if job.trial in worker.unfinished
+        ]
+
+    def _kill(self, worker: Worker) -> None:
+        try:
+            os.killpg(worker.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def _forget(self, worker: Worker) -> None:
+        del self._workers[worker.slot.index]
+        assert worker.process.stdin is not None
+        assert worker.process.stdout is not None
+        self._selector.unregister(worker.process.stdout)
+        worker.process.wait()
+        worker.process.stdout.close()
+        try:
+            worker.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        worker.log.close()
+
+
+def environment(slot: Slot) -> dict[str, str]:
+    """The environment of a worker: one GPU visible, or none; one thread a library."""
+    kind, _, index = slot.device.partition(":")
+    fixed = {
+        "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # asked for by deterministic cuBLAS in torch 2.11
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**os.environ, **fixed}
+
+
+EXECUTOR = Executor("warm worker processes on this machine", Local)

@@ -1,0 +1,120 @@
+"""What a plan promises, before anything runs: `plan --json`, `plan.json`, and its sums."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from swinablate import schema
+from swinablate.errors import EnvironmentFault
+from swinablate.plan import Arm, Plan
+from swinablate.records import Home, Outcome
+from swinablate.stats import detectable
+
+SCHEMA = 1
+STATISTICS_SEEDS = 3
+"""With fewer seeds nothing is tested."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How much test accuracy varies over seeds, and how we know.
+
+    Attributes:
+        sd: percentage points; None if nobody knows.
+        source: where it comes from, in words.
+    """
+
+    sd: float | None
+    source: str
+
+
+def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict[str, Any]:
+    """The plan as other programs read it; also what `run` records and `report` reads."""
+    study = plan.study
+    trials = plan.trials
+    return {
+        "schema": SCHEMA,
+        "study": study.name,
+        "question": study.question,
+        "declaration": plan.declaration,
+        "design": study.design,
+        "smoke": study.smoke,
+        "compare": study.compare.model_dump(mode="json"),
+        "hypotheses": [h.model_dump(mode="json") for h in study.hypotheses],
+        "arms": [_arm(plan, arm) for arm in plan.arms],
+        "refusals": [
+            {"name": r.name, "changes": dict(r.changes), "reason": r.reason, "same_as": r.same_as}
+            for r in plan.refusals
+        ],
+        "trials": {"min": len(trials), "max": len(trials)},
+        "reused": sum(trial.id in recorded for trial in trials),
+        "detectable_pp": smallest_effect(plan, noise),
+        "noise": {"sd": noise.sd, "source": noise.source},
+    }
+
+
+def smallest_effect(plan: Plan, noise: Noise) -> float | None:
+    """The smallest difference the study finds with power 0.8, in percentage points."""
+    study = plan.study
+    if noise.sd is None or len(study.seeds) < STATISTICS_SEEDS:
+        return None
+    return round(
+        detectable(
+            len(study.seeds),
+            len(study.baseline_seeds),
+            len(plan.arms) - 1,
+            noise.sd,
+            alpha=study.compare.alpha,
+        ),
+        3,
+    )
+
+
+def expected_noise(plan: Plan, home: Home) -> Noise:
+    """The sd over seeds: as declared, else pooled from recorded trials of the same data."""
+    declared = plan.study.compare.sd
+    if declared is not None:
+        return Noise(declared, "compare.sd in the study file")
+    data = plan.arms[0].recipe.data
+    groups: defaultdict[str, list[float]] = defaultdict(list)
+    for outcome in _everything(home):
+        if outcome.recipe["data"] == data.model_dump(mode="json") and outcome.status == "done":
+            key = json.dumps([outcome.recipe["model"], outcome.recipe["train"]], sort_keys=True)
+            groups[key].append(outcome.metrics["test/accuracy"])
+    known = [values for values in groups.values() if len(values) >= STATISTICS_SEEDS]
+    free = sum(len(values) - 1 for values in known)
+    if not known:
+        return Noise(None, "unknown: set compare.sd, or run a few seeds first")
+    pooled = sum(float(np.var(values, ddof=1)) * (len(values) - 1) for values in known) / free
+    trials = sum(map(len, known))
+    return Noise(pooled**0.5, f"{trials} recorded trials of {len(known)} recipes on {data.name}")
+
+
+def _everything(home: Home) -> Iterable[Outcome]:
+    for path in sorted(home.trials.glob("*/result.json")):
+        try:
+            outcome = home.outcome(path.parent.name)
+        except EnvironmentFault:
+            continue  # a damaged record is `run`'s to complain about
+        if outcome is not None:
+            yield outcome
+
+
+def _arm(plan: Plan, arm: Arm) -> dict[str, Any]:
+    return {
+        "name": arm.name,
+        "changes": dict(arm.changes),
+        "differs": {path: list(pair) for path, pair in arm.differs.items()},
+        "recipe": arm.recipe.model_dump(mode="json"),
+        "recipe_digest": schema.digest(arm.recipe.model_dump(mode="json")),
+        "image": arm.image.model_dump(mode="json"),
+        "params": arm.params,
+        "macs": arm.macs,
+        "geometry": list(arm.geometry),
+        "seeds": list(arm.seeds),
+        "trials": [trial.id for trial in plan.trials if trial.arm == arm.name],
+    }

@@ -1,0 +1,301 @@
+"""A study: one question, a baseline, the axes to vary. Read from TOML, strictly."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from swinablate import plugins, schema
+from swinablate.errors import InputError
+from swinablate.recipe import Claim, DataConfig, Family, ModelConfig, Recipe, TrainConfig
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
+BASELINE = "baseline"
+Level = Any
+"""A TOML value; arrays as tuples, tables as dicts."""
+
+LATER = {
+    "adaptive": "give a fixed number: seeds = 8",
+    "tune": "set the recipe's values; every arm runs at the fixed recipe",
+    "budget": "choose seeds so that the study fits; `swinablate plan` shows the number of trials",
+}
+"""Tables of the study format that this version refuses rather than ignores."""
+
+
+class Compare(schema.Frozen):
+    """What is compared, and what counts as a difference; declared before launch."""
+
+    metric: Literal["test/accuracy"] = "test/accuracy"
+    rope: Annotated[float, Field(gt=0, le=100)] | None = None  # percentage points
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    sd: Annotated[float, Field(gt=0, le=50)] | None = None  # expected, over seeds, points
+
+
+class Hypothesis(schema.Frozen):
+    """What somebody says an arm does, declared before launch."""
+
+    arm: str
+    expect: Literal["better", "worse", "equivalent"]
+    by: Annotated[float, Field(ge=0, le=100)] = 0.0  # at least, percentage points
+    source: str = ""
+
+
+class NamedArm(schema.Frozen):
+    """Several changes under one name, or parts of another recipe."""
+
+    name: str
+    changes: dict[str, Any] = {}
+    recipe: str | None = None
+    take: tuple[Literal["model", "train", "data"], ...] = ("model",)
+
+
+class StudyFile(schema.Frozen):
+    """A study as written; `Study` is the same with its recipes read."""
+
+    question: Annotated[str, Field(min_length=1)]
+    baseline: Annotated[str, Field(min_length=1)]
+    seeds: Annotated[int, Field(ge=1, le=1000)] | tuple[Annotated[int, Field(ge=0)], ...]
+    baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None
+    design: Literal["one_at_a_time", "factorial"] = "one_at_a_time"
+    axes: dict[str, tuple[Any, ...]] = {}
+    arms: tuple[NamedArm, ...] = ()
+    compare: Compare = Compare()
+    hypotheses: tuple[Hypothesis, ...] = ()
+
+
+class RecipeFile(schema.Frozen):
+    """A recipe as written; the family of `model` decides which keys it may hold."""
+
+    model: dict[str, Any]
+    data: DataConfig
+    train: TrainConfig = TrainConfig()
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named arm before it is applied: changes to the baseline, or another recipe."""
+
+    name: str
+    changes: Mapping[str, Level]
+    recipe: Recipe | None
+    take: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is asked, of what, varying what, how often."""
+
+    name: str
+    file: str
+    question: str
+    baseline: Recipe
+    axes: Mapping[str, tuple[Level, ...]]
+    variants: tuple[Variant, ...]
+    design: Literal["one_at_a_time", "factorial"]
+    seeds: tuple[int, ...]
+    baseline_seeds: tuple[int, ...]
+    compare: Compare
+    hypotheses: tuple[Hypothesis, ...]
+    smoke: bool = False
+
+
+def load_family(name: object, at: str) -> Family[ModelConfig]:
+    """Import the family called `name`.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not isinstance(name, str):
+        raise InputError(
+            f"expected the name of a family, got {name!r}" if name else "key 'family' is missing",
+            at=at,
+            hint=f'write family = "swin"; known: {", ".join(plugins.names("models"))}',
+        )
+    family: Family[ModelConfig] = plugins.load("models", name, Family, at=at)
+    return family
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read an experiment file.
+
+    Raises:
+        InputError: the file is missing, malformed, or a value is refused.
+    """
+    return _recipe(schema.validate(RecipeFile, schema.read_toml(path), str(path)), path)
+
+
+def load_claim(path: Path) -> Claim:
+    """Read what an experiment file claims of itself."""
+    return schema.validate(RecipeFile, schema.read_toml(path), str(path)).claim or Claim()
+
+
+def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False) -> Study:
+    """Read a study file and the experiments it names.
+
+    Args:
+        path: the study file; its stem is the study's name.
+        settings: `KEY=VALUE` from the command line. `study.seeds=3` changes the study,
+            any recipe path (`train.epochs=3`) the baseline.
+        smoke: allow one seed.
+
+    Raises:
+        InputError: anything in the files or settings that cannot be done as written.
+    """
+    if not NAME.fullmatch(path.stem):
+        hint = "letters, digits, and ._=,+()- or blanks; at most 80, the first a letter or digit"
+        raise InputError(f"{path.stem!r} cannot name a study", at=str(path), hint=hint)
+    written = schema.read_toml(path)
+    for key in LATER.keys() & written.keys():
+        raise InputError(f"table {key!r} is not in this version", at=str(path), hint=LATER[key])
+    changes = [_setting(text) for text in settings]
+    for key, level in changes:
+        if key.startswith("study."):
+            written[key.removeprefix("study.")] = level
+    file = schema.validate(StudyFile, written, str(path))
+    baseline = load_recipe(path.parent / file.baseline)
+    for key, level in changes:
+        if not key.startswith("study."):
+            baseline = schema.evolve(baseline, key, level, at=f"--set {key}")
+    seeds, more = _seeds(file, str(path), smoke=smoke)
+    return Study(
+        name=path.stem,
+        file=str(path),
+        question=file.question,
+        baseline=baseline,
+        axes=_axes(file, str(path)),
+        variants=tuple(_variant(arm, path) for arm in file.arms),
+        design=file.design,
+        seeds=seeds,
+        baseline_seeds=more,
+        compare=file.compare,
+        hypotheses=file.hypotheses,
+        smoke=smoke,
+    )
+
+
+def smoke(study: Study) -> Study:
+    """The same study for a quick check: one seed, two steps, a few images.
+
+    Data that would have to be downloaded are replaced by noise of the same shape.
+    """
+    return replace(study, smoke=True, seeds=study.seeds[:1], baseline_seeds=study.seeds[:1])
+
+
+def label(changes: Mapping[str, Level], full: bool = False) -> str:  # noqa: FBT001, FBT002
+    """Name an arm after what it changes: `shift=false`, `depths=(2,4), heads=(2,4)`."""
+    parts = []
+    for path, level in changes.items():
+        if isinstance(level, Mapping):
+            parts.append(label(level))
+        else:
+            parts.append(f"{path if full else path.rpartition('.')[2]}={_value(level)}")
+    name = re.sub(r"[^A-Za-z0-9 ._=,+()-]", "-", ", ".join(parts))
+    return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
+
+
+def _recipe(file: RecipeFile, path: Path) -> Recipe:
+    model = dict(file.model)
+    family = load_family(model.get("family"), f"{path}: model")
+    config = schema.validate(family.config, model, at=f"{path}: model")
+    return Recipe(model=config, data=file.data, train=file.train)
+
+
+def _variant(arm: NamedArm, path: Path) -> Variant:
+    at = f"{path}: arms: {arm.name!r}"
+    if not NAME.fullmatch(arm.name) or arm.name == BASELINE:
+        hint = "letters, digits, and ._=,+()- or blanks; at most 80; not 'baseline'"
+        raise InputError(f"{arm.name!r} cannot name an arm", at=f"{path}: arms", hint=hint)
+    if bool(arm.changes) == bool(arm.recipe):
+        found = "both" if arm.changes else "neither"
+        raise InputError(
+            f"an arm has either 'changes' or 'recipe', this one has {found}",
+            at=at,
+            hint='write changes = { "model.shift" = false } or recipe = "other.toml"',
+        )
+    if not arm.take or len(set(arm.take)) < len(arm.take):
+        raise InputError(
+            f"take = {list(arm.take)} names nothing, or one twice",
+            at=at,
+            hint='write take = ["model"] or ["model", "train", "data"]',
+        )
+    other = load_recipe(path.parent / arm.recipe) if arm.recipe else None
+    return Variant(arm.name, arm.changes, other, arm.take)
+
+
+def _seeds(file: StudyFile, at: str, *, smoke: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The seeds of every arm, and those of the baseline: as many again after them."""
+    seeds = tuple(range(file.seeds)) if isinstance(file.seeds, int) else file.seeds
+    if len(set(seeds)) < len(seeds):
+        twice = sorted({s for s in seeds if seeds.count(s) > 1})
+        raise InputError(
+            f"seeds = {list(seeds)} repeats {twice}",
+            at=f"{at}: seeds",
+            hint="a repeated seed is the same trial, not a replicate: drop it",
+        )
+    if len(seeds) < 2 and not smoke:
+        raise InputError(
+            f"{len(seeds)} seed gives no verdict",
+            at=f"{at}: seeds = {file.seeds}",
+            hint="give at least 3 seeds, or add --smoke to try the study out",
+        )
+    count = file.baseline_seeds or 2 * len(seeds)
+    if count < len(seeds):
+        raise InputError(
+            f"baseline_seeds = {count} is less than the {len(seeds)} seeds",
+            at=at,
+            hint="leave it out: the baseline then runs twice the seeds",
+        )
+    extra = range(max(seeds) + 1, max(seeds) + 1 + count - len(seeds))
+    return seeds, (*seeds, *extra)
+
+
+def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
+    for switch, levels in file.axes.items():
+        if not levels:
+            raise InputError(
+                f"axis {switch!r} has no levels",
+                at=f"{at}: axes",
+                hint=f'write "{switch}" = [VALUE, ...]',
+            )
+        for i, level in enumerate(levels):
+            if any(level == other and type(level) is type(other) for other in levels[:i]):
+                raise InputError(
+                    f"axis {switch!r} has the level {_value(level)} twice",
+                    at=f"{at}: axes",
+                    hint="name every level once",
+                )
+        if switch in {"model.family", "family"}:
+            raise InputError(
+                "a family cannot be an axis",
+                at=f"{at}: axes: {switch!r}",
+                hint='use a named arm: [[arms]] name = "ViT", recipe = "vit.toml"',
+            )
+    return dict(file.axes)
+
+
+def _setting(text: str) -> tuple[str, Level]:
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise InputError(
+            f"expected KEY=VALUE, got {text!r}",
+            at="--set",
+            hint="for example --set train.epochs=3 or --set study.seeds=3",
+        )
+    try:
+        level = tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        level = value.strip()  # a bare word is text: --set model.norm=batch
+    return key.strip(), level
+
+
+def _value(level: Level) -> str:
+    if isinstance(level, bool):
+        return "true" if level else "false"
+    if isinstance(level, tuple | list):
+        return f"({','.join(map(_value, level))})"
+    return str(level)

@@ -1,0 +1,297 @@
+"""One training run, from a job to its metrics: one loop, straight down.
+
+All randomness comes from generators derived by name from (seed, stream, epoch, step), so a
+resumed run needs no generator state and equals an uninterrupted one; on a CPU bit for bit.
+"""
+
+import base64
+import hashlib
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from swinablate import checkpoint, schema
+from swinablate.data import Images, batch, epoch_order, eval_batches, load
+from swinablate.errors import Diverged
+from swinablate.events import Job
+from swinablate.recipe import ImageSpec, Recipe, TrainConfig, derive
+from swinablate.study import load_family
+
+Report = Callable[[str, Mapping[str, Any]], None]
+"""Takes an event's kind and its data."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop and has written its checkpoint."""
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a run is: the part of its state that is not tensors of the model.
+
+    Attributes:
+        epoch: from 0; the one under way.
+        step: steps done in this epoch.
+        loss: sum of this epoch's losses, one number on the device.
+        seconds: spent training in this epoch, before an interruption.
+        curve: rows of the finished epochs.
+        best: validation accuracy and weights of the best epoch, where they decide.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
+    seconds: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+
+
+def fit(job: Job, report: Report, stopping: Callable[[], bool]) -> dict[str, Any]:
+    """Train one trial, or go on with it.
+
+    Args:
+        job: what to train, where, and which checkpoints may be used.
+        report: takes "epoch", "resumed" and "checkpoint" events as they happen.
+        stopping: asked before every step; True ends the run after a checkpoint.
+
+    Returns:
+        `metrics` (final values, accuracy in percent), `predictions` (of the test images;
+        empty for tuning trials), `execution`.
+
+    Raises:
+        Diverged: the loss of an epoch is not finite.
+        Stopped: `stopping()` was true.
+    """
+    recipe, image = read(job)
+    train, device = recipe.train, torch.device(job.device)
+    torch.set_num_threads(train.threads)
+    torch.use_deterministic_algorithms(True)  # else the bias table's gradient may vary on a GPU
+
+    # ---- data, model, optimizer
+    splits = load(recipe.data, Path(job.data), job.seed, train.stream, device)
+    model = build(recipe, image, job.seed).to(device)
+    optimizer = make_optimizer(model, train)
+    size = min(train.batch, len(splits.train))
+    per_epoch = len(splits.train) // size
+    total = train.steps if train.steps is not None else train.epochs * per_epoch
+    epochs = math.ceil(total / per_epoch)
+
+    # ---- resume
+    now = Progress(loss=torch.zeros((), device=device))
+    saved = checkpoint.load([Path(job.folder), *map(Path, job.resume)], device)
+    if saved is not None:
+        now = Progress(**saved["progress"])
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        report("resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve})
+
+    def save() -> None:
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        checkpoint.save(
+            Path(job.folder),
+            now.epoch * per_epoch + now.step,
+            {**state, "progress": vars(now)},
+        )
+
+    # ---- loop
+    while now.epoch < epochs:
+        model.train()
+        order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch).to(device)
+        steps = min(per_epoch, total - now.epoch * per_epoch)
+        began = time.perf_counter()
+        while now.step < steps:
+            if stopping():
+                now.seconds += time.perf_counter() - began
+                save()
+                raise Stopped
+            at = now.epoch * per_epoch + now.step
+            for group in optimizer.param_groups:
+                group["lr"] = train.lr * rate(train, at, total)
+            index = order[now.step * size : (now.step + 1) * size]
+            chance = torch.Generator(device).manual_seed(
+                derive(job.seed, train.stream, "augment", now.epoch, now.step)
+            )
+            x, y = batch(splits.train, index, recipe.data.augment, chance)
+            torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
+            with autocast(train, device):
+                loss = F.cross_entropy(model(x).float(), y, label_smoothing=train.label_smoothing)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if train.clip:
+                nn.utils.clip_grad_norm_(model.parameters(), train.clip)
+            optimizer.step()
+            now.loss = now.loss + loss.detach()
+            now.step += 1
+        mean = now.loss.item() / steps  # waits for the device: the time is the epoch's own
+        now.seconds += time.perf_counter() - began
+        if not math.isfinite(mean):
+            raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
+
+        # ---- evaluate on validation images, record, checkpoint
+        accuracy = 100 * correct(model, splits.val, train).float().mean().item()
+        if train.select == "best_val" and accuracy > now.best.get("accuracy", -1.0):
+            now.best = {"accuracy": accuracy, "epoch": now.epoch + 1, "model": snapshot(model)}
+        row = {
+            "epoch": now.epoch + 1,
+            "at": int(time.time() * 1000),
+            "train/loss": mean,
+            "val/accuracy": accuracy,
+            "time/epoch_s": now.seconds,
+            "time/images_per_s": steps * size / now.seconds,
+            "memory/peak_mib": peak_mib(device),
+        }
+        now.curve.append(row)
+        now.epoch, now.step, now.seconds, now.loss = now.epoch + 1, 0, 0.0, now.loss * 0
+        report("epoch", row)
+        save()
+        report("checkpoint", {"epoch": now.epoch})
+
+    # ---- final metrics; the test images are looked at here, once
+    if train.select == "best_val":
+        model.load_state_dict(now.best["model"])
+    return summary(job, model, splits.test, train, now)
+
+
+def summary(
+    job: Job, model: nn.Module, test: Images, train: TrainConfig, now: Progress
+) -> dict[str, Any]:
+    """The final metrics of a trained model; without the test set for tuning trials."""
+    last = now.curve[-1]
+    metrics = {
+        "val/accuracy": now.best["accuracy"] if now.best else last["val/accuracy"],
+        "train/loss": last["train/loss"],
+        "time/train_s": sum(row["time/epoch_s"] for row in now.curve),
+        "time/images_per_s": float(np.median([row["time/images_per_s"] for row in now.curve])),
+        "memory/peak_mib": max(row["memory/peak_mib"] for row in now.curve),
+        "epochs": len(now.curve),
+    }
+    predictions: dict[str, Any] = {}
+    if job.kind == "final":
+        predicted = predict(model, test, train)
+        right = (predicted == test.labels).cpu()
+        metrics["test/accuracy"] = 100 * right.float().mean().item()
+        predictions = {
+            "sha256": hashlib.sha256(
+                predicted.cpu().to(torch.int32).numpy().tobytes()
+            ).hexdigest(),
+            "images": len(right),
+            "correct": base64.b64encode(np.packbits(right.numpy()).tobytes()).decode(),
+        }
+    return {
+        "metrics": metrics,
+        "predictions": predictions,
+        "execution": execution(train, torch.device(job.device)),
+    }
+
+
+def read(job: Job) -> tuple[Recipe, ImageSpec]:
+    """Rebuild the values a job carries as plain data."""
+    family = load_family(job.recipe["model"]["family"], "job")
+    model = schema.validate(family.config, job.recipe["model"], "job: model")
+    rest = {"data": dict(job.recipe["data"]), "train": dict(job.recipe["train"])}
+    recipe = schema.validate(Recipe, {"model": model, **rest}, "job")
+    return recipe, schema.validate(ImageSpec, job.image, "job: image")
+
+
+def build(recipe: Recipe, image: ImageSpec, seed: int) -> nn.Module:
+    """The network with the initial weights of a seed, each drawn by its own name."""
+    family = load_family(recipe.model.family, "job")
+    model = family.build(recipe.model, image)
+
+    def generator_for(name: str) -> torch.Generator:
+        return torch.Generator().manual_seed(derive(seed, recipe.train.stream, "init", name))
+
+    family.init(model, recipe.model, generator_for)
+    return model
+
+
+def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+    """The optimizer; weight decay acts on matrices, not on norms, biases and tables."""
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        plain = parameter.ndim < 2 or name.rpartition(".")[2] == "table"
+        (free if plain else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": train.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if train.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum)
+    kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=train.lr, fused=True)
+
+
+def rate(train: TrainConfig, step: int, total: int) -> float:
+    """Share of the peak learning rate at `step` of `total`, both from 0."""
+    warmup = round(train.warmup * total)
+    if step < warmup:
+        return (step + 1) / warmup
+    if train.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
+    """The number format of forward and backward."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=train.precision == "bf16")
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
+    """The most probable class of every image, in evaluation mode."""
+    model.eval()
+    with autocast(train, images.pixels.device):
+        return torch.cat([model(x).argmax(1) for x in eval_batches(images)])
+
+
+def correct(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
+    """Which images are classified correctly."""
+    return predict(model, images, train) == images.labels
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights that training does not change."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def peak_mib(device: torch.device) -> float:
+    """Largest memory so far: the device's for a GPU, the process's own for a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def execution(train: TrainConfig, device: torch.device) -> dict[str, Any]:
+    """What the numbers depend on besides the recipe; equal for one execution class."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    return {
+        "device": name,
+        "type": device.type,
+        "precision": train.precision,
+        "threads": train.threads,
+        "fused": 1,
+        "torch": torch.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+
+
+def cpu_name() -> str:
+    """The processor's model."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "CPU"
