@@ -42,7 +42,7 @@ def gather(home: Home, name: str, *, links: Mapping[str, str]) -> Answer:
         trials=trials,
         curves=curves_table(plan, recorded),
         verdicts=judged.to_json(),
-        provenance=origin(home, plan, recorded, links),
+        provenance=origin(plan, recorded, links),
     )
 
 
@@ -89,7 +89,7 @@ def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple
 
 
 def origin(
-    home: Home, plan: Mapping[str, Any], recorded: Mapping[str, Outcome], links: Mapping[str, str]
+    plan: Mapping[str, Any], recorded: Mapping[str, Outcome], links: Mapping[str, str]
 ) -> dict[str, Any]:
     """Where the numbers come from: commits, machines, data, hours."""
     outcomes = list(recorded.values())

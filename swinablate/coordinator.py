@@ -18,12 +18,14 @@ from typing import Any, Protocol
 from swinablate import data, plugins
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.events import ENDINGS, Batch, Event, Job
-from swinablate.executor import Execution, Executor, Slot
+from swinablate.executor import Execution, Executor
 from swinablate.mirror import Mirror, study_card, trial_card
 from swinablate.plan import Arm, Plan, Trial, next_trials
-from swinablate.provenance import cores, provenance
+from swinablate.provenance import provenance
 from swinablate.records import Home, Outcome
 from swinablate.schedule import Queue, Ticket
+from swinablate.slots import choose_slots
+from swinablate.track import TrialCard
 
 RETRIES = 2
 """How often an attempt that was killed, hung or out of disk is repeated."""
@@ -110,7 +112,7 @@ class Coordinator:
             KeyboardInterrupt: the second Ctrl-C; the workers were killed.
         """
         study = self._plan.study.name
-        slots = choose_slots(self._options, self._plan)
+        slots = choose_slots(self._options.slots, self._options.devices, self._plan)
         executor = plugins.load("launch", self._options.executor, Executor, at="--executor")
         with self._home.owned(study):
             self._home.declare(study, self._plan.declaration, declared)
@@ -274,7 +276,7 @@ class Coordinator:
 
     @contextmanager
     def _handling_signals(self) -> Iterator[None]:
-        def handle(number: int, frame: FrameType | None) -> None:
+        def handle(number: int, _: FrameType | None) -> None:
             self._signals.append(number)
             if self._signals.count(signal.SIGINT) > 1:
                 raise KeyboardInterrupt
@@ -336,43 +338,6 @@ def check_only(plan: Plan, only: Sequence[str]) -> None:
             raise InputError(
                 f"no arm is called {name!r}", at="--only", hint=plugins.suggest(name, names)
             )
-
-
-def choose_slots(options: Options, plan: Plan) -> list[Slot]:
-    """Where trials run: one GPU a slot where there are GPUs, else as many as cores allow.
-
-    Raises:
-        InputError: a device that does not exist, or no slot at all.
-    """
-    devices = find_devices(options.devices)
-    threads = max(arm.recipe.train.threads for arm in plan.arms)
-    fit = len(devices) if devices != ["cpu"] else max(1, cores() // threads)
-    count = options.slots if options.slots is not None else fit
-    if count < 1:
-        raise InputError(f"{count} slots run nothing", at="--slots", hint="give 1 or more")
-    return [Slot(index=i, device=devices[i % len(devices)]) for i in range(count)]
-
-
-def find_devices(wanted: str) -> list[str]:
-    """The devices called `auto`, `cpu`, or `cuda:0,cuda:1`.
-
-    Raises:
-        InputError: a device this machine does not have.
-    """
-    import torch  # noqa: PLC0415  the door to devices; the plan has imported it already
-
-    known = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    if wanted == "auto":
-        return known or ["cpu"]
-    devices = [device.strip() for device in wanted.split(",")]
-    for device in devices:
-        if device not in {"cpu", *known}:
-            raise InputError(
-                f"this machine has no device {device!r}",
-                at="--devices",
-                hint=f"known: {', '.join(['auto', 'cpu', *known])}",
-            )
-    return devices
 
 
 def disk_full(home: Home, why: str) -> EnvironmentFault:

@@ -53,7 +53,7 @@ def _versions() -> list[Check]:
 
 
 def _pair() -> Check:
-    """torch and torchvision from different indexes import separately and fail together."""
+    """Find mixed indexes: such a torch and torchvision import alone but not together."""
     done = subprocess.run(
         [sys.executable, "-c", "import torchvision"], capture_output=True, text=True, check=False
     )
@@ -67,7 +67,7 @@ def _pair() -> Check:
 
 
 def _devices() -> list[Check]:
-    import torch  # noqa: PLC0415  seconds to import; only this check needs it
+    import torch
 
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     gpus = ", ".join(names) or "none; trials run on the CPU"

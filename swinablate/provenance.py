@@ -45,8 +45,13 @@ def git() -> dict[str, Any]:
     """The commit of the working folder and whether files differ from it; empty outside git."""
 
     def ask(*words: str) -> str:
-        done = subprocess.run(  # noqa: S607  git is found on the PATH, as everywhere
-            ["git", *words], capture_output=True, text=True, check=True, timeout=10, cwd=Path.cwd()
+        done = subprocess.run(
+            ["git", *words],  # noqa: S607  git is found on the PATH, as everywhere
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+            cwd=Path.cwd(),
         )
         return done.stdout.strip()
 

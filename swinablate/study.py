@@ -48,7 +48,7 @@ class NamedArm(schema.Frozen):
     """Several changes under one name, or parts of another recipe."""
 
     name: str
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = Field(default_factory=dict)
     recipe: str | None = None
     take: tuple[Literal["model", "train", "data"], ...] = ("model",)
 
@@ -61,7 +61,7 @@ class StudyFile(schema.Frozen):
     seeds: Annotated[int, Field(ge=1, le=1000)] | tuple[Annotated[int, Field(ge=0)], ...]
     baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None
     design: Literal["one_at_a_time", "factorial"] = "one_at_a_time"
-    axes: dict[str, tuple[Any, ...]] = {}
+    axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     arms: tuple[NamedArm, ...] = ()
     compare: Compare = Compare()
     hypotheses: tuple[Hypothesis, ...] = ()

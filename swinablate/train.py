@@ -56,7 +56,9 @@ class Progress:
     best: dict[str, Any] = field(default_factory=dict)
 
 
-def fit(job: Job, report: Report, stopping: Callable[[], bool]) -> dict[str, Any]:
+def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to check
+    job: Job, report: Report, stopping: Callable[[], bool]
+) -> dict[str, Any]:
     """Train one trial, or go on with it.
 
     Args:
@@ -75,7 +77,9 @@ def fit(job: Job, report: Report, stopping: Callable[[], bool]) -> dict[str, Any
     recipe, image = read(job)
     train, device = recipe.train, torch.device(job.device)
     torch.set_num_threads(train.threads)
-    torch.use_deterministic_algorithms(True)  # else the bias table's gradient may vary on a GPU
+    torch.use_deterministic_algorithms(
+        mode=True
+    )  # else the bias table's gradient may vary on a GPU
 
     # ---- data, model, optimizer
     splits = load(recipe.data, Path(job.data), job.seed, train.stream, device)

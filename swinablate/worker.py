@@ -37,7 +37,8 @@ def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
     Returns:
         Whether the process is still clean; after an unexpected error it is not.
     """
-    return all([_execute(job, emit, stopping) for job in batch.jobs])
+    clean = [_execute(job, emit, stopping) for job in batch.jobs]
+    return all(clean)
 
 
 def _execute(job: Job, emit: Emit, stopping: Callable[[], bool]) -> bool:

@@ -5,6 +5,7 @@ an error. Each is its own process group, so that a Ctrl-C in the terminal reache
 coordinator alone, and so that killing it takes along whatever it started.
 """
 
+import contextlib
 import os
 import selectors
 import signal
@@ -36,7 +37,7 @@ class Worker:
 class Local:
     """A worker for every slot."""
 
-    def __init__(self, slots: Sequence[Slot], logs: Path, stopping: Callable[[], bool]) -> None:
+    def __init__(self, slots: Sequence[Slot], logs: Path, _: Callable[[], bool]) -> None:
         self._slots, self._logs = list(slots), logs
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
@@ -77,8 +78,8 @@ class Local:
             self._kill(self._workers[handle])
 
     def reattach(self, handle: object) -> bool:
-        """Never: a worker ends with its coordinator."""
-        return False
+        """Whether the worker is still ours; one of an earlier coordinator ended with it."""
+        return handle in self._workers
 
     def stop(self) -> None:
         """Tell every worker."""
@@ -142,10 +143,8 @@ class Local:
         ]
 
     def _kill(self, worker: Worker) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def _forget(self, worker: Worker) -> None:
         del self._workers[worker.slot.index]
@@ -154,10 +153,8 @@ class Local:
         self._selector.unregister(worker.process.stdout)
         worker.process.wait()
         worker.process.stdout.close()
-        try:
+        with contextlib.suppress(BrokenPipeError):
             worker.process.stdin.close()
-        except BrokenPipeError:
-            pass
         worker.log.close()
 
 

@@ -1,5 +1,6 @@
 """One trial at a time in the coordinator's own process: for debuggers."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from swinablate.worker import execute
 class Serial:
     """Runs a batch inside `poll`, from start to end."""
 
-    def __init__(self, slots: Sequence[Slot], logs: Path, stopping: Callable[[], bool]) -> None:
+    def __init__(self, slots: Sequence[Slot], _: Path, stopping: Callable[[], bool]) -> None:
         self._device, self._stopping = slots[0].device, stopping
         self._waiting: list[Batch] = []
 
@@ -28,18 +29,21 @@ class Serial:
         return batch
 
     def poll(self, timeout: float) -> list[Event]:
-        """Run what waits; `timeout` does not apply."""
+        """Run what waits, however long it takes."""
+        if not self._waiting:
+            time.sleep(timeout)
         events: list[Event] = []
         while self._waiting:
             execute(self._waiting.pop(), events.append, self._stopping)
         return events
 
     def cancel(self, handle: object) -> None:
-        """Nothing runs between two polls."""
+        """Drop a batch that `poll` has not run; nothing runs between two polls."""
+        self._waiting = [batch for batch in self._waiting if batch is not handle]
 
     def reattach(self, handle: object) -> bool:
-        """Never: what ran in another process is gone with it."""
-        return False
+        """Whether the batch still waits here; what ran in another process is gone with it."""
+        return any(batch is handle for batch in self._waiting)
 
     def stop(self) -> None:
         """`stopping` says it already."""

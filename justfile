@@ -1,0 +1,34 @@
+# Tasks. `python3 dev.py just TARGET` runs one without anything installed; `just` alone lists them.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+export OMP_NUM_THREADS := "1"
+
+default:
+    @just --list
+
+# Format in place
+fmt:
+    ruff format .
+    ruff check --fix .
+
+# Formatting, lint, types, import contracts
+lint:
+    ruff format --check .
+    ruff check .
+    mypy
+    lint-imports
+
+# Unit and conformance tests
+test *ARGS:
+    pytest -n 2 -q {{ARGS}}
+
+# What CI runs first: at most 8 minutes on 2 cores
+check: lint test
+
+# Real processes, stores, servers and browsers: at most 15 minutes on 2 cores
+integration *ARGS:
+    pytest -q -m integration {{ARGS}}
+
+# What is longer than CI allows, and GPU tests
+full *ARGS:
+    pytest -q -m "slow or gpu" {{ARGS}}

@@ -1,0 +1,51 @@
+"""Fixtures that several files share: a small recipe and a study about it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+RECIPE = """\
+[model]
+family = "swin"
+patch = 2
+width = 8
+depths = [2]
+heads = [2]
+window = 2
+
+[data]
+name = "digits"
+limit = 128
+
+[train]
+epochs = 2
+batch = 32
+"""
+
+STUDY = """\
+question = "Does the shift matter?"
+baseline = "base.toml"
+seeds = 3
+baseline_seeds = 3
+
+[axes]
+"model.shift" = [false]
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a study and its recipe; returns the study's path.
+
+    `text` is the study; `base` the recipe; each pair of `swap` is replaced in the study.
+    """
+
+    def make(text: str = STUDY, base: str = RECIPE, swap: tuple[str, str] = ("", "")) -> Path:
+        assert swap[0] in text
+        (tmp_path / "base.toml").write_text(base)
+        study = tmp_path / "study.toml"
+        study.write_text(text.replace(*swap) if swap[0] else text)
+        return study
+
+    return make
