@@ -1,0 +1,40 @@
+"""The channel mixer of a transformer block.
+
+Shapes: c channels, `*tokens` any batch and token layout.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from swinablate.layers.norm import Norm, make_ffn_norm
+
+
+def hidden_width(width: int, ratio: float) -> int:
+    """Channels inside the MLP.
+
+    Raises:
+        ValueError: `ratio` times `width` is not a whole number.
+    """
+    hidden = width * ratio
+    if hidden < 1 or hidden != int(hidden):
+        raise ValueError(
+            f"mlp_ratio {ratio} of {width} channels is {hidden:g}; "
+            "choose a ratio that gives a whole number of channels"
+        )
+    return int(hidden)
+
+
+class Mlp(nn.Module):
+    """Linear, GELU, linear; batch_ffn normalises before the GELU, where it folds into `fc1`."""
+
+    def __init__(self, width: int, ratio: float, norm: Norm) -> None:
+        super().__init__()
+        hidden = hidden_width(width, ratio)
+        self.fc1 = nn.Linear(width, hidden)
+        self.norm = make_ffn_norm(norm, hidden)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
+        """Mix the channels of every token."""
+        return self.fc2(self.act(self.norm(self.fc1(x))))

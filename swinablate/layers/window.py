@@ -1,0 +1,143 @@
+"""Cutting a token grid into windows, and who may look at whom in them.
+
+Source: Swin sec. 3.2 (arXiv:2103.14030).
+
+Shapes: b batch, h w token grid, c channels, k windows, m heads, n tokens of a window,
+d channels of a head.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+Pair = tuple[int, int]
+"""Rows, columns."""
+ShiftMask = Literal["regions", "none", "post000"]
+
+
+class Windows(nn.Module):
+    """Between a grid of tokens and heads of windows; one copy each way."""
+
+    def __init__(self, grid: Pair, window: Pair, heads: int) -> None:
+        super().__init__()
+        self.rows, self.columns = grid[0] // window[0], grid[1] // window[1]
+        self.window, self.heads = window, heads
+
+    def split(self, qkv: Float[Tensor, "b h w 3c"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut queries, keys and values into windows and heads, each b k m n d."""
+        high, wide = self.window
+        x = qkv.view(-1, self.rows, high, self.columns, wide, 3, self.heads, self.depth(qkv))
+        x = x.permute(5, 0, 1, 3, 6, 2, 4, 7).flatten(5, 6).flatten(2, 3)  # 3 b k m n d
+        q, k, v = x.unbind(0)
+        return q, k, v
+
+    def depth(self, qkv: Tensor) -> int:
+        """Channels of one head."""
+        return qkv.shape[-1] // (3 * self.heads)
+
+    def join(self, y: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b h w c"]:
+        """Undo `split` for one tensor."""
+        y = y.unflatten(3, self.window).unflatten(1, (self.rows, self.columns))
+        y = y.permute(0, 1, 4, 2, 5, 3, 6)  # b rows high columns wide m d
+        return y.flatten(5, 6).flatten(3, 4).flatten(1, 2)
+
+
+class Roll(nn.Module):
+    """Move the grid up and left by `shift`, edges around the corner."""
+
+    def __init__(self, shift: Pair) -> None:
+        super().__init__()
+        self.by = (-shift[0], -shift[1])
+
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Roll."""
+        return x.roll(self.by, (1, 2))
+
+
+class Pad(nn.Module):
+    """Add rows below and columns to the right, of zeros."""
+
+    def __init__(self, pad: Pair) -> None:
+        super().__init__()
+        self.pad = (0, 0, 0, pad[1], 0, pad[0])
+
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b H W c"]:
+        """Pad."""
+        return F.pad(x, self.pad)
+
+
+class Crop(nn.Module):
+    """Undo `Pad`."""
+
+    def __init__(self, grid: Pair) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, x: Float[Tensor, "b H W c"]) -> Float[Tensor, "b h w c"]:
+        """Crop."""
+        return x[:, : self.grid[0], : self.grid[1]]
+
+
+def entering(pad: Pair, shift: Pair) -> nn.Module:
+    """What a grid goes through before it is cut."""
+    steps = [Pad(pad)] * any(pad) + [Roll(shift)] * any(shift)
+    return nn.Sequential(*steps)
+
+
+def leaving(grid: Pair, pad: Pair, shift: Pair) -> nn.Module:
+    """Undo `entering`."""
+    steps = [Roll((-shift[0], -shift[1]))] * any(shift) + [Crop(grid)] * any(pad)
+    return nn.Sequential(*steps)
+
+
+def relative_index(window: Pair) -> Int[Tensor, " pairs"]:
+    """Row of the bias table for each pair (query, key) of a window, as in the Swin code."""
+    high, wide = window
+    row, column = torch.arange(high), torch.arange(wide)
+    down = (row[:, None] - row[None, :] + high - 1)[:, None, :, None]
+    right = (column[:, None] - column[None, :] + wide - 1)[None, :, None, :]
+    return (down * (2 * wide - 1) + right).flatten()
+
+
+def allowed(
+    grid: Pair, pad: Pair, window: Pair, shift: Pair, kind: ShiftMask
+) -> Bool[Tensor, "k n n"]:
+    """Which key each query may see; a token always sees itself.
+
+    Args:
+        grid: tokens without padding.
+        pad: rows and columns of padding, which nobody but padding sees.
+        window: its sides.
+        shift: how far the padded grid was rolled.
+        kind: "regions" separates what was not adjacent before the roll (Swin fig. 4);
+            "none" lets tokens of opposite edges see each other, as on a torus; "post000"
+            is the defect of a published re-implementation: four quarters in *every* window.
+    """
+    real = torch.ones(grid, dtype=torch.bool)
+    real = F.pad(real, (0, pad[1], 0, pad[0])).roll((-shift[0], -shift[1]), (0, 1))
+    full = (grid[0] + pad[0], grid[1] + pad[1])
+    rows, columns = (
+        _bands(size, side, by, kind) for size, side, by in zip(full, window, shift, strict=True)
+    )
+    label = 2 * (3 * rows[:, None] + columns[None, :]) + real
+    label = label.view(full[0] // window[0], window[0], full[1] // window[1], window[1])
+    label = label.transpose(1, 2).flatten(2).flatten(0, 1)  # k n
+    return label[:, :, None] == label[:, None, :]
+
+
+def _bands(size: int, window: int, shift: int, kind: ShiftMask) -> Int[Tensor, " size"]:
+    """Label the rolled positions along one axis; equal labels may see each other."""
+    at = torch.arange(size)
+    if kind == "post000":
+        return (at % window >= window - shift).long()
+    if kind == "regions":
+        return (at >= size - shift).long()  # the rest of the last window is its neighbour's
+    return at * 0
+
+
+def additive(allowed: Bool[Tensor, "k n n"]) -> Float[Tensor, "k 1 n n"]:
+    """0 where allowed, else minus infinity, for every head."""
+    return torch.zeros(allowed.shape).masked_fill(~allowed, float("-inf"))[:, None]
