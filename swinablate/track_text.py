@@ -1,0 +1,253 @@
+"""What MLflow shows of studies and trials, in words: names, tags, parameters, notes.
+
+Pure, and without MLflow. Keys of metrics and parameters take only letters, digits and
+`_-. :/`; arms and messages therefore go into names and values, never into keys.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PLUS_MINUS, MINUS = "\N{PLUS-MINUS SIGN}", "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyCard:
+    """What MLflow shows of a study.
+
+    Attributes:
+        declaration: digest of what was declared before launch.
+        varied: paths of the switches the arms differ in.
+        command: repeats the study.
+    """
+
+    name: str
+    dataset: str
+    declaration: str
+    question: str
+    commit: str | None
+    varied: tuple[str, ...]
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialCard:
+    """What MLflow shows of a trial before it runs.
+
+    Attributes:
+        kind: final or tune.
+        changes: switch path -> level, against the baseline.
+        recipe: in full, nested.
+        geometry: the effective numbers of each stage.
+        reused: recorded earlier, told again.
+    """
+
+    trial: str
+    arm: str
+    seed: int
+    kind: str
+    changes: Mapping[str, object]
+    recipe: Mapping[str, Any]
+    geometry: Sequence[Mapping[str, Any]]
+    params: int
+    macs: int
+    reused: bool
+
+
+def experiment(study: str, dataset: str) -> str:
+    """The name of a study's experiment."""
+    return f"{study} @ {dataset}"
+
+
+def name(card: TrialCard) -> str:
+    """The name of a trial's run."""
+    return f"{card.arm} s{card.seed}"
+
+
+def tags(card: TrialCard) -> dict[str, str]:
+    """By what a trial's run is found, filtered and grouped."""
+    changes = [f"{path} = {_level(level)}" for path, level in card.changes.items()]
+    return {
+        "kind": "trial",
+        "purpose": card.kind,
+        "arm": card.arm,
+        "seed": str(card.seed),
+        "trial": card.trial,
+        "changes": "; ".join(changes) or "none: the baseline",
+    }
+
+
+def params(card: TrialCard, paths: Sequence[str]) -> dict[str, str]:
+    """The varied switches under short names; every other field of the recipe under `cfg.`."""
+    found = varied(card, paths)
+    for path, value in _flat(card.recipe):
+        if not any(path == p or path.startswith(f"{p}.") for p in paths):
+            found[key(f"cfg.{path}")] = cut(_level(value), 6000)
+    return found
+
+
+def varied(card: TrialCard, paths: Sequence[str]) -> dict[str, str]:
+    """Levels of the varied switches; a family without the switch has none."""
+    found = {}
+    for path, label in short(paths).items():
+        value: Any = card.recipe
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            found[key(label)] = cut(_level(value), 6000)
+    return found
+
+
+def short(paths: Sequence[str]) -> dict[str, str]:
+    """Path -> its last key, or the full path where two share the last key."""
+    last = Counter(path.rpartition(".")[2] for path in paths)
+    names = {path: path.rpartition(".")[2] for path in paths}
+    return {path: end if last[end] == 1 else path for path, end in names.items()}
+
+
+def ending(card: TrialCard, study: StudyCard, outcome: Mapping[str, Any]) -> dict[str, str]:
+    """Tags and note of a trial that ended."""
+    failure = outcome.get("failure") or {}
+    kind, message = str(failure.get("kind", "")), str(failure.get("message", ""))
+    status = str(outcome["status"])
+    if status in {"failed", "diverged"}:
+        kind = kind or status
+    epochs = len(outcome.get("curve", ()))
+    result = {
+        "done": _result(outcome),
+        "failed": f"failed ({kind})",
+        "diverged": "diverged",
+        "stopped": "stopped; the same command goes on",
+    }[status]
+    note = [
+        f"**{plain(result)}** after {epochs} epochs" if epochs else f"**{plain(result)}**",
+        *([_block(message)] if message else []),
+        f"Again, alone: `swinablate reproduce {card.trial[:12]}`",
+        f"The study: `{study.command.replace('`', '')}`",
+    ]
+    shown = {"status": status, "mlflow.note.content": "\n\n".join(note)}
+    shown |= {"failure": kind, "message": message} if status != "done" or kind else {}
+    attempts = outcome.get("attempts", outcome.get("attempt"))
+    return shown | ({"attempts": str(attempts)} if attempts else {})
+
+
+def arms(verdicts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The baseline, then the arms, each with `name`, `n`, `mean` and `sd` at least."""
+    first = {**verdicts["baseline"], "delta_pp": 0.0, "verdict": "baseline"}
+    return [first, *(arm for arm in verdicts["arms"] if arm["name"] != first["name"])]
+
+
+def numbers(arm: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics of a summary; accuracy in percent, differences in percentage points."""
+    shown = {"mean": "acc_mean", "sd": "acc_std"}
+    names = ("mean", "sd", "delta_pp", "ci_low", "ci_high", "n")
+    found = {shown.get(field, field): arm.get(field) for field in names}
+    return {k: round(float(v), 3) for k, v in found.items() if v is not None and finite(v)}
+
+
+def summary(arm: Mapping[str, Any]) -> dict[str, str]:
+    """Verdict, interval and note of a summary."""
+    values = numbers(arm)
+    interval = ""
+    if {"ci_low", "ci_high"} <= values.keys():
+        interval = f"[{signed(values['ci_low'])}, {signed(values['ci_high'])}]"
+    verdict = str(arm["verdict"]) + (" (negligible)" if arm.get("negligible") else "")
+    spread = f" {PLUS_MINUS} {values['acc_std']:.2f}" if "acc_std" in values else ""
+    mean = f"{values['acc_mean']:.2f}{spread} %" if "acc_mean" in values else "no accuracy"
+    effect = ""
+    if verdict != "baseline" and "delta_pp" in values:
+        effect = f"{signed(values['delta_pp'])} pp {interval}".strip() + ", "
+    lost = [f"{arm[key]} {key}" for key in ("diverged", "failed") if arm.get(key)]
+    note = f"{effect}{verdict}: {mean} (n = {arm['n']}{''.join(f', {x}' for x in lost)})"
+    return {
+        "verdict": verdict,
+        "interval": interval or "-",
+        "hypothesis": _hypothesis(arm.get("hypothesis")),
+        "mlflow.note.content": plain(note),
+    }
+
+
+def verdicts(answer: Mapping[str, Any]) -> str:
+    """The answers of a study, a line an arm."""
+    rows = [f"{plain(arm['name'])}: {summary(arm)['mlflow.note.content']}" for arm in arms(answer)]
+    return "\n".join(f"- {row}" for row in rows)
+
+
+def study(card: StudyCard, said: str, links: Mapping[str, str]) -> str:
+    """The note of an experiment: the question, the answers, where to look."""
+    views = " | ".join(f"[{title}]({address})" for title, address in links.items())
+    again = f"Again: `{card.command.replace('`', '')}`"
+    return "\n\n".join(filter(None, [f"**{plain(card.question)}**", said, views, again]))
+
+
+def report(card: StudyCard) -> str:
+    """The note of the run that keeps the report."""
+    return (
+        f"Figures, tables and index.html of {plain(card.name)}, under Artifacts.\n\n"
+        f"Again: `{card.command.replace('`', '')}`"
+    )
+
+
+def key(text: str) -> str:
+    """A key MLflow takes."""
+    return re.sub(r"[^\w\-. :/]", "_", text, flags=re.ASCII).strip("/ ")[:250]
+
+
+def cut(text: str, limit: int = 5000) -> str:
+    """A value no store cuts without saying so."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]()<>#|~!])", r"\\\1", " ".join(text.split()))
+
+
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    text = f"{value:+.2f}"
+    return "0.00" if text in {"+0.00", "-0.00"} else text.replace("-", MINUS)
+
+
+def finite(value: object) -> bool:
+    """Whether MLflow keeps the number as it is; infinities become 1.8e308 there."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _result(outcome: Mapping[str, Any]) -> str:
+    metrics = outcome.get("metrics", {})
+    found = [
+        f"{split} {metrics[f'{split}/accuracy']:.2f} %"
+        for split in ("test", "val")
+        if finite(metrics.get(f"{split}/accuracy"))
+    ]
+    return ", ".join(found) or "done"
+
+
+def _hypothesis(said: Mapping[str, Any] | None) -> str:
+    if not said:
+        return "-"
+    by = f" by {said['by']:g}" if said.get("by") else ""
+    return f"{said['expect']}{by}: {said['answer']}"
+
+
+def _block(text: str) -> str:
+    """A code block that its content cannot leave."""
+    return "```\n" + text.replace("```", "'''") + "\n```"
+
+
+def _level(value: object) -> str:
+    """A level as in an arm's name: TOML's booleans, bare strings."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _flat(value: Mapping[str, Any], path: str = "") -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for name, item in value.items():
+        here = f"{path}.{name}" if path else str(name)
+        found += _flat(item, here) if isinstance(item, Mapping) and item else [(here, item)]
+    return found
