@@ -4,13 +4,16 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from swinablate.layers.attention import SmallDotProduct
 from swinablate.recipe import Family, ImageSpec, ModelConfig, derive
 
+SMALL = 10_000_000  # parameters up to which a network is run to count its products
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
 
 
@@ -29,18 +32,41 @@ class Cost:
 
 
 def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> Cost:
-    """Count parameters and MACs on the meta device, where no tensor has storage.
+    """Count parameters and MACs, for large networks without giving any tensor storage.
+
+    Small ones are run: the first use of the meta device loads a computer algebra system,
+    which takes longer than a study's whole plan.
 
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    with torch.device("meta"), torch.no_grad():
+    with torch.device("meta"):
+        params = sum(p.numel() for p in family.build(config, image).parameters())
+    return Cost(params, _macs(family, config, image, "cpu" if params <= SMALL else "meta"))
+
+
+def _macs(
+    family: Family[ModelConfig],
+    config: ModelConfig,
+    image: ImageSpec,
+    device: Literal["cpu", "meta"],
+) -> int:
+    """Count the products of one forward pass by watching it."""
+    uncounted: list[int] = []
+
+    def note(module: nn.Module, args: tuple[Tensor, ...], _: Tensor) -> None:
+        assert isinstance(module, SmallDotProduct)
+        uncounted.append(module.macs(args[0]))
+
+    with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
         model = family.build(config, image).eval()
-        x = torch.empty(1, image.channels, image.height, image.width)
+        for module in model.modules():
+            if isinstance(module, SmallDotProduct):
+                module.register_forward_hook(note)
+        x = torch.zeros(1, image.channels, image.height, image.width)
         with FlopCounterMode(display=False) as counter:
             model(x)
-    params = sum(p.numel() for p in model.parameters())
-    return Cost(params, counter.get_total_flops() // 2)
+    return counter.get_total_flops() // 2 + sum(uncounted)
 
 
 def signature(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> str:

@@ -18,31 +18,52 @@ Pair = tuple[int, int]
 ShiftMask = Literal["regions", "none", "post000"]
 
 
-class Windows(nn.Module):
-    """Between a grid of tokens and heads of windows; one copy each way."""
+class Windows:
+    """Between a grid of tokens and heads of windows; one copy each way.
 
-    def __init__(self, grid: Pair, window: Pair, heads: int) -> None:
-        super().__init__()
-        self.rows, self.columns = grid[0] // window[0], grid[1] // window[1]
-        self.window, self.heads = window, heads
+    Args:
+        grid: tokens, with padding.
+        window: its sides; they tile the grid.
+        heads: attention heads.
+        width: channels.
+    """
+
+    def __init__(self, grid: Pair, window: Pair, heads: int, width: int) -> None:
+        self.window, self.counts = window, (grid[0] // window[0], grid[1] // window[1])
+        self.heads = (heads, width // heads)
 
     def split(self, qkv: Float[Tensor, "b h w 3c"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Cut queries, keys and values into windows and heads, each b k m n d."""
-        high, wide = self.window
-        x = qkv.view(-1, self.rows, high, self.columns, wide, 3, self.heads, self.depth(qkv))
-        x = x.permute(5, 0, 1, 3, 6, 2, 4, 7).flatten(5, 6).flatten(2, 3)  # 3 b k m n d
-        q, k, v = x.unbind(0)
+        """Cut queries, keys and values, each b k m n d."""
+        x = self._axes(qkv).permute(5, 0, 1, 3, 6, 2, 4, 7)  # 3 b rows columns m high wide d
+        q, k, v = x.flatten(5, 6).flatten(2, 3).unbind(0)
         return q, k, v
-
-    def depth(self, qkv: Tensor) -> int:
-        """Channels of one head."""
-        return qkv.shape[-1] // (3 * self.heads)
 
     def join(self, y: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b h w c"]:
         """Undo `split` for one tensor."""
-        y = y.unflatten(3, self.window).unflatten(1, (self.rows, self.columns))
-        y = y.permute(0, 1, 4, 2, 5, 3, 6)  # b rows high columns wide m d
+        y = y.unflatten(3, self.window).unflatten(1, self.counts)
+        return self._grid(y.permute(0, 1, 4, 2, 5, 3, 6))
+
+    def _axes(self, qkv: Float[Tensor, "b h w 3c"]) -> Tensor:
+        (rows, columns), (high, wide) = self.counts, self.window
+        return qkv.view(-1, rows, high, columns, wide, 3, *self.heads)
+
+    def _grid(self, y: Float[Tensor, "b rows high columns wide m d"]) -> Tensor:
         return y.flatten(5, 6).flatten(3, 4).flatten(1, 2)
+
+
+class TokenFirstWindows(Windows):
+    """The same with the tokens of a window as the outermost axis, for `SmallDotProduct`."""
+
+    def split(self, qkv: Float[Tensor, "b h w 3c"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut queries, keys and values, each n b k m d."""
+        x = self._axes(qkv).permute(5, 2, 4, 0, 1, 3, 6, 7)  # 3 high wide b rows columns m d
+        q, k, v = x.flatten(4, 5).flatten(1, 2).unbind(0)
+        return q, k, v
+
+    def join(self, y: Float[Tensor, "n b k m d"]) -> Float[Tensor, "b h w c"]:
+        """Undo `split` for one tensor."""
+        y = y.unflatten(2, self.counts).unflatten(0, self.window)
+        return self._grid(y.permute(2, 3, 0, 4, 1, 5, 6))
 
 
 class Roll(nn.Module):

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from swinablate.layers.attention import DotProduct, RelativeTable, make_bias
+from swinablate.layers.attention import DotProduct, RelativeTable, SmallDotProduct, make_bias
 from swinablate.layers.init import GeneratorFor, initialise
 from swinablate.layers.mlp import Mlp, hidden_width
 from swinablate.layers.norm import Norm, make_norm
@@ -21,6 +21,7 @@ from swinablate.layers.patch import PatchEmbed, patch_grid
 from swinablate.layers.window import (
     Pair,
     ShiftMask,
+    TokenFirstWindows,
     Windows,
     additive,
     allowed,
@@ -30,6 +31,8 @@ from swinablate.layers.window import (
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 Count = Annotated[int, Field(ge=1)]
+SMALL = 4
+"""Tokens of a window up to which sums of products beat matrix products."""
 
 
 class SwinConfig(ModelConfig):
@@ -189,8 +192,10 @@ class WindowAttention(nn.Module):
         full = (stage.grid[0] + stage.pad[0], stage.grid[1] + stage.pad[1])
         self.enter = entering(stage.pad, shift)
         self.qkv = nn.Linear(stage.width, 3 * stage.width)
-        self.windows = Windows(full, stage.window, stage.heads)
-        self.mix = DotProduct(stage.width // stage.heads, _bias(stage, shift, config))
+        small = stage.window[0] * stage.window[1] <= SMALL
+        cut, mix = (TokenFirstWindows, SmallDotProduct) if small else (Windows, DotProduct)
+        self.windows = cut(full, stage.window, stage.heads, stage.width)
+        self.mix = mix(stage.width // stage.heads, _bias(stage, shift, config))
         self.out = nn.Linear(stage.width, stage.width)
         self.leave = leaving(stage.grid, stage.pad, shift)
 
