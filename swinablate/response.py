@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,40 +31,44 @@ class Cost:
 
 
 def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> Cost:
-    """Count parameters and MACs, for large networks without giving any tensor storage.
+    """Count parameters and MACs; large networks are counted without running them.
 
     Small ones are run: the first use of the meta device loads a computer algebra system,
-    which takes longer than a study's whole plan.
+    which takes longer than planning a whole study.
 
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    with torch.device("meta"):
-        params = sum(p.numel() for p in family.build(config, image).parameters())
-    return Cost(params, _macs(family, config, image, "cpu" if params <= SMALL else "meta"))
+    with torch.random.fork_rng(devices=[]):
+        model = family.build(config, image)
+        params = sum(p.numel() for p in model.parameters())
+        if params > SMALL:
+            with torch.device("meta"):
+                model = family.build(config, image)
+    return Cost(params, macs(model.eval(), image))
 
 
-def _macs(
-    family: Family[ModelConfig],
-    config: ModelConfig,
-    image: ImageSpec,
-    device: Literal["cpu", "meta"],
-) -> int:
-    """Count the products of one forward pass by watching it."""
+@torch.no_grad()
+def macs(model: nn.Module, image: ImageSpec) -> int:
+    """Count the multiply-accumulates of one image by watching a forward pass.
+
+    Args:
+        model: in evaluation mode, on a CPU or on the meta device.
+        image: its input.
+    """
     uncounted: list[int] = []
 
     def note(module: nn.Module, args: tuple[Tensor, ...], _: Tensor) -> None:
         assert isinstance(module, SmallDotProduct)
         uncounted.append(module.macs(args[0]))
 
-    with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
-        model = family.build(config, image).eval()
-        for module in model.modules():
-            if isinstance(module, SmallDotProduct):
-                module.register_forward_hook(note)
-        x = torch.zeros(1, image.channels, image.height, image.width)
-        with FlopCounterMode(display=False) as counter:
-            model(x)
+    small = [module for module in model.modules() if isinstance(module, SmallDotProduct)]
+    hooks = [module.register_forward_hook(note) for module in small]
+    device = next(model.parameters()).device
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, image.channels, image.height, image.width, device=device))
+    for hook in hooks:
+        hook.remove()
     return counter.get_total_flops() // 2 + sum(uncounted)
 
 
