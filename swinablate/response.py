@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from swinablate.layers.attention import SmallDotProduct
 from swinablate.recipe import Family, ImageSpec, ModelConfig, derive
 
-SMALL = 10_000_000  # parameters up to which a network is run to count its products
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
 
 
@@ -31,21 +30,14 @@ class Cost:
 
 
 def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> Cost:
-    """Count parameters and MACs; large networks are counted without running them.
-
-    Small ones are run: the first use of the meta device loads a computer algebra system,
-    which takes longer than planning a whole study.
+    """Count parameters and MACs on the meta device, where no tensor has storage.
 
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    with torch.random.fork_rng(devices=[]):
-        model = family.build(config, image)
-        params = sum(p.numel() for p in model.parameters())
-        if params > SMALL:
-            with torch.device("meta"):
-                model = family.build(config, image)
-    return Cost(params, macs(model.eval(), image))
+    with torch.device("meta"):
+        model = family.build(config, image).eval()
+    return Cost(sum(p.numel() for p in model.parameters()), macs(model, image))
 
 
 @torch.no_grad()
