@@ -1,0 +1,121 @@
+"""One look for all figures: colours, marks, type. Colour never carries meaning alone."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from types import MappingProxyType
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.transforms import Transform
+
+INK, FAINT, RULE, PAPER = "#1A1A1A", "#595959", "#BDBDBD", "#FFFFFF"
+BAND, GRID = "#DCE9F5", "#EAEAEA"
+
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe and Ito's palette for all kinds of colour vision; yellow is too faint for lines."""
+
+STYLE: Mapping[str, Any] = MappingProxyType(
+    {
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
+        "font.monospace": ["DejaVu Sans Mono", "Menlo", "Consolas", "monospace"],
+        "font.size": 9.0,
+        "axes.labelsize": 9.5,
+        "axes.titlesize": 9.5,
+        "axes.edgecolor": INK,
+        "axes.labelcolor": INK,
+        "axes.linewidth": 0.9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.unicode_minus": True,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "text.color": INK,
+        # A name may hold any character; "$" must not start a formula.
+        "text.parse_math": False,
+        "text.usetex": False,
+        "svg.fonttype": "none",
+        "path.simplify": True,
+        "savefig.facecolor": PAPER,
+        "figure.facecolor": PAPER,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a verdict is drawn: a shape and a word first, then a colour that is legible as text."""
+
+    marker: str
+    colour: str
+    filled: bool = True
+
+
+LOOKS: Mapping[str, Look] = MappingProxyType(
+    {
+        "better": Look("^", "#00734F"),
+        "worse": Look("v", "#B34700"),
+        "equivalent": Look("s", "#0072B2"),
+        "undecided": Look("o", FAINT),
+        "pending": Look("D", "#767676", filled=False),
+        "not tested": Look("D", "#767676", filled=False),
+    }
+)
+
+
+def printable(name: str) -> str:
+    """The name without control and direction characters, which no font can show."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+
+
+def wrapped(name: str, width: int = 32, lines: int = 3) -> str:
+    """The name on at most `lines` lines; what does not fit ends in an ellipsis.
+
+    Breaks after spaces and the punctuation of switch paths, else anywhere.
+    """
+    rows = [""]
+    for part in re.findall(r"[^ ._=,/-]*[ ._=,/-]?", printable(name)):
+        while len(part) > width:
+            head, part = part[:width], part[width:]
+            rows += [head, ""]
+        if len(rows[-1] + part.rstrip()) > width:
+            rows.append("")
+        rows[-1] += part
+    rows = [row.strip() for row in rows if row.strip()] or [""]
+    if len(rows) > lines:
+        rows = [*rows[: lines - 1], rows[lines - 1][: width - 1] + "\N{HORIZONTAL ELLIPSIS}"]
+    return "\n".join(rows)
+
+
+def sheet(width: float, height: float) -> Canvas:
+    """An empty drawing that can measure its texts; inches."""
+    canvas = Canvas(figsize=(width, height))
+    FigureCanvasAgg(canvas)
+    return canvas
+
+
+def renderer(canvas: Canvas) -> RendererAgg:
+    """What measures the texts of a drawing made by `sheet`."""
+    assert isinstance(canvas.canvas, FigureCanvasAgg)
+    return canvas.canvas.get_renderer()
+
+
+def mark(ax: Axes, x: float, y: float, look: Look, transform: Transform | None = None) -> None:
+    """Draw a verdict's shape at a point, in data coordinates unless told otherwise."""
+    ax.plot(
+        x,
+        y,
+        marker=look.marker,
+        markersize=5.5 if look.marker == "D" else 7.5,
+        linestyle="none",
+        zorder=4,
+        markerfacecolor=look.colour if look.filled else PAPER,
+        markeredgecolor=PAPER if look.filled else look.colour,
+        markeredgewidth=0.8 if look.filled else 1.3,
+        transform=transform or ax.transData,
+        clip_on=False,
+    )

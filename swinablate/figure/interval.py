@@ -1,0 +1,41 @@
+"""The interval of one mean over seeds, for what is shown but not judged."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import t
+
+
+class Mean(NamedTuple):
+    """A mean and its interval; NaN where there are too few values."""
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+def mean(values: Sequence[float], level: float) -> Mean:
+    """Mean, standard deviation and t-interval of independent values.
+
+    Not simultaneous and not for verdicts. Never a bootstrap: with 5 seeds its nominal 95 %
+    interval covers 81 to 87 %.
+
+    Args:
+        values: one a seed.
+        level: of confidence, 0 to 1.
+    """
+    found = np.asarray(values, float)
+    found = found[np.isfinite(found)]
+    n = len(found)
+    if n == 0:
+        return Mean(0, math.nan, math.nan, math.nan, math.nan)
+    centre = float(found.mean())
+    if n == 1:
+        return Mean(1, centre, math.nan, math.nan, math.nan)
+    sd = float(found.std(ddof=1))
+    half = float(t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n)
+    return Mean(n, centre, sd, centre - half, centre + half)

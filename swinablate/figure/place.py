@@ -1,0 +1,150 @@
+"""Where things go: ranges that one outlier cannot ruin, labels that do not overlap."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+from swinablate.figure.ink import renderer
+
+FAR = 4.0
+"""An interval this many times longer than the next shorter one would flatten all others."""
+
+
+def core(lows: Sequence[float], highs: Sequence[float], centre: float) -> tuple[float, float]:
+    """The range to show: everything, unless a few far intervals would flatten the rest.
+
+    Args:
+        lows: lower ends, one for each row.
+        highs: upper ends.
+        centre: a value that is always shown, from which distance is measured.
+
+    Returns:
+        Lower and upper limit without margin. Rows outside are drawn as arrows.
+    """
+    low, high = np.asarray(lows, float), np.asarray(highs, float)
+    reach = np.maximum(abs(low - centre), abs(high - centre))
+    order = np.argsort(reach)
+    keep = len(order)
+    for i in range((len(order) + 1) // 2, len(order)):
+        if reach[order[i]] > FAR * max(reach[order[i - 1]], 1e-9):
+            keep = i
+            break
+    shown = order[:keep]
+    if not len(shown):
+        return centre, centre
+    return min(centre, float(low[shown].min())), max(centre, float(high[shown].max()))
+
+
+def padded(low: float, high: float, share: float = 0.06, least: float = 0.5) -> tuple[float, float]:
+    """The range with a margin on both sides, never narrower than `least`."""
+    room = max((high - low) * share, (least - (high - low)) / 2, 1e-6)
+    return low - room, high + room
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Positions as near as possible to those wanted, at least `gap` apart, in the same order.
+
+    Pool adjacent violators: labels that would overlap form a block around their mean.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    blocks: list[list[int]] = []
+    for i in order:
+        blocks.append([i])
+        while len(blocks) > 1 and _top(blocks[-2], wanted, gap) > _foot(blocks[-1], wanted, gap):
+            last = blocks.pop()
+            blocks[-1] += last
+    placed = [0.0] * len(wanted)
+    for block in blocks:
+        start = _foot(block, wanted, gap) + gap / 2
+        for k, i in enumerate(block):
+            placed[i] = start + k * gap
+    return placed
+
+
+def _foot(block: Sequence[int], wanted: Sequence[float], gap: float) -> float:
+    return sum(wanted[i] for i in block) / len(block) - gap * len(block) / 2
+
+
+def _top(block: Sequence[int], wanted: Sequence[float], gap: float) -> float:
+    return _foot(block, wanted, gap) + gap * len(block)
+
+
+class Note(NamedTuple):
+    """A text that belongs beside a point: data coordinates, moved right by some points."""
+
+    x: float
+    y: float
+    aside: float
+    text: str
+    colour: str
+
+
+TURNS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
+ACROSS = {1: "left", 0: "center", -1: "right"}
+UP = {1: "bottom", 0: "center", -1: "top"}
+LINE_FROM = 20  # points; a text further away than this gets a line to its point
+
+
+def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> None:
+    """Write each text where it covers no other text, mark or edge.
+
+    Tries eight directions at growing distances.
+
+    Args:
+        ax: limits must be final.
+        notes: in order of importance.
+        blocked: pixels that are taken, such as marks and error bars.
+    """
+    fig = ax.get_figure(root=True)
+    assert fig is not None
+    measure, inside, taken = renderer(fig), ax.get_window_extent(), list(blocked)
+    for note in notes:
+        text = ax.annotate(
+            note.text, (note.x, note.y), (0, 0), textcoords="offset points",
+            color=note.colour, fontsize=8.5, linespacing=1.1,
+        )  # fmt: skip
+        options = []
+        for distance, turn in product((9, 13, 20, 30, 44, 60), TURNS):
+            _move(text, note, distance, turn)
+            box = text.get_window_extent(measure)
+            options.append((_cost(box, taken, inside) + distance / 50, distance, turn, box))
+            if options[-1][0] < 1.5:
+                break
+        _, distance, turn, box = min(options, key=lambda option: option[0])
+        _move(text, note, distance, turn)
+        taken.append(box)
+        if distance > LINE_FROM:
+            _line(ax, note, distance, turn)
+
+
+def _move(text: Annotation, note: Note, distance: float, turn: tuple[int, int]) -> None:
+    text.set_position((note.aside + turn[0] * distance, turn[1] * distance))
+    text.set_ha(ACROSS[turn[0]])
+    text.set_va(UP[turn[1]])
+
+
+def _line(ax: Axes, note: Note, distance: float, turn: tuple[int, int]) -> None:
+    """Join a far text to its mark, from just outside the mark."""
+    ax.annotate(
+        "", (note.x, note.y), (note.aside + turn[0] * distance, turn[1] * distance),
+        textcoords="offset points",
+        arrowprops={"arrowstyle": "-", "color": note.colour, "linewidth": 0.6, "shrinkA": 0,
+                    "shrinkB": 5},
+    )  # fmt: skip
+
+
+def _cost(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> float:
+    """Pixels of the box that lie on something else, or outside."""
+    lost = 0.0
+    for other in taken:
+        common = Bbox.intersection(box, other)
+        if common is not None:
+            lost += common.width * common.height + 1
+    shown = Bbox.intersection(box, inside)
+    area = box.width * box.height
+    return lost + 4 * (area - (shown.width * shown.height if shown else 0.0))

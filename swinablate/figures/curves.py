@@ -1,0 +1,185 @@
+"""Validation accuracy over the epochs. Thin: single seeds. Thick: mean of the finished seeds.
+
+The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts. Few arms share
+one plot, with the last third enlarged at the right and each arm's last mean and half-width beside
+it; many arms have a panel each, over the baseline in black, without the first third. A dotted line
+is a seed that failed, diverged or still runs; it is not in the mean.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from swinablate.figure import Answer, Canvas, Figure
+from swinablate.figure.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
+from swinablate.figure.interval import mean
+from swinablate.figure.numbers import PM, plain
+from swinablate.figure.place import core, padded, spread
+
+COLUMNS = ("mark", "arm", "seed", "status", "epoch", "val_acc", "low", "high", "n", "level")
+TOGETHER = 4
+"""More lines than this in one plot cannot be told apart."""
+ACROSS = 4
+
+
+def table(answer: Answer) -> pd.DataFrame:
+    """A row for every epoch of every trial (`seed`) and of every arm's mean (`mean`)."""
+    if answer.curves.empty or not answer.curves.val_acc.notna().any():
+        return pd.DataFrame(columns=list(COLUMNS))
+    level = 1 - answer.verdicts["alpha"]
+    status = answer.trials.set_index(["arm", "seed"]).status
+    points = answer.curves[["arm", "seed", "epoch", "val_acc"]].join(status, on=["arm", "seed"])
+    points = points[np.isfinite(points.val_acc.astype(float))]
+    frames = []
+    for arm in [arm["name"] for arm in answer.plan["arms"]]:
+        mine = points[points.arm == arm]
+        frames.append(mine.assign(mark="seed", level=level))
+        means = [
+            {"mark": "mean", "arm": arm, "epoch": epoch, "n": found.n, "val_acc": found.mean,
+             "low": found.low, "high": found.high, "level": level}
+            for epoch, values in mine[mine.status == "done"].groupby("epoch").val_acc
+            for found in (mean(values.tolist(), level),)
+        ]  # fmt: skip
+        frames.append(pd.DataFrame(means))
+    return pd.concat([f for f in frames if len(f)], ignore_index=True).reindex(columns=[*COLUMNS])
+
+
+def draw(rows: pd.DataFrame) -> Canvas:
+    """All arms in one plot, or a panel for each."""
+    arms = list(dict.fromkeys(rows.arm))
+    return _together(rows, arms) if len(arms) <= TOGETHER else _panels(rows, arms)
+
+
+def _together(rows: pd.DataFrame, arms: list[str]) -> Canvas:
+    fig = sheet(9.2, 4.0)
+    whole, zoom = fig.add_axes((0.07, 0.14, 0.36, 0.82)), fig.add_axes((0.51, 0.14, 0.29, 0.82))
+    last = int(rows.epoch.max())
+    start = _late(rows, 2 / 3)
+    for ax in (whole, zoom):
+        for arm, colour in _coloured(arms):
+            _lines(ax, rows[rows.arm == arm], colour)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.grid(axis="y", color=GRID, linewidth=0.7)
+        ax.set_axisbelow(True)
+    whole.set_xlim(rows.epoch.min(), max(last, int(rows.epoch.min()) + 1))
+    whole.set_xlabel("epoch")
+    whole.set_ylabel("validation accuracy (%)")
+    whole.axvspan(start, last, color="#F0F0F0", linewidth=0, zorder=0)
+    zoom.set_xlim(start, max(last, start + 1))
+    zoom.set_ylim(*_range(rows[rows.epoch >= start]))
+    zoom.set_xlabel("epoch (shaded part, enlarged)")
+    _ends(zoom, rows, arms)
+    return fig
+
+
+def _panels(rows: pd.DataFrame, arms: list[str]) -> Canvas:
+    others = [arm for arm in arms if arm != "baseline"]
+    down = -(-len(others) // ACROSS)
+    fig = sheet(9.6, 1.75 * down + 0.5)
+    late = rows[rows.epoch >= _late(rows, 1 / 3)]
+    limits = _range(late)
+    grid = fig.add_gridspec(
+        down, ACROSS, left=0.07, right=0.99, wspace=0.1, hspace=0.62,
+        bottom=0.45 / fig.get_figheight(), top=1 - 0.35 / fig.get_figheight(),
+    )  # fmt: skip
+    base = late[late.arm == "baseline"]
+    for i, arm in enumerate(others):
+        ax = fig.add_subplot(grid[i // ACROSS, i % ACROSS])
+        mine = late[late.arm == arm]
+        _lines(ax, base[base.mark == "mean"], INK)
+        _lines(ax, mine, OKABE_ITO[1])
+        ax.set_xlim(late.epoch.min(), max(late.epoch.max(), late.epoch.min() + 1))
+        ax.set_ylim(*limits)
+        ends = mine.val_acc[mine.mark == "mean"].tail(1).tolist()
+        if not ends:
+            ax.text(0.5, 0.5, "no finished seed", transform=ax.transAxes, ha="center", color=FAINT)
+        elif not limits[0] <= ends[0] <= limits[1]:
+            sign = "below" if ends[0] < limits[0] else "above"
+            ax.text(0.5, 0.08, f"ends {sign} the axis, at {plain(ends[0], 1)}", color=OKABE_ITO[1],
+                    transform=ax.transAxes, ha="center", fontsize=8)  # fmt: skip
+        ax.set_title(wrapped(arm, 30, 2), fontsize=8.5, loc="left", pad=4, linespacing=1.0)
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(4))
+        ax.tick_params(labelsize=8, labelleft=i % ACROSS == 0)
+        ax.grid(axis="y", color=GRID, linewidth=0.7)
+    fig.supxlabel("epoch", fontsize=9.5, y=0)
+    fig.supylabel("validation accuracy (%)", fontsize=9.5, x=0.01)
+    return fig
+
+
+def _coloured(arms: list[str]) -> Iterator[tuple[str, str]]:
+    """The baseline in black, the others in the palette's order; drawn last, it stays on top."""
+    rest = [arm for arm in arms if arm != "baseline"]
+    yield from zip(rest, OKABE_ITO, strict=False)
+    if "baseline" in arms:
+        yield "baseline", INK
+
+
+def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
+    seeds, means = rows[rows.mark == "seed"], rows[rows.mark == "mean"]
+    for (_, status), one in seeds.groupby(["seed", "status"]):
+        style: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.4}
+        if status != "done":
+            style = {"linewidth": 1.0, "alpha": 0.9, "linestyle": ":"}
+        ax.plot(one.epoch, one.val_acc, color=colour, **style)
+    known = means[means.n >= 3]
+    ax.fill_between(
+        known.epoch.astype(float), known.low.astype(float), known.high.astype(float),
+        color=colour, alpha=0.16, linewidth=0,
+    )  # fmt: skip
+    ax.plot(means.epoch, means.val_acc, color=colour, linewidth=1.9)
+
+
+def _late(rows: pd.DataFrame, share: float) -> int:
+    first, last = int(rows.epoch.min()), int(rows.epoch.max())
+    return first + round((last - first) * share)
+
+
+def _range(rows: pd.DataFrame) -> tuple[float, float]:
+    """The values to show, without arms so far off that they would flatten the others."""
+    shown = rows[rows.mark == "mean"] if (rows.mark == "mean").any() else rows
+    ends = shown.groupby("arm").val_acc.agg(["min", "max"])
+    low, high = core(ends["min"].tolist(), ends["max"].tolist(), float(ends["max"].median()))
+    return padded(low, high, 0.12, 2.0)
+
+
+def _ends(ax: Axes, rows: pd.DataFrame, arms: list[str]) -> None:
+    """Name each line at its right end; names that would overlap move apart."""
+    colours = dict(_coloured(arms))
+    low, high = ax.get_ylim()
+    lasts = rows[rows.mark == "mean"].sort_values("epoch").groupby("arm", sort=False).tail(1)
+    texts, ends = [], []
+    for arm in lasts.itertuples():
+        name = wrapped(str(arm.arm), 26, 2)
+        width = "" if pd.isna(arm.low) else f" {PM} {plain((arm.high - arm.low) / 2, 1)}"
+        where = " (below)" if arm.val_acc < low else " (above)" if arm.val_acc > high else ""
+        texts.append((f"{name}\n{plain(arm.val_acc, 1)}{width}, n = {int(arm.n)}{where}", arm.arm))
+        ends.append(float(np.clip(arm.val_acc, low, high)))
+    tallest = max((text.count("\n") + 1 for text, _ in texts), default=1)
+    height = ax.get_window_extent().height * 72 / 100
+    gap = (tallest * 11.5 + 3) * (high - low) / height
+    for (text, arm), end, at in zip(texts, ends, spread(ends, gap), strict=True):
+        style = {"arrowstyle": "-", "color": colours[arm], "linewidth": 0.7, "shrinkA": 0}
+        ax.annotate(
+            text, (1, end), (1.06, at), xycoords=ax.get_yaxis_transform(), va="center",
+            textcoords=ax.get_yaxis_transform(), color=_dark(colours[arm]), fontsize=8.5,
+            linespacing=1.1, arrowprops=style, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _dark(colour: str) -> str:
+    """The colour, dark enough for text on white."""
+    return {"#D55E00": "#B34700", "#009E73": "#00734F", "#CC79A7": "#9C3F74",
+            "#E69F00": "#8A5A00", "#56B4E9": "#1F78B4"}.get(colour, colour)  # fmt: skip
+
+
+FIGURE = Figure(
+    title="Learning curves",
+    table=table,
+    draw=draw,
+    absent="no curve was recorded",
+)

@@ -1,0 +1,57 @@
+"""The ablation table for a paper: booktabs, every name escaped."""
+
+import pandas as pd
+
+from swinablate.figure import Answer
+from swinablate.figure.numbers import DASH, MINUS, PM, count, interval, mean_sd, p_value, share, signed
+
+SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
+    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    MINUS: "$-$", PM: r"$\pm$", DASH: "--", "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
+}  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """The text as LaTeX prints it; characters no font has become a question mark."""
+    return "".join(SPECIAL.get(c, c if c.isprintable() else "?") for c in text)
+
+
+def arms_tex(answer: Answer, arms: pd.DataFrame) -> str:
+    """A `tabular` with a comment that says what it needs and what the numbers are."""
+    judged = answer.verdicts
+    level = f"{100 * (1 - judged['alpha']):g}"
+    head = ["arm", "$n$", r"accuracy (\%)", r"$\Delta$ (pp)", rf"{level}\,\% CI", "$p$ (Holm)",
+            "verdict", "params", "MACs"]  # fmt: skip
+    lines = [
+        r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX or LuaLaTeX if a name needs it",
+        f"% {_comment(answer.plan['study'])}: {judged['metric']}, mean {DASH} sd over seeds;"
+        f" {level} % simultaneous intervals".replace(DASH, "+-"),
+        r"\begin{tabular}{@{}lrlrlrlrr@{}}",
+        r"\toprule",
+        " & ".join(head) + r" \\",
+        r"\midrule",
+    ]
+    for i, arm in enumerate(arms.itertuples()):
+        cells = [arm.arm, share(arm.n, arm.planned), mean_sd(arm.mean, arm.sd)]
+        if i:
+            verdict = f"{arm.verdict} (negligible)" if arm.negligible is True else arm.verdict
+            cells += [signed(arm.delta_pp), interval(arm.ci_low, arm.ci_high), p_value(arm.p_holm),
+                      verdict]  # fmt: skip
+        else:
+            cells += ["", "", "", ""]
+        cells += [count(arm.params), count(arm.macs)]
+        lines.append(" & ".join(_cell(cell) for cell in cells) + r" \\")
+        if i == 0 and len(arms) > 1:
+            lines.append(r"\midrule")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _cell(text: str) -> str:
+    """A cell; one that begins with a bracket would be read as an option of the line before."""
+    return f"{{{escape(text)}}}" if text.startswith(("[", "*")) else escape(text)
+
+
+def _comment(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())

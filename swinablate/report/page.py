@@ -1,0 +1,148 @@
+"""The answer as one page, and as Markdown for a forge: what stands where is in the templates."""
+
+import base64
+from collections import Counter
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup, escape
+
+from swinablate.figure import Answer, numbers
+from swinablate.figure.ink import LOOKS
+from swinablate.report import prose, tables
+from swinablate.report.plots import Plot
+
+ICONS = {
+    "^": '<path d="M8 2 15 14H1Z"/>',
+    "v": '<path d="M8 14 1 2H15Z"/>',
+    "s": '<path d="M2 2H14V14H2Z"/>',
+    "o": '<circle cx="8" cy="8" r="6.5"/>',
+    "D": '<path class="hollow" d="M8 1.5 14.5 8 8 14.5 1.5 8Z"/>',
+}
+
+
+def html(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
+    """The report as one file: no script, no request, readable on paper and on a telephone."""
+    env = _environment(autoescape=True)
+    env.filters |= {"icon": icon, "breakable": breakable, "data_uri": data_uri}
+    env.globals["figure"] = {plot.name: Markup(_titled(plot)) for plot in drawn}  # noqa: S704  our own drawing, names escaped by matplotlib
+    return env.get_template("page.html").render(_context(answer, arms, drawn))
+
+
+def markdown(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
+    """The report as Markdown with links to the figures beside it."""
+    env = _environment(autoescape=False)
+    env.filters["md"] = md
+    return env.get_template("report.md").render(_context(answer, arms, drawn))
+
+
+def md(value: object) -> str:
+    """Text that Markdown shows as it is, also inside a table."""
+    text = "".join(c if c.isprintable() else " " for c in str(value))
+    for c in "\\`*_[]|#":
+        text = text.replace(c, "\\" + c)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def icon(verdict: str) -> Markup:
+    """A verdict's shape and word; the word alone is enough."""
+    look = LOOKS[verdict]
+    kind = verdict.replace(" ", "-")
+    return Markup(
+        '<span class="verdict {kind}"><svg class="icon" viewBox="0 0 16 16" aria-hidden="true">'
+        "{shape}</svg>{word}</span>"
+    ).format(kind=kind, shape=Markup(ICONS[look.marker]), word=verdict)  # noqa: S704  a constant
+
+
+def breakable(text: object) -> Markup:
+    """The text with places where a narrow screen may break a long name."""
+    safe = str(escape(str(text)))
+    for mark in ".=_/,":
+        safe = safe.replace(mark, f"{mark}<wbr>")
+    return Markup(safe)  # noqa: S704  escaped one line above
+
+
+def data_uri(text: str, kind: str) -> str:
+    """A small file inside a link."""
+    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
+
+
+def _environment(*, autoescape: bool) -> jinja2.Environment:
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("swinablate.report"),
+        autoescape=autoescape,  # noqa: S701  off for Markdown only, where every name goes through md
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    env.filters |= {
+        name: vars(numbers)[name]
+        for name in ("plain", "signed", "mean_sd", "p_value", "count", "duration", "share")
+    }
+    env.globals |= {"interval": numbers.interval, "known": numbers.known, "mean_sd": numbers.mean_sd}
+    return env
+
+
+def _context(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str, Any]:
+    judged = answer.verdicts
+    ranked = sorted(judged["arms"], key=lambda arm: _rank(arm["delta_pp"]))
+    rows = arms.astype(object).where(arms.notna(), None).to_dict("records")
+    words = Counter(arm["verdict"] for arm in judged["arms"])
+    return {
+        "answer": answer,
+        "plan": answer.plan,
+        "judged": judged,
+        "level": f"{100 * (1 - judged['alpha']):g} %",
+        "ranked": ranked,
+        "words": [(word, words[word]) for word in LOOKS if words[word]],
+        "rows": rows,
+        "devices": sorted({row["device"] for row in rows if row["device"]}),
+        "costs": any(row["params"] is not None for row in rows),
+        "speeds": any(row["images_per_s"] is not None for row in rows),
+        "plots": drawn,
+        "interim": tables.interim(answer),
+        "smoke": bool(answer.plan.get("smoke")),
+        "statuses": tables.statuses(answer),
+        "lost": tables.lost(answer).to_dict("records"),
+        "others": [c for c in judged["contrasts"] if c["family"] != "arms"],
+        "hypotheses": prose.hypotheses(answer),
+        "spread": prose.spread(answer),
+        "checklist": prose.checklist(answer),
+        "provenance": tables.flat(answer.provenance),
+        "trials": _trials(answer.trials),
+        "trials_csv": answer.trials.to_csv(index=False, lineterminator="\n"),
+    }
+
+
+def _rank(delta: float | None) -> float:
+    return -delta if delta is not None else float("inf")
+
+
+def _trials(trials: pd.DataFrame) -> dict[str, Any]:
+    """The raw table, without columns that hold nothing; digests shortened."""
+    kept = [c for c in trials.columns if trials[c].notna().any() and c not in ("kind", "predictions")]
+    some = trials[kept].astype(object).where(trials[kept].notna(), None)
+    return {"columns": kept, "rows": [[_raw(v) for v in row] for row in some.itertuples(index=False)]}
+
+
+def _raw(value: object) -> str:
+    if value is None:
+        return numbers.DASH
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    return text[:10] if len(text) == 64 and text.isalnum() else text
+
+
+def _titled(plot: Plot) -> str:
+    """The drawing with its title and caption for those who do not see it."""
+    if not plot.svg:
+        return ""
+    head, tail = plot.svg.split(">", 1)
+    ids = f"{plot.name}-title {plot.name}-desc"
+    return (
+        f'{head} role="img" aria-labelledby="{ids}"><title id="{plot.name}-title">'
+        f'{escape(plot.title)}</title><desc id="{plot.name}-desc">{escape(plot.caption)}</desc>{tail}'
+    )

@@ -1,0 +1,59 @@
+"""The figures of a report: drawn where there is something to draw, else a reason."""
+
+import inspect
+import sys
+from dataclasses import dataclass
+
+import pandas as pd
+
+from swinablate import plugins
+from swinablate.figure import Answer, Figure
+from swinablate.figure.files import drawn
+
+ORDER = ("forest", "cost", "curves", "seeds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """One figure of the report.
+
+    Attributes:
+        name: of its file.
+        title: a few words.
+        caption: the docstring of its module.
+        rows: its table.
+        svg: an `<svg>` element; empty if there is nothing to draw.
+        png: the same, 160 dots per inch.
+        absent: why there is nothing to draw.
+    """
+
+    name: str
+    title: str
+    caption: str
+    rows: pd.DataFrame
+    svg: str
+    png: bytes
+    absent: str
+
+
+def plots(answer: Answer) -> list[Plot]:
+    """Draw every figure, those the page knows first."""
+    names = plugins.names("figures")
+    known = [name for name in ORDER if name in names]
+    return [_plot(answer, name) for name in [*known, *(n for n in names if n not in known)]]
+
+
+def _plot(answer: Answer, name: str) -> Plot:
+    figure = plugins.load("figures", name, Figure)
+    rows = figure.table(answer)
+    svg, png = drawn(figure, rows, name) if len(rows) else ("", b"")
+    caption = inspect.cleandoc(sys.modules[f"swinablate.figures.{name}"].__doc__ or "")
+    return Plot(
+        name=name,
+        title=figure.title,
+        caption=" ".join(caption.split()),
+        rows=rows,
+        svg=svg,
+        png=png,
+        absent=figure.absent,
+    )

@@ -1,0 +1,105 @@
+"""The sentences of a report that are neither verdicts nor methods."""
+
+from typing import Any
+
+from swinablate.figure import Answer
+from swinablate.figure.numbers import plain
+from swinablate.report.tables import lost
+
+
+def hypotheses(answer: Answer) -> list[dict[str, Any]]:
+    """Every declared hypothesis with its answer; the declaration's order."""
+    arms = {arm["name"]: arm for arm in (*answer.verdicts["arms"], *answer.verdicts["contrasts"])}
+    rows = []
+    for declared in answer.plan.get("hypotheses", []):
+        judged = arms.get(declared["arm"])
+        found = (judged.get("hypotheses") or [judged.get("hypothesis")]) if judged else []
+        same = [
+            h for h in found
+            if h and h["expect"] == declared["expect"] and h["by"] == declared["by"]
+        ]  # fmt: skip
+        why = f"not run: {_refused(answer, declared['arm'])}" if judged is None else ""
+        rows.append(
+            {
+                **declared,
+                "text": _claim(declared),
+                "source": declared.get("source", ""),
+                "answer": same[0]["answer"] if same else "unresolved",
+                "why": why,
+                "judged": judged,
+            }
+        )
+    return rows
+
+
+def spread(answer: Answer) -> str:
+    """How much the arms vary over seeds."""
+    sds = {
+        arm["name"]: arm["sd"]
+        for arm in (answer.verdicts["baseline"], *answer.verdicts["arms"])
+        if arm["sd"] is not None
+    }
+    if len(sds) < 2:
+        return ""
+    least, most = min(sds, key=sds.__getitem__), max(sds, key=sds.__getitem__)
+    ratio = f", a ratio of {sds[most] / sds[least]:.1f}" if sds[least] > 0 else ""
+    return (
+        f"Standard deviations over seeds run from {sds[least]:.2g} ({least}) "
+        f"to {sds[most]:.2g} ({most}) percentage points{ratio}."
+    )
+
+
+def checklist(answer: Answer) -> list[tuple[str, str]]:
+    """Answers to what reviewers ask about error bars and compute, from what was recorded."""
+    judged, plan = answer.verdicts, answer.plan
+    alpha = judged["alpha"]
+    rope = judged["rope_pp"]
+    found = [
+        ("Error bars", f"{100 * (1 - alpha):g} % simultaneous intervals of the difference to the "
+         f"baseline; {judged['method']}. After \u00b1 stands one standard deviation over seeds."),
+        ("What varies between repetitions", _varies(answer)),
+        ("Smallest difference of interest", f"\u00b1{rope:g} pp, declared before launch"
+         if rope is not None else "none was declared, so nothing is called equivalent"),
+        ("Selection", _selection(plan)),
+    ]  # fmt: skip
+    hours = answer.provenance.get("hours")
+    if hours is not None:
+        failed = answer.provenance.get("hours_failed") or 0
+        found.append(
+            ("Compute", f"{plain(hours, 2)} hours for {len(answer.trials)} trials, of which "
+             f"{plain(failed, 2)} hours for {len(lost(answer))} trials that failed or diverged")
+        )  # fmt: skip
+    return [(question, text) for question, text in found if text]
+
+
+def _varies(answer: Answer) -> str:
+    recipe = answer.plan["arms"][0].get("recipe")
+    if not recipe:
+        return ""
+    split = recipe["data"].get("resample_split")
+    kept = "the train/validation split is drawn anew" if split else "train/validation split fixed"
+    return (
+        f"the seed: initial weights, order of the images, augmentation, drop masks; {kept}; "
+        "test set fixed"
+    )
+
+
+def _selection(plan: Any) -> str:
+    recipe = plan["arms"][0].get("recipe")
+    if not recipe:
+        return ""
+    last = recipe["train"].get("select", "last") == "last"
+    how = "the last epoch is tested" if last else "the epoch with the best validation accuracy is tested"
+    return f"{how}; no trial was pruned; the test set is used once a trial"
+
+
+def _claim(declared: Any) -> str:
+    if declared["expect"] == "equivalent":
+        return "equivalent"
+    by = f" by at least {declared['by']:g} pp" if declared["by"] else ""
+    return f"{declared['expect']}{by}"
+
+
+def _refused(answer: Answer, name: str) -> str:
+    reasons = [r["reason"] for r in answer.plan["refusals"] if r["name"] == name]
+    return reasons[0] if reasons else "no such arm"

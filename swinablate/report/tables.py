@@ -1,0 +1,103 @@
+"""The tables of a report, as numbers; how they look is decided elsewhere."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from swinablate.figure import Answer
+
+ARMS = (
+    "arm", "changes", "family", "planned", "n", "failed", "diverged", "waiting", "mean", "sd",
+    "delta_pp", "ci_low", "ci_high", "p_holm", "verdict", "negligible", "reason", "detectable_pp",
+    "params", "macs", "images_per_s", "peak_mib", "train_s", "device",
+)  # fmt: skip
+
+
+def arms_table(answer: Answer) -> pd.DataFrame:
+    """One row for every arm, the baseline first, then in the order of the plan.
+
+    Throughput is the median over seeds, memory the highest, time the sum of all trials.
+    """
+    base = answer.verdicts["baseline"]
+    planned = {arm["name"]: arm for arm in answer.plan["arms"]}
+    rows = [
+        {**_judged(arm), **_declared(planned.get(arm["name"], {})), **_cost(answer, arm["name"])}
+        for arm in (base, *answer.verdicts["arms"])
+    ]
+    return pd.DataFrame(rows, columns=list(ARMS))
+
+
+def changes(arm: Mapping[str, Any]) -> str:
+    """What an arm changes, as it would be written in a study file."""
+    return ", ".join(
+        f"{key} = {json.dumps(level, ensure_ascii=False)}"
+        for key, level in arm.get("changes", {}).items()
+    )
+
+
+def statuses(answer: Answer) -> dict[str, int]:
+    """How many trials ended how."""
+    return {str(status): int(n) for status, n in answer.trials.status.value_counts().items()}
+
+
+def interim(answer: Answer) -> bool:
+    """Whether planned trials are missing that may still come."""
+    return bool(answer.trials.status.isin(["waiting", "running"]).any())
+
+
+def lost(answer: Answer) -> pd.DataFrame:
+    """The trials that failed or diverged."""
+    return answer.trials[answer.trials.status.isin(["failed", "diverged"])]
+
+
+def flat(value: object, key: str = "") -> list[tuple[str, str]]:
+    """A nested value as lines: dotted key, text."""
+    if isinstance(value, Mapping):
+        return [
+            line for k, v in value.items() for line in flat(v, f"{key}.{k}" if key else str(k))
+        ]
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, Mapping) for item in value):
+            many = len(value) > 1
+            return [
+                line
+                for i, item in enumerate(value, 1)
+                for line in flat(item, f"{key} {i}" if many else key)
+            ]
+        return [(key, ", ".join(map(str, value)))]
+    if value is None or value == "":
+        return []
+    return [(key, {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))]
+
+
+def _judged(arm: Mapping[str, Any]) -> dict[str, Any]:
+    keys = [key for key in ARMS[3:18] if key in arm]
+    return {"arm": arm["name"], **{key: arm[key] for key in keys}}
+
+
+def _declared(arm: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = arm.get("recipe") or {}
+    return {
+        "changes": changes(arm),
+        "family": recipe.get("model", {}).get("family"),
+        "params": arm.get("params"),
+        "macs": arm.get("macs"),
+    }
+
+
+def _cost(answer: Answer, name: str) -> dict[str, Any]:
+    mine = answer.trials[answer.trials.arm == name]
+    return {
+        "images_per_s": _over(mine.images_per_s, np.median),
+        "peak_mib": _over(mine.peak_mib, np.max),
+        "train_s": _over(mine.train_s, np.sum),
+        "device": "; ".join(sorted(mine.device[mine.status == "done"].dropna().unique())),
+    }
+
+
+def _over(values: "pd.Series[Any]", how: Any) -> float | None:
+    known = values.dropna().astype(float)
+    return float(how(known)) if len(known) else None

@@ -1,0 +1,245 @@
+"""Made-up studies for the tests of figures and reports: plans and records, judged for real."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from swinablate.figure import Answer
+from swinablate.results import CURVES, TRIALS
+from swinablate.stats import Declaration, Hypothesis, verdicts
+
+EPOCHS, IMAGES = 15, 360
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sketch:
+    """One arm: where its seeds fall, and how its trials ended."""
+
+    name: str
+    mean: float = 97.0
+    sd: float = 0.4
+    statuses: Sequence[str] = ("done",) * 5
+    family: str = "swin"
+    params: int = 34_710
+    macs: int = 1_910_000
+    changes: Mapping[str, Any] | None = None
+
+
+BASELINE = Sketch(name="baseline", statuses=("done",) * 10)
+QUICKSTART = (
+    BASELINE,
+    Sketch(name="shift=false", mean=96.7, changes={"model.shift": False}),
+    Sketch(name='position_bias="none"', mean=95.6, params=34_602),
+    Sketch(name='norm="batch"', mean=97.9, sd=0.3),
+    Sketch(name="window=4", mean=97.02, macs=2_300_000, params=34_998),
+    Sketch(name="no shift, no bias", mean=94.1, sd=0.7),
+    Sketch(name="ViT, same parameters", mean=95.1, family="vit", params=35_100, macs=2_450_000),
+    Sketch(name="ResNet", mean=98.6, sd=0.25, family="resnet", params=33_900, macs=1_210_000),
+)
+
+
+def study(
+    sketches: Sequence[Sketch] = QUICKSTART,
+    *,
+    rope: float | None = 0.5,
+    hypotheses: Sequence[Mapping[str, Any]] = (),
+    refusals: Sequence[Mapping[str, Any]] = (),
+    name: str = "quickstart",
+) -> Answer:
+    """A recorded study, its accuracies drawn from the sketches, judged by `stats.verdicts`."""
+    rng = np.random.default_rng(7)
+    trials = pd.DataFrame(
+        [_trial(s, seed, rng) for s in sketches for seed in range(len(s.statuses))],
+        columns=[*TRIALS],
+    )
+    waiting = bool(trials.status.isin(["waiting", "running"]).any())
+    declared = Declaration(
+        metric="test/accuracy",
+        alpha=0.05,
+        rope_pp=rope,
+        planned={s.name: len(s.statuses) for s in sketches},
+        hypotheses=tuple(Hypothesis(h["arm"], h["expect"], h["by"]) for h in hypotheses),
+        test_images=IMAGES,
+    )
+    frame = trials.rename(columns={"test_acc": "value"}).replace({"status": {"running": "waiting"}})
+    return Answer(
+        plan={
+            "schema": 1,
+            "study": name,
+            "question": "Which parts of Swin matter on 8x8 digits?",
+            "declaration": "3f" * 32,
+            "design": "one_at_a_time",
+            "smoke": False,
+            "compare": {"metric": "test/accuracy", "rope": rope, "alpha": 0.05, "sd": None},
+            "hypotheses": [dict(h) for h in hypotheses],
+            "arms": [_arm(s) for s in sketches],
+            "refusals": [dict(r) for r in refusals],
+            "trials": {"min": len(trials), "max": len(trials)},
+            "reused": 0,
+            "detectable_pp": 0.81,
+            "noise": {"sd": 0.4, "source": "10 recorded trials of the same data"},
+        },
+        trials=trials,
+        curves=_curves(trials, rng),
+        verdicts=verdicts(frame, declared, complete=not waiting).to_json(),
+        provenance=PROVENANCE,
+    )
+
+
+def elsewhere() -> Answer:
+    """Results trained anywhere, as `analyze` has them: arm, seed, value, and nothing else."""
+    whole = study()
+    bare = whole.trials.assign(**dict.fromkeys(TRIALS[6:]))
+    bare["val_acc"] = None
+    arms = [{"name": arm["name"], "seeds": arm["seeds"]} for arm in whole.plan["arms"]]
+    plan = {
+        "schema": 1,
+        "study": "results.csv",
+        "question": "",
+        "compare": whole.plan["compare"],
+        "arms": arms,
+        "refusals": [],
+    }
+    return Answer(
+        plan=plan,
+        trials=bare,
+        curves=pd.DataFrame(columns=list(CURVES)),
+        verdicts=whole.verdicts,
+        provenance={"command": "swinablate analyze results.csv --baseline baseline"},
+    )
+
+
+def many(arms: int) -> Answer:
+    """Thirty arms or so with long names."""
+    rng = np.random.default_rng(3)
+    names = [
+        f"model.stage_{i % 4}.attention.window_size={2 + i} and no relative bias"
+        for i in range(arms)
+    ]
+    return study(
+        [
+            BASELINE,
+            *(
+                Sketch(
+                    name=name,
+                    mean=97 - abs(float(rng.normal(0, 1.3))),
+                    macs=int(1e6 * (1 + i % 5)),
+                    family=("swin", "vit", "resnet")[i % 3],
+                )
+                for i, name in enumerate(names)
+            ),
+        ]
+    )
+
+
+def _arm(sketch: Sketch) -> dict[str, Any]:
+    seeds = list(range(len(sketch.statuses)))
+    return {
+        "name": sketch.name,
+        "changes": {}
+        if sketch.name == "baseline"
+        else dict(sketch.changes or {"arm": sketch.name}),
+        "recipe": {
+            "model": {"family": sketch.family, "width": 16},
+            "data": {"name": "digits", "resample_split": False},
+            "train": {"epochs": EPOCHS, "batch": 64, "select": "last"},
+        },
+        "params": sketch.params,
+        "macs": sketch.macs,
+        "geometry": [],
+        "seeds": seeds,
+        "trials": [_id(sketch.name, seed) for seed in seeds],
+    }
+
+
+def _id(arm: str, seed: int) -> str:
+    return hashlib.sha256(f"{arm} {seed}".encode()).hexdigest()
+
+
+def _trial(sketch: Sketch, seed: int, rng: np.random.Generator) -> dict[str, Any]:
+    status = sketch.statuses[seed]
+    images = round((sketch.mean + sketch.sd * rng.normal()) / 100 * IMAGES)
+    accuracy = 100 * images / IMAGES if math.isfinite(sketch.mean) else sketch.mean
+    row: dict[str, Any] = {
+        "arm": sketch.name,
+        "seed": seed,
+        "trial": _id(sketch.name, seed),
+        "status": status,
+        "kind": "final",
+        "params": sketch.params,
+        "macs": sketch.macs,
+        "attempts": 0 if status == "waiting" else 1,
+    }
+    if status == "done":
+        row |= {
+            "test_acc": accuracy,
+            "val_acc": accuracy - 0.8 + 0.3 * rng.normal(),
+            "train_loss": 0.03,
+            "train_s": 21.5 + rng.normal(),
+            "images_per_s": 980.0 + 10 * rng.normal(),
+            "peak_mib": 412.0,
+            "epochs": float(EPOCHS),
+            "device": "AMD EPYC 9V74",
+            "execution": "device=cpu dtype=fp32",
+            "predictions": hashlib.sha256(rng.bytes(8)).hexdigest(),
+            "correct": images,
+            "test_images": IMAGES,
+        }
+    if status in ("failed", "diverged"):
+        row |= {
+            "failure": "diverged" if status == "diverged" else "out of memory",
+            "device": "cpu",
+        }
+    return row
+
+
+def _curves(trials: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for trial in trials.itertuples():
+        if trial.status == "waiting":
+            continue
+        end = trial.test_acc - 0.8 if trial.status == "done" else 60.0
+        last = EPOCHS if trial.status == "done" else 6
+        for epoch in range(1, last + 1):
+            rows.append(
+                {
+                    "arm": trial.arm,
+                    "seed": trial.seed,
+                    "trial": trial.trial,
+                    "epoch": epoch,
+                    "train_loss": 2.3 * math.exp(-epoch / 3),
+                    "val_acc": end - (end - 10) * math.exp(-epoch / 2.2) + 0.5 * rng.normal(),
+                    "epoch_s": 1.4,
+                    "images_per_s": 980.0,
+                }
+            )
+    return pd.DataFrame(rows, columns=list(CURVES))
+
+
+PROVENANCE: dict[str, Any] = {
+    "report": {
+        "swinablate": "0.1.0",
+        "git": {"commit": "0123abc" * 5 + "01234", "dirty": True},
+        "python": "3.11.15",
+        "system": "Linux x86_64",
+        "cores": 2,
+        "versions": {"torch": "2.15.0", "optuna": "5.0.0", "mlflow": "3.17.0"},
+    },
+    "trials": [
+        {"swinablate": "0.1.0", "git": {"commit": "0123abc" * 5 + "01234", "dirty": False}}
+    ],
+    "execution": [{"device": "AMD EPYC 9V74", "dtype": "fp32", "threads": 1}],
+    "declaration": "3f" * 32,
+    "seeds": [0, 1, 2, 3, 4],
+    "data": "digits",
+    "hours": 0.41,
+    "hours_failed": 0.02,
+    "attempts": 46,
+    "command": "swinablate run studies/quickstart.toml",
+    "links": {"MLflow UI": "swinablate ui studies/quickstart.toml"},
+}
