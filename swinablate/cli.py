@@ -187,6 +187,24 @@ def retry(
     )
 
 
+@app.command(epilog="Example: swinablate sync studies/quickstart.toml")
+def sync(
+    study: Study,
+    home: HomeFolder = HOME,
+    storage: Storage = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Rebuild the Optuna and MLflow stores of a study from its recorded trials."""
+    from swinablate.mirror import sync
+
+    count = sync(Home(home), study.stem, storage, tracking_uri)
+    if as_json:
+        _print_json({"schema": 1, "trials": count})
+    else:
+        console.err.print(f"{count} trials are in Optuna and MLflow again")
+
+
 @app.command(epilog="Example: swinablate ui studies/quickstart.toml --port 5000")
 def ui(
     study: Annotated[Path | None, typer.Argument(help="Open at this study.")] = None,
@@ -195,10 +213,16 @@ def ui(
     tracking_uri: Tracking = None,
 ) -> None:
     """Serve the MLflow UI on the records, on 127.0.0.1 only; Ctrl-C ends it."""
-    from swinablate.track import serve
+    import signal
+
+    from swinablate.track_ui import serve
 
     where = Home(home)
-    serve(tracking_uri or where.mlflow_uri, port, study.stem if study else None)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server ends too
+    name = study.stem if study else None
+    with serve(tracking_uri or where.mlflow_uri, port, where.artifacts, name) as address:
+        console.err.print(f"{address}\nCtrl-C ends it", soft_wrap=True)
+        signal.pause()
 
 
 @app.command(epilog="Example: swinablate switches swin")
@@ -228,9 +252,11 @@ def switches(
 @app.command(epilog="Example: swinablate schema study > study.schema.json")
 def schema(kind: Annotated[str, typer.Argument(help="study or recipe")]) -> None:
     """Print the JSON Schema of study or recipe files, for editors."""
+    from pydantic import BaseModel
+
     from swinablate.study import RecipeFile, StudyFile
 
-    kinds = {"study": StudyFile, "recipe": RecipeFile}
+    kinds: dict[str, type[BaseModel]] = {"study": StudyFile, "recipe": RecipeFile}
     if kind not in kinds:
         raise InputError(f"no schema is called {kind!r}", hint="known: study, recipe")
     _print_json(kinds[kind].model_json_schema())
@@ -400,7 +426,7 @@ def _farewell(summary: "Summary", study: Path) -> None:
     console.err.print(f"{counts}{left}")
     if summary.unmirrored:
         console.err.print(
-            f"{summary.unmirrored} records did not reach MLflow; swinablate sync {study} rebuilds it",
+            f"{summary.unmirrored} records did not reach MLflow: swinablate sync {study}",
             soft_wrap=True,
         )
     if summary.missing:

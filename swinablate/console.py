@@ -53,9 +53,13 @@ def show_plan(plan: Mapping[str, Any]) -> None:
     )
     out.print()
     table(
-        "Effective geometry",
+        "Effective geometry (arms that are not listed have the baseline's)",
         ["arm", "stages"],
-        [[arm["name"], " | ".join(map(_stage, arm["geometry"]))] for arm in plan["arms"]],
+        [
+            [arm["name"], "\n".join(map(_stage, arm["geometry"]))]
+            for arm in plan["arms"]
+            if arm is base or arm["geometry"] != base["geometry"]
+        ],
     )
     if plan["refusals"]:
         out.print()
@@ -154,7 +158,11 @@ def _level(value: object) -> str:
 
 
 def _stage(stage: Mapping[str, Any]) -> str:
-    return " ".join(f"{key} {value}" for key, value in stage.items())
+    return "  ".join(f"{key} {_size(value)}" for key, value in stage.items())
+
+
+def _size(value: object) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _promise(plan: Mapping[str, Any]) -> str:

@@ -92,6 +92,7 @@ class Coordinator:
     def __init__(self, plan: Plan, home: Home, options: Options, watcher: Watcher) -> None:
         self._plan, self._home, self._options, self._watcher = plan, home, options, watcher
         self._arms: dict[str, Arm] = {arm.name: arm for arm in plan.arms}
+        self._declared: dict[str, Mapping[str, Any]] = {}
         self._trials = {t.id: t for t in plan.trials if not options.only or t.arm in options.only}
         self._recorded: dict[str, Outcome] = {}
         self._running: dict[str, Running] = {}
@@ -116,6 +117,7 @@ class Coordinator:
         executor = plugins.load("launch", self._options.executor, Executor, at="--executor")
         with self._home.owned(study):
             self._home.declare(study, self._plan.declaration, declared)
+            self._declared = {arm["name"]: arm for arm in declared["arms"]}
             self._recall()
             if set(self._trials) <= set(self._recorded):
                 self._watcher.begin(self._plan, self._recorded, 0)
@@ -126,7 +128,7 @@ class Coordinator:
                 mirror = Mirror(
                     self._options.tracking or self._home.mlflow_uri,
                     self._home.artifacts,
-                    study_card(self._plan, self._options.command),
+                    study_card(declared, self._options.command),
                 )
                 try:
                     self._watcher.begin(self._plan, self._recorded, len(slots))
@@ -269,7 +271,7 @@ class Coordinator:
                 execution.cancel(now.handle)
 
     def _card(self, trial: Trial, *, reused: bool) -> TrialCard:
-        return trial_card(trial, self._arms[trial.arm], reused=reused)
+        return trial_card(self._declared[trial.arm], trial.seed, trial.id, reused=reused)
 
     def _stopping(self) -> bool:
         return bool(self._signals) or self._fault is not None
@@ -295,7 +297,7 @@ class Coordinator:
                 signal.signal(number, handler)
 
     def _end(self, unmirrored: int) -> Summary:
-        counts = Counter(outcome.status for outcome in self._recorded.values())
+        counts: Counter[str] = Counter(outcome.status for outcome in self._recorded.values())
         missing = len(self._trials) - len(self._recorded)
         code = 0 if counts["done"] == len(self._trials) else 3
         if missing and self._signals:

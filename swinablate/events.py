@@ -87,8 +87,12 @@ class Event:
         return Event(**json.loads(text))
 
 
-def event(job: Job, kind: Kind, **data: Any) -> Event:
+def event(job: Job, kind: Kind, data: Mapping[str, Any] | None = None) -> Event:
     """An event of `job`, now."""
     return Event(
-        trial=job.trial, attempt=job.attempt, kind=kind, at=int(time.time() * 1000), data=data
+        trial=job.trial,
+        attempt=job.attempt,
+        kind=kind,
+        at=int(time.time() * 1000),
+        data=data or {},
     )

@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swinablate.errors import SwinablateError
-from swinablate.plan import Arm, Plan, Trial
 from swinablate.provenance import provenance
-from swinablate.records import Outcome
+from swinablate.records import Home, Outcome
+from swinablate.results import planned
+from swinablate.schedule import Queue, Ticket
 from swinablate.track import StudyCard, Tracker, TrialCard
+
+if TYPE_CHECKING:
+    from swinablate.report import Answer
 
 log = logging.getLogger(__name__)
 PATIENCE = 3
@@ -87,32 +91,86 @@ class Mirror:
             self._tracker.close()
 
 
-def study_card(plan: Plan, command: str) -> StudyCard:
-    """What MLflow shows of a study."""
-    paths = [path for arm in plan.arms for path in arm.changes]
+def study_card(plan: Mapping[str, Any], command: str) -> StudyCard:
+    """What MLflow shows of a study.
+
+    Args:
+        plan: as declared (`plan.json`).
+        command: what reproduces the study.
+    """
+    paths = [path for arm in plan["arms"] for path in arm["changes"]]
     return StudyCard(
-        name=plan.study.name,
-        dataset=plan.study.baseline.data.name,
-        declaration=plan.declaration,
-        question=plan.study.question,
+        name=plan["study"],
+        dataset=plan["arms"][0]["recipe"]["data"]["name"],
+        declaration=plan["declaration"],
+        question=plan["question"],
         commit=provenance()["git"].get("commit"),
         varied=tuple(dict.fromkeys(paths)),
         command=command,
     )
 
 
-def trial_card(trial: Trial, arm: Arm, *, reused: bool) -> TrialCard:
-    """What MLflow shows of a trial."""
-    changes: Mapping[str, Any] = arm.changes
+def trial_card(arm: Mapping[str, Any], seed: int, trial: str, *, reused: bool) -> TrialCard:
+    """What MLflow shows of a trial; `arm` is one of the declared plan's."""
     return TrialCard(
-        trial=trial.id,
-        arm=trial.arm,
-        seed=trial.seed,
-        kind=trial.kind,
-        changes=dict(changes),
-        recipe=trial.recipe.model_dump(mode="json"),
-        geometry=list(arm.geometry),
-        params=arm.params,
-        macs=arm.macs,
+        trial=trial,
+        arm=arm["name"],
+        seed=seed,
+        kind="final",
+        changes=arm["changes"],
+        recipe=arm["recipe"],
+        geometry=arm["geometry"],
+        params=arm["params"],
+        macs=arm["macs"],
         reused=reused,
     )
+
+
+def publish(uri: str, home: Home, answer: "Answer", folder: Path) -> None:
+    """Put the verdicts and the report into MLflow, one summary run an arm.
+
+    Raises:
+        EnvironmentFault: the store is out of reach.
+    """
+    tracker = Tracker.open(
+        uri, home.artifacts, study_card(answer.plan, answer.provenance["command"])
+    )
+    try:
+        tracker.summaries(answer.verdicts)
+        tracker.attach(folder)
+    finally:
+        tracker.close()
+
+
+def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> int:
+    """Rebuild Optuna's and MLflow's copies of a study from its records.
+
+    Returns:
+        How many trials are recorded.
+
+    Raises:
+        InputError: the study was never run in this home.
+        EnvironmentFault: a store is out of reach, or the study is running.
+    """
+    plan = home.declared(name)
+    arms = {trial: (arm, seed) for arm, seed, trial in planned(plan)}
+    with home.owned(name):
+        recorded = home.outcomes(arms)
+        queue = Queue.open(
+            storage or home.optuna_url,
+            f"{name}@{plan['declaration'][:12]}",
+            [arm["name"] for arm in plan["arms"]],
+        )
+        queue.reap()
+        tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, study_card(plan, ""))
+        tracker.sweep(set())
+        for trial, outcome in recorded.items():
+            arm, seed = arms[trial]
+            ticket = Ticket(trial=trial, arm=arm["name"], seed=seed, attempt=outcome.attempt)
+            queue.done(ticket, outcome.metrics.get("val/accuracy"), outcome.status)
+            tracker.begin(trial_card(arm, seed, trial, reused=False))
+            tracker.epochs(trial, outcome.curve)
+            tracker.end(trial, asdict(outcome))
+        queue.close()
+        tracker.close()
+    return len(recorded)

@@ -13,7 +13,7 @@ from swinablate.recipe import ImageSpec, Recipe, identity, trial_id
 from swinablate.response import cost, signature
 from swinablate.study import BASELINE, Level, Study, Variant, label, load_family
 
-SMOKE_STEPS, SMOKE_IMAGES = 2, 64
+SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +144,16 @@ def next_trials(plan: Plan, records: Mapping[str, str]) -> list[Trial]:
 
 
 def smoked(recipe: Recipe) -> Recipe:
-    """The recipe of a smoke run: two steps on a few images, in its own trial identity."""
-    data = recipe.data.model_copy(update={"limit": SMOKE_IMAGES})
+    """The recipe of a smoke run: two steps on a few images of noise, of the right shape.
+
+    Noise needs no download; what a smoke run checks is that everything runs. The changed
+    fields are part of the trial's identity, so nothing is mistaken for a real result.
+    """
+    data = recipe.data.model_copy(
+        update={"name": "noise", "image": image_spec(recipe.data), "limit": SMOKE_IMAGES}
+    )
     train = recipe.train.model_copy(
-        update={"steps": SMOKE_STEPS, "batch": min(recipe.train.batch, 16)}
+        update={"steps": SMOKE_STEPS, "batch": min(recipe.train.batch, SMOKE_BATCH)}
     )
     return recipe.model_copy(update={"data": data, "train": train})
 

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from swinablate import checkpoint, schema
 from swinablate.data import Images, batch, epoch_order, eval_batches, load
 from swinablate.errors import Diverged
-from swinablate.events import Job
+from swinablate.events import Job, Kind
 from swinablate.recipe import ImageSpec, Recipe, TrainConfig, derive
 from swinablate.study import load_family
 
-Report = Callable[[str, Mapping[str, Any]], None]
+Report = Callable[[Kind, Mapping[str, Any]], None]
 """Takes an event's kind and its data."""
 
 
@@ -221,7 +221,8 @@ def build(recipe: Recipe, image: ImageSpec, seed: int) -> nn.Module:
 
 def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
     """The optimizer; weight decay acts on matrices, not on norms, biases and tables."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         plain = parameter.ndim < 2 or name.rpartition(".")[2] == "table"
         (free if plain else decayed).append(parameter)

@@ -43,20 +43,20 @@ def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
 
 def _execute(job: Job, emit: Emit, stopping: Callable[[], bool]) -> bool:
     def report(kind: Kind, data: Mapping[str, Any]) -> None:
-        emit(event(job, kind, **data))
+        emit(event(job, kind, data))
 
-    emit(event(job, "started", pid=os.getpid(), device=job.device))
+    emit(event(job, "started", {"pid": os.getpid(), "device": job.device}))
     try:
         result = fit(job, report, stopping)
     except Stopped:
         emit(event(job, "stopped"))
     except Diverged as error:
-        emit(event(job, "diverged", kind="nan", message=str(error), traceback=""))
+        emit(event(job, "diverged", {"kind": "nan", "message": str(error), "traceback": ""}))
     except Exception as error:  # noqa: BLE001  whatever a model does wrong is the trial's failure
-        emit(event(job, "failed", **failure(error)))
+        emit(event(job, "failed", failure(error)))
         return False
     else:
-        emit(event(job, "done", **result))
+        emit(event(job, "done", result))
     return True
 
 

@@ -18,11 +18,11 @@ def test_batch_survives_its_line():
 
 
 def test_event_survives_its_line_and_knows_its_job():
-    happened = event(JOB, "epoch", epoch=1, **{"val/accuracy": 91.5})
+    happened = event(JOB, "epoch", {"epoch": 1, "val/accuracy": 91.5})
     assert (happened.trial, happened.attempt, happened.kind) == (JOB.trial, 2, "epoch")
     assert Event.loads(happened.dumps()) == happened
 
 
 def test_no_infinity_passes():
     with pytest.raises(ValueError, match="not JSON compliant"):
-        event(JOB, "epoch", loss=float("inf")).dumps()
+        event(JOB, "epoch", {"loss": float("inf")}).dumps()

@@ -85,7 +85,10 @@ def test_second_owner_is_told_who_the_first_is(home):
             "with Home(Path(sys.argv[1])).owned('s'): pass"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code, str(home.root)], capture_output=True, text=True, check=False
+            [sys.executable, "-c", code, str(home.root)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert "study 's' is already running: pid" in done.stderr
         assert " on " in done.stderr

@@ -137,7 +137,7 @@ class Local:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         jobs = worker.batch.jobs if worker.batch else ()
         return [
-            event(job, "lost", kind=worker.why, message=f"the worker ended with {how}")
+            event(job, "lost", {"kind": worker.why, "message": f"the worker ended with {how}"})
             for job in jobs
             if job.trial in worker.unfinished
         ]

@@ -1,0 +1,156 @@
+"""Expanding a design; refusing what cannot be, or is something else already."""
+
+from pathlib import Path
+
+import pytest
+
+from swinablate.plan import next_trials, plan
+from swinablate.study import load_study, smoke
+from tests.conftest import RECIPE, STUDY
+
+ROOT = Path(__file__).parent.parent
+
+
+def planned(path, *settings):
+    return plan(load_study(path, settings))
+
+
+def names(found):
+    return [arm.name for arm in found.arms]
+
+
+def test_one_at_a_time_changes_one_switch_an_arm(write):
+    text = STUDY + '"model.norm" = ["batch", "rms"]\n'
+    found = planned(write(text))
+    assert names(found) == ["baseline", "shift=false", "norm=batch", "norm=rms"]
+    assert found.arms[2].recipe.model.norm == "batch"
+    assert found.arms[2].recipe.model.shift is True
+    assert found.arms[2].differs == {"model.norm": ("layer", "batch")}
+    assert found.arms[0].differs == {}
+
+
+def test_factorial_crosses_levels_and_implies_the_baselines(write):
+    text = STUDY.replace("seeds = 3", 'design = "factorial"\nseeds = 3', 1)
+    found = planned(write(text + '"model.norm" = ["batch"]\n"model.position_bias" = ["none"]\n'))
+    assert len(found.arms) == 8
+    assert names(found)[:4] == [
+        "baseline", "position_bias=none", "norm=batch", "norm=batch, position_bias=none",
+    ]  # fmt: skip
+    assert names(found)[-1] == "shift=false, norm=batch, position_bias=none"
+
+
+def test_impossible_arm_is_refused_with_its_reason_and_the_rest_goes_on(write):
+    found = planned(write(STUDY + '"model.window" = [3]\n'))
+    assert names(found) == ["baseline", "shift=false"]
+    (refusal,) = found.refusals
+    assert refusal.name == "window=3"
+    assert refusal.reason.startswith("stage 0: window 3 does not tile the 4x4 grid")
+    assert refusal.same_as is None
+
+
+def test_arm_that_computes_the_same_is_refused_as_an_alias(write):
+    """With one window over the grid there is nothing to shift."""
+    recipe = RECIPE.replace("window = 2", "window = 4")
+    text = STUDY + '"model.position_bias" = ["none"]\n'
+    found = planned(write(text, recipe))
+    assert names(found) == ["baseline", "position_bias=none"]
+    (refusal,) = found.refusals
+    assert (refusal.name, refusal.same_as) == ("shift=false", "baseline")
+
+
+def test_alias_of_another_arm_is_found_too(write):
+    text = STUDY + '\n[[arms]]\nname = "still windows"\nchanges = { "model.shift" = false }\n'
+    (refusal,) = planned(write(text)).refusals
+    assert (refusal.name, refusal.same_as) == ("still windows", "shift=false")
+
+
+def test_momentum_is_no_difference_where_nothing_reads_it(write):
+    text = STUDY + '"train.momentum" = [0.5]\n'
+    (refusal,) = planned(write(text)).refusals
+    assert (refusal.name, refusal.same_as) == ("momentum=0.5", "baseline")
+    assert "momentum=0.5" in names(planned(write(text), "train.optimizer=sgd"))
+
+
+@pytest.mark.parametrize(
+    "axis",
+    ['"train.stream" = ["again"]', '"model.init" = ["trunc02"]', '"data.split_seed" = [1]',
+     '"train.weight_decay" = [0.0]', '"train.epochs" = [3]'],
+)  # fmt: skip
+def test_same_network_with_other_start_data_or_training_is_another_arm(write, axis):
+    found = planned(write(STUDY + axis + "\n"))
+    assert len(found.arms) == 3
+    assert not found.refusals
+
+
+def test_named_arm_says_what_it_changes(write, tmp_path):
+    other = RECIPE.replace('"swin"', '"vit"').replace("depths = [2]", "depth = 2")
+    other = other.replace("heads = [2]\nwindow = 2\n", "heads = 2\n").replace(
+        "epochs = 2", "epochs = 9"
+    )
+    (tmp_path / "vit.toml").write_text(other)
+    found = planned(write(STUDY + '\n[[arms]]\nname = "ViT"\nrecipe = "vit.toml"\n'))
+    arm = found.arms[-1]
+    assert arm.name == "ViT"
+    assert arm.recipe.train.epochs == 2
+    assert arm.changes["model.family"] == "vit"
+    assert arm.differs["model.family"] == ("swin", "vit")
+    assert not any(path.startswith("train.") for path in arm.differs)
+
+
+def test_trials_are_seeds_outermost_and_ids_are_content(write):
+    found = planned(write())
+    assert [(t.seed, t.arm) for t in found.trials] == [
+        (seed, arm) for seed in (0, 1, 2) for arm in ("baseline", "shift=false")
+    ]
+    again = planned(write())
+    assert [t.id for t in found.trials] == [t.id for t in again.trials]
+    assert len({t.id for t in found.trials}) == 6
+    assert again.declaration == found.declaration
+
+
+def test_next_trials_are_those_without_a_record(write):
+    found = planned(write())
+    first, second, *rest = found.trials
+    left = next_trials(found, {first.id: "done", second.id: "diverged", "other": "done"})
+    assert left == rest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("seeds = 3\n", "seeds = 4\n"), ("[axes]", "[compare]\nrope = 0.5\n\n[axes]"),
+     ("[axes]", '[[hypotheses]]\narm = "shift=false"\nexpect = "worse"\n\n[axes]')],
+)  # fmt: skip
+def test_declaration_is_what_was_declared(write, change):
+    text = STUDY.replace("baseline_seeds = 3\n", "")
+    before = planned(write(text)).declaration
+    assert planned(write(text, swap=change)).declaration != before
+    reworded = planned(write(text, swap=("Does the shift matter?", "Does it?")))
+    assert reworded.declaration == before
+
+
+def test_smoke_is_another_trial_of_two_steps_on_noise(write):
+    real = planned(write())
+    found = plan(smoke(load_study(write(), smoke=True)))
+    assert len(found.trials) == 2
+    assert not {t.id for t in found.trials} & {t.id for t in real.trials}
+    recipe = found.arms[0].recipe
+    assert (recipe.train.steps, recipe.data.name) == (2, "noise")
+    assert (recipe.data.image.height, recipe.data.image.classes) == (8, 10)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("studies/*.toml")), ids=lambda p: p.stem)
+def test_every_shipped_study_plans(path):
+    found = planned(path)
+    assert len(found.arms) > 1
+    assert not found.refusals
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*.toml")), ids=lambda p: p.stem)
+def test_every_shipped_recipe_keeps_its_claim(path):
+    from swinablate.data import image_spec
+    from swinablate.response import cost
+    from swinablate.study import load_claim, load_family, load_recipe
+
+    recipe = load_recipe(path)
+    family = load_family(recipe.model.family, str(path))
+    assert cost(family, recipe.model, image_spec(recipe.data)).params == load_claim(path).params
