@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -79,6 +80,24 @@ def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
     else:
         hint = "is the server running, and the address right?"
     return EnvironmentFault(f"{what}: {why}", at=redacted(url), hint=hint)
+
+
+def reach(url: str) -> None:
+    """Fail at once where a database cannot be opened or is none.
+
+    Raises:
+        SQLAlchemyError: what the database said.
+        ImportError: its driver is not installed.
+    """
+    if url.startswith(("http://", "https://")):
+        return
+    ask = "SELECT 1" if database(url) is None else "PRAGMA schema_version"  # reads the file
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(ask))
+    finally:
+        engine.dispose()
 
 
 @contextmanager

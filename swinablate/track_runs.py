@@ -145,6 +145,7 @@ class Runs:
 def connect(uri: str) -> MlflowClient:
     """A client of the store at `uri`, whose tables exist."""
     with store.creation(uri):
+        store.reach(uri)  # MLflow would try for minutes
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     return client

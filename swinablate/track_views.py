@@ -19,7 +19,7 @@ TITLES = {"table": "1 Ablation table", "curves": "2 Curves", "failed": "3 Failed
 _NAME, _CREATED, _NOTE = "attributes.`Run Name`", "runDateAndNestInfo", "attributes.`Description`"
 _WIDTHS = {
     _NAME: 165,
-    _CREATED: 95,
+    _CREATED: 60,  # its mark says how the run ended; the age is of no interest
     _NOTE: 420,
     "duration": 80,
     "metrics.`delta_pp`": 88,
@@ -52,7 +52,8 @@ def link(experiment: str, view: str) -> str:
 def run_link(experiment: str, run: str, path: str = "") -> str:
     """The address of one run, or of a file among its artifacts."""
     tail = f"/artifacts/{quote(path)}" if path else ""
-    return f"#/experiments/{quote(experiment)}/runs/{quote(run)}{tail}"
+    mode = "?workflowType=machine_learning"
+    return f"#/experiments/{quote(experiment)}/runs/{quote(run)}{tail}{mode}"
 
 
 def tags(

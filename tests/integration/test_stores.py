@@ -1,0 +1,287 @@
+"""The queue and MLflow on the stores of production: PostgreSQL, and a tracking server."""
+
+import contextlib
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+from mlflow import MlflowClient
+
+from swinablate.errors import EnvironmentFault
+from swinablate.schedule import Queue, Ticket
+from swinablate.track import StudyCard, Tracker, TrialCard
+from swinablate.track_ui import serve
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
+]
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+STUDY = StudyCard(
+    name="quickstart",
+    dataset="digits",
+    declaration="0" * 64,
+    question="?",
+    commit=None,
+    varied=("model.shift",),
+    command="swinablate run studies/quickstart.toml",
+)
+START = 1_700_000_000_000
+
+
+@dataclass
+class Postgres:
+    """A private PostgreSQL server that can be stopped and started again."""
+
+    folder: Path
+    port: int
+    options: dict[str, object]
+    process: subprocess.Popen | None = None
+
+    def start(self):
+        command = [BINARIES / "postgres", "-D", self.folder / "data", "-F", "-h", "127.0.0.1"]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "-p", str(self.port), "-k", self.folder],
+                stdout=log,
+                stderr=log,
+                **self.options,
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.connect("postgres").close()
+                break
+            except psycopg2.OperationalError:
+                assert time.monotonic() < deadline, (self.folder / "log").read_text()
+                time.sleep(0.1)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+    def connect(self, name):
+        return psycopg2.connect(host="127.0.0.1", port=self.port, user="tester", dbname=name)
+
+    def create(self, name):
+        connection = self.connect("postgres")
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+        connection.close()
+        return f"postgresql://tester:s3cret@127.0.0.1:{self.port}/{name}"
+
+    def count(self, name, table):
+        with contextlib.closing(self.connect(name)) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            return cursor.fetchone()[0]
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    if not (BINARIES / "initdb").exists():
+        pytest.skip(f"no PostgreSQL server in {BINARIES}")
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # pytest's folders are closed to other users
+    options: dict[str, object] = {"cwd": folder}
+    if os.geteuid() == 0:  # initdb refuses root
+        name = next(n for n in ("postgres", "nobody") if n in {u.pw_name for u in pwd.getpwall()})
+        user = pwd.getpwnam(name)
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ["--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C.UTF-8", "-N"]
+    initdb = [BINARIES / "initdb", "-D", folder / "data", *words]
+    subprocess.run(initdb, check=True, capture_output=True, **options)
+    server = Postgres(folder, port, options)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+def tickets(count):
+    return [Ticket(f"{seed:064x}", "baseline", seed, 1) for seed in range(count)]
+
+
+def drain(queue):
+    taken = []
+    while (now := queue.pop()) is not None:
+        taken.append(now)
+        queue.done(now, 50.0, "done")
+    return taken
+
+
+def card(seed=0):
+    return TrialCard(
+        trial=hashlib.sha256(bytes([seed])).hexdigest(),
+        arm="baseline",
+        seed=seed,
+        kind="final",
+        changes={},
+        recipe={"model": {"shift": True}},
+        geometry=[{"grid": 8}],
+        params=34710,
+        macs=10**6,
+        reused=False,
+    )
+
+
+def tell(tracker, seed=0, **changes):
+    now = replace(card(seed), **changes)
+    rows = tuple(
+        {"epoch": e, "at": START + e, "train/loss": 1 / e, "val/accuracy": 0.1 + e}
+        for e in (1, 2, 3)
+    )
+    tracker.begin(now)
+    tracker.epochs(now.trial, rows)
+    end = {"status": "done", "metrics": {"test/accuracy": 100 / 3}, "curve": rows}
+    times = {"started_at": START, "finished_at": START + 9}
+    tracker.end(now.trial, end | times | {"provenance": {"data": "ab" * 32}})
+
+
+ANSWER = {
+    "baseline": {"name": "baseline", "n": 2, "mean": 100 / 3, "sd": 0.0},
+    "arms": [],
+}
+
+
+def test_the_queue_on_postgresql(postgres):
+    url = postgres.create("queue")
+    queue, other = Queue.open(url, "a@1", ["baseline"]), Queue.open(url, "b@1", ["baseline"])
+    for _ in range(4):
+        queue.put(tickets(5))
+        assert other.put(tickets(3)) in {0, 3}
+    first = queue.pop()
+    assert queue.reap() == 1
+    assert queue.put([first]) == 1
+    assert drain(queue) == [*tickets(5)[1:], first]
+    assert queue.pop() is None
+    assert queue.counts() == {"done": 5, "failed": 1}
+    assert other.counts() == {"waiting": 3}
+    queue.close()
+    other.close()
+
+
+def test_the_queue_survives_a_restart_of_postgresql(postgres):
+    queue = Queue.open(postgres.create("restarted"), "a@1", ["baseline"])
+    queue.put(tickets(2))
+    first = queue.pop()
+    postgres.stop()
+    with pytest.raises(EnvironmentFault) as caught:
+        queue.done(first, 50.0, "done")
+    assert "s3cret" not in str(caught.value)
+    assert str(caught.value).endswith("hint: is the server running, and the address right?")
+    postgres.start()
+    queue.done(first, 50.0, "done")
+    assert drain(queue) == tickets(2)[1:]
+    assert queue.counts() == {"done": 2}
+    queue.close()
+
+
+RACER = """
+import sys
+from pathlib import Path
+from swinablate.schedule import Queue, Ticket
+from swinablate.track import StudyCard, Tracker
+url, name = sys.argv[1:]
+queue = Queue.open(url, name, ["baseline"])
+queue.put([Ticket("0" * 64, "baseline", 0, 1)])
+assert queue.pop() == Ticket("0" * 64, "baseline", 0, 1)
+queue.close()
+card = StudyCard(name=name, dataset="digits", declaration="0" * 64, question="?", commit=None,
+                 varied=(), command="")
+Tracker.open(url.replace("/queues", "/runs"), None, card).close()
+"""
+
+
+def test_two_machines_may_meet_a_fresh_postgresql(postgres):
+    queues, runs = postgres.create("queues"), postgres.create("runs")
+    racers = [
+        subprocess.Popen([sys.executable, "-c", RACER, queues, name], stderr=subprocess.PIPE)
+        for name in ("one", "two")
+    ]
+    for racer in racers:
+        _, said = racer.communicate()
+        assert (racer.returncode, said) == (0, b"")
+    found = {experiment.name for experiment in MlflowClient(runs).search_experiments()}
+    assert found == {"one @ digits", "two @ digits", "Default"}
+
+
+TABLES = ("runs", "metrics", "params", "tags", "inputs")
+
+
+def test_mlflow_on_postgresql(postgres, tmp_path):
+    uri = postgres.create("mlflow")
+    counts = []
+    for reused in (False, True, False):
+        tracker = Tracker.open(uri, tmp_path / "artifacts", STUDY)
+        tell(tracker, 0, reused=reused)
+        tell(tracker, 1, reused=reused)
+        tracker.summaries(ANSWER)
+        tracker.close()
+        counts.append([postgres.count("mlflow", table) for table in TABLES])
+    assert counts[0][:2] == [3, 2 * (2 * 3 + 1 + 2) + 4]
+    assert counts[1] == counts[2] == counts[0]
+    assert "s3cret" not in "".join(map(str, tmp_path.rglob("*")))
+
+
+def test_mlflow_on_a_server(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    Tracker.open(uri, tmp_path / "artifacts", replace(STUDY, name="other")).close()
+    counts = []
+    with serve(uri, 0, tmp_path / "artifacts") as url:
+        base = url.partition("/#")[0]
+        for reused in (False, True, False):
+            tracker = Tracker.open(base, tmp_path / "elsewhere", STUDY)
+            tell(tracker, reused=reused)
+            tracker.summaries(ANSWER)
+            tracker.close()
+            with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+                asked = [f"SELECT count(*) FROM {table}" for table in TABLES]
+                counts.append([database.execute(ask).fetchone()[0] for ask in asked])
+        (run,) = MlflowClient(base).search_runs([tracker.experiment], "tags.kind = 'trial'")
+        assert run.data.metrics["test/accuracy"] == 100 / 3
+        assert (run.info.status, run.info.end_time) == ("FINISHED", START + 9)
+    assert counts[1] == counts[2] == counts[0]
+    assert not (tmp_path / "elsewhere").exists()  # a server keeps files itself
+    with pytest.raises(EnvironmentFault, match="MLflow cannot be written"):
+        tracker.begin(card(1))
+
+
+def test_mlflow_waits_for_a_locked_file(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    tracker = Tracker.open(uri, tmp_path / "artifacts", STUDY)
+    ready = threading.Event()
+
+    def hold(seconds):
+        with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as other:
+            other.isolation_level = None
+            other.execute("BEGIN EXCLUSIVE")
+            ready.set()
+            time.sleep(seconds)
+            other.execute("ROLLBACK")
+
+    holder = threading.Thread(target=hold, args=(3,))
+    holder.start()
+    ready.wait()
+    start = time.monotonic()
+    tell(tracker)
+    assert time.monotonic() - start > 2.5
+    holder.join()
+    (run,) = MlflowClient(uri).search_runs([tracker.experiment])
+    assert run.info.status == "FINISHED"
