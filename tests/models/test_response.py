@@ -1,0 +1,115 @@
+"""What a network costs, and when two are the same."""
+
+import torch
+from torch import nn
+
+from swinablate.models import resnet, swin, vit
+from swinablate.recipe import Family, ImageSpec
+from swinablate.response import Cost, cost, macs, signature
+
+DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
+CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
+
+
+def test_costs_of_the_matched_set():
+    """MODELS: 46.4, 82.2, 40.6, 125.5 million multiply-accumulates."""
+    config = swin.SwinConfig(depths=(2, 2, 2), heads=(3, 6, 12))
+    assert cost(swin.FAMILY, config, CIFAR) == Cost(1_268_356, 46_352_256)
+    wide = vit.ViTConfig(width=128, depth=6, heads=4)
+    assert cost(vit.FAMILY, wide, CIFAR) == Cost(1_205_642, 82_183_424)
+    assert cost(resnet.FAMILY, resnet.ResNetConfig(), CIFAR) == Cost(269_722, 40_551_040)
+    deep = resnet.ResNetConfig(depth=56)
+    assert cost(resnet.FAMILY, deep, CIFAR) == Cost(853_018, 125_485_696)
+
+
+def test_published_sizes():
+    """Swin tab. 1 and torchvision: parameters, and 4.5, 8.7, 15.4 G."""
+    image = ImageSpec(height=224, width=224, channels=3, classes=1000)
+    for width, heads, deep, expected in (
+        (96, (3, 6, 12, 24), 6, Cost(28_288_354, 4_490_566_656)),
+        (96, (3, 6, 12, 24), 18, Cost(49_606_258, 8_740_875_264)),
+        (128, (4, 8, 16, 32), 18, Cost(87_768_224, 15_430_946_816)),
+    ):
+        config = swin.SwinConfig(
+            patch=4, width=width, heads=heads, depths=(2, 2, deep, 2), window=7
+        )
+        assert cost(swin.FAMILY, config, image) == expected
+
+
+def test_window_attention_costs_what_post_004_says():
+    """h = w = 64, C = 96: global 3,372,220,416, windows of 4 163,577,856."""
+    for window, expected in ((64, 3_372_220_416), (4, 163_577_856)):
+        config = swin.SwinConfig(patch=1, width=96, depths=(1,), heads=(3,), window=window)
+        image = ImageSpec(height=64, width=64, channels=1, classes=2)
+        whole = cost(swin.FAMILY, config, image).macs
+        rest = 64 * 64 * (96 + 2 * 4 * 96 * 96) + 2 * 96  # patches, MLP, head
+        assert whole - rest == expected
+
+
+def test_attention_without_matrix_products_is_counted():
+    """4hwC^2 + 2M^2hwC, with sums of products (window 2) as with products (window 4)."""
+    for window in (1, 2, 4):
+        config = swin.SwinConfig(patch=1, width=16, depths=(1,), heads=(2,), window=window)
+        linear = 64 * (16 + 4 * 16 * 16 + 2 * 4 * 16 * 16) + 160
+        expected = linear + 2 * window**2 * 64 * 16
+        assert cost(swin.FAMILY, config, DIGITS).macs == expected
+
+
+def test_counting_leaves_no_trace():
+    model = swin.Swin(swin.SwinConfig(patch=1, window=2), DIGITS).eval()
+    state = torch.get_rng_state()
+    assert macs(model, DIGITS) == macs(model, DIGITS)
+    cost(swin.FAMILY, swin.SwinConfig(patch=1, window=2), DIGITS)
+    signature(swin.FAMILY, swin.SwinConfig(patch=1, window=2), DIGITS)
+    assert torch.equal(state, torch.get_rng_state())
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_signature_knows_the_function_and_the_start():
+    def sign(**fields):
+        return signature(swin.FAMILY, swin.SwinConfig(patch=1, window=2, **fields), DIGITS)
+
+    assert sign() == sign()
+    assert sign() == sign(pad="masked")
+    different = [sign(), sign(shift=False), sign(norm="batch"), sign(init="xavier")]
+    assert len(set(different)) == 4
+    assert sign(shift=False) == sign(shift=False, shift_mask="none")
+
+
+class Tracked(nn.Module):
+    """Answers from batch statistics in training; in evaluation perhaps from running ones."""
+
+    def __init__(self, *, tracked: bool) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1, track_running_stats=tracked)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head(self.norm(x).flatten(1))
+
+
+def zero(model, config, generator_for):
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+
+
+def test_a_signature_knows_what_evaluation_alone_shows():
+    def sign(*, tracked: bool) -> str:
+        family = Family(swin.SwinConfig, lambda *_: Tracked(tracked=tracked), zero, swin.geometry)
+        return signature(family, swin.SwinConfig(), DIGITS)
+
+    assert sign(tracked=True) == sign(tracked=True) != sign(tracked=False)
+
+
+def test_logits_that_overflow_are_told_apart_by_their_configs():
+    class Huge(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.head(x.flatten(1)) * float("inf")
+
+    family = Family(swin.SwinConfig, lambda *_: Huge(), zero, swin.geometry)
+    signs = [signature(family, swin.SwinConfig(window=w), DIGITS) for w in (2, 4)]
+    assert signs[0] != signs[1]

@@ -1,0 +1,298 @@
+"""Swin against torchvision's, and what its switches mean."""
+
+import re
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torchvision.models.swin_transformer import SwinTransformer
+
+from swinablate.layers.norm import TokenBatchNorm
+from swinablate.models.swin import FAMILY, Swin, SwinConfig, geometry
+from swinablate.recipe import ImageSpec
+from swinablate.response import signature
+
+DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
+CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
+TINY = {"patch": 1, "width": 16, "depths": (2, 2), "heads": (2, 4), "window": 2}
+
+
+def copy_from_torchvision(theirs: nn.Module) -> dict[str, Tensor]:
+    """torchvision's weights under our names."""
+    parts = {"attn.qkv": "attention.qkv", "attn.proj": "attention.out", "mlp.0": "mlp.fc1"}
+    parts |= {"mlp.3": "mlp.fc2", "reduction": "reduce"}
+    parts |= {"attn.relative_position_bias_table": "attention.mix.bias.position.table"}
+    found = {}
+    for name, value in theirs.state_dict().items():
+        head, *rest = name.split(".")
+        if head == "features" and rest[0] == "0":
+            start = "embed.project" if rest[1] == "0" else "embed_norm"
+            found[f"{start}.{rest[2]}"] = value
+        elif head == "features":
+            stage, odd = divmod(int(rest[0]) - 1, 2)
+            place = "merge" if odd else f"blocks.{rest[1]}"
+            tail = ".".join(rest[1 if odd else 2 :])
+            for old, new in parts.items():
+                tail = tail.replace(old, new)
+            found[f"stages.{stage}.{place}.{tail}"] = value
+        else:
+            found[name] = value
+    return {k: v for k, v in found.items() if not k.endswith("position_index")}
+
+
+def torchvision_twin(config: SwinConfig, classes: int = 10) -> nn.Module:
+    return SwinTransformer(
+        patch_size=[config.patch] * 2,
+        embed_dim=config.width,
+        depths=list(config.depths),
+        num_heads=list(config.heads),
+        window_size=[config.window] * 2,
+        num_classes=classes,
+        stochastic_depth_prob=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "height", "width"),
+    [
+        ({"patch": 2, "width": 48, "heads": (3, 6, 12), "depths": (2, 2, 1), "window": 4}, 32, 32),
+        ({"patch": 1, "width": 16, "heads": (2, 4), "depths": (2, 2), "window": 2}, 8, 8),
+        ({"patch": 2, "width": 12, "heads": (3, 6), "depths": (3, 2), "window": 2}, 16, 24),
+    ],
+    ids=["matched", "windows of 2", "not square"],
+)
+def test_equals_torchvision_under_its_weights(fields, height, width, excite):
+    """Logits, and the gradient of every weight; window 4 on the last 4x4 grid is not shifted."""
+    config = SwinConfig(**fields)
+    image = ImageSpec(height=height, width=width, channels=3, classes=10)
+    theirs = excite(torchvision_twin(config))
+    ours = Swin(config, image)
+    weights = copy_from_torchvision(theirs)
+    ours.load_state_dict(weights, strict=True)
+    x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    answers = ours(x), theirs(x)
+    torch.testing.assert_close(*answers, atol=1e-5, rtol=1e-4)
+    for answer in answers:
+        answer.square().mean().backward()
+    gradients = {name: p.grad for name, p in theirs.named_parameters()}
+    for name, value in theirs.state_dict().items():
+        if name in gradients:
+            value.copy_(gradients[name])
+    expected = copy_from_torchvision(theirs)
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name], atol=2e-4, rtol=2e-3)
+
+
+def test_equals_torchvision_without_shift(excite):
+    """A twin of one block a stage never shifts."""
+    config = SwinConfig(patch=2, width=24, heads=(3, 6), depths=(1, 1), window=4)
+    theirs = excite(torchvision_twin(config))
+    ours = Swin(config, CIFAR)
+    ours.load_state_dict(copy_from_torchvision(theirs))
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
+
+
+def test_equals_torchvision_with_its_shift_taken_away(excite):
+    config = SwinConfig(patch=2, width=24, heads=(3, 6), depths=(2, 2), window=4, shift=False)
+    theirs = excite(torchvision_twin(config))
+    for module in theirs.modules():
+        if hasattr(module, "shift_size"):
+            module.shift_size = [0, 0]
+    ours = Swin(config, CIFAR)
+    ours.load_state_dict(copy_from_torchvision(theirs))
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "image", "params"),
+    [
+        (TINY, DIGITS, 34_710),
+        (TINY | {"position_bias": "none"}, DIGITS, 34_602),
+        (TINY | {"norm": "batch_ffn"}, DIGITS, 35_478),
+        (TINY | {"norm": "batch"}, DIGITS, 34_710),
+        (TINY | {"window": 4}, DIGITS, 35_190),
+        ({"heads": (3, 6, 12), "depths": (2, 2, 2)}, CIFAR, 1_268_356),
+    ],
+)
+def test_parameter_counts(changes, image, params):
+    model = Swin(SwinConfig(**changes), image)
+    assert sum(p.numel() for p in model.parameters()) == params
+
+
+@pytest.mark.parametrize(
+    ("norm", "kinds"),
+    [
+        ("layer", {nn.LayerNorm}),
+        ("batch", {TokenBatchNorm}),
+        ("batch_ffn", {TokenBatchNorm}),
+        ("rms", {nn.RMSNorm}),
+    ],
+)
+def test_norm_replaces_every_norm(norm, kinds):
+    model = Swin(SwinConfig(norm=norm), CIFAR)
+    every = (nn.LayerNorm, nn.BatchNorm1d, nn.RMSNorm)
+    found = [type(m) for m in model.modules() if isinstance(m, every)]
+    inside = 4 if norm == "batch_ffn" else 0
+    assert set(found) == kinds
+    assert len(found) == 2 * 4 + 1 + 2 + inside  # of each block, merge, after patches and last
+
+
+def test_batch_norm_normalises_over_images_and_places():
+    """The example of post 002: three features of four tokens."""
+    x = torch.tensor([[1.0, 1, 1], [1, 2, 4], [1, 5, 5], [1, 3, 4]])
+    batch, layer = TokenBatchNorm(3, eps=1e-5), nn.LayerNorm(3)
+    rows = [[0, -1.1832, -1.6667], [0, -0.5071, 0.3333], [0, 1.5213, 1.0], [0, 0.1690, 0.3333]]
+    torch.testing.assert_close(
+        batch(x.view(2, 2, 3)).view(4, 3), torch.tensor(rows), atol=1e-4, rtol=0
+    )
+    rows = [[0, 0, 0], [-1.0690, -0.2673, 1.3363], [-1.4142, 0.7071, 0.7071]]
+    rows += [[-1.3363, 0.2673, 1.0690]]
+    torch.testing.assert_close(layer(x), torch.tensor(rows), atol=1e-4, rtol=0)
+
+
+def test_padding_does_not_enter_batch_statistics():
+    """Running means after one step are those of the real tokens, in every norm of a block."""
+    config = SwinConfig(
+        patch=1, width=4, depths=(2,), heads=(1,), window=7, pad="masked", norm="batch"
+    )
+    model = Swin(config, DIGITS)
+    seen: dict[str, int] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, TokenBatchNorm):
+            module.register_forward_hook(
+                lambda _, args, __, name=name: seen.update({name: args[0].flatten(0, -2).shape[0]})
+            )
+    model(torch.randn(3, 1, 8, 8))
+    assert set(seen.values()) == {3 * 64}
+
+
+def test_a_window_over_the_grid_is_global_attention(excite, pixels):
+    """No switch of the shift acts, and every token sees every other."""
+    fields = TINY | {"window": 8, "depths": (2,), "heads": (2,)}
+    model = excite(Swin(SwinConfig(**fields), DIGITS))
+    x = torch.randn(1, 8, 8, 16, requires_grad=True)
+    model.stages[0].blocks[1].attention(x)[0, 0, 0].sum().backward()
+    assert (x.grad.abs().sum(-1) > 0).all()
+    same = [
+        fields,
+        fields | {"window": 30},
+        fields | {"shift": False},
+        fields | {"shift_mask": "none"},
+        fields | {"pad": "masked"},
+    ]
+    assert len({signature(FAMILY, SwinConfig(**f), DIGITS) for f in same}) == 1
+
+
+def test_a_bias_table_of_zeros_is_no_bias(excite, pixels):
+    ours = excite(Swin(SwinConfig(), CIFAR))
+    bare = Swin(SwinConfig(position_bias="none"), CIFAR)
+    state = ours.state_dict()
+    for name, value in state.items():
+        if name.endswith("table"):
+            value.zero_()
+    bare.load_state_dict({k: v for k, v in state.items() if not k.endswith("table")})
+    x = pixels(CIFAR)
+    torch.testing.assert_close(ours(x), bare(x), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("image", "fields"),
+    [
+        (ImageSpec(height=8, width=16, channels=1, classes=3), TINY),
+        (ImageSpec(height=16, width=8, channels=2, classes=3), TINY | {"window": 4}),
+        (ImageSpec(height=4, width=16, channels=3, classes=2), TINY | {"window": 8}),
+        (DIGITS, TINY | {"depths": (1,), "heads": (1,)}),
+        (DIGITS, TINY | {"window": 1}),
+        (ImageSpec(height=2, width=2, channels=1, classes=2), TINY),
+        (DIGITS, TINY | {"window": 3, "pad": "masked", "norm": "batch_ffn"}),
+    ],
+)
+def test_unusual_shapes_train(image, fields, pixels):
+    model = Swin(SwinConfig(**fields), image)
+    logits = model(pixels(image))
+    assert logits.shape == (2, image.classes)
+    logits.square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_geometry_shows_what_is_built():
+    shown = geometry(SwinConfig(depths=(2, 2, 1), heads=(3, 6, 12), window=8), CIFAR)
+    assert shown == (
+        {"grid": (16, 16), "window": (8, 8), "shift": (4, 4), "pad": (0, 0), "width": 48,
+         "heads": 3, "depth": 2},
+        {"grid": (8, 8), "window": (8, 8), "shift": (0, 0), "pad": (0, 0), "width": 96,
+         "heads": 6, "depth": 2},
+        {"grid": (4, 4), "window": (4, 4), "shift": (0, 0), "pad": (0, 0), "width": 192,
+         "heads": 12, "depth": 1},
+    )  # fmt: skip
+
+
+def test_geometry_of_padding_and_oblong_grids():
+    oblong = ImageSpec(height=4, width=12, channels=1, classes=2)
+    (stage,) = geometry(
+        SwinConfig(patch=1, depths=(2,), heads=(3,), window=5, pad="masked"), oblong
+    )
+    assert (stage["window"], stage["shift"], stage["pad"]) == ((4, 5), (0, 2), (0, 3))
+
+
+def test_one_block_a_stage_never_shifts():
+    (stage,) = geometry(SwinConfig(depths=(1,), heads=(3,)), CIFAR)
+    assert stage["shift"] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"window": 3},
+            (
+                "stage 0: window 3 does not tile the 16x16 grid; "
+                'choose a divisor, or model.pad = "masked"'
+            ),
+        ),
+        ({"patch": 5}, "patch 5 does not tile the 32x32 image; choose a divisor of both sides"),
+        (
+            {"patch": 32},
+            (
+                "stage 1: the 1x1 grid cannot be halved; "
+                "choose a patch or a number of stages that leaves even grids"
+            ),
+        ),
+    ],
+)
+def test_what_does_not_tile_is_refused(fields, message):
+    for act in (geometry, Swin):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            act(SwinConfig(**fields), CIFAR)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"heads": (3,)},
+            "heads has 1 entries, depths has 2; give both one entry per stage",
+        ),
+        (
+            {"heads": (3, 5)},
+            (
+                "stage 1: 5 heads do not divide 96 channels; "
+                "choose heads that divide width * 2**stage"
+            ),
+        ),
+        (
+            {"mlp_ratio": 0.3},
+            (
+                "mlp_ratio 0.3 of 48 channels is 14.4; "
+                "choose a ratio that gives a whole number of channels"
+            ),
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused(fields, message):
+    with pytest.raises(ValidationError) as error:
+        SwinConfig(**fields)
+    assert error.value.errors()[0]["msg"] == f"Value error, {message}"
