@@ -34,10 +34,22 @@ BASELINE = Sketch(name="baseline", statuses=("done",) * 10)
 QUICKSTART = (
     BASELINE,
     Sketch(name="shift=false", mean=96.7, changes={"model.shift": False}),
-    Sketch(name='position_bias="none"', mean=95.6, params=34_602),
-    Sketch(name='norm="batch"', mean=97.9, sd=0.3),
-    Sketch(name="window=4", mean=97.02, macs=2_300_000, params=34_998),
-    Sketch(name="no shift, no bias", mean=94.1, sd=0.7),
+    Sketch(
+        name='position_bias="none"',
+        mean=95.6,
+        params=34_602,
+        changes={"model.position_bias": "none"},
+    ),  # fmt: skip
+    Sketch(name='norm="batch"', mean=97.9, sd=0.3, changes={"model.norm": "batch"}),
+    Sketch(
+        name="window=4", mean=97.02, macs=2_300_000, params=34_998, changes={"model.window": 4}
+    ),  # fmt: skip
+    Sketch(
+        name="no shift, no bias",
+        mean=94.1,
+        sd=0.7,
+        changes={"model.shift": False, "model.position_bias": "none"},
+    ),  # fmt: skip
     Sketch(name="ViT, same parameters", mean=95.1, family="vit", params=35_100, macs=2_450_000),
     Sketch(name="ResNet", mean=98.6, sd=0.25, family="resnet", params=33_900, macs=1_210_000),
 )
@@ -66,7 +78,9 @@ def study(
         hypotheses=tuple(Hypothesis(h["arm"], h["expect"], h["by"]) for h in hypotheses),
         test_images=IMAGES,
     )
-    frame = trials.rename(columns={"test_acc": "value"}).replace({"status": {"running": "waiting"}})
+    frame = trials.rename(columns={"test_acc": "value"}).replace(
+        {"status": {"running": "waiting"}}
+    )
     return Answer(
         plan={
             "schema": 1,

@@ -40,7 +40,9 @@ def core(lows: Sequence[float], highs: Sequence[float], centre: float) -> tuple[
     return min(centre, float(low[shown].min())), max(centre, float(high[shown].max()))
 
 
-def padded(low: float, high: float, share: float = 0.06, least: float = 0.5) -> tuple[float, float]:
+def padded(
+    low: float, high: float, share: float = 0.06, least: float = 0.5
+) -> tuple[float, float]:
     """The range with a margin on both sides, never narrower than `least`."""
     room = max((high - low) * share, (least - (high - low)) / 2, 1e-6)
     return low - room, high + room

@@ -21,11 +21,11 @@ from matplotlib.transforms import Bbox, ScaledTranslation
 from swinablate.figure import Answer, Canvas, Figure
 from swinablate.figure.ink import FAINT, GRID, INK, sheet, wrapped
 from swinablate.figure.interval import mean
-from swinablate.figure.numbers import count, known
+from swinablate.figure.numbers import count
 from swinablate.figure.place import Note, core, label_points, padded
 
 COLUMNS = (
-    "arm", "family", "kind", "params", "macs", "mean", "low", "high", "n", "front", "label",
+    "arm", "baseline", "family", "kind", "params", "macs", "mean", "low", "high", "n", "front", "label",
     "level", "metric",
 )  # fmt: skip
 KINDS: Mapping[str, tuple[str, str, str]] = {
@@ -49,24 +49,30 @@ def table(answer: Answer) -> pd.DataFrame:
     level = 1 - answer.verdicts["alpha"]
     values = answer.trials[answer.trials.status == "done"].groupby("arm").test_acc
     rows = []
-    for arm in answer.plan["arms"]:
-        if not known(arm.get("macs")) or arm["name"] not in values.groups:
-            continue
-        found = mean(values.get_group(arm["name"]).dropna().tolist(), level)
-        if found.n:
-            family = str(arm["recipe"]["model"]["family"]) if "recipe" in arm else ""
+    families = {arm["name"]: _family(arm) for arm in answer.plan["arms"]}
+    for arm, trials in answer.trials.groupby("arm", sort=False):
+        macs, params = trials.macs.dropna(), trials.params.dropna()
+        found = mean(
+            values.get_group(arm).dropna().tolist() if arm in values.groups else [], level
+        )
+        if found.n and len(macs):
             rows.append(
-                {"arm": arm["name"], "family": family, "kind": kind(family), "n": found.n,
-                 "params": arm.get("params"), "macs": arm["macs"], "mean": found.mean,
-                 "low": found.low, "high": found.high, "level": level,
-                 "metric": answer.verdicts["metric"]}
+                {"arm": arm, "baseline": arm == answer.verdicts["baseline"]["name"],
+                 "family": families.get(arm, ""), "kind": kind(families.get(arm, "")),
+                 "params": params.iloc[0] if len(params) else None, "macs": macs.iloc[0],
+                 "mean": found.mean, "low": found.low, "high": found.high, "n": found.n,
+                 "level": level, "metric": answer.verdicts["metric"]}
             )  # fmt: skip
     if len({row["macs"] for row in rows}) < 2 or _spread(rows) < 1 + SAME_COST:
         return pd.DataFrame(columns=list(COLUMNS))
     found_rows = pd.DataFrame(rows, columns=list(COLUMNS))
     # Ties in cost: the better first, or the front would get a false vertical step.
-    found_rows = found_rows.sort_values(["macs", "mean"], ascending=[True, False], ignore_index=True)
-    found_rows["front"] = found_rows["mean"] > found_rows["mean"].cummax().shift(fill_value=-np.inf)
+    found_rows = found_rows.sort_values(
+        ["macs", "mean"], ascending=[True, False], ignore_index=True
+    )
+    found_rows["front"] = found_rows["mean"] > found_rows["mean"].cummax().shift(
+        fill_value=-np.inf
+    )
     return found_rows.assign(label=_labels(found_rows))
 
 
@@ -88,7 +94,9 @@ def draw(rows: pd.DataFrame) -> Canvas:
     room = 0.12 * math.log10(rows.macs.max() / rows.macs.min())
     ax.set_xlim(rows.macs.min() / 10**room, rows.macs.max() * 10 ** (2 * room))
     low, high = rows.low.fillna(rows["mean"]), rows.high.fillna(rows["mean"])
-    ax.set_ylim(*padded(*core(low.tolist(), high.tolist(), float(rows["mean"].median())), 0.1, 1.0))
+    ax.set_ylim(
+        *padded(*core(low.tolist(), high.tolist(), float(rows["mean"].median())), 0.1, 1.0)
+    )
     _axis(ax)
     sizes = _sizes(rows.params)
     blocked = _front(ax, rows[rows.front])
@@ -110,6 +118,10 @@ def draw(rows: pd.DataFrame) -> Canvas:
     return fig
 
 
+def _family(arm: Mapping[str, Any]) -> str:
+    return str(arm["recipe"]["model"]["family"]) if "recipe" in arm else ""
+
+
 def _spread(rows: list[dict[str, Any]]) -> float:
     costs = [row["macs"] for row in rows]
     return float(max(costs) / min(costs))
@@ -122,16 +134,24 @@ def _labels(rows: pd.DataFrame) -> list[str]:
     best = rows.groupby(group)["mean"].rank(ascending=False, method="first") == 1
     alone = rows.groupby(group)["mean"].rank(ascending=False, method="first") == 1
     champion = rows.groupby("kind")["mean"].rank(ascending=False, method="first") == 1
-    first = (rows.arm == "baseline") | rows.front | champion
+    first = rows.baseline | rows.front | champion
     named = first | alone | (size <= 3)
     for fewer in (first | alone, first):
         named = named if named.sum() <= NAMES else fewer
-    return [wrapped(name, 24, 2) if some else "" for name, some in zip(rows.arm, named, strict=True)]
+    return [
+        wrapped(name, 24, 2) if some else "" for name, some in zip(rows.arm, named, strict=True)
+    ]
 
 
 def _axis(ax: Axes) -> None:
     left, right = ax.get_xlim()
-    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), tuple(range(10, 100, 2))):
+    for steps in (
+        (1,),
+        (1, 3),
+        (1, 2, 5),
+        (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
+        tuple(range(10, 100, 2)),
+    ):
         whole = [s / (10 if s >= 10 else 1) for s in steps]
         ticks = [s * 10.0**e for e in range(15) for s in whole if left <= s * 10.0**e <= right]
         if len(ticks) >= 4:

@@ -6,7 +6,6 @@ it; many arms have a panel each, over the baseline in black, without the first t
 is a seed that failed, diverged or still runs; it is not in the mean.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,13 @@ from swinablate.figure.interval import mean
 from swinablate.figure.numbers import PM, plain
 from swinablate.figure.place import core, padded, spread
 
-COLUMNS = ("mark", "arm", "seed", "status", "epoch", "val_acc", "low", "high", "n", "level")
+COLUMNS = (
+    "mark", "arm", "baseline", "seed", "status", "epoch", "val_acc", "low", "high", "n", "level"
+)  # fmt: skip
 TOGETHER = 4
 """More lines than this in one plot cannot be told apart."""
 ACROSS = 4
+FEW = 3  # seeds; the interval of two is wider than the plot
 
 
 def table(answer: Answer) -> pd.DataFrame:
@@ -37,10 +39,11 @@ def table(answer: Answer) -> pd.DataFrame:
     frames = []
     for arm in [arm["name"] for arm in answer.plan["arms"]]:
         mine = points[points.arm == arm]
-        frames.append(mine.assign(mark="seed", level=level))
+        same = {"arm": arm, "baseline": arm == answer.verdicts["baseline"]["name"], "level": level}
+        frames.append(mine.assign(mark="seed", **same))
         means = [
-            {"mark": "mean", "arm": arm, "epoch": epoch, "n": found.n, "val_acc": found.mean,
-             "low": found.low, "high": found.high, "level": level}
+            {"mark": "mean", **same, "epoch": epoch, "n": found.n, "val_acc": found.mean,
+             "low": found.low, "high": found.high}
             for epoch, values in mine[mine.status == "done"].groupby("epoch").val_acc
             for found in (mean(values.tolist(), level),)
         ]  # fmt: skip
@@ -50,17 +53,16 @@ def table(answer: Answer) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """All arms in one plot, or a panel for each."""
-    arms = list(dict.fromkeys(rows.arm))
-    return _together(rows, arms) if len(arms) <= TOGETHER else _panels(rows, arms)
+    return _together(rows) if rows.arm.nunique() <= TOGETHER else _panels(rows)
 
 
-def _together(rows: pd.DataFrame, arms: list[str]) -> Canvas:
+def _together(rows: pd.DataFrame) -> Canvas:
     fig = sheet(9.2, 4.0)
     whole, zoom = fig.add_axes((0.07, 0.14, 0.36, 0.82)), fig.add_axes((0.51, 0.14, 0.29, 0.82))
     last = int(rows.epoch.max())
     start = _late(rows, 2 / 3)
     for ax in (whole, zoom):
-        for arm, colour in _coloured(arms):
+        for arm, colour in _coloured(rows).items():
             _lines(ax, rows[rows.arm == arm], colour)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
@@ -72,12 +74,12 @@ def _together(rows: pd.DataFrame, arms: list[str]) -> Canvas:
     zoom.set_xlim(start, max(last, start + 1))
     zoom.set_ylim(*_range(rows[rows.epoch >= start]))
     zoom.set_xlabel("epoch (shaded part, enlarged)")
-    _ends(zoom, rows, arms)
+    _ends(zoom, rows)
     return fig
 
 
-def _panels(rows: pd.DataFrame, arms: list[str]) -> Canvas:
-    others = [arm for arm in arms if arm != "baseline"]
+def _panels(rows: pd.DataFrame) -> Canvas:
+    others = list(dict.fromkeys(rows.arm[~rows.baseline]))
     down = -(-len(others) // ACROSS)
     fig = sheet(9.6, 1.75 * down + 0.5)
     late = rows[rows.epoch >= _late(rows, 1 / 3)]
@@ -86,21 +88,17 @@ def _panels(rows: pd.DataFrame, arms: list[str]) -> Canvas:
         down, ACROSS, left=0.07, right=0.99, wspace=0.1, hspace=0.62,
         bottom=0.45 / fig.get_figheight(), top=1 - 0.35 / fig.get_figheight(),
     )  # fmt: skip
-    base = late[late.arm == "baseline"]
+    base = late[late.baseline & (late["mark"] == "mean")]
     for i, arm in enumerate(others):
         ax = fig.add_subplot(grid[i // ACROSS, i % ACROSS])
         mine = late[late.arm == arm]
-        _lines(ax, base[base.mark == "mean"], INK)
+        _lines(ax, base, INK)
         _lines(ax, mine, OKABE_ITO[1])
         ax.set_xlim(late.epoch.min(), max(late.epoch.max(), late.epoch.min() + 1))
         ax.set_ylim(*limits)
-        ends = mine.val_acc[mine.mark == "mean"].tail(1).tolist()
-        if not ends:
-            ax.text(0.5, 0.5, "no finished seed", transform=ax.transAxes, ha="center", color=FAINT)
-        elif not limits[0] <= ends[0] <= limits[1]:
-            sign = "below" if ends[0] < limits[0] else "above"
-            ax.text(0.5, 0.08, f"ends {sign} the axis, at {plain(ends[0], 1)}", color=OKABE_ITO[1],
-                    transform=ax.transAxes, ha="center", fontsize=8)  # fmt: skip
+        ends = [_value(end, limits) for end in mine[mine["mark"] == "mean"].tail(1).itertuples()]
+        ax.text(0.98, 0.05, ends[0] if ends else "no finished seed", transform=ax.transAxes,
+                ha="right", fontsize=8, color=_dark(OKABE_ITO[1]) if ends else FAINT)  # fmt: skip
         ax.set_title(wrapped(arm, 30, 2), fontsize=8.5, loc="left", pad=4, linespacing=1.0)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(4))
@@ -111,22 +109,20 @@ def _panels(rows: pd.DataFrame, arms: list[str]) -> Canvas:
     return fig
 
 
-def _coloured(arms: list[str]) -> Iterator[tuple[str, str]]:
-    """The baseline in black, the others in the palette's order; drawn last, it stays on top."""
-    rest = [arm for arm in arms if arm != "baseline"]
-    yield from zip(rest, OKABE_ITO, strict=False)
-    if "baseline" in arms:
-        yield "baseline", INK
+def _coloured(rows: pd.DataFrame) -> dict[str, str]:
+    """The others in the palette's order, the baseline in black; drawn last, it stays on top."""
+    rest, base = dict.fromkeys(rows.arm[~rows.baseline]), dict.fromkeys(rows.arm[rows.baseline])
+    return {**dict(zip(rest, OKABE_ITO, strict=False)), **dict.fromkeys(base, INK)}
 
 
 def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
-    seeds, means = rows[rows.mark == "seed"], rows[rows.mark == "mean"]
+    seeds, means = rows[rows["mark"] == "seed"], rows[rows["mark"] == "mean"]
     for (_, status), one in seeds.groupby(["seed", "status"]):
         style: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.4}
         if status != "done":
             style = {"linewidth": 1.0, "alpha": 0.9, "linestyle": ":"}
         ax.plot(one.epoch, one.val_acc, color=colour, **style)
-    known = means[means.n >= 3]
+    known = means[means.n >= FEW]
     ax.fill_between(
         known.epoch.astype(float), known.low.astype(float), known.high.astype(float),
         color=colour, alpha=0.16, linewidth=0,
@@ -141,23 +137,21 @@ def _late(rows: pd.DataFrame, share: float) -> int:
 
 def _range(rows: pd.DataFrame) -> tuple[float, float]:
     """The values to show, without arms so far off that they would flatten the others."""
-    shown = rows[rows.mark == "mean"] if (rows.mark == "mean").any() else rows
+    seeds = rows[rows["mark"] == "seed"]
+    done = seeds[seeds.status == "done"]
+    shown = done if len(done) else seeds
     ends = shown.groupby("arm").val_acc.agg(["min", "max"])
     low, high = core(ends["min"].tolist(), ends["max"].tolist(), float(ends["max"].median()))
     return padded(low, high, 0.12, 2.0)
 
 
-def _ends(ax: Axes, rows: pd.DataFrame, arms: list[str]) -> None:
+def _ends(ax: Axes, rows: pd.DataFrame) -> None:
     """Name each line at its right end; names that would overlap move apart."""
-    colours = dict(_coloured(arms))
-    low, high = ax.get_ylim()
-    lasts = rows[rows.mark == "mean"].sort_values("epoch").groupby("arm", sort=False).tail(1)
+    colours, (low, high) = _coloured(rows), ax.get_ylim()
+    lasts = rows[rows["mark"] == "mean"].sort_values("epoch").groupby("arm", sort=False).tail(1)
     texts, ends = [], []
     for arm in lasts.itertuples():
-        name = wrapped(str(arm.arm), 26, 2)
-        width = "" if pd.isna(arm.low) else f" {PM} {plain((arm.high - arm.low) / 2, 1)}"
-        where = " (below)" if arm.val_acc < low else " (above)" if arm.val_acc > high else ""
-        texts.append((f"{name}\n{plain(arm.val_acc, 1)}{width}, n = {int(arm.n)}{where}", arm.arm))
+        texts.append((f"{wrapped(arm.arm, 26, 2)}\n{_value(arm, (low, high))}", arm.arm))
         ends.append(float(np.clip(arm.val_acc, low, high)))
     tallest = max((text.count("\n") + 1 for text, _ in texts), default=1)
     height = ax.get_window_extent().height * 72 / 100
@@ -169,6 +163,14 @@ def _ends(ax: Axes, rows: pd.DataFrame, arms: list[str]) -> None:
             textcoords=ax.get_yaxis_transform(), color=_dark(colours[arm]), fontsize=8.5,
             linespacing=1.1, arrowprops=style, annotation_clip=False,
         )  # fmt: skip
+
+
+def _value(end: Any, limits: tuple[float, float]) -> str:
+    """The last mean in words, with its interval from three seeds on."""
+    width = f" {PM} {plain((end.high - end.low) / 2, 1)}" if end.n >= FEW else ""
+    low, high = limits
+    where = " (below)" if end.val_acc < low else " (above)" if end.val_acc > high else ""
+    return f"{plain(end.val_acc, 1)}{width}, n = {int(end.n)}{where}"
 
 
 def _dark(colour: str) -> str:

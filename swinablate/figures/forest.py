@@ -1,11 +1,12 @@
 """Difference to the baseline in percentage points, with simultaneous confidence intervals.
 
 Shape and word give the verdict, which is read from the interval alone. Each tick under a bar
-is one seed minus the baseline's mean. Shaded: differences declared too small to matter. Hollow
-and grey: not judged. An arrow stands for what lies outside the axis; its numbers are at the right.
+is one seed minus the baseline's mean. Shaded: differences declared too small to matter. Hollow:
+no interval, or not judged. An arrow stands for what lies outside the axis; its numbers are at the right.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -128,7 +129,7 @@ def _bar(ax: Axes, y: int, arm: Any, seeds: list[float]) -> None:
         if beyond:
             ax.plot(edge, y, marker=tip, color=look.colour, markersize=7, clip_on=False)
     if left <= arm.delta_pp <= right:
-        mark(ax, arm.delta_pp, y, look)
+        mark(ax, arm.delta_pp, y, look if pd.notna(arm.ci_low) else replace(look, filled=False))
 
 
 def _ticks(ax: Axes, y: int, seeds: list[float]) -> None:

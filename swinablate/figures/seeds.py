@@ -18,7 +18,8 @@ from swinablate.figure.numbers import mean_sd, share
 from swinablate.figure.place import core, padded
 
 COLUMNS = (
-    "mark", "arm", "seed", "status", "value", "low", "high", "sd", "n", "seeds", "level", "metric"
+    "mark", "arm", "baseline", "seed", "status", "value", "low", "high", "sd", "n", "seeds", "level",
+    "metric",
 )  # fmt: skip
 AXIS = 5.0  # inches
 LOST = ("failed", "diverged")
@@ -31,7 +32,15 @@ def table(answer: Answer) -> pd.DataFrame:
     for name, trials in answer.trials.groupby("arm", sort=False):
         values = trials.test_acc[trials.status == "done"].dropna()
         found = mean(values.tolist(), same["level"])
-        shared = {"arm": name, "n": found.n, "seeds": len(trials), "sd": found.sd, **same}
+        first = name == answer.verdicts["baseline"]["name"]
+        shared = {
+            "arm": name,
+            "baseline": first,
+            "n": found.n,
+            "seeds": len(trials),
+            "sd": found.sd,
+            **same,
+        }
         row = {"mark": "mean", "value": found.mean, "low": found.low, "high": found.high}
         ended = trials[trials.status.isin(["done", *LOST])]
         arms.append([{**shared, **row}, *(_dot(shared, t) for t in ended.itertuples())])
@@ -84,7 +93,7 @@ def _limits(rows: pd.DataFrame, arms: pd.DataFrame) -> tuple[float, float]:
 def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:
     left, right = ax.get_xlim()
     ax.axhline(y, color=GRID, linewidth=0.7, zorder=0)
-    colour = OKABE_ITO[0] if arm.arm != "baseline" else INK
+    colour = INK if arm.baseline else OKABE_ITO[0]
     ends = [value for value in (arm.low, arm.value, arm.high) if pd.notna(value)]
     if ends and (max(ends) < left or min(ends) > right):
         edge, step, align = (left, 1, "left") if max(ends) < left else (right, -1, "right")

@@ -11,7 +11,7 @@ from swinablate.figure import Answer
 from swinablate.report.latex import arms_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
-from swinablate.report.tables import arms_table
+from swinablate.report.tables import arms_table, whole
 
 __all__ = ["Answer", "render"]
 
@@ -52,6 +52,7 @@ def render(answer: Answer, out: Path) -> list[Path]:
 
 def contents(answer: Answer) -> dict[str, bytes]:
     """Every file of the report, `index.html` last."""
+    given, answer = answer, whole(answer)
     drawn = plots(answer)
     arms = arms_table(answer)
     files = {
@@ -67,7 +68,7 @@ def contents(answer: Answer) -> dict[str, bytes]:
             binary[f"figures/{plot.name}.png"] = plot.png
     files |= {
         "verdicts.json": _json(answer.verdicts),
-        "plan.json": _json(answer.plan),
+        "plan.json": _json(given.plan),
         "provenance.json": _json(answer.provenance),
         "report.md": markdown(answer, arms, drawn),
         "index.html": html(answer, arms, drawn),

@@ -3,7 +3,17 @@
 import pandas as pd
 
 from swinablate.figure import Answer
-from swinablate.figure.numbers import DASH, MINUS, PM, count, interval, mean_sd, p_value, share, signed
+from swinablate.figure.numbers import (
+    DASH,
+    MINUS,
+    PM,
+    count,
+    interval,
+    mean_sd,
+    p_value,
+    share,
+    signed,
+)
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",

@@ -1,6 +1,7 @@
 """The answer as one page, and as Markdown for a forge: what stands where is in the templates."""
 
 import base64
+import re
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,8 @@ from swinablate.figure.ink import LOOKS
 from swinablate.report import prose, tables
 from swinablate.report.plots import Plot
 
+SCALE = 1.2
+"""Figures are drawn for paper; on a screen their letters become as large as the page's small."""
 ICONS = {
     "^": '<path d="M8 2 15 14H1Z"/>',
     "v": '<path d="M8 14 1 2H15Z"/>',
@@ -33,7 +36,7 @@ def html(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
 def markdown(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
     """The report as Markdown with links to the figures beside it."""
     env = _environment(autoescape=False)
-    env.filters["md"] = md
+    env.filters |= {"md": md, "minus": minus}
     return env.get_template("report.md").render(_context(answer, arms, drawn))
 
 
@@ -56,11 +59,14 @@ def icon(verdict: str) -> Markup:
 
 
 def breakable(text: object) -> Markup:
-    """The text with places where a narrow screen may break a long name."""
-    safe = str(escape(str(text)))
-    for mark in ".=_/,":
-        safe = safe.replace(mark, f"{mark}<wbr>")
-    return Markup(safe)  # noqa: S704  escaped one line above
+    """The text with places where a narrow screen may break a long name, never in a number."""
+    parts = re.split(r"(?<=[._=/,])(?=[^\W\d])", minus(str(text)))
+    return Markup("<wbr>").join(parts)
+
+
+def minus(text: str) -> str:
+    """The text with true minus signs before numbers."""
+    return re.sub(r"(?<![\w-])-(?=\d)", numbers.MINUS, text)
 
 
 def data_uri(text: str, kind: str) -> str:
@@ -81,7 +87,11 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
         name: vars(numbers)[name]
         for name in ("plain", "signed", "mean_sd", "p_value", "count", "duration", "share")
     }
-    env.globals |= {"interval": numbers.interval, "known": numbers.known, "mean_sd": numbers.mean_sd}
+    env.globals |= {
+        "interval": numbers.interval,
+        "known": numbers.known,
+        "mean_sd": numbers.mean_sd,
+    }
     return env
 
 
@@ -110,7 +120,7 @@ def _context(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str,
         "hypotheses": prose.hypotheses(answer),
         "spread": prose.spread(answer),
         "checklist": prose.checklist(answer),
-        "provenance": tables.flat(answer.provenance),
+        "provenance": tables.grouped(answer.provenance),
         "trials": _trials(answer.trials),
         "trials_csv": answer.trials.to_csv(index=False, lineterminator="\n"),
     }
@@ -122,9 +132,14 @@ def _rank(delta: float | None) -> float:
 
 def _trials(trials: pd.DataFrame) -> dict[str, Any]:
     """The raw table, without columns that hold nothing; digests shortened."""
-    kept = [c for c in trials.columns if trials[c].notna().any() and c not in ("kind", "predictions")]
+    kept = [
+        c for c in trials.columns if trials[c].notna().any() and c not in ("kind", "predictions")
+    ]
     some = trials[kept].astype(object).where(trials[kept].notna(), None)
-    return {"columns": kept, "rows": [[_raw(v) for v in row] for row in some.itertuples(index=False)]}
+    return {
+        "columns": kept,
+        "rows": [[_raw(v) for v in row] for row in some.itertuples(index=False)],
+    }
 
 
 def _raw(value: object) -> str:
@@ -141,8 +156,10 @@ def _titled(plot: Plot) -> str:
     if not plot.svg:
         return ""
     head, tail = plot.svg.split(">", 1)
+    width = SCALE * float(re.findall(r'\swidth="([\d.]+)pt"', head)[0])
+    head = re.sub(r'\s(width|height)="[^"]*"', "", head)
     ids = f"{plot.name}-title {plot.name}-desc"
     return (
-        f'{head} role="img" aria-labelledby="{ids}"><title id="{plot.name}-title">'
+        f'{head} width="{width:g}pt" role="img" aria-labelledby="{ids}"><title id="{plot.name}-title">'
         f'{escape(plot.title)}</title><desc id="{plot.name}-desc">{escape(plot.caption)}</desc>{tail}'
     )

@@ -89,7 +89,11 @@ def _selection(plan: Any) -> str:
     if not recipe:
         return ""
     last = recipe["train"].get("select", "last") == "last"
-    how = "the last epoch is tested" if last else "the epoch with the best validation accuracy is tested"
+    how = (
+        "the last epoch is tested"
+        if last
+        else "the epoch with the best validation accuracy is tested"
+    )
     return f"{how}; no trial was pruned; the test set is used once a trial"
 
 

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from swinablate.figure import Answer
+from swinablate.results import CURVES, TRIALS
 
 ARMS = (
     "arm", "changes", "family", "planned", "n", "failed", "diverged", "waiting", "mean", "sd",
@@ -27,7 +29,33 @@ def arms_table(answer: Answer) -> pd.DataFrame:
         {**_judged(arm), **_declared(planned.get(arm["name"], {})), **_cost(answer, arm["name"])}
         for arm in (base, *answer.verdicts["arms"])
     ]
+    for row in rows:
+        row["params"] = row["params"] or _first(answer, row["arm"], "params")
+        row["macs"] = row["macs"] or _first(answer, row["arm"], "macs")
     return pd.DataFrame(rows, columns=list(ARMS))
+
+
+def whole(answer: Answer) -> Answer:
+    """The answer with every column and key a report asks for; what is unknown is empty.
+
+    Results trained elsewhere have an arm, a seed and a value, and perhaps nothing else.
+    """
+    trials = answer.trials
+    if "test_acc" not in trials:
+        trials = trials.rename(columns={"value": "test_acc"})
+    missing = [column for column in TRIALS if column not in trials]
+    trials = trials.assign(**dict.fromkeys(missing))
+    trials["status"] = trials.status.fillna("done")
+    if trials.seed.isna().all():
+        trials["seed"] = trials.groupby("arm").cumcount()
+    names = [arm["name"] for arm in (answer.verdicts["baseline"], *answer.verdicts["arms"])]
+    unknown = {"study": "results", "question": "", "refusals": [], "hypotheses": []}
+    return replace(
+        answer,
+        plan={**unknown, "arms": [{"name": name} for name in names], **answer.plan},
+        trials=trials[[*TRIALS, *(c for c in trials if c not in TRIALS)]],
+        curves=answer.curves.reindex(columns=[*CURVES]),
+    )
 
 
 def changes(arm: Mapping[str, Any]) -> str:
@@ -65,12 +93,25 @@ def flat(value: object, key: str = "") -> list[tuple[str, str]]:
             return [
                 line
                 for i, item in enumerate(value, 1)
-                for line in flat(item, f"{key} {i}" if many else key)
+                for line in flat(item, f"{key} {i}".strip() if many else key)
             ]
         return [(key, ", ".join(map(str, value)))]
     if value is None or value == "":
         return []
     return [(key, {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))]
+
+
+def grouped(value: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """A nested value as groups of lines; plain values at the top are the first group."""
+    single = {k: v for k, v in value.items() if not _nested(v)}
+    groups = [("study", flat(single)), *((k, flat(v)) for k, v in value.items() if _nested(v))]
+    return [(title, lines) for title, lines in groups if lines]
+
+
+def _nested(value: object) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value)
+    )
 
 
 def _judged(arm: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,6 +137,11 @@ def _cost(answer: Answer, name: str) -> dict[str, Any]:
         "train_s": _over(mine.train_s, np.sum),
         "device": "; ".join(sorted(mine.device[mine.status == "done"].dropna().unique())),
     }
+
+
+def _first(answer: Answer, arm: str, column: str) -> float | None:
+    known = answer.trials[column][answer.trials.arm == arm].dropna()
+    return float(known.iloc[0]) if len(known) else None
 
 
 def _over(values: "pd.Series[Any]", how: Any) -> float | None:
