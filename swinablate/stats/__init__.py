@@ -1,0 +1,37 @@
+"""Verdicts over seeds: effects, intervals, power, sentences. Numbers in, numbers out.
+
+Everything is computed from a tidy table and what was declared before launch; nothing here
+reads a file or draws. `effects` and `verdicts` are the doors.
+"""
+
+from swinablate.stats.declaration import (
+    ARMS,
+    Answer,
+    ArmVerdict,
+    Declaration,
+    Estimate,
+    Hypothesis,
+    Tally,
+    Verdicts,
+    Warn,
+)
+from swinablate.stats.estimate import Contrast
+from swinablate.stats.power import detectable, seeds_needed
+from swinablate.stats.verdict import effects, verdicts
+
+__all__ = [
+    "ARMS",
+    "Answer",
+    "ArmVerdict",
+    "Contrast",
+    "Declaration",
+    "Estimate",
+    "Hypothesis",
+    "Tally",
+    "Verdicts",
+    "Warn",
+    "detectable",
+    "effects",
+    "seeds_needed",
+    "verdicts",
+]

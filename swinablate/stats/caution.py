@@ -1,0 +1,116 @@
+"""Warnings that the results themselves give rise to.
+
+W1 few seeds; W2 unequal variances; W4 failed trials; W7 an outlying seed; W12 two arms that
+answered the test set identically. The others need more than results: who calls `verdicts`
+hands them over.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+
+from swinablate.stats.declaration import Declaration, Warn
+from swinablate.stats.estimate import (
+    GATE_P,
+    GATE_RATIO,
+    GATE_SEEDS,
+    PRIOR_SEEDS,
+    TESTED,
+    shrunken,
+    spread,
+)
+from swinablate.stats.sample import Sample, cells
+
+OUTLIER = 4.0  # sds from its arm's mean
+
+
+def cautions(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
+    """Return what a reader has to know before believing the numbers, by code."""
+    return [
+        *_few(samples),
+        *_unequal(samples, declaration),
+        *_failed(samples),
+        *_outliers(samples, declaration),
+        *_identical(samples),
+    ]
+
+
+def _few(samples: Mapping[str, Sample]) -> list[Warn]:
+    few = [
+        s.tally
+        for s in samples.values()
+        if s.tally.n < GATE_SEEDS and (not s.tally.waiting or s.tally.planned < GATE_SEEDS)
+    ]
+    if not few:
+        return []
+    who = ", ".join(f"{t.name} (n = {t.n})" for t in few)
+    text = f"fewer than {GATE_SEEDS} seeds: {who}. The noise itself is poorly known there."
+    return [Warn("W1", text)]
+
+
+def _unequal(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
+    moments = cells(samples)
+    tested = moments.pooled & (moments.n >= TESTED)
+    if tested.sum() < 2:
+        return []
+    var = np.maximum(moments.var, declaration.floor_pp**2)[tested]
+    ratio, p = spread(var, moments.n[tested])
+    if not (ratio > GATE_RATIO or p < GATE_P):
+        return []
+    names = [name for name, use in zip(samples, tested, strict=True) if use]
+    low, high = int(var.argmin()), int(var.argmax())
+    text = (
+        f"the spread over seeds differs: sd {var[high] ** 0.5:.2f} pp in {names[high]}, "
+        f"{var[low] ** 0.5:.2f} pp in {names[low]} (Bartlett p = {float(p):.2g})."
+    )
+    return [Warn("W2", text)]
+
+
+def _failed(samples: Mapping[str, Sample]) -> list[Warn]:
+    lost = [s.tally for s in samples.values() if s.tally.failed]
+    if not lost:
+        return []
+    who = ", ".join(f"{t.failed} of {t.name}" for t in lost)
+    return [Warn("W4", f"failed trials: {who}. No verdict before a retry.")]
+
+
+def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
+    moments = cells(samples)
+    var = np.maximum(moments.var, declaration.floor_pp**2)
+    v, _ = shrunken(var, moments, np.where(moments.pooled, PRIOR_SEEDS, 0))
+    found = []
+    for sample, scale in zip(samples.values(), np.sqrt(v), strict=True):
+        if not scale > 0:
+            continue
+        away = sample.values - (sample.tally.mean or 0.0)
+        found += [
+            Warn(
+                "W7",
+                f"{sample.tally.name}: seed {seed} lies {gap:+.2f} pp from its arm's mean, "
+                f"more than {OUTLIER:g} sd. It is shown and kept.",
+            )
+            for seed, gap in zip(sample.seeds, away, strict=True)
+            if abs(gap) > OUTLIER * scale
+        ]
+    return found
+
+
+def _identical(samples: Mapping[str, Sample]) -> list[Warn]:
+    owners: defaultdict[tuple[object, str], list[str]] = defaultdict(list)
+    for name, sample in samples.items():
+        for seed, digest in zip(sample.seeds, sample.digests, strict=True):
+            if digest:
+                owners[seed, digest].append(name)
+    shared: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for (seed, _), names in owners.items():
+        if len(names) > 1:
+            shared[tuple(names)].append(str(seed))
+    return [
+        Warn(
+            "W12",
+            f"{' and '.join(names)} gave identical test predictions at seed "
+            f"{', '.join(seeds)}: the change had no effect there.",
+        )
+        for names, seeds in shared.items()
+    ]

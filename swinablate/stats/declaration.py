@@ -1,0 +1,243 @@
+"""What was declared before launch, and what is answered afterwards: plain values."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from swinablate.errors import InputError
+from swinablate.stats.estimate import Contrast
+
+SCHEMA = 1
+ARMS = "arms"  # the family of all arms against the baseline
+
+Word = Literal["better", "worse", "equivalent", "undecided", "pending", "not tested"]
+Reply = Literal["supported", "contradicted", "unresolved"]
+
+
+@dataclass(frozen=True)
+class Warn:
+    """Something a reader has to know before believing the numbers.
+
+    Attributes:
+        code: "W1" to "W13", as in the report's list of warnings.
+        text: one or two sentences.
+    """
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What somebody says an arm (or a named contrast) does.
+
+    Attributes:
+        arm: name of the arm or contrast.
+        expect: the direction, or that there is none.
+        by: at least, percentage points; of no meaning for "equivalent".
+    """
+
+    arm: str
+    expect: Literal["better", "worse", "equivalent"]
+    by: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A hypothesis and what the interval says of it."""
+
+    expect: Literal["better", "worse", "equivalent"]
+    by: float
+    answer: Reply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What the study file fixed before the first result.
+
+    Attributes:
+        metric: what `value` is.
+        alpha: error rate of every family.
+        rope_pp: differences smaller than this do not matter; None calls nothing equivalent.
+        baseline: the arm all others are compared with.
+        planned: arm -> declared seeds; empty takes the arms and seeds found.
+        contrasts: further families, besides that of all arms against the baseline.
+        hypotheses: answered from the intervals.
+        test_images: size of the test set; no sd is believed below one image's worth.
+    """
+
+    metric: str = "test/accuracy"
+    alpha: float = 0.05
+    rope_pp: float | None = None
+    baseline: str = "baseline"
+    planned: Mapping[str, int] = field(default_factory=dict)
+    contrasts: tuple[Contrast, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
+    test_images: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 0.5:
+            raise InputError(
+                f"alpha = {self.alpha} is no error rate", hint="give 0.05, or another below 0.5"
+            )
+        if self.rope_pp is not None and not self.rope_pp > 0:
+            raise InputError(
+                f"rope = {self.rope_pp} is empty",
+                hint="give the smallest difference that matters, in percentage points",
+            )
+
+    @property
+    def floor_pp(self) -> float:
+        """The sd of rounding to whole test images: one image / sqrt(12)."""
+        return 100 / self.test_images / 12**0.5 if self.test_images else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A difference, estimated and judged. Numbers are None where nothing can be said.
+
+    Attributes:
+        delta_pp: the estimate, percentage points.
+        ci_low: lower end of the simultaneous interval of the family.
+        ci_high: upper end.
+        equivalence_low: lower end of the interval of the two one-sided tests.
+        equivalence_high: upper end.
+        p: two-sided, uncorrected.
+        p_holm: corrected for the family by Holm; descriptive, the interval decides.
+        se: standard error of `delta_pp`.
+        df: degrees of freedom.
+        verdict: what the interval says.
+        negligible: better or worse, but by less than matters.
+        detectable_pp: the difference these seeds find with power 0.8.
+        seeds_needed: for an undecided arm, seeds that would find the smallest difference that
+            matters with power 0.8, if the declared ones cannot.
+        reason: why there is no verdict, or no interval.
+        method: how the family was judged.
+        hypotheses: those about it, answered.
+    """
+
+    delta_pp: float | None
+    ci_low: float | None
+    ci_high: float | None
+    equivalence_low: float | None
+    equivalence_high: float | None
+    p: float | None
+    p_holm: float | None
+    se: float | None
+    df: float | None
+    verdict: Word
+    negligible: bool
+    detectable_pp: float | None
+    seeds_needed: int | None
+    reason: str | None
+    method: str
+    hypotheses: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Judged):
+    """A contrast and what came of it."""
+
+    contrast: Contrast
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of `contrasts` in verdicts.json."""
+        return {**_plain(self.contrast), **_plain(self, leave="contrast")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """The seeds of one arm.
+
+    Attributes:
+        name: of the arm.
+        planned: seeds declared.
+        n: seeds with a result; those that diverged or failed are not among them.
+        mean: percent, given convergence; None without a seed.
+        sd: over seeds; None below two.
+        diverged: seeds whose loss left the real numbers.
+        failed: seeds lost to anything else.
+        waiting: seeds declared that have no result yet.
+        divergence_low: of the share of seeds that diverge, Wilson's 95 % interval.
+        divergence_high: its upper end; both None if nothing diverged.
+    """
+
+    name: str
+    planned: int
+    n: int
+    mean: float | None
+    sd: float | None
+    diverged: int
+    failed: int
+    waiting: int
+    divergence_low: float | None
+    divergence_high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmVerdict(Judged, Tally):
+    """An arm against the baseline.
+
+    Attributes:
+        sentence: the verdict in words.
+    """
+
+    sentence: str
+
+    @property
+    def hypothesis(self) -> Answer | None:
+        """The first hypothesis about this arm, answered."""
+        return self.hypotheses[0] if self.hypotheses else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of `arms` in verdicts.json."""
+        entry = _plain(self)
+        return {**entry, "hypothesis": entry["hypotheses"][0] if self.hypotheses else None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """All answers of a study; `to_json` is the stable form.
+
+    Attributes:
+        declaration: what was asked.
+        method: how the arms were judged.
+        methods: a paragraph for a paper that says what was done.
+        baseline: its seeds.
+        arms: every declared arm but the baseline, in the declared order.
+        contrasts: everything estimated, the arms' differences first.
+        warnings: what has to be known before believing the numbers.
+    """
+
+    declaration: Declaration
+    method: str
+    methods: str
+    baseline: Tally
+    arms: tuple[ArmVerdict, ...]
+    contrasts: tuple[Estimate, ...]
+    warnings: tuple[Warn, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return verdicts.json: plain values, None for what is not known."""
+        return {
+            "schema": SCHEMA,
+            "metric": self.declaration.metric,
+            "alpha": self.declaration.alpha,
+            "rope_pp": self.declaration.rope_pp,
+            "method": self.method,
+            "methods": self.methods,
+            "baseline": _plain(self.baseline),
+            "arms": [arm.to_json() for arm in self.arms],
+            "contrasts": [contrast.to_json() for contrast in self.contrasts],
+            "warnings": [asdict(warning) for warning in self.warnings],
+        }
+
+
+def _plain(value: Contrast | Judged | Tally, leave: str = "") -> dict[str, Any]:
+    """The fields as JSON has them."""
+    found = {f.name: getattr(value, f.name) for f in fields(value) if f.name != leave}
+    if "weights" in found:
+        found["weights"] = dict(found["weights"])
+    if "hypotheses" in found:
+        found["hypotheses"] = [asdict(answer) for answer in found["hypotheses"]]
+    return found

@@ -1,0 +1,226 @@
+"""From estimates to verdicts: the interval decides, and says why where it may not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from swinablate.stats.critical import holm, t_quantile
+from swinablate.stats.declaration import Answer, Declaration, Estimate, Hypothesis, Reply, Word
+from swinablate.stats.estimate import TESTED, Contrast, Method, estimate
+from swinablate.stats.power import POWER, seeds_needed
+from swinablate.stats.sample import Sample, cells
+
+SHRUNKEN = "Welch t with shrunken variances, simultaneous intervals"
+WELCH = "Welch t, Bonferroni intervals, Holm p"
+UNEQUAL = f"{WELCH} (variances differ)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """One contrast's numbers, nan where nothing can be said, and how they came about.
+
+    `n` is the seeds of an arm and of what it is compared with; None for other contrasts.
+    """
+
+    delta: float
+    se: float
+    df: float
+    c: float
+    half: float
+    half_equivalence: float
+    p: float
+    p_holm: float
+    comparisons: int
+    method: str
+    n: tuple[int, int] | None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The simultaneous one, which decides."""
+        return self.delta - self.half, self.delta + self.half
+
+    @property
+    def near(self) -> tuple[float, float]:
+        """The interval of the two one-sided tests."""
+        return self.delta - self.half_equivalence, self.delta + self.half_equivalence
+
+    @property
+    def detectable(self) -> float:
+        """The difference found with power 0.8."""
+        return (self.c + float(t_quantile(POWER, self.df))) * self.se
+
+
+def judge_family(
+    contrasts: Sequence[Contrast],
+    samples: Mapping[str, Sample],
+    declaration: Declaration,
+    *,
+    complete: bool,
+    method: Method = "auto",
+) -> list[Estimate]:
+    """Estimate and judge every contrast of one family.
+
+    Args:
+        contrasts: all that were declared; those not run yet count in the correction.
+        samples: the seeds of every arm.
+        declaration: level, rope, hypotheses, size of the test set.
+        complete: False gives intervals, but every verdict is pending.
+        method: as in `estimate`.
+    """
+    if not contrasts:
+        return []
+    part = {arm: samples[arm] for arm in samples if any(arm in c.weights for c in contrasts)}
+    moments = cells(part)
+    weights = np.array([[c.weights.get(arm, 0.0) for arm in part] for c in contrasts])
+    family = estimate(
+        moments, weights, alpha=declaration.alpha, floor=declaration.floor_pp, method=method
+    )
+    how = WELCH if method == "welch" else UNEQUAL if bool(family.welch) else SHRUNKEN
+    adjusted = holm(family.p)
+    estimates = []
+    for i, contrast in enumerate(contrasts):
+        found = _Found(
+            delta=float(family.delta[i]),
+            se=float(family.se[i]),
+            df=float(family.df[i]),
+            c=float(family.c[i]),
+            half=float(family.half[i]),
+            half_equivalence=float(family.half_equivalence[i]),
+            p=float(family.p[i]),
+            p_holm=float(adjusted[i]),
+            comparisons=len(contrasts),
+            method=how,
+            n=_pair(contrast, part),
+        )
+        obstacle = _obstacle(contrast, part, complete=complete)
+        estimates.append(_judge(contrast, found, obstacle, declaration))
+    return estimates
+
+
+def _judge(
+    contrast: Contrast,
+    found: _Found,
+    obstacle: tuple[Word, str] | None,
+    declaration: Declaration,
+) -> Estimate:
+    word, reason, negligible = _word(found, declaration.rope_pp, obstacle)
+    (low, high), near = found.interval, found.near
+    inside = negligible or word == "equivalent"
+    return Estimate(
+        contrast=contrast,
+        delta_pp=_known(found.delta),
+        ci_low=_known(low),
+        ci_high=_known(high),
+        equivalence_low=_known(near[0]),
+        equivalence_high=_known(near[1]),
+        p=_known(found.p),
+        p_holm=_known(found.p_holm),
+        se=_known(found.se),
+        df=_known(found.df),
+        verdict=word,
+        negligible=negligible,
+        detectable_pp=_known(found.detectable),
+        seeds_needed=_needed(found, declaration) if word == "undecided" and not reason else None,
+        reason=reason,
+        method=found.method,
+        hypotheses=tuple(
+            Answer(
+                asked.expect,
+                asked.by,
+                "unresolved"
+                if reason
+                else _reply(asked, found, declaration.rope_pp, inside=inside),
+            )
+            for asked in declaration.hypotheses
+            if asked.arm == contrast.name
+        ),
+    )
+
+
+def _obstacle(
+    contrast: Contrast, samples: Mapping[str, Sample], *, complete: bool
+) -> tuple[Word, str] | None:
+    """Why no interval may be read as a verdict, if so."""
+    tallies = [samples[arm].tally for arm in contrast.weights if contrast.weights[arm]]
+    short = [t for t in tallies if t.planned < TESTED]
+    if short:
+        return "not tested", f"{short[0].name} has {_seeds(short[0].planned)}, needs {TESTED}"
+    waiting = [t for t in tallies if t.waiting]
+    if waiting:
+        return "pending", f"{waiting[0].name} lacks {waiting[0].waiting} of its seeds"
+    if not complete:
+        return "pending", "the study is unfinished"
+    failed = [t for t in tallies if t.failed]
+    if failed:
+        lost = f"{failed[0].failed} of {_seeds(failed[0].planned)}"
+        return "undecided", f"{failed[0].name} failed on {lost}: retry them"
+    diverged = [t for t in tallies if t.diverged]
+    if diverged:
+        lost = f"{diverged[0].diverged} of {_seeds(diverged[0].planned)}"
+        return "undecided", f"{diverged[0].name} diverged on {lost}"
+    return None
+
+
+def _word(
+    found: _Found, rope: float | None, obstacle: tuple[Word, str] | None
+) -> tuple[Word, str | None, bool]:
+    """The verdict, the reason if there is none, and whether the effect is negligible."""
+    if obstacle:
+        return *obstacle, False
+    low, high = found.interval
+    if np.isnan(low):
+        return "undecided", "no seed differs from another: the noise is unknown", False
+    inside = rope is not None and -rope < found.near[0] and found.near[1] < rope
+    if low > 0:
+        return "better", None, inside
+    if high < 0:
+        return "worse", None, inside
+    return "equivalent" if inside else "undecided", None, False
+
+
+def _reply(asked: Hypothesis, found: _Found, rope: float | None, *, inside: bool) -> Reply:
+    """What the interval says of a hypothesis; `inside`: the effect lies within the rope."""
+    low, high = found.interval
+    if asked.expect == "equivalent":
+        if inside:
+            return "supported"
+        outside = rope is not None and (low > rope or high < -rope)
+        return "contradicted" if outside else "unresolved"
+    if asked.expect == "worse":
+        low, high = -high, -low
+    if low >= asked.by:
+        return "supported"
+    return "contradicted" if high < asked.by else "unresolved"
+
+
+def _needed(found: _Found, declaration: Declaration) -> int | None:
+    """Seeds that would show the smallest effect that matters, if these cannot."""
+    rope = declaration.rope_pp
+    if rope is None or found.n is None or found.detectable <= rope:
+        return None
+    own, base = found.n
+    return seeds_needed(
+        rope,
+        found.comparisons,
+        found.se / (1 / own + 1 / base) ** 0.5,  # the sd, were it the same in both arms
+        alpha=declaration.alpha,
+        baseline_ratio=base / own,
+    )
+
+
+def _pair(contrast: Contrast, samples: Mapping[str, Sample]) -> tuple[int, int] | None:
+    """Seeds of an arm and of what it is compared with, for a difference of two arms."""
+    plus = [arm for arm, weight in contrast.weights.items() if weight == 1]
+    minus = [arm for arm, weight in contrast.weights.items() if weight == -1]
+    if len(plus) != 1 or len(minus) != 1 or len(contrast.weights) != 2:
+        return None
+    return samples[plus[0]].tally.n, samples[minus[0]].tally.n
+
+
+def _seeds(n: int) -> str:
+    return f"{n} seed" if n == 1 else f"{n} seeds"
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None

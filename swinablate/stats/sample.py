@@ -1,0 +1,180 @@
+"""From a tidy table to the seeds of each arm: the only place that meets pandas."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swinablate.errors import InputError
+from swinablate.stats.critical import Floats
+from swinablate.stats.declaration import Declaration, Tally
+from swinablate.stats.estimate import Cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATUSES = ("done", "failed", "diverged", "waiting")
+WILSON_Z = 1.959963984540054
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The seeds of one arm.
+
+    Attributes:
+        tally: counts, mean, sd.
+        seeds: of the results, as they stand in the table.
+        values: their results, percent.
+        digests: of their test predictions; "" where unknown.
+    """
+
+    tally: Tally
+    seeds: NDArray[Any]
+    values: Floats
+    digests: NDArray[Any]
+
+
+def read(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, Sample]:
+    """Sort a table into the seeds of each arm, the baseline first.
+
+    Args:
+        frame: columns `arm`, `seed`, `value` (percent); optional `status` (done, failed,
+            diverged, waiting; done if left out) and `predictions` (digest of the answers on
+            the test set). A done trial without a finite value counts as failed.
+        declaration: names the baseline and the arms; arms without a row are kept.
+
+    Raises:
+        InputError: a column or the baseline is missing, an arm was not declared, a seed
+            occurs twice in an arm, or a status is unknown.
+    """
+    columns = _columns(frame)
+    names = _names(columns["arm"], declaration)
+    arms = {name: i for i, name in enumerate(names)}
+    at = np.array([arms[arm] for arm in columns["arm"]], dtype=int)
+    order = np.argsort(at, kind="stable")
+    bounds = np.searchsorted(at[order], np.arange(len(names) + 1))
+    found = {}
+    for name, low, high in zip(names, bounds[:-1], bounds[1:], strict=True):
+        rows = {key: column[order[low:high]] for key, column in columns.items()}
+        found[name] = _sample(name, rows, declaration.planned.get(name, high - low))
+    return found
+
+
+def cells(samples: Mapping[str, Sample]) -> Cells:
+    """The moments of all arms, in order.
+
+    The spread of an arm that diverged speaks for nobody else's: what survives of an unstable
+    training would widen every other interval.
+    """
+    tallies = [sample.tally for sample in samples.values()]
+    sds = [np.nan if t.sd is None else t.sd for t in tallies]
+    return Cells(
+        mean=np.array([np.nan if t.mean is None else t.mean for t in tallies]),
+        var=np.square(sds),
+        n=np.array([t.n for t in tallies], dtype=float),
+        declared=np.array([t.planned for t in tallies], dtype=float),
+        pooled=np.array([t.n >= 2 and not t.diverged for t in tallies]),
+    )
+
+
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    share, z2 = hits / trials, WILSON_Z**2
+    middle = share + z2 / (2 * trials)
+    half = WILSON_Z * (share * (1 - share) / trials + z2 / (4 * trials**2)) ** 0.5
+    scale = 1 + z2 / trials
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def _columns(frame: "pd.DataFrame") -> dict[str, NDArray[Any]]:
+    for name in ("arm", "seed", "value"):
+        if name not in frame.columns:
+            raise InputError(
+                f"column {name!r} is missing; found {', '.join(map(str, frame.columns))}",
+                hint="the columns are arm, seed, value (percent), and optionally status",
+            )
+    values = frame["value"].to_numpy(dtype=float, na_value=np.nan)
+    columns = {
+        "arm": frame["arm"].astype(str).to_numpy(dtype=object),
+        "seed": frame["seed"].to_numpy(dtype=object),
+        "value": values,
+        "status": _texts(frame, "status", "done"),
+        "predictions": _texts(frame, "predictions", ""),
+    }
+    unknown = sorted(set(columns["status"].tolist()) - set(STATUSES))
+    if unknown:
+        raise InputError(
+            f"status {unknown[0]!r} is none of {', '.join(STATUSES)}",
+            hint="a trial that was stopped early is no replicate: run it to its end",
+        )
+    lost = (columns["status"] == "done") & ~np.isfinite(values)
+    columns["status"] = np.where(lost, "failed", columns["status"])
+    return columns
+
+
+def _texts(frame: "pd.DataFrame", name: str, default: str) -> NDArray[Any]:
+    if name not in frame.columns:
+        return np.full(len(frame), default, dtype=object)
+    column = frame[name].astype(object)
+    return np.where(column.isna().to_numpy(), default, column.astype(str).to_numpy(dtype=object))
+
+
+def _names(found: NDArray[Any], declaration: Declaration) -> list[str]:
+    seen = list(dict.fromkeys(found.tolist()))
+    base, planned = declaration.baseline, list(declaration.planned)
+    if base not in planned and base not in seen:
+        raise InputError(
+            f"no arm is called {base!r}; found {', '.join(seen) or 'none'}",
+            hint="name the arm that the others are compared with",
+        )
+    stray = [name for name in seen if name not in planned] if planned else []
+    if stray:
+        raise InputError(
+            f"arm {stray[0]!r} has results but was not declared",
+            hint="what was compared has to be declared before it is seen",
+        )
+    return [base, *(name for name in (planned or seen) if name != base)]
+
+
+def _sample(name: str, rows: Mapping[str, NDArray[Any]], planned: int) -> Sample:
+    seeds = rows["seed"].tolist()
+    if len(set(seeds)) < len(seeds):
+        twice = next(seed for seed in seeds if seeds.count(seed) > 1)
+        raise InputError(
+            f"arm {name!r} has seed {twice} more than once",
+            hint="a repeated seed is the same trial, not a replicate: drop it",
+        )
+    done = rows["status"] == "done"
+    values = rows["value"][done].astype(float)
+    lost = {status: int((rows["status"] == status).sum()) for status in ("diverged", "failed")}
+    n, diverged = len(values), lost["diverged"]
+    low, high = wilson(diverged, n + diverged) if diverged else (None, None)
+    mean, sd = _moments(values)
+    tally = Tally(
+        name=name,
+        planned=int(planned),
+        n=n,
+        mean=mean,
+        sd=sd,
+        diverged=diverged,
+        failed=lost["failed"],
+        waiting=max(0, int(planned) - n - diverged - lost["failed"]),
+        divergence_low=low,
+        divergence_high=high,
+    )
+    return Sample(
+        tally=tally, seeds=rows["seed"][done], values=values, digests=rows["predictions"][done]
+    )
+
+
+def _moments(values: Floats) -> tuple[float | None, float | None]:
+    """Mean and sd; exactly 0 for equal values, where rounding would leave 1e-14."""
+    if not len(values):
+        return None, None
+    same = bool((values == values[0]).all())
+    mean = float(values[0] if same else values.mean())
+    if len(values) < 2:
+        return mean, None
+    return mean, 0.0 if same else float(values.std(ddof=1))

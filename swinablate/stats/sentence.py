@@ -1,0 +1,157 @@
+"""Verdicts in words. Never "no difference": what was not shown is undecided."""
+
+from collections.abc import Mapping
+
+from swinablate.stats.declaration import Declaration, Judged, Tally
+from swinablate.stats.estimate import GATE_P, GATE_RATIO, PRIOR_SEEDS
+from swinablate.stats.judge import SHRUNKEN
+from swinablate.stats.sample import Sample
+
+
+def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaration) -> str:
+    """Return one sentence that says what was found of an arm, and how surely.
+
+    Args:
+        arm: its seeds.
+        found: its difference from the baseline.
+        baseline: the baseline's seeds.
+        declaration: metric, level and rope.
+    """
+    if found.verdict == "not tested":
+        return f"{arm.name}: not tested ({found.reason})."
+    if found.verdict == "pending":
+        return f"{arm.name}: pending ({found.reason}){_so_far(arm, found, declaration)}."
+    if found.reason:
+        return f"{arm.name}: undecided, because {found.reason}{_so_far(arm, found, declaration)}."
+    evidence = f"{interval(found, declaration.alpha)}; {_against(arm, baseline)}"
+    if found.verdict == "equivalent":
+        return (
+            f"{arm.name}: equivalent to the baseline within {declaration.rope_pp:g} pp "
+            f"({found.delta_pp:+.2f} pp, {evidence})."
+        )
+    if found.verdict == "undecided":
+        return f"{arm.name}: undecided ({found.delta_pp:+.2f} pp, {evidence}); " + _need(
+            arm, found, declaration
+        )
+    moves = "raises" if found.verdict == "better" else "lowers"
+    small = f", but by less than {declaration.rope_pp} pp (negligible)"
+    return (
+        f"{arm.name} {moves} {_metric(declaration)} by {abs(found.delta_pp or 0):.2f} pp "
+        f"({evidence}): {found.verdict}{small if found.negligible else ''}."
+    )
+
+
+def interval(found: Judged, alpha: float) -> str:
+    """Return the simultaneous interval in words, signed."""
+    return f"{_level(alpha)} simultaneous CI {found.ci_low:+.2f} to {found.ci_high:+.2f}"
+
+
+def methods(
+    samples: Mapping[str, Sample], declaration: Declaration, how: str, comparisons: int
+) -> str:
+    """Return a paragraph for a paper that says what was done.
+
+    Args:
+        samples: the seeds of every arm.
+        declaration: what was declared before launch.
+        how: the method that judged the arms.
+        comparisons: how many share the error rate.
+    """
+    tallies = [sample.tally for sample in samples.values()]
+    base, arms = tallies[0], tallies[1:]
+    what = (
+        f"{_metric(declaration).capitalize()} was compared with the baseline's "
+        f"({_count(base.n)}) in {comparisons} declared comparison{_s(comparisons)} "
+        f"({_range([t.n for t in arms])} an arm)."
+    )
+    reach = (
+        "p-values, corrected by Holm's method, are descriptive. The intervals say what "
+        "training again with other seeds would show on the same test set, not what other "
+        "images would."
+    )
+    rule = _rule(declaration, comparisons)
+    parts = (what, _statistic(how, declaration, comparisons), rule, _losses(tallies), reach)
+    return " ".join(part for part in parts if part)
+
+
+def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
+    level = _level(declaration.alpha)
+    if how == SHRUNKEN:
+        return (
+            "Differences were judged by Welch's t with variances shrunken towards the pooled "
+            f"one ({PRIOR_SEEDS} prior degrees of freedom); the {level} intervals hold "
+            "simultaneously (many-to-one t, correlations from the numbers of seeds)."
+        )
+    why = (
+        f", because the variances differed (sd ratio above {GATE_RATIO:g} or Bartlett "
+        f"p below {GATE_P:g})"
+        if "differ" in how
+        else ""
+    )
+    return (
+        f"Differences were judged by Welch's t{why}; the {level} intervals hold simultaneously "
+        f"(Bonferroni over {comparisons})."
+    )
+
+
+def _rule(declaration: Declaration, comparisons: int) -> str:
+    rule = "A difference is called better or worse if its interval excludes 0"
+    if declaration.rope_pp is None:
+        return f"{rule}, else undecided; no equivalence margin was declared."
+    return (
+        f"{rule}, equivalent if both one-sided tests at level {declaration.alpha:g}/"
+        f"{comparisons} place it within the declared margin of {declaration.rope_pp:g} pp, "
+        "else undecided."
+    )
+
+
+def _losses(tallies: list[Tally]) -> str:
+    diverged, failed = (sum(getattr(t, key) for t in tallies) for key in ("diverged", "failed"))
+    if not diverged and not failed:
+        return ""
+    total = diverged + failed + sum(t.n for t in tallies)
+    return (
+        f"Of {total} trials {diverged} diverged and {failed} failed; "
+        "the arms concerned have no verdict, and their means are given convergence."
+    )
+
+
+def _need(arm: Tally, found: Judged, declaration: Declaration) -> str:
+    if found.seeds_needed is not None and found.seeds_needed > arm.n:
+        more = found.seeds_needed - arm.n
+        return f"{more} more seed{_s(more)} would detect {declaration.rope_pp:g} pp."
+    return f"{_count(arm.n)} detect {found.detectable_pp:.2f} pp."
+
+
+def _so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
+    if found.ci_low is None or found.delta_pp is None:
+        return ""
+    given = " given convergence" if arm.diverged else ""
+    return f"; {found.delta_pp:+.2f} pp{given}, {interval(found, declaration.alpha)}"
+
+
+def _against(arm: Tally, baseline: Tally) -> str:
+    return f"{_count(arm.n)} vs {baseline.n} baseline seed{_s(baseline.n)}"
+
+
+def _metric(declaration: Declaration) -> str:
+    return declaration.metric.replace("/", " ")
+
+
+def _level(alpha: float) -> str:
+    return f"{100 * (1 - alpha):g} %"
+
+
+def _range(counts: list[int]) -> str:
+    if not counts:
+        return "0 seeds"
+    low, high = min(counts), max(counts)
+    return _count(low) if low == high else f"{low} to {high} seeds"
+
+
+def _count(n: int) -> str:
+    return f"{n} seed{_s(n)}"
+
+
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"

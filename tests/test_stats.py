@@ -1,0 +1,492 @@
+"""Verdicts: every path, hand-computed numbers, hypothesis answers, warnings, odd input."""
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from swinablate.errors import InputError
+from swinablate.stats import (
+    Contrast,
+    Declaration,
+    Hypothesis,
+    Verdicts,
+    Warn,
+    detectable,
+    effects,
+    seeds_needed,
+    verdicts,
+)
+
+# Exact values with mean 0 and variance 1, to shift and scale.
+FIVE = np.array([-1.2, -0.6, 0.0, 0.6, 1.2]) / 0.9**0.5
+TEN = np.linspace(-1, 1, 10) / np.linspace(-1, 1, 10).std(ddof=1)
+THREE = np.array([-1.0, 0.0, 1.0])
+
+
+def frame(arms: dict, status: dict | None = None) -> pd.DataFrame:
+    """A table from arm -> values; `status` marks (arm, seed)."""
+    rows = [
+        (arm, seed, float(value), (status or {}).get((arm, seed), "done"))
+        for arm, values in arms.items()
+        for seed, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows, columns=["arm", "seed", "value", "status"])
+
+
+def judge(
+    arms: dict, status: dict | None = None, *, complete: bool = True, **declared
+) -> Verdicts:
+    found = verdicts(frame(arms, status), Declaration(**declared), complete=complete)
+    json.dumps(found.to_json(), allow_nan=False)
+    return found
+
+
+def words(found: Verdicts) -> dict:
+    return {arm.name: arm.verdict for arm in found.arms}
+
+
+def codes(found: Verdicts) -> list:
+    return [warning.code for warning in found.warnings]
+
+
+def test_shrunken_welch_by_hand():
+    """Two arms of 5 and a baseline of 10; sds .3, .6, .45; nothing gated."""
+    found = judge({"baseline": 90 + 0.45 * TEN, "a": 89 + 0.3 * FIVE, "b": 90.1 + 0.6 * FIVE})
+    pool = (9 * 0.45**2 + 4 * 0.3**2 + 4 * 0.6**2) / 17
+    v_base, f_base = (4 * pool + 9 * 0.45**2) / 13, 13
+    v_a, f_a = (4 * pool + 4 * 0.3**2) / 8, 8
+    se = (v_a / 5 + v_base / 10) ** 0.5
+    df = se**4 / ((v_a / 5) ** 2 / f_a + (v_base / 10) ** 2 / f_base)
+    arm = found.arms[0]
+    assert arm.delta_pp == pytest.approx(-1)
+    assert arm.se == pytest.approx(se)
+    assert arm.df == pytest.approx(df)
+    assert arm.p == pytest.approx(2 * stats.t.sf(1 / se, df))
+    assert arm.p_holm == pytest.approx(2 * arm.p)
+    c = (arm.ci_high + 1) / se
+    assert stats.t.ppf(0.975, df) < c < stats.t.ppf(1 - 0.05 / 4, df)
+    assert arm.equivalence_high == pytest.approx(-1 + stats.t.ppf(1 - 0.05 / 2, df) * se)
+    assert arm.detectable_pp == pytest.approx((c + stats.t.ppf(0.8, df)) * se)
+    assert found.method == "Welch t with shrunken variances, simultaneous intervals"
+    assert (found.baseline.n, found.baseline.mean) == (10, pytest.approx(90))
+    assert found.baseline.sd == pytest.approx(0.45)
+
+
+def test_clearly_unequal_variances_send_the_whole_family_to_welch():
+    """The sd ratio is 4 > 3; checked against scipy's Welch test and interval."""
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 89.5 + 0.3 * FIVE, "b": 90 + 1.2 * FIVE}
+    found = judge(arms)
+    assert found.method == "Welch t, Bonferroni intervals, Holm p (variances differ)"
+    for arm in found.arms:
+        t = stats.ttest_ind(arms[arm.name], arms["baseline"], equal_var=False)
+        interval = t.confidence_interval(1 - 0.05 / 2)
+        assert arm.p == pytest.approx(t.pvalue)
+        assert (arm.ci_low, arm.ci_high) == pytest.approx((interval.low, interval.high))
+        assert arm.method == found.method
+    assert codes(found) == ["W2"]
+    assert found.warnings[0].text.startswith(
+        "the spread over seeds differs: sd 1.20 pp in b, 0.30 pp in "
+    )
+
+
+def test_a_significant_bartlett_alone_sends_the_family_to_welch():
+    """Ratio 2.9, but 30 seeds make it certain."""
+    many = np.linspace(-1, 1, 30) / np.linspace(-1, 1, 30).std(ddof=1)
+    found = judge({"baseline": 0.29 * many, "a": 0.1 * many})
+    assert found.method.endswith("(variances differ)")
+
+
+def test_three_seeds_are_too_few_to_leave_the_pool_but_enough_to_warn():
+    found = judge({"baseline": 90 + 0.3 * THREE, "a": 89.5 + 1.2 * THREE})
+    assert found.method == "Welch t with shrunken variances, simultaneous intervals"
+    assert codes(found) == ["W1", "W2"]
+
+
+@pytest.mark.parametrize(
+    ("delta", "rope", "verdict", "negligible"),
+    [
+        (-1.0, None, "worse", False),
+        (1.0, 0.5, "better", False),
+        (-0.6, 1.0, "worse", True),
+        (0.0, 0.5, "equivalent", False),
+        (0.0, 0.2, "undecided", False),
+        (0.0, None, "undecided", False),
+        (0.3, 0.5, "undecided", False),
+    ],
+)
+def test_verdict_is_what_the_interval_says(delta, rope, verdict, negligible):
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 90 + delta + 0.3 * FIVE}
+    arm = judge(arms, rope_pp=rope).arms[0]
+    assert (arm.verdict, arm.negligible) == (verdict, negligible)
+    assert arm.reason is None
+    assert (arm.ci_low > 0, arm.ci_high < 0) == (verdict == "better", verdict == "worse")
+
+
+@pytest.mark.parametrize(
+    ("expect", "by", "delta", "answer"),
+    [
+        ("worse", 1.0, -2.0, "supported"),
+        ("worse", 1.0, -0.1, "contradicted"),
+        ("worse", 1.0, -1.1, "unresolved"),
+        ("worse", 0.0, 1.0, "contradicted"),
+        ("better", 1.0, 2.0, "supported"),
+        ("better", 1.0, 0.1, "contradicted"),
+        ("better", 1.0, 1.1, "unresolved"),
+        ("equivalent", 0.0, 0.0, "supported"),
+        ("equivalent", 0.0, 2.0, "contradicted"),
+        ("equivalent", 0.0, -2.0, "contradicted"),
+        ("equivalent", 0.0, 0.3, "unresolved"),
+    ],
+)
+def test_hypotheses(expect, by, delta, answer):
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 90 + delta + 0.3 * FIVE, "b": 90 + 0.3 * FIVE}
+    found = judge(arms, rope_pp=0.6, hypotheses=(Hypothesis("a", expect, by),))
+    a, b = found.to_json()["arms"]
+    assert a["hypothesis"] == {"expect": expect, "by": by, "answer": answer}
+    assert b["hypothesis"] is None
+
+
+def test_a_negligible_effect_supports_equivalence_and_two_hypotheses_are_both_answered():
+    arms = {"baseline": 90 + 0.1 * TEN, "a": 89.7 + 0.1 * FIVE}
+    asked = (Hypothesis("a", "equivalent"), Hypothesis("a", "worse", 0.1))
+    arm = judge(arms, rope_pp=0.6, hypotheses=asked).arms[0]
+    assert (arm.verdict, arm.negligible) == ("worse", True)
+    assert [answer.answer for answer in arm.hypotheses] == ["supported", "supported"]
+
+
+def test_hypotheses_without_a_verdict_are_unresolved():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 80 + 0.3 * FIVE}
+    asked = (Hypothesis("a", "worse", 1.0),)
+    for settings in (
+        {"complete": False},
+        {"status": {("a", 1): "diverged"}},
+        {"status": {("a", 1): "failed"}},
+        {"planned": {"baseline": 10, "a": 6}},
+    ):
+        assert judge(arms, hypotheses=asked, **settings).arms[0].hypothesis.answer == "unresolved"
+
+
+def test_pending_until_the_declared_seeds_are_there():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 80 + 0.3 * FIVE, "b": 80 + 0.3 * FIVE}
+    found = judge(arms, planned={"baseline": 10, "a": 5, "b": 6, "later": 5})
+    assert words(found) == {"a": "worse", "b": "pending", "later": "pending"}
+    _, b, later = found.arms
+    assert b.reason == "b lacks 1 of its seeds"
+    assert b.ci_low < -10 < b.ci_high
+    assert (later.n, later.mean, later.delta_pp, later.ci_low) == (0, None, None, None)
+    assert later.sentence == "later: pending (later lacks 5 of its seeds)."
+    assert (b.planned, b.waiting, later.waiting) == (6, 1, 5)
+
+
+def test_interim_has_intervals_and_no_verdict():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 80 + 0.3 * FIVE}
+    arm = judge(arms, complete=False).arms[0]
+    assert (arm.verdict, arm.reason) == ("pending", "the study is unfinished")
+    assert arm.ci_high < -9
+
+
+def test_a_waiting_row_is_no_result():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 80 + 0.3 * FIVE}
+    arm = judge(arms, {("a", 4): "waiting"}).arms[0]
+    assert (arm.verdict, arm.n, arm.waiting) == ("pending", 4, 1)
+
+
+def test_comparisons_declared_but_not_run_count():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 90 + 0.3 * FIVE}
+    alone = judge(arms).arms[0]
+    planned = {"baseline": 10, "a": 5, **{f"later {i}": 5 for i in range(7)}}
+    crowded = judge(arms, planned=planned).arms[0]
+    assert crowded.ci_high / alone.ci_high == pytest.approx(1.35, abs=0.1)
+    assert crowded.p_holm == pytest.approx(min(1, 8 * alone.p))
+
+
+def test_a_diverged_seed_withholds_the_verdict_and_gives_its_rate():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 80 + 0.3 * FIVE, "b": 80 + 0.3 * FIVE}
+    found = judge(arms, {("a", 1): "diverged"})
+    a, b = found.arms
+    assert (a.verdict, a.reason) == ("undecided", "a diverged on 1 of 5 seeds")
+    assert (a.n, a.diverged, b.verdict) == (4, 1, "worse")
+    # Wilson, 1 of 5: Newcombe, Statist. Med. 17 (1998), method 3.
+    assert (a.divergence_low, a.divergence_high) == pytest.approx((0.0362, 0.6245), abs=1e-4)
+    assert b.divergence_low is None
+    assert a.sentence.startswith(
+        "a: undecided, because a diverged on 1 of 5 seeds; -9.95 pp given convergence, 95 %"
+    )
+
+
+def test_the_spread_of_an_arm_that_diverged_does_not_blur_the_others():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 80 + 9 * FIVE, "b": 89 + 0.3 * FIVE}
+    found = judge(arms, {("a", 1): "diverged"})
+    assert found.method == "Welch t with shrunken variances, simultaneous intervals"
+    assert words(found) == {"a": "undecided", "b": "worse"}
+    assert found.arms[0].ci_high - found.arms[0].ci_low > 20
+
+
+def test_a_diverged_baseline_withholds_every_verdict():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 80 + 0.3 * FIVE}
+    arm = judge(arms, {("baseline", 9): "diverged"}).arms[0]
+    assert (arm.verdict, arm.reason) == ("undecided", "baseline diverged on 1 of 10 seeds")
+
+
+def test_everything_diverged():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": FIVE}
+    arm = judge(arms, {("a", seed): "diverged" for seed in range(5)}).arms[0]
+    assert (arm.verdict, arm.reason) == ("undecided", "a diverged on 5 of 5 seeds")
+    assert (arm.mean, arm.delta_pp, arm.divergence_high) == (None, None, 1.0)
+
+
+@pytest.mark.parametrize("how", ["status", "nan", "inf"])
+def test_a_failed_trial_withholds_the_verdict(how):
+    values = 80 + 0.3 * FIVE
+    if how != "status":
+        values[1] = float(how)
+    arms = {"baseline": 90 + 0.3 * TEN, "a": values}
+    found = judge(arms, {("a", 1): "failed"} if how == "status" else None)
+    arm = found.arms[0]
+    assert (arm.verdict, arm.failed, arm.n) == ("undecided", 1, 4)
+    assert arm.reason == "a failed on 1 of 5 seeds: retry them"
+    assert found.warnings[-1] == Warn("W4", "failed trials: 1 of a. No verdict before a retry.")
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_below_three_seeds_nothing_is_tested(n):
+    found = judge({"baseline": [90.0] * n, "a": [80.0] * n})
+    arm = found.arms[0]
+    assert (arm.verdict, arm.delta_pp, arm.ci_low) == ("not tested", -10.0, None)
+    assert codes(found) == ["W1"]
+    assert "not tested" in arm.sentence
+
+
+def test_equal_values_have_no_noise_to_judge_by():
+    arm = judge({"baseline": [90.1] * 6, "a": [80.3] * 3}).arms[0]
+    assert (arm.verdict, arm.ci_low, arm.sd) == ("undecided", None, 0.0)
+    assert arm.reason == "no seed differs from another: the noise is unknown"
+
+
+def test_at_the_ceiling_the_noise_is_one_test_image():
+    found = judge({"baseline": [100.0] * 6, "a": [99.0] * 3}, test_images=1000)
+    arm, floor = found.arms[0], 0.1 / 12**0.5
+    assert arm.se == pytest.approx((floor**2 / 3 + floor**2 / 6) ** 0.5)
+    assert (arm.verdict, arm.sd) == ("worse", 0.0)
+    assert codes(found) == ["W1"]
+
+
+def test_one_arm_without_noise_among_noisy_ones():
+    found = judge({"baseline": 90 + 0.3 * TEN, "a": [89.0] * 5, "b": 90 + 0.3 * FIVE})
+    assert found.method.endswith("(variances differ)")
+    assert found.arms[0].ci_low < -1 < found.arms[0].ci_high < 0
+
+
+def test_unequal_seeds_and_a_missing_baseline():
+    arms = {"a": 80 + 0.3 * FIVE}
+    found = judge(arms, planned={"baseline": 10, "a": 5})
+    assert found.baseline.n == 0
+    assert (found.arms[0].verdict, found.arms[0].delta_pp) == ("pending", None)
+    assert words(judge({"baseline": THREE, "a": 50 + 0.3 * TEN})) == {"a": "better"}
+
+
+def test_only_a_baseline():
+    found = judge({"baseline": TEN})
+    assert (found.arms, found.contrasts, found.baseline.n) == ((), (), 10)
+
+
+def test_outlying_seed_is_named_and_kept():
+    values = 90 + 0.1 * TEN
+    values[3] += 3
+    others = dict.fromkeys("abcdefgh", 90 + 0.1 * TEN)
+    found = judge({"baseline": 90 + 0.1 * TEN, "odd": values, **others})
+    assert [w.text for w in found.warnings if w.code == "W7"] == []  # own spread hides it
+    many = np.tile(values, 4)
+    many[4:] = np.tile(90 + 0.1 * TEN, 4)[4:]
+    found = judge({"baseline": 90 + 0.1 * TEN, "odd": many})
+    (text,) = [w.text for w in found.warnings if w.code == "W7"]
+    assert text.startswith("odd: seed 3 lies +2.")
+    assert found.arms[0].n == 40
+
+
+def test_identical_predictions_are_found():
+    table = frame({"baseline": 90 + THREE, "a": 90 + THREE, "b": 91 + THREE})
+    table["predictions"] = ["p", "q", None, "p", "q", None, "p", "r", None]
+    found = verdicts(table, Declaration(), complete=True)
+    tail = "the change had no effect there."
+    assert [w.text for w in found.warnings if w.code == "W12"] == [
+        f"baseline and a and b gave identical test predictions at seed 0: {tail}",
+        f"baseline and a gave identical test predictions at seed 1: {tail}",
+    ]
+
+
+def test_warnings_made_elsewhere_are_sorted_in():
+    given = (Warn("W10", "dear"), Warn("W3", "tuned"))
+    table = frame({"baseline": 90 + THREE, "a": 90 + THREE})
+    found = verdicts(table, Declaration(), complete=True, warnings=given)
+    assert codes(found) == ["W1", "W3", "W10"]
+
+
+def test_a_declared_contrast_is_a_family_of_its_own():
+    arms = {
+        "baseline": 90 + 0.3 * TEN,
+        "a": 89 + 0.3 * FIVE,
+        "b": 88 + 0.3 * FIVE,
+        "ab": 85 + 0.3 * FIVE,
+    }
+    both = Contrast(
+        name="a x b",
+        kind="interaction",
+        family="interactions",
+        weights={"ab": 1, "a": -1, "b": -1, "baseline": 1},
+    )
+    asked = (Hypothesis("a x b", "worse", 1.0),)
+    found = judge(arms, contrasts=(both,), hypotheses=asked)
+    assert [c.contrast.kind for c in found.contrasts] == ["arm"] * 3 + ["interaction"]
+    last = found.contrasts[-1]
+    assert last.delta_pp == pytest.approx(-2)
+    assert last.verdict == "worse"
+    assert last.hypotheses[0].answer == "supported"
+    assert last.ci_high == pytest.approx(-2 + stats.t.ppf(0.975, last.df) * last.se)
+    entry = found.to_json()["contrasts"][-1]
+    assert (entry["name"], entry["kind"], entry["basis"]) == ("a x b", "interaction", "fixed")
+    assert entry["weights"] == {"ab": 1, "a": -1, "b": -1, "baseline": 1}
+
+
+def test_sentences():
+    arms = {
+        "baseline": 90 + 0.3 * TEN,
+        "a": 88 + 0.3 * FIVE,
+        "b": 90 + 0.3 * FIVE,
+        "c": 90.4 + 0.6 * FIVE,
+        "d": 90.8 + 0.3 * FIVE,
+    }
+    a, b, c, d = (arm.sentence for arm in judge(arms, rope_pp=1.5, metric="test/accuracy").arms)
+    assert a == (
+        "a lowers test accuracy by 2.00 pp (95 % simultaneous CI -2.50 to -1.50; "
+        "5 seeds vs 10 baseline seeds): worse."
+    )
+    assert b == (
+        "b: equivalent to the baseline within 1.5 pp (+0.00 pp, 95 % simultaneous CI "
+        "-0.50 to +0.50; 5 seeds vs 10 baseline seeds)."
+    )
+    assert c.startswith("c: equivalent")
+    assert d == (
+        "d raises test accuracy by 0.80 pp (95 % simultaneous CI +0.30 to +1.30; 5 seeds vs "
+        "10 baseline seeds): better, but by less than 1.5 pp (negligible)."
+    )
+    c = judge(arms, rope_pp=0.5).arms[2]
+    assert c.seeds_needed > 5
+    assert c.sentence.endswith(f"; {c.seeds_needed - 5} more seeds would detect 0.5 pp.")
+    c = judge(arms).arms[2]
+    assert c.sentence.endswith(f"; 5 seeds detect {c.detectable_pp:.2f} pp.")
+
+
+def test_the_methods_paragraph_says_what_was_done():
+    arms = {"baseline": 90 + 0.3 * TEN, "a": 88 + 0.3 * FIVE, "b": 88 + 0.3 * FIVE}
+    assert judge(arms, rope_pp=0.5).methods == (
+        "Test accuracy was compared with the baseline's (10 seeds) in 2 declared comparisons "
+        "(5 seeds an arm). Differences were judged by Welch's t with variances shrunken towards "
+        "the pooled one (4 prior degrees of freedom); the 95 % intervals hold simultaneously "
+        "(many-to-one t, correlations from the numbers of seeds). A difference is called better "
+        "or worse if its interval excludes 0, equivalent if both one-sided tests at level 0.05/2 "
+        "place it within the declared margin of 0.5 pp, else undecided. p-values, corrected by "
+        "Holm's method, are descriptive. The intervals say what training again with other seeds "
+        "would show on the same test set, not what other images would."
+    )
+    arms["b"] = 88 + 3 * FIVE
+    lost = judge(arms, {("a", 0): "diverged"}).methods
+    assert "Welch's t, because the variances differed (sd ratio above 3 or Bartlett" in lost
+    assert "no equivalence margin was declared" in lost
+    assert "Of 20 trials 1 diverged and 0 failed; " in lost
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "hint"),
+    [
+        (
+            lambda f: f.drop(columns="seed"),
+            "column 'seed' is missing; found arm, value, status",
+            "the columns are arm, seed, value (percent), and optionally status",
+        ),
+        (
+            lambda f: f.assign(status="pruned"),
+            "status 'pruned' is none of done, failed, diverged, waiting",
+            "a trial that was stopped early is no replicate: run it to its end",
+        ),
+        (
+            lambda f: f.assign(arm="x" + f.arm),
+            "no arm is called 'baseline'; found xbaseline, xa",
+            "name the arm that the others are compared with",
+        ),
+        (
+            lambda f: f.assign(seed=0),
+            "arm 'baseline' has seed 0 more than once",
+            "a repeated seed is the same trial, not a replicate: drop it",
+        ),
+        (
+            lambda f: f.iloc[:0],
+            "no arm is called 'baseline'; found none",
+            "name the arm that the others are compared with",
+        ),
+    ],
+)
+def test_tables_that_cannot_be_read(change, message, hint):
+    with pytest.raises(InputError) as raised:
+        effects(change(frame({"baseline": THREE, "a": THREE})))
+    assert (raised.value.problem, raised.value.hint) == (message, hint)
+
+
+def test_an_arm_that_was_not_declared_is_refused():
+    with pytest.raises(InputError) as raised:
+        judge({"baseline": THREE, "a": THREE}, planned={"baseline": 3})
+    assert raised.value.problem == "arm 'a' has results but was not declared"
+
+
+@pytest.mark.parametrize("declared", [{"alpha": 0.0}, {"alpha": 0.5}, {"rope_pp": 0.0}])
+def test_impossible_declarations(declared):
+    with pytest.raises(InputError):
+        Declaration(**declared)
+
+
+def test_effects_are_the_arms_of_the_verdicts():
+    table = frame({"base": 90 + 0.3 * TEN, "a": 88 + 0.3 * FIVE})
+    (arm,) = effects(table[["arm", "seed", "value"]], "base", alpha=0.01, rope=0.5)
+    declared = Declaration(baseline="base", alpha=0.01, rope_pp=0.5)
+    assert [arm] == list(verdicts(table, declared, complete=True).arms)
+    assert pd.DataFrame([arm]).verdict.tolist() == ["worse"]
+    assert effects(table, "base", method="welch")[0].method == (
+        "Welch t, Bonferroni intervals, Holm p"
+    )
+
+
+def test_any_number_of_comparisons():
+    rng = np.random.default_rng(5)
+    for m in (1, 2, 8, 30, 60):
+        arms = {f"a{i}": 90 + rng.standard_normal(3 + i % 4) for i in range(m)}
+        found = judge({"baseline": 90 + rng.standard_normal(8), **arms}, rope_pp=2)
+        assert len(found.arms) == m
+        assert all(arm.ci_low < arm.delta_pp < arm.ci_high for arm in found.arms)
+
+
+def test_ten_thousand_rows_take_less_than_a_second():
+    values = np.random.default_rng(2).standard_normal(10_000)
+    arms = ["baseline"] * 500 + [f"a{i}" for i in range(950) for _ in range(10)]
+    table = pd.DataFrame({"arm": arms, "seed": range(10_000), "value": values})
+    start = time.process_time()
+    assert len(effects(table)) == 950
+    assert time.process_time() - start < 1
+
+
+def test_what_seeds_can_show():
+    """(c + t_.8) se by hand for one comparison: f = 8 and 13, so df = 19.6."""
+    df = (1 / 5 + 1 / 10) ** 2 / ((1 / 5) ** 2 / 8 + (1 / 10) ** 2 / 13)
+    by_hand = 0.3 * 0.3**0.5 * (stats.t.ppf(0.975, df) + stats.t.ppf(0.8, df))
+    assert detectable(5, 10, 1, 0.3) == pytest.approx(by_hand, rel=1e-4)
+    assert detectable(5, 10, 8, 0.3) > detectable(5, 10, 1, 0.3) > detectable(8, 16, 1, 0.3)
+    n = seeds_needed(0.3, 8, 0.3)
+    assert detectable(n, 2 * n, 8, 0.3) <= 0.3 < detectable(n - 1, 2 * n - 2, 8, 0.3)
+    assert seeds_needed(1e-6, 8, 0.3) is None
+    with pytest.raises(InputError):
+        detectable(1, 10, 8, 0.3)
+    with pytest.raises(InputError):
+        seeds_needed(0.0, 8, 0.3)
