@@ -15,13 +15,12 @@ ISO_COST = 0.05
 """Arms further than this from the baseline's parameters or MACs are not iso-cost."""
 
 
-def gather(home: Home, name: str, *, links: Mapping[str, str]) -> Answer:
+def gather(home: Home, name: str) -> Answer:
     """Read what was recorded of a study's newest declaration and judge it.
 
     Args:
         home: where the study ran.
         name: the study.
-        links: title -> address, for the report's footer.
 
     Raises:
         InputError: the study was never run in this home.
@@ -42,7 +41,7 @@ def gather(home: Home, name: str, *, links: Mapping[str, str]) -> Answer:
         trials=trials,
         curves=curves_table(plan, recorded),
         verdicts=judged.to_json(),
-        provenance=origin(plan, recorded, links),
+        provenance=origin(plan, recorded),
     )
 
 
@@ -88,9 +87,7 @@ def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple
     return tuple(found)
 
 
-def origin(
-    plan: Mapping[str, Any], recorded: Mapping[str, Outcome], links: Mapping[str, str]
-) -> dict[str, Any]:
+def origin(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> dict[str, Any]:
     """Where the numbers come from: commits, machines, data, hours."""
     outcomes = list(recorded.values())
     seconds = [(o.finished_at - o.started_at) / 1000 for o in outcomes]
@@ -106,7 +103,7 @@ def origin(
         "hours_failed": round(sum(lost) / 3600, 4),
         "attempts": sum(o.attempt for o in outcomes),
         "command": f"swinablate run studies/{plan['study']}.toml",
-        "links": dict(links),
+        "ui": f"swinablate ui studies/{plan['study']}.toml",
     }
 
 

@@ -22,6 +22,7 @@ from swinablate.records import Home
 if TYPE_CHECKING:
     from swinablate.coordinator import Options, Summary
     from swinablate.plan import Plan
+    from swinablate.report import Answer
 
 app = typer.Typer(
     help="Ablation studies of vision models: plan, run, record, report.",
@@ -385,25 +386,37 @@ def _run(
         coordinator = Coordinator(made, where, options, watch)
         summary = coordinator.run(plan_json(made, recorded, noise))
     if not silent:
-        _report(where, study, report_to, as_json=as_json)
+        answer, folder = _report(where, study, report_to, as_json=as_json)
+        _publish(options.tracking or where.mlflow_uri, where, answer, folder)
     elif as_json:
         _print_json(_counts(where, study.stem))
     _farewell(summary, study)
     raise typer.Exit(summary.exit_code)
 
 
-def _report(home: Home, study: Path, out: Path | None, *, as_json: bool) -> None:
+def _report(home: Home, study: Path, out: Path | None, *, as_json: bool) -> "tuple[Answer, Path]":
     from swinablate.answer import gather
     from swinablate.report import render
 
     folder = out or _reports(home, study)
-    answer = gather(home, study.stem, links={"MLflow UI": f"swinablate ui {study}"})
+    answer = gather(home, study.stem)
     render(answer, folder)
     if as_json:
         _print_json(answer.verdicts)
     else:
         console.show_verdicts(answer.verdicts)
     console.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+    return answer, folder
+
+
+def _publish(uri: str, home: Home, answer: "Answer", folder: Path) -> None:
+    """Show the verdicts in MLflow too; the report stands whether or not that works."""
+    from swinablate.mirror import publish
+
+    try:
+        publish(uri, home, answer, folder)
+    except SwinablateError as error:
+        console.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
 
 
 def _reports(home: Home, study: Path) -> Path:

@@ -11,7 +11,7 @@ from swinablate.errors import InputError
 from swinablate.plugins import suggest
 from swinablate.recipe import ImageSpec, Recipe, identity, trial_id
 from swinablate.response import cost, signature
-from swinablate.study import BASELINE, Level, Study, Variant, label, load_family
+from swinablate.study import BASELINE, Level, Study, Variant, label, load_family, show
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
 
@@ -182,7 +182,7 @@ def _changes(study: Study) -> Iterator[dict[str, Level]]:
             at = f"{study.file}: axes: {switch!r}"
             if _apply(study.baseline, {switch: level}, f"{study.file}: axes") == study.baseline:
                 raise InputError(
-                    f"{level!r} is the baseline's own level",
+                    f"{show(level)} is the baseline's own level",
                     at=at,
                     hint="leave it out: the baseline is always run",
                 )

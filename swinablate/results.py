@@ -8,10 +8,10 @@ import pandas as pd
 from swinablate.records import Outcome
 
 TRIALS = (
-    "arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss",
-    "params", "macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution",
-    "predictions", "correct", "test_images", "failure",
-)  # fmt: skip
+    *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
+    *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
+    *("predictions", "correct", "test_images", "failure"),
+)
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
 
 

@@ -49,13 +49,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"not valid TOML: {error}", at=str(path), hint=hint) from None
 
 
-def validate(cls: type[M], data: Mapping[str, Any], at: str) -> M:
+def validate(cls: type[M], data: Mapping[str, Any], at: str, inside: str = "") -> M:
     """Build `cls` from plain data.
 
     Args:
         cls: a `Frozen` model.
         data: TOML or JSON values.
         at: where `data` stands: the file, and the key of the table in it.
+        inside: put before every key in messages: `model.`.
 
     Raises:
         InputError: unknown or missing key, wrong type, or a value out of range.
@@ -67,10 +68,10 @@ def validate(cls: type[M], data: Mapping[str, Any], at: str) -> M:
     try:
         return cls.model_validate({key: _freeze(value) for key, value in data.items()})
     except ValidationError as error:
-        raise _explain(error.errors()[0], cls, at) from None
+        raise _explain(error.errors()[0], cls, at, inside) from None
 
 
-def evolve(value: M, path: str, level: object, at: str) -> M:
+def evolve(value: M, path: str, level: object, at: str, inside: str = "") -> M:
     """Copy `value` with the field at dotted `path` replaced and validated again.
 
     A table as level replaces several fields of a nested value at once:
@@ -82,10 +83,12 @@ def evolve(value: M, path: str, level: object, at: str) -> M:
     head, _, rest = path.partition(".")
     known = type(value).model_fields
     if head not in known:
-        raise InputError(f"no switch is called {head!r}", at=at, hint=suggest(head, known))
+        names = [f"{inside}{name}" for name in known]
+        problem = f"no switch is called {inside + path!r}"
+        raise InputError(problem, at=at, hint=suggest(f"{inside}{head}", names))
     inner = getattr(value, head)
     if isinstance(inner, Frozen) and rest:
-        level = evolve(inner, rest, level, at)
+        level = evolve(inner, rest, level, at, f"{inside}{head}.")
     elif rest:
         raise InputError(f"{head!r} has no field {rest!r}", at=at, hint=f"write {head!r}")
     elif isinstance(inner, Frozen):
@@ -93,10 +96,10 @@ def evolve(value: M, path: str, level: object, at: str) -> M:
             hint = f"name one of its fields: {head}.{next(iter(type(inner).model_fields))}"
             raise InputError(f"{head!r} is a table, got {level!r}", at=at, hint=hint)
         for key, part in level.items():
-            inner = evolve(inner, key, part, at)
+            inner = evolve(inner, key, part, at, f"{inside}{head}.")
         level = inner
     now = {name: getattr(value, name) for name in known}
-    return validate(type(value), now | {head: level}, at)
+    return validate(type(value), now | {head: level}, at, inside)
 
 
 def sparse(value: BaseModel) -> dict[str, Any]:
@@ -123,10 +126,10 @@ def _neighbours(path: Path) -> str:
     return suggest(path.name, found) if found else ""
 
 
-def _explain(error: ErrorDetails, cls: type[BaseModel], at: str) -> InputError:
+def _explain(error: ErrorDetails, cls: type[BaseModel], at: str, inside: str) -> InputError:
     """Turn pydantic's first complaint into one sentence with a remedy."""
     where = [str(part) for part in error["loc"]]
-    key, kind, value = ".".join(where), error["type"], error["input"]
+    key, kind, value = inside + ".".join(where), error["type"], error["input"]
     if kind == "extra_forbidden":
         owner = _owner(cls, where[:-1])
         at = ": ".join(filter(None, [at, ".".join(where[:-1])]))
@@ -134,7 +137,7 @@ def _explain(error: ErrorDetails, cls: type[BaseModel], at: str) -> InputError:
     if kind == "missing":
         at = ": ".join(filter(None, [at, ".".join(where[:-1])]))
         return InputError(f"key {where[-1]!r} is missing", at=at, hint=f"add {where[-1]} = ...")
-    at = ": ".join(filter(None, [at, key]))
+    at = ": ".join(filter(None, [at, key if where else ""]))
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "value_error":
         problem, _, hint = message.partition("; ")

@@ -193,7 +193,7 @@ def label(changes: Mapping[str, Level], full: bool = False) -> str:  # noqa: FBT
         if isinstance(level, Mapping):
             parts.append(label(level))
         else:
-            parts.append(f"{path if full else path.rpartition('.')[2]}={_value(level)}")
+            parts.append(f"{path if full else path.rpartition('.')[2]}={show(level)}")
     name = re.sub(r"[^A-Za-z0-9 ._=,+()-]", "-", ", ".join(parts))
     return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
 
@@ -265,7 +265,7 @@ def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
         for i, level in enumerate(levels):
             if any(level == other and type(level) is type(other) for other in levels[:i]):
                 raise InputError(
-                    f"axis {switch!r} has the level {_value(level)} twice",
+                    f"axis {switch!r} has the level {show(level)} twice",
                     at=f"{at}: axes",
                     hint="name every level once",
                 )
@@ -293,9 +293,10 @@ def _setting(text: str) -> tuple[str, Level]:
     return key.strip(), level
 
 
-def _value(level: Level) -> str:
+def show(level: Level) -> str:
+    """A level as a file or an arm's name has it."""
     if isinstance(level, bool):
         return "true" if level else "false"
     if isinstance(level, tuple | list):
-        return f"({','.join(map(_value, level))})"
+        return f"({','.join(map(show, level))})"
     return str(level)

@@ -12,7 +12,7 @@ from tests.conftest import RECIPE, STUDY
 
 BAD = {
     # name: (study, recipe, what the message must say)
-    "no equals sign": (STUDY + "\nseeds 3", RECIPE, ["study.toml", "not valid TOML", "line 10"]),
+    "no equals sign": (STUDY + "\nseeds 3", RECIPE, ["study.toml", "not valid TOML", "line 9"]),
     "a key twice": (STUDY.replace("seeds = 3", "seeds = 3\nseeds = 4", 1), RECIPE, ["study.toml", "overwrite"]),
     "misspelled table": (STUDY.replace("[axes]", "[axis]"), RECIPE, ["study.toml", "'axis'", "did you mean 'axes'?"]),
     "misspelled switch": (
