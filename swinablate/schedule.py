@@ -69,6 +69,7 @@ class Queue:
             InputError: `url` is no address.
             EnvironmentFault: the store is locked, corrupt or out of reach, or holds other arms.
         """
+        url = store.resolved(url)
         with store.creation(url):
             storage, opened = _patiently(url, lambda: _open(url, study, arms))
         known = opened.user_attrs["arms"]

@@ -1,18 +1,33 @@
 """What the stores of Optuna and MLflow have in common: addresses, secrets, locks, causes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault, InputError
 
 PATIENCE_S = 60.0
 """How long a locked database is waited for."""
+
+
+_KEY = 0x5357494E
+"""Of PostgreSQL's locks, ours."""
+
+
+def resolved(url: str) -> str:
+    """The address with the PostgreSQL driver we install where it names none.
+
+    SQLAlchemy's own choice depends on its version.
+    """
+    for scheme in ("postgres://", "postgresql://"):
+        if url.startswith(scheme):
+            return f"postgresql+psycopg2://{url.removeprefix(scheme)}"
+    return url
 
 
 def database(url: str) -> Path | None:
@@ -102,18 +117,27 @@ def reach(url: str) -> None:
 
 @contextmanager
 def creation(url: str) -> Iterator[None]:
-    """Be the only one that creates or migrates the store at `url` (SQLite).
+    """Be the only one that creates or migrates the tables of the store at `url`.
 
-    Two processes that create the tables of one SQLite file at once destroy it; servers
-    have transactions for that.
+    Two processes that do so in one SQLite file at once destroy it; in PostgreSQL one of
+    them fails. The lock is a file beside the file, or PostgreSQL's own.
 
     Raises:
-        EnvironmentFault: the folder cannot be written, or another process holds the lock.
+        EnvironmentFault: the store is out of reach, or another process holds the lock.
     """
     path = database(url)
-    if path is None:
+    if path is not None:
+        with _file_lock(url, path):
+            yield
+    elif url.startswith("postgresql"):
+        with _advisory_lock(url):
+            yield
+    else:
         yield
-        return
+
+
+@contextmanager
+def _file_lock(url: str, path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))
@@ -130,3 +154,17 @@ def creation(url: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _advisory_lock(url: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            engine = create_engine(url)
+            stack.callback(engine.dispose)
+            connection = stack.enter_context(engine.connect())
+            connection.execute(text(f"SET lock_timeout = {int(1000 * PATIENCE_S)}"))
+            connection.execute(text(f"SELECT pg_advisory_lock({_KEY})"))
+        except (SQLAlchemyError, ImportError) as error:
+            raise fault(error, url, "the store cannot be opened") from error
+        yield  # the lock goes with the connection

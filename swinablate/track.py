@@ -61,6 +61,7 @@ class Tracker:
             InputError: `uri` is no address.
             EnvironmentFault: the store is locked, corrupt or out of reach.
         """
+        uri = store.resolved(uri)
         with telling(uri):
             return cls(uri, artifacts, card)
 

@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from swinablate import store, track_views
 from swinablate.errors import EnvironmentFault
 
@@ -47,6 +49,7 @@ def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Ite
     if uri.startswith(("http://", "https://")):
         yield _table(uri.rstrip("/"), study)
         return
+    uri = store.resolved(uri)
     path = store.database(uri)
     if path is not None and not path.exists():
         raise EnvironmentFault(
@@ -54,6 +57,10 @@ def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Ite
             at=str(path),
             hint="run a study first: swinablate run studies/quickstart.toml",
         )
+    try:
+        store.reach(uri)
+    except (SQLAlchemyError, ImportError) as error:
+        raise store.fault(error, uri, "the records cannot be read") from None
     port = _free(port)
     base = f"http://{HOST}:{port}"
     with tempfile.TemporaryFile() as log:
@@ -123,7 +130,7 @@ def _wait(child: "subprocess.Popen[bytes]", base: str, log: IO[bytes]) -> None:
             raise EnvironmentFault(
                 f"MLflow's server does not start: {said[-1] if said else 'it says nothing'}",
                 at=base,
-                hint="is the store in order? `swinablate doctor` looks",
+                hint="`swinablate doctor` looks at the installation and the stores",
             )
         time.sleep(0.2)
 

@@ -292,7 +292,9 @@ def test_a_server_out_of_reach_is_named_without_its_password():
     with pytest.raises(EnvironmentFault) as caught:
         Queue.open("postgresql+psycopg2://me:s3cret@127.0.0.1:1/db", "s@1", ARMS)
     text = str(caught.value)
-    assert text.startswith("postgresql+psycopg2://me:***@127.0.0.1:1/db: the queue cannot be used")
+    assert text.startswith(
+        "postgresql+psycopg2://me:***@127.0.0.1:1/db: the store cannot be opened"
+    )
     assert text.endswith("hint: is the server running, and the address right?")
     assert "s3cret" not in text
 

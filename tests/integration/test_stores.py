@@ -20,6 +20,7 @@ import psycopg2
 import pytest
 from mlflow import MlflowClient
 
+from swinablate import store
 from swinablate.errors import EnvironmentFault
 from swinablate.schedule import Queue, Ticket
 from swinablate.track import StudyCard, Tracker, TrialCard
@@ -217,8 +218,10 @@ def test_two_machines_may_meet_a_fresh_postgresql(postgres):
     ]
     for racer in racers:
         _, said = racer.communicate()
-        assert (racer.returncode, said) == (0, b"")
-    found = {experiment.name for experiment in MlflowClient(runs).search_experiments()}
+        assert racer.returncode == 0, said.decode()
+    found = {
+        experiment.name for experiment in MlflowClient(store.resolved(runs)).search_experiments()
+    }
     assert found == {"one @ digits", "two @ digits", "Default"}
 
 
@@ -228,7 +231,7 @@ TABLES = ("runs", "metrics", "params", "tags", "inputs")
 def test_mlflow_on_postgresql(postgres, tmp_path):
     uri = postgres.create("mlflow")
     counts = []
-    for reused in (False, True, False):
+    for reused in (True, False, True):
         tracker = Tracker.open(uri, tmp_path / "artifacts", STUDY)
         tell(tracker, 0, reused=reused)
         tell(tracker, 1, reused=reused)
@@ -237,16 +240,19 @@ def test_mlflow_on_postgresql(postgres, tmp_path):
         counts.append([postgres.count("mlflow", table) for table in TABLES])
     assert counts[0][:2] == [3, 2 * (2 * 3 + 1 + 2) + 4]
     assert counts[1] == counts[2] == counts[0]
-    assert "s3cret" not in "".join(map(str, tmp_path.rglob("*")))
+    with contextlib.closing(postgres.connect("mlflow")) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT start_time, end_time FROM runs WHERE name LIKE '% s_'")
+        assert cursor.fetchall() == 2 * [(START, START + 9)]
 
 
-def test_mlflow_on_a_server(tmp_path):
+def test_mlflow_on_a_server(tmp_path, capfd):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     Tracker.open(uri, tmp_path / "artifacts", replace(STUDY, name="other")).close()
     counts = []
     with serve(uri, 0, tmp_path / "artifacts") as url:
         base = url.partition("/#")[0]
-        for reused in (False, True, False):
+        for reused in (True, False, True):
             tracker = Tracker.open(base, tmp_path / "elsewhere", STUDY)
             tell(tracker, reused=reused)
             tracker.summaries(ANSWER)
@@ -258,6 +264,7 @@ def test_mlflow_on_a_server(tmp_path):
         assert run.data.metrics["test/accuracy"] == 100 / 3
         assert (run.info.status, run.info.end_time) == ("FINISHED", START + 9)
     assert counts[1] == counts[2] == counts[0]
+    assert capfd.readouterr().out == ""  # standard output is for data
     assert not (tmp_path / "elsewhere").exists()  # a server keeps files itself
     with pytest.raises(EnvironmentFault, match="MLflow cannot be written"):
         tracker.begin(card(1))

@@ -236,8 +236,12 @@ def test_without_records_there_is_nothing_to_show(tmp_path):
 def test_a_store_that_is_none_is_named(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 500)
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    with pytest.raises(EnvironmentFault, match="file is not a database"), serve(uri, 0, tmp_path):
+    with pytest.raises(EnvironmentFault) as caught, serve(uri, 0, tmp_path):
         pass
+    assert str(caught.value) == (
+        f"{uri}: the records cannot be read: file is not a database\n\n"
+        "hint: move the file away and run `swinablate sync`: it is rebuilt from the records"
+    )
 
 
 SERVER = """
