@@ -39,17 +39,17 @@ QUICKSTART = (
         mean=95.6,
         params=34_602,
         changes={"model.position_bias": "none"},
-    ),  # fmt: skip
+    ),
     Sketch(name='norm="batch"', mean=97.9, sd=0.3, changes={"model.norm": "batch"}),
     Sketch(
         name="window=4", mean=97.02, macs=2_300_000, params=34_998, changes={"model.window": 4}
-    ),  # fmt: skip
+    ),
     Sketch(
         name="no shift, no bias",
         mean=94.1,
         sd=0.7,
         changes={"model.shift": False, "model.position_bias": "none"},
-    ),  # fmt: skip
+    ),
     Sketch(name="ViT, same parameters", mean=95.1, family="vit", params=35_100, macs=2_450_000),
     Sketch(name="ResNet", mean=98.6, sd=0.25, family="resnet", params=33_900, macs=1_210_000),
 )
@@ -219,19 +219,19 @@ def _curves(trials: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
             continue
         end = trial.test_acc - 0.8 if trial.status == "done" else 60.0
         last = EPOCHS if trial.status == "done" else 6
-        for epoch in range(1, last + 1):
-            rows.append(
-                {
-                    "arm": trial.arm,
-                    "seed": trial.seed,
-                    "trial": trial.trial,
-                    "epoch": epoch,
-                    "train_loss": 2.3 * math.exp(-epoch / 3),
-                    "val_acc": end - (end - 10) * math.exp(-epoch / 2.2) + 0.5 * rng.normal(),
-                    "epoch_s": 1.4,
-                    "images_per_s": 980.0,
-                }
-            )
+        rows += [
+            {
+                "arm": trial.arm,
+                "seed": trial.seed,
+                "trial": trial.trial,
+                "epoch": epoch,
+                "train_loss": 2.3 * math.exp(-epoch / 3),
+                "val_acc": end - (end - 10) * math.exp(-epoch / 2.2) + 0.5 * rng.normal(),
+                "epoch_s": 1.4,
+                "images_per_s": 980.0,
+            }
+            for epoch in range(1, last + 1)
+        ]
     return pd.DataFrame(rows, columns=list(CURVES))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-__all__ = ["Answer", "Canvas", "Figure"]
+__all__ = ["Answer", "Canvas", "Figure", "records"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,11 @@ class Answer:
     curves: pd.DataFrame
     verdicts: Mapping[str, Any]
     provenance: Mapping[str, Any]
+
+
+def records(rows: pd.DataFrame) -> list[Any]:
+    """The rows as named tuples, whose fields only the table's author knows."""
+    return list(rows.itertuples())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 
-from swinablate.figure import Canvas, Figure
+from swinablate.figure import Figure
 from swinablate.figure.ink import STYLE
 
 DPI = 160
@@ -28,7 +28,8 @@ def drawn(figure: Figure, rows: pd.DataFrame, name: str) -> tuple[str, bytes]:
     Returns:
         The `<svg>` element, and a PNG of 160 dots per inch.
     """
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+    style: dict[Any, Any] = {**STYLE, "svg.hashsalt": name}
+    with mpl.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=GLYPH)
         canvas = figure.draw(rows)
         raster, vector = io.BytesIO(), io.StringIO()

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-
 from types import MappingProxyType
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.transforms import Transform
 
@@ -79,12 +78,11 @@ def wrapped(name: str, width: int = 32, lines: int = 3) -> str:
     """
     rows = [""]
     for part in re.findall(r"[^ ._=,/-]*[ ._=,/-]?", printable(name)):
-        while len(part) > width:
-            head, part = part[:width], part[width:]
-            rows += [head, ""]
-        if len(rows[-1] + part.rstrip()) > width:
+        pieces = [part[i : i + width] for i in range(0, len(part), width)] or [""]
+        if len(rows[-1] + pieces[0].rstrip()) > width:
             rows.append("")
-        rows[-1] += part
+        rows[-1] += pieces[0]
+        rows += pieces[1:]
     rows = [row.strip() for row in rows if row.strip()] or [""]
     if len(rows) > lines:
         rows = [*rows[: lines - 1], rows[lines - 1][: width - 1] + "\N{HORIZONTAL ELLIPSIS}"]
@@ -98,10 +96,11 @@ def sheet(width: float, height: float) -> Canvas:
     return canvas
 
 
-def renderer(canvas: Canvas) -> RendererAgg:
-    """What measures the texts of a drawing made by `sheet`."""
-    assert isinstance(canvas.canvas, FigureCanvasAgg)
-    return canvas.canvas.get_renderer()
+def root(ax: Axes) -> Canvas:
+    """The drawing that holds the axes."""
+    canvas = ax.get_figure(root=True)
+    assert canvas is not None
+    return canvas
 
 
 def mark(ax: Axes, x: float, y: float, look: Look, transform: Transform | None = None) -> None:

@@ -1,15 +1,13 @@
 """Where things go: ranges that one outlier cannot ruin, labels that do not overlap."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
-
-from swinablate.figure.ink import renderer
 
 FAR = 4.0
 """An interval this many times longer than the next shorter one would flatten all others."""
@@ -87,8 +85,8 @@ class Note(NamedTuple):
 
 
 TURNS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
-ACROSS = {1: "left", 0: "center", -1: "right"}
-UP = {1: "bottom", 0: "center", -1: "top"}
+ACROSS: Mapping[int, Literal["left", "center", "right"]] = {1: "left", 0: "center", -1: "right"}
+UP: Mapping[int, Literal["bottom", "center", "top"]] = {1: "bottom", 0: "center", -1: "top"}
 LINE_FROM = 20  # points; a text further away than this gets a line to its point
 
 
@@ -102,9 +100,7 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
         notes: in order of importance.
         blocked: pixels that are taken, such as marks and error bars.
     """
-    fig = ax.get_figure(root=True)
-    assert fig is not None
-    measure, inside, taken = renderer(fig), ax.get_window_extent(), list(blocked)
+    inside, taken = ax.get_window_extent(), list(blocked)
     for note in notes:
         text = ax.annotate(
             note.text, (note.x, note.y), (0, 0), textcoords="offset points",
@@ -113,7 +109,7 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
         options = []
         for distance, turn in product((9, 13, 20, 30, 44, 60), TURNS):
             _move(text, note, distance, turn)
-            box = text.get_window_extent(measure)
+            box = text.get_window_extent()
             options.append((_cost(box, taken, inside) + distance / 50, distance, turn, box))
             if options[-1][0] < 1.5:
                 break
@@ -126,8 +122,8 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
 
 def _move(text: Annotation, note: Note, distance: float, turn: tuple[int, int]) -> None:
     text.set_position((note.aside + turn[0] * distance, turn[1] * distance))
-    text.set_ha(ACROSS[turn[0]])
-    text.set_va(UP[turn[1]])
+    text.set_horizontalalignment(ACROSS[turn[0]])
+    text.set_verticalalignment(UP[turn[1]])
 
 
 def _line(ax: Axes, note: Note, distance: float, turn: tuple[int, int]) -> None:

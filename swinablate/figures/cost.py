@@ -18,15 +18,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
-from swinablate.figure import Answer, Canvas, Figure
-from swinablate.figure.ink import FAINT, GRID, INK, sheet, wrapped
+from swinablate.figure import Answer, Canvas, Figure, records
+from swinablate.figure.ink import FAINT, GRID, INK, root, sheet, wrapped
 from swinablate.figure.interval import mean
 from swinablate.figure.numbers import count
 from swinablate.figure.place import Note, core, label_points, padded
 
 COLUMNS = (
-    "arm", "baseline", "family", "kind", "params", "macs", "mean", "low", "high", "n", "front", "label",
-    "level", "metric",
+    "arm", "baseline", "family", "kind", "params", "macs", "mean", "low", "high", "n", "front",
+    "label", "level", "metric",
 )  # fmt: skip
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "Swin": ("o", "#0072B2", "#0072B2"),
@@ -41,7 +41,7 @@ SAME_COST = 0.02
 NAMES = 9
 """With more names than this the plot is text."""
 BESIDE = 13  # points between named marks of equal cost
-FRONT = {"color": "#8A8A8A", "linewidth": 1.1, "linestyle": (0, (4, 3))}
+FRONT: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 1.1, "linestyle": (0, (4, 3))}
 
 
 def table(answer: Answer) -> pd.DataFrame:
@@ -100,16 +100,16 @@ def draw(rows: pd.DataFrame) -> Canvas:
     _axis(ax)
     sizes = _sizes(rows.params)
     blocked = _front(ax, rows[rows.front])
-    for row in rows[rows.label == ""].itertuples():
+    for row in records(rows[rows.label == ""]):
         blocked += _point(ax, row, 4.5, 0)
     named = rows[rows.label != ""]
     aside = _aside(named)
-    for row in named.itertuples():
+    for row in records(named):
         blocked += _point(ax, row, sizes[row.Index], aside[row.Index])
     notes = [
         Note(row.macs, np.clip(row.mean, *ax.get_ylim()), aside[row.Index], row.label,
              KINDS[row.kind][2])
-        for row in named.itertuples()
+        for row in records(named)
     ]  # fmt: skip
     label_points(ax, notes, blocked)
     _legend(ax, rows, sizes)
@@ -131,7 +131,6 @@ def _labels(rows: pd.DataFrame) -> list[str]:
     """Who gets a name: the baseline, the front, the best of each family at each cost."""
     group = (np.log(rows.macs).diff().abs() > SAME_COST).cumsum().astype(str) + rows.family
     size = rows.groupby(group).arm.transform("size")
-    best = rows.groupby(group)["mean"].rank(ascending=False, method="first") == 1
     alone = rows.groupby(group)["mean"].rank(ascending=False, method="first") == 1
     champion = rows.groupby("kind")["mean"].rank(ascending=False, method="first") == 1
     first = rows.baseline | rows.front | champion
@@ -175,8 +174,7 @@ def _aside(named: pd.DataFrame) -> dict[Any, float]:
 def _front(ax: Axes, front: pd.DataFrame) -> list[Bbox]:
     """Draw the step line; give the pixels it takes."""
     x = np.repeat([*front.macs, ax.get_xlim()[1]], 2)[1:-1]
-    y = np.repeat(front["mean"].to_numpy(), 2)
-    y, x = y[: len(x)], x
+    y = np.repeat(front["mean"].to_numpy(), 2)[: len(x)]
     ax.plot(x, y, zorder=1, **FRONT)
     corners = ax.transData.transform(np.column_stack([x, y]))
     return [
@@ -189,7 +187,8 @@ def _sizes(params: "pd.Series[float]") -> "pd.Series[float]":
     """Diameters in points: areas are proportional to the parameters, except the very small."""
     if params.isna().any() or params.max() < 1.5 * params.min():
         return pd.Series(8.0, index=params.index)
-    return (18 * np.sqrt(params.astype(float) / params.max())).clip(lower=5.0)
+    share = params.astype(float) / float(params.max())
+    return pd.Series(np.maximum(18 * np.sqrt(share.to_numpy()), 5.0), index=params.index)
 
 
 def _pixel(ax: Axes, x: float, y: float, aside: float) -> tuple[float, float]:
@@ -200,9 +199,7 @@ def _pixel(ax: Axes, x: float, y: float, aside: float) -> tuple[float, float]:
 
 def _scale(ax: Axes) -> float:
     """Pixels in a point."""
-    fig = ax.get_figure(root=True)
-    assert fig is not None
-    return float(fig.dpi / 72)
+    return float(root(ax).dpi / 72)
 
 
 def _point(ax: Axes, row: Any, size: float, aside: float) -> list[Bbox]:
@@ -213,9 +210,7 @@ def _point(ax: Axes, row: Any, size: float, aside: float) -> list[Bbox]:
     if not floor <= y <= roof:
         shape, y = ("v", floor) if y < floor else ("^", roof)
     scale = _scale(ax)
-    fig = ax.get_figure(root=True)
-    assert fig is not None
-    moved = ax.transData + ScaledTranslation(aside / 72, 0, fig.dpi_scale_trans)
+    moved = ax.transData + ScaledTranslation(aside / 72, 0, root(ax).dpi_scale_trans)
     ax.plot(
         row.macs, y, marker=shape, markersize=size, zorder=3 if named else 2, clip_on=False,
         markerfacecolor=colour if named else "white", markeredgewidth=0.8 if named else 1.0,
@@ -239,13 +234,14 @@ def _legend(ax: Axes, rows: pd.DataFrame, sizes: "pd.Series[float]") -> None:
         for name, (shape, colour, _) in KINDS.items()
         if name in set(rows.kind)
     ]
-    if sizes.nunique() > 1:
-        for i in (rows.params.idxmin(), rows.params.idxmax()):
-            handles.append(
-                Line2D([], [], marker="o", markersize=sizes[i], linestyle="none",
-                       markerfacecolor="none", color=FAINT,
-                       label=f"{count(rows.params[i])} parameters")
-            )  # fmt: skip
+    if sizes.max() > sizes.min():
+        ends = (int(rows.params.argmin()), int(rows.params.argmax()))
+        handles += [
+            Line2D([], [], marker="o", markersize=sizes.iloc[i], linestyle="none",
+                   markerfacecolor="none", color=FAINT,
+                   label=f"{count(rows.params.iloc[i])} parameters")
+            for i in ends
+        ]  # fmt: skip
     handles.append(Line2D([], [], label="best at this cost or less", **FRONT))
     ax.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0, 1.01), ncol=len(handles),

@@ -1,9 +1,10 @@
 """Validation accuracy over the epochs. Thin: single seeds. Thick: mean of the finished seeds.
 
-The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts. Few arms share
-one plot, with the last third enlarged at the right and each arm's last mean and half-width beside
-it; many arms have a panel each, over the baseline in black, without the first third. A dotted line
-is a seed that failed, diverged or still runs; it is not in the mean.
+The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts.
+Few arms share one plot, with its last third enlarged at the right; many arms have a panel each,
+over the baseline in black, without the first third. The last mean stands beside each line, with
+half the width of its interval. A dotted line is a seed that failed, diverged or still runs; it is
+not in the mean.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from swinablate.figure import Answer, Canvas, Figure
+from swinablate.figure import Answer, Canvas, Figure, records
 from swinablate.figure.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
 from swinablate.figure.interval import mean
 from swinablate.figure.numbers import PM, plain
@@ -48,7 +49,8 @@ def table(answer: Answer) -> pd.DataFrame:
             for found in (mean(values.tolist(), level),)
         ]  # fmt: skip
         frames.append(pd.DataFrame(means))
-    return pd.concat([f for f in frames if len(f)], ignore_index=True).reindex(columns=[*COLUMNS])
+    found = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+    return pd.DataFrame(found, columns=list(COLUMNS))
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
@@ -96,7 +98,7 @@ def _panels(rows: pd.DataFrame) -> Canvas:
         _lines(ax, mine, OKABE_ITO[1])
         ax.set_xlim(late.epoch.min(), max(late.epoch.max(), late.epoch.min() + 1))
         ax.set_ylim(*limits)
-        ends = [_value(end, limits) for end in mine[mine["mark"] == "mean"].tail(1).itertuples()]
+        ends = [_value(end, limits) for end in records(mine[mine["mark"] == "mean"].tail(1))]
         ax.text(0.98, 0.05, ends[0] if ends else "no finished seed", transform=ax.transAxes,
                 ha="right", fontsize=8, color=_dark(OKABE_ITO[1]) if ends else FAINT)  # fmt: skip
         ax.set_title(wrapped(arm, 30, 2), fontsize=8.5, loc="left", pad=4, linespacing=1.0)
@@ -150,7 +152,7 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
     colours, (low, high) = _coloured(rows), ax.get_ylim()
     lasts = rows[rows["mark"] == "mean"].sort_values("epoch").groupby("arm", sort=False).tail(1)
     texts, ends = [], []
-    for arm in lasts.itertuples():
+    for arm in records(lasts):
         texts.append((f"{wrapped(arm.arm, 26, 2)}\n{_value(arm, (low, high))}", arm.arm))
         ends.append(float(np.clip(arm.val_acc, low, high)))
     tallest = max((text.count("\n") + 1 for text, _ in texts), default=1)

@@ -1,8 +1,9 @@
 """Difference to the baseline in percentage points, with simultaneous confidence intervals.
 
-Shape and word give the verdict, which is read from the interval alone. Each tick under a bar
-is one seed minus the baseline's mean. Shaded: differences declared too small to matter. Hollow:
-no interval, or not judged. An arrow stands for what lies outside the axis; its numbers are at the right.
+Shape and word give the verdict, which is read from the interval alone. Each tick under a bar is
+one seed minus the baseline's mean. Shaded: differences declared too small to matter. Hollow: no
+interval, or not judged. An arrow stands for what lies outside the axis; its numbers are at the
+right.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import ScaledTranslation
 
-from swinablate.figure import Answer, Canvas, Figure
-from swinablate.figure.ink import BAND, FAINT, GRID, INK, LOOKS, Look, mark, sheet, wrapped
+from swinablate.figure import Answer, Canvas, Figure, records
+from swinablate.figure.ink import BAND, FAINT, GRID, INK, LOOKS, Look, mark, root, sheet, wrapped
 from swinablate.figure.numbers import interval, share, signed
 from swinablate.figure.place import core, padded
 
@@ -66,7 +67,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.set_xlim(*_limits(arms, first.rope_pp))
     _ground(ax, first)
-    for y, arm in enumerate(arms.itertuples()):
+    for y, arm in enumerate(records(arms)):
         _bar(ax, y, arm, seeds.delta_pp[seeds.arm == arm.arm].tolist())
         _numbers(ax, y, arm)
     _heads(ax, first.level)
@@ -106,8 +107,8 @@ def _ground(ax: Axes, first: Any) -> None:
         rope = float(first.rope_pp)
         ax.axvspan(-rope, rope, color=BAND, linewidth=0, zorder=0)
         ax.annotate(
-            f"\u00b1{rope:g} pp", (0, 1), (0, 6), xycoords=("data", "axes fraction"),
-            textcoords="offset points", ha="center", fontsize=8.5, color=LOOKS["equivalent"].colour,
+            f"\u00b1{rope:g} pp", (0, 1), (0, 6), xycoords=("data", "axes fraction"), ha="center",
+            textcoords="offset points", fontsize=8.5, color=LOOKS["equivalent"].colour,
         )  # fmt: skip
     ax.axvline(0, color=INK, linewidth=1.0, zorder=1)
     ax.grid(axis="x", color=GRID, linewidth=0.7)
@@ -160,13 +161,15 @@ def _arrow(ax: Axes, y: int, delta: float, look: Look) -> None:
 
 def _numbers(ax: Axes, y: int, arm: Any) -> None:
     look = LOOKS[arm.verdict]
-    colour = INK if arm.verdict in JUDGED else FAINT
-    _beside(ax, y, DELTA, signed(arm.delta_pp), colour, mono=True, align="right")
-    _beside(ax, y, INTERVAL, interval(arm.ci_low, arm.ci_high), colour, mono=True)
-    _beside(ax, y, COUNT, share(arm.n, arm.seeds), colour, mono=True, align="right")
+    judged = arm.verdict in JUDGED
+    figures = {"color": INK if judged else FAINT, "fontsize": 8.5, "family": "monospace"}
+    _beside(ax, y, DELTA, signed(arm.delta_pp), ha="right", **figures)
+    _beside(ax, y, INTERVAL, interval(arm.ci_low, arm.ci_high), **figures)
+    _beside(ax, y, COUNT, share(arm.n, arm.seeds), ha="right", **figures)
     word = f"{arm.verdict} (negligible)" if arm.negligible is True else str(arm.verdict)
-    _beside(ax, y, VERDICT, word, look.colour, bold=arm.verdict in JUDGED)
-    offset = ScaledTranslation(SHAPE / 72, 0, ax.get_figure(root=True).dpi_scale_trans)
+    weight = "bold" if judged else "normal"
+    _beside(ax, y, VERDICT, word, color=look.colour, fontsize=9, weight=weight)
+    offset = ScaledTranslation(SHAPE / 72, 0, root(ax).dpi_scale_trans)
     mark(ax, 1, y, look, ax.get_yaxis_transform() + offset)
 
 
@@ -183,15 +186,11 @@ def _heads(ax: Axes, level: float) -> None:
         )  # fmt: skip
 
 
-def _beside(
-    ax: Axes, y: int, x: float, text: str, colour: str, *,
-    align: str = "left", mono: bool = False, bold: bool = False,
-) -> None:  # fmt: skip
+def _beside(ax: Axes, y: int, x: float, text: str, **style: Any) -> None:
     """Write in a column right of the axis."""
     ax.annotate(
         text, (1, y), (x, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
-        ha=align, va="center", color=colour, fontsize=8.5 if mono else 9,
-        family="monospace" if mono else "sans-serif", weight="bold" if bold else "normal",
+        va="center", **style,
     )  # fmt: skip
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from swinablate.figure import Answer, Canvas, Figure
+from swinablate.figure import Answer, Canvas, Figure, records
 from swinablate.figure.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
 from swinablate.figure.interval import mean
 from swinablate.figure.numbers import mean_sd, share
 from swinablate.figure.place import core, padded
 
 COLUMNS = (
-    "mark", "arm", "baseline", "seed", "status", "value", "low", "high", "sd", "n", "seeds", "level",
-    "metric",
+    "mark", "arm", "baseline", "seed", "status", "value", "low", "high", "sd", "n", "seeds",
+    "level", "metric",
 )  # fmt: skip
 AXIS = 5.0  # inches
 LOST = ("failed", "diverged")
@@ -43,7 +43,7 @@ def table(answer: Answer) -> pd.DataFrame:
         }
         row = {"mark": "mean", "value": found.mean, "low": found.low, "high": found.high}
         ended = trials[trials.status.isin(["done", *LOST])]
-        arms.append([{**shared, **row}, *(_dot(shared, t) for t in ended.itertuples())])
+        arms.append([{**shared, **row}, *(_dot(shared, t) for t in records(ended))])
     arms.sort(key=lambda rows: -rows[0]["value"] if rows[0]["n"] else float("inf"))
     rows = [row for arm in arms for row in arm]
     some = any(row["n"] for row in rows)
@@ -59,7 +59,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 4), height / (height + 0.9)))
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.set_xlim(*_limits(rows, arms))
-    for y, arm in enumerate(arms.itertuples()):
+    for y, arm in enumerate(records(arms)):
         _row(ax, y, arm, rows[(rows.arm == arm.arm) & (rows.mark == "seed")])
     ax.set_yticks(range(len(arms)), names, linespacing=1.0)
     ax.tick_params(axis="y", length=0, pad=26)
@@ -131,12 +131,12 @@ def _steps(values: list[float], reach: float) -> list[int]:
 
 def _margin(ax: Axes, y: int, arm: Any, lost: int) -> None:
     """The crosses of lost trials at the left, the numbers at the right."""
-    where = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
+    where: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
     if lost:
         text = "\u00d7" * lost if lost <= 2 else f"{lost}\u00d7"
         ax.annotate(text, (0, y), (-4, 0), ha="right", va="center", color="#B34700",
                     fontsize=11, weight="bold", **where)  # fmt: skip
-    mono = {"va": "center", "fontsize": 8.5, "family": "monospace", **where}
+    mono: dict[str, Any] = {"va": "center", "fontsize": 8.5, "family": "monospace", **where}
     ax.annotate(mean_sd(arm.value, arm.sd), (1, y), (12, 0), **mono)
     ax.annotate(share(arm.n, arm.seeds), (1, y), (102, 0), ha="right", **mono)
 

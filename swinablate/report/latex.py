@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from swinablate.figure import Answer
+from swinablate.figure import Answer, records
 from swinablate.figure.numbers import (
     DASH,
     MINUS,
@@ -35,7 +35,7 @@ def arms_tex(answer: Answer, arms: pd.DataFrame) -> str:
     head = ["arm", "$n$", r"accuracy (\%)", r"$\Delta$ (pp)", rf"{level}\,\% CI", "$p$ (Holm)",
             "verdict", "params", "MACs"]  # fmt: skip
     lines = [
-        r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX or LuaLaTeX if a name needs it",
+        r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX for other scripts",
         f"% {_comment(answer.plan['study'])}: {judged['metric']}, mean {DASH} sd over seeds;"
         f" {level} % simultaneous intervals".replace(DASH, "+-"),
         r"\begin{tabular}{@{}lrlrlrlrr@{}}",
@@ -43,7 +43,7 @@ def arms_tex(answer: Answer, arms: pd.DataFrame) -> str:
         " & ".join(head) + r" \\",
         r"\midrule",
     ]
-    for i, arm in enumerate(arms.itertuples()):
+    for i, arm in enumerate(records(arms)):
         cells = [arm.arm, share(arm.n, arm.planned), mean_sd(arm.mean, arm.sd)]
         if i:
             verdict = f"{arm.verdict} (negligible)" if arm.negligible is True else arm.verdict

@@ -160,6 +160,7 @@ def _titled(plot: Plot) -> str:
     head = re.sub(r'\s(width|height)="[^"]*"', "", head)
     ids = f"{plot.name}-title {plot.name}-desc"
     return (
-        f'{head} width="{width:g}pt" role="img" aria-labelledby="{ids}"><title id="{plot.name}-title">'
-        f'{escape(plot.title)}</title><desc id="{plot.name}-desc">{escape(plot.caption)}</desc>{tail}'
+        f'{head} width="{width:g}pt" role="img" aria-labelledby="{ids}">'
+        f'<title id="{plot.name}-title">{escape(plot.title)}</title>'
+        f'<desc id="{plot.name}-desc">{escape(plot.caption)}</desc>{tail}'
     )

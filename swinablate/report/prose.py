@@ -6,6 +6,8 @@ from swinablate.figure import Answer
 from swinablate.figure.numbers import plain
 from swinablate.report.tables import lost
 
+NO_ROPE = "none was declared, so nothing is called equivalent"
+
 
 def hypotheses(answer: Answer) -> list[dict[str, Any]]:
     """Every declared hypothesis with its answer; the declaration's order."""
@@ -54,21 +56,26 @@ def checklist(answer: Answer) -> list[tuple[str, str]]:
     judged, plan = answer.verdicts, answer.plan
     alpha = judged["alpha"]
     rope = judged["rope_pp"]
+    bars = (
+        f"{100 * (1 - alpha):g} % simultaneous intervals of the difference to the baseline; "
+        f"{judged['method']}. After \u00b1 stands one standard deviation over seeds."
+    )
+    declared = f"\u00b1{rope:g} pp, declared before launch" if rope is not None else NO_ROPE
     found = [
-        ("Error bars", f"{100 * (1 - alpha):g} % simultaneous intervals of the difference to the "
-         f"baseline; {judged['method']}. After \u00b1 stands one standard deviation over seeds."),
+        ("Error bars", bars),
         ("What varies between repetitions", _varies(answer)),
-        ("Smallest difference of interest", f"\u00b1{rope:g} pp, declared before launch"
-         if rope is not None else "none was declared, so nothing is called equivalent"),
+        ("Smallest difference of interest", declared),
         ("Selection", _selection(plan)),
-    ]  # fmt: skip
+    ]
     hours = answer.provenance.get("hours")
     if hours is not None:
         failed = answer.provenance.get("hours_failed") or 0
-        found.append(
-            ("Compute", f"{plain(hours, 2)} hours for {len(answer.trials)} trials, of which "
-             f"{plain(failed, 2)} hours for {len(lost(answer))} trials that failed or diverged")
-        )  # fmt: skip
+        trials = lost(answer)
+        compute = (
+            f"{plain(hours, 2)} hours for {len(answer.trials)} trials, of which {plain(failed, 2)} "
+            f"hours for {len(trials)} that failed or diverged"
+        )
+        found.append(("Compute", compute))
     return [(question, text) for question, text in found if text]
 
 

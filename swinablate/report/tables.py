@@ -46,6 +46,11 @@ def whole(answer: Answer) -> Answer:
     missing = [column for column in TRIALS if column not in trials]
     trials = trials.assign(**dict.fromkeys(missing))
     trials["status"] = trials.status.fillna("done")
+    # As in the statistics: a result that is no number is a failure, never a gap in a mean.
+    lost = (trials.status == "done") & ~np.isfinite(trials.test_acc.astype(float))
+    trials["failure"] = trials.failure.where(~lost, "no finite result")
+    trials["status"] = trials.status.where(~lost, "failed")
+    trials["test_acc"] = trials.test_acc.where(~lost, np.nan)
     if trials.seed.isna().all():
         trials["seed"] = trials.groupby("arm").cumcount()
     names = [arm["name"] for arm in (answer.verdicts["baseline"], *answer.verdicts["arms"])]
