@@ -161,6 +161,50 @@ def report(
     _report(_home(home, smoke=smoke), study, out, as_json=as_json)
 
 
+@app.command(epilog="Example: swinablate analyze results.csv --baseline swin --rope 0.2")
+def analyze(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with columns arm, seed, value (percent); "
+            "optional status, params, macs, step."
+        ),
+    ],
+    baseline: Annotated[str, typer.Option(help="The arm the others are compared with.")],
+    rope: Annotated[
+        float | None, typer.Option(help="Percentage points that do not matter.")
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Error rate of all comparisons together.")] = 0.05,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Judge results trained anywhere: verdicts, tables and figures from one CSV file."""
+    from swinablate.analyze import analyze
+
+    answer = analyze(file, baseline, rope=rope, alpha=alpha)
+    if out is not None or not as_json:
+        from swinablate.report import render
+
+        folder = out or Path("reports") / file.stem
+        render(answer, folder)
+        console.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+    _print_json(answer.verdicts) if as_json else console.show_verdicts(answer.verdicts)
+
+
+@app.command(epilog="Example: swinablate new my_study")
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the study.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Option("--in", help="Where studies/ and experiments/ are.")
+    ] = Path(),
+) -> None:
+    """Write a commented study file and its recipe to start from."""
+    from swinablate.starter import write
+
+    study, recipe = write(name, folder)
+    console.err.print(f"{study}\n{recipe}\nnext: swinablate plan {study}", soft_wrap=True)
+
+
 @app.command(epilog="Example: swinablate retry studies/quickstart.toml")
 def retry(
     study: Study,
