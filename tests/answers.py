@@ -177,8 +177,9 @@ def _id(arm: str, seed: int) -> str:
 
 def _trial(sketch: Sketch, seed: int, rng: np.random.Generator) -> dict[str, Any]:
     status = sketch.statuses[seed]
-    images = round((sketch.mean + sketch.sd * rng.normal()) / 100 * IMAGES)
-    accuracy = 100 * images / IMAGES if math.isfinite(sketch.mean) else sketch.mean
+    drawn = (sketch.mean + sketch.sd * rng.normal()) / 100 * IMAGES
+    images = round(drawn) if math.isfinite(drawn) else 0
+    accuracy = 100 * images / IMAGES if math.isfinite(drawn) else drawn
     row: dict[str, Any] = {
         "arm": sketch.name,
         "seed": seed,

@@ -43,7 +43,8 @@ def mean_sd(mean: float | None, sd: float | None) -> str:
         return DASH
     if sd is None or not known(sd):
         return plain(mean)
-    places = 2 if sd <= 0 else min(max(1 - math.floor(math.log10(sd)), 0), 4)
+    # The exponent after rounding: 0.0999 is 0.10, not 0.100.
+    places = 2 if sd <= 0 else min(max(1 - int(f"{sd:.1e}".partition("e")[2]), 0), 4)
     return f"{plain(mean, places)} {PM} {sd:.{places}f}"
 
 

@@ -72,8 +72,8 @@ def checklist(answer: Answer) -> list[tuple[str, str]]:
         failed = answer.provenance.get("hours_failed") or 0
         trials = lost(answer)
         compute = (
-            f"{plain(hours, 2)} hours for {len(answer.trials)} trials, of which {plain(failed, 2)} "
-            f"hours for {len(trials)} that failed or diverged"
+            f"{plain(hours, 2)} hours for {len(answer.trials)} trials, "
+            f"of which {plain(failed, 2)} hours for {len(trials)} that failed or diverged"
         )
         found.append(("Compute", compute))
     return [(question, text) for question, text in found if text]

@@ -1,0 +1,134 @@
+"""The page in a real browser: nothing leaves, nothing runs, nothing sticks out."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from swinablate.report import render
+from tests.answers import BASELINE, QUICKSTART, Sketch, many, study
+
+pytestmark = pytest.mark.integration
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert('x')</script> \"q\" & " + "long" * 20
+HEADINGS = [
+    "Findings", "Effects", "Arms", "Cost", "Learning curves", "Seeds", "Hypotheses",
+    "Not run, because", "Warnings", "Methods", "Provenance", "Trials",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    if not Path(chromium).exists():
+        pytest.skip(f"no browser at {chromium}")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lost = Sketch(name="half", statuses=("done", "done", "failed", "diverged", "done"))
+    answer = study(
+        [*QUICKSTART, Sketch(name=HOSTILE), Sketch(name="far", mean=11.0), lost],
+        hypotheses=[{"arm": "shift=false", "expect": "worse", "by": 1.0, "source": HOSTILE}],
+        refusals=[{"name": HOSTILE, "reason": HOSTILE, "same_as": None}],
+    )
+    out = tmp_path_factory.mktemp("report")
+    render(answer, out)
+    return out / "index.html"
+
+
+def opened(browser: Browser, path: Path, width: int) -> tuple[Page, list[str], list[str]]:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_load_state("networkidle")
+    return page, said, asked
+
+
+@pytest.mark.parametrize("width", [360, 390, 1400])
+def test_page_is_quiet_and_fits(browser: Browser, report: Path, width: int) -> None:
+    page, said, asked = opened(browser, report, width)
+    assert said == []
+    assert asked == [report.as_uri()]
+    assert page.locator("h2").all_inner_texts() == HEADINGS
+    page.locator("summary").click()
+    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert overflow <= 0
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll('body *')]
+            .filter(e => !e.closest('.box, svg') || e.matches('.box'))
+            .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+            .map(e => e.tagName + ' ' + e.className)"""
+    )
+    assert outside == []
+    assert page.evaluate("document.scripts.length") == 0
+    page.close()
+
+
+def test_wide_table_needs_no_scrolling_on_a_desk(browser: Browser, report: Path) -> None:
+    page, _, _ = opened(browser, report, 1400)
+    box = page.locator("[aria-label='Table of arms']")
+    assert box.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    page.close()
+
+
+@pytest.mark.parametrize("figure", ["forest", "cost", "curves", "seeds"])
+def test_no_text_of_a_figure_is_cut_or_tiny(browser: Browser, report: Path, figure: str) -> None:
+    page, _, _ = opened(browser, report, 1400)
+    texts = page.evaluate(
+        """name => {
+            const svg = document.querySelector(`svg[aria-labelledby^='${name}-title']`);
+            const frame = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('text')].map(t => {
+                const box = t.getBoundingClientRect();
+                const cut = Math.max(frame.left - box.left, box.right - frame.right,
+                                     frame.top - box.top, box.bottom - frame.bottom);
+                const size = parseFloat(getComputedStyle(t).fontSize) * frame.width
+                             / svg.viewBox.baseVal.width;
+                return {text: t.textContent, cut, size};
+            });
+        }""",
+        figure,
+    )
+    assert texts
+    assert [t for t in texts if t["cut"] > 3] == []
+    assert [t for t in texts if t["size"] < 11] == []
+    page.close()
+
+
+def test_tables_download_from_the_page(browser: Browser, report: Path) -> None:
+    page, _, _ = opened(browser, report, 1400)
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="All trials (CSV)").click()
+    assert caught.value.suggested_filename == "trials.csv"
+    text = Path(caught.value.path()).read_text("utf-8")
+    assert text == (report.parent / "tables" / "trials.csv").read_text("utf-8")
+    page.close()
+
+
+def test_thirty_arms_fit_on_a_telephone(browser: Browser, tmp_path: Path) -> None:
+    render(many(30), tmp_path)
+    page, said, _ = opened(browser, tmp_path / "index.html", 360)
+    assert said == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.close()
+
+
+def test_prints_on_paper(browser: Browser, tmp_path: Path) -> None:
+    render(study([BASELINE, QUICKSTART[1]]), tmp_path)
+    page, _, _ = opened(browser, tmp_path / "index.html", 1400)
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.close()
