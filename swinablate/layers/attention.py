@@ -1,88 +1,88 @@
-"""What is added to attention scores, and attention itself.
+"""Ways of mixing tokens.
 
-Shapes: b batch, k windows, m heads, n tokens, d channels of a head; `*b` any leading axes.
+Shapes: b batch, k windows, m heads, n tokens, d channels of a head, c channels; `*b` any
+leading axes.
 """
+
+import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.layers.window import Pair, relative_index
+from swinablate.layers.init import Started
+
+QkvBias = Literal["all", "query_value", "none"]
 
 
-class RelativeTable(nn.Module):
-    """Learned bias, one per head and relative offset. Source: Swin eq. 4."""
+class NoKeyBias(nn.Linear):
+    """Queries, keys and values of which keys have no bias. Source: SwinV2's code.
 
-    index: Tensor
+    Between dot products a key's bias changes nothing; between cosines it would.
+    """
 
-    def __init__(self, window: Pair, heads: int) -> None:
+    def __init__(self, width: int) -> None:
+        super().__init__(width, 3 * width, bias=False)
+        self.bias = nn.Parameter(torch.zeros(2 * width))
+
+    def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b 3c"]:
+        """Project."""
+        query, value = self.bias.chunk(2)
+        return F.linear(x, self.weight, torch.cat((query, torch.zeros_like(query), value)))
+
+
+def make_qkv(width: int, bias: QkvBias) -> nn.Linear:
+    """Build the projection to queries, keys and values."""
+    return (
+        NoKeyBias(width) if bias == "query_value" else nn.Linear(width, 3 * width, bias == "all")
+    )
+
+
+class Scaled(nn.Module):
+    """Queries divided by the root of their length. Source: Vaswani et al. 2017, eq. 1."""
+
+    def __init__(self, scale: float) -> None:
         super().__init__()
-        self.size = window[0] * window[1]
-        offsets = (2 * window[0] - 1) * (2 * window[1] - 1)
-        self.table = nn.Parameter(torch.zeros(offsets, heads))
-        self.register_buffer("index", relative_index(window), persistent=False)
+        self.scale = scale
 
-    def forward(self) -> Float[Tensor, "m n n"]:
-        """Gather the bias of every token pair."""
-        return F.embedding(self.index, self.table).T.unflatten(1, (self.size, self.size))
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Prepare queries and keys for their products."""
+        return q * self.scale, k
 
 
-class AddBias(nn.Module):
-    """Add a position's bias to the scores."""
+class Cosine(Started):
+    """Queries and keys of length 1, and a learned scale per head. Source: SwinV2 eq. 2.
 
-    def __init__(self, position: nn.Module) -> None:
+    Args:
+        heads: heads.
+        after: axes of the queries that follow the heads'.
+    """
+
+    def __init__(self, heads: int, after: int) -> None:
         super().__init__()
-        self.position = position
+        self.start = {"log_scale": math.log(10)}
+        self.shape = (heads, *[1] * after)
+        self.log_scale = nn.Parameter(torch.full((heads,), math.log(10)))
 
-    def forward(self, scores: Float[Tensor, "*b m n n"]) -> Float[Tensor, "*b m n n"]:
-        """Add."""
-        return scores + self.position()
-
-
-class AddMask(nn.Module):
-    """Add 0 where a query may look, else minus infinity."""
-
-    mask: Tensor
-
-    def __init__(self, mask: Float[Tensor, "k 1 n n"]) -> None:
-        super().__init__()
-        self.register_buffer("mask", mask, persistent=False)
-
-    def forward(self, scores: Float[Tensor, "b k m n n"]) -> Float[Tensor, "b k m n n"]:
-        """Add."""
-        return scores + self.mask
-
-
-class AddMaskedBias(nn.Module):
-    """Add bias and mask in one step; their sum is small, the scores are not."""
-
-    mask: Tensor
-
-    def __init__(self, position: nn.Module, mask: Float[Tensor, "k 1 n n"]) -> None:
-        super().__init__()
-        self.position = position
-        self.register_buffer("mask", mask, persistent=False)
-
-    def forward(self, scores: Float[Tensor, "b k m n n"]) -> Float[Tensor, "b k m n n"]:
-        """Add."""
-        return scores + (self.position() + self.mask)
-
-
-def make_bias(position: nn.Module | None, mask: Tensor | None) -> nn.Module:
-    """What acts on the scores before the softmax; nothing where both are None."""
-    if mask is None:
-        return nn.Identity() if position is None else AddBias(position)
-    return AddMask(mask) if position is None else AddMaskedBias(position, mask)
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Prepare queries and keys for their products."""
+        scale = self.log_scale.clamp(max=math.log(100)).exp().view(self.shape)
+        return F.normalize(q, dim=-1) * scale, F.normalize(k, dim=-1)
 
 
 class DotProduct(nn.Module):
-    """Scaled dot-product attention. Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1."""
+    """Softmax attention. Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
 
-    def __init__(self, depth: int, bias: nn.Module) -> None:
+    Args:
+        similarity: prepares queries and keys; their products are the scores.
+        bias: acts on the scores.
+    """
+
+    def __init__(self, similarity: nn.Module, bias: nn.Module) -> None:
         super().__init__()
-        self.scale = depth**-0.5
-        self.bias = bias
+        self.similarity, self.bias = similarity, bias
 
     def forward(
         self,
@@ -91,8 +91,8 @@ class DotProduct(nn.Module):
         v: Float[Tensor, "*b m n d"],
     ) -> Float[Tensor, "*b m n d"]:
         """Mix values by the similarity of queries and keys."""
-        scores = self.bias((q * self.scale) @ k.mT)
-        return scores.softmax(-1) @ v
+        q, k = self.similarity(q, k)
+        return self.bias(q @ k.mT).softmax(-1) @ v
 
 
 class SmallDotProduct(DotProduct):
@@ -108,10 +108,48 @@ class SmallDotProduct(DotProduct):
         v: Float[Tensor, "n *b m d"],
     ) -> Float[Tensor, "n *b m d"]:
         """Mix values by the similarity of queries and keys."""
-        scores = ((q * self.scale).unsqueeze(1) * k.unsqueeze(0)).sum(-1)  # n n *b m
+        q, k = self.similarity(q, k)
+        scores = (q.unsqueeze(1) * k.unsqueeze(0)).sum(-1)  # n n *b m
         scores = self.bias(scores.movedim((0, 1), (-2, -1))).movedim((-2, -1), (0, 1))
         return (scores.softmax(1).unsqueeze(-1) * v.unsqueeze(0)).sum(1)
 
     def macs(self, q: Tensor) -> int:
         """Multiply-accumulates for queries of this shape, which no counter of products sees."""
         return 2 * q.shape[0] * q.numel()
+
+
+class Fixed(nn.Module):
+    """Weights that do not depend on content: the softmax of bias and mask alone.
+
+    Without a bias each token takes the mean of those it may see. Source: "rel. pos. w/o app."
+    of Swin tab. 4.
+    """
+
+    zeros: Tensor
+
+    def __init__(self, tokens: int, bias: nn.Module) -> None:
+        super().__init__()
+        self.bias = bias
+        self.register_buffer("zeros", torch.zeros(1, 1, 1, tokens, tokens), persistent=False)
+
+    def forward(self, v: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b k m n d"]:
+        """Mix values."""
+        return self.bias(self.zeros).softmax(-1) @ v
+
+
+class Linear(nn.Module):
+    """Attention in time linear in the tokens, with elu(x) + 1 in place of the softmax.
+
+    Source: Katharopoulos et al. 2020, arXiv:2006.16236, eq. 5 to 7.
+    """
+
+    def forward(
+        self,
+        q: Float[Tensor, "*b m n d"],
+        k: Float[Tensor, "*b m n d"],
+        v: Float[Tensor, "*b m n d"],
+    ) -> Float[Tensor, "*b m n d"]:
+        """Mix values by the kernel of queries and keys."""
+        q, k = F.elu(q) + 1, F.elu(k) + 1
+        total = (q * k.sum(-2, keepdim=True)).sum(-1, keepdim=True)
+        return q @ (k.mT @ v) / total

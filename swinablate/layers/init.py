@@ -10,14 +10,22 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from swinablate.layers.norm import TokenBatchNorm
-
 GeneratorFor = Callable[[str], torch.Generator]
 """Takes a parameter's name."""
-Scheme = Literal["fan_in", "trunc02", "xavier", "he"]
+Scheme = Literal["fan_in", "trunc02", "xavier", "he", "torch"]
 Draw = Callable[[Tensor, torch.Generator], object]
 
-_ONES = (nn.LayerNorm, nn.RMSNorm, nn.BatchNorm2d, TokenBatchNorm)
+_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+class Started(nn.Module):
+    """A module whose parameters start at values of their own.
+
+    Attributes:
+        start: from a parameter's name in this module to its first value.
+    """
+
+    start: Mapping[str, float]
 
 
 def initialise(model: nn.Module, scheme: Scheme, generator_for: GeneratorFor) -> None:
@@ -32,31 +40,37 @@ def initialise(model: nn.Module, scheme: Scheme, generator_for: GeneratorFor) ->
         scheme: "fan_in", normal of variance 1 / fan-in (LeCun 1998); "trunc02", Swin's
             truncated normal of standard deviation 0.02 for linears, while convolutions keep
             the uniform +-fan-in^-1/2 of the original code; "xavier", uniform (Glorot 2010),
-            kernels taken as matrices; "he", normal of variance 2 / fan-in (He 2015).
+            kernels taken as matrices; "he", normal of variance 2 / fan-in (He 2015);
+            "torch", uniform +-fan-in^-1/2 for weights and biases, what PyTorch does if
+            nobody asks.
         generator_for: from a parameter's name to its generator.
     """
     with torch.no_grad():
         for prefix, module in model.named_modules():
             for name, parameter in module.named_parameters(prefix, recurse=False):
-                _rule(module, name, scheme)(parameter, generator_for(name))
+                _start(module, name, scheme)(parameter, generator_for(name))
 
 
-def _rule(module: nn.Module, name: str, scheme: Scheme) -> Draw:
-    if isinstance(module, _ONES):
-        return _one if name.endswith("weight") else _zero
-    if isinstance(module, nn.Linear | nn.Conv2d):
-        if name.endswith("bias"):
-            return _zero
+def _start(module: nn.Module, name: str, scheme: Scheme) -> Draw:
+    last = name.rpartition(".")[2]
+    if isinstance(module, Started):
+        return _constant(module.start[last])
+    if isinstance(module, _NORMS):
+        return _constant(1.0 if last == "weight" else 0.0)
+    if not isinstance(module, nn.Linear | nn.Conv2d):
+        return _trunc02
+    if last == "weight":
         return (_LINEAR if isinstance(module, nn.Linear) else _CONV)[scheme]
-    return _trunc02
+    return _like(module.weight) if scheme == "torch" else _constant(0.0)
 
 
-def _zero(x: Tensor, _: torch.Generator) -> None:
-    x.zero_()
+def _constant(value: float) -> Draw:
+    return lambda x, _: x.fill_(value)
 
 
-def _one(x: Tensor, _: torch.Generator) -> None:
-    x.fill_(1.0)
+def _like(weight: Tensor) -> Draw:
+    edge = weight[0].numel() ** -0.5
+    return lambda x, generator: x.uniform_(-edge, edge, generator=generator)
 
 
 def _trunc02(x: Tensor, generator: torch.Generator) -> None:
@@ -72,8 +86,7 @@ def _he(x: Tensor, generator: torch.Generator) -> None:
 
 
 def _uniform(x: Tensor, generator: torch.Generator) -> None:
-    edge = x[0].numel() ** -0.5
-    x.uniform_(-edge, edge, generator=generator)
+    _like(x)(x, generator)
 
 
 def _xavier(x: Tensor, generator: torch.Generator) -> None:
@@ -85,5 +98,6 @@ _LINEAR: Mapping[Scheme, Draw] = {
     "trunc02": _trunc02,
     "xavier": _xavier,
     "he": _he,
+    "torch": _uniform,
 }
 _CONV: Mapping[Scheme, Draw] = {**_LINEAR, "trunc02": _uniform}

@@ -1,8 +1,9 @@
 """Normalisation over channels-last tokens.
 
-Layer: Ba et al. 2016, arXiv:1607.06450. Batch: Ioffe and Szegedy 2015, arXiv:1502.03167.
-Root mean square: Zhang and Sennrich 2019, arXiv:1910.07467. Batch norm inside the FFN: Yao et
-al. 2021, "Leveraging Batch Normalization for Vision Transformers", ICCV workshops.
+layer: Ba et al. 2016, arXiv:1607.06450. batch: Ioffe and Szegedy 2015, arXiv:1502.03167.
+batch_ffn: Yao et al. 2021, "Leveraging Batch Normalization for Vision Transformers", ICCVW.
+rms: Zhang and Sennrich 2019, arXiv:1910.07467. prepbn: SLAB, Guo et al. 2024,
+arXiv:2405.11582, sec. 3.2. dyt: Zhu et al. 2025, arXiv:2503.10622, sec. 4.
 
 Shapes: c channels, `*tokens` any batch and token layout.
 """
@@ -10,11 +11,16 @@ Shapes: c channels, `*tokens` any batch and token layout.
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Norm = Literal["layer", "batch", "batch_ffn", "rms"]
+from swinablate.layers.init import Started
+
+Norm = Literal["layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"]
 EPS = 1e-5
+FADE = 300
+"""Training steps over which prepbn replaces the layer norm."""
 
 
 class TokenBatchNorm(nn.BatchNorm1d):
@@ -23,6 +29,46 @@ class TokenBatchNorm(nn.BatchNorm1d):
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Normalise the last dimension."""
         return super().forward(x.flatten(0, -2)).view(x.shape)
+
+
+class DynamicTanh(Started):
+    """weight * tanh(alpha x) + bias: squashes outliers, needs no statistics."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.start = {"alpha": 0.5, "weight": 1.0, "bias": 0.0}
+        self.alpha = nn.Parameter(torch.full((1,), 0.5))
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
+        """Squash."""
+        return torch.tanh(self.alpha * x) * self.weight + self.bias
+
+
+class Progressive(Started):
+    """Fade from a layer norm to a batch norm with a shortcut, BN(x) + eta x, while training.
+
+    The share of the layer norm falls linearly from 1 to 0 over `FADE` training steps, counted
+    here and saved with the weights; evaluation uses what training has reached.
+    """
+
+    steps: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer = nn.LayerNorm(width, eps=EPS)
+        self.batch = TokenBatchNorm(width, eps=EPS)
+        self.start = {"eta": 0.0}
+        self.eta = nn.Parameter(torch.zeros(1))
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
+        """Mix both norms."""
+        share = (1 - self.steps / FADE).clamp(min=0)
+        if self.training:
+            self.steps += 1
+        return share * self.layer(x) + (1 - share) * (self.batch(x) + self.eta * x)
 
 
 def _layer(width: int) -> nn.Module:
@@ -37,21 +83,13 @@ def _rms(width: int) -> nn.Module:
     return nn.RMSNorm(width, eps=EPS)
 
 
-def _nothing(_: int) -> nn.Module:
-    return nn.Identity()
-
-
 _NORMS: Mapping[Norm, Callable[[int], nn.Module]] = {
     "layer": _layer,
     "batch": _batch,
     "batch_ffn": _batch,
     "rms": _rms,
-}
-_FFN_NORMS: Mapping[Norm, Callable[[int], nn.Module]] = {
-    "layer": _nothing,
-    "batch": _nothing,
-    "batch_ffn": _batch,
-    "rms": _nothing,
+    "prepbn": Progressive,
+    "dyt": DynamicTanh,
 }
 
 
@@ -62,4 +100,4 @@ def make_norm(norm: Norm, width: int) -> nn.Module:
 
 def make_ffn_norm(norm: Norm, width: int) -> nn.Module:
     """Build what stands between the two linears of an MLP with `width` hidden channels."""
-    return _FFN_NORMS[norm](width)
+    return _batch(width) if norm == "batch_ffn" else nn.Identity()

@@ -3,11 +3,15 @@
 Shapes: b batch, ch image channels, h w pixels, y x token grid, c channels.
 """
 
+from typing import Literal
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.recipe import ImageSpec
+
+Stem = Literal["patchify", "conv"]
 
 
 def patch_grid(patch: int, image: ImageSpec) -> tuple[int, int]:
@@ -42,3 +46,41 @@ class PatchEmbed(nn.Module):
         x = x.unflatten(3, (-1, p)).unflatten(2, (-1, p))  # b ch y p x p
         x = x.permute(0, 2, 4, 1, 3, 5).flatten(3)  # b y x (ch p p)
         return F.linear(x, self.project.weight.flatten(1), self.project.bias)
+
+
+class ConvStem(nn.Module):
+    """3x3 convolutions of stride 2 with batch norm and ReLU, until the grid fits.
+
+    Source: Xiao et al. 2021, "Early convolutions help transformers see better",
+    arXiv:2106.14881, sec. 4.
+    """
+
+    def __init__(self, patch: int, channels: int, width: int) -> None:
+        super().__init__()
+        halvings = patch.bit_length() - 1
+        if patch != 2**halvings:
+            raise ValueError(
+                f"a convolutional stem halves the image, so it cannot make patches of {patch}; "
+                "choose a power of two"
+            )
+        steps: list[nn.Module] = []
+        for stride in [2] * halvings or [1]:
+            conv = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+            steps += [conv, nn.BatchNorm2d(width), nn.ReLU()]
+            channels = width
+        self.steps = nn.Sequential(*steps)
+        self.project = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Float[Tensor, "b ch h w"]) -> Float[Tensor, "b y x c"]:
+        """Embed; channels last."""
+        return self.project(self.steps(x)).permute(0, 2, 3, 1)
+
+
+def make_embed(stem: Stem, patch: int, channels: int, width: int) -> nn.Module:
+    """Build the way from pixels to tokens.
+
+    Raises:
+        ValueError: a convolutional stem and a patch that is no power of two.
+    """
+    kind = ConvStem if stem == "conv" else PatchEmbed
+    return kind(patch, channels, width)

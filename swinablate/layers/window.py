@@ -32,20 +32,19 @@ class Windows:
         self.window, self.counts = window, (grid[0] // window[0], grid[1] // window[1])
         self.heads = (heads, width // heads)
 
-    def split(self, qkv: Float[Tensor, "b h w 3c"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Cut queries, keys and values, each b k m n d."""
-        x = self._axes(qkv).permute(5, 0, 1, 3, 6, 2, 4, 7)  # 3 b rows columns m high wide d
-        q, k, v = x.flatten(5, 6).flatten(2, 3).unbind(0)
-        return q, k, v
+    def split(self, x: Float[Tensor, "b h w pc"]) -> tuple[Tensor, ...]:
+        """Cut p tensors that stand side by side (queries, keys, values), each b k m n d."""
+        x = self._axes(x).permute(5, 0, 1, 3, 6, 2, 4, 7)  # p b rows columns m high wide d
+        return x.flatten(5, 6).flatten(2, 3).unbind(0)
 
     def join(self, y: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b h w c"]:
         """Undo `split` for one tensor."""
         y = y.unflatten(3, self.window).unflatten(1, self.counts)
         return self._grid(y.permute(0, 1, 4, 2, 5, 3, 6))
 
-    def _axes(self, qkv: Float[Tensor, "b h w 3c"]) -> Tensor:
+    def _axes(self, x: Float[Tensor, "b h w pc"]) -> Tensor:
         (rows, columns), (high, wide) = self.counts, self.window
-        return qkv.view(-1, rows, high, columns, wide, 3, *self.heads)
+        return x.reshape(x.shape[0], rows, high, columns, wide, -1, *self.heads)
 
     def _grid(self, y: Float[Tensor, "b rows high columns wide m d"]) -> Tensor:
         return y.flatten(5, 6).flatten(3, 4).flatten(1, 2)
@@ -54,11 +53,10 @@ class Windows:
 class TokenFirstWindows(Windows):
     """The same with the tokens of a window as the outermost axis, for `SmallDotProduct`."""
 
-    def split(self, qkv: Float[Tensor, "b h w 3c"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Cut queries, keys and values, each n b k m d."""
-        x = self._axes(qkv).permute(5, 2, 4, 0, 1, 3, 6, 7)  # 3 high wide b rows columns m d
-        q, k, v = x.flatten(4, 5).flatten(1, 2).unbind(0)
-        return q, k, v
+    def split(self, x: Float[Tensor, "b h w pc"]) -> tuple[Tensor, ...]:
+        """Cut p tensors that stand side by side, each n b k m d."""
+        x = self._axes(x).permute(5, 2, 4, 0, 1, 3, 6, 7)  # p high wide b rows columns m d
+        return x.flatten(4, 5).flatten(1, 2).unbind(0)
 
     def join(self, y: Float[Tensor, "n b k m d"]) -> Float[Tensor, "b h w c"]:
         """Undo `split` for one tensor."""
@@ -124,7 +122,7 @@ def relative_index(window: Pair) -> Int[Tensor, " pairs"]:
 
 
 def allowed(
-    grid: Pair, pad: Pair, window: Pair, shift: Pair, kind: ShiftMask
+    grid: Pair, pad: Pair, window: Pair, shift: Pair, kind: ShiftMask, *, band: int | None = None
 ) -> Bool[Tensor, "k n n"]:
     """Which key each query may see; a token always sees itself.
 
@@ -136,6 +134,7 @@ def allowed(
         kind: "regions" separates what was not adjacent before the roll (Swin fig. 4);
             "none" lets tokens of opposite edges see each other, as on a torus; "post000"
             is the defect of a published re-implementation: four quarters in *every* window.
+        band: how many rows and columns away a token sees inside its window; None for all.
     """
     real = torch.ones(grid, dtype=torch.bool)
     real = F.pad(real, (0, pad[1], 0, pad[0])).roll((-shift[0], -shift[1]), (0, 1))
@@ -146,7 +145,16 @@ def allowed(
     label = 2 * (3 * rows[:, None] + columns[None, :]) + real
     label = label.view(full[0] // window[0], window[0], full[1] // window[1], window[1])
     label = label.transpose(1, 2).flatten(2).flatten(0, 1)  # k n
-    return label[:, :, None] == label[:, None, :]
+    same = label[:, :, None] == label[:, None, :]
+    return same if band is None else same & near(window, band)
+
+
+def near(grid: Pair, band: int) -> Bool[Tensor, "n n"]:
+    """Pairs of tokens at most `band` rows and `band` columns apart."""
+    rows, columns = (torch.arange(side) for side in grid)
+    down = (rows[:, None] - rows[None, :]).abs() <= band
+    right = (columns[:, None] - columns[None, :]).abs() <= band
+    return (down[:, None, :, None] & right[None, :, None, :]).flatten(2).flatten(0, 1)
 
 
 def _bands(size: int, window: int, shift: int, kind: ShiftMask) -> Int[Tensor, " size"]:

@@ -1,10 +1,11 @@
-"""Swin Transformer (Liu et al., 2021, arXiv:2103.14030), for images of any size.
+"""Swin Transformer (Liu et al., 2021, arXiv:2103.14030) and the parts of SwinV2
+(arXiv:2111.09883), for images of any size.
 
 Every `Switch` is decided in a constructor; no `forward` tests a config. Equal to the original
 (and torchvision's) network under copied weights, but for padding, which here nobody sees.
 
 Shapes: b batch, ch image channels, h w token grid, c channels.
-"""
+"""  # noqa: D205
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
@@ -13,11 +14,24 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from swinablate.layers.attention import DotProduct, RelativeTable, SmallDotProduct, make_bias
+from swinablate.layers.attention import (
+    Cosine,
+    DotProduct,
+    Fixed,
+    Linear,
+    QkvBias,
+    Scaled,
+    SmallDotProduct,
+    make_qkv,
+)
+from swinablate.layers.bias import PositionBias, make_bias, make_position
+from swinablate.layers.block import BLOCKS, Place, branch_end, drop_rates, start_as_identity
 from swinablate.layers.init import GeneratorFor, initialise
+from swinablate.layers.merge import Merge, make_merge
 from swinablate.layers.mlp import Mlp, hidden_width
 from swinablate.layers.norm import Norm, make_norm
-from swinablate.layers.patch import PatchEmbed, patch_grid
+from swinablate.layers.patch import Stem, make_embed, patch_grid
+from swinablate.layers.position import Absolute, absolute_position
 from swinablate.layers.window import (
     Pair,
     ShiftMask,
@@ -31,6 +45,7 @@ from swinablate.layers.window import (
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 Count = Annotated[int, Field(ge=1)]
+Attention = Literal["dot", "cosine", "bias_only", "uniform", "linear"]
 SMALL = 4
 """Tokens of a window up to which sums of products beat matrix products."""
 
@@ -52,11 +67,20 @@ class SwinConfig(ModelConfig):
         Switch("attention heads of each stage", "Swin app. A2.1, tab. 10", ((3, 6), (2, 4))),
     ] = (3, 6)
     window: Annotated[
-        Count, Switch("window side, tokens", "Swin sec. 3.2; SwinV2 tab. 1", (4, 2, 8))
+        Count | tuple[Count, ...],
+        Switch(
+            "window side, tokens; one, or one per stage",
+            "Swin sec. 3.2; SwinV2 tab. 1",
+            (4, 2, 8, (8, 4)),
+        ),
     ] = 4
     shift: Annotated[
         bool, Switch("shift the windows of every second block", "Swin tab. 4", (True, False))
     ] = True
+    shift_covered: Annotated[
+        bool,
+        Switch("shift even where one window covers the grid", "post 000", (False, True)),
+    ] = False
     shift_mask: Annotated[
         ShiftMask,
         Switch(
@@ -65,21 +89,85 @@ class SwinConfig(ModelConfig):
             ("regions", "none", "post000"),
         ),
     ] = "regions"
+    attention: Annotated[
+        Attention,
+        Switch(
+            "what weighs tokens: dot products, cosines, position alone, nothing, a linear kernel",
+            "Swin tab. 4, 6; SwinV2 eq. 2; Katharopoulos 2020",
+            ("dot", "cosine", "bias_only", "uniform", "linear"),
+        ),
+    ] = "dot"
+    qkv_bias: Annotated[
+        QkvBias,
+        Switch(
+            "biases of queries, keys and values", "SwinV2 code", ("all", "query_value", "none")
+        ),
+    ] = "all"
+    band: Annotated[
+        Count | None,
+        Switch("rows and columns a token sees in its window", "post 001", (None, 1)),
+    ] = None
     position_bias: Annotated[
-        Literal["table", "none"],
-        Switch("relative position bias of the scores", "Swin eq. 4, tab. 4", ("table", "none")),
+        PositionBias,
+        Switch(
+            "relative position bias of the scores",
+            "Swin eq. 4, tab. 4; SwinV2 sec. 3.3",
+            ("table", "none", "log_cpb"),
+        ),
     ] = "table"
+    absolute_position: Annotated[
+        Absolute,
+        Switch(
+            "what is added to each patch to say where it was",
+            "Swin tab. 4; ViT tab. 8",
+            ("none", "learned", "sincos1d", "sincos2d"),
+        ),
+    ] = "none"
+    stem: Annotated[
+        Stem, Switch("from pixels to tokens", "Xiao 2021, sec. 4", ("patchify", "conv"))
+    ] = "patchify"
+    patch_norm: Annotated[bool, Switch("normalise the patches", "Swin code", (True, False))] = True
+    merge: Annotated[
+        Merge,
+        Switch(
+            "halving of the grid between stages; none keeps grid and width",
+            "Swin sec. 3.1, CvT sec. 3.2",
+            ("linear", "conv", "avg", "none"),
+        ),
+    ] = "linear"
     norm: Annotated[
         Norm,
         Switch(
             "normalisation; batch_ffn adds one inside the MLP",
-            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019",
-            ("layer", "batch", "batch_ffn", "rms"),
+            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Guo 2024; Zhu 2025",
+            ("layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"),
         ),
     ] = "layer"
+    norm_place: Annotated[
+        Place,
+        Switch(
+            "normalise before a branch, after the sum, or at the branch's end",
+            "SwinV2 sec. 3.2, tab. 7",
+            ("pre", "post", "res_post"),
+        ),
+    ] = "pre"
     mlp_ratio: Annotated[
         float, Field(gt=0), Switch("hidden channels of the MLP per channel", "", (4.0, 2.0))
     ] = 4.0
+    drop_path: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch("rate at which the last block skips a branch", "Huang 2016", (0.0, 0.2)),
+    ] = 0.0
+    layer_scale: Annotated[
+        float,
+        Field(ge=0),
+        Switch("first value of learned scales of the branches; 0 is off", "CaiT", (0.0, 0.1)),
+    ] = 0.0
+    head: Annotated[
+        Literal["gap", "flatten"],
+        Switch("what the classifier sees: the mean, or every token", "NiN", ("gap", "flatten")),
+    ] = "gap"
     pad: Annotated[
         Literal["refuse", "masked"],
         Switch(
@@ -89,23 +177,27 @@ class SwinConfig(ModelConfig):
         ),
     ] = "refuse"
     init: Annotated[
-        Literal["fan_in", "trunc02", "xavier"],
+        Literal["fan_in", "trunc02", "xavier", "torch"],
         Switch(
-            "initial weights: by fan-in, Swin's truncated 0.02, or Glorot's",
+            "initial weights: by fan-in, Swin's truncated 0.02, Glorot's, PyTorch's",
             "LeCun 1998; Swin code; Glorot 2010",
-            ("fan_in", "trunc02", "xavier"),
+            ("fan_in", "trunc02", "xavier", "torch"),
         ),
     ] = "fan_in"
 
     @model_validator(mode="after")
     def _consistent(self) -> "SwinConfig":
-        if len(self.heads) != len(self.depths):
-            raise ValueError(
-                f"heads has {len(self.heads)} entries, depths has {len(self.depths)}; "
-                "give both one entry per stage"
-            )
+        lists = {"heads": self.heads}
+        if isinstance(self.window, tuple):
+            lists["window"] = self.window
+        for name, values in lists.items():
+            if len(values) != len(self.depths):
+                raise ValueError(
+                    f"{name} has {len(values)} entries, depths has {len(self.depths)}; "
+                    "give both one entry per stage"
+                )
         for i, heads in enumerate(self.heads):
-            width = self.width * 2**i
+            width = stage_width(self, i)
             if width % heads:
                 raise ValueError(
                     f"stage {i}: {heads} heads do not divide {width} channels; "
@@ -115,13 +207,19 @@ class SwinConfig(ModelConfig):
         return self
 
 
+def stage_width(config: SwinConfig, stage: int) -> int:
+    """Channels of a stage: doubled by every merging."""
+    return config.width if config.merge == "none" else config.width * 2**stage
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One stage as built, which may differ from what was asked.
 
     Attributes:
         grid: tokens, without padding.
-        window: at most the grid, so that one window may cover it.
+        window: at most the grid, so that one window may cover it; all of it where attention
+            is linear, which needs no windows.
         shift: of every second block; 0 along an axis that one window covers.
         pad: rows and columns added below and to the right, masked.
     """
@@ -144,39 +242,57 @@ def stages(config: SwinConfig, image: ImageSpec) -> tuple[Stage, ...]:
     Raises:
         ValueError: patches, windows or mergings do not tile.
     """
-    high, wide = patch_grid(config.patch, image)
+    grid = patch_grid(config.patch, image)
     found = []
     for i, (depth, heads) in enumerate(zip(config.depths, config.heads, strict=True)):
-        if i:
-            if high % 2 or wide % 2:
-                raise ValueError(
-                    f"stage {i}: the {high}x{wide} grid cannot be halved; "
-                    "choose a patch or a number of stages that leaves even grids"
-                )
-            high, wide = high // 2, wide // 2
-        window = (min(config.window, high), min(config.window, wide))
-        pad = (-high % window[0], -wide % window[1])
+        if i and config.merge != "none":
+            grid = _halved(grid, i)
+        window = _window(config, i, grid)
+        pad = (-grid[0] % window[0], -grid[1] % window[1])
         if any(pad) and config.pad == "refuse":
             raise ValueError(
-                f"stage {i}: window {config.window} does not tile the {high}x{wide} grid; "
+                f"stage {i}: window {window[0] if pad[0] else window[1]} does not tile the "
+                f"{grid[0]}x{grid[1]} grid; "
                 'choose a divisor, or model.pad = "masked"'
             )
-        moves = config.shift and depth > 1
         found.append(
             Stage(
-                grid=(high, wide),
+                grid=grid,
                 window=window,
-                shift=(
-                    window[0] // 2 if moves and high > window[0] else 0,
-                    window[1] // 2 if moves and wide > window[1] else 0,
-                ),
+                shift=_shift(config, depth, grid, window),
                 pad=pad,
-                width=config.width * 2**i,
+                width=stage_width(config, i),
                 heads=heads,
                 depth=depth,
             )
         )
     return tuple(found)
+
+
+def _halved(grid: Pair, stage: int) -> Pair:
+    if grid[0] % 2 or grid[1] % 2:
+        raise ValueError(
+            f"stage {stage}: the {grid[0]}x{grid[1]} grid cannot be halved; "
+            "choose a patch or a number of stages that leaves even grids"
+        )
+    return grid[0] // 2, grid[1] // 2
+
+
+def _window(config: SwinConfig, stage: int, grid: Pair) -> Pair:
+    if config.attention == "linear":
+        return grid
+    side = config.window[stage] if isinstance(config.window, tuple) else config.window
+    return min(side, grid[0]), min(side, grid[1])
+
+
+def _shift(config: SwinConfig, depth: int, grid: Pair, window: Pair) -> Pair:
+    if not config.shift or depth < 2 or config.attention == "linear":
+        return 0, 0
+    rows, columns = (
+        side // 2 if config.shift_covered or size > side else 0
+        for size, side in zip(grid, window, strict=True)
+    )
+    return rows, columns
 
 
 def geometry(config: SwinConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
@@ -190,12 +306,17 @@ class WindowAttention(nn.Module):
     def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
         super().__init__()
         full = (stage.grid[0] + stage.pad[0], stage.grid[1] + stage.pad[1])
-        self.enter = entering(stage.pad, shift)
-        self.qkv = nn.Linear(stage.width, 3 * stage.width)
         small = stage.window[0] * stage.window[1] <= SMALL
+        similarity = (
+            Cosine(stage.heads, 1 if small else 2)
+            if config.attention == "cosine"
+            else Scaled((stage.width // stage.heads) ** -0.5)
+        )
         cut, mix = (TokenFirstWindows, SmallDotProduct) if small else (Windows, DotProduct)
+        self.enter = entering(stage.pad, shift)
+        self.qkv = make_qkv(stage.width, config.qkv_bias)
         self.windows = cut(full, stage.window, stage.heads, stage.width)
-        self.mix = mix(stage.width // stage.heads, _bias(stage, shift, config))
+        self.mix = mix(similarity, _bias(stage, shift, config))
         self.out = nn.Linear(stage.width, stage.width)
         self.leave = leaving(stage.grid, stage.pad, shift)
 
@@ -205,85 +326,149 @@ class WindowAttention(nn.Module):
         return self.leave(self.out(self.windows.join(self.mix(q, k, v))))
 
 
-def _bias(stage: Stage, shift: Pair, config: SwinConfig) -> nn.Module:
-    table = config.position_bias == "table"
-    position = RelativeTable(stage.window, stage.heads) if table else None
-    if not any(shift) and not any(stage.pad):
-        return make_bias(position, None)
-    seen = allowed(stage.grid, stage.pad, stage.window, shift, config.shift_mask)
-    return make_bias(position, additive(seen))
-
-
-class Block(nn.Module):
-    """Windowed attention and an MLP, both pre-norm and residual. Source: Swin eq. 3."""
+class FixedAttention(nn.Module):
+    """The same without queries and keys: position alone decides, or nothing."""
 
     def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
         super().__init__()
-        self.norm1 = make_norm(config.norm, stage.width)
-        self.attention = WindowAttention(stage, shift, config)
-        self.norm2 = make_norm(config.norm, stage.width)
-        self.mlp = Mlp(stage.width, config.mlp_ratio, config.norm)
+        full = (stage.grid[0] + stage.pad[0], stage.grid[1] + stage.pad[1])
+        self.enter = entering(stage.pad, shift)
+        self.value = nn.Linear(stage.width, stage.width, bias=config.qkv_bias != "none")
+        self.windows = Windows(full, stage.window, stage.heads, stage.width)
+        self.mix = Fixed(stage.window[0] * stage.window[1], _bias(stage, shift, config))
+        self.out = nn.Linear(stage.width, stage.width)
+        self.leave = leaving(stage.grid, stage.pad, shift)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
-        """Mix tokens, then channels."""
-        x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        """Mix the tokens of each window."""
+        (v,) = self.windows.split(self.value(self.enter(x)))
+        return self.leave(self.out(self.windows.join(self.mix(v))))
 
 
-class Merge(nn.Module):
-    """Halve the grid, double the channels. Source: Swin sec. 3.1."""
+class LinearAttention(nn.Module):
+    """Attention over the whole grid without windows. Source: compare Performer, Swin tab. 6."""
 
-    def __init__(self, width: int, norm: Norm) -> None:
+    def __init__(self, stage: Stage, _: Pair, config: SwinConfig) -> None:
         super().__init__()
-        self.norm = make_norm(norm, 4 * width)
-        self.reduce = nn.Linear(4 * width, 2 * width, bias=False)
+        self.qkv = make_qkv(stage.width, config.qkv_bias)
+        self.windows = Windows(stage.grid, stage.grid, stage.heads, stage.width)
+        self.mix = Linear()
+        self.out = nn.Linear(stage.width, stage.width)
 
-    def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
-        """Concatenate each 2x2 neighbourhood, columns outermost as in the Swin code."""
-        x = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # b h 2 w 2 c
-        return self.reduce(self.norm(x.permute(0, 1, 3, 4, 2, 5).flatten(3)))
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Mix all tokens."""
+        q, k, v = self.windows.split(self.qkv(x))
+        return self.out(self.windows.join(self.mix(q, k, v)))
+
+
+_ATTENTION: dict[Attention, type[WindowAttention | FixedAttention | LinearAttention]] = {
+    "dot": WindowAttention,
+    "cosine": WindowAttention,
+    "bias_only": FixedAttention,
+    "uniform": FixedAttention,
+    "linear": LinearAttention,
+}
+
+
+def _bias(stage: Stage, shift: Pair, config: SwinConfig) -> nn.Module:
+    """What acts on a block's scores; uniform attention has no position."""
+    kind: PositionBias = "none" if config.attention == "uniform" else config.position_bias
+    position = make_position(kind, stage.window, stage.heads)
+    if not any(shift) and not any(stage.pad) and config.band is None:
+        return make_bias(position, None)
+    seen = allowed(stage.grid, stage.pad, stage.window, shift, config.shift_mask, band=config.band)
+    return make_bias(position, additive(seen))
 
 
 class StageBlocks(nn.Module):
-    """The blocks of one stage, then a merging unless it is the last."""
+    """The blocks of one stage, then a merging unless it is the last.
 
-    def __init__(self, stage: Stage, config: SwinConfig, *, last: bool) -> None:
+    Args:
+        stage: its numbers.
+        config: its switches.
+        drops: rates at which the blocks skip a branch.
+        last: whether no stage follows.
+    """
+
+    def __init__(
+        self, stage: Stage, config: SwinConfig, drops: list[float], *, last: bool
+    ) -> None:
         super().__init__()
         shifts = ((0, 0), stage.shift)
         self.blocks = nn.Sequential(
-            *(Block(stage, shifts[i % 2], config) for i in range(stage.depth))
+            *(make_block(stage, shifts[i % 2], config, drop) for i, drop in enumerate(drops))
         )
-        self.merge = nn.Identity() if last else Merge(stage.width, config.norm)
+        self.merge = make_merge(
+            "none" if last else config.merge,
+            stage.width,
+            config.norm,
+            norm_last=config.norm_place == "res_post",
+        )
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c2"]:
         """Run the stage."""
         return self.merge(self.blocks(x))
 
 
+def make_block(stage: Stage, shift: Pair, config: SwinConfig, drop: float) -> nn.Module:
+    """Build a block that shifts its windows by `shift`."""
+    return BLOCKS[config.norm_place](
+        stage.width,
+        _ATTENTION[config.attention](stage, shift, config),
+        Mlp(stage.width, config.mlp_ratio, config.norm),
+        config.norm,
+        (
+            branch_end(stage.width, config.layer_scale, drop),
+            branch_end(stage.width, config.layer_scale, drop),
+        ),
+    )
+
+
+class Mean(nn.Module):
+    """The mean over all tokens."""
+
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b c"]:
+        """Average."""
+        return x.mean((1, 2))
+
+
 class Swin(nn.Module):
-    """Patches, stages, mean over tokens, linear head."""
+    """Patches, stages, linear head."""
 
     def __init__(self, config: SwinConfig, image: ImageSpec) -> None:
         super().__init__()
         found = stages(config, image)
-        width = found[-1].width
-        self.embed = PatchEmbed(config.patch, image.channels, config.width)
-        self.embed_norm = make_norm(config.norm, config.width)
-        self.stages = nn.Sequential(
-            *(StageBlocks(stage, config, last=stage is found[-1]) for stage in found)
+        first, last = found[0], found[-1]
+        self.embed = make_embed(config.stem, config.patch, image.channels, config.width)
+        self.embed_norm = (
+            make_norm(config.norm, config.width) if config.patch_norm else nn.Identity()
         )
-        self.norm = make_norm(config.norm, width)
-        self.head = nn.Linear(width, image.classes)
+        self.position = absolute_position(config.absolute_position, first.grid, config.width)
+        drops = iter(drop_rates(config.drop_path, sum(config.depths)))
+        self.stages = nn.Sequential(
+            *(
+                StageBlocks(
+                    stage, config, [next(drops) for _ in range(stage.depth)], last=stage is last
+                )
+                for stage in found
+            )
+        )
+        self.norm = make_norm(config.norm, last.width)
+        flat = config.head == "flatten"
+        self.pool = nn.Flatten() if flat else Mean()
+        tokens = last.grid[0] * last.grid[1] if flat else 1
+        self.head = nn.Linear(tokens * last.width, image.classes)
 
     def forward(self, x: Float[Tensor, "b ch height width"]) -> Float[Tensor, "b classes"]:
         """Classify images."""
-        x = self.stages(self.embed_norm(self.embed(x)))
-        return self.head(self.norm(x).mean((1, 2)))
+        x = self.position(self.embed_norm(self.embed(x)))
+        return self.head(self.pool(self.norm(self.stages(x))))
 
 
 def init(model: nn.Module, config: SwinConfig, generator_for: GeneratorFor) -> None:
     """Draw every parameter from the generator of its name."""
     initialise(model, config.init, generator_for)
+    start_as_identity(model)
 
 
 FAMILY = Family(SwinConfig, Swin, init, geometry)

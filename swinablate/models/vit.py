@@ -9,7 +9,8 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from swinablate.layers.attention import DotProduct
+from swinablate.layers.attention import DotProduct, Scaled
+from swinablate.layers.block import Block, branch_end
 from swinablate.layers.init import GeneratorFor, initialise
 from swinablate.layers.mlp import Mlp, hidden_width
 from swinablate.layers.norm import Norm, make_norm
@@ -91,7 +92,7 @@ class SelfAttention(nn.Module):
         depth = config.width // config.heads
         self.split = (3, config.heads, depth)
         self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.mix = DotProduct(depth, nn.Identity())
+        self.mix = DotProduct(Scaled(depth**-0.5), nn.Identity())
         self.out = nn.Linear(config.width, config.width)
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
@@ -100,20 +101,15 @@ class SelfAttention(nn.Module):
         return self.out(self.mix(q, k, v).transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
-    """Attention and an MLP, both pre-norm and residual. Source: ViT eq. 2, 3."""
-
-    def __init__(self, config: ViTConfig) -> None:
-        super().__init__()
-        self.norm1 = make_norm(config.norm, config.width)
-        self.attention = SelfAttention(config)
-        self.norm2 = make_norm(config.norm, config.width)
-        self.mlp = Mlp(config.width, config.mlp_ratio, config.norm)
-
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
-        """Mix tokens, then channels."""
-        x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+def make_block(config: ViTConfig) -> nn.Module:
+    """Build an encoder block. Source: ViT eq. 2, 3."""
+    return Block(
+        config.width,
+        SelfAttention(config),
+        Mlp(config.width, config.mlp_ratio, config.norm),
+        config.norm,
+        (branch_end(config.width, 0.0, 0.0), branch_end(config.width, 0.0, 0.0)),
+    )
 
 
 class ViT(nn.Module):
@@ -125,7 +121,7 @@ class ViT(nn.Module):
         self.embed = PatchEmbed(config.patch, image.channels, config.width)
         learned = config.position == "learned"
         self.position = LearnedPosition(rows * columns, config.width) if learned else nn.Identity()
-        self.blocks = nn.Sequential(*(Block(config) for _ in range(config.depth)))
+        self.blocks = nn.Sequential(*(make_block(config) for _ in range(config.depth)))
         self.norm = make_norm(config.norm, config.width)
         self.head = nn.Linear(config.width, image.classes)
 

@@ -18,6 +18,7 @@ ODD = ImageSpec(height=16, width=32, channels=1, classes=3)
 
 WHERE: dict[tuple[str, str], dict[str, Any]] = {
     ("swin", "pad"): {"window": 3, "pad": "masked"},
+    ("swin", "shift_covered"): {"window": 8},
 }
 """Where a switch acts, if not at the defaults."""
 
@@ -140,7 +141,10 @@ def test_init_overwrites_every_parameter(family):
 
 
 def test_a_tensor_starts_the_same_in_every_network_that_has_it(family):
-    """Levels of a switch share the initial values of the tensors they share."""
+    """Levels of a switch share the initial values of the tensors they share.
+
+    Only of those that are drawn: what starts constant may start at another constant.
+    """
 
     def weights(config: ModelConfig) -> dict[str, Tensor]:
         model = family.build(config, IMAGE)
@@ -157,7 +161,7 @@ def test_a_tensor_starts_the_same_in_every_network_that_has_it(family):
             if field == "init":
                 continue
             for name in base.keys() & other.keys():
-                if base[name].shape == other[name].shape:
+                if base[name].shape == other[name].shape and base[name].min() < base[name].max():
                     assert torch.equal(base[name], other[name]), (field, level, name)
                     compared += 1
     assert compared > 100

@@ -15,6 +15,17 @@ from swinablate.response import signature
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
+POST000 = {
+    "patch": 4,
+    "depths": (2, 2, 2),
+    "heads": (4, 8, 16),
+    "window": 2,
+    "position_bias": "none",
+    "patch_norm": False,
+    "shift_covered": True,
+    "shift_mask": "post000",
+    "init": "torch",
+}
 TINY = {"patch": 1, "width": 16, "depths": (2, 2), "heads": (2, 4), "window": 2}
 
 
@@ -115,6 +126,7 @@ def test_equals_torchvision_with_its_shift_taken_away(excite):
         (TINY | {"norm": "batch"}, DIGITS, 34_710),
         (TINY | {"window": 4}, DIGITS, 35_190),
         ({"heads": (3, 6, 12), "depths": (2, 2, 2)}, CIFAR, 1_268_356),
+        (POST000, CIFAR, 1_267_930),
     ],
 )
 def test_parameter_counts(changes, image, params):
@@ -296,3 +308,144 @@ def test_what_contradicts_itself_is_refused(fields, message):
     with pytest.raises(ValidationError) as error:
         SwinConfig(**fields)
     assert error.value.errors()[0]["msg"] == f"Value error, {message}"
+
+
+def test_the_swin_of_post_000_never_looks_across_a_window(excite):
+    """Its shifted blocks are no-ops, on the last 2x2 grid too: 4x4 tokens stay together."""
+    model = excite(Swin(SwinConfig(**POST000), CIFAR))
+    for i, side in enumerate((8, 4, 2)):
+        module = model.stages[i].blocks[1].attention
+        x = torch.randn(1, side, side, 48 * 2**i, requires_grad=True)
+        module(x)[0, 1, 0].sum().backward()
+        assert (x.grad[0].abs().sum(-1) > 0).nonzero().tolist() == [[1, 0]]
+    right = Swin(SwinConfig(**POST000 | {"shift_mask": "regions"}), CIFAR)
+    x = torch.randn(1, 8, 8, 48, requires_grad=True)
+    right.stages[0].blocks[1].attention(x)[0, 1, 1].sum().backward()
+    found = (x.grad[0].abs().sum(-1) > 0).nonzero().tolist()
+    assert found == [[1, 1], [1, 2], [2, 1], [2, 2]]
+
+
+def test_windows_may_differ_between_stages():
+    shown = geometry(SwinConfig(window=(8, 2)), CIFAR)
+    assert [(s["window"], s["shift"]) for s in shown] == [((8, 8), (4, 4)), ((2, 2), (1, 1))]
+
+
+def test_a_band_limits_what_a_token_sees():
+    config = SwinConfig(patch=1, width=4, depths=(1,), heads=(1,), window=8, band=2)
+    block = Swin(config, DIGITS).stages[0].blocks[0]
+    x = torch.randn(1, 8, 8, 4, requires_grad=True)
+    block.attention(x)[0, 0, 4].sum().backward()
+    found = (x.grad[0].abs().sum(-1) > 0).nonzero().tolist()
+    assert found == [[r, c] for r in range(3) for c in range(2, 7)]
+    wide = SwinConfig(**TINY, band=1)
+    assert signature(FAMILY, wide, DIGITS) == signature(FAMILY, SwinConfig(**TINY), DIGITS)
+
+
+def test_attention_by_position_alone_does_not_ask_what_tokens_are(excite):
+    """Weights of the mixture are the same for every image."""
+    for kind, bias in (("bias_only", "table"), ("uniform", "table"), ("bias_only", "none")):
+        config = SwinConfig(**TINY, attention=kind, position_bias=bias)
+        mixed = excite(Swin(config, DIGITS)).stages[0].blocks[1].attention
+        mixed.value.bias.data.zero_()
+        mixed.out.bias.data.zero_()
+        a, b = torch.randn(2, 1, 8, 8, 16).unbind(0)
+        torch.testing.assert_close(mixed(a + 2 * b), mixed(a) + 2 * mixed(b), atol=1e-4, rtol=1e-4)
+    uniform, nothing = (
+        signature(FAMILY, SwinConfig(**TINY, **fields), DIGITS)
+        for fields in (
+            {"attention": "uniform"},
+            {"attention": "bias_only", "position_bias": "none"},
+        )
+    )
+    assert uniform == nothing
+
+
+def test_uniform_attention_is_the_mean_of_the_window():
+    config = SwinConfig(patch=1, width=4, depths=(1,), heads=(2,), window=4, attention="uniform")
+    module = Swin(config, DIGITS).stages[0].blocks[0].attention
+    for layer in (module.value, module.out):
+        nn.init.eye_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    x = torch.randn(2, 8, 8, 4)
+    windows = x.unflatten(2, (2, 4)).unflatten(1, (2, 4)).mean((2, 4))
+    expected = windows.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    torch.testing.assert_close(module(x), expected)
+
+
+def test_linear_attention_sees_the_whole_grid():
+    config = SwinConfig(**TINY, attention="linear")
+    shown = geometry(config, DIGITS)
+    assert [(s["window"], s["shift"]) for s in shown] == [((8, 8), (0, 0)), ((4, 4), (0, 0))]
+    x = torch.randn(1, 8, 8, 16, requires_grad=True)
+    Swin(config, DIGITS).stages[0].blocks[0].attention(x)[0, 0, 0].sum().backward()
+    assert (x.grad.abs().sum(-1) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("merge", "grid", "width"),
+    [("linear", 4, 32), ("conv", 4, 32), ("avg", 4, 32), ("none", 8, 16)],
+)
+def test_merging(merge, grid, width):
+    config = SwinConfig(**TINY, merge=merge)
+    second = geometry(config, DIGITS)[1]
+    assert (second["grid"], second["width"]) == ((grid, grid), width)
+    y = Swin(config, DIGITS).stages[0](torch.randn(2, 8, 8, 16))
+    assert y.shape == (2, grid, grid, width)
+
+
+@pytest.mark.parametrize("window", [2, 4])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"attention": "cosine", "position_bias": "log_cpb", "qkv_bias": "query_value"},
+        {"norm_place": "post", "norm": "batch", "drop_path": 0.5},
+        {"norm_place": "res_post", "norm": "prepbn", "layer_scale": 0.1},
+        {"norm_place": "res_post", "norm": "dyt"},
+        {"attention": "bias_only", "band": 1, "qkv_bias": "none", "head": "flatten"},
+        {"absolute_position": "sincos2d", "stem": "conv", "merge": "conv"},
+        {"absolute_position": "sincos1d", "merge": "none", "heads": (2, 2)},
+        {"absolute_position": "learned", "merge": "avg", "norm": "rms", "init": "torch"},
+    ],
+    ids=lambda fields: "-".join(map(str, fields.values())),
+)
+def test_combinations_learn(fields, window, pixels):
+    """Two steps: every parameter gets a gradient at the second; saved state is complete."""
+    config = SwinConfig(**TINY | {"window": window} | fields)
+    model = Swin(config, DIGITS)
+    FAMILY.init(model, config, lambda name: torch.Generator().manual_seed(len(name)))
+    x, y = pixels(DIGITS, 16), torch.arange(16) % 10
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+    again = Swin(config, DIGITS)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.eval()(x), model.eval()(x))
+
+
+def test_a_res_post_block_starts_as_the_identity():
+    config = SwinConfig(**TINY, norm_place="res_post")
+    model = Swin(config, DIGITS)
+    FAMILY.init(model, config, lambda name: torch.Generator().manual_seed(0))
+    x = torch.randn(2, 8, 8, 16)
+    assert torch.equal(model.stages[0].blocks(x), x)
+
+
+def test_norm_places():
+    """pre: x + f(norm x); post: norm(x + f x); res_post: x + norm(f x)."""
+    x = torch.randn(2, 8, 8, 16)
+    expected = {
+        "pre": lambda b: x + b.attention(b.norm1(x)),
+        "post": lambda b: b.norm1(x + b.attention(x)),
+        "res_post": lambda b: x + b.norm1(b.attention(x)),
+    }
+    for place, formula in expected.items():
+        block = Swin(SwinConfig(**TINY, norm_place=place), DIGITS).stages[0].blocks[1]
+        nn.init.constant_(block.norm1.weight, 0.7)
+        block.mlp = nn.Identity()
+        second = {"pre": lambda y, b=block: y + b.norm2(y)}
+        second["post"] = lambda y, b=block: b.norm2(y + y)
+        second["res_post"] = second["pre"]
+        torch.testing.assert_close(block(x), second[place](formula(block)))

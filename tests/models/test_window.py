@@ -140,7 +140,8 @@ def test_splitting_keeps_a_window_together():
 
 def test_both_ways_of_attending_agree():
     """Sums of products and matrix products, with bias and mask, values and gradients."""
-    from swinablate.layers.attention import AddBias, DotProduct, RelativeTable, SmallDotProduct
+    from swinablate.layers.attention import DotProduct, Scaled, SmallDotProduct
+    from swinablate.layers.bias import AddBias, RelativeTable
 
     position = RelativeTable((2, 2), 2)
     nn.init.normal_(position.table)
@@ -149,7 +150,7 @@ def test_both_ways_of_attending_agree():
     answers = []
     for cut, mix in ((Windows, DotProduct), (TokenFirstWindows, SmallDotProduct)):
         windows = cut((4, 4), (2, 2), 2, 8)
-        y = windows.join(mix(4, AddBias(position))(*windows.split(qkv)))
+        y = windows.join(mix(Scaled(0.5), AddBias(position))(*windows.split(qkv)))
         answers.append((y, *torch.autograd.grad(y.square().sum(), [qkv, position.table])))
     torch.testing.assert_close(*answers)
 
