@@ -70,6 +70,7 @@ NoReport = Annotated[
     bool, typer.Option("--no-report", help="Train and record, but write no report.")
 ]
 HOME = Path(".swinablate")
+RESUMABLE = {75, 130}
 
 
 @app.command(epilog="Example: swinablate run studies/quickstart.toml --slots 2")
@@ -347,9 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
     )
     try:
-        app(args=arguments, standalone_mode=False)
-    except typer.Exit as stop:
-        return stop.exit_code
+        code = app(args=arguments, standalone_mode=False)
     except SwinablateError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -366,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
+    return code if isinstance(code, int) else 0  # what typer.Exit was given
 
 
 def _options(
@@ -429,6 +428,8 @@ def _run(
     with Watch(console.err) as watch:
         coordinator = Coordinator(made, where, options, watch)
         summary = coordinator.run(plan_json(made, recorded, noise))
+    if summary.exit_code in RESUMABLE:
+        silent = True  # whoever stopped it waits for it to end
     if not silent:
         answer, folder = _report(where, study, report_to, as_json=as_json)
         _publish(options.tracking or where.mlflow_uri, where, answer, folder)

@@ -196,7 +196,7 @@ class Coordinator:
     def _tickets(self) -> list[Ticket]:
         status: dict[str, str] = {t: o.status for t, o in self._recorded.items()}
         return [
-            Ticket(trial=t.id, arm=t.arm, seed=t.seed, attempt=self._tries[t.id] + 1)
+            Ticket(trial=t.id, arm=t.arm, seed=t.seed, attempt=self._home.attempts(t.id) + 1)
             for t in next_trials(self._plan, status)
             if t.id in self._trials and t.id not in self._running
         ]

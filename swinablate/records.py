@@ -131,11 +131,15 @@ class Home:
 
     def begin(self, trial: str) -> int:
         """Open the next attempt at a trial and return its number, from 1."""
-        attempts = self.trials / trial / "attempts"
-        attempts.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(p.name) for p in attempts.iterdir() if p.name.isdigit()), default=0)
-        self.attempt(trial, number).mkdir()
+        number = self.attempts(trial) + 1
+        self.attempt(trial, number).mkdir(parents=True)
         return number
+
+    def attempts(self, trial: str) -> int:
+        """How many attempts at a trial have begun."""
+        folder = self.trials / trial / "attempts"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return max((int(name) for name in names if name.isdigit()), default=0)
 
     def attempt(self, trial: str, number: int) -> Path:
         """The folder of one attempt."""

@@ -90,7 +90,10 @@ class Queue:
         return self._do(self._reap)
 
     def put(self, tickets: Sequence[Ticket]) -> int:
-        """Enqueue the tickets whose trial does not wait, run or stand complete.
+        """Enqueue the tickets whose trial neither waits nor runs.
+
+        A trial that stands complete here is enqueued again: whoever asks has no record of it,
+        and the records are the truth.
 
         Returns:
             How many were new.
@@ -147,7 +150,7 @@ class Queue:
         return len(orphans)
 
     def _put(self, tickets: Sequence[Ticket]) -> int:
-        kept = self._in(TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+        kept = self._in(TrialState.WAITING, TrialState.RUNNING)
         known = {trial.user_attrs.get("id") for trial in kept}
         new = {ticket.trial: ticket for ticket in tickets if ticket.trial not in known}
         for ticket in new.values():

@@ -152,3 +152,12 @@ def test_retry_trains_failed_trials_again_and_keeps_the_old_record(command):
 def test_serial_gives_the_same_numbers_as_workers(command, calm):
     assert command.run("--no-report", "--executor", "serial")[0] == 0
     assert command.numbers() == calm
+
+
+def test_removed_record_is_trained_again(command, calm):
+    assert command.run("--no-report")[0] == 0
+    trial = sorted(command.results())[0]
+    (command.home / "trials" / trial / "result.json").unlink()
+    assert command.run("--no-report")[0] == 0
+    assert command.numbers() == calm
+    assert command.results()[trial]["attempt"] == 2
