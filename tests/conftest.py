@@ -1,9 +1,23 @@
 """Fixtures that several files share: a small recipe and a study about it."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI nothing may be skipped: a browser or a database that is missing is a failure."""
+    report = yield
+    if report.skipped and os.environ.get("SWINABLATE_REQUIRE_ALL"):
+        where: Any = report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped, where nothing may be skipped: {where}"
+    return report
+
 
 RECIPE = """\
 [model]
