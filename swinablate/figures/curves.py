@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -25,7 +26,6 @@ COLUMNS = (
 )  # fmt: skip
 TOGETHER = 4
 """More lines than this in one plot cannot be told apart."""
-ACROSS = 4
 FEW = 3  # seeds; the interval of two is wider than the plot
 
 
@@ -71,6 +71,7 @@ def _together(rows: pd.DataFrame) -> Canvas:
         ax.set_axisbelow(True)
     whole.set_xlim(rows.epoch.min(), max(last, int(rows.epoch.min()) + 1))
     whole.set_xlabel("epoch")
+    zoom.set_ylabel("")
     whole.set_ylabel("validation accuracy (%)")
     whole.axvspan(start, last, color="#F0F0F0", linewidth=0, zorder=0)
     zoom.set_xlim(start, max(last, start + 1))
@@ -82,17 +83,19 @@ def _together(rows: pd.DataFrame) -> Canvas:
 
 def _panels(rows: pd.DataFrame) -> Canvas:
     others = list(dict.fromkeys(rows.arm[~rows.baseline]))
-    down = -(-len(others) // ACROSS)
-    fig = sheet(9.6, 1.75 * down + 0.5)
+    across = 3 if len(others) <= 6 else 4
+    down = -(-len(others) // across)
+    titles = [wrapped(arm, 32, 2) for arm in others]
+    fig = sheet(9.6, 1.75 * down + 0.55)
     late = rows[rows.epoch >= _late(rows, 1 / 3)]
     limits = _range(late)
     grid = fig.add_gridspec(
-        down, ACROSS, left=0.07, right=0.99, wspace=0.1, hspace=0.62,
+        down, across, left=0.07, right=0.99, wspace=0.1, hspace=0.65 if any("\n" in title for title in titles) else 0.45,
         bottom=0.45 / fig.get_figheight(), top=1 - 0.35 / fig.get_figheight(),
     )  # fmt: skip
     base = late[late.baseline & (late["mark"] == "mean")]
     for i, arm in enumerate(others):
-        ax = fig.add_subplot(grid[i // ACROSS, i % ACROSS])
+        ax = fig.add_subplot(grid[i // across, i % across])
         mine = late[late.arm == arm]
         _lines(ax, base, INK)
         _lines(ax, mine, OKABE_ITO[1])
@@ -101,10 +104,11 @@ def _panels(rows: pd.DataFrame) -> Canvas:
         ends = [_value(end, limits) for end in records(mine[mine["mark"] == "mean"].tail(1))]
         ax.text(0.98, 0.05, ends[0] if ends else "no finished seed", transform=ax.transAxes,
                 ha="right", fontsize=8, color=_dark(OKABE_ITO[1]) if ends else FAINT)  # fmt: skip
-        ax.set_title(wrapped(arm, 30, 2), fontsize=8.5, loc="left", pad=4, linespacing=1.0)
+        ax.set(xlabel="", ylabel="")
+        ax.set_title(titles[i], fontsize=8.5, loc="left", pad=4, linespacing=1.0)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(4))
-        ax.tick_params(labelsize=8, labelleft=i % ACROSS == 0)
+        ax.tick_params(labelsize=8, labelleft=i % across == 0)
         ax.grid(axis="y", color=GRID, linewidth=0.7)
     fig.supxlabel("epoch", fontsize=9.5, y=0)
     fig.supylabel("validation accuracy (%)", fontsize=9.5, x=0.01)
@@ -119,11 +123,17 @@ def _coloured(rows: pd.DataFrame) -> dict[str, str]:
 
 def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     seeds, means = rows[rows["mark"] == "seed"], rows[rows["mark"] == "mean"]
-    for (_, status), one in seeds.groupby(["seed", "status"]):
-        style: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.4}
-        if status != "done":
-            style = {"linewidth": 1.0, "alpha": 0.9, "linestyle": ":"}
-        ax.plot(one.epoch, one.val_acc, color=colour, **style)
+    done = seeds.status == "done"
+    for some, style in (
+        (seeds[done], {"linewidth": 0.6, "alpha": 0.4}),
+        (seeds[~done], {"linewidth": 1.0, "alpha": 0.9, "linestyle": ":"}),
+    ):
+        # No estimator: seaborn's default interval is a bootstrap, far too narrow for few seeds.
+        if len(some):
+            sns.lineplot(
+                some, x="epoch", y="val_acc", units="seed", estimator=None, color=colour, ax=ax,
+                legend=False, **style,
+            )  # fmt: skip
     known = means[means.n >= FEW]
     ax.fill_between(
         known.epoch.astype(float), known.low.astype(float), known.high.astype(float),
