@@ -86,11 +86,12 @@ def _panels(rows: pd.DataFrame) -> Canvas:
     across = 3 if len(others) <= 6 else 4
     down = -(-len(others) // across)
     titles = [wrapped(arm, 32, 2) for arm in others]
+    gap = 0.65 if any("\n" in title for title in titles) else 0.45
     fig = sheet(9.6, 1.75 * down + 0.55)
     late = rows[rows.epoch >= _late(rows, 1 / 3)]
     limits = _range(late)
     grid = fig.add_gridspec(
-        down, across, left=0.07, right=0.99, wspace=0.1, hspace=0.65 if any("\n" in title for title in titles) else 0.45,
+        down, across, left=0.07, right=0.99, wspace=0.1, hspace=gap,
         bottom=0.45 / fig.get_figheight(), top=1 - 0.35 / fig.get_figheight(),
     )  # fmt: skip
     base = late[late.baseline & (late["mark"] == "mean")]
