@@ -89,7 +89,9 @@ def test_second_interrupt_kills_at_once(command, calm):
 def test_second_coordinator_is_refused_and_changes_nothing(command, calm):
     first = command.start()
     command.wait_for("epoch")
+    send(first.pid, signal.SIGSTOP)  # so that it does not end first, however slow the machine
     code, _, err = command.run()
+    send(first.pid, signal.SIGCONT)
     assert code == 4
     assert f"study 'study' is already running: pid {first.pid} on " in err
     first.communicate(timeout=240)
