@@ -15,8 +15,9 @@ from swinablate.stats.declaration import (
     Verdicts,
     Warn,
 )
-from swinablate.stats.estimate import Contrast
+from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.power import detectable, seeds_needed
+from swinablate.stats.selftest import selftest
 from swinablate.stats.verdict import effects, verdicts
 
 __all__ = [
@@ -27,11 +28,13 @@ __all__ = [
     "Declaration",
     "Estimate",
     "Hypothesis",
+    "Method",
     "Tally",
     "Verdicts",
     "Warn",
     "detectable",
     "effects",
     "seeds_needed",
+    "selftest",
     "verdicts",
 ]

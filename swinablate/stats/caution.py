@@ -78,7 +78,7 @@ def _failed(samples: Mapping[str, Sample]) -> list[Warn]:
 def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
     moments = cells(samples)
     var = np.maximum(moments.var, declaration.floor_pp**2)
-    v, _ = shrunken(var, moments, np.where(moments.pooled, PRIOR_SEEDS, 0))
+    v, _ = shrunken(var, moments, np.where(moments.pooled, PRIOR_SEEDS, 0.0))
     found = []
     for sample, scale in zip(samples.values(), np.sqrt(v), strict=True):
         if not scale > 0:

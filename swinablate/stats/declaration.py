@@ -113,6 +113,7 @@ class Judged:
             matters with power 0.8, if the declared ones cannot.
         reason: why there is no verdict, or no interval.
         method: how the family was judged.
+        pairs: seeds the arms share, if they were compared within seeds.
         hypotheses: those about it, answered.
     """
 
@@ -131,6 +132,7 @@ class Judged:
     seeds_needed: int | None
     reason: str | None
     method: str
+    pairs: int | None
     hypotheses: tuple[Answer, ...] = ()
 
 

@@ -4,16 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from swinablate.stats.critical import holm, t_quantile
+from swinablate.stats.critical import Floats, holm, t_quantile
 from swinablate.stats.declaration import Answer, Declaration, Estimate, Hypothesis, Reply, Word
-from swinablate.stats.estimate import TESTED, Contrast, Method, estimate
+from swinablate.stats.estimate import TESTED, Contrast, Family, Method, estimate
+from swinablate.stats.paired import estimate_pairs, pairs, pays
 from swinablate.stats.power import POWER, seeds_needed
 from swinablate.stats.sample import Sample, cells
 
 SHRUNKEN = "Welch t with shrunken variances, simultaneous intervals"
 WELCH = "Welch t, Bonferroni intervals, Holm p"
-UNEQUAL = f"{WELCH} (variances differ)"
+UNEQUAL = "(variances differ)"
+PLAIN = "Welch t"
+DUNNETT = "Dunnett's test with one pooled variance, simultaneous intervals"
+PAIRED = "paired t with shrunken variances, Bonferroni intervals"
+PAIRED_OWN = "paired t, Bonferroni intervals"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,7 @@ class _Found:
     comparisons: int
     method: str
     n: tuple[int, int] | None
+    pairs: int | None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -71,12 +78,9 @@ def judge_family(
     if not contrasts:
         return []
     part = {arm: samples[arm] for arm in samples if any(arm in c.weights for c in contrasts)}
-    moments = cells(part)
     weights = np.array([[c.weights.get(arm, 0.0) for arm in part] for c in contrasts])
-    family = estimate(
-        moments, weights, alpha=declaration.alpha, floor=declaration.floor_pp, method=method
-    )
-    how = WELCH if method == "welch" else UNEQUAL if bool(family.welch) else SHRUNKEN
+    family, shared = _estimate(part, weights, declaration, method)
+    how = _name(family, method, paired=shared is not None)
     adjusted = holm(family.p)
     estimates = []
     for i, contrast in enumerate(contrasts):
@@ -91,11 +95,44 @@ def judge_family(
             p_holm=float(adjusted[i]),
             comparisons=len(contrasts),
             method=how,
-            n=_pair(contrast, part),
+            n=_pair(contrast, part) if shared is None else None,
+            pairs=None if shared is None else int(shared[i]),
         )
         obstacle = _obstacle(contrast, part, complete=complete)
+        if found.pairs is not None and found.pairs < TESTED and not obstacle:
+            obstacle = "not tested", f"its arms share {_seeds(found.pairs)}, needs {TESTED}"
         estimates.append(_judge(contrast, found, obstacle, declaration))
     return estimates
+
+
+def _estimate(
+    samples: Mapping[str, Sample], weights: Floats, declaration: Declaration, method: Method
+) -> tuple[Family, NDArray[np.float64] | None]:
+    """The family's numbers; and if it is judged within seeds, how many each contrast has."""
+    alpha, floor = declaration.alpha, declaration.floor_pp
+    apart = estimate(cells(samples), weights, alpha=alpha, floor=floor, method=method)
+    if method not in {"paired", "auto-paired"}:
+        return apart, None
+    within = pairs(samples, weights)
+    together = estimate_pairs(within, alpha=alpha, floor=floor)
+    if method == "auto-paired" and not pays(within, apart, together):
+        return apart, None
+    return together, within.n
+
+
+def _name(family: Family, method: Method, *, paired: bool) -> str:
+    """What was done, for the report."""
+    welch = bool(family.welch)
+    if paired:
+        own = f"{PAIRED_OWN} {UNEQUAL}" if welch else PAIRED_OWN
+        return PAIRED if family.shrunken and not welch else own
+    if method == "dunnett":
+        return DUNNETT
+    if method == "welch-holm":
+        return WELCH
+    if welch:
+        return f"{WELCH} {UNEQUAL}"
+    return SHRUNKEN if family.shrunken else PLAIN
 
 
 def _judge(
@@ -124,6 +161,7 @@ def _judge(
         seeds_needed=_needed(found, declaration) if word == "undecided" and not reason else None,
         reason=reason,
         method=found.method,
+        pairs=found.pairs,
         hypotheses=tuple(
             Answer(
                 asked.expect,

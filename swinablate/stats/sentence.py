@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from swinablate.stats.declaration import Declaration, Judged, Tally
-from swinablate.stats.estimate import GATE_P, GATE_RATIO, PRIOR_SEEDS
-from swinablate.stats.judge import SHRUNKEN
+from swinablate.stats.estimate import GATE_P, GATE_RATIO, prior_seeds
+from swinablate.stats.judge import DUNNETT, SHRUNKEN, UNEQUAL
 from swinablate.stats.sample import Sample
 
 
@@ -23,7 +23,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
         return f"{arm.name}: pending ({found.reason}){_so_far(arm, found, declaration)}."
     if found.reason:
         return f"{arm.name}: undecided, because {found.reason}{_so_far(arm, found, declaration)}."
-    evidence = f"{interval(found, declaration.alpha)}; {_against(arm, baseline)}"
+    evidence = f"{interval(found, declaration.alpha)}; {_against(arm, found, baseline)}"
     if found.verdict == "equivalent":
         return (
             f"{arm.name}: equivalent to the baseline within {declaration.rope_pp:g} pp "
@@ -75,22 +75,28 @@ def methods(
 
 
 def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
-    level = _level(declaration.alpha)
-    if how == SHRUNKEN:
-        return (
-            "Differences were judged by Welch's t with variances shrunken towards the pooled "
-            f"one ({PRIOR_SEEDS} prior degrees of freedom); the {level} intervals hold "
-            "simultaneously (many-to-one t, correlations from the numbers of seeds)."
-        )
-    why = (
-        f", because the variances differed (sd ratio above {GATE_RATIO:g} or Bartlett "
-        f"p below {GATE_P:g})"
-        if "differ" in how
-        else ""
+    paired = "paired t (differences within seeds)" if "paired" in how else "Welch's t"
+    if how == DUNNETT:
+        what = "by Dunnett's test with one pooled variance"
+    elif "shrunken" in how:
+        prior = prior_seeds(comparisons)
+        shrunken = f"towards the pooled one (at most {prior:g} prior degrees of freedom)"
+        what = f"by {paired} with variances shrunken {shrunken}"
+    elif UNEQUAL in how:
+        gate = f"sd ratio above {GATE_RATIO:g} or Bartlett p below {GATE_P:g}"
+        what = f"by {paired}, because the variances differed ({gate})"
+    else:
+        what = f"by {paired}"
+    if comparisons == 1:
+        return f"The difference was judged {what}, with a {_level(declaration.alpha)} interval."
+    correction = (
+        "many-to-one t, correlations from the numbers of seeds"
+        if how in {SHRUNKEN, DUNNETT}
+        else f"Bonferroni over {comparisons}"
     )
     return (
-        f"Differences were judged by Welch's t{why}; the {level} intervals hold simultaneously "
-        f"(Bonferroni over {comparisons})."
+        f"Differences were judged {what}; the {_level(declaration.alpha)} intervals hold "
+        f"simultaneously ({correction})."
     )
 
 
@@ -130,7 +136,9 @@ def _so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
     return f"; {found.delta_pp:+.2f} pp{given}, {interval(found, declaration.alpha)}"
 
 
-def _against(arm: Tally, baseline: Tally) -> str:
+def _against(arm: Tally, found: Judged, baseline: Tally) -> str:
+    if found.pairs is not None:
+        return f"{_count(found.pairs)} in common"
     return f"{_count(arm.n)} vs {baseline.n} baseline seed{_s(baseline.n)}"
 
 
