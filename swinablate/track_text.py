@@ -181,7 +181,7 @@ def study(card: StudyCard, said: str, links: Mapping[str, str]) -> str:
     """The note of an experiment: the question, the answers, where to look."""
     views = " | ".join(f"[{title}]({address})" for title, address in links.items())
     again = f"Again: `{card.command.replace('`', '')}`"
-    return "\n\n".join(filter(None, [f"**{plain(card.question)}**", said, views, again]))
+    return "\n\n".join(filter(None, [plain(card.question), said, views, again]))
 
 
 def report(card: StudyCard) -> str:

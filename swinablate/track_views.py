@@ -19,7 +19,7 @@ TITLES = {"table": "1 Ablation table", "curves": "2 Curves", "failed": "3 Failed
 _NAME, _CREATED, _NOTE = "attributes.`Run Name`", "runDateAndNestInfo", "attributes.`Description`"
 _WIDTHS = {
     _NAME: 165,
-    _CREATED: 60,  # its mark says how the run ended; the age is of no interest
+    _CREATED: 44,  # its mark says how the run ended; the age is of no interest
     _NOTE: 420,
     "duration": 80,
     "metrics.`delta_pp`": 88,

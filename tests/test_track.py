@@ -191,7 +191,7 @@ def test_an_experiment_is_labelled_and_opened_again(tracker, reopen, client):
     assert experiment.name == "quickstart @ digits"
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert experiment.tags["mlflow.note.content"] == (
-        r"**Which parts of \*Swin\* matter?**" + "\n\n"
+        r"Which parts of \*Swin\* matter?" + "\n\n"
         "[1 Ablation table](#/experiments/2/runs?viewStateShareKey=table"
         "&workflowType=machine_learning) | "
         "[2 Curves](#/experiments/2/runs?viewStateShareKey=curves"
