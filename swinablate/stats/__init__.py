@@ -16,6 +16,7 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
+from swinablate.stats.factorial import factorial, path
 from swinablate.stats.power import detectable, seeds_needed
 from swinablate.stats.selftest import selftest
 from swinablate.stats.verdict import effects, verdicts
@@ -34,6 +35,8 @@ __all__ = [
     "Warn",
     "detectable",
     "effects",
+    "factorial",
+    "path",
     "seeds_needed",
     "selftest",
     "verdicts",
