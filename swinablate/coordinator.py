@@ -22,6 +22,7 @@ from swinablate.executor import Execution, Executor
 from swinablate.mirror import Mirror, study_card, trial_card
 from swinablate.plan import Arm, Plan, Trial, next_trials
 from swinablate.provenance import provenance
+from swinablate.recipe import DataConfig
 from swinablate.records import Home, Outcome
 from swinablate.schedule import Queue, Ticket
 from swinablate.slots import choose_slots
@@ -97,7 +98,7 @@ class Coordinator:
         self._recorded: dict[str, Outcome] = {}
         self._running: dict[str, Running] = {}
         self._tries: Counter[str] = Counter()
-        self._data: dict[str, str] = {}
+        self._data: dict[DataConfig, str] = {}
         self._signals: list[int] = []
         self._fault: EnvironmentFault | None = None
         self._due = True  # tickets may be waiting
@@ -152,8 +153,8 @@ class Coordinator:
     def _prepare(self) -> None:
         for trial in self._trials.values():
             config = trial.recipe.data
-            if config.name not in self._data:
-                self._data[config.name] = data.prepare(config, self._home.datasets).sha256
+            if config not in self._data:
+                self._data[config] = data.prepare(config, self._home.datasets).sha256
 
     def _replay(self, mirror: Mirror) -> None:
         """Mirror what was recorded before; idempotent, so that nothing is there twice."""
@@ -256,7 +257,7 @@ class Coordinator:
             else:
                 mirror.call("end", trial.id, {"status": "stopped", "finished_at": last.at})
             return
-        outcome = conclude(now, last, self._arms[trial.arm], self._data[trial.recipe.data.name])
+        outcome = conclude(now, last, self._arms[trial.arm], self._data[trial.recipe.data])
         self._home.commit(outcome)
         self._recorded[trial.id] = outcome
         queue.done(now.ticket, outcome.metrics.get("val/accuracy"), outcome.status)
