@@ -101,7 +101,9 @@ def test_hostile_names_are_text(name: str) -> None:
     assert "<script" not in svg
     assert "\u202e" not in svg
     text = "".join(ET.fromstring(svg).itertext())
-    assert "<script>alert('x')" in text or name == "cost"
+    if name != "cost":  # which names few arms
+        assert "<script>alert('x')" in text
+        assert "$x_2$" in text
 
 
 def test_ids_belong_to_the_figure_and_no_style_leaks() -> None:
@@ -224,7 +226,7 @@ def test_core_drops_what_would_flatten_the_rest() -> None:
     lows, highs = [-1.0, -0.5, -84.0], [0.5, 0.9, -80.0]
     assert core(lows, highs, 0.0) == (-1.0, 0.9)
     # A steady progression has no outlier, and a majority is never dropped.
-    assert core([-1.0, -3.0, -9.0], [0.0, -2.0, -8.0], 0.0) == (-9.0, 0.0)
+    assert core([-1.0, -6.0, -36.0], [0.0, -5.0, -35.0], 0.0) == (-36.0, 0.0)
     assert core([-0.1, -80.0, -81.0], [0.1, -79.0, -80.0], 0.0)[0] == -81.0
 
 

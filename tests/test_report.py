@@ -12,8 +12,8 @@ from swinablate.errors import EnvironmentFault
 from swinablate.figure import Answer, numbers
 from swinablate.report import contents, render
 from swinablate.report.latex import arms_tex, escape
-from swinablate.report.page import breakable, md, minus
-from swinablate.report.tables import arms_table, flat, grouped, whole
+from swinablate.report.page import breakable, md, minus, shortened
+from swinablate.report.tables import arms_table, changes, flat, grouped, whole
 from tests.answers import BASELINE, QUICKSTART, Sketch, elsewhere, many, study
 
 DASH = "\N{EN DASH}"
@@ -363,6 +363,14 @@ def test_text_helpers() -> None:
     )
     assert breakable("model.shift=<b> 0.25") == "model.<wbr>shift=&lt;b&gt; 0.25"
     assert md("a|b_c <i>\n`x`") == r"a\|b\_c &lt;i&gt; \`x\`"
+
+
+def test_long_changes_are_cut_at_a_change() -> None:
+    text = ", ".join(f"model.switch_{i} = {i}" for i in range(9))
+    assert shortened(text).endswith("model.switch_3 = 3, ...")
+    assert shortened("model.shift = false") == "model.shift = false"
+    arm = {"changes": {"model.family": "vit", "model.window": None}}
+    assert changes(arm) == 'model.family = "vit"'
 
 
 def test_nested_values_become_lines() -> None:

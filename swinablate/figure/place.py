@@ -9,8 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-FAR = 4.0
+FAR = 8.0
 """An interval this many times longer than the next shorter one would flatten all others."""
+
+
+ROOF = 101.0
+"""Just above 100 %, so that a mark there is whole."""
 
 
 def core(lows: Sequence[float], highs: Sequence[float], centre: float) -> tuple[float, float]:
@@ -44,6 +48,11 @@ def padded(
     """The range with a margin on both sides, never narrower than `least`."""
     room = max((high - low) * share, (least - (high - low)) / 2, 1e-6)
     return low - room, high + room
+
+
+def within(limits: tuple[float, float]) -> tuple[float, float]:
+    """Limits for percentages: no axis promises more than 100 %."""
+    return limits[0], min(limits[1], ROOF)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

@@ -32,7 +32,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "Swin": ("o", "#0072B2", "#0072B2"),
     "ViT": ("D", "#E69F00", "#8A5A00"),
     "CNN": ("s", "#009E73", "#00734F"),
-    "other": ("P", "#CC79A7", "#9C3F74"),
+    "other": ("h", "#CC79A7", "#9C3F74"),
 }
 """Kind -> shape, colour of the mark, colour of its name (dark enough for text)."""
 CNN = ("resnet", "vgg", "nin", "googlenet", "convnext", "lenet", "alexnet", "densenet",
@@ -149,7 +149,7 @@ def _axis(ax: Axes) -> None:
         (1, 3),
         (1, 2, 5),
         (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
-        tuple(range(10, 100, 2)),
+        *((tuple(range(10, 100, step))) for step in (5, 2)),
     ):
         whole = [s / (10 if s >= 10 else 1) for s in steps]
         ticks = [s * 10.0**e for e in range(15) for s in whole if left <= s * 10.0**e <= right]
@@ -232,7 +232,7 @@ def _legend(ax: Axes, rows: pd.DataFrame, sizes: "pd.Series[float]") -> None:
     handles = [
         Line2D([], [], marker=shape, color=colour, linestyle="none", label=name)
         for name, (shape, colour, _) in KINDS.items()
-        if name in set(rows.kind)
+        if name in set(rows.kind) and set(rows.kind) != {"other"}
     ]
     if sizes.max() > sizes.min():
         ends = (int(rows.params.argmin()), int(rows.params.argmax()))

@@ -19,7 +19,7 @@ from swinablate.figure import Answer, Canvas, Figure, records
 from swinablate.figure.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
 from swinablate.figure.interval import mean
 from swinablate.figure.numbers import PM, plain
-from swinablate.figure.place import core, padded, spread
+from swinablate.figure.place import core, padded, spread, within
 
 COLUMNS = (
     "mark", "arm", "baseline", "seed", "status", "epoch", "val_acc", "low", "high", "n", "level"
@@ -70,6 +70,7 @@ def _together(rows: pd.DataFrame) -> Canvas:
         ax.grid(axis="y", color=GRID, linewidth=0.7)
         ax.set_axisbelow(True)
     whole.set_xlim(rows.epoch.min(), max(last, int(rows.epoch.min()) + 1))
+    whole.set_ylim(*within(whole.get_ylim()))
     whole.set_xlabel("epoch")
     zoom.set_ylabel("")
     whole.set_ylabel("validation accuracy (%)")
@@ -155,7 +156,7 @@ def _range(rows: pd.DataFrame) -> tuple[float, float]:
     shown = done if len(done) else seeds
     ends = shown.groupby("arm").val_acc.agg(["min", "max"])
     low, high = core(ends["min"].tolist(), ends["max"].tolist(), float(ends["max"].median()))
-    return padded(low, high, 0.12, 2.0)
+    return within(padded(low, high, 0.12, 2.0))
 
 
 def _ends(ax: Axes, rows: pd.DataFrame) -> None:

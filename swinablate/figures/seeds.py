@@ -15,7 +15,7 @@ from swinablate.figure import Answer, Canvas, Figure, records
 from swinablate.figure.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
 from swinablate.figure.interval import mean
 from swinablate.figure.numbers import mean_sd, share
-from swinablate.figure.place import core, padded
+from swinablate.figure.place import core, padded, within
 
 COLUMNS = (
     "mark", "arm", "baseline", "seed", "status", "value", "low", "high", "sd", "n", "seeds",
@@ -87,7 +87,8 @@ def _limits(rows: pd.DataFrame, arms: pd.DataFrame) -> tuple[float, float]:
     seeds = rows[(rows.mark == "seed") & rows.value.notna()].groupby("arm").value
     lows = known.low.fillna(known.value).clip(upper=known.arm.map(seeds.min()))
     highs = known.high.fillna(known.value).clip(lower=known.arm.map(seeds.max()))
-    return padded(*core(lows.tolist(), highs.tolist(), float(known.value.median())), least=0.5)
+    limits = core(lows.tolist(), highs.tolist(), float(known.value.median()))
+    return within(padded(*limits, least=0.5))
 
 
 def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:

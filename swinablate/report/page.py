@@ -16,6 +16,7 @@ from swinablate.report.plots import Plot
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
+LONG = 90
 ICONS = {
     "^": '<path d="M8 2 15 14H1Z"/>',
     "v": '<path d="M8 14 1 2H15Z"/>',
@@ -28,7 +29,12 @@ ICONS = {
 def html(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
     """The report as one file: no script, no request, readable on paper and on a telephone."""
     env = _environment(autoescape=True)
-    env.filters |= {"icon": icon, "breakable": breakable, "data_uri": data_uri}
+    env.filters |= {
+        "icon": icon,
+        "breakable": breakable,
+        "data_uri": data_uri,
+        "shortened": shortened,
+    }
     env.globals["figure"] = {plot.name: Markup(_titled(plot)) for plot in drawn}  # noqa: S704  our own drawing, names escaped by matplotlib
     return env.get_template("page.html").render(_context(answer, arms, drawn))
 
@@ -67,6 +73,11 @@ def breakable(text: object) -> Markup:
 def minus(text: str) -> str:
     """The text with true minus signs before numbers."""
     return re.sub(r"(?<![\w-])-(?=\d)", numbers.MINUS, text)
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning; the whole is in the CSV."""
+    return text if len(text) <= LONG else f"{text[:LONG].rpartition(',')[0]}, ..."
 
 
 def data_uri(text: str, kind: str) -> str:

@@ -64,10 +64,14 @@ def whole(answer: Answer) -> Answer:
 
 
 def changes(arm: Mapping[str, Any]) -> str:
-    """What an arm changes, as it would be written in a study file."""
+    """What an arm changes, as it would be written in a study file.
+
+    An arm that takes another recipe lacks some of the baseline's switches; they are not listed.
+    """
     return ", ".join(
         f"{key} = {json.dumps(level, ensure_ascii=False)}"
         for key, level in arm.get("changes", {}).items()
+        if level is not None
     )
 
 
