@@ -22,7 +22,7 @@ from swinablate.figure import Answer, Canvas, Figure, records
 from swinablate.figure.ink import FAINT, GRID, INK, root, sheet, wrapped
 from swinablate.figure.interval import mean
 from swinablate.figure.numbers import count
-from swinablate.figure.place import Note, core, label_points, padded
+from swinablate.figure.place import Note, core, label_points, padded, within
 
 COLUMNS = (
     "arm", "baseline", "family", "kind", "params", "macs", "mean", "low", "high", "n", "front",
@@ -94,9 +94,8 @@ def draw(rows: pd.DataFrame) -> Canvas:
     room = 0.12 * math.log10(rows.macs.max() / rows.macs.min())
     ax.set_xlim(rows.macs.min() / 10**room, rows.macs.max() * 10 ** (2 * room))
     low, high = rows.low.fillna(rows["mean"]), rows.high.fillna(rows["mean"])
-    ax.set_ylim(
-        *padded(*core(low.tolist(), high.tolist(), float(rows["mean"].median())), 0.1, 1.0)
-    )
+    shown = core(low.tolist(), high.tolist(), float(rows["mean"].median()))
+    ax.set_ylim(*within(padded(*shown, 0.1, 1.0)))
     _axis(ax)
     sizes = _sizes(rows.params)
     blocked = _front(ax, rows[rows.front])
