@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -168,18 +168,18 @@ class Coordinator:
         queue = Queue.open(url, name, list(self._arms))
         queue.reap()  # we hold the lock: whatever runs there belongs to a dead coordinator
         stopped = False
-        while True:
-            if self._stopping() and not stopped:
-                stopped = True
-                execution.stop()
-            if self._due and not self._stopping():
-                self._fill(queue, execution, mirror)
-            if not self._running:
-                break
-            for happened in execution.poll(0.5):
-                self._handle(happened, queue, mirror)
-            self._watch(execution)
-        queue.close()
+        with closing(queue):
+            while True:
+                if self._stopping() and not stopped:
+                    stopped = True
+                    execution.stop()
+                if self._due and not self._stopping():
+                    self._fill(queue, execution, mirror)
+                if not self._running:
+                    return
+                for happened in execution.poll(0.5):
+                    self._handle(happened, queue, mirror)
+                self._watch(execution)
 
     def _fill(self, queue: Queue, execution: Execution, mirror: Mirror) -> None:
         """Hand tickets to free slots until there are no more of one or the other."""

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swinablate.errors import SwinablateError
 from swinablate.provenance import provenance
 from swinablate.records import Home, Outcome
 from swinablate.results import planned
@@ -65,7 +64,7 @@ class Mirror:
     def _open(self, uri: str, artifacts: Path, card: StudyCard) -> None:
         try:
             self._tracker = Tracker.open(uri, artifacts, card)
-        except SwinablateError as error:
+        except Exception as error:  # noqa: BLE001  nothing in MLflow may stop a study
             self._fail(error)
             self._in_a_row = PATIENCE
 
@@ -76,10 +75,10 @@ class Mirror:
         try:
             getattr(self._tracker, method)(*args)
             self._in_a_row = 0
-        except SwinablateError as error:
+        except Exception as error:  # noqa: BLE001  nothing in MLflow may stop a study
             self._fail(error)
 
-    def _fail(self, error: SwinablateError) -> None:
+    def _fail(self, error: Exception) -> None:
         self.missed += 1
         self._in_a_row += 1
         if not self.problem:
