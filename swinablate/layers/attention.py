@@ -52,6 +52,21 @@ class Scaled(nn.Module):
         return q * self.scale, k
 
 
+class LearnedScale(Started):
+    """Queries times a learned scale per head, which starts at the usual one."""
+
+    def __init__(self, heads: int, depth: int) -> None:
+        super().__init__()
+        self.start = {"log_scale": -0.5 * math.log(depth)}
+        self.log_scale = nn.Parameter(torch.zeros(heads))
+
+    def forward(
+        self, q: Float[Tensor, "*b m n d"], k: Float[Tensor, "*b m n d"]
+    ) -> tuple[Tensor, Tensor]:
+        """Prepare queries and keys for their products."""
+        return q * self.log_scale.exp()[:, None, None], k
+
+
 class Cosine(Started):
     """Queries and keys of length 1, and a learned scale per head. Source: SwinV2 eq. 2.
 
@@ -93,6 +108,20 @@ class DotProduct(nn.Module):
         """Mix values by the similarity of queries and keys."""
         q, k = self.similarity(q, k)
         return self.bias(q @ k.mT).softmax(-1) @ v
+
+
+class OverQueries(DotProduct):
+    """The softmax of post 002: each key's weights over all queries sum to 1, not each query's."""
+
+    def forward(
+        self,
+        q: Float[Tensor, "*b m n d"],
+        k: Float[Tensor, "*b m n d"],
+        v: Float[Tensor, "*b m n d"],
+    ) -> Float[Tensor, "*b m n d"]:
+        """Mix values by the similarity of queries and keys."""
+        q, k = self.similarity(q, k)
+        return self.bias(q @ k.mT).softmax(-2) @ v
 
 
 class SmallDotProduct(DotProduct):

@@ -32,6 +32,21 @@ class RelativeTable(nn.Module):
         return F.embedding(self.index, self.table).T.unflatten(1, (self.size, self.size))
 
 
+class PrefixedTable(RelativeTable):
+    """The same for tokens after a prefix, which has no place and no bias.
+
+    Where only a class token is read, the last block's table acts on nothing.
+    """
+
+    def __init__(self, grid: Pair, heads: int, prefix: int) -> None:
+        super().__init__(grid, heads)
+        self.pad = (prefix, 0, prefix, 0)
+
+    def forward(self) -> Float[Tensor, "m n n"]:
+        """Gather the bias of every token pair."""
+        return F.pad(super().forward(), self.pad)
+
+
 class LogSpaced(nn.Module):
     """Bias computed from log-spaced offsets by a small network, so that it carries over to
     other windows. Source: SwinV2 sec. 3.3, eq. 3, 4, and the authors' code: offsets scaled to

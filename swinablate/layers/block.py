@@ -113,6 +113,25 @@ class ResPostBlock(Block):
         return x + self.end2(self.norm2(self.mlp(x)))
 
 
+class Repeated(nn.Sequential):
+    """One block, applied several times with the same weights. Source: ALBERT, arXiv:1909.11942.
+
+    Args:
+        block: the block.
+        times: how often.
+    """
+
+    def __init__(self, block: nn.Module, times: int) -> None:
+        super().__init__(block)
+        self.times = times
+
+    def forward(self, x: Float[Tensor, "b *tokens c"]) -> Float[Tensor, "b *tokens c"]:
+        """Apply again and again."""
+        for _ in range(self.times):
+            x = super().forward(x)
+        return x
+
+
 def start_as_identity(model: nn.Module) -> None:
     """Set the norms of every `ResPostBlock` to 0."""
     for module in model.modules():

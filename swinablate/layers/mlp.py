@@ -3,10 +3,16 @@
 Shapes: c channels, `*tokens` any batch and token layout.
 """
 
+from collections.abc import Mapping
+from typing import Literal
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.layers.norm import Norm, make_ffn_norm
+
+Activation = Literal["gelu", "relu"]
+_ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
 def hidden_width(width: int, ratio: float) -> int:
@@ -25,14 +31,16 @@ def hidden_width(width: int, ratio: float) -> int:
 
 
 class Mlp(nn.Module):
-    """Linear, GELU, linear; batch_ffn normalises before the GELU, where it folds into `fc1`."""
+    """Linear, activation, linear; batch_ffn normalises in between, where it folds into `fc1`."""
 
-    def __init__(self, width: int, ratio: float, norm: Norm) -> None:
+    def __init__(
+        self, width: int, ratio: float, norm: Norm, activation: Activation = "gelu"
+    ) -> None:
         super().__init__()
         hidden = hidden_width(width, ratio)
         self.fc1 = nn.Linear(width, hidden)
         self.norm = make_ffn_norm(norm, hidden)
-        self.act = nn.GELU()
+        self.act = _ACTIVATIONS[activation]()
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Absolute = Literal["none", "learned", "sincos1d", "sincos2d"]
+Sequence = Literal["none", "learned", "sincos1d", "sincos2d", "post002"]
 
 
 class LearnedPosition(nn.Module):
@@ -38,6 +39,21 @@ class FixedPosition(nn.Module):
         return x + self.places.view(x.shape[1:])
 
 
+class Prefix(nn.Module):
+    """Learned tokens before all others: a class token (ViT eq. 1), or registers.
+
+    Source of registers: Darcet et al. 2023, arXiv:2309.16588.
+    """
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(count, width))
+
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n2 c"]:
+        """Put them first."""
+        return torch.cat((self.table.expand(x.shape[0], -1, -1), x), 1)
+
+
 def sincos(at: Float[Tensor, " n"], width: int) -> Float[Tensor, "n c"]:
     """Sines and cosines of falling frequency, in pairs.
 
@@ -52,7 +68,17 @@ def sincos(at: Float[Tensor, " n"], width: int) -> Float[Tensor, "n c"]:
     return torch.stack((angle.sin(), angle.cos()), -1).flatten(1)
 
 
-def absolute_position(kind: Absolute, grid: tuple[int, int], width: int) -> nn.Module:
+def sincos_post002(at: Float[Tensor, " n"], width: int) -> Float[Tensor, "n c"]:
+    """The code of post 002: each cosine has another frequency than its sine.
+
+    So the length of a code depends on the place, and products of two on more than their
+    distance. Kept as a level to be measured.
+    """
+    angle = at[:, None] * 10_000.0 ** (-torch.arange(width) / width)
+    return torch.stack((angle[:, ::2].sin(), angle[:, 1::2].cos()), -1).flatten(1)
+
+
+def absolute_position(kind: Sequence, grid: tuple[int, int], width: int) -> nn.Module:
     """Build what tells the tokens of a grid apart, for tokens in reading order.
 
     Raises:
@@ -63,14 +89,15 @@ def absolute_position(kind: Absolute, grid: tuple[int, int], width: int) -> nn.M
         return nn.Identity()
     if kind == "learned":
         return LearnedPosition(rows * columns, width)
-    parts = 2 if kind == "sincos1d" else 4
+    parts = 4 if kind == "sincos2d" else 2
     if width % parts:
         raise ValueError(
             f"{kind} needs channels in multiples of {parts}, got {width}; "
             "choose another width or a learned position"
         )
-    if kind == "sincos1d":
-        return FixedPosition(sincos(torch.arange(rows * columns), width))
+    if kind != "sincos2d":
+        code = sincos if kind == "sincos1d" else sincos_post002
+        return FixedPosition(code(torch.arange(rows * columns), width))
     down = sincos(torch.arange(rows), width // 2).repeat_interleave(columns, 0)
     right = sincos(torch.arange(columns), width // 2).repeat(rows, 1)
     return FixedPosition(torch.cat((down, right), 1))

@@ -1,24 +1,46 @@
-"""Vision Transformer (Dosovitskiy et al., 2020, arXiv:2010.11929), mean pooled.
+"""Vision Transformer (Dosovitskiy et al., 2020, arXiv:2010.11929).
+
+With `norm_place = "post"` the encoder of Vaswani et al. 2017; the defects of the encoder in
+post 002 are levels: `position = "none"` or "post002", `softmax_over = "queries"`,
+`attention_scale = "fourth_root"`, `share_layers`, `mlp_ratio = 2.0`.
 
 Shapes: b batch, ch image channels, n tokens, c channels.
 """
 
 from typing import Annotated, Any, Literal
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from swinablate.layers.attention import DotProduct, Scaled
-from swinablate.layers.block import Block, branch_end
+from swinablate.layers.attention import (
+    DotProduct,
+    LearnedScale,
+    OverQueries,
+    QkvBias,
+    Scaled,
+    make_qkv,
+)
+from swinablate.layers.bias import PrefixedTable, make_bias
+from swinablate.layers.block import (
+    BLOCKS,
+    Place,
+    Repeated,
+    branch_end,
+    drop_rates,
+    start_as_identity,
+)
 from swinablate.layers.init import GeneratorFor, initialise
-from swinablate.layers.mlp import Mlp, hidden_width
+from swinablate.layers.mlp import Activation, Mlp, hidden_width
 from swinablate.layers.norm import Norm, make_norm
-from swinablate.layers.patch import PatchEmbed, patch_grid
-from swinablate.layers.position import LearnedPosition
+from swinablate.layers.patch import Stem, make_embed, patch_grid
+from swinablate.layers.position import Prefix, Sequence, absolute_position
+from swinablate.layers.window import Pair, additive, near
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 Count = Annotated[int, Field(ge=1)]
+Scale = Literal["root", "full", "fourth_root", "learned"]
 
 
 class ViTConfig(ModelConfig):
@@ -26,32 +48,94 @@ class ViTConfig(ModelConfig):
 
     family: Literal["vit"] = "vit"
     patch: Annotated[Count, Switch("patch side, pixels", "ViT sec. 3.1", (4, 8))] = 4
+    stem: Annotated[
+        Stem, Switch("from pixels to tokens", "Xiao 2021, sec. 4", ("patchify", "conv"))
+    ] = "patchify"
     width: Annotated[Count, Switch("channels", "ViT tab. 1", (96, 48))] = 96
     depth: Annotated[Count, Switch("encoder blocks", "ViT tab. 1", (4, 2))] = 4
+    share_layers: Annotated[
+        bool, Switch("all blocks have the same weights", "ALBERT; post 002", (False, True))
+    ] = False
     heads: Annotated[Count, Switch("attention heads", "ViT tab. 1", (3, 6))] = 3
-    position: Annotated[
-        Literal["learned", "none"],
+    attention_scale: Annotated[
+        Scale,
         Switch(
-            "what is added to each patch to say where it was", "ViT tab. 8", ("learned", "none")
+            "scores times depth^-1/2, depth^-1, depth^-1/4, or a learned scale",
+            "Vaswani 2017, sec. 3.2.1; post 002",
+            ("root", "full", "fourth_root", "learned"),
+        ),
+    ] = "root"
+    softmax_over: Annotated[
+        Literal["keys", "queries"],
+        Switch("what the weights sum to 1 over", "post 002", ("keys", "queries")),
+    ] = "keys"
+    qkv_bias: Annotated[
+        QkvBias,
+        Switch(
+            "biases of queries, keys and values", "SwinV2 code", ("all", "query_value", "none")
+        ),
+    ] = "all"
+    band: Annotated[
+        Count | None,
+        Switch("rows and columns of patches a token sees", "post 001", (None, 1)),
+    ] = None
+    position: Annotated[
+        Sequence,
+        Switch(
+            "what is added to each patch to say where it was",
+            "ViT tab. 8; post 002",
+            ("learned", "none", "sincos1d", "sincos2d", "post002"),
         ),
     ] = "learned"
+    position_bias: Annotated[
+        Literal["none", "table"],
+        Switch("relative position bias of the scores", "ViT tab. 8", ("none", "table")),
+    ] = "none"
+    pool: Annotated[
+        Literal["mean", "cls"],
+        Switch("what the classifier sees: the mean, or a class token", "ViT D.3", ("mean", "cls")),
+    ] = "mean"
+    registers: Annotated[
+        int, Field(ge=0), Switch("learned tokens that nothing reads", "Darcet 2023", (0, 4))
+    ] = 0
     norm: Annotated[
         Norm,
         Switch(
             "normalisation; batch_ffn adds one inside the MLP",
-            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019",
-            ("layer", "batch", "batch_ffn", "rms"),
+            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Guo 2024; Zhu 2025",
+            ("layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"),
         ),
     ] = "layer"
+    norm_place: Annotated[
+        Place,
+        Switch(
+            "normalise before a branch, after the sum, or at the branch's end",
+            "Vaswani 2017; SwinV2 tab. 6",
+            ("pre", "post", "res_post"),
+        ),
+    ] = "pre"
     mlp_ratio: Annotated[
         float, Field(gt=0), Switch("hidden channels of the MLP per channel", "", (4.0, 2.0))
     ] = 4.0
+    activation: Annotated[
+        Activation, Switch("nonlinearity of the MLP", "Hendrycks 2016", ("gelu", "relu"))
+    ] = "gelu"
+    drop_path: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch("rate at which the last block skips a branch", "Huang 2016", (0.0, 0.2)),
+    ] = 0.0
+    layer_scale: Annotated[
+        float,
+        Field(ge=0),
+        Switch("first value of learned scales of the branches; 0 is off", "CaiT", (0.0, 0.1)),
+    ] = 0.0
     init: Annotated[
-        Literal["fan_in", "trunc02", "xavier"],
+        Literal["fan_in", "trunc02", "xavier", "torch"],
         Switch(
-            "initial weights: by fan-in, truncated 0.02, or Glorot's",
+            "initial weights: by fan-in, truncated 0.02, Glorot's, PyTorch's",
             "LeCun 1998; Touvron 2021; Glorot 2010",
-            ("fan_in", "trunc02", "xavier"),
+            ("fan_in", "trunc02", "xavier", "torch"),
         ),
     ] = "fan_in"
 
@@ -63,11 +147,16 @@ class ViTConfig(ModelConfig):
                 "choose heads that divide width"
             )
         hidden_width(self.width, self.mlp_ratio)
+        if self.share_layers and self.drop_path:
+            raise ValueError(
+                "shared layers have one drop rate, drop_path gives each its own; "
+                "choose share_layers = false or drop_path = 0.0"
+            )
         return self
 
 
 def geometry(config: ViTConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
-    """The effective numbers of the encoder.
+    """The effective numbers of the encoder; `tokens` counts class token and registers.
 
     Raises:
         ValueError: the patch does not tile the image.
@@ -76,7 +165,7 @@ def geometry(config: ViTConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
     return (
         {
             "grid": grid,
-            "tokens": grid[0] * grid[1],
+            "tokens": grid[0] * grid[1] + prefix(config),
             "width": config.width,
             "heads": config.heads,
             "depth": config.depth,
@@ -84,15 +173,21 @@ def geometry(config: ViTConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
     )
 
 
+def prefix(config: ViTConfig) -> int:
+    """Tokens that are no patches."""
+    return config.registers + (config.pool == "cls")
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention over all tokens."""
 
-    def __init__(self, config: ViTConfig) -> None:
+    def __init__(self, grid: Pair, config: ViTConfig) -> None:
         super().__init__()
         depth = config.width // config.heads
+        mix = DotProduct if config.softmax_over == "keys" else OverQueries
         self.split = (3, config.heads, depth)
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.mix = DotProduct(Scaled(depth**-0.5), nn.Identity())
+        self.qkv = make_qkv(config.width, config.qkv_bias)
+        self.mix = mix(_similarity(config, depth), _bias(grid, config))
         self.out = nn.Linear(config.width, config.width)
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
@@ -101,39 +196,92 @@ class SelfAttention(nn.Module):
         return self.out(self.mix(q, k, v).transpose(1, 2).flatten(2))
 
 
-def make_block(config: ViTConfig) -> nn.Module:
+def _similarity(config: ViTConfig, depth: int) -> nn.Module:
+    if config.attention_scale == "learned":
+        return LearnedScale(config.heads, depth)
+    power = {"root": -0.5, "full": -1.0, "fourth_root": -0.25}
+    return Scaled(depth ** power[config.attention_scale])
+
+
+def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
+    """What acts on the scores; a prefix sees all and is seen by all."""
+    extra, table = prefix(config), config.position_bias == "table"
+    position = PrefixedTable(grid, config.heads, extra) if table else None
+    if config.band is None:
+        return make_bias(position, None)
+    seen = F.pad(near(grid, config.band), (extra, 0, extra, 0), value=True)
+    return make_bias(position, additive(seen[None]))
+
+
+def make_block(grid: Pair, config: ViTConfig, drop: float) -> nn.Module:
     """Build an encoder block. Source: ViT eq. 2, 3."""
-    return Block(
+    return BLOCKS[config.norm_place](
         config.width,
-        SelfAttention(config),
-        Mlp(config.width, config.mlp_ratio, config.norm),
+        SelfAttention(grid, config),
+        Mlp(config.width, config.mlp_ratio, config.norm, config.activation),
         config.norm,
-        (branch_end(config.width, 0.0, 0.0), branch_end(config.width, 0.0, 0.0)),
+        (
+            branch_end(config.width, config.layer_scale, drop),
+            branch_end(config.width, config.layer_scale, drop),
+        ),
     )
 
 
+class MeanOfPatches(nn.Module):
+    """The mean over all tokens but the registers."""
+
+    def __init__(self, registers: int) -> None:
+        super().__init__()
+        self.registers = registers
+
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
+        """Average."""
+        return x[:, self.registers :].mean(1)
+
+
+class ClassToken(nn.Module):
+    """The first token."""
+
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
+        """Choose."""
+        return x[:, 0]
+
+
 class ViT(nn.Module):
-    """Patches, blocks, mean over tokens, linear head."""
+    """Patches, blocks, one vector for the image, linear head."""
 
     def __init__(self, config: ViTConfig, image: ImageSpec) -> None:
         super().__init__()
-        rows, columns = patch_grid(config.patch, image)
-        self.embed = PatchEmbed(config.patch, image.channels, config.width)
-        learned = config.position == "learned"
-        self.position = LearnedPosition(rows * columns, config.width) if learned else nn.Identity()
-        self.blocks = nn.Sequential(*(make_block(config) for _ in range(config.depth)))
-        self.norm = make_norm(config.norm, config.width)
-        self.head = nn.Linear(config.width, image.classes)
+        grid, width, reads_class = (
+            patch_grid(config.patch, image),
+            config.width,
+            config.pool == "cls",
+        )
+        self.embed = make_embed(config.stem, config.patch, image.channels, width)
+        self.position = absolute_position(config.position, grid, width)
+        registers = config.registers
+        self.registers = Prefix(registers, width) if registers else nn.Identity()
+        self.cls = Prefix(1, width) if reads_class else nn.Identity()
+        drops = drop_rates(config.drop_path, config.depth)
+        self.blocks: nn.Sequential = (
+            Repeated(make_block(grid, config, 0.0), config.depth)
+            if config.share_layers
+            else nn.Sequential(*(make_block(grid, config, drop) for drop in drops))
+        )
+        self.norm = make_norm(config.norm, width)
+        self.pool = ClassToken() if reads_class else MeanOfPatches(registers)
+        self.head = nn.Linear(width, image.classes)
 
     def forward(self, x: Float[Tensor, "b ch height width"]) -> Float[Tensor, "b classes"]:
         """Classify images."""
-        x = self.blocks(self.position(self.embed(x).flatten(1, 2)))
-        return self.head(self.norm(x).mean(1))
+        x = self.position(self.embed(x).flatten(1, 2))
+        return self.head(self.pool(self.norm(self.blocks(self.cls(self.registers(x))))))
 
 
 def init(model: nn.Module, config: ViTConfig, generator_for: GeneratorFor) -> None:
     """Draw every parameter from the generator of its name."""
     initialise(model, config.init, generator_for)
+    start_as_identity(model)
 
 
 FAMILY = Family(ViTConfig, ViT, init, geometry)

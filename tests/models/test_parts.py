@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from swinablate.layers.attention import Cosine, Linear, NoKeyBias
+from swinablate.layers.attention import Cosine, Linear, NoKeyBias, OverQueries, Scaled
 from swinablate.layers.bias import LogSpaced, log_offsets
-from swinablate.layers.block import DropPath, LayerScale, drop_rates
+from swinablate.layers.block import DropPath, LayerScale, Repeated, drop_rates
 from swinablate.layers.init import initialise
 from swinablate.layers.norm import FADE, DynamicTanh, Progressive, TokenBatchNorm
 from swinablate.layers.patch import ConvStem, PatchEmbed
-from swinablate.layers.position import absolute_position, sincos
+from swinablate.layers.position import absolute_position, sincos, sincos_post002
 from swinablate.layers.window import near
 
 
@@ -172,3 +172,25 @@ def test_schemes(scheme):
     }
     assert model[0].weight.std().item() == pytest.approx(spread[scheme], rel=0.02)
     assert bool(model[0].bias.any()) is (scheme == "torch")
+
+
+def test_the_position_code_of_post_002_is_no_longer_a_rotation():
+    """Lengths 28.1 to 36.4 instead of 32, and a Gram matrix that is not Toeplitz."""
+    places = sincos_post002(torch.arange(200), 64)
+    lengths = places.square().sum(1)
+    assert (lengths.min().item(), lengths.max().item()) == pytest.approx((28.07, 36.42), abs=0.01)
+    gram = places @ places.T
+    diagonals = [gram.diagonal(i) for i in range(199)]
+    assert max((d.max() - d.min()).item() for d in diagonals) == pytest.approx(8.8, abs=0.01)
+
+
+def test_a_softmax_over_queries_does_not_average():
+    q, k, v = torch.randn(3, 2, 3, 5, 4).unbind(0)
+    mixed = OverQueries(Scaled(0.5), nn.Identity())(q, k, v)
+    torch.testing.assert_close(mixed, (0.5 * q @ k.mT).softmax(2) @ v)
+
+
+def test_repeating_a_block():
+    block = nn.Linear(2, 2)
+    x = torch.randn(3, 2)
+    torch.testing.assert_close(Repeated(block, 3)(x), block(block(block(x))))

@@ -1,12 +1,17 @@
 """What the ViT's switches mean."""
 
+from functools import partial
+
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import nn
+from timm.models.vision_transformer import ResPostBlock, VisionTransformer
+from torch import Tensor, nn
+from torchvision.models import vision_transformer as vision
 
+from swinablate.layers.attention import OverQueries
 from swinablate.layers.norm import TokenBatchNorm
-from swinablate.models.vit import ViT, ViTConfig, geometry
+from swinablate.models.vit import FAMILY, ViT, ViTConfig, geometry
 from swinablate.recipe import ImageSpec
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
@@ -79,4 +84,259 @@ def test_heads_must_divide_the_width():
     with pytest.raises(ValidationError) as error:
         ViTConfig(width=32, heads=3)
     message = "3 heads do not divide 32 channels; choose heads that divide width"
+    assert error.value.errors()[0]["msg"] == f"Value error, {message}"
+
+
+def from_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """timm's weights under our names; its position of the class token is part of ours."""
+    names = {
+        "patch_embed.proj": "embed.project",
+        "attn.qkv": "attention.qkv",
+        "attn.proj": "attention.out",
+        "ls1.gamma": "end1.0.scale",
+        "ls2.gamma": "end2.0.scale",
+    }
+    found = {}
+    for theirs, value in state.items():
+        name = theirs
+        for old, new in names.items():
+            name = name.replace(old, new)
+        found[name] = value
+    place = found.pop("pos_embed")[0]
+    if "cls_token" in found:
+        found["cls.table"] = found.pop("cls_token")[0] + place[:1]
+        place = place[1:]
+    if "reg_token" in found:
+        found["registers.table"] = found.pop("reg_token")[0]
+    return found | {"position.table": place}
+
+
+def from_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """torchvision's weights under our names."""
+    names = {
+        "conv_proj": "embed.project",
+        "encoder.layers.encoder_layer_": "blocks.",
+        "encoder.ln": "norm",
+        "heads.head": "head",
+        "ln_1": "norm1",
+        "ln_2": "norm2",
+        "self_attention.in_proj_": "attention.qkv.",
+        "self_attention.out_proj": "attention.out",
+        "mlp.0": "mlp.fc1",
+        "mlp.3": "mlp.fc2",
+    }
+    found = {}
+    for theirs, value in state.items():
+        name = theirs
+        for old, new in names.items():
+            name = name.replace(old, new)
+        found[name] = value
+    place = found.pop("encoder.pos_embedding")[0]
+    found["cls.table"] = found.pop("class_token")[0] + place[:1]
+    return found | {"position.table": place[1:]}
+
+
+def compare(ours: nn.Module, theirs: nn.Module, copy, x: Tensor) -> None:
+    """Logits, and the gradient of every weight that both have, under the same weights."""
+    ours.load_state_dict(copy(theirs.state_dict()), strict=True)
+    answers = ours.eval()(x), theirs.eval()(x)
+    torch.testing.assert_close(*answers, atol=1e-5, rtol=1e-4)
+    for answer in answers:
+        answer.square().mean().backward()
+    gradients = copy({name: p.grad for name, p in theirs.named_parameters()})
+    for name, parameter in ours.named_parameters():
+        if name != "cls.table":  # ours is the sum of two of theirs
+            torch.testing.assert_close(parameter.grad, gradients[name], atol=3e-4, rtol=3e-3)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({"pool": "cls"}, {"class_token": True, "global_pool": "token"}),
+        ({}, {"class_token": False, "global_pool": "avg", "fc_norm": False}),
+        (
+            {"registers": 3, "layer_scale": 0.1},
+            {
+                "class_token": False,
+                "global_pool": "avg",
+                "fc_norm": False,
+                "reg_tokens": 3,
+                "no_embed_class": True,
+                "init_values": 0.1,
+            },
+        ),
+        (
+            {"norm_place": "res_post"},
+            {
+                "class_token": False,
+                "global_pool": "avg",
+                "fc_norm": False,
+                "block_fn": ResPostBlock,
+            },
+        ),
+    ],
+    ids=["class token", "mean", "registers", "res_post"],
+)
+def test_equals_timm_under_its_weights(ours, theirs, excite, pixels):
+    model = VisionTransformer(
+        img_size=8,
+        patch_size=2,
+        in_chans=1,
+        num_classes=10,
+        embed_dim=32,
+        depth=3,
+        num_heads=4,
+        norm_layer=partial(nn.LayerNorm, eps=1e-5),
+        **theirs,
+    )
+    compare(ViT(ViTConfig(**SMALL, **ours), DIGITS), excite(model), from_timm, pixels(DIGITS))
+
+
+def test_equals_torchvision_under_its_weights(excite, pixels):
+    theirs = vision.VisionTransformer(
+        image_size=32,
+        patch_size=8,
+        num_layers=2,
+        num_heads=4,
+        hidden_dim=32,
+        mlp_dim=128,
+        num_classes=10,
+        norm_layer=partial(nn.LayerNorm, eps=1e-5),
+    )
+    ours = ViT(ViTConfig(patch=8, width=32, depth=2, heads=4, pool="cls"), CIFAR)
+    compare(ours, excite(theirs), from_torchvision, pixels(CIFAR))
+
+
+def test_post_norm_equals_the_encoder_of_torch(excite):
+    """nn.TransformerEncoder, ReLU, LN(x + f(x)): the encoder of Vaswani 2017."""
+    layer = nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True)
+    theirs = excite(nn.TransformerEncoder(layer, 3, enable_nested_tensor=False))
+    fields = {"norm_place": "post", "activation": "relu", "mlp_ratio": 2.0}
+    ours = ViT(ViTConfig(**SMALL, **fields), DIGITS).blocks
+    names = {"self_attn.in_proj_": "attention.qkv.", "self_attn.out_proj": "attention.out"}
+    names |= {"linear1": "mlp.fc1", "linear2": "mlp.fc2", "layers.": ""}
+    state = {}
+    for name, value in theirs.state_dict().items():
+        for old, new in names.items():
+            name = name.replace(old, new)  # noqa: PLW2901
+        state[name] = value
+    ours.load_state_dict(state)
+    x = torch.randn(2, 16, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "params"),
+    [
+        ({"share_layers": True}, 2_102_784),
+        ({"share_layers": False}, 10_513_920),
+        ({"share_layers": False, "mlp_ratio": 4.0}, 5 * 3_152_384),
+    ],
+)
+def test_the_encoder_of_post_002_has_one_layer_of_weights(fields, params):
+    """As written, 5 layers share theirs, and the FFN is half as wide as the text says."""
+    post002 = {
+        "patch": 2,
+        "width": 512,
+        "heads": 8,
+        "depth": 5,
+        "norm_place": "post",
+        "activation": "relu",
+        "mlp_ratio": 2.0,
+        "position": "none",
+        "attention_scale": "fourth_root",
+        "softmax_over": "queries",
+    }
+    model = ViT(ViTConfig(**post002 | fields), DIGITS)
+    assert sum(p.numel() for p in model.blocks.parameters()) == params
+    assert model.blocks[0].attention.mix.similarity.scale == pytest.approx(64**-0.25)
+    assert isinstance(model.blocks[0].attention.mix, OverQueries)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"), [("root", 8**-0.5), ("full", 1 / 8), ("fourth_root", 8**-0.25)]
+)
+def test_attention_scales(kind, scale):
+    model = ViT(ViTConfig(**SMALL, attention_scale=kind), DIGITS)
+    q, k = model.blocks[0].attention.mix.similarity(torch.ones(1, 4, 2, 8), torch.ones(1, 4, 2, 8))
+    torch.testing.assert_close(q, torch.full((1, 4, 2, 8), scale))
+    assert torch.equal(k, torch.ones(1, 4, 2, 8))
+
+
+def test_a_learned_scale_starts_at_the_usual_one(pixels):
+    answers = []
+    for kind in ("learned", "root"):
+        config = ViTConfig(**SMALL, attention_scale=kind)
+        model = ViT(config, DIGITS)
+        FAMILY.init(model, config, lambda name: torch.Generator().manual_seed(len(name)))
+        answers.append(model(pixels(DIGITS)))
+    torch.testing.assert_close(*answers)
+
+
+def seen(config: ViTConfig, at: int) -> list[int]:
+    """Tokens that the output of the first attention at place `at` depends on."""
+    torch.manual_seed(0)
+    module = ViT(config, DIGITS).blocks[0].attention
+    (shown,) = geometry(config, DIGITS)
+    x = torch.randn(1, shown["tokens"], config.width, requires_grad=True)
+    module(x)[0, at].sum().backward()
+    return (x.grad[0].abs().sum(-1) > 0).nonzero().flatten().tolist()
+
+
+def test_a_band_limits_patches_but_not_the_prefix():
+    """4x4 patches after a class token and two registers."""
+    config = ViTConfig(**SMALL, band=1, pool="cls", registers=2)
+    assert seen(config, 0) == list(range(19))
+    assert seen(config, 3) == [0, 1, 2, *(3 + i for i in (0, 1, 4, 5))]
+    assert seen(ViTConfig(**SMALL, band=1), 5) == [0, 1, 2, 4, 5, 6, 8, 9, 10]
+    assert seen(ViTConfig(**SMALL), 5) == list(range(16))
+
+
+def test_relative_bias_leaves_the_prefix_alone(excite):
+    model = excite(ViT(ViTConfig(**SMALL, position_bias="table", pool="cls"), DIGITS))
+    bias = model.blocks[0].attention.mix.bias.position()
+    assert bias.shape == (4, 17, 17)
+    assert not bias[:, 0].any()
+    assert not bias[:, :, 0].any()
+    table = model.blocks[0].attention.mix.bias.position.table
+    torch.testing.assert_close(bias[:, 1, 1], table[24])  # 3 * 7 + 3: no offset
+    torch.testing.assert_close(bias[:, 2, 1], table[25])  # one column to the right of the key
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pool": "cls", "registers": 2, "band": 1},
+        {"registers": 2, "position_bias": "table"},
+        {"share_layers": True, "norm": "batch", "attention_scale": "learned"},
+        {"norm_place": "post", "drop_path": 0.3, "position": "sincos2d", "stem": "conv"},
+        {"norm_place": "res_post", "norm": "prepbn", "softmax_over": "queries"},
+        {"qkv_bias": "none", "norm": "dyt", "position": "post002", "layer_scale": 0.1},
+    ],
+    ids=lambda fields: "-".join(map(str, fields.values())),
+)
+def test_combinations_learn(fields, pixels):
+    """After two steps every parameter gets a gradient; saved state is complete."""
+    config = ViTConfig(**SMALL | fields)
+    model = ViT(config, DIGITS)
+    FAMILY.init(model, config, lambda name: torch.Generator().manual_seed(len(name)))
+    x, y = pixels(DIGITS, 16), torch.arange(16) % 10
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+    again = ViT(config, DIGITS)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.eval()(x), model.eval()(x))
+
+
+def test_shared_layers_refuse_a_rate_per_layer():
+    with pytest.raises(ValidationError) as error:
+        ViTConfig(share_layers=True, drop_path=0.1)
+    message = (
+        "shared layers have one drop rate, drop_path gives each its own; "
+        "choose share_layers = false or drop_path = 0.0"
+    )
     assert error.value.errors()[0]["msg"] == f"Value error, {message}"
