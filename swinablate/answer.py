@@ -1,6 +1,8 @@
 """From records to an answer: the tables, the verdicts, the warnings of one study."""
 
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,8 +11,9 @@ from swinablate.provenance import provenance
 from swinablate.records import Home, Outcome
 from swinablate.report import Answer
 from swinablate.results import curves_table, planned, trials_table
-from swinablate.stats import Declaration, Hypothesis, Warn, verdicts
+from swinablate.stats import Contrast, Declaration, Hypothesis, Warn, factorial, verdicts
 
+WEIGHTLESS = 1e-9
 ISO_COST = 0.05
 """Arms further than this from the baseline's parameters or MACs are not iso-cost."""
 
@@ -48,14 +51,40 @@ def gather(home: Home, name: str) -> Answer:
 def declaration(plan: Mapping[str, Any], trials: pd.DataFrame) -> Declaration:
     """What the plan declared, as the statistics read it."""
     images = trials.test_images.dropna()
+    contrasts, _ = effects_of(plan)
     return Declaration(
         metric=plan["compare"]["metric"],
         alpha=plan["compare"]["alpha"],
         rope_pp=plan["compare"]["rope"],
         planned={arm["name"]: len(arm["seeds"]) for arm in plan["arms"]},
+        contrasts=contrasts,
         hypotheses=tuple(Hypothesis(h["arm"], h["expect"], h["by"]) for h in plan["hypotheses"]),
         test_images=int(images.min()) if len(images) else None,
     )
+
+
+def effects_of(plan: Mapping[str, Any]) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
+    """Main effects and interactions of a factorial design, and those that got lost.
+
+    A cell that is the same as another arm lends that arm's results.
+    """
+    if plan["design"] != "factorial":
+        return (), ()
+    alias = {r["name"]: r["same_as"] for r in plan["refusals"] if r["cell"] and r["same_as"]}
+    cells = {arm["name"]: arm["changes"] for arm in plan["arms"] if arm["cell"]}
+    cells |= {r["name"]: r["changes"] for r in plan["refusals"] if r["name"] in alias}
+    contrasts, lost = factorial(cells, metric=plan["compare"]["metric"])
+    found = []
+    for contrast in contrasts:
+        weights: defaultdict[str, float] = defaultdict(float)
+        for arm, weight in contrast.weights.items():
+            weights[alias.get(arm, arm)] += weight
+        kept = {arm: weight for arm, weight in weights.items() if abs(weight) > WEIGHTLESS}
+        if kept:
+            found.append(replace(contrast, weights=kept))
+        else:
+            lost = (*lost, contrast.name)  # the same trials on both sides
+    return tuple(found), lost
 
 
 def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple[Warn, ...]:
@@ -76,6 +105,10 @@ def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple
         if any(abs(share) > ISO_COST for share in off.values()):
             text = ", ".join(f"{share:+.0%} {key}" for key, share in off.items())
             found.append(Warn("W10", f"{arm['name']}: {text}: not an iso-cost comparison."))
+    _, lost = effects_of(plan)
+    if lost:
+        text = f"not estimable from the cells that could be run: {', '.join(lost)}."
+        found.append(Warn("W14", text))
     machines = sorted(trials.execution.dropna().unique())
     if len(machines) > 1:
         found.append(

@@ -21,6 +21,7 @@ class Arm:
     """One variant of the baseline; `changes` is empty for the baseline itself.
 
     Attributes:
+        cell: a point of the design spanned by the axes, and no named arm.
         differs: every recipe path whose value differs from the baseline's: (ours, theirs).
         geometry: the effective numbers of each stage.
         macs: multiply-accumulates of one image, forward.
@@ -28,6 +29,7 @@ class Arm:
 
     name: str
     changes: Mapping[str, Level]
+    cell: bool
     differs: Mapping[str, tuple[Level, Level]]
     recipe: Recipe
     image: ImageSpec
@@ -52,12 +54,23 @@ class Trial:
         return trial_id(self.recipe, self.seed)
 
 
+@dataclass(frozen=True)
+class Cell:
+    """An arm before it is built."""
+
+    name: str
+    changes: Mapping[str, Level]
+    recipe: Recipe
+    cell: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
     """An arm that cannot be built, or that is another one, and why. Reported, never dropped."""
 
     name: str
     changes: Mapping[str, Level]
+    cell: bool
     reason: str
     same_as: str | None = None
 
@@ -106,26 +119,32 @@ def plan(study: Study) -> Plan:
     arms: list[Arm] = []
     refusals: list[Refusal] = []
     seen: dict[str, str] = {}
-    for name, changes, recipe in _cells(study):
-        if name in {a.name for a in arms} | {r.name for r in refusals}:
+    for made in _cells(study):
+        if made.name in {a.name for a in arms} | {r.name for r in refusals}:
             raise InputError(
-                f"two arms are called {name!r}",
+                f"two arms are called {made.name!r}",
                 at=f"{study.file}: arms",
                 hint="give one of them another name",
             )
+        same = None
         try:
-            arm, meaning = _build(study, name, changes, recipe)
+            arm, meaning = _build(study, made)
+            same = seen.setdefault(meaning, made.name)
+            reason = f"the same network and training as {same!r}"
         except ValueError as error:
-            refusals.append(Refusal(name=name, changes=changes, reason=str(error)))
-            continue
-        if meaning in seen:
-            reason = f"the same network and training as {seen[meaning]!r}"
+            reason = str(error)
+        if same == made.name:
+            arms.append(arm)
+        else:
             refusals.append(
-                Refusal(name=name, changes=changes, reason=reason, same_as=seen[meaning])
+                Refusal(
+                    name=made.name,
+                    changes=made.changes,
+                    cell=made.cell,
+                    reason=reason,
+                    same_as=same,
+                )
             )
-            continue
-        seen[meaning] = name
-        arms.append(arm)
     _check(study, arms, refusals)
     return Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
 
@@ -158,22 +177,26 @@ def smoked(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data, "train": train})
 
 
-def _cells(study: Study) -> Iterator[tuple[str, dict[str, Level], Recipe]]:
-    yield BASELINE, {}, study.baseline
+def _cells(study: Study) -> Iterator[Cell]:
+    yield Cell(BASELINE, {}, study.baseline, cell=True)
     at = f"{study.file}: axes"
     last = [switch.rpartition(".")[2] for switch in study.axes]
     full = len(set(last)) < len(last)
     for changes in _changes(study):
-        yield label(changes, full), changes, _apply(study.baseline, changes, at)
+        recipe = _apply(study.baseline, changes, at)
+        yield Cell(label(changes, full), changes, recipe, cell=True)
     for variant in study.variants:
         at = f"{study.file}: arms: {variant.name!r}"
         recipe = _take(study.baseline, variant) if variant.recipe else study.baseline
         changed = _apply(recipe, variant.changes, at)
         if changed == study.baseline:
             raise InputError(
-                "this arm is the baseline itself", at=at, hint="change something, or drop the arm"
+                "this arm is the baseline itself",
+                at=at,
+                hint="change something, or drop the arm",
             )
-        yield variant.name, dict(variant.changes) or _differences(study, changed), changed
+        changes = dict(variant.changes) or _differences(study, changed)
+        yield Cell(variant.name, changes, changed, cell=False)
 
 
 def _changes(study: Study) -> Iterator[dict[str, Level]]:
@@ -209,27 +232,25 @@ def _take(recipe: Recipe, variant: Variant) -> Recipe:
     return recipe.model_copy(update=parts)
 
 
-def _build(
-    study: Study, name: str, changes: Mapping[str, Level], recipe: Recipe
-) -> tuple[Arm, str]:
+def _build(study: Study, made: Cell) -> tuple[Arm, str]:
     """The arm, and a digest of all that makes it what it is: two equal ones are one arm."""
-    if study.smoke:
-        recipe = smoked(recipe)
+    recipe = smoked(made.recipe) if study.smoke else made.recipe
     family = load_family(recipe.model.family, study.file)
     image = image_spec(recipe.data)
     geometry = family.geometry(recipe.model, image)
     size = cost(family, recipe.model, image)
     meaning = schema.digest([signature(family, recipe.model, image), _resolved(recipe)])
     arm = Arm(
-        name=name,
-        changes=changes,
-        differs=_difference_pairs(study.baseline, recipe) if changes else {},
+        name=made.name,
+        changes=made.changes,
+        cell=made.cell,
+        differs=_difference_pairs(study.baseline, recipe) if made.changes else {},
         recipe=recipe,
         image=image,
         geometry=geometry,
         params=size.params,
         macs=size.macs,
-        seeds=study.seeds if changes else study.baseline_seeds,
+        seeds=study.seeds if made.changes else study.baseline_seeds,
     )
     return arm, meaning
 
@@ -245,9 +266,13 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _differences(study: Study, recipe: Recipe) -> dict[str, Level]:
-    return {
-        path: theirs for path, (_, theirs) in _difference_pairs(study.baseline, recipe).items()
-    }
+    """What a recipe has that the baseline has not, or has otherwise."""
+    ours, theirs = (
+        _flat(study.baseline.model_dump(mode="json")),
+        _flat(recipe.model_dump(mode="json")),
+    )
+    missing = object()
+    return {path: level for path, level in theirs.items() if ours.get(path, missing) != level}
 
 
 def _difference_pairs(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Level, Level]]:

@@ -47,7 +47,13 @@ def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict
         "hypotheses": [h.model_dump(mode="json") for h in study.hypotheses],
         "arms": [_arm(plan, arm) for arm in plan.arms],
         "refusals": [
-            {"name": r.name, "changes": dict(r.changes), "reason": r.reason, "same_as": r.same_as}
+            {
+                "name": r.name,
+                "changes": dict(r.changes),
+                "cell": r.cell,
+                "reason": r.reason,
+                "same_as": r.same_as,
+            }
             for r in plan.refusals
         ],
         "trials": {"min": len(trials), "max": len(trials)},
@@ -108,6 +114,7 @@ def _arm(plan: Plan, arm: Arm) -> dict[str, Any]:
     return {
         "name": arm.name,
         "changes": dict(arm.changes),
+        "cell": arm.cell,
         "differs": {path: list(pair) for path, pair in arm.differs.items()},
         "recipe": arm.recipe.model_dump(mode="json"),
         "recipe_digest": schema.digest(arm.recipe.model_dump(mode="json")),

@@ -2,8 +2,7 @@
 
 A view is an experiment tag `mlflow.sharedViewState.<key>`: JSON around a deflated state of
 the page. The format is MLflow's own and undocumented (read in its 3.17 pages), so
-`tests/integration/test_ui.py` opens every view in a browser; where MLflow no longer knows
-the format, the links still filter and sort.
+`tests/integration/test_ui.py` opens every view in a browser.
 """
 
 import base64
