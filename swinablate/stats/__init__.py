@@ -4,6 +4,7 @@ Everything is computed from a tidy table and what was declared before launch; no
 reads a file or draws. `effects` and `verdicts` are the doors.
 """
 
+from swinablate.stats.adaptive import Decisions, look
 from swinablate.stats.declaration import (
     ARMS,
     Answer,
@@ -26,6 +27,7 @@ __all__ = [
     "Answer",
     "ArmVerdict",
     "Contrast",
+    "Decisions",
     "Declaration",
     "Estimate",
     "Hypothesis",
@@ -36,6 +38,7 @@ __all__ = [
     "detectable",
     "effects",
     "factorial",
+    "look",
     "path",
     "seeds_needed",
     "selftest",

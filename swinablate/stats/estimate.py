@@ -119,6 +119,20 @@ def estimate(
         method: "shrunken", "welch-holm", "dunnett" (one variance for all); any other lets the
             variances decide between the first two.
     """
+    delta, se, df, welch = errors(cells, weights, floor=floor, method=method)
+    c = np.where(
+        welch[..., None],
+        bonferroni(len(weights), df, alpha),
+        _simultaneous(cells, weights, df, alpha),
+    )
+    family = assemble(delta, se, df, c, alpha=alpha, welch=welch)
+    return replace(family, shrunken=prior_seeds(int(cells.pooled.sum()) - 1) > 0)
+
+
+def errors(
+    cells: Cells, weights: Floats, *, floor: float = 0.0, method: Method = "auto"
+) -> tuple[Floats, Floats, Floats, Flags]:
+    """Return estimates, standard errors, degrees of freedom; and who was judged by Welch."""
     var = np.maximum(cells.var, floor**2)
     trusted = cells.pooled & (cells.n >= GATE_SEEDS)
     welch = unequal(var[..., trusted], cells.n[trusted])
@@ -131,14 +145,7 @@ def estimate(
     # A pool is worth no more than the seeds it is made of: two arms of 3 have 4 degrees of
     # freedom between them, whatever the prior promises.
     total = (cells.n - 1)[cells.pooled].sum()
-    df = np.where(welch[..., None], df, np.minimum(df, max(total, 1)))
-    c = np.where(
-        welch[..., None],
-        bonferroni(len(weights), df, alpha),
-        _simultaneous(cells, weights, df, alpha),
-    )
-    family = assemble(delta, se, df, c, alpha=alpha, welch=welch)
-    return replace(family, shrunken=weight > 0)
+    return delta, se, np.where(welch[..., None], df, np.minimum(df, max(total, 1))), welch
 
 
 def prior_seeds(comparisons: int) -> float:

@@ -168,7 +168,7 @@ def _judge(
                 asked.by,
                 "unresolved"
                 if reason
-                else _reply(asked, found, declaration.rope_pp, inside=inside),
+                else reply(asked, found.interval, declaration.rope_pp, inside=inside),
             )
             for asked in declaration.hypotheses
             if asked.arm == contrast.name
@@ -217,9 +217,18 @@ def _word(
     return "equivalent" if inside else "undecided", None, False
 
 
-def _reply(asked: Hypothesis, found: _Found, rope: float | None, *, inside: bool) -> Reply:
-    """What the interval says of a hypothesis; `inside`: the effect lies within the rope."""
-    low, high = found.interval
+def reply(
+    asked: Hypothesis, interval: tuple[float, float], rope: float | None, *, inside: bool
+) -> Reply:
+    """Return what an interval says of a hypothesis.
+
+    Args:
+        asked: the hypothesis.
+        interval: the one that gave the verdict.
+        rope: the smallest difference that matters.
+        inside: the effect was shown to lie within the rope.
+    """
+    low, high = interval
     if asked.expect == "equivalent":
         if inside:
             return "supported"

@@ -28,12 +28,14 @@ class Sample:
         seeds: of the results, as they stand in the table.
         values: their results, percent.
         digests: of their test predictions; "" where unknown.
+        lost: seed -> "diverged" or "failed".
     """
 
     tally: Tally
     seeds: NDArray[Any]
     values: Floats
     digests: NDArray[Any]
+    lost: Mapping[Any, str]
 
 
 def read(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, Sample]:
@@ -148,8 +150,9 @@ def _sample(name: str, rows: Mapping[str, NDArray[Any]], planned: int) -> Sample
         )
     done = rows["status"] == "done"
     values = rows["value"][done].astype(float)
-    lost = {status: int((rows["status"] == status).sum()) for status in ("diverged", "failed")}
-    n, diverged = len(values), lost["diverged"]
+    statuses = zip(seeds, rows["status"].tolist(), strict=True)
+    lost = {seed: status for seed, status in statuses if status in {"diverged", "failed"}}
+    n, diverged = len(values), list(lost.values()).count("diverged")
     low, high = wilson(diverged, n + diverged) if diverged else (None, None)
     mean, sd = _moments(values)
     tally = Tally(
@@ -159,13 +162,17 @@ def _sample(name: str, rows: Mapping[str, NDArray[Any]], planned: int) -> Sample
         mean=mean,
         sd=sd,
         diverged=diverged,
-        failed=lost["failed"],
-        waiting=max(0, int(planned) - n - diverged - lost["failed"]),
+        failed=len(lost) - diverged,
+        waiting=max(0, int(planned) - n - len(lost)),
         divergence_low=low,
         divergence_high=high,
     )
     return Sample(
-        tally=tally, seeds=rows["seed"][done], values=values, digests=rows["predictions"][done]
+        tally=tally,
+        seeds=rows["seed"][done],
+        values=values,
+        digests=rows["predictions"][done],
+        lost=lost,
     )
 
 

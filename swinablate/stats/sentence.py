@@ -1,11 +1,13 @@
 """Verdicts in words. Never "no difference": what was not shown is undecided."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from swinablate.stats.declaration import Declaration, Judged, Tally
 from swinablate.stats.estimate import GATE_P, GATE_RATIO, prior_seeds
 from swinablate.stats.judge import DUNNETT, SHRUNKEN, UNEQUAL
 from swinablate.stats.sample import Sample
+
+SEQUENTIAL = "group-sequential"
 
 
 def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaration) -> str:
@@ -27,10 +29,10 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     if found.verdict == "equivalent":
         return (
             f"{arm.name}: equivalent to the baseline within {declaration.rope_pp:g} pp "
-            f"({found.delta_pp:+.2f} pp, {evidence})."
+            f"({_signed(found.delta_pp)} pp, {evidence})."
         )
     if found.verdict == "undecided":
-        return f"{arm.name}: undecided ({found.delta_pp:+.2f} pp, {evidence}); " + _need(
+        return f"{arm.name}: undecided ({_signed(found.delta_pp)} pp, {evidence}); " + _need(
             arm, found, declaration
         )
     moves = "raises" if found.verdict == "better" else "lowers"
@@ -43,7 +45,8 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
 
 def interval(found: Judged, alpha: float) -> str:
     """Return the simultaneous interval in words, signed."""
-    return f"{_level(alpha)} simultaneous CI {found.ci_low:+.2f} to {found.ci_high:+.2f}"
+    kind = "repeated" if found.method.startswith(SEQUENTIAL) else "simultaneous"
+    return f"{_level(alpha)} {kind} CI {_signed(found.ci_low)} to {_signed(found.ci_high)}"
 
 
 def methods(
@@ -72,6 +75,44 @@ def methods(
     rule = _rule(declaration, comparisons)
     parts = (what, _statistic(how, declaration, comparisons), rule, _losses(tallies), reach)
     return " ".join(part for part in parts if part)
+
+
+def sequential_methods(
+    samples: Mapping[str, Sample], declaration: Declaration, how: str, looks: Sequence[int]
+) -> str:
+    """Return a paragraph for a paper about a study that added seeds until it knew.
+
+    Args:
+        samples: the seeds of every arm.
+        declaration: what was declared before launch.
+        how: the method that judged the arms.
+        looks: seeds of an arm at each look.
+    """
+    tallies = [sample.tally for sample in samples.values()]
+    base, arms = tallies[0], tallies[1:]
+    paired = "paired t (differences within seeds)" if "paired" in how else "Welch's t"
+    what = (
+        f"{_metric(declaration).capitalize()} was compared with the baseline's in {len(arms)} "
+        f"declared comparison{_s(len(arms))} by a group-sequential design with looks at "
+        f"{', '.join(map(str, looks))} seeds an arm, the baseline having twice as many; arms "
+        f"stopped at {_range([t.n for t in arms])}, the baseline at {base.n}."
+    )
+    statistic = (
+        f"Each look compared {paired} with the level spent for it (alpha = "
+        f"{declaration.alpha:g}, spent with the square of the seeds; Holm over arms). Intervals "
+        "are repeated intervals at the level of the look that decided."
+    )
+    rule = "An arm still open after the last look is undecided."
+    if declaration.rope_pp is not None:
+        rule = (
+            "An arm is called equivalent if both one-sided tests place it within the declared "
+            f"margin of {declaration.rope_pp:g} pp at a look. {rule}"
+        )
+    reach = (
+        "The intervals say what training again with other seeds would show on the same test "
+        "set, not what other images would."
+    )
+    return " ".join(part for part in (what, statistic, rule, _losses(tallies), reach) if part)
 
 
 def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
@@ -133,7 +174,7 @@ def _so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
     if found.ci_low is None or found.delta_pp is None:
         return ""
     given = " given convergence" if arm.diverged else ""
-    return f"; {found.delta_pp:+.2f} pp{given}, {interval(found, declaration.alpha)}"
+    return f"; {_signed(found.delta_pp)} pp{given}, {interval(found, declaration.alpha)}"
 
 
 def _against(arm: Tally, found: Judged, baseline: Tally) -> str:
@@ -163,3 +204,8 @@ def _count(n: int) -> str:
 
 def _s(n: int) -> str:
     return "" if n == 1 else "s"
+
+
+def _signed(points: float | None) -> str:
+    """Two decimals with a sign, where a rounded 0 is +0.00."""
+    return f"{round(points or 0.0, 2) + 0.0:+.2f}"

@@ -68,7 +68,7 @@ def verdicts(
         methods=methods(samples, declaration, how, len(arms)),
         baseline=base,
         arms=tuple(
-            _arm(samples[name].tally, estimate, base, declaration)
+            arm_verdict(samples[name].tally, estimate, base, declaration)
             for name, estimate in zip(arms, judged, strict=False)
         ),
         contrasts=tuple(judged),
@@ -118,7 +118,10 @@ def against(arms: Sequence[str], declaration: Declaration) -> list[Contrast]:
     ]
 
 
-def _arm(tally: Tally, found: Estimate, baseline: Tally, declaration: Declaration) -> ArmVerdict:
+def arm_verdict(
+    tally: Tally, found: Estimate, baseline: Tally, declaration: Declaration
+) -> ArmVerdict:
+    """Return an arm's seeds and its estimate under one name, with its sentence."""
     numbers = {f.name: getattr(found, f.name) for f in fields(Judged)}
     text = sentence(tally, found, baseline, declaration)
     return ArmVerdict(**vars(tally), **numbers, sentence=text)

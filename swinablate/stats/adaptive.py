@@ -1,0 +1,188 @@
+"""The group-sequential design at the door: a table in; verdicts, and what to run next, out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swinablate.stats.caution import cautions
+from swinablate.stats.critical import t_quantile
+from swinablate.stats.declaration import (
+    Answer,
+    Declaration,
+    Estimate,
+    Verdicts,
+    Warn,
+)
+from swinablate.stats.estimate import Contrast, Method
+from swinablate.stats.judge import reply
+from swinablate.stats.power import POWER
+from swinablate.stats.sample import Sample, read
+from swinablate.stats.sentence import SEQUENTIAL, sequential_methods
+from swinablate.stats.sequential import Course, Rule, Run, State, course
+from swinablate.stats.spending import check_looks
+from swinablate.stats.verdict import against, arm_verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """Where an adaptive study stands.
+
+    Attributes:
+        verdicts: as of a study with fixed seeds; open arms are pending.
+        wanted: seeds 0 .. k - 1 that the baseline and each arm should have by now.
+        done: every arm is closed; nothing is left to run.
+        look: seeds an arm had at the last look; 0 before the first.
+        trace: for every look and arm, its interval and verdict there.
+    """
+
+    verdicts: Verdicts
+    wanted: Mapping[str, int]
+    done: bool
+    look: int
+    trace: tuple[Mapping[str, State], ...]
+
+
+def look(
+    frame: "pd.DataFrame",
+    looks: Sequence[int],
+    declaration: Declaration,
+    *,
+    warnings: Sequence[Warn] = (),
+    method: Method = "auto-paired",
+) -> Decisions:
+    """Replay all looks that the results reach; say what is decided and what to run next.
+
+    Pure, and independent of the order in which trials finish: seeds count from 0 without a
+    gap, and a look is taken when every open arm, and the baseline, has all of its seeds.
+
+    Args:
+        frame: as for `verdicts`; seeds are 0, 1, 2, ...
+        looks: seeds of an arm at each look; the baseline has twice as many. Part of what was
+            declared: other looks are another study.
+        declaration: what was fixed before the first result; `planned` names all arms.
+        warnings: those that need more than results.
+        method: "auto-paired" lets the first look with enough evidence decide whether to judge
+            within seeds; "auto" never does.
+
+    Raises:
+        InputError: the looks do not rise from 3, or the table cannot be read.
+    """
+    check_looks(looks)
+    rule = Rule(
+        looks=tuple(looks),
+        alpha=declaration.alpha,
+        rope=declaration.rope_pp,
+        floor=declaration.floor_pp,
+        method=method,
+    )
+    samples = read(frame, declaration)
+    now = course({arm: _run(sample) for arm, sample in samples.items()}, rule)
+    rows = zip(frame["arm"], frame["seed"], strict=True)
+    due = np.array([int(seed) < now.wanted[str(arm)] for arm, seed in rows], dtype=bool)
+    samples = read(frame[due], replace(declaration, planned=now.wanted))
+    return Decisions(
+        verdicts=_verdicts(samples, now, rule, declaration, warnings),
+        wanted=now.wanted,
+        done=not now.open,
+        look=max((state.look for state in now.states.values()), default=0),
+        trace=now.trace,
+    )
+
+
+def _verdicts(
+    samples: Mapping[str, Sample],
+    now: Course,
+    rule: Rule,
+    declaration: Declaration,
+    warnings: Sequence[Warn],
+) -> Verdicts:
+    how = _name(now)
+    base = samples[declaration.baseline].tally
+    contrasts = against(list(now.states), declaration)
+    estimates = [
+        _estimate(contrast, state, declaration, (now, how))
+        for contrast, state in zip(contrasts, now.states.values(), strict=True)
+    ]
+    found = [*cautions(samples, declaration), *warnings]
+    return Verdicts(
+        declaration=declaration,
+        method=how,
+        methods=sequential_methods(samples, declaration, how, rule.looks),
+        baseline=base,
+        arms=tuple(
+            arm_verdict(samples[each.contrast.name].tally, each, base, declaration)
+            for each in estimates
+        ),
+        contrasts=tuple(estimates),
+        warnings=tuple(sorted(found, key=lambda warning: int(warning.code[1:]))),
+    )
+
+
+def _estimate(
+    contrast: Contrast, state: State, declaration: Declaration, how: tuple[Course, str]
+) -> Estimate:
+    now, method = how
+    inside = _inside(state, declaration.rope_pp)
+    open_, judged = state.word == "pending", not state.reason
+    power = float(t_quantile(1 - state.level / 2, state.df) + t_quantile(POWER, state.df))
+    return Estimate(
+        contrast=contrast,
+        delta_pp=_known(state.delta),
+        ci_low=_known(state.low),
+        ci_high=_known(state.high),
+        equivalence_low=_known(state.near[0]),
+        equivalence_high=_known(state.near[1]),
+        p=_known(state.p),
+        p_holm=None,  # what the look compares is `p`; a corrected one would ignore the looks
+        se=_known(state.se),
+        df=_known(state.df),
+        verdict=state.word,
+        negligible=state.word in {"better", "worse"} and inside,
+        detectable_pp=_known(power * state.se),
+        seeds_needed=None,
+        reason=f"{now.wanted[contrast.name]} seeds are due" if open_ else state.reason,
+        method=method,
+        pairs=state.look if now.paired else None,
+        hypotheses=tuple(
+            Answer(
+                asked.expect,
+                asked.by,
+                reply(asked, (state.low, state.high), declaration.rope_pp, inside=inside)
+                if judged and not open_
+                else "unresolved",
+            )
+            for asked in declaration.hypotheses
+            if asked.arm == contrast.name
+        ),
+    )
+
+
+def _run(sample: Sample) -> Run:
+    """The seeds 0, 1, 2, ... of an arm, as far as they are recorded without a gap."""
+    known = {int(seed): value for seed, value in zip(sample.seeds, sample.values, strict=True)}
+    lost = {int(seed): status for seed, status in sample.lost.items()}
+    values: list[float] = []
+    while len(values) in known or len(values) in lost:
+        values.append(known.get(len(values), np.nan))
+    first = min((seed for seed in lost if seed < len(values)), default=None)
+    why = "" if first is None else f"{lost[first]} on seed {first}"
+    return Run(values=np.array(values), lost=why)
+
+
+def _inside(state: State, rope: float | None) -> bool:
+    return rope is not None and -rope < state.near[0] and state.near[1] < rope
+
+
+def _name(now: Course) -> str:
+    kind = "paired t" if now.paired else "Welch t"
+    spread = " (variances differ)" if now.welch else ""
+    return f"{SEQUENTIAL} {kind}, repeated intervals{spread}"
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -1,0 +1,249 @@
+"""Seeds until the answer is known: a group-sequential design for arms against a baseline.
+
+Every arm runs its seeds up to the next look, the baseline twice as many. At a look the arms
+whose p-value falls below the level spent for it are better or worse, those whose interval lies
+within the rope are equivalent, and the others go on. The error rate of the family holds over
+all arms and all looks (Holm over arms, spending alpha * t^2 over looks). The interval of an arm
+is the repeated one at the level of the look that decided: it excludes 0 exactly if the verdict
+is better or worse.
+
+Source: Jennison, Turnbull, Group Sequential Methods (1999), chapters 7 and 9; Holm (1979).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from swinablate.stats.critical import Floats, t_quantile, two_sided_p
+from swinablate.stats.declaration import Word
+from swinablate.stats.estimate import GATE_SEEDS, Cells, Family, Method, assemble, errors
+from swinablate.stats.paired import EVIDENCE, Pairs, estimate_pairs, pays
+from swinablate.stats.spending import nominal
+
+BASELINE_RATIO = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """The seeds of one arm in their declared order.
+
+    Attributes:
+        values: percent; nan where a seed was lost. As many as are recorded without a gap.
+        lost: why the first lost seed gives no value; "" if none is lost.
+    """
+
+    values: Floats
+    lost: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What was fixed before the first look.
+
+    Attributes:
+        looks: seeds of an arm at each look, rising; the baseline has twice as many.
+        alpha: error rate of the family over all looks.
+        rope: half-width of what counts as equal; None calls nothing equivalent.
+        floor: smallest believable sd over seeds, in points.
+        method: "auto-paired" lets the first look with enough evidence decide whether the
+            family is judged within seeds; "auto" never does.
+    """
+
+    looks: tuple[int, ...]
+    alpha: float
+    rope: float | None
+    floor: float
+    method: Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """One arm at its last look.
+
+    Attributes:
+        word: the verdict; "pending" while the arm is open.
+        look: seeds at that look; 0 before the first.
+        delta: percentage points.
+        low: lower end of the repeated interval.
+        high: upper end.
+        near: the interval of the equivalence test at that look.
+        p: two-sided, of that look alone.
+        level: what `p` was compared with.
+        se: standard error of `delta`.
+        df: degrees of freedom.
+        reason: why a closed arm has no verdict.
+    """
+
+    word: Word = "pending"
+    look: int = 0
+    delta: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    near: tuple[float, float] = (np.nan, np.nan)
+    p: float = np.nan
+    level: float = np.nan
+    se: float = np.nan
+    df: float = np.nan
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How the study went so far.
+
+    Attributes:
+        states: every arm but the baseline.
+        wanted: seeds that the baseline and each arm should have now; nothing is left to run
+            when all of them have theirs.
+        trace: the states after each look that was reached.
+        paired: judged within seeds; None until decided.
+        welch: the variances sent the last look to Welch's t.
+    """
+
+    states: Mapping[str, State]
+    wanted: Mapping[str, int]
+    trace: tuple[Mapping[str, State], ...]
+    paired: bool | None
+    welch: bool
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Arms that go on."""
+        return tuple(arm for arm, state in self.states.items() if state.word == "pending")
+
+
+def course(runs: Mapping[str, Run], rule: Rule) -> Course:
+    """Replay every look that the recorded seeds reach, from the first.
+
+    Pure: the same seeds give the same course, however often and whenever it is asked for.
+
+    Args:
+        runs: the baseline first.
+        rule: what was fixed before.
+    """
+    base, *arms = runs
+    states: dict[str, State] = {arm: State() for arm in arms}
+    counts = dict.fromkeys(runs, 0)
+    trace: list[Mapping[str, State]] = []
+    paired, welch = None, False
+    for i, look in enumerate(rule.looks):
+        going = [arm for arm in arms if states[arm].word == "pending"]
+        if not going:
+            break
+        counts |= dict.fromkeys(going, look) | {base: BASELINE_RATIO * look}
+        if any(len(runs[arm].values) < counts[arm] for arm in (base, *going)):
+            break
+        _drop_lost(runs, counts, states, base)
+        going = [arm for arm in going if states[arm].word == "pending"]
+        if not going:
+            trace.append(dict(states))
+            break
+        family, paired = _estimate(runs, counts, going, rule, paired=paired)
+        welch = bool(family.welch)
+        _decide(family, states, (i, look), rule)
+        trace.append(dict(states))
+    return Course(states=states, wanted=counts, trace=tuple(trace), paired=paired, welch=welch)
+
+
+def _drop_lost(
+    runs: Mapping[str, Run], counts: Mapping[str, int], states: dict[str, State], base: str
+) -> None:
+    """Close arms of which a seed was lost: what is left is no random sample."""
+    gone = {arm: np.isnan(runs[arm].values[: counts[arm]]).any() for arm in runs}
+    for arm, state in states.items():
+        if state.word == "pending" and (gone[arm] or gone[base]):
+            who = arm if gone[arm] else base
+            states[arm] = replace(state, word="undecided", reason=f"{who} {runs[who].lost}")
+
+
+def _estimate(
+    runs: Mapping[str, Run],
+    counts: Mapping[str, int],
+    going: Sequence[str],
+    rule: Rule,
+    *,
+    paired: bool | None,
+) -> tuple[Family, bool | None]:
+    """The numbers of all arms at this look, and whether they are within seeds."""
+    samples = [runs[arm].values[: counts[arm]] for arm in runs]
+    n = np.array([len(values) for values in samples], dtype=float)
+    cells = Cells(
+        mean=np.array([values.mean() for values in samples]),
+        var=np.array([values.var(ddof=1) for values in samples]),
+        n=n,
+        declared=n,
+        pooled=np.array([not np.isnan(values).any() for values in samples]),
+    )
+    m = len(runs) - 1
+    weights = np.hstack([-np.ones((m, 1)), np.eye(m)])
+    delta, se, df, welch = errors(cells, weights, floor=rule.floor)
+    apart = assemble(delta, se, df, np.ones(m), alpha=rule.alpha, welch=welch)
+    if rule.method != "auto-paired" or paired is False:
+        return apart, paired
+    within = _within(runs, counts, going)
+    together = estimate_pairs(within, alpha=rule.alpha, floor=rule.floor)
+    most = max(counts[arm] for arm in going) if going else 0
+    if paired is None and most >= GATE_SEEDS and len(going) * (most - 1) >= EVIDENCE:
+        paired = bool(pays(within, apart, together))
+    return (together if paired else apart), paired
+
+
+def _within(runs: Mapping[str, Run], counts: Mapping[str, int], going: Sequence[str]) -> Pairs:
+    """Open arms minus baseline within seeds; closed arms count no seed."""
+    base, *arms = runs
+    columns = []
+    for arm in arms:
+        if arm not in going:
+            columns.append((np.nan, np.nan, np.nan, 0))
+            continue
+        one, other = (runs[name].values[: counts[arm]] for name in (arm, base))
+        gap, spread = one - other, one.var(ddof=1) + other.var(ddof=1)
+        columns.append((gap.mean(), gap.var(ddof=1), spread, len(gap)))
+    mean, var, unpaired, n = (
+        np.array(column, dtype=float) for column in zip(*columns, strict=True)
+    )
+    return Pairs(mean=mean, var=var, unpaired=unpaired, n=n)
+
+
+def _decide(family: Family, states: dict[str, State], at: tuple[int, int], rule: Rule) -> None:
+    """Close what this look decides, largest evidence first."""
+    i, look = at
+    arms, m = list(states), len(states)
+    levels = [nominal(rule.looks, rule.alpha / k)[i] for k in range(m, 0, -1)]
+    near_level = nominal(rule.looks, 2 * rule.alpha / m)[i]
+    rejected = sum(state.word in {"better", "worse"} for state in states.values())
+    going = [j for j in range(m) if states[arms[j]].word == "pending"]
+    found = True
+    while found:
+        hits = [j for j in going if family.p[j] <= levels[min(rejected, m - 1)]]
+        found = bool(hits)
+        for j in hits:
+            state = _state(family, j, look, (levels[min(rejected, m - 1)], near_level))
+            states[arms[j]] = replace(state, word="better" if state.delta > 0 else "worse")
+        going = [j for j in going if j not in hits]
+        rejected += len(hits)
+    for j in going:
+        state = _state(family, j, look, (levels[min(rejected, m - 1)], near_level))
+        if rule.rope is not None and -rule.rope < state.near[0] and state.near[1] < rule.rope:
+            state = replace(state, word="equivalent")
+        elif i == len(rule.looks) - 1:
+            state = replace(state, word="undecided")
+        states[arms[j]] = state
+
+
+def _state(family: Family, j: int, look: int, levels: tuple[float, float]) -> State:
+    """One arm's numbers at a look."""
+    delta, se, df = (float(each[j]) for each in (family.delta, family.se, family.df))
+    half, half_near = (float(t_quantile(1 - level / 2, df)) * se for level in levels)
+    return State(
+        look=look,
+        delta=delta,
+        low=delta - half,
+        high=delta + half,
+        near=(delta - half_near, delta + half_near),
+        p=float(two_sided_p(delta / se, df)),
+        level=levels[0],
+        se=se,
+        df=df,
+    )

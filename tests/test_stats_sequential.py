@@ -1,0 +1,221 @@
+"""Looking more than once: published bounds, replay, every way a study can end."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swinablate.errors import InputError
+from swinablate.stats import Declaration, Hypothesis, look
+from swinablate.stats.spending import bounds, nominal, obrien_fleming, quadratic
+
+LOOKS = (3, 5, 8, 12, 16)
+ARMS = ("worse", "slow", "same", "noise")
+EFFECT = {"baseline": 0.0, "worse": -3.0, "slow": -0.45, "same": 0.0, "noise": 0.12}
+
+
+def results(seeds: int = 32, seed: int = 1) -> pd.DataFrame:
+    """All seeds any look could ask for."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (arm, s, 90 + effect + 0.3 * rng.standard_normal(), "done")
+        for arm, effect in EFFECT.items()
+        for s in range(seeds if arm == "baseline" else seeds // 2)
+    ]
+    return pd.DataFrame(rows, columns=["arm", "seed", "value", "status"])
+
+
+def declared(**more) -> Declaration:
+    planned = dict.fromkeys(ARMS, 16) | {"baseline": 32}
+    return Declaration(planned=planned, rope_pp=0.4, **more)
+
+
+def upto(table: pd.DataFrame, wanted: dict) -> pd.DataFrame:
+    return table[table.seed < table.arm.map(wanted)]
+
+
+def play(table: pd.DataFrame, **settings) -> list:
+    """Run a study as `next_trials` would: only what is wanted, until it is done."""
+    wanted = dict.fromkeys(EFFECT, 0)
+    course = []
+    while True:
+        decided = look(upto(table, wanted), LOOKS, declared(), **settings)
+        course.append(decided)
+        if decided.done:
+            return course
+        assert decided.wanted != wanted
+        wanted = decided.wanted
+
+
+def test_published_obrien_fleming_bounds():
+    """Lan and DeMets, five equal looks, alpha 0.05, two-sided."""
+    published = (4.877, 3.357, 2.680, 2.290, 2.031)
+    assert bounds((3, 6, 9, 12, 15), 0.05, obrien_fleming) == pytest.approx(published, abs=5e-4)
+
+
+def test_one_look_spends_everything_at_once():
+    assert nominal([5], 0.05) == pytest.approx([0.05])
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 8])
+def test_simulated_paths_leave_the_bounds_at_the_rate_spent(alpha):
+    rng, paths = np.random.default_rng(3), 400_000
+    looks = np.array((3, 5, 8, 12, 16, 20))
+    bound = bounds(tuple(looks.tolist()), alpha)
+    at, inside, crossed = np.zeros(paths), np.ones(paths, bool), 0
+    for i, n in enumerate(looks):
+        more = n - (looks[i - 1] if i else 0)
+        at += rng.standard_normal(paths) * more**0.5
+        leave = inside & (np.abs(at) > bound[i] * n**0.5)
+        inside &= ~leave
+        crossed += leave.sum()
+        target = quadratic(n / 20, alpha)
+        assert crossed / paths == pytest.approx(target, abs=4 * (target / paths) ** 0.5)
+
+
+def test_nominal_levels_of_the_default_looks():
+    assert nominal((3, 5, 8, 12, 16, 20), 0.05) == pytest.approx(
+        [0.001125, 0.002356, 0.005948, 0.013261, 0.022533, 0.034451], rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("looks", [(), (2, 5), (3, 3), (5, 3)])
+def test_looks_that_cannot_be(looks):
+    with pytest.raises(InputError) as raised:
+        look(results(), looks, declared())
+    assert raised.value.problem == f"looks = {list(looks)} cannot be planned"
+
+
+def test_an_empty_study_asks_for_the_first_look():
+    first = look(results().iloc[:0], LOOKS, declared())
+    assert first.wanted == {"baseline": 6, **dict.fromkeys(ARMS, 3)}
+    assert (first.done, first.look, first.trace) == (False, 0, ())
+    assert {arm.verdict for arm in first.verdicts.arms} == {"pending"}
+    assert first.verdicts.arms[0].sentence == "worse: pending (3 seeds are due)."
+
+
+def test_a_study_runs_only_what_it_needs():
+    course = play(results())
+    last = course[-1]
+    words = {arm.name: (arm.verdict, arm.n) for arm in last.verdicts.arms}
+    assert words["worse"] == ("worse", 3)
+    assert words["slow"][0] == "worse"
+    assert words["same"][0] == "equivalent"
+    assert sum(last.wanted.values()) < 60 < 32 + 4 * 16
+    assert [decided.look for decided in course] == [0, *LOOKS[: len(course) - 1]]
+    assert len(last.trace) == len(course) - 1
+    json.dumps(last.verdicts.to_json(), allow_nan=False)
+
+
+def test_a_closed_arm_keeps_its_verdict_and_interval():
+    seen = {}
+    for decided in play(results()):
+        for arm in decided.verdicts.arms:
+            now = (arm.verdict, arm.ci_low, arm.ci_high, arm.n)
+            if arm.name in seen:
+                assert now == seen[arm.name]
+            elif arm.verdict != "pending":
+                seen[arm.name] = now
+    assert set(seen) == set(ARMS)
+
+
+def test_the_answer_does_not_depend_on_what_else_is_recorded_or_its_order():
+    table = results()
+    last = play(table)[-1]
+    more = look(table.sample(frac=1, random_state=2), LOOKS, declared())
+    assert more.verdicts.to_json() == last.verdicts.to_json()
+    assert more.wanted == last.wanted
+
+
+def test_the_drawn_interval_and_the_test_agree():
+    for seed in range(25):
+        for arm in play(results(seed=seed))[-1].verdicts.arms:
+            assert (arm.ci_low > 0) == (arm.verdict == "better")
+            assert (arm.ci_high < 0) == (arm.verdict == "worse")
+            inside = arm.equivalence_low > -0.4 and arm.equivalence_high < 0.4
+            assert inside == (arm.verdict == "equivalent" or arm.negligible)
+
+
+def test_a_missing_seed_holds_the_look_back():
+    table = results()
+    table = table[~((table.arm == "same") & (table.seed == 1))]
+    decided = look(upto(table, dict.fromkeys(EFFECT, 6)), LOOKS, declared())
+    assert (decided.look, decided.wanted["same"], decided.done) == (0, 3, False)
+    assert {arm.verdict for arm in decided.verdicts.arms} == {"pending"}
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_an_arm_that_loses_a_seed_closes_without_a_verdict(status):
+    table = results()
+    table.loc[(table.arm == "same") & (table.seed == 1), "status"] = status
+    last = play(table)[-1]
+    same = last.verdicts.arms[2]
+    assert (same.verdict, same.reason) == ("undecided", f"same {status} on seed 1")
+    assert last.wanted["same"] == 3
+    assert last.verdicts.arms[0].verdict == "worse"
+
+
+def test_a_lost_seed_after_the_arm_closed_changes_nothing():
+    table = results()
+    before = play(table)[-1]
+    table.loc[(table.arm == "worse") & (table.seed == 9), "status"] = "diverged"
+    assert look(table, LOOKS, declared()).verdicts.to_json() == before.verdicts.to_json()
+
+
+def test_a_baseline_that_loses_a_seed_closes_everything():
+    table = results()
+    table.loc[(table.arm == "baseline") & (table.seed == 4), "status"] = "diverged"
+    last = play(table)[-1]
+    assert last.done
+    assert {arm.reason for arm in last.verdicts.arms} == {"baseline diverged on seed 4"}
+
+
+def test_what_is_open_at_the_last_look_is_undecided():
+    table = results()
+    table.loc[table.arm == "same", "value"] += 0.1
+    strict = Declaration(planned=declared().planned, rope_pp=0.05)
+    decided = look(table, LOOKS, strict)
+    assert decided.done
+    same = decided.verdicts.arms[2]
+    assert (same.verdict, same.reason, same.n) == ("undecided", None, 16)
+    assert same.ci_low < 0 < same.ci_high
+    assert "95 % repeated CI" in same.sentence
+
+
+def test_hypotheses_are_answered_when_the_arm_closes():
+    asked = (Hypothesis("worse", "worse", 1.0), Hypothesis("same", "equivalent"))
+    table = results()
+    early = look(upto(table, dict.fromkeys(EFFECT, 6)), LOOKS, declared(hypotheses=asked))
+    late = look(table, LOOKS, declared(hypotheses=asked))
+    answers = [arm.hypothesis.answer for arm in early.verdicts.arms if arm.hypothesis]
+    assert answers == ["supported", "unresolved"]
+    assert late.verdicts.arms[2].hypothesis.answer == "supported"
+
+
+def test_pairing_is_decided_once_and_then_kept():
+    rng = np.random.default_rng(5)
+    luck = 2 * rng.standard_normal(32)
+    names = [f"a{i}" for i in range(8)]
+    rows = [
+        (arm, s, 90 + luck[s] + 0.3 * rng.standard_normal())
+        for arm in ("baseline", *names)
+        for s in range(32)
+    ]
+    table = pd.DataFrame(rows, columns=["arm", "seed", "value"])
+    planned = Declaration(planned=dict.fromkeys(["baseline", *names], 32), rope_pp=0.8)
+    paired, apart = (look(table, LOOKS, planned, method=m) for m in ("auto-paired", "auto"))
+    assert paired.verdicts.method.startswith("group-sequential paired t")
+    assert apart.verdicts.method.startswith("group-sequential Welch t")
+    assert sum(paired.wanted.values()) < sum(apart.wanted.values())
+    assert {arm.verdict for arm in paired.verdicts.arms} == {"equivalent"}
+
+
+def test_the_methods_paragraph_says_what_was_done():
+    text = play(results())[-1].verdicts.methods
+    assert text.startswith(
+        "Test accuracy was compared with the baseline's in 4 declared comparisons by a "
+        "group-sequential design with looks at 3, 5, 8, 12, 16 seeds an arm, the baseline "
+        "having twice as many; arms stopped at 3 to "
+    )
+    assert "spent with the square of the seeds; Holm over arms" in text
