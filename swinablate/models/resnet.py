@@ -6,7 +6,6 @@ parameters (option A).
 Shapes: b batch, c channels, h w pixels.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import torch.nn.functional as F
@@ -14,10 +13,9 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from swinablate.layers.conv import ConvNorm, convolve
 from swinablate.layers.init import GeneratorFor, initialise
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
-
-ConvNorm = Literal["batch", "layer", "none"]
 
 
 class ResNetConfig(ModelConfig):
@@ -70,38 +68,13 @@ def geometry(config: ResNetConfig, image: ImageSpec) -> tuple[dict[str, Any], ..
     return tuple(found)
 
 
-class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of each pixel. Source: ConvNeXt sec. 2.6."""
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Normalise each pixel."""
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-def _nothing(_: int) -> nn.Module:
-    return nn.Identity()
-
-
-_NORMS: Mapping[ConvNorm, Callable[[int], nn.Module]] = {
-    "batch": nn.BatchNorm2d,
-    "layer": ChannelNorm,
-    "none": _nothing,
-}
-
-
-def convolve(c_in: int, c_out: int, stride: int, norm: ConvNorm) -> nn.Sequential:
-    """3x3 convolution and its norm; a bias only where no norm has one."""
-    conv = nn.Conv2d(c_in, c_out, 3, stride, 1, bias=norm == "none")
-    return nn.Sequential(conv, _NORMS[norm](c_out))
-
-
 class Plain(nn.Module):
     """Two convolutions."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, norm: ConvNorm) -> None:
         super().__init__()
-        self.first = convolve(c_in, c_out, stride, norm)
-        self.second = convolve(c_out, c_out, 1, norm)
+        self.first = convolve(c_in, c_out, 3, stride, norm=norm)
+        self.second = convolve(c_out, c_out, 3, norm=norm)
 
     def branch(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Both convolutions, up to the last activation."""
@@ -144,7 +117,7 @@ class ResNet(nn.Module):
         super().__init__()
         block = Residual if config.residual else Plain
         width = config.width
-        self.stem = convolve(image.channels, width, 1, config.norm)
+        self.stem = convolve(image.channels, width, 3, norm=config.norm)
         stages: list[nn.Module] = []
         before = width
         for stage in geometry(config, image):

@@ -5,7 +5,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from swinablate.models.resnet import ChannelNorm, ResNet, ResNetConfig, Subsample, geometry
+from swinablate.layers.conv import ChannelNorm
+from swinablate.models.resnet import ResNet, ResNetConfig, Subsample, geometry
 from swinablate.recipe import ImageSpec
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
