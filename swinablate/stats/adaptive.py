@@ -102,7 +102,7 @@ def _verdicts(
     warnings: Sequence[Warn],
 ) -> Verdicts:
     how = _name(now)
-    base = samples[declaration.baseline].tally
+    base = samples[declaration.baseline]
     contrasts = against(list(now.states), declaration)
     estimates = [
         _estimate(contrast, state, declaration, (now, how))
@@ -113,9 +113,9 @@ def _verdicts(
         declaration=declaration,
         method=how,
         methods=sequential_methods(samples, declaration, how, rule.looks),
-        baseline=base,
+        baseline=base.tally,
         arms=tuple(
-            arm_verdict(samples[each.contrast.name].tally, each, base, declaration)
+            arm_verdict(samples[each.contrast.name], each, base, declaration, arms=len(estimates))
             for each in estimates
         ),
         contrasts=tuple(estimates),

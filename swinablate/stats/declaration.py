@@ -182,9 +182,14 @@ class ArmVerdict(Judged, Tally):
 
     Attributes:
         sentence: the verdict in words.
+        new_images_low: lower end of the interval for other test images of the same kind; the
+            verdict is about this test set. None where the answers were not recorded.
+        new_images_high: its upper end.
     """
 
     sentence: str
+    new_images_low: float | None = None
+    new_images_high: float | None = None
 
     @property
     def hypothesis(self) -> Answer | None:

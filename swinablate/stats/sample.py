@@ -29,6 +29,7 @@ class Sample:
         values: their results, percent.
         digests: of their test predictions; "" where unknown.
         lost: seed -> "diverged" or "failed".
+        correct: which test images each seed got right, packed; "" where unknown.
     """
 
     tally: Tally
@@ -36,6 +37,7 @@ class Sample:
     values: Floats
     digests: NDArray[Any]
     lost: Mapping[Any, str]
+    correct: NDArray[Any]
 
 
 def read(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, Sample]:
@@ -43,8 +45,9 @@ def read(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, Sample]:
 
     Args:
         frame: columns `arm`, `seed`, `value` (percent); optional `status` (done, failed,
-            diverged, waiting; done if left out) and `predictions` (digest of the answers on
-            the test set). A done trial without a finite value counts as failed.
+            diverged, waiting; done if left out), `predictions` (digest of the answers on the
+            test set) and `correct` (base64 of the packed bits: which images were right). A
+            done trial without a finite value counts as failed.
         declaration: names the baseline and the arms; arms without a row are kept.
 
     Raises:
@@ -104,6 +107,7 @@ def _columns(frame: "pd.DataFrame") -> dict[str, NDArray[Any]]:
         "value": values,
         "status": _texts(frame, "status", "done"),
         "predictions": _texts(frame, "predictions", ""),
+        "correct": _texts(frame, "correct", ""),
     }
     unknown = sorted(set(columns["status"].tolist()) - set(STATUSES))
     if unknown:
@@ -173,6 +177,7 @@ def _sample(name: str, rows: Mapping[str, NDArray[Any]], planned: int) -> Sample
         values=values,
         digests=rows["predictions"][done],
         lost=lost,
+        correct=rows["correct"][done],
     )
 
 

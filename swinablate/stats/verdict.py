@@ -11,13 +11,13 @@ from swinablate.stats.declaration import (
     Declaration,
     Estimate,
     Judged,
-    Tally,
     Verdicts,
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
+from swinablate.stats.images import covers, new_images, unpack
 from swinablate.stats.judge import SHRUNKEN, judge_family
-from swinablate.stats.sample import read
+from swinablate.stats.sample import Sample, read
 from swinablate.stats.sentence import methods, sentence
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def verdicts(
         InputError: the table cannot be read as results of what was declared.
     """
     samples = read(frame, declaration)
-    base = samples[declaration.baseline].tally
+    base = samples[declaration.baseline]
     arms = [name for name in samples if name != declaration.baseline]
     families: dict[str, list[Contrast]] = {ARMS: against(arms, declaration)}
     for contrast in declaration.contrasts:
@@ -66,9 +66,9 @@ def verdicts(
         declaration=declaration,
         method=how,
         methods=methods(samples, declaration, how, len(arms)),
-        baseline=base,
+        baseline=base.tally,
         arms=tuple(
-            arm_verdict(samples[name].tally, estimate, base, declaration)
+            arm_verdict(samples[name], estimate, base, declaration, arms=len(arms))
             for name, estimate in zip(arms, judged, strict=False)
         ),
         contrasts=tuple(judged),
@@ -119,9 +119,42 @@ def against(arms: Sequence[str], declaration: Declaration) -> list[Contrast]:
 
 
 def arm_verdict(
-    tally: Tally, found: Estimate, baseline: Tally, declaration: Declaration
+    sample: Sample, found: Estimate, baseline: Sample, declaration: Declaration, *, arms: int
 ) -> ArmVerdict:
-    """Return an arm's seeds and its estimate under one name, with its sentence."""
+    """Return an arm's seeds and its estimate under one name, with its sentence.
+
+    Args:
+        sample: the arm's seeds.
+        found: its difference from the baseline.
+        baseline: the baseline's seeds.
+        declaration: what was fixed before the first result.
+        arms: how many comparisons share the error rate.
+    """
     numbers = {f.name: getattr(found, f.name) for f in fields(Judged)}
-    text = sentence(tally, found, baseline, declaration)
-    return ArmVerdict(**vars(tally), **numbers, sentence=text)
+    text = sentence(sample.tally, found, baseline.tally, declaration)
+    low, high = _new_images(sample, found, baseline, declaration, arms)
+    return ArmVerdict(
+        **vars(sample.tally), **numbers, sentence=text, new_images_low=low, new_images_high=high
+    )
+
+
+def _new_images(
+    sample: Sample, found: Estimate, baseline: Sample, declaration: Declaration, arms: int
+) -> tuple[float | None, float | None]:
+    """The interval for other images, never narrower than the one for these."""
+    images = declaration.test_images or 0
+    answered = images > 0 and all(
+        covers(each.correct.tolist(), images) for each in (sample, baseline)
+    )
+    if not answered or found.se is None or found.df is None or found.delta_pp is None:
+        return None, None
+    half = new_images(
+        unpack(sample.correct.tolist(), images),
+        unpack(baseline.correct.tolist(), images),
+        found.se,
+        found.df,
+        comparisons=arms,
+        alpha=declaration.alpha,
+    )
+    half = max(half, found.delta_pp - (found.ci_low or 0.0))
+    return found.delta_pp - half, found.delta_pp + half
