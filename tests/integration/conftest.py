@@ -82,7 +82,7 @@ class Command:
 
     def wait_for(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait until so many events of a kind are recorded."""
-        
+
         def enough() -> list[dict[str, Any]] | None:
             found = self.events(kind)
             return found if len(found) >= count else None
