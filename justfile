@@ -27,7 +27,7 @@ check: lint test
 
 # Real processes, stores, servers and browsers: at most 15 minutes on 2 cores
 integration *ARGS:
-    pytest -q -m integration {{ARGS}}
+    pytest -n 2 --dist loadfile -q -m integration {{ARGS}}
 
 # What is longer than CI allows, and GPU tests
 full *ARGS:

@@ -81,7 +81,7 @@ def test_decay_spares_norms_biases_and_tables():
 def test_same_seed_same_bits_and_another_seed_others(datasets, tmp_path):
     first, rows = run(make_job(datasets, tmp_path / "a"))
     again, rows_again = run(make_job(datasets, tmp_path / "b"))
-    other, rows_other = run(make_job(datasets, tmp_path / "c", seed=1))
+    _, rows_other = run(make_job(datasets, tmp_path / "c", seed=1))
     assert rows == rows_again
     assert first["predictions"] == again["predictions"]
     assert rows_other[0]["train/loss"] != rows[0]["train/loss"]
@@ -130,7 +130,7 @@ def test_tuning_trials_never_see_the_test_images(datasets, tmp_path, monkeypatch
 
 
 def test_infinite_loss_ends_the_run(datasets, tmp_path):
-    with pytest.raises(Diverged, match="the loss of epoch 1 is (nan|inf)"):
+    with pytest.raises(Diverged, match=r"the loss of epoch 1 is (nan|inf)"):
         run(make_job(datasets, tmp_path, optimizer="sgd", lr=1e30, clip=0.0))
 
 
