@@ -12,6 +12,7 @@ Shapes: n seeds, i test images.
 import base64
 import binascii
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def unpack(texts: Sequence[str], images: int) -> Right:
             packed = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
         except (binascii.Error, ValueError) as error:
             raise InputError(f"unreadable answers: {text[:20]!r}") from error
-        if len(packed) != -(-images // 8):
+        if len(packed) != ceil(images / 8):
             raise InputError(f"answers to {8 * len(packed)} images where {images} were asked")
         rows.append(np.unpackbits(packed, count=images).astype(bool))
     return np.array(rows)
@@ -46,7 +47,7 @@ def unpack(texts: Sequence[str], images: int) -> Right:
 
 def covers(texts: Sequence[str], images: int) -> bool:
     """Whether every seed has answers, to a test set of this size."""
-    size = 4 * -(-(-(-images // 8)) // 3)  # base64 writes 3 bytes as 4 characters
+    size = 4 * ceil(ceil(images / 8) / 3)  # base64 writes 3 bytes as 4 characters
     return all(len(text) == size for text in texts)
 
 
