@@ -163,7 +163,7 @@ def test_a_tensor_starts_the_same_in_every_network_that_has_it(family):
             if field == "init":
                 continue
             for name in base.keys() & other.keys():
-                if base[name].shape == other[name].shape and base[name].min() < base[name].max():
+                if base[name].shape == other[name].shape and len(base[name].unique()) > 2:
                     assert torch.equal(base[name], other[name]), (field, level, name)
                     compared += 1
     assert compared > 10
