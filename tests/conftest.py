@@ -9,10 +9,13 @@ import pytest
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI nothing may be skipped: a browser or a database that is missing is a failure."""
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI no integration test is skipped: a missing browser or database is a failure."""
     report = yield
-    if report.skipped and os.environ.get("SWINABLATE_REQUIRE_ALL"):
+    needed = os.environ.get("SWINABLATE_REQUIRE_ALL") and item.get_closest_marker("integration")
+    if report.skipped and needed:
         where: Any = report.longrepr
         report.outcome = "failed"
         report.longrepr = f"skipped, where nothing may be skipped: {where}"
