@@ -167,3 +167,24 @@ def test_switches_that_share_their_last_key_are_named_in_full():
     cells["ab"] = {"model.width": 1, "train.width": 1}
     names = [c.name for c in factorial(cells)[0]]
     assert names == ["model.width=1", "train.width=1", "model.width=1 x train.width=1"]
+
+
+def test_degrees_of_freedom_of_a_weighted_contrast_by_hand():
+    """Welch and Satterthwaite with weights of 1/2 and unequal variances."""
+    rng = np.random.default_rng(7)
+    scale = {"baseline": 1.0, "shift": 2.0, "bias": 0.5, "both": 1.5}
+    values = {arm: 90 + s * rng.standard_normal(4) for arm, s in scale.items()}
+    rows = [(arm, s, v) for arm, each in values.items() for s, v in enumerate(each)]
+    table = pd.DataFrame(rows, columns=["arm", "seed", "value"])
+    found = verdicts(
+        table, Declaration(contrasts=factorial(TWO)[0]), complete=True, method="welch-holm"
+    )
+    (shift,) = [c for c in found.contrasts if c.contrast.kind == "main effect"][:1]
+    parts = np.array([0.25 * each.var(ddof=1) / 4 for each in values.values()])
+    assert shift.se == pytest.approx(parts.sum() ** 0.5)
+    assert shift.df == pytest.approx(parts.sum() ** 2 / (parts**2 / 3).sum())
+
+
+def test_one_and_true_are_two_levels():
+    cells = {"baseline": {}, "a": {"x": 1}, "b": {"x": True}}
+    assert [c.name for c in factorial(cells)[0]] == ["x=1", "x=true"]

@@ -5,6 +5,7 @@ import base64
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from swinablate.errors import InputError
 from swinablate.stats import Declaration, verdicts
@@ -94,3 +95,33 @@ def test_it_is_never_narrower_and_absent_without_answers():
     assert arm.new_images_low is None  # arms that were tested on different sets
     (arm,) = verdicts(simulate(3), Declaration(), complete=True).arms
     assert arm.to_json()["new_images_low"] is None
+
+
+def test_half_width_by_hand():
+    """Two seeds each, four images; seeds and images both vary."""
+    arm = np.array([[1, 1, 0, 0], [1, 0, 0, 1]], bool)
+    base = np.array([[1, 1, 1, 0], [1, 1, 0, 1]], bool)
+    se, df = 20.0, 2.0
+    gap = 100 * np.array([0, -0.5, -0.5, 0])
+    between = gap.var(ddof=1) / 4
+    counted = 1e4 * (0.5 * 2 / 4 + 0.5 * 2 / 4) / 2 / 4  # each model: 2 of 4 images vary by 1/2
+    variance = max(se**2 + between - counted, se**2, between)
+    assert variance == se**2  # the parts overlap: never below the larger
+    half = new_images(arm, base, se, df, comparisons=1, alpha=0.05)
+    freedom = variance**2 / (se**4 / df + between**2 / 3)
+    assert half == pytest.approx(stats.t.ppf(0.975, freedom) * variance**0.5)
+
+
+def test_seed_noise_is_not_counted_twice():
+    rng = np.random.default_rng(4)
+    hard = rng.random(400)
+    arm, base = (rng.random((5, 400)) < hard for _ in range(2))
+    se, df = 1.0, 8.0
+    gap = 100 * (arm.mean(0) - base.mean(0))
+    between = gap.var(ddof=1) / 400
+    counted = 1e4 * (arm.var(0, ddof=1).mean() + base.var(0, ddof=1).mean()) / 5 / 400
+    variance = max(se**2 + between - counted, se**2, between)
+    assert variance < 0.7 * (se**2 + between)
+    freedom = variance**2 / (se**4 / df + between**2 / 399)
+    half = new_images(arm, base, se, df, comparisons=3, alpha=0.05)
+    assert half == pytest.approx(stats.t.ppf(1 - 0.05 / 6, freedom) * variance**0.5)

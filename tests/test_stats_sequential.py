@@ -8,6 +8,7 @@ import pytest
 
 from swinablate.errors import InputError
 from swinablate.stats import Declaration, Hypothesis, look
+from swinablate.stats.sequential import Rule, Run, course
 from swinablate.stats.spending import bounds, nominal, obrien_fleming, quadratic
 
 LOOKS = (3, 5, 8, 12, 16)
@@ -219,3 +220,44 @@ def test_the_methods_paragraph_says_what_was_done():
         "having twice as many; arms stopped at 3 to "
     )
     assert "spent with the square of the seeds; Holm over arms" in text
+
+
+def test_a_rejection_leaves_more_level_for_the_rest():
+    """Holm: p = 0.035 of two arms counts once the other is rejected, and only then."""
+    base = np.linspace(-1, 1, 10)
+    five = np.linspace(-1, 1, 5)
+
+    def run(shift: float, other: float) -> list:
+        runs = {
+            "b": Run(values=base),
+            "x": Run(values=five + other),
+            "y": Run(values=five + shift),
+        }
+        rule = Rule(looks=(5,), alpha=0.05, rope=None, floor=0.0, method="auto")
+        return list(course(runs, rule).states.values())
+
+    shift = next(s for s in np.arange(0.5, 1.5, 0.01) if run(s, 0.0)[1].p < 0.035)
+    alone, helped = run(shift, 0.0)[1], run(shift, 9.0)[1]
+    assert alone.p == pytest.approx(helped.p)
+    assert (alone.word, alone.level) == ("undecided", pytest.approx(0.025))
+    assert (helped.word, helped.level) == ("better", pytest.approx(0.05))
+    assert alone.low < 0 < helped.low
+
+
+def test_a_decision_not_to_pair_is_kept():
+    """Seeds 0 to 4 are independent; later ones agree, which may not be used any more."""
+    rng = np.random.default_rng(5)
+    luck = np.where(np.arange(32) < 5, 0.0, 3 * rng.standard_normal(32))
+    arms = {name: luck + 0.5 * rng.standard_normal(32) for name in ["b", *"cdefghij"]}
+    rule = Rule(looks=LOOKS, alpha=0.05, rope=0.1, floor=0.0, method="auto-paired")
+    end = course({arm: Run(values=values) for arm, values in arms.items()}, rule)
+    assert (end.paired, len(end.trace)) == (False, 5)
+
+
+def test_an_open_arm_answers_no_hypothesis():
+    asked = (Hypothesis("noise", "worse", 2.0),)
+    table = upto(results(), dict.fromkeys(EFFECT, 6))
+    arm = look(table, LOOKS, declared(hypotheses=asked)).verdicts.arms[3]
+    assert arm.verdict == "pending"
+    assert arm.ci_low > -2
+    assert arm.hypothesis.answer == "unresolved"
