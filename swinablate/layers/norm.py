@@ -31,6 +31,14 @@ class TokenBatchNorm(nn.BatchNorm1d):
         return super().forward(x.flatten(0, -2)).view(x.shape)
 
 
+class TokenRMSNorm(nn.RMSNorm):
+    """Root mean square norm in the weight's precision, as autocast runs the other norms."""
+
+    def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
+        """Normalise the last dimension."""
+        return super().forward(x.to(self.weight.dtype))
+
+
 class DynamicTanh(Started):
     """weight * tanh(alpha x) + bias: squashes outliers, needs no statistics."""
 
@@ -80,7 +88,7 @@ def _batch(width: int) -> nn.Module:
 
 
 def _rms(width: int) -> nn.Module:
-    return nn.RMSNorm(width, eps=EPS)
+    return TokenRMSNorm(width, eps=EPS)
 
 
 _NORMS: Mapping[Norm, Callable[[int], nn.Module]] = {

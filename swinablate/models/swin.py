@@ -165,8 +165,8 @@ class SwinConfig(ModelConfig):
         Switch("first value of learned scales of the branches; 0 is off", "CaiT", (0.0, 0.1)),
     ] = 0.0
     head: Annotated[
-        Literal["gap", "flatten"],
-        Switch("what the classifier sees: the mean, or every token", "NiN", ("gap", "flatten")),
+        Literal["gap", "fc"],
+        Switch("what the classifier sees: the mean, or every token", "NiN", ("gap", "fc")),
     ] = "gap"
     pad: Annotated[
         Literal["refuse", "masked"],
@@ -454,7 +454,7 @@ class Swin(nn.Module):
             )
         )
         self.norm = make_norm(config.norm, last.width)
-        flat = config.head == "flatten"
+        flat = config.head == "fc"
         self.pool = nn.Flatten() if flat else Mean()
         tokens = last.grid[0] * last.grid[1] if flat else 1
         self.head = nn.Linear(tokens * last.width, image.classes)

@@ -84,6 +84,22 @@ def test_levels_mean_different_networks(name):
         assert not [(field, a, b) for (a, x), (b, y) in pairs if x == y]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_kind_runs_in_half_precision(name):
+    """Under autocast, without a warning; kinds are levels with a name."""
+    family, image = load(name), ImageSpec(height=16, width=16, channels=3, classes=4)
+    for field, switch in switches(family).items():
+        kinds = [level for level in switch.levels if isinstance(level, str) and field != "init"]
+        for level in kinds:
+            config = family.config(**WHERE.get((name, field), {}) | {field: level})
+            try:
+                model = family.build(config, image)
+            except ValueError:
+                continue  # refused, which `meaning` covers
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                assert model(images(image, 2)).isfinite().all(), (field, level)
+
+
 @pytest.fixture(params=NAMES)
 def family(request) -> Family[ModelConfig]:
     return load(request.param)

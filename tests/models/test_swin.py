@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import SwinTransformer
 
-from swinablate.layers.norm import TokenBatchNorm
+from swinablate.layers.norm import TokenBatchNorm, TokenRMSNorm
 from swinablate.models.swin import FAMILY, Swin, SwinConfig, geometry
 from swinablate.recipe import ImageSpec
 from swinablate.response import signature
@@ -140,7 +140,7 @@ def test_parameter_counts(changes, image, params):
         ("layer", {nn.LayerNorm}),
         ("batch", {TokenBatchNorm}),
         ("batch_ffn", {TokenBatchNorm}),
-        ("rms", {nn.RMSNorm}),
+        ("rms", {TokenRMSNorm}),
     ],
 )
 def test_norm_replaces_every_norm(norm, kinds):
@@ -401,7 +401,7 @@ def test_merging(merge, grid, width):
         {"norm_place": "post", "norm": "batch", "drop_path": 0.5},
         {"norm_place": "res_post", "norm": "prepbn", "layer_scale": 0.1},
         {"norm_place": "res_post", "norm": "dyt"},
-        {"attention": "bias_only", "band": 1, "qkv_bias": "none", "head": "flatten"},
+        {"attention": "bias_only", "band": 1, "qkv_bias": "none", "head": "fc"},
         {"absolute_position": "sincos2d", "stem": "conv", "merge": "conv"},
         {"absolute_position": "sincos1d", "merge": "none", "heads": (2, 2)},
         {"absolute_position": "learned", "merge": "avg", "norm": "rms", "init": "torch"},

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import vision_transformer as vision
 
 from swinablate.layers.attention import OverQueries
-from swinablate.layers.norm import TokenBatchNorm
+from swinablate.layers.norm import TokenBatchNorm, TokenRMSNorm
 from swinablate.models.vit import FAMILY, ViT, ViTConfig, geometry
 from swinablate.recipe import ImageSpec
 
@@ -62,7 +62,7 @@ def test_attention_equals_torch(excite):
 
 @pytest.mark.parametrize(
     ("norm", "kinds"),
-    [("layer", {nn.LayerNorm}), ("batch", {TokenBatchNorm}), ("rms", {nn.RMSNorm})],
+    [("layer", {nn.LayerNorm}), ("batch", {TokenBatchNorm}), ("rms", {TokenRMSNorm})],
 )
 def test_norm_replaces_every_norm(norm, kinds):
     model = ViT(ViTConfig(norm=norm), CIFAR)
