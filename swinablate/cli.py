@@ -21,7 +21,7 @@ from swinablate.records import Home
 
 if TYPE_CHECKING:
     from swinablate.coordinator import Options, Summary
-    from swinablate.plan import Plan
+    from swinablate.planning import Plan
     from swinablate.report import Answer
 
 app = typer.Typer(
@@ -398,7 +398,7 @@ def _home(home: Path, *, smoke: bool) -> Home:
 
 def _plan(study: Path, settings: Sequence[str], *, smoke: bool) -> "Plan":
     from swinablate import study as studies
-    from swinablate.plan import plan
+    from swinablate.planning import plan
 
     loaded = studies.load_study(study, settings, smoke=smoke)
     return plan(studies.smoke(loaded) if smoke else loaded)
@@ -415,19 +415,13 @@ def _run(
     silent: bool,
     as_json: bool,
 ) -> None:
-    from swinablate.coordinator import Coordinator, check_only
-    from swinablate.preview import expected_noise, plan_json
+    from swinablate.coordinator import execute
     from swinablate.progress import Watch
 
     made = _plan(study, settings, smoke=smoke)
-    check_only(made, options.only)
     where = _home(home, smoke=smoke)
-    where.create()
-    noise = expected_noise(made, where)
-    recorded = where.outcomes(trial.id for trial in made.trials)
     with Watch(console.err) as watch:
-        coordinator = Coordinator(made, where, options, watch)
-        summary = coordinator.run(plan_json(made, recorded, noise))
+        summary = execute(made, where, options, watch)
     if summary.exit_code in RESUMABLE:
         silent = True  # whoever stopped it waits for it to end
     if not silent:

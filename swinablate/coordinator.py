@@ -7,6 +7,7 @@ leaves nothing that cannot be rebuilt.
 
 import shutil
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,8 @@ from swinablate.errors import EnvironmentFault, InputError
 from swinablate.events import ENDINGS, Batch, Event, Job
 from swinablate.executor import Execution, Executor
 from swinablate.mirror import Mirror, study_card, trial_card
-from swinablate.plan import Arm, Plan, Trial, next_trials
+from swinablate.planning import Arm, Plan, Trial, next_trials
+from swinablate.preview import expected_noise, plan_json
 from swinablate.provenance import provenance
 from swinablate.recipe import DataConfig
 from swinablate.records import Home, Outcome
@@ -288,6 +290,9 @@ class Coordinator:
                 "Ctrl-C again kills them"
             )
 
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread may handle signals
+            return
         kept = {
             number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
         }
@@ -304,6 +309,15 @@ class Coordinator:
         if missing and self._signals:
             code = 75 if signal.SIGTERM in self._signals else 130
         return Summary(counts=counts, missing=missing, unmirrored=unmirrored, exit_code=code)
+
+
+def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summary:
+    """Declare a plan in a home and train what is not recorded there."""
+    check_only(made, options.only)
+    home.create()
+    recorded = home.outcomes(trial.id for trial in made.trials)
+    declared = plan_json(made, recorded, expected_noise(made, home))
+    return Coordinator(made, home, options, watcher).run(declared)
 
 
 def conclude(now: Running, last: Event, arm: Arm, sha256: str) -> Outcome:

@@ -10,7 +10,7 @@ import numpy as np
 
 from swinablate import schema
 from swinablate.errors import EnvironmentFault
-from swinablate.plan import Arm, Plan
+from swinablate.planning import Arm, Plan
 from swinablate.records import Home, Outcome
 from swinablate.stats import detectable
 

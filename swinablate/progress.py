@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from swinablate.events import ENDINGS, Event
-from swinablate.plan import Plan, Trial
+from swinablate.planning import Plan, Trial
 from swinablate.records import Outcome
 
 

@@ -4,7 +4,7 @@ import torch
 
 from swinablate.errors import InputError
 from swinablate.executor import Slot
-from swinablate.plan import Plan
+from swinablate.planning import Plan
 from swinablate.provenance import cores
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from swinablate.answer import gather
-from swinablate.plan import plan
+from swinablate.planning import plan
 from swinablate.preview import Noise, expected_noise, plan_json
 from swinablate.records import Home, Outcome
 from swinablate.results import curves_table, trials_table

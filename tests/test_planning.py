@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from swinablate.plan import next_trials, plan
+from swinablate.planning import next_trials, plan
 from swinablate.study import load_study, smoke
 from tests.conftest import RECIPE, STUDY
 

@@ -1,0 +1,69 @@
+"""Running a study from Python: what `swinablate run` does, without a terminal."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from swinablate.answer import gather
+from swinablate.coordinator import Options, execute
+from swinablate.errors import TrialError
+from swinablate.events import Event
+from swinablate.figure import Answer
+from swinablate.planning import Plan, Trial, plan
+from swinablate.records import Home, Outcome
+from swinablate.study import Study, load_study
+
+
+class Silent:
+    """Watches a study and hands on what is said, if somebody wants to hear it."""
+
+    def __init__(self, say: Callable[[str], None] | None) -> None:
+        self._say = say
+
+    def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
+        """Say what will be done."""
+        count, before = len(plan.trials), len(recorded)
+        self.say(f"{plan.study.name}: {count} trials, {before} recorded, {slots} at a time")
+
+    def happened(self, trial: Trial, event: Event) -> None:
+        """Say how a trial ended."""
+        if event.kind in {"done", "diverged", "failed"}:
+            self.say(f"{trial.arm} s{trial.seed}: {event.kind}")
+
+    def say(self, text: str) -> None:
+        """Hand on one line."""
+        if self._say is not None:
+            self._say(text)
+
+
+def run(
+    study: Study | Path | str,
+    *,
+    home: Path | str = ".swinablate",
+    slots: int | None = None,
+    devices: str = "auto",
+    say: Callable[[str], None] | None = None,
+) -> Answer:
+    """Train what a study lacks, and judge it.
+
+    Args:
+        study: a study, or the path of its file.
+        home: the folder of everything recorded.
+        slots: trials at a time; None takes one a GPU, or one a core.
+        devices: "auto", "cpu", or "cuda:0,cuda:1".
+        say: takes a line at every step; None is silent.
+
+    Returns:
+        Tables, curves and verdicts; `swinablate.report.render` writes them to a folder.
+
+    Raises:
+        InputError: the study cannot be done as written.
+        EnvironmentFault: lock, disk, data or stores are in the way.
+        TrialError: it was stopped before every trial was recorded.
+    """
+    loaded = study if isinstance(study, Study) else load_study(Path(study))
+    summary = execute(
+        plan(loaded), Home(Path(home)), Options(slots=slots, devices=devices), Silent(say)
+    )
+    if summary.missing:
+        raise TrialError(f"{summary.missing} trials are missing", hint="run it again: it goes on")
+    return gather(Home(Path(home)), loaded.name)
