@@ -171,8 +171,8 @@ def _promise(plan: Mapping[str, Any]) -> str:
     noise, effect = plan["noise"], plan["detectable_pp"]
     if effect is not None:
         lines.append(
-            f"Smallest difference found with power 0.8: {effect:.2f} percentage points "
-            f"(sd {noise['sd']:.2f} over seeds, {noise['source']})."
+            f"Smallest difference found with power 0.8: about {effect:.2f} percentage points "
+            f"(sd {noise['sd']:.2f} over seeds, {noise['source']}; more if arms differ in noise)."
         )
     else:
         lines.append(f"Smallest detectable difference: {noise['source']}.")

@@ -20,6 +20,7 @@ def test_removed_mechanism_is_found_and_nothing_else(tmp_path):
     command = [
         *(sys.executable, "-m", "swinablate", "run", str(STUDY), "--home", str(tmp_path / "home")),
         *("--out", str(tmp_path / "report"), "--json"),
+        *("--set", "study.baseline_seeds=5"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
