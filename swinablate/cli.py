@@ -192,6 +192,42 @@ def analyze(
     _print_json(answer.verdicts) if as_json else console.show_verdicts(answer.verdicts)
 
 
+statistics = typer.Typer(help="What the statistics promise, for your own numbers.")
+app.add_typer(statistics, name="stats")
+
+
+@statistics.callback()
+def stats() -> None:
+    """What the statistics promise, for your own numbers."""
+
+
+@statistics.command(epilog="Example: swinablate stats selftest --arms 6 --seeds 5 --sd 0.4")
+def selftest(
+    arms: Annotated[int, typer.Option(help="Comparisons with the baseline.")] = 6,
+    seeds: Annotated[
+        int, typer.Option(help="Seeds of an arm; the baseline has twice as many.")
+    ] = 5,
+    sd: Annotated[float, typer.Option(help="Standard deviation over seeds, points.")] = 0.4,
+    effect: Annotated[
+        float | None,
+        typer.Option(help="Difference to find, points [default: the detectable one]."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate studies like yours: error rate and power of every method, in seconds."""
+    from swinablate.stats import selftest
+
+    rows = selftest(arms, seeds, sd, effect_pp=effect)
+    if as_json:
+        _print_json({"schema": 1, "methods": [vars(row) for row in rows]})
+        return
+    console.table(
+        f"{arms} arms, {seeds} seeds, sd {sd:g}: 4000 simulated studies",
+        ["method", ">false verdict in a study", ">effect found", ">half-width, points"],
+        [[r.method, f"{r.error:.3f}", f"{r.power:.2f}", f"{r.half_pp:.2f}"] for r in rows],
+    )
+
+
 @app.command(epilog="Example: swinablate new my_study")
 def new(
     name: Annotated[str, typer.Argument(help="Name of the study.", show_default=False)],
