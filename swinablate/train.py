@@ -5,6 +5,7 @@ resumed run needs no generator state and equals an uninterrupted one; on a CPU b
 """
 
 import base64
+import contextlib
 import hashlib
 import math
 import resource
@@ -77,6 +78,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     recipe, image = read(job)
     train, device = recipe.train, torch.device(job.device)
     torch.set_num_threads(train.threads)
+    forget_peak(device)
     torch.use_deterministic_algorithms(
         mode=True
     )  # else the bias table's gradient may vary on a GPU
@@ -270,10 +272,22 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
+def forget_peak(device: torch.device) -> None:
+    """Start counting memory afresh: a warm worker has run other trials."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):  # Linux only; elsewhere the peak is the worker's
+            Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_mib(device: torch.device) -> float:
-    """Largest memory so far: the device's for a GPU, the process's own for a CPU."""
+    """Largest memory of this trial: the device's for a GPU, the whole process for a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+        return int(next(x for x in lines if x.startswith("VmHWM:")).split()[1]) / 2**10
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

@@ -156,3 +156,13 @@ def test_correct_bits_and_accuracy_agree(datasets, tmp_path):
     bits = np.unpackbits(np.frombuffer(base64.b64decode(found["correct"]), dtype=np.uint8))
     assert found["images"] == 96
     assert 100 * bits[:96].mean() == pytest.approx(result["metrics"]["test/accuracy"], abs=1e-4)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts afresh")
+def test_peak_memory_is_the_trials_own():
+    device = torch.device("cpu")
+    large = torch.ones(64, 2**20)  # 256 MiB
+    before = train.peak_mib(device)
+    del large
+    train.forget_peak(device)
+    assert train.peak_mib(device) < before - 200
