@@ -153,14 +153,14 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
     """Verdict, interval and note of a summary."""
     values = numbers(arm)
     interval = ""
-    if {"ci_low", "ci_high"} <= values.keys():
-        interval = f"[{signed(values['ci_low'])}, {signed(values['ci_high'])}]"
+    if {"ci_low", "ci_high"} <= values.keys():  # from the exact ends: rounding twice can differ
+        interval = f"[{signed(arm['ci_low'])}, {signed(arm['ci_high'])}]"
     verdict = str(arm["verdict"]) + (" (negligible)" if arm.get("negligible") else "")
-    spread = f" {PLUS_MINUS} {values['acc_std']:.2f}" if "acc_std" in values else ""
-    mean = f"{values['acc_mean']:.2f}{spread} %" if "acc_mean" in values else "no accuracy"
+    spread = f" {PLUS_MINUS} {arm['sd']:.2f}" if "acc_std" in values else ""
+    mean = f"{arm['mean']:.2f}{spread} %" if "acc_mean" in values else "no accuracy"
     effect = ""
     if verdict != "baseline" and "delta_pp" in values:
-        effect = f"{signed(values['delta_pp'])} pp {interval}".strip() + ", "
+        effect = f"{signed(arm['delta_pp'])} pp {interval}".strip() + ", "
     lost = [f"{arm[key]} {key}" for key in ("diverged", "failed") if arm.get(key)]
     note = f"{effect}{verdict}: {mean} (n = {arm['n']}{''.join(f', {x}' for x in lost)})"
     return {

@@ -412,10 +412,10 @@ def test_summaries_hold_the_verdicts(tracker, client):
     assert "arm" not in run.data.tags  # else grouping by arm counts it as a seed
     minus, plus_minus = "\N{MINUS SIGN}", "\N{PLUS-MINUS SIGN}"
     assert run.data.tags["verdict"] == "worse"
-    assert run.data.tags["interval"] == f"[{minus}1.74, {minus}0.73]"
+    assert run.data.tags["interval"] == f"[{minus}1.73, {minus}0.73]"
     assert run.data.tags["hypothesis"] == "worse by 1: supported"
     assert run.data.tags["mlflow.note.content"] == (
-        f"{minus}1.24 pp \\[{minus}1.74, {minus}0.73\\], worse: "
+        f"{minus}1.23 pp \\[{minus}1.73, {minus}0.73\\], worse: "
         f"90.12 {plus_minus} 0.41 % \\(n = 5, 1 failed\\)"
     )
     bare = found["norm=batch"]

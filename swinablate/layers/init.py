@@ -31,9 +31,12 @@ class Started(nn.Module):
 def initialise(model: nn.Module, scheme: Scheme, generator_for: GeneratorFor) -> None:
     """Overwrite every parameter.
 
-    Linear and convolution weights follow `scheme`, their biases are 0; norms start as the
-    identity; tables and tokens (parameters of any other module) are drawn from a normal
-    distribution of standard deviation 0.02, cut at 2, as in Swin and ViT.
+    Linear and convolution weights follow `scheme`, their biases are 0, but for convolutions
+    under "fan_in" and "trunc02", which keep PyTorch's uniform +-fan-in^-1/2, as Swin's code
+    does. It matters where a norm follows a patch embedding of few inputs: without a bias, a
+    patch of one grey pixel is its sign times a constant, and the grey value is lost. Norms
+    start as the identity; tables and tokens (parameters of any other module) are drawn from a
+    normal distribution of standard deviation 0.02, cut at 2, as in Swin and ViT.
 
     Args:
         model: on a CPU.
@@ -61,7 +64,8 @@ def _start(module: nn.Module, name: str, scheme: Scheme) -> Draw:
         return _trunc02
     if last == "weight":
         return (_LINEAR if isinstance(module, nn.Linear) else _CONV)[scheme]
-    return _like(module.weight) if scheme == "torch" else _constant(0.0)
+    kept = scheme == "torch" or (isinstance(module, nn.Conv2d) and scheme in _CONV_BIAS)
+    return _like(module.weight) if kept else _constant(0.0)
 
 
 def _constant(value: float) -> Draw:
@@ -101,3 +105,4 @@ _LINEAR: Mapping[Scheme, Draw] = {
     "torch": _uniform,
 }
 _CONV: Mapping[Scheme, Draw] = {**_LINEAR, "trunc02": _uniform}
+_CONV_BIAS = frozenset({"fan_in", "trunc02"})

@@ -449,3 +449,13 @@ def test_norm_places():
         second["post"] = lambda y, b=block: b.norm2(y + y)
         second["res_post"] = second["pre"]
         torch.testing.assert_close(block(x), second[place](formula(block)))
+
+
+def test_one_grey_pixel_keeps_its_value_through_the_first_norm():
+    """A patch embedding without a bias would leave of it nothing but its sign."""
+    config = SwinConfig(patch=1, width=16, depths=(2,), heads=(2,), window=2)
+    model = Swin(config, ImageSpec(height=4, width=4, channels=1, classes=2))
+    FAMILY.init(model, config, lambda name: torch.Generator().manual_seed(len(name)))
+    grey = torch.linspace(0.2, 1.0, 16).reshape(1, 1, 4, 4)
+    tokens = model.embed(grey).flatten(0, -2)
+    assert (tokens - tokens[0]).abs().max() > 0.1
