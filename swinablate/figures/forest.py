@@ -65,7 +65,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     fig = sheet(AXIS + 5, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))
     ax.set_ylim(len(arms) - 0.5, -0.5)
-    ax.set_xlim(*_limits(arms, first.rope_pp))
+    ax.set_xlim(*_limits(arms, seeds.delta_pp, first.rope_pp))
     _ground(ax, first)
     for y, arm in enumerate(records(arms)):
         _bar(ax, y, arm, seeds.delta_pp[seeds.arm == arm.arm].tolist())
@@ -94,10 +94,15 @@ def _values(done: pd.DataFrame, arm: str) -> tuple[list[int], list[float]]:
     return mine.seed.tolist(), mine.test_acc.tolist()
 
 
-def _limits(arms: pd.DataFrame, rope: float | None) -> tuple[float, float]:
+def _limits(
+    arms: pd.DataFrame, seeds: "pd.Series[float]", rope: float | None
+) -> tuple[float, float]:
+    """Where the intervals are, and every seed that is not half as far again."""
     known = arms.dropna(subset=["delta_pp"])
     lows, highs = known.ci_low.fillna(known.delta_pp), known.ci_high.fillna(known.delta_pp)
     low, high = core(lows.tolist(), highs.tolist(), 0.0)
+    near = seeds[(seeds >= low - (high - low) / 2) & (seeds <= high + (high - low) / 2)]
+    low, high = min(low, near.min()), max(high, near.max())  # NaN, of no seeds, changes nothing
     edge = 0.0 if rope is None or pd.isna(rope) else float(rope)
     return padded(min(low, -edge), max(high, edge), least=1.0)
 
