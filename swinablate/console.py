@@ -1,5 +1,7 @@
 """What commands print: tables for people. No logic, no heavy imports."""
 
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,18 @@ from rich.table import Table
 if TYPE_CHECKING:
     from swinablate.status import Status
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+PIPED = 140
+"""Columns where there is no terminal to ask; rich would take 80."""
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED
+    return Console(stderr=stderr, highlight=False, width=width)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
