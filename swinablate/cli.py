@@ -150,7 +150,7 @@ def status(
         time.sleep(2)
 
 
-@app.command(epilog="Example: swinablate report studies/quickstart.toml --out /tmp/report")
+@app.command(epilog="Example: swinablate report studies/quickstart.toml --out report")
 def report(
     study: Study,
     out: Out = None,
