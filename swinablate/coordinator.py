@@ -26,7 +26,7 @@ from swinablate.preview import expected_noise, plan_json
 from swinablate.provenance import provenance
 from swinablate.recipe import DataConfig
 from swinablate.records import Home, Outcome
-from swinablate.schedule import Queue, Ticket
+from swinablate.schedule import Queue, Ticket, queue_name
 from swinablate.slots import choose_slots
 from swinablate.track import TrialCard
 
@@ -166,7 +166,7 @@ class Coordinator:
 
     def _loop(self, execution: Execution, mirror: Mirror) -> None:
         url = self._options.storage or self._home.optuna_url
-        name = f"{self._plan.study.name}@{self._plan.declaration[:12]}"
+        name = queue_name(self._plan.study.name, self._plan.declaration)
         queue = Queue.open(url, name, list(self._arms))
         queue.reap()  # we hold the lock: whatever runs there belongs to a dead coordinator
         stopped = False

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from swinablate.provenance import provenance
 from swinablate.records import Home, Outcome
 from swinablate.results import planned
-from swinablate.schedule import Queue, Ticket
+from swinablate.schedule import Queue, Ticket, queue_name
 from swinablate.track import StudyCard, Tracker, TrialCard
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> in
         recorded = home.outcomes(arms)
         queue = Queue.open(
             storage or home.optuna_url,
-            f"{name}@{plan['declaration'][:12]}",
+            queue_name(name, plan["declaration"]),
             [arm["name"] for arm in plan["arms"]],
         )
         queue.reap()

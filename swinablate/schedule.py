@@ -48,6 +48,11 @@ class Ticket:
     attempt: int
 
 
+def queue_name(study: str, declaration: str) -> str:
+    """The name of a study's queue; another declaration has another queue."""
+    return f"{study}@{declaration[:12]}"
+
+
 class Queue:
     """Tickets of one declared study, in the order in which they were put."""
 
