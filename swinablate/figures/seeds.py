@@ -57,7 +57,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     height = max(len(arms), 2) * (0.34 if max(name.count("\n") for name in names) < 2 else 0.46)
     fig = sheet(AXIS + 4, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 4), height / (height + 0.9)))
-    ax.set_ylim(len(arms) - 0.5, -0.5)
+    ax.set_ylim(len(arms) - 0.5, -0.75)  # room for the highest stack of dots
     ax.set_xlim(*_limits(rows, arms))
     for y, arm in enumerate(records(arms)):
         _row(ax, y, arm, rows[(rows.arm == arm.arm) & (rows.mark == "seed")])
