@@ -29,11 +29,15 @@ class Switch:
         what: one sentence; shown by `swinablate switches`.
         source: paper and section that argues for the mechanism.
         levels: values worth comparing; the conformance tests flip through them.
+        acts_on: names of modules, parameters and buffers it may change, `*` for any part of
+            a name. A difference elsewhere is a warning: the switch does more than it says.
+            Switches of data and training change nothing of the network.
     """
 
     what: str
     source: str
     levels: tuple[object, ...]
+    acts_on: tuple[str, ...] = ()
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler

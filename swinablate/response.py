@@ -1,11 +1,12 @@
 """What a network costs and what it computes, without training it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -23,10 +24,13 @@ class Cost:
         params: trainable numbers.
         macs: multiply-accumulates of one image, forward, in evaluation mode: those of
             matrix products and convolutions.
+        activation_bytes: what a training step keeps of one image for its backward pass, in
+            fp32; every tensor once, without weights.
     """
 
     params: int
     macs: int
+    activation_bytes: int
 
 
 def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> Cost:
@@ -37,7 +41,11 @@ def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> 
     """
     with torch.device("meta"):
         model = family.build(config, image).eval()
-    return Cost(sum(p.numel() for p in model.parameters()), macs(model, image))
+    return Cost(
+        params=sum(p.numel() for p in model.parameters()),
+        macs=macs(model, image),
+        activation_bytes=activation_bytes(model, image),
+    )
 
 
 @torch.no_grad()
@@ -64,29 +72,126 @@ def macs(model: nn.Module, image: ImageSpec) -> int:
     return counter.get_total_flops() // 2 + sum(uncounted)
 
 
+def activation_bytes(model: nn.Module, image: ImageSpec) -> int:
+    """Count the bytes that autograd keeps of one image, by watching two training steps.
+
+    The difference between a batch of four and one of two, so that what does not grow with
+    the batch does not count. The model is left in training mode.
+
+    Args:
+        model: on a CPU or on the meta device.
+        image: its input.
+    """
+    model.train()
+    two, four = _kept(model, image, 2), _kept(model, image, 4)
+    return (four - two) // 2
+
+
+def _kept(model: nn.Module, image: ImageSpec, batch: int) -> int:
+    device = next(model.parameters()).device
+    weights = [t.untyped_storage() for t in (*model.parameters(), *model.buffers())]
+    own = {id(storage) for storage in weights}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def pack(saved: Tensor) -> Tensor:
+        storage = saved.untyped_storage()
+        kept[id(storage)] = storage  # held, so that its id stays its own
+        return saved
+
+    with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(pack, _same):
+        x = torch.zeros(batch, image.channels, image.height, image.width, device=device)
+        F.cross_entropy(model(x), torch.zeros(batch, dtype=torch.long, device=device))
+    return sum(storage.nbytes() for key, storage in kept.items() if key not in own)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What a network is and does, as far as another one can be told from it.
+
+    Attributes:
+        modules: path -> class and plain attributes.
+        parameters: name -> shape, and a digest of the initial values of one seed.
+        buffers: the same of the buffers.
+        trained: logits in training mode under the test weights.
+        evaluated: those in evaluation mode.
+        config: stands for logits that overflow.
+    """
+
+    modules: Mapping[str, str]
+    parameters: Mapping[str, tuple[tuple[int, ...], str]]
+    buffers: Mapping[str, tuple[tuple[int, ...], str]]
+    trained: Tensor
+    evaluated: Tensor
+    config: str
+
+    @property
+    def signature(self) -> str:
+        """Equal for two networks that compute the same from the same initial weights."""
+        found = hashlib.sha256(repr(tuple(self.parameters.items())).encode())
+        for answer in (self.trained, self.evaluated):
+            finite = bool(answer.isfinite().all())
+            found.update(_bytes(answer) if finite else self.config.encode())
+        return found.hexdigest()
+
+
 def signature(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> str:
     """Equal for two configs that compute the same function and start from the same weights.
-
-    A digest of the logits in train and in evaluation mode, under weights set by name and
-    shape and large enough for masks and biases to matter, and of the initial weights of one
-    seed. Logits that overflow tell nothing, so the config itself then stands for them.
 
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    found = hashlib.sha256()
+    return observe(family, config, image).signature
+
+
+def observe(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> Observed:
+    """Build a network, and look at it and at its answers.
+
+    Its logits are those under weights set by name and shape, large enough for masks and
+    biases to matter: two networks share the values of every tensor they share.
+
+    Raises:
+        ValueError: the config cannot be built for this image.
+    """
     with torch.random.fork_rng(devices=[]):
         model = family.build(config, image)
         family.init(model, config, lambda name: _generator("init", name))
-        for name, parameter in model.named_parameters():
-            found.update(f"{name}{tuple(parameter.shape)}".encode())
-            found.update(_bytes(parameter))
+        modules = {path: _fingerprint(module) for path, module in model.named_modules()}
+        parameters = {name: _print(value) for name, value in model.named_parameters()}
+        buffers = {name: _print(value) for name, value in model.named_buffers()}
         with torch.no_grad():
-            answers = _answers(model, image)
-    for answer in answers:
-        finite = bool(answer.isfinite().all())
-        found.update(_bytes(answer) if finite else config.model_dump_json().encode())
-    return found.hexdigest()
+            trained, evaluated = _answers(model, image)
+    return Observed(
+        modules=modules,
+        parameters=parameters,
+        buffers=buffers,
+        trained=trained,
+        evaluated=evaluated,
+        config=config.model_dump_json(),
+    )
+
+
+def _fingerprint(module: nn.Module) -> str:
+    """Class and plain attributes: what a switch may change without touching a tensor."""
+    plain = {
+        key: value
+        for key, value in vars(module).items()
+        if not key.startswith("_") and key != "training" and _is_plain(value)
+    }
+    return f"{type(module).__name__}({', '.join(f'{k}={v}' for k, v in sorted(plain.items()))})"
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | str | None)
+
+
+def _print(value: Tensor) -> tuple[tuple[int, ...], str]:
+    return tuple(value.shape), hashlib.sha256(_bytes(value)).hexdigest()
 
 
 def _answers(model: nn.Module, image: ImageSpec) -> tuple[Tensor, Tensor]:

@@ -27,19 +27,33 @@ class ConvNeXtConfig(ModelConfig):
 
     family: Literal["convnext"] = "convnext"
     patch: Annotated[
-        int, Field(ge=1), Switch("patch side, pixels", "ConvNeXt sec. 2.2", (2, 4))
+        int,
+        Field(ge=1),
+        Switch("patch side, pixels", "ConvNeXt sec. 2.2", (2, 4), acts_on=("embed*",)),
     ] = 2
     widths: Annotated[
-        Counts, Switch("channels of each stage", "ConvNeXt sec. 3", ((32, 64), (48, 96)))
+        Counts,
+        Switch("channels of each stage", "ConvNeXt sec. 3", ((32, 64), (48, 96)), acts_on=("*",)),
     ] = (32, 64)
     depths: Annotated[
-        Counts, Switch("blocks of each stage", "ConvNeXt sec. 2.2", ((2, 2), (1, 3)))
+        Counts,
+        Switch(
+            "blocks of each stage", "ConvNeXt sec. 2.2", ((2, 2), (1, 3)), acts_on=("stages.*",)
+        ),
     ] = (2, 2)
     kernel: Annotated[
-        int, Field(ge=1), Switch("side of the kernels, odd", "ConvNeXt sec. 2.5", (7, 3))
+        int,
+        Field(ge=1),
+        Switch("side of the kernels, odd", "ConvNeXt sec. 2.5", (7, 3), acts_on=("*.conv*",)),
     ] = 7
     depthwise: Annotated[
-        bool, Switch("each channel has its own kernel", "ConvNeXt sec. 2.3", (True, False))
+        bool,
+        Switch(
+            "each channel has its own kernel",
+            "ConvNeXt sec. 2.3",
+            (True, False),
+            acts_on=("*.conv*",),
+        ),
     ] = True
     norm: Annotated[
         Norm,
@@ -47,25 +61,44 @@ class ConvNeXtConfig(ModelConfig):
             "normalisation; batch_ffn adds one inside the MLP",
             "ConvNeXt sec. 2.6",
             ("layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"),
+            acts_on=("*norm*",),
         ),
     ] = "layer"
     mlp_ratio: Annotated[
         float,
         Field(gt=0),
-        Switch("hidden channels of the MLP per channel", "ConvNeXt sec. 2.4", (4.0, 2.0)),
+        Switch(
+            "hidden channels of the MLP per channel",
+            "ConvNeXt sec. 2.4",
+            (4.0, 2.0),
+            acts_on=("*.mlp.*",),
+        ),
     ] = 4.0
     activation: Annotated[
-        Activation, Switch("nonlinearity of the MLP", "ConvNeXt sec. 2.6", ("gelu", "relu"))
+        Activation,
+        Switch(
+            "nonlinearity of the MLP", "ConvNeXt sec. 2.6", ("gelu", "relu"), acts_on=("*.act",)
+        ),
     ] = "gelu"
     drop_path: Annotated[
         float,
         Field(ge=0, lt=1),
-        Switch("rate at which the last block skips its branch", "Huang 2016", (0.0, 0.2)),
+        Switch(
+            "rate at which the last block skips its branch",
+            "Huang 2016",
+            (0.0, 0.2),
+            acts_on=("*.end*",),
+        ),
     ] = 0.0
     layer_scale: Annotated[
         float,
         Field(ge=0),
-        Switch("first value of learned scales; 0 is off", "CaiT; ConvNeXt A.1", (1e-6, 0.0)),
+        Switch(
+            "first value of learned scales; 0 is off",
+            "CaiT; ConvNeXt A.1",
+            (1e-6, 0.0),
+            acts_on=("*.end*",),
+        ),
     ] = 1e-6
     init: Annotated[
         Literal["fan_in", "trunc02", "he"],
@@ -73,6 +106,7 @@ class ConvNeXtConfig(ModelConfig):
             "initial weights: by fan-in, truncated 0.02, variance 2 / fan-in",
             "LeCun 1998; ConvNeXt A.1; He 2015",
             ("fan_in", "trunc02", "he"),
+            acts_on=("*",),
         ),
     ] = "fan_in"
 

@@ -56,25 +56,45 @@ class GoogLeNetConfig(ModelConfig):
     width: Annotated[
         int,
         Field(ge=8),
-        Switch("channels of the first block's 1x1 path; 64 in the paper", "tab. 1", (16, 8)),
+        Switch(
+            "channels of the first block's 1x1 path; 64 in the paper",
+            "tab. 1",
+            (16, 8),
+            acts_on=("*",),
+        ),
     ] = 16
     blocks: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...],
         Field(min_length=3, max_length=3),
         Switch(
-            "inception blocks of each stage, at most 2, 5, 2", "tab. 1", ((2, 5, 2), (2, 2, 2))
+            "inception blocks of each stage, at most 2, 5, 2",
+            "tab. 1",
+            ((2, 5, 2), (2, 2, 2)),
+            acts_on=("stages.*",),
         ),
     ] = (2, 5, 2)
     join: Annotated[
         Literal["concat", "sum"],
-        Switch("how the paths of a block meet", "GoogLeNet fig. 2; post 003", ("concat", "sum")),
+        Switch(
+            "how the paths of a block meet",
+            "GoogLeNet fig. 2; post 003",
+            ("concat", "sum"),
+            acts_on=("stages.*",),
+        ),
     ] = "concat"
     norm: Annotated[
         ConvNorm,
-        Switch("normalisation after each convolution", "Ioffe 2015", ("batch", "layer", "none")),
+        Switch(
+            "normalisation after each convolution",
+            "Ioffe 2015",
+            ("batch", "layer", "none"),
+            acts_on=("stem.*", "stages.*"),
+        ),
     ] = "batch"
     dropout: Annotated[
-        float, Field(ge=0, lt=1), Switch("rate before the head", "GoogLeNet sec. 5", (0.0, 0.4))
+        float,
+        Field(ge=0, lt=1),
+        Switch("rate before the head", "GoogLeNet sec. 5", (0.0, 0.4), acts_on=("dropout",)),
     ] = 0.0
     init: Annotated[
         Literal["he", "fan_in", "xavier"],
@@ -82,6 +102,7 @@ class GoogLeNetConfig(ModelConfig):
             "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
             "He 2015; LeCun 1998; Glorot 2010",
             ("he", "fan_in", "xavier"),
+            acts_on=("*",),
         ),
     ] = "he"
 

@@ -25,29 +25,59 @@ class NiNConfig(ModelConfig):
     family: Literal["nin"] = "nin"
     widths: Annotated[
         Counts,
-        Switch("channels of each block but the last", "NiN sec. 4.1", ((64, 128), (32, 64))),
+        Switch(
+            "channels of each block but the last",
+            "NiN sec. 4.1",
+            ((64, 128), (32, 64)),
+            acts_on=("*",),
+        ),
     ] = (64, 128)
     kernels: Annotated[
-        Counts, Switch("kernel sides of the same blocks, odd", "NiN sec. 4.1", ((5, 5), (3, 3)))
+        Counts,
+        Switch(
+            "kernel sides of the same blocks, odd",
+            "NiN sec. 4.1",
+            ((5, 5), (3, 3)),
+            acts_on=("blocks.*",),
+        ),
     ] = (5, 5)
     stride: Annotated[
-        int, Field(ge=1), Switch("of the first convolution", "NiN sec. 4.1", (1, 2))
+        int,
+        Field(ge=1),
+        Switch("of the first convolution", "NiN sec. 4.1", (1, 2), acts_on=("blocks.0.*",)),
     ] = 1
     mixers: Annotated[
-        int, Field(ge=0), Switch("1x1 convolutions of each block", "NiN sec. 3.1", (2, 0))
+        int,
+        Field(ge=0),
+        Switch(
+            "1x1 convolutions of each block",
+            "NiN sec. 3.1",
+            (2, 0),
+            acts_on=("blocks.*", "head.*"),
+        ),
     ] = 2
     head: Annotated[
         Literal["gap", "fc"],
         Switch(
-            "a block and its mean, or one linear map of every pixel", "NiN sec. 3.2", ("gap", "fc")
+            "a block and its mean, or one linear map of every pixel",
+            "NiN sec. 3.2",
+            ("gap", "fc"),
+            acts_on=("head*",),
         ),
     ] = "gap"
     norm: Annotated[
         ConvNorm,
-        Switch("normalisation after each convolution", "Ioffe 2015", ("batch", "layer", "none")),
+        Switch(
+            "normalisation after each convolution",
+            "Ioffe 2015",
+            ("batch", "layer", "none"),
+            acts_on=("blocks.*", "head.*"),
+        ),
     ] = "batch"
     dropout: Annotated[
-        float, Field(ge=0, lt=1), Switch("rate before the head", "NiN sec. 4.1", (0.0, 0.5))
+        float,
+        Field(ge=0, lt=1),
+        Switch("rate before the head", "NiN sec. 4.1", (0.0, 0.5), acts_on=("dropout",)),
     ] = 0.0
     init: Annotated[
         Literal["he", "fan_in", "xavier"],
@@ -55,6 +85,7 @@ class NiNConfig(ModelConfig):
             "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
             "He 2015; LeCun 1998; Glorot 2010",
             ("he", "fan_in", "xavier"),
+            acts_on=("*",),
         ),
     ] = "he"
 

@@ -24,7 +24,12 @@ class Post001Config(ModelConfig):
     family: Literal["post001"] = "post001"
     activation: Annotated[
         Literal["none", "relu"],
-        Switch("nonlinearity after each layer but the last", "post 001", ("none", "relu")),
+        Switch(
+            "nonlinearity after each layer but the last",
+            "post 001",
+            ("none", "relu"),
+            acts_on=("steps.*", "act"),
+        ),
     ] = "none"
     init: Annotated[
         Literal["torch", "fan_in", "he"],
@@ -32,6 +37,7 @@ class Post001Config(ModelConfig):
             "initial weights: PyTorch's, variance 1 / fan-in, or 2 / fan-in",
             "LeCun 1998; He 2015",
             ("torch", "fan_in", "he"),
+            acts_on=("*",),
         ),
     ] = "torch"
 

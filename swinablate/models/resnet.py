@@ -23,13 +23,23 @@ class ResNetConfig(ModelConfig):
 
     family: Literal["resnet"] = "resnet"
     depth: Annotated[
-        int, Field(ge=8), Switch("layers with weights, 6n + 2", "ResNet tab. 6", (20, 8))
+        int,
+        Field(ge=8),
+        Switch("layers with weights, 6n + 2", "ResNet tab. 6", (20, 8), acts_on=("stages.*",)),
     ] = 20
     width: Annotated[
-        int, Field(ge=1), Switch("channels of the first stage", "ResNet sec. 4.2", (16, 32))
+        int,
+        Field(ge=1),
+        Switch("channels of the first stage", "ResNet sec. 4.2", (16, 32), acts_on=("*",)),
     ] = 16
     residual: Annotated[
-        bool, Switch("shortcuts; without them, the plain net", "ResNet fig. 6", (True, False))
+        bool,
+        Switch(
+            "shortcuts; without them, the plain net",
+            "ResNet fig. 6",
+            (True, False),
+            acts_on=("stages.*",),
+        ),
     ] = True
     norm: Annotated[
         ConvNorm,
@@ -37,6 +47,7 @@ class ResNetConfig(ModelConfig):
             "normalisation after each convolution",
             "Ioffe 2015; ConvNeXt sec. 2.6",
             ("batch", "layer", "none"),
+            acts_on=("stem.*", "stages.*"),
         ),
     ] = "batch"
     init: Annotated[
@@ -45,6 +56,7 @@ class ResNetConfig(ModelConfig):
             "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
             "He 2015; LeCun 1998; Glorot 2010",
             ("he", "fan_in", "xavier"),
+            acts_on=("*",),
         ),
     ] = "he"
 

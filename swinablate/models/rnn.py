@@ -25,23 +25,46 @@ class RNNConfig(ModelConfig):
     """The network's shape and switches."""
 
     family: Literal["rnn"] = "rnn"
-    patch: Annotated[Count, Switch("patch side, pixels", "ViT sec. 3.1", (4, 8))] = 4
-    width: Annotated[Count, Switch("channels", "", (96, 48))] = 96
-    depth: Annotated[Count, Switch("layers", "", (2, 1))] = 2
+    patch: Annotated[
+        Count, Switch("patch side, pixels", "ViT sec. 3.1", (4, 8), acts_on=("embed*",))
+    ] = 4
+    width: Annotated[Count, Switch("channels", "", (96, 48), acts_on=("*",))] = 96
+    depth: Annotated[Count, Switch("layers", "", (2, 1), acts_on=("layers.*",))] = 2
     cell: Annotated[
         Literal["lstm", "elman"],
-        Switch("gates, or a plain tanh", "Hochreiter 1997; Elman 1990", ("lstm", "elman")),
+        Switch(
+            "gates, or a plain tanh",
+            "Hochreiter 1997; Elman 1990",
+            ("lstm", "elman"),
+            acts_on=("layers.*",),
+        ),
     ] = "lstm"
     norm: Annotated[
         Norm,
-        Switch("normalisation before the head", "Ba 2016", ("layer", "batch", "rms")),
+        Switch(
+            "normalisation before the head",
+            "Ba 2016",
+            ("layer", "batch", "rms"),
+            acts_on=("norm*",),
+        ),
     ] = "layer"
     pool: Annotated[
         Literal["last", "mean"],
-        Switch("what the classifier sees: the last state, or the mean", "", ("last", "mean")),
+        Switch(
+            "what the classifier sees: the last state, or the mean",
+            "",
+            ("last", "mean"),
+            acts_on=("pool",),
+        ),
     ] = "last"
     forget: Annotated[
-        float, Switch("first bias of the forget gates", "Jozefowicz 2015", (1.0, 0.0))
+        float,
+        Switch(
+            "first bias of the forget gates",
+            "Jozefowicz 2015",
+            (1.0, 0.0),
+            acts_on=("layers.*.read.bias",),
+        ),
     ] = 1.0
     init: Annotated[
         Literal["fan_in", "xavier", "torch"],
@@ -49,6 +72,7 @@ class RNNConfig(ModelConfig):
             "initial weights: by fan-in, Glorot's, PyTorch's",
             "LeCun 1998; Glorot 2010",
             ("fan_in", "xavier", "torch"),
+            acts_on=("*",),
         ),
     ] = "fan_in"
 

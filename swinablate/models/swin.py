@@ -54,17 +54,32 @@ class SwinConfig(ModelConfig):
     """Swin's shape and switches."""
 
     family: Literal["swin"] = "swin"
-    patch: Annotated[Count, Switch("patch side, pixels", "Swin sec. 3.1", (2, 4))] = 2
-    width: Annotated[Count, Switch("channels of the first stage", "Swin sec. 3.3", (48, 96))] = 48
+    patch: Annotated[
+        Count,
+        Switch(
+            "patch side, pixels",
+            "Swin sec. 3.1",
+            (2, 4),
+            acts_on=("embed*", "position*", "*.attention*", "head*"),
+        ),
+    ] = 2
+    width: Annotated[
+        Count, Switch("channels of the first stage", "Swin sec. 3.3", (48, 96), acts_on=("*",))
+    ] = 48
     depths: Annotated[
         tuple[Count, ...],
         Field(min_length=1),
-        Switch("blocks of each stage", "Swin sec. 3.3", ((2, 2), (2, 4))),
+        Switch("blocks of each stage", "Swin sec. 3.3", ((2, 2), (2, 4)), acts_on=("stages.*",)),
     ] = (2, 2)
     heads: Annotated[
         tuple[Count, ...],
         Field(min_length=1),
-        Switch("attention heads of each stage", "Swin app. A2.1, tab. 10", ((3, 6), (2, 4))),
+        Switch(
+            "attention heads of each stage",
+            "Swin app. A2.1, tab. 10",
+            ((3, 6), (2, 4)),
+            acts_on=("*.attention*",),
+        ),
     ] = (3, 6)
     window: Annotated[
         Count | tuple[Count, ...],
@@ -72,14 +87,36 @@ class SwinConfig(ModelConfig):
             "window side, tokens; one, or one per stage",
             "Swin sec. 3.2; SwinV2 tab. 1",
             (4, 2, 8, (8, 4)),
+            acts_on=("*.attention*",),
         ),
     ] = 4
     shift: Annotated[
-        bool, Switch("shift the windows of every second block", "Swin tab. 4", (True, False))
+        bool,
+        Switch(
+            "shift the windows of every second block",
+            "Swin tab. 4",
+            (True, False),
+            acts_on=(
+                "*.attention.enter*",
+                "*.attention.leave*",
+                "*.attention.mix.bias",
+                "*.attention.mix.bias.mask",
+            ),
+        ),
     ] = True
     shift_covered: Annotated[
         bool,
-        Switch("shift even where one window covers the grid", "post 000", (False, True)),
+        Switch(
+            "shift even where one window covers the grid",
+            "post 000",
+            (False, True),
+            acts_on=(
+                "*.attention.enter*",
+                "*.attention.leave*",
+                "*.attention.mix.bias",
+                "*.attention.mix.bias.mask",
+            ),
+        ),
     ] = False
     shift_mask: Annotated[
         ShiftMask,
@@ -87,6 +124,7 @@ class SwinConfig(ModelConfig):
             "what separates wrapped tokens: regions, nothing, or post 000's quarters",
             "Swin fig. 4; post 000",
             ("regions", "none", "post000"),
+            acts_on=("*.attention.mix.bias", "*.attention.mix.bias.mask"),
         ),
     ] = "regions"
     attention: Annotated[
@@ -95,17 +133,26 @@ class SwinConfig(ModelConfig):
             "what weighs tokens: dot products, cosines, position alone, nothing, a linear kernel",
             "Swin tab. 4, 6; SwinV2 eq. 2; Katharopoulos 2020",
             ("dot", "cosine", "bias_only", "uniform", "linear"),
+            acts_on=("*.attention*",),
         ),
     ] = "dot"
     qkv_bias: Annotated[
         QkvBias,
         Switch(
-            "biases of queries, keys and values", "SwinV2 code", ("all", "query_value", "none")
+            "biases of queries, keys and values",
+            "SwinV2 code",
+            ("all", "query_value", "none"),
+            acts_on=("*.attention.qkv*", "*.attention.value*"),
         ),
     ] = "all"
     band: Annotated[
         Count | None,
-        Switch("rows and columns a token sees in its window", "post 001", (None, 1)),
+        Switch(
+            "rows and columns a token sees in its window",
+            "post 001",
+            (None, 1),
+            acts_on=("*.attention.mix.bias", "*.attention.mix.bias.mask"),
+        ),
     ] = None
     position_bias: Annotated[
         PositionBias,
@@ -113,6 +160,7 @@ class SwinConfig(ModelConfig):
             "relative position bias of the scores",
             "Swin eq. 4, tab. 4; SwinV2 sec. 3.3",
             ("table", "none", "log_cpb"),
+            acts_on=("*.attention.mix.bias*",),
         ),
     ] = "table"
     absolute_position: Annotated[
@@ -121,18 +169,28 @@ class SwinConfig(ModelConfig):
             "what is added to each patch to say where it was",
             "Swin tab. 4; ViT tab. 8",
             ("none", "learned", "sincos1d", "sincos2d"),
+            acts_on=("position*",),
         ),
     ] = "none"
     stem: Annotated[
-        Stem, Switch("from pixels to tokens", "Xiao 2021, sec. 4", ("patchify", "conv"))
+        Stem,
+        Switch(
+            "from pixels to tokens",
+            "Xiao 2021, sec. 4",
+            ("patchify", "conv"),
+            acts_on=("embed.*", "embed"),
+        ),
     ] = "patchify"
-    patch_norm: Annotated[bool, Switch("normalise the patches", "Swin code", (True, False))] = True
+    patch_norm: Annotated[
+        bool, Switch("normalise the patches", "Swin code", (True, False), acts_on=("embed_norm*",))
+    ] = True
     merge: Annotated[
         Merge,
         Switch(
             "halving of the grid between stages; none keeps grid and width",
             "Swin sec. 3.1, CvT sec. 3.2",
             ("linear", "conv", "avg", "none"),
+            acts_on=("stages.*", "norm*", "head*"),
         ),
     ] = "linear"
     norm: Annotated[
@@ -141,6 +199,7 @@ class SwinConfig(ModelConfig):
             "normalisation; batch_ffn adds one inside the MLP",
             "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Guo 2024; Zhu 2025",
             ("layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"),
+            acts_on=("*norm*",),
         ),
     ] = "layer"
     norm_place: Annotated[
@@ -149,24 +208,42 @@ class SwinConfig(ModelConfig):
             "normalise before a branch, after the sum, or at the branch's end",
             "SwinV2 sec. 3.2, tab. 7",
             ("pre", "post", "res_post"),
+            acts_on=("stages.*.blocks.*", "stages.*.merge*"),
         ),
     ] = "pre"
     mlp_ratio: Annotated[
-        float, Field(gt=0), Switch("hidden channels of the MLP per channel", "", (4.0, 2.0))
+        float,
+        Field(gt=0),
+        Switch("hidden channels of the MLP per channel", "", (4.0, 2.0), acts_on=("*.mlp.*",)),
     ] = 4.0
     drop_path: Annotated[
         float,
         Field(ge=0, lt=1),
-        Switch("rate at which the last block skips a branch", "Huang 2016", (0.0, 0.2)),
+        Switch(
+            "rate at which the last block skips a branch",
+            "Huang 2016",
+            (0.0, 0.2),
+            acts_on=("*.end1*", "*.end2*"),
+        ),
     ] = 0.0
     layer_scale: Annotated[
         float,
         Field(ge=0),
-        Switch("first value of learned scales of the branches; 0 is off", "CaiT", (0.0, 0.1)),
+        Switch(
+            "first value of learned scales of the branches; 0 is off",
+            "CaiT",
+            (0.0, 0.1),
+            acts_on=("*.end1*", "*.end2*"),
+        ),
     ] = 0.0
     head: Annotated[
         Literal["gap", "fc"],
-        Switch("what the classifier sees: the mean, or every token", "NiN", ("gap", "fc")),
+        Switch(
+            "what the classifier sees: the mean, or every token",
+            "NiN",
+            ("gap", "fc"),
+            acts_on=("pool*", "head*"),
+        ),
     ] = "gap"
     pad: Annotated[
         Literal["refuse", "masked"],
@@ -174,6 +251,7 @@ class SwinConfig(ModelConfig):
             "a window that does not tile: refuse, or pad and mask the padding",
             "Swin code pads unmasked",
             ("refuse", "masked"),
+            acts_on=("*.attention.*",),
         ),
     ] = "refuse"
     init: Annotated[
@@ -182,6 +260,7 @@ class SwinConfig(ModelConfig):
             "initial weights: by fan-in, Swin's truncated 0.02, Glorot's, PyTorch's",
             "LeCun 1998; Swin code; Glorot 2010",
             ("fan_in", "trunc02", "xavier", "torch"),
+            acts_on=("*",),
         ),
     ] = "fan_in"
 

@@ -24,26 +24,54 @@ class VGGConfig(ModelConfig):
 
     family: Literal["vgg"] = "vgg"
     widths: Annotated[
-        Counts, Switch("channels of each block", "VGG tab. 1", ((32, 64, 128), (16, 32, 64)))
+        Counts,
+        Switch(
+            "channels of each block", "VGG tab. 1", ((32, 64, 128), (16, 32, 64)), acts_on=("*",)
+        ),
     ] = (32, 64, 128)
     convs: Annotated[
-        Counts, Switch("convolutions of each block", "VGG tab. 1", ((2, 2, 2), (1, 1, 2)))
+        Counts,
+        Switch(
+            "convolutions of each block",
+            "VGG tab. 1",
+            ((2, 2, 2), (1, 1, 2)),
+            acts_on=("blocks.*",),
+        ),
     ] = (2, 2, 2)
     norm: Annotated[
         ConvNorm,
-        Switch("normalisation after each convolution", "Ioffe 2015", ("batch", "layer", "none")),
+        Switch(
+            "normalisation after each convolution",
+            "Ioffe 2015",
+            ("batch", "layer", "none"),
+            acts_on=("blocks.*",),
+        ),
     ] = "batch"
     head: Annotated[
         Literal["gap", "fc"],
-        Switch("mean and one linear map, or three linear maps", "NiN sec. 3.2", ("gap", "fc")),
+        Switch(
+            "mean and one linear map, or three linear maps",
+            "NiN sec. 3.2",
+            ("gap", "fc"),
+            acts_on=("head*",),
+        ),
     ] = "gap"
     hidden: Annotated[
-        int, Field(ge=1), Switch("channels between the maps of head fc", "VGG tab. 1", (256, 64))
+        int,
+        Field(ge=1),
+        Switch(
+            "channels between the maps of head fc", "VGG tab. 1", (256, 64), acts_on=("head*",)
+        ),
     ] = 256
     dropout: Annotated[
         float,
         Field(ge=0, lt=1),
-        Switch("rate before the last two maps of head fc", "VGG sec. 3.1", (0.0, 0.5)),
+        Switch(
+            "rate before the last two maps of head fc",
+            "VGG sec. 3.1",
+            (0.0, 0.5),
+            acts_on=("head*",),
+        ),
     ] = 0.0
     init: Annotated[
         Literal["he", "fan_in", "xavier"],
@@ -51,6 +79,7 @@ class VGGConfig(ModelConfig):
             "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
             "He 2015; LeCun 1998; Glorot 2010",
             ("he", "fan_in", "xavier"),
+            acts_on=("*",),
         ),
     ] = "he"
 

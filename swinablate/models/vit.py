@@ -47,37 +47,75 @@ class ViTConfig(ModelConfig):
     """ViT's shape and switches."""
 
     family: Literal["vit"] = "vit"
-    patch: Annotated[Count, Switch("patch side, pixels", "ViT sec. 3.1", (4, 8))] = 4
+    patch: Annotated[
+        Count,
+        Switch(
+            "patch side, pixels",
+            "ViT sec. 3.1",
+            (4, 8),
+            acts_on=("embed*", "position*", "*.attention*"),
+        ),
+    ] = 4
     stem: Annotated[
-        Stem, Switch("from pixels to tokens", "Xiao 2021, sec. 4", ("patchify", "conv"))
+        Stem,
+        Switch(
+            "from pixels to tokens",
+            "Xiao 2021, sec. 4",
+            ("patchify", "conv"),
+            acts_on=("embed", "embed.*"),
+        ),
     ] = "patchify"
-    width: Annotated[Count, Switch("channels", "ViT tab. 1", (96, 48))] = 96
-    depth: Annotated[Count, Switch("encoder blocks", "ViT tab. 1", (4, 2))] = 4
+    width: Annotated[Count, Switch("channels", "ViT tab. 1", (96, 48), acts_on=("*",))] = 96
+    depth: Annotated[
+        Count, Switch("encoder blocks", "ViT tab. 1", (4, 2), acts_on=("blocks.*",))
+    ] = 4
     share_layers: Annotated[
-        bool, Switch("all blocks have the same weights", "ALBERT; post 002", (False, True))
+        bool,
+        Switch(
+            "all blocks have the same weights",
+            "ALBERT; post 002",
+            (False, True),
+            acts_on=("blocks*",),
+        ),
     ] = False
-    heads: Annotated[Count, Switch("attention heads", "ViT tab. 1", (3, 6))] = 3
+    heads: Annotated[
+        Count, Switch("attention heads", "ViT tab. 1", (3, 6), acts_on=("*.attention*",))
+    ] = 3
     attention_scale: Annotated[
         Scale,
         Switch(
             "scores times depth^-1/2, depth^-1, depth^-1/4, or a learned scale",
             "Vaswani 2017, sec. 3.2.1; post 002",
             ("root", "full", "fourth_root", "learned"),
+            acts_on=("*.mix.similarity*",),
         ),
     ] = "root"
     softmax_over: Annotated[
         Literal["keys", "queries"],
-        Switch("what the weights sum to 1 over", "post 002", ("keys", "queries")),
+        Switch(
+            "what the weights sum to 1 over",
+            "post 002",
+            ("keys", "queries"),
+            acts_on=("*.attention.mix",),
+        ),
     ] = "keys"
     qkv_bias: Annotated[
         QkvBias,
         Switch(
-            "biases of queries, keys and values", "SwinV2 code", ("all", "query_value", "none")
+            "biases of queries, keys and values",
+            "SwinV2 code",
+            ("all", "query_value", "none"),
+            acts_on=("*.attention.qkv*",),
         ),
     ] = "all"
     band: Annotated[
         Count | None,
-        Switch("rows and columns of patches a token sees", "post 001", (None, 1)),
+        Switch(
+            "rows and columns of patches a token sees",
+            "post 001",
+            (None, 1),
+            acts_on=("*.mix.bias", "*.mix.bias.mask"),
+        ),
     ] = None
     position: Annotated[
         Sequence,
@@ -85,18 +123,36 @@ class ViTConfig(ModelConfig):
             "what is added to each patch to say where it was",
             "ViT tab. 8; post 002",
             ("learned", "none", "sincos1d", "sincos2d", "post002"),
+            acts_on=("position*",),
         ),
     ] = "learned"
     position_bias: Annotated[
         Literal["none", "table"],
-        Switch("relative position bias of the scores", "ViT tab. 8", ("none", "table")),
+        Switch(
+            "relative position bias of the scores",
+            "ViT tab. 8",
+            ("none", "table"),
+            acts_on=("*.mix.bias*",),
+        ),
     ] = "none"
     pool: Annotated[
         Literal["mean", "cls"],
-        Switch("what the classifier sees: the mean, or a class token", "ViT D.3", ("mean", "cls")),
+        Switch(
+            "what the classifier sees: the mean, or a class token",
+            "ViT D.3",
+            ("mean", "cls"),
+            acts_on=("cls*", "pool*"),
+        ),
     ] = "mean"
     registers: Annotated[
-        int, Field(ge=0), Switch("learned tokens that nothing reads", "Darcet 2023", (0, 4))
+        int,
+        Field(ge=0),
+        Switch(
+            "learned tokens that nothing reads",
+            "Darcet 2023",
+            (0, 4),
+            acts_on=("registers*", "pool*"),
+        ),
     ] = 0
     norm: Annotated[
         Norm,
@@ -104,6 +160,7 @@ class ViTConfig(ModelConfig):
             "normalisation; batch_ffn adds one inside the MLP",
             "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Guo 2024; Zhu 2025",
             ("layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"),
+            acts_on=("*norm*",),
         ),
     ] = "layer"
     norm_place: Annotated[
@@ -112,23 +169,37 @@ class ViTConfig(ModelConfig):
             "normalise before a branch, after the sum, or at the branch's end",
             "Vaswani 2017; SwinV2 tab. 6",
             ("pre", "post", "res_post"),
+            acts_on=("blocks.*",),
         ),
     ] = "pre"
     mlp_ratio: Annotated[
-        float, Field(gt=0), Switch("hidden channels of the MLP per channel", "", (4.0, 2.0))
+        float,
+        Field(gt=0),
+        Switch("hidden channels of the MLP per channel", "", (4.0, 2.0), acts_on=("*.mlp.*",)),
     ] = 4.0
     activation: Annotated[
-        Activation, Switch("nonlinearity of the MLP", "Hendrycks 2016", ("gelu", "relu"))
+        Activation,
+        Switch("nonlinearity of the MLP", "Hendrycks 2016", ("gelu", "relu"), acts_on=("*.act",)),
     ] = "gelu"
     drop_path: Annotated[
         float,
         Field(ge=0, lt=1),
-        Switch("rate at which the last block skips a branch", "Huang 2016", (0.0, 0.2)),
+        Switch(
+            "rate at which the last block skips a branch",
+            "Huang 2016",
+            (0.0, 0.2),
+            acts_on=("*.end1*", "*.end2*"),
+        ),
     ] = 0.0
     layer_scale: Annotated[
         float,
         Field(ge=0),
-        Switch("first value of learned scales of the branches; 0 is off", "CaiT", (0.0, 0.1)),
+        Switch(
+            "first value of learned scales of the branches; 0 is off",
+            "CaiT",
+            (0.0, 0.1),
+            acts_on=("*.end1*", "*.end2*"),
+        ),
     ] = 0.0
     init: Annotated[
         Literal["fan_in", "trunc02", "xavier", "torch"],
@@ -136,6 +207,7 @@ class ViTConfig(ModelConfig):
             "initial weights: by fan-in, truncated 0.02, Glorot's, PyTorch's",
             "LeCun 1998; Touvron 2021; Glorot 2010",
             ("fan_in", "trunc02", "xavier", "torch"),
+            acts_on=("*",),
         ),
     ] = "fan_in"
 

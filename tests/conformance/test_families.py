@@ -1,5 +1,6 @@
 """Every family and every switch: a new one is tested by existing."""
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from swinablate import plugins
+from swinablate.proof import compare
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch, derive
-from swinablate.response import cost, signature
+from swinablate.response import Observed, cost, observe
 
 NAMES = plugins.names("models")
 IMAGE = ImageSpec(height=32, width=32, channels=3, classes=10)
@@ -51,19 +53,40 @@ def flips() -> Iterator[Any]:
                     yield pytest.param(name, where, field, level, id=f"{name}-{field}-{level}")
 
 
-def meaning(family: Family[ModelConfig], config: ModelConfig) -> str:
-    """The network's signature, or why there is none."""
+@functools.cache
+def seen(config: ModelConfig) -> Observed | str:
+    """The network, or why there is none."""
     try:
-        return signature(family, config, IMAGE)
+        return observe(load(config.family), config, IMAGE)
     except ValueError as error:
         return str(error)
+
+
+def meaning(config: ModelConfig) -> str:
+    """The network's signature, or why there is none."""
+    found = seen(config)
+    return found if isinstance(found, str) else found.signature
 
 
 @pytest.mark.parametrize(("name", "where", "field", "level"), list(flips()))
 def test_no_switch_is_dead(name, where, field, level):
     family = load(name)
     moved = family.config(**where | {field: level})
-    assert meaning(family, family.config(**where)) != meaning(family, moved)
+    assert meaning(family.config(**where)) != meaning(moved)
+
+
+@pytest.mark.parametrize(("name", "where", "field", "level"), list(flips()))
+def test_a_switch_acts_where_it_says(name, where, field, level):
+    family = load(name)
+    base, arm = (seen(family.config(**fields)) for fields in (where, where | {field: level}))
+    assert isinstance(base, Observed)
+    if isinstance(arm, str):
+        return  # refused, so it changes nothing
+    proof = compare(base, arm, switches(family)[field].acts_on)
+    assert proof.outside == ()
+    moved = proof.modules.names + proof.parameters.names + proof.buffers.names + proof.restarted
+    assert moved
+    assert proof.output or proof.output_train or proof.restarted
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,7 +103,7 @@ def test_levels_mean_different_networks(name):
     family = load(name)
     for field, switch in switches(family).items():
         where = WHERE.get((name, field), {})
-        signs = [meaning(family, family.config(**where | {field: v})) for v in switch.levels]
+        signs = [meaning(family.config(**where | {field: v})) for v in switch.levels]
         pairs = itertools.combinations(zip(switch.levels, signs, strict=True), 2)
         assert not [(field, a, b) for (a, x), (b, y) in pairs if x == y]
 

@@ -1,39 +1,47 @@
 """What a network costs, and when two are the same."""
 
+import pytest
 import torch
 from torch import nn
 
+from swinablate import plugins
 from swinablate.models import resnet, swin, vit
 from swinablate.recipe import Family, ImageSpec
-from swinablate.response import Cost, cost, macs, signature
+from swinablate.response import activation_bytes, cost, macs, signature
+from swinablate.study import load_family
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
 
 
+def size(family, config, image) -> tuple[int, int]:
+    found = cost(family, config, image)
+    return found.params, found.macs
+
+
 def test_costs_of_the_matched_set():
     """MODELS: 46.4, 82.2, 40.6, 125.5 million multiply-accumulates."""
     config = swin.SwinConfig(depths=(2, 2, 2), heads=(3, 6, 12))
-    assert cost(swin.FAMILY, config, CIFAR) == Cost(1_268_356, 46_352_256)
+    assert size(swin.FAMILY, config, CIFAR) == (1_268_356, 46_352_256)
     wide = vit.ViTConfig(width=128, depth=6, heads=4)
-    assert cost(vit.FAMILY, wide, CIFAR) == Cost(1_205_642, 82_183_424)
-    assert cost(resnet.FAMILY, resnet.ResNetConfig(), CIFAR) == Cost(269_722, 40_551_040)
+    assert size(vit.FAMILY, wide, CIFAR) == (1_205_642, 82_183_424)
+    assert size(resnet.FAMILY, resnet.ResNetConfig(), CIFAR) == (269_722, 40_551_040)
     deep = resnet.ResNetConfig(depth=56)
-    assert cost(resnet.FAMILY, deep, CIFAR) == Cost(853_018, 125_485_696)
+    assert size(resnet.FAMILY, deep, CIFAR) == (853_018, 125_485_696)
 
 
 def test_published_sizes():
     """Swin tab. 1 and torchvision: parameters, and 4.5, 8.7, 15.4 G."""
     image = ImageSpec(height=224, width=224, channels=3, classes=1000)
     for width, heads, deep, expected in (
-        (96, (3, 6, 12, 24), 6, Cost(28_288_354, 4_490_566_656)),
-        (96, (3, 6, 12, 24), 18, Cost(49_606_258, 8_740_875_264)),
-        (128, (4, 8, 16, 32), 18, Cost(87_768_224, 15_430_946_816)),
+        (96, (3, 6, 12, 24), 6, (28_288_354, 4_490_566_656)),
+        (96, (3, 6, 12, 24), 18, (49_606_258, 8_740_875_264)),
+        (128, (4, 8, 16, 32), 18, (87_768_224, 15_430_946_816)),
     ):
         config = swin.SwinConfig(
             patch=4, width=width, heads=heads, depths=(2, 2, deep, 2), window=7
         )
-        assert cost(swin.FAMILY, config, image) == expected
+        assert size(swin.FAMILY, config, image) == expected
 
 
 def test_window_attention_costs_what_post_004_says():
@@ -113,3 +121,19 @@ def test_logits_that_overflow_are_told_apart_by_their_configs():
     family = Family(swin.SwinConfig, lambda *_: Huge(), zero, swin.geometry)
     signs = [signature(family, swin.SwinConfig(window=w), DIGITS) for w in (2, 4)]
     assert signs[0] != signs[1]
+
+
+@pytest.mark.parametrize("name", plugins.names("models"))
+def test_activations_are_those_of_a_real_training_step(name):
+    """On the meta device as on a CPU, where the tensors exist."""
+    family = load_family(name, "")
+    config = family.config()
+    real = activation_bytes(family.build(config, CIFAR), CIFAR)
+    assert cost(family, config, CIFAR).activation_bytes == real > 0
+
+
+def test_activations_by_hand():
+    """A linear map keeps its input, ReLU its output, cross-entropy log-probabilities, a class."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 10))
+    kept = 64 + 5 + 10
+    assert activation_bytes(model, DIGITS) == 4 * kept + 8
