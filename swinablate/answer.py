@@ -88,8 +88,8 @@ def effects_of(plan: Mapping[str, Any]) -> tuple[tuple[Contrast, ...], tuple[str
 
 
 def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple[Warn, ...]:
-    """The warnings that need more than the accuracies: W8, W10, W11."""
-    found = []
+    """The warnings that need more than the accuracies: W8, W10, W11, and the plan's own."""
+    found = [Warn(w["code"], w["text"]) for w in plan.get("warnings", ())]
     others = home.declarations(plan["study"])
     if len(others) > 1:
         found.append(

@@ -12,6 +12,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from swinablate.status import Status
 
+PLACES = 3
+"""Names of modules a plan shows for each arm; `--json` has them all."""
 PIPED = 140
 """Columns where there is no terminal to ask; rich would take 80."""
 
@@ -58,7 +60,7 @@ def show_plan(plan: Mapping[str, Any]) -> None:
                 f"{arm['params']:,}{_relative(arm['params'], base['params'])}",
                 f"{arm['macs'] / 1e6:,.2f}{_relative(arm['macs'], base['macs'])}",
                 len(arm["seeds"]),
-                _differences(arm) or "-",
+                _differences(arm) + _matched(arm) or "-",
             ]
             for arm in plan["arms"]
         ],
@@ -73,6 +75,15 @@ def show_plan(plan: Mapping[str, Any]) -> None:
             if arm is base or arm["geometry"] != base["geometry"]
         ],
     )
+    out.print()
+    table(
+        "What differs in the network from the baseline's, and how far its logits move under "
+        "the same weights",
+        ["arm", ">modules", ">params", ">buffers", ">starts", ">logits", "where"],
+        [[arm["name"], *_proof(arm)] for arm in plan["arms"] if arm["proof"]],
+    )
+    for warning in plan["warnings"]:
+        out.print(f"[yellow]{warning['code']}[/] {escape(warning['text'])}")
     if plan["refusals"]:
         out.print()
         table(
@@ -159,6 +170,38 @@ def _differences(arm: Mapping[str, Any]) -> str:
         what = f"{family[0]} -> {family[1]}, " if family else ""
         return f"{what}{len(pairs)} fields (see --json)"
     return ", ".join(f"{path} {_level(a)} -> {_level(b)}" for path, (a, b) in pairs.items())
+
+
+def _matched(arm: Mapping[str, Any]) -> str:
+    match = arm["match"]
+    if not match:
+        return ""
+    changes = ", ".join(
+        f"{path} {_size(written)} -> {_size(solved)}"
+        for path, (written, solved) in match["solved"].items()
+    )
+    return f"; matched in {match['by']}: {changes}, {100 * match['off']:+.1f} %"
+
+
+def _proof(arm: Mapping[str, Any]) -> list[str]:
+    """Counts of what differs, the change of the logits, and the first places."""
+    proof = arm["proof"]
+    if "model.family" in arm["differs"]:
+        return ["", "", "", "", "", "another family, another network"]
+    parts = ("modules", "parameters", "buffers")
+    counts = [sum(map(len, proof[part].values())) for part in parts]
+    where = list(proof["where"])
+    more = f", {len(where) - PLACES} more" if len(where) > PLACES else ""
+    moves = proof["output"] or proof["output_train"]
+    return [
+        *(str(count or "") for count in (*counts, len(proof["restarted"]))),
+        _share(moves) if moves else "",
+        (", ".join(where[:PLACES]) + more) or "nothing: training or data only",
+    ]
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.2g} %"
 
 
 def _level(value: object) -> str:

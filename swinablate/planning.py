@@ -1,17 +1,19 @@
 """From a question to arms and trials. Pure: same study, same plan."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from swinablate import schema
 from swinablate.data import image_spec
 from swinablate.errors import InputError
+from swinablate.matching import Matched, solve
 from swinablate.plugins import suggest
-from swinablate.recipe import ImageSpec, Recipe, identity, trial_id
-from swinablate.response import cost, signature
-from swinablate.study import BASELINE, Level, Study, Variant, label, load_family, show
+from swinablate.proof import Proof, compare
+from swinablate.recipe import ImageSpec, Recipe, Switch, identity, trial_id
+from swinablate.response import Observed, cost, observe
+from swinablate.study import BASELINE, Level, Match, Study, Variant, label, load_family, show
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
 
@@ -25,6 +27,10 @@ class Arm:
         differs: every recipe path whose value differs from the baseline's: (ours, theirs).
         geometry: the effective numbers of each stage.
         macs: multiply-accumulates of one image, forward.
+        activation_bytes: what a training step keeps of one image, in fp32.
+        match: what was solved to make the arm as large as the baseline.
+        proof: how its network differs from the baseline's; of the baseline, None.
+        idle: changes of the model without which the arm would be the same.
     """
 
     name: str
@@ -36,6 +42,10 @@ class Arm:
     geometry: tuple[dict[str, Any], ...]
     params: int
     macs: int
+    activation_bytes: int
+    match: Matched | None
+    proof: Proof | None
+    idle: tuple[str, ...]
     seeds: tuple[int, ...]
 
 
@@ -62,6 +72,7 @@ class Cell:
     changes: Mapping[str, Level]
     recipe: Recipe
     cell: bool
+    match: Match | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +130,7 @@ def plan(study: Study) -> Plan:
     arms: list[Arm] = []
     refusals: list[Refusal] = []
     seen: dict[str, str] = {}
+    looked: Looked = {}
     for made in _cells(study):
         if made.name in {a.name for a in arms} | {r.name for r in refusals}:
             raise InputError(
@@ -128,7 +140,7 @@ def plan(study: Study) -> Plan:
             )
         same = None
         try:
-            arm, meaning = _build(study, made)
+            arm, meaning = _build(study, made, arms[0] if arms else None, looked)
             same = seen.setdefault(meaning, made.name)
             reason = f"the same network and training as {same!r}"
         except ValueError as error:
@@ -183,12 +195,12 @@ def _cells(study: Study) -> Iterator[Cell]:
     last = [switch.rpartition(".")[2] for switch in study.axes]
     full = len(set(last)) < len(last)
     for changes in _changes(study):
-        recipe = _apply(study.baseline, changes, at)
+        recipe = schema.evolve(study.baseline, changes, at)
         yield Cell(label(changes, full), changes, recipe, cell=True)
     for variant in study.variants:
         at = f"{study.file}: arms: {variant.name!r}"
         recipe = _take(study.baseline, variant) if variant.recipe else study.baseline
-        changed = _apply(recipe, variant.changes, at)
+        changed = schema.evolve(recipe, variant.changes, at)
         if changed == study.baseline:
             raise InputError(
                 "this arm is the baseline itself",
@@ -196,14 +208,17 @@ def _cells(study: Study) -> Iterator[Cell]:
                 hint="change something, or drop the arm",
             )
         changes = dict(variant.changes) or _differences(study, changed)
-        yield Cell(variant.name, changes, changed, cell=False)
+        yield Cell(variant.name, changes, changed, cell=False, match=variant.match)
 
 
 def _changes(study: Study) -> Iterator[dict[str, Level]]:
     for switch, levels in study.axes.items():
         for level in levels:
             at = f"{study.file}: axes: {switch!r}"
-            if _apply(study.baseline, {switch: level}, f"{study.file}: axes") == study.baseline:
+            if (
+                schema.evolve(study.baseline, {switch: level}, f"{study.file}: axes")
+                == study.baseline
+            ):
                 raise InputError(
                     f"{show(level)} is the baseline's own level",
                     at=at,
@@ -220,39 +235,101 @@ def _changes(study: Study) -> Iterator[dict[str, Level]]:
         yield dict(change for change in cell if change is not None)
 
 
-def _apply(recipe: Recipe, changes: Mapping[str, Level], at: str) -> Recipe:
-    for switch, level in changes.items():
-        recipe = schema.evolve(recipe, switch, level, at=at)
-    return recipe
-
-
 def _take(recipe: Recipe, variant: Variant) -> Recipe:
     assert variant.recipe is not None
     parts = {part: getattr(variant.recipe, part) for part in variant.take}
     return recipe.model_copy(update=parts)
 
 
-def _build(study: Study, made: Cell) -> tuple[Arm, str]:
+Looked = dict[tuple[str, ImageSpec], Observed]
+"""Networks that a plan has looked at, by config; in a factorial design many are asked twice."""
+
+
+def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[Arm, str]:
     """The arm, and a digest of all that makes it what it is: two equal ones are one arm."""
-    recipe = smoked(made.recipe) if study.smoke else made.recipe
+    recipe, changes, match = made.recipe, dict(made.changes), None
+    if made.match and base:
+        at = f"{study.file}: arms: {made.name!r}"
+        target = base.macs if made.match.by == "macs" else base.params
+        recipe, match = solve(recipe, made.match, target, at)
+        changes |= {path: level for path, (_, level) in match.solved.items()}
+    recipe = smoked(recipe) if study.smoke else recipe
     family = load_family(recipe.model.family, study.file)
     image = image_spec(recipe.data)
     geometry = family.geometry(recipe.model, image)
-    size = cost(family, recipe.model, image)
-    meaning = schema.digest([signature(family, recipe.model, image), _resolved(recipe)])
+    spent = cost(family, recipe.model, image)
+    differs = _difference_pairs(study.baseline, recipe) if made.changes else {}
     arm = Arm(
         name=made.name,
-        changes=made.changes,
+        changes=changes,
         cell=made.cell,
-        differs=_difference_pairs(study.baseline, recipe) if made.changes else {},
+        differs=differs,
         recipe=recipe,
         image=image,
         geometry=geometry,
-        params=size.params,
-        macs=size.macs,
+        params=spent.params,
+        macs=spent.macs,
+        activation_bytes=spent.activation_bytes,
+        match=match,
+        proof=_prove(base, recipe, differs, looked) if base else None,
+        idle=_idle(study, recipe, made.changes, looked),
         seeds=study.seeds if made.changes else study.baseline_seeds,
     )
-    return arm, meaning
+    return arm, _meaning(recipe, looked)
+
+
+def _look(recipe: Recipe, looked: Looked) -> Observed:
+    image = image_spec(recipe.data)
+    key = recipe.model.model_dump_json(), image
+    if key not in looked:
+        looked[key] = observe(load_family(recipe.model.family, "plan"), recipe.model, image)
+    return looked[key]
+
+
+def _meaning(recipe: Recipe, looked: Looked) -> str:
+    return schema.digest([_look(recipe, looked).signature, _resolved(recipe)])
+
+
+def _prove(base: Arm, recipe: Recipe, differs: Iterable[str], looked: Looked) -> Proof:
+    """What of the arm's network differs, and whether its switches said so."""
+    return compare(
+        _look(base.recipe, looked), _look(recipe, looked), _declared(base, recipe, differs)
+    )
+
+
+def _declared(base: Arm, recipe: Recipe, differs: Iterable[str]) -> tuple[str, ...] | None:
+    """Where an arm's switches act; None if one of its changes is no switch of the model."""
+    model = recipe.model
+    if type(model) is not type(base.recipe.model) or image_spec(recipe.data) != base.image:
+        return None
+    fields = [path.removeprefix("model.") for path in differs if path.startswith("model.")]
+    found: list[str] = []
+    for name in fields:
+        marks = [m for m in type(model).model_fields[name].metadata if isinstance(m, Switch)]
+        if not marks:
+            return None
+        found += marks[0].acts_on
+    return tuple(found)
+
+
+def _idle(
+    study: Study, recipe: Recipe, changes: Mapping[str, Level], looked: Looked
+) -> tuple[str, ...]:
+    """Which of several changes nobody would notice: without them the arm is the same."""
+    same_family = recipe.model.family == study.baseline.model.family
+    switches = [path for path in changes if path.startswith("model.")]
+    if len(changes) < 2 or not same_family:
+        return ()
+    return tuple(path for path in switches if _without(study, recipe, path, looked))
+
+
+def _without(study: Study, recipe: Recipe, path: str, looked: Looked) -> bool:
+    before = getattr(study.baseline.model, path.removeprefix("model."))
+    try:
+        other = schema.evolve(recipe, {path: before}, study.file)
+        return other != recipe and _meaning(other, looked) == _meaning(recipe, looked)
+    except (InputError, ValueError):
+        return False  # the change is needed for the others
 
 
 def _resolved(recipe: Recipe) -> list[dict[str, Any]]:

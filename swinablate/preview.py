@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,16 @@ import numpy as np
 from swinablate import schema
 from swinablate.errors import EnvironmentFault
 from swinablate.planning import Arm, Plan
+from swinablate.proof import grouped
 from swinablate.records import Home, Outcome
 from swinablate.stats import detectable
+from swinablate.study import show
 
 SCHEMA = 1
 STATISTICS_SEEDS = 3
 """With fewer seeds nothing is tested."""
+NAMED = 4
+"""Names of modules that a warning shows."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,30 @@ def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict
             }
             for r in plan.refusals
         ],
+        "warnings": [*_warnings(plan)],
         "trials": {"min": len(trials), "max": len(trials)},
         "reused": sum(trial.id in recorded for trial in trials),
         "detectable_pp": smallest_effect(plan, noise),
         "noise": {"sd": noise.sd, "source": noise.source},
     }
+
+
+def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
+    """W13: a change that does nothing in its arm; W15: a switch that does more than it says."""
+    for arm in plan.arms:
+        for path in arm.idle:
+            yield {
+                "code": "W13",
+                "text": f"{arm.name}: {path} = {show(arm.changes[path])} changes nothing here; "
+                "without it the arm would be the same.",
+            }
+        if arm.proof and arm.proof.outside:
+            where = ", ".join(list(grouped(arm.proof.outside))[:NAMED])
+            yield {
+                "code": "W15",
+                "text": f"{arm.name}: {len(arm.proof.outside)} names differ that its switches "
+                f"do not declare: {where}. Its effect is not theirs alone.",
+            }
 
 
 def smallest_effect(plan: Plan, noise: Noise) -> float | None:
@@ -121,7 +144,11 @@ def _arm(plan: Plan, arm: Arm) -> dict[str, Any]:
         "image": arm.image.model_dump(mode="json"),
         "params": arm.params,
         "macs": arm.macs,
+        "activation_bytes": arm.activation_bytes,
         "geometry": list(arm.geometry),
+        "match": arm.match.to_json() if arm.match else None,
+        "proof": arm.proof.to_json() if arm.proof else None,
+        "idle": list(arm.idle),
         "seeds": list(arm.seeds),
         "trials": [trial.id for trial in plan.trials if trial.arm == arm.name],
     }

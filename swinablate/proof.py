@@ -55,12 +55,34 @@ class Proof:
     output_train: float | None
     outside: tuple[str, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that differs, each once."""
+        parts = (self.modules, self.parameters, self.buffers)
+        return tuple(dict.fromkeys((*(n for p in parts for n in p.names), *self.restarted)))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Paths of the modules that differ themselves or in a tensor of their own.
+
+        Of modules that only one network has, those that stand in no other such one.
+        """
+        tensors = (*self.parameters.names, *self.buffers.names, *self.restarted)
+        owners = (name.rpartition(".")[0] for name in tensors)
+        alone = {*self.modules.added, *self.modules.removed}
+        return tuple(
+            path
+            for path in dict.fromkeys((*self.modules.names, *owners))
+            if not any(parent in alone for parent in _parents(path))
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """The proof as plain data."""
+        """The proof as plain data; `where` has the places with numbers as `*`, and how many."""
         parts = {"modules": self.modules, "parameters": self.parameters, "buffers": self.buffers}
         return {
             **{key: {k: list(v) for k, v in vars(part).items()} for key, part in parts.items()},
             "restarted": list(self.restarted),
+            "where": grouped(self.places),
             "output": self.output,
             "output_train": self.output_train,
             "outside": list(self.outside),
@@ -111,6 +133,11 @@ def grouped(names: Iterable[str]) -> dict[str, int]:
         key = re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name)
         found[key] = found.get(key, 0) + 1
     return found
+
+
+def _parents(path: str) -> Iterable[str]:
+    parts = path.split(".")
+    return (".".join(parts[:i]) for i in range(1, len(parts)))
 
 
 def _difference(base: Mapping[str, object], arm: Mapping[str, object]) -> Change:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -39,13 +40,32 @@ def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> 
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    with torch.device("meta"):
-        model = family.build(config, image).eval()
+    model = _empty(family, config, image)
     return Cost(
         params=sum(p.numel() for p in model.parameters()),
         macs=macs(model, image),
         activation_bytes=activation_bytes(model, image),
     )
+
+
+Measure = Literal["params", "macs"]
+"""Sizes that arms can be matched by."""
+
+
+def size(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec, by: Measure) -> int:
+    """Count one of a network's costs, as `cost` does.
+
+    Raises:
+        ValueError: the config cannot be built for this image.
+    """
+    model = _empty(family, config, image)
+    return macs(model, image) if by == "macs" else sum(p.numel() for p in model.parameters())
+
+
+def _empty(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> nn.Module:
+    """The network on the meta device, in evaluation mode."""
+    with torch.device("meta"):
+        return family.build(config, image).eval()
 
 
 @torch.no_grad()

@@ -71,35 +71,48 @@ def validate(cls: type[M], data: Mapping[str, Any], at: str, inside: str = "") -
         raise _explain(error.errors()[0], cls, at, inside) from None
 
 
-def evolve(value: M, path: str, level: object, at: str, inside: str = "") -> M:
-    """Copy `value` with the field at dotted `path` replaced and validated again.
+def evolve(value: M, changes: Mapping[str, object], at: str, inside: str = "") -> M:
+    """Copy `value` with fields replaced, and validate the result once.
 
-    A table as level replaces several fields of a nested value at once:
-    `"model" = [{depths = [2, 2, 2], heads = [2, 4, 8]}]`.
+    So fields that only fit each other (depths and heads) can change together.
+
+    Args:
+        value: what to start from.
+        changes: dotted path -> level; a table as level replaces several fields of a nested
+            value: `"model" = [{depths = [2, 2, 2], heads = [2, 4, 8]}]`.
+        at: where the changes were written, for messages.
+        inside: put before every key in messages: `model.`.
 
     Raises:
         InputError: no such field, or a level the field does not take.
     """
-    head, _, rest = path.partition(".")
-    known = type(value).model_fields
-    if head not in known:
-        names = [f"{inside}{name}" for name in known]
-        problem = f"no switch is called {inside + path!r}"
-        raise InputError(problem, at=at, hint=suggest(f"{inside}{head}", names))
-    inner = getattr(value, head)
-    if isinstance(inner, Frozen) and rest:
-        level = evolve(inner, rest, level, at, f"{inside}{head}.")
-    elif rest:
-        raise InputError(f"{head!r} has no field {rest!r}", at=at, hint=f"write {head!r}")
-    elif isinstance(inner, Frozen):
-        if not isinstance(level, Mapping):
-            hint = f"name one of its fields: {head}.{next(iter(type(inner).model_fields))}"
-            raise InputError(f"{head!r} is a table, got {level!r}", at=at, hint=hint)
-        for key, part in level.items():
-            inner = evolve(inner, key, part, at, f"{inside}{head}.")
-        level = inner
-    now = {name: getattr(value, name) for name in known}
-    return validate(type(value), now | {head: level}, at, inside)
+    now: dict[str, Any] = {name: getattr(value, name) for name in type(value).model_fields}
+    nested: dict[str, dict[str, object]] = {}
+    for path, level in changes.items():
+        head, _, rest = path.partition(".")
+        if head not in now:
+            problem = f"no switch is called {inside + path!r}"
+            names = [f"{inside}{name}" for name in now]
+            raise InputError(problem, at=at, hint=suggest(f"{inside}{head}", names))
+        inner = now[head]
+        if isinstance(inner, Frozen):
+            nested.setdefault(head, {}).update(
+                {rest: level} if rest else _table(inner, head, level, at)
+            )
+        elif rest:
+            raise InputError(f"{head!r} has no field {rest!r}", at=at, hint=f"write {head!r}")
+        else:
+            now[head] = level
+    for head, parts in nested.items():
+        now[head] = evolve(now[head], parts, at, f"{inside}{head}.")
+    return validate(type(value), now, at, inside)
+
+
+def _table(inner: Frozen, head: str, level: object, at: str) -> Mapping[str, object]:
+    if isinstance(level, Mapping):
+        return level
+    hint = f"name one of its fields: {head}.{next(iter(type(inner).model_fields))}"
+    raise InputError(f"{head!r} is a table, got {level!r}", at=at, hint=hint)
 
 
 def sparse(value: BaseModel) -> dict[str, Any]:

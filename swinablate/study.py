@@ -44,6 +44,14 @@ class Hypothesis(schema.Frozen):
     source: str = ""
 
 
+class Match(schema.Frozen):
+    """One field to solve, so that the arm is as large as the baseline."""
+
+    by: Literal["params", "macs"]
+    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.02  # relative
+    adjust: Annotated[str, Field(min_length=1)]  # a recipe path: model.width
+
+
 class NamedArm(schema.Frozen):
     """Several changes under one name, or parts of another recipe."""
 
@@ -51,6 +59,7 @@ class NamedArm(schema.Frozen):
     changes: dict[str, Any] = Field(default_factory=dict)
     recipe: str | None = None
     take: tuple[Literal["model", "train", "data"], ...] = ("model",)
+    match: Match | None = None
 
 
 class StudyFile(schema.Frozen):
@@ -84,6 +93,7 @@ class Variant:
     changes: Mapping[str, Level]
     recipe: Recipe | None
     take: tuple[str, ...]
+    match: Match | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +168,10 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
             written[key.removeprefix("study.")] = level
     file = schema.validate(StudyFile, written, str(path))
     baseline = load_recipe(path.parent / file.baseline)
-    for key, level in changes:
-        if not key.startswith("study."):
-            baseline = schema.evolve(baseline, key, level, at=f"--set {key}")
+    levels = {key: level for key, level in changes if not key.startswith("study.")}
+    if levels:
+        at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
+        baseline = schema.evolve(baseline, levels, at)
     seeds, more = _seeds(file, str(path), smoke=smoke)
     return Study(
         name=path.stem,
@@ -224,7 +235,7 @@ def _variant(arm: NamedArm, path: Path) -> Variant:
             hint='write take = ["model"] or ["model", "train", "data"]',
         )
     other = load_recipe(path.parent / arm.recipe) if arm.recipe else None
-    return Variant(arm.name, arm.changes, other, arm.take)
+    return Variant(arm.name, arm.changes, other, arm.take, arm.match)
 
 
 def _seeds(file: StudyFile, at: str, *, smoke: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -101,7 +101,7 @@ def test_the_ablated_network_cannot_see_what_makes_the_class(switch, level, chan
     images = torch.from_numpy(ARRAYS.test_pixels[:32]).double() / 64 - 1
     changed = change(images)
     assert not torch.equal(images, changed)
-    blind = evolve(RECIPE, switch, level, at="")
+    blind = evolve(RECIPE, {switch: level}, at="")
     torch.testing.assert_close(answers(blind, images), answers(blind, changed))
     moved = (answers(RECIPE, images) - answers(RECIPE, changed)).abs().max()
     assert moved > 1e-3

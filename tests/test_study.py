@@ -2,6 +2,7 @@
 
 import pytest
 
+from swinablate.planning import plan
 from swinablate.recipe import Recipe
 from swinablate.study import label, load_claim, load_recipe, load_study
 from tests.conftest import RECIPE, STUDY
@@ -83,3 +84,18 @@ def test_claims_are_no_part_of_a_recipe(tmp_path):
     path.write_text(RECIPE + "\n[claim]\nparams = 12\n")
     assert load_recipe(path) == plain
     assert load_claim(path).params == 12
+
+
+def test_fields_that_only_fit_each_other_change_together(write):
+    """Three stages need three numbers of heads; neither change is possible alone."""
+    recipe = RECIPE.replace("patch = 2", "patch = 1")
+    settings = ["model.depths=[2, 2]", "model.heads=[2, 4]"]
+    assert load_study(write(STUDY, recipe), settings).baseline.model.depths == (2, 2)
+    changes = '{ "model.depths" = [2, 2], "model.heads" = [2, 4] }'
+    text = STUDY + f'\n[[arms]]\nname = "deep"\nchanges = {changes}\n'
+    text = text.replace("[axes]", '[axes]\n"model" = [{ depths = [1, 1], heads = [1, 2] }]')
+    arms = plan(load_study(write(text, recipe))).arms
+    assert [(a.recipe.model.depths, a.recipe.model.heads) for a in arms[1::2]] == [
+        ((1, 1), (1, 2)),
+        ((2, 2), (2, 4)),
+    ]
