@@ -386,3 +386,38 @@ def test_nested_values_become_lines() -> None:
         ("b", [("c", "1, 2"), ("d.e", "yes")]),
         ("f", [("2.g", "x")]),
     ]
+
+
+PROOF = {
+    "modules": {"added": [], "removed": ["a.0.roll"], "changed": ["a.0.bias"]},
+    "parameters": {"added": [], "removed": [], "changed": []},
+    "buffers": {"added": [], "removed": ["a.0.bias.mask"], "changed": []},
+    "restarted": [],
+    "where": {"a.*.roll": 1, "a.*.bias": 1},
+    "output": 0.0042,
+    "output_train": 0.0042,
+    "outside": [],
+}
+MATCH = {"by": "params", "tolerance": 0.02, "off": -0.0041, "target": 34710, "found": 34568,
+         "solved": {"model.width": [32, 30]}}  # fmt: skip
+
+
+def test_the_page_says_what_was_switched():
+    answer = study()
+    base, *arms = answer.plan["arms"]
+    proved = [{**arms[0], "proof": PROOF, "match": None, "differs": {"model.shift": [True, False]}},
+              {**arms[1], "proof": PROOF, "match": MATCH, "differs": {"model.family": ["a", "b"]}}]  # fmt: skip
+    files = contents(replace(answer, plan={**answer.plan, "arms": [base, *proved, *arms[2:]]}))
+    page = Page(files["index.html"].decode()).text
+    assert f"{arms[0]['name']} 2 0 1 0 0.42 a.*.roll, a.*.bias" in page
+    assert (
+        f"{arms[1]['name']}matched in params (\u22120.4 %): model.width 32 to 30 2 0 1 0 \u2013 another family"
+        in page
+    )
+    text = files["report.md"].decode()
+    assert "| 2 | 0 | 1 | 0 | 0.42 | a.\\*.roll, a.\\*.bias |" in text
+    assert "another family; matched in params (-0.4 %): model.width 32 to 30 |" in text
+
+
+def test_a_plan_without_proofs_has_no_table_of_them(quick: dict[str, bytes]) -> None:
+    assert b"What was switched" not in quick["index.html"] + quick["report.md"]

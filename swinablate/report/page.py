@@ -42,7 +42,7 @@ def html(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
 def markdown(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
     """The report as Markdown with links to the figures beside it."""
     env = _environment(autoescape=False)
-    env.filters |= {"md": md, "minus": minus}
+    env.filters |= {"md": md, "minus": minus, "shortened": shortened}
     return env.get_template("report.md").render(_context(answer, arms, drawn))
 
 
@@ -122,6 +122,7 @@ def _context(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str,
         "devices": sorted({row["device"] for row in rows if row["device"]}),
         "costs": any(row["params"] is not None for row in rows),
         "speeds": any(row["images_per_s"] is not None for row in rows),
+        "proofs": tables.proofs(answer),
         "plots": drawn,
         "interim": tables.interim(answer),
         "smoke": bool(answer.plan.get("smoke")),

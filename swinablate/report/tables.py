@@ -75,6 +75,48 @@ def changes(arm: Mapping[str, Any]) -> str:
     )
 
 
+def proofs(answer: Answer) -> list[dict[str, Any]]:
+    """What each arm's network has otherwise than the baseline's, as its plan proved it.
+
+    `logits` is the change of the logits under shared weights, in percent of the baseline's;
+    None for another family, which shares nothing.
+    """
+    rows = []
+    for arm in answer.plan["arms"]:
+        proof = arm.get("proof")
+        if not proof:
+            continue
+        other = "model.family" in arm["differs"]
+        moves = proof["output"] or proof["output_train"]
+        counts = {
+            part: sum(map(len, proof[part].values()))
+            for part in ("modules", "parameters", "buffers")
+        }
+        rows.append(
+            {
+                "arm": arm["name"],
+                **counts,
+                "restarted": len(proof["restarted"]),
+                "logits": None if other or moves is None else 100 * moves,
+                "where": "another family" if other else ", ".join(proof["where"]),
+                "match": matched(arm),
+            }
+        )
+    return rows
+
+
+def matched(arm: Mapping[str, Any]) -> str:
+    """What was solved to make an arm as large as the baseline, and how well it fits."""
+    match = arm.get("match")
+    if not match:
+        return ""
+    changes = ", ".join(
+        f"{path} {json.dumps(before)} to {json.dumps(after)}"
+        for path, (before, after) in match["solved"].items()
+    )
+    return f"matched in {match['by']} ({100 * match['off']:+.1f} %): {changes or 'nothing'}"
+
+
 def statuses(answer: Answer) -> dict[str, int]:
     """How many trials ended how."""
     return {str(status): int(n) for status, n in answer.trials.status.value_counts().items()}
