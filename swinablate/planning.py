@@ -11,7 +11,7 @@ from swinablate.errors import InputError
 from swinablate.matching import Matched, solve
 from swinablate.plugins import suggest
 from swinablate.proof import Proof, compare
-from swinablate.recipe import ImageSpec, Recipe, Switch, identity, trial_id
+from swinablate.recipe import ImageSpec, Recipe, Switch, TrainConfig, identity, trial_id
 from swinablate.response import Observed, cost, observe
 from swinablate.study import BASELINE, Level, Match, Study, Variant, label, load_family, show
 
@@ -335,11 +335,24 @@ def _without(study: Study, recipe: Recipe, path: str, looked: Looked) -> bool:
 def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
     """Training and data as they act: a field that nothing reads in this recipe is left out."""
     train = recipe.train.model_dump(mode="json")
-    if recipe.train.optimizer != "sgd":
-        del train["momentum"]
-    if recipe.train.steps is not None:
-        del train["epochs"]
+    for field in _unread(recipe.train):
+        del train[field]
+    if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
+        train["optimizer"] = "adam"  # they differ in the decay alone
     return [train, recipe.data.model_dump(mode="json")]
+
+
+def _unread(train: TrainConfig) -> set[str]:
+    unread: set[str] = set()
+    if train.optimizer == "sgd":
+        unread |= {"betas", "eps"} | ({"nesterov"} if train.momentum == 0 else set())
+    else:
+        unread |= {"momentum", "nesterov"}
+    if train.schedule != "step":
+        unread |= {"step_at", "step_factor"}
+    if train.steps is not None:
+        unread.add("epochs")
+    return unread
 
 
 def _differences(study: Study, recipe: Recipe) -> dict[str, Level]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, model_validator
 
 from swinablate.schema import Frozen, digest, sparse
 
@@ -103,6 +103,9 @@ class DataConfig(Frozen):
     image: ImageSpec | None = None  # of data sets without a format of their own: noise
 
 
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
 class TrainConfig(Frozen):
     """How to train. Units are in the names."""
 
@@ -115,6 +118,11 @@ class TrainConfig(Frozen):
     ] = "adamw"
     lr: Annotated[float, Field(gt=0), Switch("peak learning rate", "", (3e-3, 1e-3))] = 3e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # sgd only
+    nesterov: Annotated[
+        bool, Switch("momentum looked ahead; sgd only", "Sutskever 2013, sec. 2.1", (False, True))
+    ] = False
+    betas: tuple[Share, Share] = (0.9, 0.999)  # adam, adamw
+    eps: Annotated[float, Field(gt=0)] = 1e-8  # adam, adamw
     weight_decay: Annotated[
         float,
         Field(ge=0),
@@ -123,9 +131,15 @@ class TrainConfig(Frozen):
         ),
     ] = 0.05
     schedule: Annotated[
-        Literal["cosine", "constant"],
-        Switch("learning rate over the run", "Loshchilov 2017", ("cosine", "constant")),
+        Literal["cosine", "constant", "step", "one_cycle"],
+        Switch(
+            "learning rate over the run",
+            "Loshchilov 2017; Smith 2018",
+            ("cosine", "constant", "step", "one_cycle"),
+        ),
     ] = "cosine"
+    step_at: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.5, 0.75)  # shares of the steps
+    step_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of schedule "step", at each of them
     warmup: Annotated[
         float,
         Field(ge=0, lt=1),
@@ -140,12 +154,41 @@ class TrainConfig(Frozen):
         Switch("smoothing of targets", "Szegedy 2016, sec. 7", (0.0, 0.1)),
     ] = 0.0
     precision: Annotated[
-        Literal["fp32", "bf16"],
-        Switch("number format of forward and backward", "", ("fp32", "bf16")),
+        Literal["fp32", "bf16", "fp16"],
+        Switch("number format of forward and backward", "", ("fp32", "bf16", "fp16")),
     ] = "fp32"
+    matmul: Annotated[
+        Literal["highest", "high", "medium"],
+        Switch("precision inside fp32 matrix products", "", ("highest", "high", "medium")),
+    ] = "highest"
+    channels_last: Annotated[bool, Switch("channels innermost in memory", "", (False, True))] = (
+        False
+    )
+    compile: Annotated[bool, Switch("training compiled by torch", "", (False, True))] = False
+    accumulate: Annotated[
+        int, Field(ge=1), Switch("parts of a batch, one after the other", "", (1, 2))
+    ] = 1
+    ema: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch(
+            "decay a step of the averaged weights that are evaluated; 0 is off",
+            "Polyak 1992; Izmailov 2018",
+            (0.0, 0.99),
+        ),
+    ] = 0.0
     select: Literal["last", "best_val"] = "last"
     stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"
     threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _parts(self) -> TrainConfig:
+        if self.accumulate > self.batch:
+            raise ValueError(
+                f"a batch of {self.batch} has no {self.accumulate} parts; "
+                "lower accumulate or raise batch"
+            )
+        return self
 
 
 class Claim(Frozen):

@@ -12,9 +12,10 @@ def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
     """Where trials run: one GPU a slot where there are GPUs, else as many as cores allow.
 
     Raises:
-        InputError: a device that does not exist, or no slot at all.
+        InputError: a device that does not exist, no slot at all, or fp16 without a GPU.
     """
     devices = find_devices(where)
+    _refuse_fp16(devices, plan)
     threads = max(arm.recipe.train.threads for arm in plan.arms)
     fit = len(devices) if devices != ["cpu"] else max(1, cores() // threads)
     count = fit if wanted is None else wanted
@@ -41,3 +42,13 @@ def find_devices(wanted: str) -> list[str]:
                 hint=f"known: {', '.join(['auto', 'cpu', *known])}",
             )
     return devices
+
+
+def _refuse_fp16(devices: list[str], plan: Plan) -> None:
+    halved = [arm.name for arm in plan.arms if arm.recipe.train.precision == "fp16"]
+    if halved and "cpu" in devices:
+        raise InputError(
+            'train.precision = "fp16" is for GPUs, and a trial would run on a CPU',
+            at=f"arm {halved[0]!r}",
+            hint='"bf16" is the short format that CPUs have',
+        )

@@ -5,11 +5,8 @@ resumed run needs no generator state and equals an uninterrupted one; on a CPU b
 """
 
 import base64
-import contextlib
 import hashlib
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +22,9 @@ from swinablate import checkpoint, schema
 from swinablate.data import Images, batch, epoch_order, eval_batches, load
 from swinablate.errors import Diverged
 from swinablate.events import Job, Kind
+from swinablate.machine import execution, forget_peak, peak_mib
+from swinablate.optim import Averaged, make_optimizer, rate
+from swinablate.precision import Forward, autocast, compiled, layout, make_scaler, settle
 from swinablate.recipe import ImageSpec, Recipe, TrainConfig, derive
 from swinablate.study import load_family
 
@@ -77,16 +77,16 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     """
     recipe, image = read(job)
     train, device = recipe.train, torch.device(job.device)
-    torch.set_num_threads(train.threads)
+    settle(train)
     forget_peak(device)
-    torch.use_deterministic_algorithms(
-        mode=True
-    )  # else the bias table's gradient may vary on a GPU
 
     # ---- data, model, optimizer
     splits = load(recipe.data, Path(job.data), job.seed, train.stream, device)
-    model = build(recipe, image, job.seed).to(device)
-    optimizer = make_optimizer(model, train)
+    model = build(recipe, image, job.seed).to(device).to(memory_format=layout(train))
+    forward = compiled(model, train, device)
+    optimizer, scaler = make_optimizer(model, train), make_scaler(train, device)
+    averaged = Averaged(model, train.ema) if train.ema else None
+    judged = averaged.module if averaged else model  # the weights that are evaluated
     size = min(train.batch, len(splits.train))
     per_epoch = len(splits.train) // size
     total = train.steps if train.steps is not None else train.epochs * per_epoch
@@ -99,15 +99,20 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         now = Progress(**saved["progress"])
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
+        scaler.load_state_dict(saved.get("scaler", {}))
+        if averaged:
+            averaged.load_state_dict(saved["ema"])
         report("resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve})
 
     def save() -> None:
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        checkpoint.save(
-            Path(job.folder),
-            now.epoch * per_epoch + now.step,
-            {**state, "progress": vars(now)},
-        )
+        state = {
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "scaler": scaler.state_dict(),
+            "ema": averaged.state_dict() if averaged else {},
+            "progress": vars(now),
+        }
+        checkpoint.save(Path(job.folder), now.epoch * per_epoch + now.step, state)
 
     # ---- loop
     while now.epoch < epochs:
@@ -129,14 +134,15 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             )
             x, y = batch(splits.train, index, recipe.data.augment, chance)
             torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
-            with autocast(train, device):
-                loss = F.cross_entropy(model(x).float(), y, label_smoothing=train.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            now.loss = now.loss + backward(forward, x, y, train, scaler)
             if train.clip:
+                scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(model.parameters(), train.clip)
-            optimizer.step()
-            now.loss = now.loss + loss.detach()
+            scaler.step(optimizer)
+            scaler.update()
+            if averaged:
+                averaged.update_parameters(model)
             now.step += 1
         mean = now.loss.item() / steps  # waits for the device: the time is the epoch's own
         now.seconds += time.perf_counter() - began
@@ -144,9 +150,9 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
 
         # ---- evaluate on validation images, record, checkpoint
-        accuracy = 100 * correct(model, splits.val, train).float().mean().item()
+        accuracy = 100 * correct(judged, splits.val, train).float().mean().item()
         if train.select == "best_val" and accuracy > now.best.get("accuracy", -1.0):
-            now.best = {"accuracy": accuracy, "epoch": now.epoch + 1, "model": snapshot(model)}
+            now.best = {"accuracy": accuracy, "epoch": now.epoch + 1, "model": snapshot(judged)}
         row = {
             "epoch": now.epoch + 1,
             "at": int(time.time() * 1000),
@@ -164,8 +170,30 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
 
     # ---- final metrics; the test images are looked at here, once
     if train.select == "best_val":
-        model.load_state_dict(now.best["model"])
-    return summary(job, model, splits.test, train, now)
+        judged.load_state_dict(now.best["model"])
+    return summary(job, judged, splits.test, train, now)
+
+
+def backward(
+    forward: Forward, x: Tensor, y: Tensor, train: TrainConfig, scaler: torch.amp.GradScaler
+) -> Tensor:
+    """Add up the gradients of a batch's mean loss, part after part; returns that loss.
+
+    The parts of a batch are of its own images, in their order, already augmented: what
+    differs from the whole batch at once is rounding, the statistics of batch norm, and which
+    random numbers a dropped branch draws.
+    """
+    x = x.contiguous(memory_format=layout(train))
+    parts = min(train.accumulate, len(x))
+    total = torch.zeros((), device=x.device)
+    for some, target in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+        with autocast(train, x.device):
+            answer = forward(some).float()
+            loss = F.cross_entropy(answer, target, label_smoothing=train.label_smoothing)
+        loss = loss * (len(some) / len(x))  # parts may differ by an image
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    return total
 
 
 def summary(
@@ -221,39 +249,6 @@ def build(recipe: Recipe, image: ImageSpec, seed: int) -> nn.Module:
     return model
 
 
-def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """The optimizer; weight decay acts on matrices, not on norms, biases and tables."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        plain = parameter.ndim < 2 or name.rpartition(".")[2] == "table"
-        (free if plain else decayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": train.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if train.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum)
-    kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=train.lr, fused=True)
-
-
-def rate(train: TrainConfig, step: int, total: int) -> float:
-    """Share of the peak learning rate at `step` of `total`, both from 0."""
-    warmup = round(train.warmup * total)
-    if step < warmup:
-        return (step + 1) / warmup
-    if train.schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-
-
-def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
-    """The number format of forward and backward."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=train.precision == "bf16")
-
-
 @torch.inference_mode()
 def predict(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
     """The most probable class of every image, in evaluation mode."""
@@ -270,47 +265,3 @@ def correct(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
     """A copy of the weights that training does not change."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def forget_peak(device: torch.device) -> None:
-    """Start counting memory afresh: a warm worker has run other trials."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    else:
-        with contextlib.suppress(OSError):  # Linux only; elsewhere the peak is the worker's
-            Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_mib(device: torch.device) -> float:
-    """Largest memory of this trial: the device's for a GPU, the whole process for a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-        return int(next(x for x in lines if x.startswith("VmHWM:")).split()[1]) / 2**10
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def execution(train: TrainConfig, device: torch.device) -> dict[str, Any]:
-    """What the numbers depend on besides the recipe; equal for one execution class."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-    return {
-        "device": name,
-        "type": device.type,
-        "precision": train.precision,
-        "threads": train.threads,
-        "fused": 1,
-        "torch": torch.__version__,
-        "python": ".".join(map(str, sys.version_info[:3])),
-    }
-
-
-def cpu_name() -> str:
-    """The processor's model."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else "CPU"

@@ -64,17 +64,35 @@ def test_alias_of_another_arm_is_found_too(write):
     assert (refusal.name, refusal.same_as) == ("still windows", "shift=false")
 
 
-def test_momentum_is_no_difference_where_nothing_reads_it(write):
-    text = STUDY + '"train.momentum" = [0.5]\n'
+@pytest.mark.parametrize(
+    ("field", "level", "read_with"),
+    [("momentum", "0.5", "train.optimizer=sgd"), ("nesterov", "true", "train.optimizer=sgd"),
+     ("step_at", "[0.9]", "train.schedule=step"), ("step_factor", "0.5", "train.schedule=step")],
+)  # fmt: skip
+def test_field_is_no_difference_where_nothing_reads_it(write, field, level, read_with):
+    text = STUDY + f'"train.{field}" = [{level}]\n'
     (refusal,) = planned(write(text)).refusals
-    assert (refusal.name, refusal.same_as) == ("momentum=0.5", "baseline")
-    assert "momentum=0.5" in names(planned(write(text), "train.optimizer=sgd"))
+    assert refusal.name.startswith(f"{field}=")
+    assert refusal.same_as == "baseline"
+    assert not planned(write(text), read_with).refusals
+
+
+@pytest.mark.parametrize(
+    ("field", "level", "void_with"),
+    [("betas", "[0.9, 0.99]", "train.optimizer=sgd"), ("eps", "1e-6", "train.optimizer=sgd"),
+     ("epochs", "7", "train.steps=9"), ("optimizer", '"adam"', "train.weight_decay=0.0")],
+)  # fmt: skip
+def test_field_is_void_with_another(write, field, level, void_with):
+    text = STUDY + f'"train.{field}" = [{level}]\n'
+    assert not planned(write(text)).refusals
+    assert [r.same_as for r in planned(write(text), void_with).refusals] == ["baseline"]
 
 
 @pytest.mark.parametrize(
     "axis",
     ['"train.stream" = ["again"]', '"model.init" = ["trunc02"]', '"data.split_seed" = [1]',
-     '"train.weight_decay" = [0.0]', '"train.epochs" = [3]'],
+     '"train.weight_decay" = [0.0]', '"train.epochs" = [3]', '"train.ema" = [0.9]',
+     '"train.accumulate" = [2]', '"train.matmul" = ["medium"]', '"train.precision" = ["fp16"]'],
 )  # fmt: skip
 def test_same_network_with_other_start_data_or_training_is_another_arm(write, axis):
     found = planned(write(STUDY + axis + "\n"))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from swinablate import checkpoint, train
-from swinablate.data import image_spec, prepare
+from swinablate import checkpoint, machine, optim, precision, recipe, train
+from swinablate.data import batches, image_spec, prepare
 from swinablate.errors import Diverged
 from swinablate.events import Job
 from swinablate.recipe import DataConfig, Recipe, TrainConfig
@@ -58,18 +58,18 @@ def run(job: Job, stop_after: int | None = None):
 
 def test_cosine_schedule_rises_over_the_warmup_and_ends_near_zero():
     config = TrainConfig(warmup=0.1)
-    rates = [train.rate(config, step, 100) for step in range(100)]
+    rates = [optim.rate(config, step, 100) for step in range(100)]
     assert rates[:10] == pytest.approx([0.1 * k for k in range(1, 11)])
     assert rates[10] == 1.0
     assert rates[55] == pytest.approx(0.5)
     assert rates[99] == pytest.approx(0.5 * (1 + math.cos(math.pi * 89 / 90)))
-    assert train.rate(TrainConfig(schedule="constant", warmup=0.0), 99, 100) == 1.0
+    assert optim.rate(TrainConfig(schedule="constant", warmup=0.0), 99, 100) == 1.0
 
 
 def test_decay_spares_norms_biases_and_tables():
     family = load_family("swin", "")
     model = family.build(family.config(**SWIN), image_spec(DataConfig(name="digits")))
-    decayed, free = train.make_optimizer(model, TrainConfig()).param_groups
+    decayed, free = optim.make_optimizer(model, TrainConfig()).param_groups
     names = {id(p): name for name, p in model.named_parameters()}
     assert decayed["weight_decay"] == 0.05
     assert free["weight_decay"] == 0.0
@@ -103,6 +103,89 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(datasets, tmp_path,
     for name, value in states[0]["model"].items():
         assert torch.equal(value, states[1]["model"][name]), name
     assert states[0]["optimizer"]["param_groups"] == states[1]["optimizer"]["param_groups"]
+
+
+EVERYTHING = {
+    "data": {"augment": "flip_crop"}, "model": {"norm": "batch", "drop_path": 0.3},
+    "select": "best_val", "ema": 0.8, "accumulate": 2, "precision": "fp16", "lr": 0.01,
+    "schedule": "one_cycle", "seed": 1,
+}  # fmt: skip
+
+
+def same(folder: Path, other: Path, results) -> bool:
+    """Whether two runs ended in the same bits, in every part of their checkpoints."""
+    a, b = (checkpoint.load([path], torch.device("cpu")) for path in (folder, other))
+    for state in (a, b):
+        for row in state["progress"]["curve"]:
+            for key in [key for key in row if key.startswith(("time", "mem", "at"))]:
+                del row[key]
+    return equal(a, b) and results[0]["predictions"] == results[1]["predictions"]
+
+
+def equal(a, b) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+    return a == b
+
+
+@pytest.fixture(scope="module")
+def interrupted(datasets, tmp_path_factory):
+    """A run with every feature that has a state, calm; and one stopped in its second epoch."""
+    root = tmp_path_factory.mktemp("interrupted")
+    calm, rows = run(make_job(datasets, root / "calm", **EVERYTHING))
+    assert rows[0]["val/accuracy"] > max(row["val/accuracy"] for row in rows[1:])  # needs "best"
+    for name, steps in (("start", 0), ("stopped", 8)):
+        with pytest.raises(train.Stopped):
+            run(make_job(datasets, root / name, **EVERYTHING), stop_after=steps)
+    return root, calm
+
+
+STATES = [("model",), ("optimizer",), ("ema",), ("scaler",)]
+STATES += [("progress", part) for part in ("epoch", "step", "loss", "curve", "best")]
+
+
+@pytest.mark.parametrize("lost", [None, *STATES], ids=str)
+def test_resume_needs_every_state(datasets, tmp_path, monkeypatch, interrupted, lost):
+    """With each of them put back to the run's start in turn, the resumed run is another."""
+    root, calm = interrupted
+    fresh = checkpoint.load([root / "start"], torch.device("cpu"))
+    real = checkpoint.load
+
+    def load(folders, device):
+        state = real(folders, device)
+        if lost:
+            *path, last = lost
+            at, start = (state, fresh) if not path else (state[path[0]], fresh[path[0]])
+            assert not equal(at[last], start[last]), "nothing to lose: the test shows nothing"
+            at[last] = start[last]
+        return state
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.checkpoint, "load", load)
+        job = make_job(datasets, tmp_path / "2", resume=(str(root / "stopped"),), **EVERYTHING)
+        resumed, _ = run(job)
+    assert same(tmp_path / "2", root / "calm", (resumed, calm)) is (lost is None)
+
+
+@pytest.mark.parametrize("lost", ["order", "augment", "drop"])
+def test_resume_needs_every_generator(datasets, tmp_path, monkeypatch, interrupted, lost):
+    """A generator that would start again, instead of going on, gives another run."""
+    root, calm = interrupted
+    real = recipe.derive
+
+    def derive(seed, stream, *names):
+        forgetful = names[0] == lost
+        return real(seed, stream, *((names[0], 0, 0) if forgetful else names))
+
+    for module in (train, batches):
+        monkeypatch.setattr(module, "derive", derive)
+    job = make_job(datasets, tmp_path / "2", resume=(str(root / "stopped"),), **EVERYTHING)
+    resumed, _ = run(job)
+    assert not same(tmp_path / "2", root / "calm", (resumed, calm))
 
 
 def test_last_partial_batch_is_dropped_and_steps_end_a_run(datasets, tmp_path):
@@ -139,11 +222,85 @@ def test_best_validation_epoch_is_the_one_tested(datasets, tmp_path):
     assert result["metrics"]["val/accuracy"] == max(row["val/accuracy"] for row in rows)
 
 
-def test_bf16_trains_and_is_no_fp32(datasets, tmp_path):
+@pytest.mark.parametrize("half", ["bf16", "fp16"])
+def test_half_precision_trains_and_is_no_fp32(datasets, tmp_path, half):
     _, exact = run(make_job(datasets, tmp_path / "a"))
-    _, rough = run(make_job(datasets, tmp_path / "b", precision="bf16"))
+    _, rough = run(make_job(datasets, tmp_path / "b", precision=half))
     assert rough[0]["train/loss"] != exact[0]["train/loss"]
     assert rough[0]["train/loss"] == pytest.approx(exact[0]["train/loss"], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"data": {"augment": "flip_crop"}, "label_smoothing": 0.1},
+     {"optimizer": "sgd", "lr": 0.05, "clip": 0.1}],
+)  # fmt: skip
+def test_parts_of_a_batch_train_like_the_whole(datasets, tmp_path, changes):
+    """16 images in 3 parts are 6, 5 and 5: a mean of means would not be the batch's mean."""
+    _, rows = run(make_job(datasets, tmp_path / "a", **changes))
+    _, in_parts = run(make_job(datasets, tmp_path / "b", accumulate=3, **changes))
+    for row, other in zip(rows, in_parts, strict=True):
+        assert other["train/loss"] == pytest.approx(row["train/loss"], rel=1e-5)
+
+
+def test_parts_keep_the_batchs_gradient_to_rounding():
+    x, y = torch.randn(7, 3), torch.randint(4, (7,))
+    config = TrainConfig(label_smoothing=0.1)
+    found = []
+    for parts in (1, 2, 3, 7, 99):
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 4)
+        parted = config.model_copy(update={"accumulate": parts})
+        loss = train.backward(model, x, y, parted, precision.make_scaler(parted, x.device))
+        found.append(torch.cat([loss[None], model.weight.grad.flatten(), model.bias.grad]))
+    for other in found[1:]:
+        assert torch.allclose(found[0], other, atol=1e-6)
+
+
+def test_averaged_weights_are_the_ones_judged(datasets, tmp_path):
+    _, rows = run(make_job(datasets, tmp_path / "a"))
+    job = make_job(datasets, tmp_path / "b", ema=0.9)
+    result, other = run(job)
+    assert [row["train/loss"] for row in rows] == [row["train/loss"] for row in other]
+    state = checkpoint.load([tmp_path / "b"], torch.device("cpu"))
+    weights = {name.removeprefix("module."): value for name, value in state["ema"].items()}
+    assert weights.pop("n_averaged") == 18
+    test = train.load(
+        DataConfig(name="digits", limit=96), datasets, 0, "main", torch.device("cpu")
+    ).test
+    model = train.build(*train.read(job), 0)
+    right = []
+    for judged in (state["model"], weights):
+        model.load_state_dict(judged)
+        right.append(100 * train.correct(model, test, TrainConfig()).float().mean().item())
+    assert result["metrics"]["test/accuracy"] == right[1] != right[0]
+
+
+@pytest.mark.parametrize("matmul", ["medium", "high"])
+def test_precision_of_products_is_set_for_the_trial_alone(datasets, tmp_path, matmul):
+    told, _ = run(make_job(datasets, tmp_path / "a", matmul=matmul, epochs=1))
+    assert torch.get_float32_matmul_precision() == matmul
+    assert told["execution"]["matmul"] == matmul
+    plain, _ = run(make_job(datasets, tmp_path / "b", epochs=1))
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert plain["execution"].keys() == {
+        "device", "type", "precision", "threads", "fused", "torch", "python",
+    }  # fmt: skip
+
+
+def test_channels_last_lays_kernels_out_and_changes_rounding_at_most(datasets, tmp_path):
+    told, rows = run(make_job(datasets, tmp_path / "a", channels_last=True, epochs=1))
+    _, plain = run(make_job(datasets, tmp_path / "b", epochs=1))
+    assert rows[0]["train/loss"] == pytest.approx(plain[0]["train/loss"], rel=1e-4)
+    assert told["execution"]["channels_last"] is True
+
+
+@pytest.mark.slow
+def test_compiled_run_trains_like_an_eager_one(datasets, tmp_path):
+    told, rows = run(make_job(datasets, tmp_path / "a", compile=True, epochs=1))
+    _, plain = run(make_job(datasets, tmp_path / "b", epochs=1))
+    assert rows[0]["train/loss"] == pytest.approx(plain[0]["train/loss"], rel=1e-4)
+    assert told["execution"]["compile"] is True
 
 
 def test_correct_bits_and_accuracy_agree(datasets, tmp_path):
@@ -162,7 +319,7 @@ def test_correct_bits_and_accuracy_agree(datasets, tmp_path):
 def test_peak_memory_is_the_trials_own():
     device = torch.device("cpu")
     large = torch.ones(64, 2**20)  # 256 MiB
-    before = train.peak_mib(device)
+    before = machine.peak_mib(device)
     del large
-    train.forget_peak(device)
-    assert train.peak_mib(device) < before - 200
+    machine.forget_peak(device)
+    assert machine.peak_mib(device) < before - 200
