@@ -1,12 +1,12 @@
 """From a question to arms and trials. Pure: same study, same plan."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from swinablate import schema
 from swinablate.data import image_spec
+from swinablate.designs import cells
 from swinablate.errors import InputError
 from swinablate.matching import Matched, solve
 from swinablate.plugins import suggest
@@ -109,8 +109,10 @@ class Plan:
     def declaration(self) -> str:
         """Digest of all that was declared before launch; another one is another analysis."""
         study = self.study
+        looks = {"looks": list(study.looks)} if study.looks else {}
         return schema.digest(
             {
+                **looks,
                 "design": study.design,
                 "arms": [[a.name, identity(a.recipe), list(a.seeds)] for a in self.arms],
                 "refusals": sorted(r.name for r in self.refusals),
@@ -159,19 +161,6 @@ def plan(study: Study) -> Plan:
             )
     _check(study, arms, refusals)
     return Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
-
-
-def next_trials(plan: Plan, records: Mapping[str, str]) -> list[Trial]:
-    """The trials to run now, given what is recorded.
-
-    Args:
-        plan: the plan.
-        records: trial id -> status of everything recorded (done, failed, diverged).
-
-    Returns:
-        Trials without a record, in order; with a fixed number of seeds, all of them.
-    """
-    return [trial for trial in plan.trials if trial.id not in records]
 
 
 def smoked(recipe: Recipe) -> Recipe:
@@ -224,15 +213,7 @@ def _changes(study: Study) -> Iterator[dict[str, Level]]:
                     at=at,
                     hint="leave it out: the baseline is always run",
                 )
-    if study.design == "one_at_a_time":
-        for switch, levels in study.axes.items():
-            yield from ({switch: level} for level in levels)
-        return
-    choices = [
-        [None, *((switch, level) for level in levels)] for switch, levels in study.axes.items()
-    ]
-    for cell in itertools.islice(itertools.product(*choices), 1, None):
-        yield dict(change for change in cell if change is not None)
+    yield from cells(study.design, study.axes, f"{study.file}: axes")
 
 
 def _take(recipe: Recipe, variant: Variant) -> Recipe:

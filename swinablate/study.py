@@ -10,18 +10,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from swinablate import plugins, schema
+from swinablate.effort import Adaptive, Budget, Seeds, every_seed
 from swinablate.errors import InputError
 from swinablate.recipe import Claim, DataConfig, Family, ModelConfig, Recipe, TrainConfig
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 BASELINE = "baseline"
+Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
 Level = Any
 """A TOML value; arrays as tuples, tables as dicts."""
 
 LATER = {
-    "adaptive": "give a fixed number: seeds = 8",
     "tune": "set the recipe's values; every arm runs at the fixed recipe",
-    "budget": "choose seeds so that the study fits; `swinablate plan` shows the number of trials",
 }
 """Tables of the study format that this version refuses rather than ignores."""
 
@@ -67,9 +67,11 @@ class StudyFile(schema.Frozen):
 
     question: Annotated[str, Field(min_length=1)]
     baseline: Annotated[str, Field(min_length=1)]
-    seeds: Annotated[int, Field(ge=1, le=1000)] | tuple[Annotated[int, Field(ge=0)], ...]
+    seeds: Seeds | None = None
     baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None
-    design: Literal["one_at_a_time", "factorial"] = "one_at_a_time"
+    adaptive: Adaptive | None = None
+    budget: Budget = Budget()
+    design: Design = "one_at_a_time"
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     arms: tuple[NamedArm, ...] = ()
     compare: Compare = Compare()
@@ -106,9 +108,11 @@ class Study:
     baseline: Recipe
     axes: Mapping[str, tuple[Level, ...]]
     variants: tuple[Variant, ...]
-    design: Literal["one_at_a_time", "factorial"]
+    design: Design
     seeds: tuple[int, ...]
     baseline_seeds: tuple[int, ...]
+    looks: tuple[int, ...] = ()
+    budget: Budget = Budget()
     compare: Compare
     hypotheses: tuple[Hypothesis, ...]
     smoke: bool = False
@@ -165,14 +169,15 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     changes = [_setting(text) for text in settings]
     for key, level in changes:
         if key.startswith("study."):
-            written[key.removeprefix("study.")] = level
+            _write(written, key.removeprefix("study."), level)
     file = schema.validate(StudyFile, written, str(path))
     baseline = load_recipe(path.parent / file.baseline)
     levels = {key: level for key, level in changes if not key.startswith("study.")}
     if levels:
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
         baseline = schema.evolve(baseline, levels, at)
-    seeds, more = _seeds(file, str(path), smoke=smoke)
+    seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
+    _check_effort(file, seeds, str(path), smoke=smoke)
     return Study(
         name=path.stem,
         file=str(path),
@@ -183,6 +188,8 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         design=file.design,
         seeds=seeds,
         baseline_seeds=more,
+        looks=file.adaptive.looks if file.adaptive else (),
+        budget=file.budget,
         compare=file.compare,
         hypotheses=file.hypotheses,
         smoke=smoke,
@@ -194,7 +201,8 @@ def smoke(study: Study) -> Study:
 
     Data that would have to be downloaded are replaced by noise of the same shape.
     """
-    return replace(study, smoke=True, seeds=study.seeds[:1], baseline_seeds=study.seeds[:1])
+    first = study.seeds[:1]
+    return replace(study, smoke=True, seeds=first, baseline_seeds=first, looks=(), budget=Budget())
 
 
 def label(changes: Mapping[str, Level], full: bool = False) -> str:  # noqa: FBT001, FBT002
@@ -238,31 +246,20 @@ def _variant(arm: NamedArm, path: Path) -> Variant:
     return Variant(arm.name, arm.changes, other, arm.take, arm.match)
 
 
-def _seeds(file: StudyFile, at: str, *, smoke: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The seeds of every arm, and those of the baseline: as many again after them."""
-    seeds = tuple(range(file.seeds)) if isinstance(file.seeds, int) else file.seeds
-    if len(set(seeds)) < len(seeds):
-        twice = sorted({s for s in seeds if seeds.count(s) > 1})
-        raise InputError(
-            f"seeds = {list(seeds)} repeats {twice}",
-            at=f"{at}: seeds",
-            hint="a repeated seed is the same trial, not a replicate: drop it",
-        )
+def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bool) -> None:
+    """Refuse one seed, and looks at a design for which they were never shown to be right."""
     if len(seeds) < 2 and not smoke:
         raise InputError(
             f"{len(seeds)} seed gives no verdict",
             at=f"{at}: seeds = {file.seeds}",
             hint="give at least 3 seeds, or add --smoke to try the study out",
         )
-    count = file.baseline_seeds or 2 * len(seeds)
-    if count < len(seeds):
+    if file.adaptive is not None and file.design != "one_at_a_time":
         raise InputError(
-            f"baseline_seeds = {count} is less than the {len(seeds)} seeds",
-            at=at,
-            hint="leave it out: the baseline then runs twice the seeds",
+            f"[adaptive] adds seeds arm by arm, which design = {file.design!r} cannot use",
+            at=f"{at}: adaptive",
+            hint="give a fixed number: seeds = 5",
         )
-    extra = range(max(seeds) + 1, max(seeds) + 1 + count - len(seeds))
-    return seeds, (*seeds, *extra)
 
 
 def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
@@ -287,6 +284,18 @@ def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
                 hint='use a named arm: [[arms]] name = "ViT", recipe = "vit.toml"',
             )
     return dict(file.axes)
+
+
+def _write(table: dict[str, Any], key: str, level: Level) -> None:
+    """Set a key of the study file; `adaptive.looks` is a key of the table `adaptive`."""
+    head, _, rest = key.partition(".")
+    if not rest:
+        table[head] = level
+        return
+    inner = table.get(head)
+    inner = dict(inner) if isinstance(inner, Mapping) else {}
+    _write(inner, rest, level)
+    table[head] = inner
 
 
 def _setting(text: str) -> tuple[str, Level]:

@@ -12,18 +12,22 @@ from swinablate.stats.declaration import (
     Declaration,
     Estimate,
     Hypothesis,
+    Step,
     Tally,
     Verdicts,
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
-from swinablate.stats.factorial import factorial, path
+from swinablate.stats.factorial import INTERACTIONS, MAIN, PATH, factorial, path
 from swinablate.stats.power import detectable, seeds_needed
 from swinablate.stats.selftest import selftest
 from swinablate.stats.verdict import effects, verdicts
 
 __all__ = [
     "ARMS",
+    "INTERACTIONS",
+    "MAIN",
+    "PATH",
     "Answer",
     "ArmVerdict",
     "Contrast",
@@ -32,6 +36,7 @@ __all__ = [
     "Estimate",
     "Hypothesis",
     "Method",
+    "Step",
     "Tally",
     "Verdicts",
     "Warn",

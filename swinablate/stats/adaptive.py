@@ -1,6 +1,6 @@
 """The group-sequential design at the door: a table in; verdicts, and what to run next, out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from swinablate.stats.declaration import (
     Answer,
     Declaration,
     Estimate,
+    Step,
     Verdicts,
     Warn,
 )
@@ -35,6 +36,7 @@ class Decisions:
     Attributes:
         verdicts: as of a study with fixed seeds; open arms are pending.
         wanted: seeds 0 .. k - 1 that the baseline and each arm should have by now.
+        reached: seeds of each at the last look that was taken.
         done: every arm is closed; nothing is left to run.
         look: seeds an arm had at the last look; 0 before the first.
         trace: for every look and arm, its interval and verdict there.
@@ -42,6 +44,7 @@ class Decisions:
 
     verdicts: Verdicts
     wanted: Mapping[str, int]
+    reached: Mapping[str, int]
     done: bool
     look: int
     trace: tuple[Mapping[str, State], ...]
@@ -54,6 +57,7 @@ def look(
     *,
     warnings: Sequence[Warn] = (),
     method: Method = "auto-paired",
+    ended: bool = False,
 ) -> Decisions:
     """Replay all looks that the results reach; say what is decided and what to run next.
 
@@ -68,6 +72,8 @@ def look(
         warnings: those that need more than results.
         method: "auto-paired" lets the first look with enough evidence decide whether to judge
             within seeds; "auto" never does.
+        ended: the study's budget is met. What was not decided at the last look stays undecided;
+            error that was not spent is lost, none is spent twice.
 
     Raises:
         InputError: the looks do not rise from 3, or the table cannot be read.
@@ -82,15 +88,36 @@ def look(
     )
     samples = read(frame, declaration)
     now = course({arm: _run(sample) for arm, sample in samples.items()}, rule)
+    wanted = now.wanted
+    if ended and now.open:
+        now = replace(now, states=_closed(now))
+        wanted = now.reached
     rows = zip(frame["arm"], frame["seed"], strict=True)
-    due = np.array([int(seed) < now.wanted[str(arm)] for arm, seed in rows], dtype=bool)
-    samples = read(frame[due], replace(declaration, planned=now.wanted))
+    due = np.array([int(seed) < wanted[str(arm)] for arm, seed in rows], dtype=bool)
+    samples = read(frame[due], replace(declaration, planned=wanted))
     return Decisions(
         verdicts=_verdicts(samples, now, rule, declaration, warnings),
-        wanted=now.wanted,
+        wanted=wanted,
+        reached=now.reached,
         done=not now.open,
         look=max((state.look for state in now.states.values()), default=0),
         trace=now.trace,
+    )
+
+
+def _closed(now: Course) -> dict[str, State]:
+    """The states of a study whose budget is met: what was open has no answer."""
+    return {
+        arm: replace(state, word="undecided", reason=_met(state)) if arm in now.open else state
+        for arm, state in now.states.items()
+    }
+
+
+def _met(state: State) -> str:
+    return (
+        f"the budget was met after {state.look} seeds"
+        if state.look
+        else "the budget was met before the first look"
     )
 
 
@@ -120,7 +147,30 @@ def _verdicts(
         ),
         contrasts=tuple(estimates),
         warnings=tuple(sorted(found, key=lambda warning: int(warning.code[1:]))),
+        looks=rule.looks,
+        trace=tuple(_trace(now)),
     )
+
+
+def _trace(now: Course) -> Iterator[Step]:
+    """Every look at every arm that was still open before it."""
+    seen: set[str] = set()
+    for states in now.trace:
+        for arm, state in states.items():
+            if arm in seen:
+                continue
+            if state.word != "pending":
+                seen.add(arm)
+            yield Step(
+                look=state.look,
+                arm=arm,
+                delta_pp=_known(state.delta),
+                ci_low=_known(state.low),
+                ci_high=_known(state.high),
+                p=_known(state.p),
+                level=_known(state.level),
+                verdict=state.word,
+            )
 
 
 def _estimate(
@@ -128,7 +178,8 @@ def _estimate(
 ) -> Estimate:
     now, method = how
     inside = _inside(state, declaration.rope_pp)
-    open_, judged = state.word == "pending", not state.reason
+    open_ = state.word == "pending"
+    judged = bool(np.isfinite(state.low))  # a repeated interval holds whenever a study ends
     power = float(t_quantile(1 - state.level / 2, state.df) + t_quantile(POWER, state.df))
     return Estimate(
         contrast=contrast,
@@ -148,6 +199,7 @@ def _estimate(
         reason=f"{now.wanted[contrast.name]} seeds are due" if open_ else state.reason,
         method=method,
         pairs=state.look if now.paired else None,
+        look=state.look,
         hypotheses=tuple(
             Answer(
                 asked.expect,

@@ -64,6 +64,8 @@ class Declaration:
         contrasts: further families, besides that of all arms against the baseline.
         hypotheses: answered from the intervals.
         test_images: size of the test set; no sd is believed below one image's worth.
+        shows: what the design can and cannot show, for the methods paragraph.
+        withheld: family -> why its contrasts are shown without a verdict.
     """
 
     metric: str = "test/accuracy"
@@ -74,6 +76,8 @@ class Declaration:
     contrasts: tuple[Contrast, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
     test_images: int | None = None
+    shows: str = ""
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
@@ -114,6 +118,7 @@ class Judged:
         reason: why there is no verdict, or no interval.
         method: how the family was judged.
         pairs: seeds the arms share, if they were compared within seeds.
+        look: seeds of the arm at the look that judged it; None in a design without looks.
         hypotheses: those about it, answered.
     """
 
@@ -133,6 +138,7 @@ class Judged:
     reason: str | None
     method: str
     pairs: int | None
+    look: int | None = None
     hypotheses: tuple[Answer, ...] = ()
 
 
@@ -203,6 +209,31 @@ class ArmVerdict(Judged, Tally):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """One arm at one look of an adaptive study.
+
+    Attributes:
+        look: seeds of the arm.
+        arm: its name.
+        delta_pp: percentage points; None if a seed was lost.
+        ci_low: lower end of the repeated interval.
+        ci_high: upper end.
+        p: two-sided, of this look alone.
+        level: what `p` was compared with.
+        verdict: after this look; "pending" goes on.
+    """
+
+    look: int
+    arm: str
+    delta_pp: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+    level: float | None
+    verdict: Word
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdicts:
     """All answers of a study; `to_json` is the stable form.
 
@@ -214,6 +245,8 @@ class Verdicts:
         arms: every declared arm but the baseline, in the declared order.
         contrasts: everything estimated, the arms' differences first.
         warnings: what has to be known before believing the numbers.
+        looks: seeds of an arm at each look; empty in a design without looks.
+        trace: the looks that were taken, arm by arm.
     """
 
     declaration: Declaration
@@ -223,6 +256,8 @@ class Verdicts:
     arms: tuple[ArmVerdict, ...]
     contrasts: tuple[Estimate, ...]
     warnings: tuple[Warn, ...]
+    looks: tuple[int, ...] = ()
+    trace: tuple[Step, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return verdicts.json: plain values, None for what is not known."""
@@ -237,6 +272,8 @@ class Verdicts:
             "arms": [arm.to_json() for arm in self.arms],
             "contrasts": [contrast.to_json() for contrast in self.contrasts],
             "warnings": [asdict(warning) for warning in self.warnings],
+            "looks": list(self.looks),
+            "trace": [asdict(step) for step in self.trace],
         }
 
 

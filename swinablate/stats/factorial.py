@@ -69,22 +69,26 @@ def factorial(
     return tuple(contrasts), tuple(lost)
 
 
-def path(arms: Sequence[str], *, metric: str = "test/accuracy") -> tuple[Contrast, ...]:
+def path(
+    arms: Sequence[str], *, names: Sequence[str] = (), metric: str = "test/accuracy"
+) -> tuple[Contrast, ...]:
     """Turn a cumulative path into its steps, each arm minus the one before.
 
     Args:
         arms: in the order of the path, the baseline first.
+        names: of the steps; `before -> after` if left out.
         metric: what is averaged.
     """
+    shown = names or [f"{before} -> {after}" for before, after in pairwise(arms)]
     return tuple(
         Contrast(
-            name=f"{before} -> {after}",
+            name=name,
             kind="step",
             family=PATH,
             weights={after: 1.0, before: -1.0},
             metric=metric,
         )
-        for before, after in pairwise(arms)
+        for name, (before, after) in zip(shown, pairwise(arms), strict=True)
     )
 
 

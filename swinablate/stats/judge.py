@@ -98,7 +98,7 @@ def judge_family(
             n=_pair(contrast, part) if shared is None else None,
             pairs=None if shared is None else int(shared[i]),
         )
-        obstacle = _obstacle(contrast, part, complete=complete)
+        obstacle = _obstacle(contrast, part, declaration, complete=complete)
         if found.pairs is not None and found.pairs < TESTED and not obstacle:
             obstacle = "not tested", f"its arms share {_seeds(found.pairs)}, needs {TESTED}"
         estimates.append(_judge(contrast, found, obstacle, declaration))
@@ -177,7 +177,11 @@ def _judge(
 
 
 def _obstacle(
-    contrast: Contrast, samples: Mapping[str, Sample], *, complete: bool
+    contrast: Contrast,
+    samples: Mapping[str, Sample],
+    declaration: Declaration,
+    *,
+    complete: bool,
 ) -> tuple[Word, str] | None:
     """Why no interval may be read as a verdict, if so."""
     tallies = [samples[arm].tally for arm in contrast.weights if contrast.weights[arm]]
@@ -197,7 +201,8 @@ def _obstacle(
     if diverged:
         lost = f"{diverged[0].diverged} of {_seeds(diverged[0].planned)}"
         return "undecided", f"{diverged[0].name} diverged on {lost}"
-    return None
+    withheld = declaration.withheld.get(contrast.family)
+    return ("undecided", withheld) if withheld else None
 
 
 def _word(

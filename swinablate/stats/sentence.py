@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from swinablate.effort import BASELINE_RATIO
 from swinablate.stats.declaration import Declaration, Judged, Tally
 from swinablate.stats.estimate import GATE_P, GATE_RATIO, prior_seeds
 from swinablate.stats.judge import DUNNETT, SHRUNKEN, UNEQUAL
@@ -73,7 +74,8 @@ def methods(
         "images would."
     )
     rule = _rule(declaration, comparisons)
-    parts = (what, _statistic(how, declaration, comparisons), rule, _losses(tallies), reach)
+    statistic = _statistic(how, declaration, comparisons)
+    parts = (declaration.shows, what, statistic, rule, _losses(tallies), reach)
     return " ".join(part for part in parts if part)
 
 
@@ -112,7 +114,8 @@ def sequential_methods(
         "The intervals say what training again with other seeds would show on the same test "
         "set, not what other images would."
     )
-    return " ".join(part for part in (what, statistic, rule, _losses(tallies), reach) if part)
+    parts = (declaration.shows, what, statistic, rule, _losses(tallies), reach)
+    return " ".join(part for part in parts if part)
 
 
 def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
@@ -180,6 +183,8 @@ def _so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
 def _against(arm: Tally, found: Judged, baseline: Tally) -> str:
     if found.pairs is not None:
         return f"{_count(found.pairs)} in common"
+    if found.look is not None:  # the baseline may have gone on for others
+        return f"{_count(found.look)} vs {BASELINE_RATIO * found.look} baseline seeds"
     return f"{_count(arm.n)} vs {baseline.n} baseline seed{_s(baseline.n)}"
 
 

@@ -15,13 +15,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from swinablate.effort import BASELINE_RATIO
 from swinablate.stats.critical import Floats, t_quantile, two_sided_p
 from swinablate.stats.declaration import Word
 from swinablate.stats.estimate import GATE_SEEDS, Cells, Family, Method, assemble, errors
 from swinablate.stats.paired import EVIDENCE, Pairs, estimate_pairs, pays
 from swinablate.stats.spending import nominal
-
-BASELINE_RATIO = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +95,7 @@ class Course:
         states: every arm but the baseline.
         wanted: seeds that the baseline and each arm should have now; nothing is left to run
             when all of them have theirs.
+        reached: seeds of each at the last look that was taken.
         trace: the states after each look that was reached.
         paired: judged within seeds; None until decided.
         welch: the variances sent the last look to Welch's t.
@@ -103,6 +103,7 @@ class Course:
 
     states: Mapping[str, State]
     wanted: Mapping[str, int]
+    reached: Mapping[str, int]
     trace: tuple[Mapping[str, State], ...]
     paired: bool | None
     welch: bool
@@ -125,6 +126,7 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
     base, *arms = runs
     states: dict[str, State] = {arm: State() for arm in arms}
     counts = dict.fromkeys(runs, 0)
+    reached = dict(counts)
     trace: list[Mapping[str, State]] = []
     paired, welch = None, False
     for i, look in enumerate(rule.looks):
@@ -134,6 +136,7 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
         counts |= dict.fromkeys(going, look) | {base: BASELINE_RATIO * look}
         if any(len(runs[arm].values) < counts[arm] for arm in (base, *going)):
             break
+        reached = dict(counts)
         _drop_lost(runs, counts, states, base)
         going = [arm for arm in going if states[arm].word == "pending"]
         if not going:
@@ -143,18 +146,40 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
         welch = bool(family.welch)
         _decide(family, states, (i, look), rule)
         trace.append(dict(states))
-    return Course(states=states, wanted=counts, trace=tuple(trace), paired=paired, welch=welch)
+    return Course(
+        states=states,
+        wanted=counts,
+        reached=reached,
+        trace=tuple(trace),
+        paired=paired,
+        welch=welch,
+    )
 
 
 def _drop_lost(
     runs: Mapping[str, Run], counts: Mapping[str, int], states: dict[str, State], base: str
 ) -> None:
-    """Close arms of which a seed was lost: what is left is no random sample."""
-    gone = {arm: np.isnan(runs[arm].values[: counts[arm]]).any() for arm in runs}
+    """Close arms of which a seed was lost: what is left is no random sample.
+
+    The difference of what survived is kept, without an interval.
+    """
+    values = {arm: runs[arm].values[: counts[arm]] for arm in runs}
+    gone = {arm: bool(np.isnan(found).any()) for arm, found in values.items()}
     for arm, state in states.items():
         if state.word == "pending" and (gone[arm] or gone[base]):
             who = arm if gone[arm] else base
-            states[arm] = replace(state, word="undecided", reason=f"{who} {runs[who].lost}")
+            states[arm] = State(
+                word="undecided",
+                look=counts[arm],
+                delta=_survivors(values[arm]) - _survivors(values[base]),
+                reason=f"{who} {runs[who].lost}",
+            )
+
+
+def _survivors(values: Floats) -> float:
+    """The mean of what was not lost; nan of nothing."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _estimate(
