@@ -1,19 +1,19 @@
 """From records to an answer: the tables, the verdicts, the warnings of one study."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from swinablate.declared import declaration, effects_of
+from swinablate.due import Due, due
 from swinablate.provenance import provenance
-from swinablate.records import Home, Outcome
+from swinablate.records import Home, Outcome, planned
 from swinablate.report import Answer
-from swinablate.results import curves_table, planned, trials_table
-from swinablate.stats import Contrast, Declaration, Hypothesis, Warn, factorial, verdicts
+from swinablate.results import curves_table, trials_table
+from swinablate.stats import Verdicts, Warn, verdicts
 
-WEIGHTLESS = 1e-9
 ISO_COST = 0.05
 """Arms further than this from the baseline's parameters or MACs are not iso-cost."""
 
@@ -29,16 +29,11 @@ def gather(home: Home, name: str) -> Answer:
         InputError: the study was never run in this home.
     """
     plan = home.declared(name)
-    recorded = home.outcomes(trial for _, _, trial in planned(plan))
-    trials = trials_table(plan, recorded)
-    complete = bool((trials.status != "waiting").all()) and not plan["smoke"]
-    frame = trials.rename(columns={"test_acc": "value"})
-    judged = verdicts(
-        frame,
-        declaration(plan, trials),
-        complete=complete,
-        warnings=warnings(home, plan, trials),
-    )
+    now, recorded = stand(home, plan)
+    trials = counted(plan, now, recorded)
+    judged = judge(plan, now, trials)
+    found = (*judged.warnings, *warnings(home, plan, trials))
+    judged = replace(judged, warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))))
     return Answer(
         plan=plan,
         trials=trials,
@@ -48,63 +43,45 @@ def gather(home: Home, name: str) -> Answer:
     )
 
 
-def declaration(plan: Mapping[str, Any], trials: pd.DataFrame) -> Declaration:
-    """What the plan declared, as the statistics read it."""
-    images = trials.test_images.dropna()
-    contrasts, _ = effects_of(plan)
-    return Declaration(
-        metric=plan["compare"]["metric"],
-        alpha=plan["compare"]["alpha"],
-        rope_pp=plan["compare"]["rope"],
-        planned={arm["name"]: len(arm["seeds"]) for arm in plan["arms"]},
-        contrasts=contrasts,
-        hypotheses=tuple(Hypothesis(h["arm"], h["expect"], h["by"]) for h in plan["hypotheses"]),
-        test_images=int(images.min()) if len(images) else None,
-    )
+def stand(home: Home, plan: Mapping[str, Any]) -> tuple[Due, dict[str, Outcome]]:
+    """Where a declared study stands, and the outcomes that count."""
+    everything = home.outcomes(trial for _, _, trial in planned(plan))
+    now = due(plan, everything)
+    mine = {trial for _, _, trial in now.rows}
+    return now, {trial: outcome for trial, outcome in everything.items() if trial in mine}
 
 
-def effects_of(plan: Mapping[str, Any]) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
-    """Main effects and interactions of a factorial design, and those that got lost.
+def counted(plan: Mapping[str, Any], now: Due, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
+    """The table of the trials that count; seeds nobody asked for are no part of it."""
+    table = trials_table(plan, recorded)
+    mine = [trial for _, _, trial in now.rows]
+    return table[table.trial.isin(mine)].reset_index(drop=True)
 
-    A cell that is the same as another arm lends that arm's results.
-    """
-    if plan["design"] != "factorial":
-        return (), ()
-    alias = {r["name"]: r["same_as"] for r in plan["refusals"] if r["cell"] and r["same_as"]}
-    cells = {arm["name"]: arm["changes"] for arm in plan["arms"] if arm["cell"]}
-    cells |= {r["name"]: r["changes"] for r in plan["refusals"] if r["name"] in alias}
-    contrasts, lost = factorial(cells, metric=plan["compare"]["metric"])
-    found = []
-    for contrast in contrasts:
-        weights: defaultdict[str, float] = defaultdict(float)
-        for arm, weight in contrast.weights.items():
-            weights[alias.get(arm, arm)] += weight
-        kept = {arm: weight for arm, weight in weights.items() if abs(weight) > WEIGHTLESS}
-        if kept:
-            found.append(replace(contrast, weights=kept))
-        else:
-            lost = (*lost, contrast.name)  # the same trials on both sides
-    return tuple(found), lost
+
+def judge(plan: Mapping[str, Any], now: Due, trials: pd.DataFrame) -> Verdicts:
+    """The verdicts on what counts."""
+    if now.decisions is not None:
+        return now.decisions.verdicts
+    complete = bool((trials.status != "waiting").all()) and not plan["smoke"]
+    frame = trials.rename(columns={"test_acc": "value"})
+    return verdicts(frame, declaration(plan, trials), complete=complete)
 
 
 def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple[Warn, ...]:
-    """The warnings that need more than the accuracies: W8, W10, W11, and the plan's own."""
+    """The warnings that need more than the accuracies, the plan's own among them."""
     found = [Warn(w["code"], w["text"]) for w in plan.get("warnings", ())]
-    others = home.declarations(plan["study"])
-    if len(others) > 1:
-        found.append(
-            Warn(
-                "W8",
-                f"{len(others)} declarations of this study were run; this is the newest. "
-                "Changing arms, seeds or the rope after looking makes a new analysis.",
-            )
-        )
+    found += _declarations(home, plan)
     base = plan["arms"][0]
     for arm in plan["arms"][1:]:
         off = {key: arm[key] / base[key] - 1 for key in ("params", "macs") if base[key]}
         if any(abs(share) > ISO_COST for share in off.values()):
             text = ", ".join(f"{share:+.0%} {key}" for key, share in off.items())
             found.append(Warn("W10", f"{arm['name']}: {text}: not an iso-cost comparison."))
+    found += [
+        Warn("W13", f"{r['name']} is {r['same_as']} by another name: its change does nothing.")
+        for r in plan["refusals"]
+        if r["cell"] and r["same_as"]
+    ]
     _, lost = effects_of(plan)
     if lost:
         text = f"not estimable from the cells that could be run: {', '.join(lost)}."
@@ -118,6 +95,48 @@ def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple
             )
         )
     return tuple(found)
+
+
+def _declarations(home: Home, plan: Mapping[str, Any]) -> Iterator[Warn]:
+    """W8: it was declared otherwise, too; W9: with fewer seeds, and what they had answered."""
+    digests = [d for d in home.declarations(plan["study"]) if d != plan["declaration"]]
+    others = [home.declared(plan["study"], digest) for digest in digests]
+    shorter = [other for other in others if _extends(plan, other)]
+    if len(shorter) < len(others):
+        yield Warn(
+            "W8",
+            f"{len(others) + 1} declarations of this study were run; this is the newest. "
+            "Changing arms, seeds or the rope after looking makes a new analysis.",
+        )
+    for other in shorter:
+        now, recorded = stand(home, other)
+        said = judge(other, now, counted(other, now, recorded))
+        words = "; ".join(f"{arm.name} {arm.verdict}" for arm in said.arms)
+        yield Warn(
+            "W9",
+            f"an extension of a study declared with {_seeds(other)}: this is another analysis, "
+            f"whose error rate does not count the first. The first one says: {words}.",
+        )
+
+
+def _extends(plan: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the plan asks the other's question with more seeds."""
+
+    def asked(one: Mapping[str, Any]) -> list[object]:
+        arms = [(arm["name"], arm["recipe_digest"]) for arm in one["arms"]]
+        return [one["design"], one["compare"], one["hypotheses"], arms]
+
+    def most(one: Mapping[str, Any]) -> int:
+        return sum(len(arm["seeds"]) for arm in one["arms"])
+
+    return asked(plan) == asked(other) and most(plan) > most(other)
+
+
+def _seeds(plan: Mapping[str, Any]) -> str:
+    looks = [look["seeds"] for look in plan.get("looks", ())]
+    if looks:
+        return f"looks at {', '.join(map(str, looks))} seeds"
+    return f"{len(plan['arms'][1]['seeds'])} seeds an arm"
 
 
 def origin(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> dict[str, Any]:

@@ -22,7 +22,11 @@ class Silent:
     def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
         """Say what will be done."""
         count, before = len(plan.trials), len(recorded)
-        self.say(f"{plan.study.name}: {count} trials, {before} recorded, {slots} at a time")
+        most = "at most " if plan.study.looks else ""
+        self.say(f"{plan.study.name}: {most}{count} trials, {before} recorded, {slots} at a time")
+
+    def expect(self, done: int, trials: int, most: int) -> None:
+        """Every trial is told when it ends; nothing to add."""
 
     def happened(self, trial: Trial, event: Event) -> None:
         """Say how a trial ended."""

@@ -517,7 +517,9 @@ def _farewell(summary: "Summary", study: Path) -> None:
             f"{summary.unmirrored} records did not reach MLflow: swinablate sync {study}",
             soft_wrap=True,
         )
-    if summary.missing:
+    if summary.spent:
+        console.err.print("the budget is met: a larger [budget] goes on", markup=False)
+    elif summary.missing:
         console.err.print(f"to go on: swinablate run {study}", soft_wrap=True)
     elif summary.exit_code == 3:
         console.err.print(f"to train them again: swinablate retry {study}", soft_wrap=True)

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from swinablate.promise import promise
+
 if TYPE_CHECKING:
     from swinablate.status import Status
 
@@ -91,14 +93,18 @@ def show_plan(plan: Mapping[str, Any]) -> None:
             ["arm", "reason"],
             [[r["name"], r["reason"]] for r in plan["refusals"]],
         )
-    out.print(f"\n{_promise(plan)}")
+    out.print()
+    for line in promise(plan):
+        out.print(line, markup=False)
 
 
 def show_status(status: "Status") -> None:
     """Print counts and what runs."""
     who = f"running: {status.owner}" if status.owner else "nobody runs it now"
+    more = f" (at most {status.most})" if status.most > status.planned else ""
     out.print(
-        f"[bold]{escape(status.study)}[/]: {status.done} of {status.planned} trials done; {who}"
+        f"[bold]{escape(status.study)}[/]: {status.done} of {status.planned} trials done{more}; "
+        f"{who}"
     )
     kinds = ["done", "running", "waiting", "failed", "diverged"]
     table(
@@ -218,19 +224,3 @@ def _stage(stage: Mapping[str, Any]) -> str:
 
 def _size(value: object) -> str:
     return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _promise(plan: Mapping[str, Any]) -> str:
-    trials, reused = plan["trials"]["max"], plan["reused"]
-    lines = [f"{trials} trials, {reused} of them recorded already."]
-    noise, effect = plan["noise"], plan["detectable_pp"]
-    if effect is not None:
-        lines.append(
-            f"Smallest difference found with power 0.8: about {effect:.2f} percentage points "
-            f"(sd {noise['sd']:.2f} over seeds, {noise['source']}; more if arms differ in noise)."
-        )
-    else:
-        lines.append(f"Smallest detectable difference: {noise['source']}.")
-    if plan["compare"]["rope"] is None:
-        lines.append("No compare.rope is declared: nothing will be called equivalent.")
-    return "\n".join(lines)

@@ -17,11 +17,12 @@ from types import FrameType
 from typing import Any, Protocol
 
 from swinablate import data, plugins
+from swinablate.due import Due, due
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.events import ENDINGS, Batch, Event, Job
 from swinablate.executor import Execution, Executor
 from swinablate.mirror import Mirror, study_card, trial_card
-from swinablate.planning import Arm, Plan, Trial, next_trials
+from swinablate.planning import Arm, Plan, Trial
 from swinablate.preview import expected_noise, plan_json
 from swinablate.provenance import provenance
 from swinablate.recipe import DataConfig
@@ -56,7 +57,10 @@ class Watcher(Protocol):
     """Sees a study run; draws it, or does not."""
 
     def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
-        """The study starts."""
+        """The study starts; `recorded` are the trials it has already."""
+
+    def expect(self, done: int, trials: int, most: int) -> None:
+        """So many are recorded, of those wanted by now, of those there can be at the end."""
 
     def happened(self, trial: Trial, event: Event) -> None:
         """An event of a running trial."""
@@ -73,6 +77,7 @@ class Summary:
     missing: int
     unmirrored: int
     exit_code: int
+    spent: bool = False  # the budget ended it
 
 
 @dataclass
@@ -95,7 +100,8 @@ class Coordinator:
     def __init__(self, plan: Plan, home: Home, options: Options, watcher: Watcher) -> None:
         self._plan, self._home, self._options, self._watcher = plan, home, options, watcher
         self._arms: dict[str, Arm] = {arm.name: arm for arm in plan.arms}
-        self._declared: dict[str, Mapping[str, Any]] = {}
+        self._declared: Mapping[str, Any] = {}
+        self._now = Due(rows=(), waiting=(), most=0, spent=False, decisions=None)
         self._trials = {t.id: t for t in plan.trials if not options.only or t.arm in options.only}
         self._recorded: dict[str, Outcome] = {}
         self._running: dict[str, Running] = {}
@@ -103,6 +109,7 @@ class Coordinator:
         self._data: dict[DataConfig, str] = {}
         self._signals: list[int] = []
         self._fault: EnvironmentFault | None = None
+        self._shown: set[str] = set()
         self._due = True  # tickets may be waiting
 
     def run(self, declared: Mapping[str, Any]) -> Summary:
@@ -120,10 +127,11 @@ class Coordinator:
         executor = plugins.load("launch", self._options.executor, Executor, at="--executor")
         with self._home.owned(study):
             self._home.declare(study, self._plan.declaration, declared)
-            self._declared = {arm["name"]: arm for arm in declared["arms"]}
+            self._declared = declared
             self._recall()
-            if set(self._trials) <= set(self._recorded):
-                self._watcher.begin(self._plan, self._recorded, 0)
+            self._consider()
+            if not self._waiting():
+                self._begin(0)
                 return self._end(0)
             self._prepare()
             with self._handling_signals():
@@ -134,8 +142,8 @@ class Coordinator:
                     study_card(declared, self._options.command),
                 )
                 try:
-                    self._watcher.begin(self._plan, self._recorded, len(slots))
-                    self._replay(mirror)
+                    self._begin(len(slots))
+                    mirror.call("sweep", set(self._trials) - set(self._recorded))
                     self._loop(execution, mirror)
                 finally:
                     execution.close()
@@ -158,11 +166,33 @@ class Coordinator:
             if config not in self._data:
                 self._data[config] = data.prepare(config, self._home.datasets).sha256
 
+    def _consider(self) -> None:
+        """Ask what the study needs, given all that is recorded; the answer is a pure function."""
+        self._now = due(self._declared, self._recorded)
+
+    def _counted(self) -> dict[str, Outcome]:
+        """The recorded trials that the study has asked for; others stay unseen."""
+        mine = [trial for _, _, trial in self._now.rows if trial in self._trials]
+        return {trial: self._recorded[trial] for trial in mine if trial in self._recorded}
+
+    def _waiting(self) -> list[str]:
+        return [trial for trial in self._now.waiting if trial in self._trials]
+
+    def _begin(self, slots: int) -> None:
+        self._watcher.begin(self._plan, self._counted(), slots)
+        self._expect()
+
+    def _expect(self) -> None:
+        rows = [trial for _, _, trial in self._now.rows if trial in self._trials]
+        most = min(self._now.most, len(self._trials))
+        self._watcher.expect(len(self._counted()), len(rows), most)
+
     def _replay(self, mirror: Mirror) -> None:
         """Mirror what was recorded before; idempotent, so that nothing is there twice."""
-        mirror.call("sweep", set(self._trials) - set(self._recorded))
-        for trial, outcome in self._recorded.items():
-            mirror.replay(self._card(self._trials[trial], reused=True), outcome)
+        for trial, outcome in self._counted().items():
+            if trial not in self._shown:
+                self._shown.add(trial)
+                mirror.replay(self._card(self._trials[trial], reused=True), outcome)
 
     def _loop(self, execution: Execution, mirror: Mirror) -> None:
         url = self._options.storage or self._home.optuna_url
@@ -185,23 +215,26 @@ class Coordinator:
 
     def _fill(self, queue: Queue, execution: Execution, mirror: Mirror) -> None:
         """Hand tickets to free slots until there are no more of one or the other."""
-        queue.put(self._tickets())
-        while execution.free and not self._stopping():
+        self._consider()
+        self._expect()
+        self._replay(mirror)
+        tickets = {ticket.trial: ticket for ticket in self._tickets()}
+        queue.put(list(tickets.values()))
+        while tickets and execution.free and not self._stopping():
             ticket = queue.pop()
             if ticket is None:
-                self._due = False
-                return
-            if ticket.trial in self._trials:
+                break
+            if tickets.pop(ticket.trial, None):
                 self._submit(ticket, execution, mirror)
-            else:  # enqueued by a run without --only
+            else:  # enqueued by a run without --only, or by another budget
                 queue.done(ticket, None, "failed")
+        self._due = bool(tickets)
 
     def _tickets(self) -> list[Ticket]:
-        status: dict[str, str] = {t: o.status for t, o in self._recorded.items()}
+        found = [self._trials[t] for t in self._waiting() if t not in self._running]
         return [
             Ticket(trial=t.id, arm=t.arm, seed=t.seed, attempt=self._home.attempts(t.id) + 1)
-            for t in next_trials(self._plan, status)
-            if t.id in self._trials and t.id not in self._running
+            for t in found
         ]
 
     def _submit(self, ticket: Ticket, execution: Execution, mirror: Mirror) -> None:
@@ -262,6 +295,7 @@ class Coordinator:
         outcome = conclude(now, last, self._arms[trial.arm], self._data[trial.recipe.data])
         self._home.commit(outcome)
         self._recorded[trial.id] = outcome
+        self._shown.add(trial.id)
         queue.done(now.ticket, outcome.metrics.get("val/accuracy"), outcome.status)
         mirror.end(outcome)
 
@@ -274,7 +308,8 @@ class Coordinator:
                 execution.cancel(now.handle)
 
     def _card(self, trial: Trial, *, reused: bool) -> TrialCard:
-        return trial_card(self._declared[trial.arm], trial.seed, trial.id, reused=reused)
+        (arm,) = [arm for arm in self._declared["arms"] if arm["name"] == trial.arm]
+        return trial_card(arm, trial.seed, trial.id, reused=reused)
 
     def _stopping(self) -> bool:
         return bool(self._signals) or self._fault is not None
@@ -303,12 +338,20 @@ class Coordinator:
                 signal.signal(number, handler)
 
     def _end(self, unmirrored: int) -> Summary:
-        counts: Counter[str] = Counter(outcome.status for outcome in self._recorded.values())
-        missing = len(self._trials) - len(self._recorded)
-        code = 0 if counts["done"] == len(self._trials) else 3
+        self._consider()
+        rows = [trial for _, _, trial in self._now.rows if trial in self._trials]
+        counts: Counter[str] = Counter(found.status for found in self._counted().values())
+        missing = len(rows) - counts.total()
+        code = 0 if counts["done"] == len(rows) else 3
         if missing and self._signals:
             code = 75 if signal.SIGTERM in self._signals else 130
-        return Summary(counts=counts, missing=missing, unmirrored=unmirrored, exit_code=code)
+        return Summary(
+            counts=counts,
+            missing=missing,
+            unmirrored=unmirrored,
+            exit_code=code,
+            spent=self._now.spent,
+        )
 
 
 def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summary:

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from swinablate.declared import declaration, looks_of
-from swinablate.records import Outcome
-from swinablate.results import planned, trials_table
-from swinablate.stats import Decisions, Warn, look
+from swinablate.records import Outcome, planned
+from swinablate.results import trials_table
+from swinablate.stats import Decisions, look
 
 Row = tuple[Mapping[str, Any], int, str]
 """An arm of the plan, a seed, a trial's id."""
@@ -24,8 +24,8 @@ class Due:
     """Where a study stands.
 
     Attributes:
-        rows: the trials that count by now, seeds outermost; with adaptive seeds, no others may
-            be looked at, even where an earlier study recorded them.
+        rows: the trials that count by now, seeds outermost. With adaptive seeds nobody may look
+            at any other, even where an earlier study has recorded it.
         waiting: of these, the ones without a record that may start.
         most: how many trials there can be at the end.
         spent: the budget ended the study before it had all that it wanted.
@@ -44,20 +44,17 @@ class Due:
         return not self.waiting
 
 
-def due(
-    plan: Mapping[str, Any], recorded: Mapping[str, Outcome], warnings: Sequence[Warn] = ()
-) -> Due:
+def due(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> Due:
     """Say what counts, what waits, and what is decided.
 
     Args:
         plan: a recorded plan (`plan.json`).
         recorded: trial id -> outcome, of any trial.
-        warnings: for the verdicts, those that need more than results.
     """
     rows = sorted(planned(plan), key=lambda row: row[1])  # stable: arms in the plan's order
     looks = looks_of(plan)
     if looks:
-        return _adaptive(plan, rows, recorded, warnings)
+        return _adaptive(plan, rows, recorded)
     waiting = [trial for _, _, trial in rows if trial not in recorded]
     used = [recorded[trial] for _, _, trial in rows if trial in recorded]
     room = _room(plan, used)
@@ -70,14 +67,9 @@ def due(
     )
 
 
-def _adaptive(
-    plan: Mapping[str, Any],
-    rows: list[Row],
-    recorded: Mapping[str, Outcome],
-    warnings: Sequence[Warn],
-) -> Due:
+def _adaptive(plan: Mapping[str, Any], rows: list[Row], recorded: Mapping[str, Outcome]) -> Due:
     table = trials_table(plan, recorded)
-    now = _look(plan, table, warnings, ended=False)
+    now = _look(plan, table, ended=False)
     counted = _upto(rows, now.wanted)
     used = [recorded[trial] for _, _, trial in counted if trial in recorded]
     waiting = [trial for _, _, trial in counted if trial not in recorded]
@@ -86,12 +78,10 @@ def _adaptive(
     # not begun, and one that was begun is ended, for half a look is worth nothing.
     fits = _room(plan, used) > 0 if first else _fits(plan, rows, recorded, now)
     if waiting and not fits:
-        now = _look(plan, table, warnings, ended=True)
+        now = _look(plan, table, ended=True)
         kept = now.reached if not first else now.wanted
         counted = [row for row in _upto(rows, kept) if row[2] in recorded]
-        return Due(
-            rows=tuple(counted), waiting=(), most=len(counted), spent=True, decisions=now
-        )
+        return Due(rows=tuple(counted), waiting=(), most=len(counted), spent=True, decisions=now)
     return Due(
         rows=tuple(counted),
         waiting=tuple(waiting),
@@ -101,13 +91,9 @@ def _adaptive(
     )
 
 
-def _look(
-    plan: Mapping[str, Any], table: pd.DataFrame, warnings: Sequence[Warn], *, ended: bool
-) -> Decisions:
+def _look(plan: Mapping[str, Any], table: pd.DataFrame, *, ended: bool) -> Decisions:
     frame = table[table.status != "waiting"].rename(columns={"test_acc": "value"})
-    return look(
-        frame, looks_of(plan), declaration(plan, table), warnings=warnings, ended=ended
-    )
+    return look(frame, looks_of(plan), declaration(plan, table), ended=ended)
 
 
 def _upto(rows: list[Row], counts: Mapping[str, int]) -> list[Row]:
@@ -121,7 +107,7 @@ def _most(plan: Mapping[str, Any], now: Decisions) -> int:
     last = dict.fromkeys(going, looks[-1])
     if going:
         last[base] = max(len(arm["seeds"]) for arm in plan["arms"] if arm["name"] == base)
-    return sum((now.wanted | last).values())
+    return sum({**now.wanted, **last}.values())
 
 
 def _room(plan: Mapping[str, Any], used: Sequence[Outcome]) -> int:

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swinablate.due import due
 from swinablate.provenance import provenance
-from swinablate.records import Home, Outcome
-from swinablate.results import planned
+from swinablate.records import Home, Outcome, planned
 from swinablate.schedule import Queue, Ticket, queue_name
 from swinablate.track import StudyCard, Tracker, TrialCard
 
@@ -152,9 +152,11 @@ def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> in
         EnvironmentFault: a store is out of reach, or the study is running.
     """
     plan = home.declared(name)
-    arms = {trial: (arm, seed) for arm, seed, trial in planned(plan)}
+    everything = [trial for _, _, trial in planned(plan)]
     with home.owned(name):
-        recorded = home.outcomes(arms)
+        found = home.outcomes(everything)
+        arms = {trial: (arm, seed) for arm, seed, trial in due(plan, found).rows}
+        recorded = {trial: found[trial] for trial in arms if trial in found}
         queue = Queue.open(
             storage or home.optuna_url,
             queue_name(name, plan["declaration"]),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from swinablate import schema
 from swinablate.data import image_spec
 from swinablate.designs import cells
+from swinablate.effort import BASELINE_RATIO
 from swinablate.errors import InputError
 from swinablate.matching import Matched, solve
 from swinablate.plugins import suggest
@@ -106,6 +107,13 @@ class Plan:
         )
 
     @property
+    def fewest(self) -> int:
+        """Trials until the study may be over: all, or those of the first look."""
+        if not self.study.looks:
+            return sum(len(arm.seeds) for arm in self.arms)
+        return self.study.looks[0] * (BASELINE_RATIO + len(self.arms) - 1)
+
+    @property
     def declaration(self) -> str:
         """Digest of all that was declared before launch; another one is another analysis."""
         study = self.study
@@ -160,7 +168,15 @@ def plan(study: Study) -> Plan:
                 )
             )
     _check(study, arms, refusals)
-    return Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
+    made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
+    budget = study.budget.trials
+    if study.looks and budget is not None and budget < made_plan.fewest:
+        raise InputError(
+            f"the first look needs {made_plan.fewest} trials, the budget has {budget}",
+            at=f"{study.file}: budget.trials",
+            hint="give the study more trials, or fewer arms",
+        )
+    return made_plan
 
 
 def smoked(recipe: Recipe) -> Recipe:
@@ -382,7 +398,7 @@ def _check(study: Study, arms: Sequence[Arm], refusals: Sequence[Refusal]) -> No
         )
     names = [a.name for a in arms[1:]] + [r.name for r in refusals]
     for hypothesis in study.hypotheses:
-        if hypothesis.arm not in names:
+        if hypothesis.arm not in names and study.design == "one_at_a_time":
             raise InputError(
                 f"no arm is called {hypothesis.arm!r}",
                 at=f"{study.file}: hypotheses",

@@ -2,18 +2,23 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from swinablate import schema
-from swinablate.errors import EnvironmentFault
+from swinablate.declared import effects_of
+from swinablate.designs import SHOWS, plain
+from swinablate.effort import BASELINE_RATIO
+from swinablate.errors import EnvironmentFault, InputError
 from swinablate.planning import Arm, Plan
+from swinablate.plugins import suggest
 from swinablate.proof import grouped
+from swinablate.recipe import trial_id
 from swinablate.records import Home, Outcome
-from swinablate.stats import detectable
+from swinablate.stats import detectable, detectable_at, detectable_effects
 from swinablate.study import show
 
 SCHEMA = 1
@@ -40,16 +45,20 @@ def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict
     """The plan as other programs read it; also what `run` records and `report` reads."""
     study = plan.study
     trials = plan.trials
-    return {
+    found = {
         "schema": SCHEMA,
         "study": study.name,
         "question": study.question,
         "declaration": plan.declaration,
         "design": study.design,
+        "shows": SHOWS[study.design],
+        "axes": plain(study.axes),
+        "looks": looks_json(plan, noise),
+        "budget": study.budget.model_dump(mode="json"),
         "smoke": study.smoke,
         "compare": study.compare.model_dump(mode="json"),
         "hypotheses": [h.model_dump(mode="json") for h in study.hypotheses],
-        "arms": [_arm(plan, arm) for arm in plan.arms],
+        "arms": [_arm(arm) for arm in plan.arms],
         "refusals": [
             {
                 "name": r.name,
@@ -61,11 +70,12 @@ def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict
             for r in plan.refusals
         ],
         "warnings": [*_warnings(plan)],
-        "trials": {"min": len(trials), "max": len(trials)},
+        "trials": {"min": plan.fewest, "max": len(trials)},
         "reused": sum(trial.id in recorded for trial in trials),
         "detectable_pp": smallest_effect(plan, noise),
         "noise": {"sd": noise.sd, "source": noise.source},
     }
+    return found | {"effects_pp": _effects(found, noise)}
 
 
 def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
@@ -91,6 +101,9 @@ def smallest_effect(plan: Plan, noise: Noise) -> float | None:
     study = plan.study
     if noise.sd is None or len(study.seeds) < STATISTICS_SEEDS:
         return None
+    if study.looks:
+        found: float = looks_json(plan, noise)[-1]["detectable_pp"]
+        return found
     return round(
         detectable(
             len(study.seeds),
@@ -101,6 +114,49 @@ def smallest_effect(plan: Plan, noise: Noise) -> float | None:
         ),
         3,
     )
+
+
+def _effects(plan: Mapping[str, Any], noise: Noise) -> dict[str, float]:
+    """Family -> the size from which the design finds all effects of it, percentage points."""
+    seeds = {arm["name"]: len(arm["seeds"]) for arm in plan["arms"]}
+    contrasts, lost = effects_of(plan)
+    _check_hypotheses(plan, [*(c.name for c in contrasts), *lost])
+    if noise.sd is None or min(seeds.values()) < STATISTICS_SEEDS:
+        return {}
+    sizes = detectable_effects(contrasts, seeds, noise.sd, alpha=plan["compare"]["alpha"])
+    return {family: round(size, 3) for family, size in sizes.items()}
+
+
+def _check_hypotheses(plan: Mapping[str, Any], effects: Sequence[str]) -> None:
+    """Refuse a hypothesis about something that is neither an arm nor an effect of the design."""
+    arms = [*plan["arms"][1:], *plan["refusals"]]
+    names = [*(arm["name"] for arm in arms), *effects]
+    for hypothesis in plan["hypotheses"]:
+        if hypothesis["arm"] not in names:
+            raise InputError(
+                f"no arm or effect is called {hypothesis['arm']!r}",
+                at=f"{plan['study']}: hypotheses",
+                hint=suggest(hypothesis["arm"], names),
+            )
+
+
+def looks_json(plan: Plan, noise: Noise) -> list[dict[str, Any]]:
+    """Every look of an adaptive study: seeds, all trials until then, what it alone can find."""
+    study, arms = plan.study, len(plan.arms) - 1
+    if not study.looks:
+        return []
+    found: list[float] = []
+    if noise.sd is not None:
+        found = detectable_at(study.looks, arms, noise.sd, alpha=study.compare.alpha)
+    return [
+        {
+            "seeds": seeds,
+            "baseline_seeds": BASELINE_RATIO * seeds,
+            "trials": seeds * (arms + BASELINE_RATIO),
+            "detectable_pp": round(found[i], 3) if found else None,
+        }
+        for i, seeds in enumerate(study.looks)
+    ]
 
 
 def expected_noise(plan: Plan, home: Home) -> Noise:
@@ -133,7 +189,7 @@ def _everything(home: Home) -> Iterable[Outcome]:
             yield outcome
 
 
-def _arm(plan: Plan, arm: Arm) -> dict[str, Any]:
+def _arm(arm: Arm) -> dict[str, Any]:
     return {
         "name": arm.name,
         "changes": dict(arm.changes),
@@ -150,5 +206,5 @@ def _arm(plan: Plan, arm: Arm) -> dict[str, Any]:
         "proof": arm.proof.to_json() if arm.proof else None,
         "idle": list(arm.idle),
         "seeds": list(arm.seeds),
-        "trials": [trial.id for trial in plan.trials if trial.arm == arm.name],
+        "trials": [trial_id(arm.recipe, seed) for seed in arm.seeds],
     }

@@ -43,9 +43,11 @@ class Watch:
         )
         self._all: TaskID | None = None
         self._rows: dict[str, TaskID] = {}
+        self._looked = False
         self._last: dict[str, Mapping[str, float]] = {}
         self._counts: Counter[str] = Counter()
-        self._total, self._fresh, self._began = 0, 0, time.monotonic()
+        self._total, self._most = 0, 0
+        self._fresh, self._began = 0, time.monotonic()
 
     def __enter__(self) -> "Watch":
         self._progress.start()
@@ -61,14 +63,25 @@ class Watch:
 
     def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
         """Say what will be done and show the overall bar."""
-        self._total = len(plan.trials)
+        self._total = self._most = len(plan.trials)
         self._counts["done"] = len(recorded)
         reused = f", {len(recorded)} recorded before" if recorded else ""
         where = f", {slots} at a time" if slots else ""
-        self.say(f"{plan.study.name}: {len(plan.arms)} arms, {self._total} trials{reused}{where}")
+        count = f"{'at most ' if plan.study.looks else ''}{self._total} trials"
+        self.say(f"{plan.study.name}: {len(plan.arms)} arms, {count}{reused}{where}")
         self._all = self._progress.add_task(
             "[bold]trials", total=self._total, completed=len(recorded), note=""
         )
+
+    def expect(self, done: int, trials: int, most: int) -> None:
+        """Set what the bars run to: the trials wanted by now; more may follow."""
+        if trials > self._total > 0 and self._looked:
+            self.say(f"the next look: {trials - self._total} more trials")
+        self._looked = True
+        self._total, self._most, self._counts["done"] = trials, most, done
+        if self._all is not None:
+            note = f"at most {most}" if most > trials else ""
+            self._progress.update(self._all, completed=done, total=trials, note=note)
 
     def happened(self, trial: Trial, event: Event) -> None:
         """Move the bars."""
@@ -104,11 +117,18 @@ class Watch:
         if event.kind != "done":
             self.say(f"{trial.arm} s{trial.seed}: {event.kind}: {event.data.get('message', '')}")
         elif not self._live and last is not None:
-            left = (self._total - self._counts["done"]) * self._pace()
             self.say(
                 f"[{self._counts['done']}/{self._total}] {trial.arm} s{trial.seed}: "
-                f"val {last['val/accuracy']:.1f} %, about {duration(left)} left"
+                f"val {last['val/accuracy']:.1f} %, {self._left()} left"
             )
+
+    def _left(self) -> str:
+        """The time to the end; where more looks may follow, from the next look to the last."""
+        known, most = (
+            duration((count - self._counts["done"]) * self._pace())
+            for count in (self._total, self._most)
+        )
+        return f"about {known}" if self._most == self._total else f"{known} to at most {most}"
 
     def _pace(self) -> float:
         return (time.monotonic() - self._began) / max(1, self._fresh)

@@ -182,14 +182,14 @@ class Home:
         write_atomically(folder / declaration / "plan.json", json.dumps(plan, indent=1))
         write_atomically(folder / "latest", declaration)
 
-    def declared(self, name: str) -> dict[str, Any]:
-        """The newest recorded plan of a study.
+    def declared(self, name: str, declaration: str = "") -> dict[str, Any]:
+        """A recorded plan of a study: that of a declaration's digest, or the newest.
 
         Raises:
             InputError: the study was never run in this home.
         """
         try:
-            latest = (self.studies / name / "latest").read_text("utf-8").strip()
+            latest = declaration or (self.studies / name / "latest").read_text("utf-8").strip()
             text = (self.studies / name / latest / "plan.json").read_text("utf-8")
         except OSError:
             raise InputError(
@@ -241,6 +241,14 @@ class Home:
                 return "another process"
         except OSError:
             return ""
+
+
+def planned(plan: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, str]]:
+    """Every planned trial: its arm, its seed, its id."""
+    for arm in plan["arms"]:
+        yield from (
+            (arm, seed, trial) for seed, trial in zip(arm["seeds"], arm["trials"], strict=True)
+        )
 
 
 def write_atomically(path: Path, text: str) -> None:

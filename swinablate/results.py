@@ -1,11 +1,11 @@
 """What was measured, as tidy tables: a row a trial, and a row an epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from swinablate.records import Outcome
+from swinablate.records import Outcome, planned
 
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
@@ -44,14 +44,6 @@ def curves_table(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> pd
         for row in recorded[trial].curve
     ]
     return pd.DataFrame(rows, columns=list(CURVES))
-
-
-def planned(plan: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, str]]:
-    """Every planned trial: its arm, its seed, its id."""
-    for arm in plan["arms"]:
-        yield from (
-            (arm, seed, trial) for seed, trial in zip(arm["seeds"], arm["trials"], strict=True)
-        )
 
 
 def _row(arm: Mapping[str, Any], seed: int, trial: str, found: Outcome | None) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """How far a study is, from files alone: no torch, no stores, from any terminal."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
 from swinablate.events import ENDINGS
-from swinablate.records import Home, Outcome
+from swinablate.records import Home, Outcome, planned
 
 SCHEMA = 1
 
@@ -29,14 +29,18 @@ class Status:
     """Counts of a study's trials.
 
     Attributes:
+        planned: trials wanted by now; with adaptive seeds more may follow.
+        most: trials there can be at the end.
         owner: the process that runs the study; empty when none does.
-        eta_s: seconds until the end; None when nobody runs it or nothing is known.
+        eta_s: seconds until the end, or until the next look is complete; None when nobody
+            runs it or nothing is known.
         arms: name -> count by status.
     """
 
     study: str
     declaration: str
     planned: int
+    most: int
     done: int
     running: int
     failed: int
@@ -64,21 +68,23 @@ def read_status(home: Home, name: str) -> Status:
     arms: defaultdict[str, Counter[str]] = defaultdict(Counter)
     current: list[Current] = []
     seconds: defaultdict[str, list[float]] = defaultdict(list)
-    for arm in plan["arms"]:
-        for seed, trial in zip(arm["seeds"], arm["trials"], strict=True):
-            outcome = home.outcome(trial)
-            status: str = outcome.status if outcome else "waiting"
-            if outcome is None and (now := _current(home, arm, seed, trial)):
-                current.append(now)
-                status = "running" if owner else "waiting"
-            elif outcome and outcome.status == "done":
-                seconds[arm["name"]].append(_seconds(outcome))
-            counts[status] += 1
-            arms[arm["name"]][status] += 1
+    recorded = home.outcomes(trial for _, _, trial in planned(plan))
+    rows, most = _wanted(plan, recorded)
+    for arm, seed, trial in rows:
+        outcome = recorded.get(trial)
+        status: str = outcome.status if outcome else "waiting"
+        if outcome is None and (now := _current(home, arm, seed, trial)):
+            current.append(now)
+            status = "running" if owner else "waiting"
+        elif outcome and outcome.status == "done":
+            seconds[arm["name"]].append(_seconds(outcome))
+        counts[status] += 1
+        arms[arm["name"]][status] += 1
     return Status(
         study=name,
         declaration=plan["declaration"],
         planned=sum(counts.values()),
+        most=most,
         done=counts["done"],
         running=counts["running"],
         failed=counts["failed"],
@@ -89,6 +95,19 @@ def read_status(home: Home, name: str) -> Status:
         arms={name: dict(found) for name, found in arms.items()},
         current=tuple(current),
     )
+
+
+def _wanted(
+    plan: Mapping[str, Any], recorded: Mapping[str, Outcome]
+) -> tuple[Sequence[tuple[Mapping[str, Any], int, str]], int]:
+    """The trials that count by now, and how many there can be."""
+    if not plan.get("looks"):
+        rows = list(planned(plan))
+        return rows, len(rows)
+    from swinablate.due import due  # pandas and scipy take seconds, and only looks need them
+
+    now = due(plan, recorded)
+    return now.rows, now.most
 
 
 def _current(home: Home, arm: Mapping[str, Any], seed: int, trial: str) -> Current | None:

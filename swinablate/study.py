@@ -111,8 +111,8 @@ class Study:
     design: Design
     seeds: tuple[int, ...]
     baseline_seeds: tuple[int, ...]
-    looks: tuple[int, ...] = ()
-    budget: Budget = Budget()
+    looks: tuple[int, ...]
+    budget: Budget
     compare: Compare
     hypotheses: tuple[Hypothesis, ...]
     smoke: bool = False

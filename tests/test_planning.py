@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from swinablate.planning import next_trials, plan
+from swinablate.planning import plan
 from swinablate.study import load_study, smoke
 from tests.conftest import RECIPE, STUDY
 
@@ -124,13 +124,6 @@ def test_trials_are_seeds_outermost_and_ids_are_content(write):
     assert [t.id for t in found.trials] == [t.id for t in again.trials]
     assert len({t.id for t in found.trials}) == 6
     assert again.declaration == found.declaration
-
-
-def test_next_trials_are_those_without_a_record(write):
-    found = planned(write())
-    first, second, *rest = found.trials
-    left = next_trials(found, {first.id: "done", second.id: "diverged", "other": "done"})
-    assert left == rest
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from swinablate.stats.declaration import (
 )
 from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.factorial import INTERACTIONS, MAIN, PATH, factorial, path
-from swinablate.stats.power import detectable, seeds_needed
+from swinablate.stats.power import detectable, detectable_at, detectable_effects, seeds_needed
 from swinablate.stats.selftest import selftest
 from swinablate.stats.verdict import effects, verdicts
 
@@ -41,6 +41,8 @@ __all__ = [
     "Verdicts",
     "Warn",
     "detectable",
+    "detectable_at",
+    "detectable_effects",
     "effects",
     "factorial",
     "look",

@@ -205,7 +205,8 @@ class ArmVerdict(Judged, Tally):
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `arms` in verdicts.json."""
         entry = _plain(self)
-        return {**entry, "hypothesis": entry["hypotheses"][0] if self.hypotheses else None}
+        first = entry["hypotheses"][0] if self.hypotheses else None
+        return {**entry, "hypothesis": first, "exploratory": not self.hypotheses}
 
 
 @dataclass(frozen=True, kw_only=True)

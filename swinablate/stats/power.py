@@ -1,10 +1,13 @@
 """What a number of seeds can show, and how many seeds an effect needs."""
 
+from collections.abc import Mapping, Sequence
 from math import ceil
 
+from swinablate.effort import BASELINE_RATIO
 from swinablate.errors import InputError
-from swinablate.stats.critical import many_to_one, shared_part, t_quantile
-from swinablate.stats.estimate import prior_seeds
+from swinablate.stats.critical import bonferroni, many_to_one, shared_part, t_quantile
+from swinablate.stats.estimate import Contrast, prior_seeds
+from swinablate.stats.spending import nominal
 
 POWER = 0.8
 MOST = 100_000  # seeds; more are no plan
@@ -37,13 +40,68 @@ def detectable(
         InputError: a number that is not positive, or fewer than 2 seeds.
     """
     _check(n, n_baseline, m, sd)
-    own = sd**2 / n
-    base = sd**2 / n_baseline
-    prior = prior_seeds(m)
-    df = (own + base) ** 2 / (own**2 / (prior + n - 1) + base**2 / (prior + n_baseline - 1))
-    df = min(df, m * (n - 1) + n_baseline - 1)
+    se, df = _error(n, n_baseline, m, sd)
     c = many_to_one(shared_part([n] * m, n_baseline), df, alpha)
-    return float((c + t_quantile(power, df)) * (own + base) ** 0.5)
+    return float(c + t_quantile(power, df)) * se
+
+
+def detectable_at(
+    looks: Sequence[int], m: int, sd: float, *, alpha: float = 0.05, power: float = POWER
+) -> list[float]:
+    """Return the smallest difference that each look alone finds with `power`.
+
+    The first of the `m` to be found; once it is, the others are tested at a higher level. A
+    study that looks again finds smaller ones, because it may also find them earlier.
+
+    Args:
+        looks: seeds of an arm at each look; the baseline has twice as many.
+        m: comparisons declared.
+        sd: over seeds, of every arm.
+        alpha: error rate of the family of `m`, over all looks.
+        power: probability to find a difference of that size, for one arm.
+    """
+    found = []
+    for n, level in zip(looks, nominal(looks, alpha / m), strict=True):
+        _check(n, BASELINE_RATIO * n, m, sd)
+        se, df = _error(n, BASELINE_RATIO * n, m, sd)
+        found.append(float(t_quantile(1 - level / 2, df) + t_quantile(power, df)) * se)
+    return found
+
+
+def detectable_effects(
+    contrasts: Sequence[Contrast],
+    seeds: Mapping[str, int],
+    sd: float,
+    *,
+    alpha: float = 0.05,
+    power: float = POWER,
+) -> dict[str, float]:
+    """Return, for each family, the size from which every contrast of it is found with `power`.
+
+    Args:
+        contrasts: of any families, each with an error rate of its own.
+        seeds: of every arm.
+        sd: over seeds, of every arm.
+        alpha: error rate of a family.
+        power: probability to find an effect of that size.
+    """
+    families: dict[str, list[Contrast]] = {}
+    for contrast in contrasts:
+        families.setdefault(contrast.family, []).append(contrast)
+    found = {}
+    for family, members in families.items():
+        arms = {arm for contrast in members for arm in contrast.weights}
+        prior, free = prior_seeds(len(arms) - 1), sum(seeds[arm] - 1 for arm in arms)
+        sizes = []
+        for contrast in members:
+            parts = {a: (w * sd) ** 2 / seeds[a] for a, w in contrast.weights.items()}
+            var = sum(parts.values())
+            df = var**2 / sum(v**2 / (prior + seeds[a] - 1) for a, v in parts.items())
+            df = min(df, free)
+            c = float(bonferroni(len(members), df, alpha) + t_quantile(power, df))
+            sizes.append(c * var**0.5)
+        found[family] = max(sizes)
+    return found
 
 
 def seeds_needed(
@@ -87,6 +145,13 @@ def seeds_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if found(middle) else (middle, high)
     return high
+
+
+def _error(n: int, n_baseline: int, m: int, sd: float) -> tuple[float, float]:
+    """Standard error of a difference and its degrees of freedom, as with shrunken variances."""
+    own, base, prior = sd**2 / n, sd**2 / n_baseline, prior_seeds(m)
+    df = (own + base) ** 2 / (own**2 / (prior + n - 1) + base**2 / (prior + n_baseline - 1))
+    return (own + base) ** 0.5, min(df, m * (n - 1) + n_baseline - 1)
 
 
 def _check(n: int, n_baseline: int, m: int, sd: float) -> None:

@@ -1,0 +1,53 @@
+"""What a plan promises, in words: trials, looks, budget, and what it can and cannot show."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def promise(plan: Mapping[str, Any]) -> list[str]:
+    """One line for each thing to know before launch.
+
+    Args:
+        plan: as `plan --json` prints it.
+    """
+    lines = [plan["shows"], *_effort(plan), *_power(plan)]
+    if plan["compare"]["rope"] is None:
+        lines.append("No compare.rope is declared: nothing will be called equivalent.")
+    return lines
+
+
+def _effort(plan: Mapping[str, Any]) -> list[str]:
+    least, most = plan["trials"]["min"], plan["trials"]["max"]
+    count = f"{least} to {most}" if least < most else str(most)
+    lines = [f"{count} trials, {plan['reused']} of them recorded already."]
+    if plan["looks"]:
+        looks = ", ".join(str(look["seeds"]) for look in plan["looks"])
+        lines.append(
+            f"Looks at {looks} seeds an arm, twice as many of the baseline; what is decided at a "
+            "look runs no further."
+        )
+    limits = [f"{value:g} {unit}" for unit, value in plan["budget"].items() if value is not None]
+    if limits:
+        lines.append(f"Ends at {' or '.join(limits)}, decided or not.")
+    return lines
+
+
+def _power(plan: Mapping[str, Any]) -> list[str]:
+    noise, effect = plan["noise"], plan["detectable_pp"]
+    if effect is None:
+        return [f"Smallest detectable difference: {noise['source']}."]
+    found = f"about {effect:.2f} percentage points"
+    if plan["looks"]:
+        first, last = plan["looks"][0], plan["looks"][-1]
+        found = (
+            f"about {first['detectable_pp']:.2f} percentage points at the first look, "
+            f"{last['detectable_pp']:.2f} at the last"
+        )
+    source = f"sd {noise['sd']:.2f} over seeds, {noise['source']}"
+    lines = [
+        f"Smallest difference found with power 0.8: {found} ({source}; more if noise differs)."
+    ]
+    effects = ", ".join(f"{pp:.2f} for {family}" for family, pp in plan["effects_pp"].items())
+    if effects:
+        lines.append(f"Of the design's own effects: {effects}.")
+    return lines
