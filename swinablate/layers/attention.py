@@ -13,8 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.layers.init import Started
+from swinablate.layers.norm import EPS
 
 QkvBias = Literal["all", "query_value", "none"]
+Scale = Literal["root", "full", "fourth_root", "learned"]
 
 
 class NoKeyBias(nn.Linear):
@@ -53,18 +55,51 @@ class Scaled(nn.Module):
 
 
 class LearnedScale(Started):
-    """Queries times a learned scale per head, which starts at the usual one."""
+    """Queries times a learned scale per head, which starts at the usual one.
 
-    def __init__(self, heads: int, depth: int) -> None:
+    Source: Lee et al. 2021, arXiv:2112.13492, sec. 3.2, as the inverse of a temperature.
+
+    Args:
+        heads: heads.
+        depth: channels of a head.
+        after: axes of the queries that follow the heads'.
+    """
+
+    def __init__(self, heads: int, depth: int, after: int) -> None:
         super().__init__()
         self.start = {"log_scale": -0.5 * math.log(depth)}
+        self.shape = (heads, *[1] * after)
         self.log_scale = nn.Parameter(torch.zeros(heads))
 
-    def forward(
-        self, q: Float[Tensor, "*b m n d"], k: Float[Tensor, "*b m n d"]
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare queries and keys for their products."""
-        return q * self.log_scale.exp()[:, None, None], k
+        return q * self.log_scale.exp().view(self.shape), k
+
+
+def make_scale(kind: Scale, heads: int, depth: int, after: int) -> nn.Module:
+    """Build what scales the products of queries and keys of `depth` channels."""
+    if kind == "learned":
+        return LearnedScale(heads, depth, after)
+    powers = {"root": -0.5, "full": -1.0, "fourth_root": -0.25}
+    return Scaled(depth ** powers[kind])
+
+
+class NormedHeads(nn.Module):
+    """Layer norms of each head's queries and keys, then a similarity.
+
+    Source: Dehghani et al. 2023, "Scaling ViT to 22 billion parameters", arXiv:2302.05442,
+    sec. 2.
+    """
+
+    def __init__(self, depth: int, similarity: nn.Module) -> None:
+        super().__init__()
+        self.norm_q = nn.LayerNorm(depth, eps=EPS)
+        self.norm_k = nn.LayerNorm(depth, eps=EPS)
+        self.similarity = similarity
+
+    def forward(self, q: Float[Tensor, "*b d"], k: Float[Tensor, "*b d"]) -> tuple[Tensor, Tensor]:
+        """Prepare queries and keys for their products."""
+        return self.similarity(self.norm_q(q), self.norm_k(k))
 
 
 class Cosine(Started):
@@ -152,16 +187,21 @@ class Fixed(nn.Module):
 
     Without a bias each token takes the mean of those it may see. Source: "rel. pos. w/o app."
     of Swin tab. 4.
+
+    Args:
+        tokens: that see each other.
+        bias: acts on the scores.
+        axes: of the values before tokens and channels.
     """
 
     zeros: Tensor
 
-    def __init__(self, tokens: int, bias: nn.Module) -> None:
+    def __init__(self, tokens: int, bias: nn.Module, axes: int = 3) -> None:
         super().__init__()
         self.bias = bias
-        self.register_buffer("zeros", torch.zeros(1, 1, 1, tokens, tokens), persistent=False)
+        self.register_buffer("zeros", torch.zeros(*[1] * axes, tokens, tokens), persistent=False)
 
-    def forward(self, v: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b k m n d"]:
+    def forward(self, v: Float[Tensor, "*b m n d"]) -> Float[Tensor, "*b m n d"]:
         """Mix values."""
         return self.bias(self.zeros).softmax(-1) @ v
 

@@ -3,6 +3,7 @@
 Shapes: b batch, k windows, m heads, n tokens, o offsets; `*b` any leading axes.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from swinablate.layers.window import Pair, relative_index
 
-PositionBias = Literal["table", "none", "log_cpb"]
+PositionBias = Literal["table", "none", "log_cpb", "linear_cpb"]
 
 
 class RelativeTable(nn.Module):
@@ -47,27 +48,53 @@ class PrefixedTable(RelativeTable):
         return F.pad(super().forward(), self.pad)
 
 
-class LogSpaced(nn.Module):
-    """Bias computed from log-spaced offsets by a small network, so that it carries over to
-    other windows. Source: SwinV2 sec. 3.3, eq. 3, 4, and the authors' code: offsets scaled to
-    8, hidden width 512, 16 * sigmoid.
-    """  # noqa: D205
+class Continuous(nn.Module):
+    """Bias computed from offsets by a small network, so that it carries over to other windows.
+
+    Source: SwinV2 sec. 3.3, eq. 3, and the authors' code: hidden width 512, 16 * sigmoid.
+
+    Args:
+        window: its sides.
+        heads: heads.
+        offsets: rows and columns from key to query, as the network sees them.
+    """
 
     index: Tensor
     offsets: Tensor
 
-    def __init__(self, window: Pair, heads: int) -> None:
+    def __init__(self, window: Pair, heads: int, offsets: Float[Tensor, "o 2"]) -> None:
         super().__init__()
         self.size = window[0] * window[1]
         self.fc1 = nn.Linear(2, 512)
         self.fc2 = nn.Linear(512, heads, bias=False)
         self.register_buffer("index", relative_index(window), persistent=False)
-        self.register_buffer("offsets", log_offsets(window), persistent=False)
+        self.register_buffer("offsets", offsets, persistent=False)
 
     def forward(self) -> Float[Tensor, "m n n"]:
         """Compute the bias of every offset, then gather."""
         table = self.fc2(F.relu(self.fc1(self.offsets)))
         return 16 * F.embedding(self.index, table).T.unflatten(1, (self.size, self.size)).sigmoid()
+
+
+class LogSpaced(Continuous):
+    """From log-spaced offsets. Source: SwinV2 eq. 4."""
+
+    def __init__(self, window: Pair, heads: int) -> None:
+        super().__init__(window, heads, log_offsets(window))
+
+
+class LinearSpaced(Continuous):
+    """From the offsets themselves. Source: SwinV2 tab. 1."""
+
+    def __init__(self, window: Pair, heads: int) -> None:
+        super().__init__(window, heads, linear_offsets(window))
+
+
+def linear_offsets(window: Pair) -> Float[Tensor, "o 2"]:
+    """Offsets scaled to 1, near where `log_offsets` ends; 0 along an axis of one token."""
+    return torch.cartesian_prod(
+        *(torch.arange(1.0 - side, side) / max(1, side - 1) for side in window)
+    )
 
 
 def log_offsets(window: Pair) -> Float[Tensor, "o 2"]:
@@ -118,11 +145,18 @@ class AddMaskedBias(nn.Module):
         return scores + (self.position() + self.mask)
 
 
+_POSITIONS: Mapping[PositionBias, Callable[[Pair, int], nn.Module]] = {
+    "table": RelativeTable,
+    "log_cpb": LogSpaced,
+    "linear_cpb": LinearSpaced,
+}
+
+
 def make_position(kind: PositionBias, window: Pair, heads: int) -> nn.Module | None:
     """Build a relative position bias, or none."""
     if kind == "none":
         return None
-    return RelativeTable(window, heads) if kind == "table" else LogSpaced(window, heads)
+    return _POSITIONS[kind](window, heads)
 
 
 def make_bias(position: nn.Module | None, mask: Tensor | None) -> nn.Module:

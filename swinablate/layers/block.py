@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.layers.init import Started
-from swinablate.layers.norm import Norm, make_norm
+from swinablate.layers.norm import BlockNorm, make_norm, of_channels, of_tokens
 
-Place = Literal["pre", "post", "res_post"]
+Place = Literal["pre", "post", "res_post", "sandwich"]
 
 
 class DropPath(nn.Module):
@@ -76,14 +76,14 @@ class Block(nn.Module):
         width: int,
         attention: nn.Module,
         mlp: nn.Module,
-        norm: Norm,
+        norm: BlockNorm,
         ends: tuple[nn.Module, nn.Module],
     ) -> None:
         super().__init__()
-        self.norm1 = make_norm(norm, width)
+        self.norm1 = make_norm(of_tokens(norm), width)
         self.attention = attention
         self.end1, self.end2 = ends
-        self.norm2 = make_norm(norm, width)
+        self.norm2 = make_norm(of_channels(norm), width)
         self.mlp = mlp
 
     def forward(self, x: Float[Tensor, "b *tokens c"]) -> Float[Tensor, "b *tokens c"]:
@@ -111,6 +111,27 @@ class ResPostBlock(Block):
         """Mix tokens, then channels."""
         x = x + self.end1(self.norm1(self.attention(x)))
         return x + self.end2(self.norm2(self.mlp(x)))
+
+
+class SandwichBlock(Block):
+    """x + norm(f(norm(x))). Source: CogView, arXiv:2105.13290, sec. 2.4; SwinV2 tab. 7."""
+
+    def __init__(
+        self,
+        width: int,
+        attention: nn.Module,
+        mlp: nn.Module,
+        norm: BlockNorm,
+        ends: tuple[nn.Module, nn.Module],
+    ) -> None:
+        super().__init__(width, attention, mlp, norm, ends)
+        self.norm1_out = make_norm(of_tokens(norm), width)
+        self.norm2_out = make_norm(of_channels(norm), width)
+
+    def forward(self, x: Float[Tensor, "b *tokens c"]) -> Float[Tensor, "b *tokens c"]:
+        """Mix tokens, then channels."""
+        x = x + self.end1(self.norm1_out(self.attention(self.norm1(x))))
+        return x + self.end2(self.norm2_out(self.mlp(self.norm2(x))))
 
 
 class Repeated(nn.Sequential):
@@ -142,4 +163,22 @@ def start_as_identity(model: nn.Module) -> None:
                         nn.init.zeros_(parameter)
 
 
-BLOCKS: Mapping[Place, type[Block]] = {"pre": Block, "post": PostBlock, "res_post": ResPostBlock}
+def share(first: nn.Module, others: list[nn.Module]) -> None:
+    """Give blocks the parameters and norms of the first; what they see stays their own.
+
+    Source: ALBERT, arXiv:1909.11942, sec. 3.1, within a stage.
+    """
+    for path, module in list(first.named_modules()):
+        if not list(module.parameters(recurse=False)):
+            continue
+        parent, _, name = path.rpartition(".")
+        for other in others:
+            setattr(other.get_submodule(parent), name, module)
+
+
+BLOCKS: Mapping[Place, type[Block]] = {
+    "pre": Block,
+    "post": PostBlock,
+    "res_post": ResPostBlock,
+    "sandwich": SandwichBlock,
+}

@@ -15,7 +15,7 @@ GeneratorFor = Callable[[str], torch.Generator]
 Scheme = Literal["fan_in", "trunc02", "xavier", "he", "torch"]
 Draw = Callable[[Tensor, torch.Generator], object]
 
-_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, nn.BatchNorm2d)
+_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class Started(nn.Module):

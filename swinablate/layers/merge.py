@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.layers.norm import Norm, make_norm
+from swinablate.layers.norm import BlockNorm, make_norm, of_channels
 
 Merge = Literal["linear", "conv", "avg", "none"]
 
@@ -17,9 +17,9 @@ Merge = Literal["linear", "conv", "avg", "none"]
 class MergeLinear(nn.Module):
     """Concatenate each 2x2 neighbourhood, normalise, project. Source: Swin sec. 3.1."""
 
-    def __init__(self, width: int, norm: Norm) -> None:
+    def __init__(self, width: int, norm: BlockNorm) -> None:
         super().__init__()
-        self.norm = make_norm(norm, 4 * width)
+        self.norm = make_norm(of_channels(norm), 4 * width)
         self.reduce = nn.Linear(4 * width, 2 * width, bias=False)
 
     def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
@@ -30,10 +30,10 @@ class MergeLinear(nn.Module):
 class MergeThenNorm(nn.Module):
     """The same, normalised after the projection. Source: SwinV2 sec. 3.2."""
 
-    def __init__(self, width: int, norm: Norm) -> None:
+    def __init__(self, width: int, norm: BlockNorm) -> None:
         super().__init__()
         self.reduce = nn.Linear(4 * width, 2 * width, bias=False)
-        self.norm = make_norm(norm, 2 * width)
+        self.norm = make_norm(of_channels(norm), 2 * width)
 
     def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
         """Merge."""
@@ -43,9 +43,9 @@ class MergeThenNorm(nn.Module):
 class MergeConv(nn.Module):
     """Normalise, 3x3 convolution with stride 2: neighbourhoods overlap."""
 
-    def __init__(self, width: int, norm: Norm) -> None:
+    def __init__(self, width: int, norm: BlockNorm) -> None:
         super().__init__()
-        self.norm = make_norm(norm, width)
+        self.norm = make_norm(of_channels(norm), width)
         self.reduce = nn.Conv2d(width, 2 * width, 3, 2, 1, bias=False)
 
     def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
@@ -56,9 +56,9 @@ class MergeConv(nn.Module):
 class MergeAverage(nn.Module):
     """Mean of each 2x2 neighbourhood, normalise, project."""
 
-    def __init__(self, width: int, norm: Norm) -> None:
+    def __init__(self, width: int, norm: BlockNorm) -> None:
         super().__init__()
-        self.norm = make_norm(norm, width)
+        self.norm = make_norm(of_channels(norm), width)
         self.reduce = nn.Linear(width, 2 * width, bias=False)
 
     def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
@@ -73,7 +73,7 @@ def neighbours(x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 4c"]:
     return x.permute(0, 1, 3, 4, 2, 5).flatten(3)
 
 
-def make_merge(kind: Merge, width: int, norm: Norm, *, norm_last: bool) -> nn.Module:
+def make_merge(kind: Merge, width: int, norm: BlockNorm, *, norm_last: bool) -> nn.Module:
     """Build a merging; "none" keeps grid and width."""
     if kind == "none":
         return nn.Identity()

@@ -9,7 +9,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.layers.norm import Norm, make_ffn_norm
+from swinablate.layers.norm import BlockNorm, make_ffn_norm
 
 Activation = Literal["gelu", "relu"]
 _ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
@@ -34,7 +34,7 @@ class Mlp(nn.Module):
     """Linear, activation, linear; batch_ffn normalises in between, where it folds into `fc1`."""
 
     def __init__(
-        self, width: int, ratio: float, norm: Norm, activation: Activation = "gelu"
+        self, width: int, ratio: float, norm: BlockNorm, activation: Activation = "gelu"
     ) -> None:
         super().__init__()
         hidden = hidden_width(width, ratio)
@@ -46,3 +46,22 @@ class Mlp(nn.Module):
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Mix the channels of every token."""
         return self.fc2(self.act(self.norm(self.fc1(x))))
+
+
+class DepthwiseMlp(Mlp):
+    """The same with a 3x3 convolution of each hidden channel: neighbours, and edges, are seen.
+
+    Source: PVTv2, arXiv:2106.13797, sec. 3.3.
+    """
+
+    def __init__(
+        self, width: int, ratio: float, norm: BlockNorm, activation: Activation = "gelu"
+    ) -> None:
+        super().__init__(width, ratio, norm, activation)
+        hidden = self.fc1.out_features
+        self.conv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Mix the channels of every token, and its neighbours."""
+        y = self.norm(self.fc1(x)).permute(0, 3, 1, 2)
+        return self.fc2(self.act(self.conv(y).permute(0, 2, 3, 1)))

@@ -3,7 +3,8 @@
 layer: Ba et al. 2016, arXiv:1607.06450. batch: Ioffe and Szegedy 2015, arXiv:1502.03167.
 batch_ffn: Yao et al. 2021, "Leveraging Batch Normalization for Vision Transformers", ICCVW.
 rms: Zhang and Sennrich 2019, arXiv:1910.07467. prepbn: SLAB, Guo et al. 2024,
-arXiv:2405.11582, sec. 3.2. dyt: Zhu et al. 2025, arXiv:2503.10622, sec. 4.
+arXiv:2405.11582, sec. 3.2. dyt: Zhu et al. 2025, arXiv:2503.10622, sec. 4. group: Wu and He
+2018, arXiv:1803.08494, sec. 3.
 
 Shapes: c channels, `*tokens` any batch and token layout.
 """
@@ -17,10 +18,16 @@ from torch import Tensor, nn
 
 from swinablate.layers.init import Started
 
-Norm = Literal["layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"]
+Norm = Literal["layer", "batch", "batch_ffn", "rms", "group", "prepbn", "dyt", "none"]
+BlockNorm = Literal[
+    "layer", "batch", "batch_ffn", "hybrid", "rms", "group", "prepbn", "dyt", "none"
+]
+"""The same, and one that differs between the two halves of a block."""
 EPS = 1e-5
 FADE = 300
 """Training steps over which prepbn replaces the layer norm."""
+GROUP = 16
+"""Channels of a group: the best of Wu and He, tab. 3."""
 
 
 class TokenBatchNorm(nn.BatchNorm1d):
@@ -37,6 +44,20 @@ class TokenRMSNorm(nn.RMSNorm):
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Normalise the last dimension."""
         return super().forward(x.to(self.weight.dtype))
+
+
+class TokenGroupNorm(nn.GroupNorm):
+    """Statistics of each image over all its tokens and a group of its channels.
+
+    One group where `GROUP` does not divide the channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width // GROUP if width % GROUP == 0 else 1, width, eps=EPS)
+
+    def forward(self, x: Float[Tensor, "b *tokens c"]) -> Float[Tensor, "b *tokens c"]:
+        """Normalise each image."""
+        return super().forward(x.movedim(-1, 1)).movedim(1, -1)
 
 
 class DynamicTanh(Started):
@@ -87,6 +108,10 @@ def _batch(width: int) -> nn.Module:
     return TokenBatchNorm(width, eps=EPS)
 
 
+def _none(_: int) -> nn.Module:
+    return nn.Identity()
+
+
 def _rms(width: int) -> nn.Module:
     return TokenRMSNorm(width, eps=EPS)
 
@@ -96,8 +121,10 @@ _NORMS: Mapping[Norm, Callable[[int], nn.Module]] = {
     "batch": _batch,
     "batch_ffn": _batch,
     "rms": _rms,
+    "group": TokenGroupNorm,
     "prepbn": Progressive,
     "dyt": DynamicTanh,
+    "none": _none,
 }
 
 
@@ -106,6 +133,16 @@ def make_norm(norm: Norm, width: int) -> nn.Module:
     return _NORMS[norm](width)
 
 
-def make_ffn_norm(norm: Norm, width: int) -> nn.Module:
+def of_tokens(norm: BlockNorm) -> Norm:
+    """The norm of what mixes tokens, and of all that is in no block."""
+    return "layer" if norm == "hybrid" else norm
+
+
+def of_channels(norm: BlockNorm) -> Norm:
+    """The norm of what mixes channels: the MLP, and merging."""
+    return "batch" if norm == "hybrid" else norm
+
+
+def make_ffn_norm(norm: BlockNorm, width: int) -> nn.Module:
     """Build what stands between the two linears of an MLP with `width` hidden channels."""
     return _batch(width) if norm == "batch_ffn" else nn.Identity()

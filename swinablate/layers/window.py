@@ -157,6 +157,16 @@ def near(grid: Pair, band: int) -> Bool[Tensor, "n n"]:
     return (down[:, None, :, None] & right[None, :, None, :]).flatten(2).flatten(0, 1)
 
 
+def without_self(seen: Bool[Tensor, "k n n"]) -> Bool[Tensor, "k n n"]:
+    """Take from each token itself, unless it sees nothing else.
+
+    Source: Lee et al. 2021, arXiv:2112.13492, sec. 3.2, "diagonal masking".
+    """
+    itself = torch.eye(seen.shape[-1], dtype=torch.bool)
+    others = seen & ~itself
+    return others | (itself & ~others.any(-1, keepdim=True))
+
+
 def _bands(size: int, window: int, shift: int, kind: ShiftMask) -> Int[Tensor, " size"]:
     """Label the rolled positions along one axis; equal labels may see each other."""
     at = torch.arange(size)

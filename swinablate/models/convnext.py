@@ -60,7 +60,7 @@ class ConvNeXtConfig(ModelConfig):
         Switch(
             "normalisation; batch_ffn adds one inside the MLP",
             "ConvNeXt sec. 2.6",
-            ("layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"),
+            ("layer", "batch", "batch_ffn", "rms", "group", "prepbn", "dyt", "none"),
             acts_on=("*norm*",),
         ),
     ] = "layer"

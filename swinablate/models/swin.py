@@ -19,18 +19,28 @@ from swinablate.layers.attention import (
     DotProduct,
     Fixed,
     Linear,
+    NormedHeads,
     QkvBias,
-    Scaled,
+    Scale,
     SmallDotProduct,
     make_qkv,
+    make_scale,
 )
 from swinablate.layers.bias import PositionBias, make_bias, make_position
-from swinablate.layers.block import BLOCKS, Place, branch_end, drop_rates, start_as_identity
+from swinablate.layers.block import (
+    BLOCKS,
+    Place,
+    branch_end,
+    drop_rates,
+    share,
+    start_as_identity,
+)
 from swinablate.layers.init import GeneratorFor, initialise
 from swinablate.layers.merge import Merge, make_merge
-from swinablate.layers.mlp import Mlp, hidden_width
-from swinablate.layers.norm import Norm, make_norm
+from swinablate.layers.mlp import Activation, DepthwiseMlp, Mlp, hidden_width
+from swinablate.layers.norm import BlockNorm, make_norm, of_tokens
 from swinablate.layers.patch import Stem, make_embed, patch_grid
+from swinablate.layers.pool import Max, MeanMax
 from swinablate.layers.position import Absolute, absolute_position
 from swinablate.layers.window import (
     Pair,
@@ -41,11 +51,13 @@ from swinablate.layers.window import (
     allowed,
     entering,
     leaving,
+    without_self,
 )
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 Count = Annotated[int, Field(ge=1)]
 Attention = Literal["dot", "cosine", "bias_only", "uniform", "linear"]
+Head = Literal["gap", "fc", "max", "meanmax"]
 SMALL = 4
 """Tokens of a window up to which sums of products beat matrix products."""
 
@@ -104,6 +116,20 @@ class SwinConfig(ModelConfig):
             ),
         ),
     ] = True
+    shift_by: Annotated[
+        Literal["half"] | Count,
+        Switch(
+            "how far windows shift: half their side, or so many tokens",
+            "Swin sec. 3.2",
+            ("half", 1, 3),
+            acts_on=(
+                "*.attention.enter*",
+                "*.attention.leave*",
+                "*.attention.mix.bias",
+                "*.attention.mix.bias.mask",
+            ),
+        ),
+    ] = "half"
     shift_covered: Annotated[
         bool,
         Switch(
@@ -136,6 +162,24 @@ class SwinConfig(ModelConfig):
             acts_on=("*.attention*",),
         ),
     ] = "dot"
+    attention_scale: Annotated[
+        Scale,
+        Switch(
+            "scores times depth^-1/2, depth^-1, depth^-1/4, or a learned scale",
+            "Vaswani 2017, sec. 3.2.1; post 002; Lee 2021, sec. 3.2",
+            ("root", "full", "fourth_root", "learned"),
+            acts_on=("*.mix.similarity*",),
+        ),
+    ] = "root"
+    qk_norm: Annotated[
+        bool,
+        Switch(
+            "layer norms of each head's queries and keys",
+            "Dehghani 2023, sec. 2",
+            (False, True),
+            acts_on=("*.mix.similarity*",),
+        ),
+    ] = False
     qkv_bias: Annotated[
         QkvBias,
         Switch(
@@ -154,12 +198,21 @@ class SwinConfig(ModelConfig):
             acts_on=("*.attention.mix.bias", "*.attention.mix.bias.mask"),
         ),
     ] = None
+    diagonal: Annotated[
+        bool,
+        Switch(
+            "a token sees itself; without, only where it sees nothing else",
+            "Lee 2021, sec. 3.2",
+            (True, False),
+            acts_on=("*.mix.bias", "*.mix.bias.mask"),
+        ),
+    ] = True
     position_bias: Annotated[
         PositionBias,
         Switch(
             "relative position bias of the scores",
-            "Swin eq. 4, tab. 4; SwinV2 sec. 3.3",
-            ("table", "none", "log_cpb"),
+            "Swin eq. 4, tab. 4; SwinV2 sec. 3.3, tab. 1",
+            ("table", "none", "log_cpb", "linear_cpb"),
             acts_on=("*.attention.mix.bias*",),
         ),
     ] = "table"
@@ -175,9 +228,9 @@ class SwinConfig(ModelConfig):
     stem: Annotated[
         Stem,
         Switch(
-            "from pixels to tokens",
-            "Xiao 2021, sec. 4",
-            ("patchify", "conv"),
+            "from pixels to tokens: patches, convolutions of stride 2 or pooled, shifted patches",
+            "Xiao 2021, sec. 4; CCT sec. 3.3; Lee 2021, sec. 3.1",
+            ("patchify", "conv", "conv_pool", "spt"),
             acts_on=("embed.*", "embed"),
         ),
     ] = "patchify"
@@ -194,20 +247,21 @@ class SwinConfig(ModelConfig):
         ),
     ] = "linear"
     norm: Annotated[
-        Norm,
+        BlockNorm,
         Switch(
-            "normalisation; batch_ffn adds one inside the MLP",
-            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Guo 2024; Zhu 2025",
-            ("layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"),
+            "normalisation; batch_ffn adds one inside the MLP, hybrid is layer for what mixes "
+            "tokens and batch for what mixes channels",
+            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Wu 2018; Guo 2024; Zhu 2025",
+            ("layer", "batch", "batch_ffn", "hybrid", "rms", "group", "prepbn", "dyt", "none"),
             acts_on=("*norm*",),
         ),
     ] = "layer"
     norm_place: Annotated[
         Place,
         Switch(
-            "normalise before a branch, after the sum, or at the branch's end",
+            "normalise before a branch, after the sum, at the branch's end, or at both ends",
             "SwinV2 sec. 3.2, tab. 7",
-            ("pre", "post", "res_post"),
+            ("pre", "post", "res_post", "sandwich"),
             acts_on=("stages.*.blocks.*", "stages.*.merge*"),
         ),
     ] = "pre"
@@ -216,6 +270,28 @@ class SwinConfig(ModelConfig):
         Field(gt=0),
         Switch("hidden channels of the MLP per channel", "", (4.0, 2.0), acts_on=("*.mlp.*",)),
     ] = 4.0
+    mlp_conv: Annotated[
+        bool,
+        Switch(
+            "a 3x3 convolution of each hidden channel inside the MLP",
+            "PVTv2 sec. 3.3",
+            (False, True),
+            acts_on=("*.mlp", "*.mlp.*"),
+        ),
+    ] = False
+    activation: Annotated[
+        Activation,
+        Switch("nonlinearity of the MLP", "Hendrycks 2016", ("gelu", "relu"), acts_on=("*.act",)),
+    ] = "gelu"
+    share_layers: Annotated[
+        bool,
+        Switch(
+            "the blocks of a stage have the same weights",
+            "ALBERT; post 002",
+            (False, True),
+            acts_on=("stages.*.blocks.*",),
+        ),
+    ] = False
     drop_path: Annotated[
         float,
         Field(ge=0, lt=1),
@@ -237,11 +313,11 @@ class SwinConfig(ModelConfig):
         ),
     ] = 0.0
     head: Annotated[
-        Literal["gap", "fc"],
+        Head,
         Switch(
-            "what the classifier sees: the mean, or every token",
-            "NiN",
-            ("gap", "fc"),
+            "what the classifier sees: the mean, every token, the largest, or mean and largest",
+            "NiN; timm",
+            ("gap", "fc", "max", "meanmax"),
             acts_on=("pool*", "head*"),
         ),
     ] = "gap"
@@ -338,7 +414,7 @@ def stages(config: SwinConfig, image: ImageSpec) -> tuple[Stage, ...]:
             Stage(
                 grid=grid,
                 window=window,
-                shift=_shift(config, depth, grid, window),
+                shift=_shift(config, i, grid, window),
                 pad=pad,
                 width=stage_width(config, i),
                 heads=heads,
@@ -364,14 +440,25 @@ def _window(config: SwinConfig, stage: int, grid: Pair) -> Pair:
     return min(side, grid[0]), min(side, grid[1])
 
 
-def _shift(config: SwinConfig, depth: int, grid: Pair, window: Pair) -> Pair:
-    if not config.shift or depth < 2 or config.attention == "linear":
+def _shift(config: SwinConfig, stage: int, grid: Pair, window: Pair) -> Pair:
+    if not config.shift or config.depths[stage] < 2 or config.attention == "linear":
         return 0, 0
     rows, columns = (
-        side // 2 if config.shift_covered or size > side else 0
+        _shift_by(config, stage, side) if config.shift_covered or size > side else 0
         for size, side in zip(grid, window, strict=True)
     )
     return rows, columns
+
+
+def _shift_by(config: SwinConfig, stage: int, side: int) -> int:
+    if config.shift_by == "half":
+        return side // 2
+    if config.shift_by >= side:
+        raise ValueError(
+            f"stage {stage}: shift_by {config.shift_by} moves windows of {side} past themselves; "
+            f'choose less, or model.shift_by = "half"'
+        )
+    return config.shift_by
 
 
 def geometry(config: SwinConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
@@ -386,16 +473,11 @@ class WindowAttention(nn.Module):
         super().__init__()
         full = (stage.grid[0] + stage.pad[0], stage.grid[1] + stage.pad[1])
         small = stage.window[0] * stage.window[1] <= SMALL
-        similarity = (
-            Cosine(stage.heads, 1 if small else 2)
-            if config.attention == "cosine"
-            else Scaled((stage.width // stage.heads) ** -0.5)
-        )
         cut, mix = (TokenFirstWindows, SmallDotProduct) if small else (Windows, DotProduct)
         self.enter = entering(stage.pad, shift)
         self.qkv = make_qkv(stage.width, config.qkv_bias)
         self.windows = cut(full, stage.window, stage.heads, stage.width)
-        self.mix = mix(similarity, _bias(stage, shift, config))
+        self.mix = mix(_similarity(stage, config, 1 if small else 2), _bias(stage, shift, config))
         self.out = nn.Linear(stage.width, stage.width)
         self.leave = leaving(stage.grid, stage.pad, shift)
 
@@ -449,14 +531,25 @@ _ATTENTION: dict[Attention, type[WindowAttention | FixedAttention | LinearAttent
 }
 
 
+def _similarity(stage: Stage, config: SwinConfig, after: int) -> nn.Module:
+    """What prepares queries and keys, of which `after` axes follow the heads'."""
+    depth = stage.width // stage.heads
+    kind: nn.Module = (
+        Cosine(stage.heads, after)
+        if config.attention == "cosine"
+        else make_scale(config.attention_scale, stage.heads, depth, after)
+    )
+    return NormedHeads(depth, kind) if config.qk_norm else kind
+
+
 def _bias(stage: Stage, shift: Pair, config: SwinConfig) -> nn.Module:
     """What acts on a block's scores; uniform attention has no position."""
     kind: PositionBias = "none" if config.attention == "uniform" else config.position_bias
     position = make_position(kind, stage.window, stage.heads)
-    if not any(shift) and not any(stage.pad) and config.band is None:
+    if not any(shift) and not any(stage.pad) and config.band is None and config.diagonal:
         return make_bias(position, None)
     seen = allowed(stage.grid, stage.pad, stage.window, shift, config.shift_mask, band=config.band)
-    return make_bias(position, additive(seen))
+    return make_bias(position, additive(seen if config.diagonal else without_self(seen)))
 
 
 class StageBlocks(nn.Module):
@@ -474,9 +567,10 @@ class StageBlocks(nn.Module):
     ) -> None:
         super().__init__()
         shifts = ((0, 0), stage.shift)
-        self.blocks = nn.Sequential(
-            *(make_block(stage, shifts[i % 2], config, drop) for i, drop in enumerate(drops))
-        )
+        blocks = [make_block(stage, shifts[i % 2], config, drop) for i, drop in enumerate(drops)]
+        if config.share_layers:
+            share(blocks[0], blocks[1:])
+        self.blocks = nn.Sequential(*blocks)
         self.merge = make_merge(
             "none" if last else config.merge,
             stage.width,
@@ -491,10 +585,11 @@ class StageBlocks(nn.Module):
 
 def make_block(stage: Stage, shift: Pair, config: SwinConfig, drop: float) -> nn.Module:
     """Build a block that shifts its windows by `shift`."""
+    mlp = DepthwiseMlp if config.mlp_conv else Mlp
     return BLOCKS[config.norm_place](
         stage.width,
         _ATTENTION[config.attention](stage, shift, config),
-        Mlp(stage.width, config.mlp_ratio, config.norm),
+        mlp(stage.width, config.mlp_ratio, config.norm, config.activation),
         config.norm,
         (
             branch_end(stage.width, config.layer_scale, drop),
@@ -511,6 +606,14 @@ class Mean(nn.Module):
         return x.mean((1, 2))
 
 
+_POOLS: dict[Head, type[nn.Module]] = {
+    "gap": Mean,
+    "fc": nn.Flatten,
+    "max": Max,
+    "meanmax": MeanMax,
+}
+
+
 class Swin(nn.Module):
     """Patches, stages, linear head."""
 
@@ -520,7 +623,7 @@ class Swin(nn.Module):
         first, last = found[0], found[-1]
         self.embed = make_embed(config.stem, config.patch, image.channels, config.width)
         self.embed_norm = (
-            make_norm(config.norm, config.width) if config.patch_norm else nn.Identity()
+            make_norm(of_tokens(config.norm), config.width) if config.patch_norm else nn.Identity()
         )
         self.position = absolute_position(config.absolute_position, first.grid, config.width)
         drops = iter(drop_rates(config.drop_path, sum(config.depths)))
@@ -532,10 +635,9 @@ class Swin(nn.Module):
                 for stage in found
             )
         )
-        self.norm = make_norm(config.norm, last.width)
-        flat = config.head == "fc"
-        self.pool = nn.Flatten() if flat else Mean()
-        tokens = last.grid[0] * last.grid[1] if flat else 1
+        self.norm = make_norm(of_tokens(config.norm), last.width)
+        self.pool = _POOLS[config.head]()
+        tokens = last.grid[0] * last.grid[1] if config.head == "fc" else 1
         self.head = nn.Linear(tokens * last.width, image.classes)
 
     def forward(self, x: Float[Tensor, "b ch height width"]) -> Float[Tensor, "b classes"]:

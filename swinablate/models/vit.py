@@ -15,12 +15,16 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from swinablate.layers.attention import (
+    Cosine,
     DotProduct,
-    LearnedScale,
+    Fixed,
+    Linear,
+    NormedHeads,
     OverQueries,
     QkvBias,
-    Scaled,
+    Scale,
     make_qkv,
+    make_scale,
 )
 from swinablate.layers.bias import PrefixedTable, make_bias
 from swinablate.layers.block import (
@@ -33,14 +37,16 @@ from swinablate.layers.block import (
 )
 from swinablate.layers.init import GeneratorFor, initialise
 from swinablate.layers.mlp import Activation, Mlp, hidden_width
-from swinablate.layers.norm import Norm, make_norm
+from swinablate.layers.norm import BlockNorm, make_norm, of_tokens
 from swinablate.layers.patch import Stem, make_embed, patch_grid
+from swinablate.layers.pool import Max, MeanMax, SequencePool, Skip
 from swinablate.layers.position import Prefix, Sequence, absolute_position
-from swinablate.layers.window import Pair, additive, near
+from swinablate.layers.window import Pair, additive, near, without_self
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 Count = Annotated[int, Field(ge=1)]
-Scale = Literal["root", "full", "fourth_root", "learned"]
+Attention = Literal["dot", "cosine", "uniform", "linear"]
+Pool = Literal["mean", "cls", "max", "meanmax", "sequence"]
 
 
 class ViTConfig(ModelConfig):
@@ -59,9 +65,9 @@ class ViTConfig(ModelConfig):
     stem: Annotated[
         Stem,
         Switch(
-            "from pixels to tokens",
-            "Xiao 2021, sec. 4",
-            ("patchify", "conv"),
+            "from pixels to tokens: patches, convolutions of stride 2 or pooled, shifted patches",
+            "Xiao 2021, sec. 4; CCT sec. 3.3; Lee 2021, sec. 3.1",
+            ("patchify", "conv", "conv_pool", "spt"),
             acts_on=("embed", "embed.*"),
         ),
     ] = "patchify"
@@ -81,15 +87,33 @@ class ViTConfig(ModelConfig):
     heads: Annotated[
         Count, Switch("attention heads", "ViT tab. 1", (3, 6), acts_on=("*.attention*",))
     ] = 3
+    attention: Annotated[
+        Attention,
+        Switch(
+            "what weighs tokens: dot products, cosines, nothing, a linear kernel",
+            "SwinV2 tab. 6; Katharopoulos 2020",
+            ("dot", "cosine", "uniform", "linear"),
+            acts_on=("*.attention*",),
+        ),
+    ] = "dot"
     attention_scale: Annotated[
         Scale,
         Switch(
             "scores times depth^-1/2, depth^-1, depth^-1/4, or a learned scale",
-            "Vaswani 2017, sec. 3.2.1; post 002",
+            "Vaswani 2017, sec. 3.2.1; post 002; Lee 2021, sec. 3.2",
             ("root", "full", "fourth_root", "learned"),
             acts_on=("*.mix.similarity*",),
         ),
     ] = "root"
+    qk_norm: Annotated[
+        bool,
+        Switch(
+            "layer norms of each head's queries and keys",
+            "Dehghani 2023, sec. 2",
+            (False, True),
+            acts_on=("*.mix.similarity*",),
+        ),
+    ] = False
     softmax_over: Annotated[
         Literal["keys", "queries"],
         Switch(
@@ -105,7 +129,7 @@ class ViTConfig(ModelConfig):
             "biases of queries, keys and values",
             "SwinV2 code",
             ("all", "query_value", "none"),
-            acts_on=("*.attention.qkv*",),
+            acts_on=("*.attention.qkv*", "*.attention.value*"),
         ),
     ] = "all"
     band: Annotated[
@@ -117,6 +141,15 @@ class ViTConfig(ModelConfig):
             acts_on=("*.mix.bias", "*.mix.bias.mask"),
         ),
     ] = None
+    diagonal: Annotated[
+        bool,
+        Switch(
+            "a token sees itself; without, only where it sees nothing else",
+            "Lee 2021, sec. 3.2",
+            (True, False),
+            acts_on=("*.mix.bias", "*.mix.bias.mask"),
+        ),
+    ] = True
     position: Annotated[
         Sequence,
         Switch(
@@ -136,11 +169,12 @@ class ViTConfig(ModelConfig):
         ),
     ] = "none"
     pool: Annotated[
-        Literal["mean", "cls"],
+        Pool,
         Switch(
-            "what the classifier sees: the mean, or a class token",
-            "ViT D.3",
-            ("mean", "cls"),
+            "what the classifier sees: the mean, a class token, the largest, mean and largest, or "
+            "a mean with learned weights",
+            "ViT D.3; timm; CCT sec. 3.2",
+            ("mean", "cls", "max", "meanmax", "sequence"),
             acts_on=("cls*", "pool*"),
         ),
     ] = "mean"
@@ -155,20 +189,21 @@ class ViTConfig(ModelConfig):
         ),
     ] = 0
     norm: Annotated[
-        Norm,
+        BlockNorm,
         Switch(
-            "normalisation; batch_ffn adds one inside the MLP",
-            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Guo 2024; Zhu 2025",
-            ("layer", "batch", "batch_ffn", "rms", "prepbn", "dyt"),
+            "normalisation; batch_ffn adds one inside the MLP, hybrid is layer for what mixes "
+            "tokens and batch for what mixes channels",
+            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Wu 2018; Guo 2024; Zhu 2025",
+            ("layer", "batch", "batch_ffn", "hybrid", "rms", "group", "prepbn", "dyt", "none"),
             acts_on=("*norm*",),
         ),
     ] = "layer"
     norm_place: Annotated[
         Place,
         Switch(
-            "normalise before a branch, after the sum, or at the branch's end",
+            "normalise before a branch, after the sum, at the branch's end, or at both ends",
             "Vaswani 2017; SwinV2 tab. 6",
-            ("pre", "post", "res_post"),
+            ("pre", "post", "res_post", "sandwich"),
             acts_on=("blocks.*",),
         ),
     ] = "pre"
@@ -255,11 +290,9 @@ class SelfAttention(nn.Module):
 
     def __init__(self, grid: Pair, config: ViTConfig) -> None:
         super().__init__()
-        depth = config.width // config.heads
-        mix = DotProduct if config.softmax_over == "keys" else OverQueries
-        self.split = (3, config.heads, depth)
+        self.split = (3, config.heads, config.width // config.heads)
         self.qkv = make_qkv(config.width, config.qkv_bias)
-        self.mix = mix(_similarity(config, depth), _bias(grid, config))
+        self.mix = Linear() if config.attention == "linear" else _softmax(grid, config)
         self.out = nn.Linear(config.width, config.width)
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
@@ -268,28 +301,53 @@ class SelfAttention(nn.Module):
         return self.out(self.mix(q, k, v).transpose(1, 2).flatten(2))
 
 
-def _similarity(config: ViTConfig, depth: int) -> nn.Module:
-    if config.attention_scale == "learned":
-        return LearnedScale(config.heads, depth)
-    power = {"root": -0.5, "full": -1.0, "fourth_root": -0.25}
-    return Scaled(depth ** power[config.attention_scale])
+class UniformAttention(nn.Module):
+    """The same without queries and keys: each token takes the mean of those it may see."""
+
+    def __init__(self, grid: Pair, config: ViTConfig) -> None:
+        super().__init__()
+        tokens = grid[0] * grid[1] + prefix(config)
+        self.split = (config.heads, config.width // config.heads)
+        self.value = nn.Linear(config.width, config.width, bias=config.qkv_bias != "none")
+        self.mix = Fixed(tokens, _bias(grid, config), axes=2)
+        self.out = nn.Linear(config.width, config.width)
+
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
+        """Mix all tokens."""
+        v = self.value(x).unflatten(-1, self.split).transpose(1, 2)
+        return self.out(self.mix(v).transpose(1, 2).flatten(2))
+
+
+def _softmax(grid: Pair, config: ViTConfig) -> nn.Module:
+    depth = config.width // config.heads
+    kind: nn.Module = (
+        Cosine(config.heads, 2)
+        if config.attention == "cosine"
+        else make_scale(config.attention_scale, config.heads, depth, 2)
+    )
+    mix = DotProduct if config.softmax_over == "keys" else OverQueries
+    similarity = NormedHeads(depth, kind) if config.qk_norm else kind
+    return mix(similarity, _bias(grid, config))
 
 
 def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
     """What acts on the scores; a prefix sees all and is seen by all."""
-    extra, table = prefix(config), config.position_bias == "table"
+    extra = prefix(config)
+    table = config.position_bias == "table" and config.attention != "uniform"
     position = PrefixedTable(grid, config.heads, extra) if table else None
-    if config.band is None:
+    if config.band is None and config.diagonal:
         return make_bias(position, None)
-    seen = F.pad(near(grid, config.band), (extra, 0, extra, 0), value=True)
-    return make_bias(position, additive(seen[None]))
+    band = max(grid) if config.band is None else config.band
+    seen = F.pad(near(grid, band), (extra, 0, extra, 0), value=True)[None]
+    return make_bias(position, additive(seen if config.diagonal else without_self(seen)))
 
 
 def make_block(grid: Pair, config: ViTConfig, drop: float) -> nn.Module:
     """Build an encoder block. Source: ViT eq. 2, 3."""
+    attention = UniformAttention if config.attention == "uniform" else SelfAttention
     return BLOCKS[config.norm_place](
         config.width,
-        SelfAttention(grid, config),
+        attention(grid, config),
         Mlp(config.width, config.mlp_ratio, config.norm, config.activation),
         config.norm,
         (
@@ -319,6 +377,18 @@ class ClassToken(nn.Module):
         return x[:, 0]
 
 
+def make_pool(config: ViTConfig) -> nn.Module:
+    """Build what makes one vector of all tokens; registers do not count."""
+    if config.pool == "cls":
+        return ClassToken()
+    if config.pool == "mean":
+        return MeanOfPatches(config.registers)
+    if config.pool == "sequence":
+        return nn.Sequential(Skip(config.registers), SequencePool(config.width))
+    kind = Max if config.pool == "max" else MeanMax
+    return nn.Sequential(Skip(config.registers), kind())
+
+
 class ViT(nn.Module):
     """Patches, blocks, one vector for the image, linear head."""
 
@@ -340,8 +410,8 @@ class ViT(nn.Module):
             if config.share_layers
             else nn.Sequential(*(make_block(grid, config, drop) for drop in drops))
         )
-        self.norm = make_norm(config.norm, width)
-        self.pool = ClassToken() if reads_class else MeanOfPatches(registers)
+        self.norm = make_norm(of_tokens(config.norm), width)
+        self.pool = make_pool(config)
         self.head = nn.Linear(width, image.classes)
 
     def forward(self, x: Float[Tensor, "b ch height width"]) -> Float[Tensor, "b classes"]:
