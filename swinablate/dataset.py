@@ -1,7 +1,7 @@
 """What a data set is: one file in `datasets/`, ending in `DATASET`."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,27 +26,55 @@ class Arrays:
     test_labels: Labels
 
 
+@dataclass(frozen=True)
+class Part:
+    """Training or test images that are made while they are written, a few at a time.
+
+    Attributes:
+        n: how many there will be.
+        chunks: starts making them; images and their classes.
+    """
+
+    n: int
+    chunks: Callable[[], Iterator[tuple[Pixels, Labels]]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A data set that need not fit in memory."""
+
+    train: Part
+    test: Part
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A data set: what is known of it without having it, and how to get it.
 
     Attributes:
         image: its format; None where the recipe gives it.
-        train: images from which training and validation images are cut.
-        test: test images.
+        train: images from which training and validation images are cut; None where that is
+            known only when it is read.
+        test: test images; likewise.
         version: raised when the same name would mean other images.
         read: (folder of raw files, format) -> the images. Downloads what is missing and
             imports what it needs; runs in the coordinator only. Raises OSError,
-            RuntimeError, TypeError, ValueError or AssertionError where it cannot.
+            RuntimeError, TypeError, ValueError or AssertionError where it cannot, InputError
+            where the recipe or its files are wrong.
         by_hand: folder of raw files -> how to place them without a network.
+        rooted: the raw files are in `data.root`.
+        state: folder of raw files -> digest of what the images are made of, where that can
+            change under the same name; they are read again when it has.
     """
 
     image: ImageSpec | None
-    train: int
-    test: int
+    train: int | None
+    test: int | None
     version: int
-    read: Callable[[Path, ImageSpec], Arrays]
+    read: Callable[[Path, ImageSpec], Arrays | Parts]
     by_hand: Callable[[Path], str]
+    rooted: bool = False
+    state: Callable[[Path], str] | None = None
 
 
 def draws(n: int, *names: object) -> Draws:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from swinablate import schema
-from swinablate.data import image_spec
+from swinablate.data import image_spec, resolved
 from swinablate.designs import cells
 from swinablate.effort import BASELINE_RATIO
 from swinablate.errors import InputError
@@ -186,7 +186,12 @@ def smoked(recipe: Recipe) -> Recipe:
     fields are part of the trial's identity, so nothing is mistaken for a real result.
     """
     data = recipe.data.model_copy(
-        update={"name": "noise", "image": image_spec(recipe.data), "limit": SMOKE_IMAGES}
+        update={
+            "name": "noise",
+            "root": None,
+            "image": image_spec(recipe.data),
+            "limit": SMOKE_IMAGES,
+        }
     )
     train = recipe.train.model_copy(
         update={"steps": SMOKE_STEPS, "batch": min(recipe.train.batch, SMOKE_BATCH)}
@@ -336,7 +341,7 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
         del train[field]
     if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
         train["optimizer"] = "adam"  # they differ in the decay alone
-    return [train, recipe.data.model_dump(mode="json")]
+    return [train, resolved(recipe.data)]
 
 
 def _unread(train: TrainConfig) -> set[str]:

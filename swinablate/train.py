@@ -19,7 +19,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swinablate import checkpoint, schema
-from swinablate.data import Images, batch, epoch_order, eval_batches, load
+from swinablate.data import (
+    Images,
+    augmentation,
+    batch,
+    epoch_order,
+    eval_batches,
+    load,
+    of_step,
+    raw_batches,
+)
 from swinablate.errors import Diverged
 from swinablate.events import Job, Kind
 from swinablate.machine import execution, forget_peak, peak_mib
@@ -82,6 +91,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
 
     # ---- data, model, optimizer
     splits = load(recipe.data, Path(job.data), job.seed, train.stream, device)
+    augment = augmentation(recipe.data, image)
     model = build(recipe, image, job.seed).to(device).to(memory_format=layout(train))
     forward = compiled(model, train, device)
     optimizer, scaler = make_optimizer(model, train), make_scaler(train, device)
@@ -117,7 +127,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     # ---- loop
     while now.epoch < epochs:
         model.train()
-        order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch).to(device)
+        order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch)
+        raws = raw_batches(splits.train, order, size, now.step)
         steps = min(per_epoch, total - now.epoch * per_epoch)
         began = time.perf_counter()
         while now.step < steps:
@@ -128,11 +139,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             at = now.epoch * per_epoch + now.step
             for group in optimizer.param_groups:
                 group["lr"] = train.lr * rate(train, at, total)
-            index = order[now.step * size : (now.step + 1) * size]
-            chance = torch.Generator(device).manual_seed(
-                derive(job.seed, train.stream, "augment", now.epoch, now.step)
-            )
-            x, y = batch(splits.train, index, recipe.data.augment, chance)
+            chance = of_step(job.seed, train.stream, now.epoch, now.step)
+            x, y = batch(next(raws), splits.train, augment, chance)
             torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
             optimizer.zero_grad(set_to_none=True)
             now.loss = now.loss + backward(forward, x, y, train, scaler)
@@ -253,7 +261,7 @@ def build(recipe: Recipe, image: ImageSpec, seed: int) -> nn.Module:
 def predict(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
     """The most probable class of every image, in evaluation mode."""
     model.eval()
-    with autocast(train, images.pixels.device):
+    with autocast(train, images.device):
         return torch.cat([model(x).argmax(1) for x in eval_batches(images)])
 
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from swinablate import data
 from swinablate.data import (
     Images,
     Splits,
-    batch,
+    augmentation,
     describe,
     epoch_order,
     eval_batches,
@@ -28,6 +29,10 @@ CPU = torch.device("cpu")
 DIGITS = DataConfig(name="digits")
 SMALL = ImageSpec(height=7, width=6, channels=2, classes=3)
 NOISE = DataConfig(name="noise", image=SMALL)
+OTHERS = (
+    'or name a class of torchvision ("torchvision.datasets:Food101") or a function of yours '
+    '("mypackage.data:load")'
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +66,12 @@ def shares(images: Images) -> Tensor:
         ("fashion_mnist", (28, 28, 1, 10), (54_000, 6_000, 10_000)),
         ("cifar10", (32, 32, 3, 10), (45_000, 5_000, 10_000)),
         ("cifar100", (32, 32, 3, 100), (45_000, 5_000, 10_000)),
+        ("mnist", (28, 28, 1, 10), (54_000, 6_000, 10_000)),
+        ("kmnist", (28, 28, 1, 10), (54_000, 6_000, 10_000)),
+        ("emnist", (28, 28, 1, 47), (101_520, 11_280, 18_800)),
+        ("usps", (16, 16, 1, 10), (6_562, 729, 2_007)),
+        ("svhn", (32, 32, 3, 10), (65_931, 7_326, 26_032)),
+        ("stl10", (96, 96, 3, 10), (4_500, 500, 8_000)),
     ],
 )
 def test_formats_and_sizes_are_known_without_data(name, image, sizes):
@@ -76,8 +87,13 @@ def test_every_data_set_is_described_without_its_library():
         "from swinablate.recipe import DataConfig, ImageSpec; from swinablate import plugins\n"
         "image = ImageSpec(height=8, width=8, channels=1, classes=2)\n"
         "for name in plugins.names('datasets'):\n"
-        "    config = DataConfig(name=name, image=image if name == 'noise' else None)\n"
+        "    own = name not in ('noise', 'image_folder')\n"
+        "    config = DataConfig(\n"
+        "        name=name, image=None if own else image,\n"
+        "        root='/nowhere' if name == 'image_folder' else None)\n"
         "    image_spec(config), describe(config)\n"
+        "for name in ('torchvision.datasets:Food101', 'nosuchpackage.data:load'):\n"
+        "    image_spec(DataConfig(name=name, image=image))\n"
         "print(sorted({'torchvision', 'sklearn', 'pandas', 'scipy', 'PIL'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -90,8 +106,9 @@ def test_loading_imports_torch_only(root):
         "from swinablate.recipe import DataConfig\n"
         "config = DataConfig(name='digits', augment='flip_crop')\n"
         "splits = load(config, Path(sys.argv[1]), 0, 'main', torch.device('cpu'))\n"
-        "order = epoch_order(len(splits.train), 0, 'main', 0)\n"
-        "x, _ = batch(splits.train, order[:8], config.augment, torch.Generator())\n"
+        "raws = raw_batches(splits.train, epoch_order(len(splits.train), 0, 'main', 0), 8)\n"
+        "change = augmentation(config, image_spec(config))\n"
+        "x, _ = batch(next(raws), splits.train, change, of_step(0, 'main', 0, 0))\n"
         "print(x.sum().item(), len(list(eval_batches(splits.test))))\n"
         "print(sorted({'torchvision', 'sklearn', 'pandas', 'scipy', 'PIL'} & set(sys.modules)))"
     )
@@ -108,13 +125,14 @@ def test_loading_imports_torch_only(root):
     [
         (
             "digit",
-            "data.name: no data set is called 'digit'\n\nhint: did you mean 'digits'?",
+            f"data.name: no data set is called 'digit'\n\nhint: did you mean 'digits'? {OTHERS}",
         ),
         (
-            "imagenet",
+            "places365",
             (
-                "data.name: no data set is called 'imagenet'\n\nhint: known: cifar10, cifar100, "
-                "digits, fashion_mnist, noise, shapes"
+                "data.name: no data set is called 'places365'\n\nhint: known: cifar10, cifar100, "
+                "digits, emnist, fashion_mnist, image_folder, kmnist, mnist, noise, shapes, "
+                f"stl10, svhn, usps; {OTHERS}"
             ),
         ),
     ],
@@ -282,7 +300,14 @@ def test_a_constant_channel_stays_finite():
 def test_splits_of_one_part_share_their_memory(root):
     splits = get(root)
     assert splits.train.pixels.data_ptr() == splits.val.pixels.data_ptr()
-    assert {f.name for f in fields(Images)} == {"pixels", "rows", "labels", "scale", "shift"}
+    assert {f.name for f in fields(Images)} == {
+        "pixels",
+        "rows",
+        "labels",
+        "scale",
+        "shift",
+        "ahead",
+    }
 
 
 # ---- order
@@ -350,6 +375,15 @@ def decode(x: Tensor, original: Tensor) -> list[tuple[bool, int, int]]:
 
 def chance(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def batch(
+    images: Images, index: Tensor, augment: str, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """A batch under one of the four levels of `data.augment`."""
+    change = augmentation(DataConfig(name="digits", augment=augment), image_spec(DIGITS))
+    raw = next(data.raw_batches(images, index, len(index)))
+    return data.batch(raw, images, change, lambda kind: generator)
 
 
 def test_without_augmentation_a_batch_is_an_index(root):

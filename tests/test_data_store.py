@@ -78,7 +78,7 @@ def test_a_version_of_a_data_set_has_one_digest_for_ever(config, digest, tmp_pat
 def test_preparing_twice_reads_once_and_changes_nothing(tmp_path, monkeypatch):
     first = prepare(NOISE, tmp_path)
     before = tree(tmp_path)
-    monkeypatch.setattr(store, "_obtain", None)
+    monkeypatch.setattr(store, "Source", None)
     assert prepare(NOISE, tmp_path) == first
     assert first.path == tmp_path / "noise" / "v1-4x4x1-2"
     assert tree(tmp_path) == before
@@ -301,7 +301,7 @@ def test_a_cut_raw_file_is_no_data_set(tmp_path, few_clothes, file, cut, reason)
     with pytest.raises(EnvironmentFault) as error:
         prepare(FASHION, tmp_path)
     assert error.value.problem.startswith("data set 'fashion_mnist' could not be had: " + reason)
-    assert error.value.hint == fashion_mnist.by_hand(tmp_path)
+    assert error.value.hint == fashion_mnist.DATASET.by_hand(tmp_path)
     assert not (tmp_path / "fashion_mnist").exists()
 
 

@@ -1,25 +1,25 @@
-"""Batches: the order of an epoch, augmentation, normalisation.
+"""Batches: the order of an epoch, raw images to normalised ones.
 
-Everything is a pure function of its arguments, the generator's state included, so a resumed
+Everything is a pure function of its arguments, the generators' state included, so a resumed
 run needs no state of the data's own.
 
-Shapes: b images in a batch, c channels, h w pixels.
+Shapes: b images in a batch, c channels, h w pixels, k classes.
 """
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from swinablate.data.augment import Augment
+from swinablate.data.chance import Chance
+from swinablate.data.feed import Raw, all_batches
 from swinablate.data.splits import Images
 from swinablate.recipe import derive
 
-Augment = Literal["none", "flip", "crop", "flip_crop"]
-MARGIN = 4  # pixels, He 2016, sec. 4.2
 EVAL_BATCH = 1000
+EVAL_VALUES = 2**25  # at most so many numbers in a batch: 1000 images of up to 105x105x3
 
 
 def epoch_order(n: int, seed: int, stream: str, epoch: int) -> Int[Tensor, " n"]:
@@ -29,52 +29,26 @@ def epoch_order(n: int, seed: int, stream: str, epoch: int) -> Int[Tensor, " n"]
 
 
 def batch(
-    images: Images, index: Int[Tensor, " b"], augment: Augment, generator: torch.Generator
-) -> tuple[Float[Tensor, "b c h w"], Int[Tensor, " b"]]:
+    raw: Raw, images: Images, augment: Augment, chance: Chance
+) -> tuple[Float[Tensor, "b c h w"], Int[Tensor, " b"] | Float[Tensor, "b k"]]:
     """Some training images, changed and normalised, and their classes.
 
     Args:
+        raw: as `raw_batches` gives them.
         images: the training images.
-        index: which of them, on their device.
-        augment: `flip` mirrors half of the images, left to right; `crop` moves each by up to
-            4 pixels in both directions. Every image has its own draws; flips are the same
-            with and without `crop`.
-        generator: of this step; on any device.
+        augment: the recipe's random changes.
+        chance: the draws of this step; every image has its own.
+
+    Returns:
+        Images, and their classes; with mixup or cutmix, the share of each class, which
+        `cross_entropy` takes as well (label smoothing then acts on the shares).
     """
-    pixels = images.pixels[images.rows[index]]
-    if augment != "none":
-        flip, margin = "flip" in augment, MARGIN if "crop" in augment else 0
-        pixels = augmented(pixels, flip=flip, margin=margin, generator=generator)
-    return _normalised(pixels, images), images.labels[index]
+    pixels, labels = raw
+    return augment(pixels, labels, images.normalised, chance)
 
 
 def eval_batches(images: Images, size: int = EVAL_BATCH) -> Iterator[Float[Tensor, "b c h w"]]:
     """All images in their order, normalised, never changed."""
-    for start in range(0, len(images), size):
-        yield _normalised(images.pixels[images.rows[start : start + size]], images)
-
-
-def augmented(
-    pixels: UInt8[Tensor, "b c h w"], *, flip: bool, margin: int, generator: torch.Generator
-) -> UInt8[Tensor, "b c h w"]:
-    """Mirror and shift each image by its own draws, in one gather.
-
-    What a shift moves in from outside is black (raw value 0), not the mean: torchvision's
-    recipes pad before normalising as well, and in digits and clothes 0 is the background.
-    """
-    b, _, h, w = pixels.shape
-    at = generator.device
-    mirrored = torch.rand(b, 1, generator=generator, device=at) < (0.5 if flip else 0.0)
-    offset = torch.randint(2 * margin + 1, (2, b, 1), generator=generator, device=at)
-    mirrored, offset = mirrored.to(pixels.device), offset.to(pixels.device)
-    column = torch.arange(w, device=pixels.device)
-    columns = offset[1] + torch.where(mirrored, w - 1 - column, column)  # b w
-    rows = offset[0] + torch.arange(h, device=pixels.device)  # b h
-    place = (rows[:, :, None] * (w + 2 * margin) + columns[:, None, :]).flatten(1)
-    padded = F.pad(pixels, (margin, margin, margin, margin)).flatten(2)
-    chosen = padded.gather(2, place[:, None].expand(-1, pixels.shape[1], -1))
-    return chosen.reshape(pixels.shape)
-
-
-def _normalised(pixels: UInt8[Tensor, "b c h w"], images: Images) -> Float[Tensor, "b c h w"]:
-    return pixels.float().mul_(images.scale).add_(images.shift)
+    size = max(1, min(size, EVAL_VALUES // images.pixels[0].numel()))
+    for pixels, _ in all_batches(images, size):
+        yield images.normalised(pixels)

@@ -1,11 +1,22 @@
 """What is known of a data set before anybody has it."""
 
+import importlib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from swinablate import plugins
+from swinablate import imported, plugins
+from swinablate.data.augment import augmentation
 from swinablate.dataset import Dataset
 from swinablate.errors import InputError
 from swinablate.recipe import DataConfig, ImageSpec
+
+TORCHVISION = "torchvision.datasets:"
+ELSE = (
+    'or name a class of torchvision ("torchvision.datasets:Food101") or a function of yours '
+    '("mypackage.data:load")'
+)
+FORMAT = "data.image = { height = 32, width = 32, channels = 3, classes = 10 }"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,19 +29,44 @@ class Sizes:
 
 
 def find(config: DataConfig) -> Dataset:
-    """Import the data set a recipe names; this loads no images.
+    """Import the data set a recipe names; this loads no images, and no code of others.
 
     Raises:
-        InputError: no data set has that name.
+        InputError: no data set has that name, or `data.root` is missing or too much.
     """
-    known = plugins.names("datasets")
-    if config.name not in known:
-        raise InputError(
-            f"no data set is called {config.name!r}",
-            at="data.name",
-            hint=plugins.suggest(config.name, known),
+    dataset = _find(config.name)
+    if dataset.rooted != (config.root is not None):
+        problem, hint = (
+            ("has no folder", 'add data.root = "FOLDER"')
+            if dataset.rooted
+            else ("has files of its own", "leave data.root out")
         )
-    return plugins.load("datasets", config.name, Dataset, at="data.name")
+        raise InputError(f"data set {config.name!r} {problem}", at="data.root", hint=hint)
+    return dataset
+
+
+def _find(name: str) -> Dataset:
+    if name.startswith(TORCHVISION):
+        # imported by name, as plugins are: what workers import must not lead to torchvision
+        any_set = importlib.import_module("swinablate.vision").any_set
+        found: Dataset = any_set(name.removeprefix(TORCHVISION))
+        return found
+    if ":" in name:
+        return imported.function_set(name)
+    known = plugins.names("datasets")
+    if name not in known:
+        close = plugins.suggest(name, known)
+        raise InputError(
+            f"no data set is called {name!r}",
+            at="data.name",
+            hint=f"{close}{' ' if close.endswith('?') else '; '}{ELSE}",
+        )
+    return plugins.load("datasets", name, Dataset, at="data.name")
+
+
+def raw_folder(config: DataConfig, root: Path) -> Path:
+    """Where a data set's raw files are: in `data.root`, or with those of all others."""
+    return root if config.root is None else Path(config.root).expanduser().resolve()
 
 
 def image_spec(config: DataConfig) -> ImageSpec:
@@ -39,42 +75,70 @@ def image_spec(config: DataConfig) -> ImageSpec:
     Raises:
         InputError: no data set has that name.
         ValueError: the recipe gives an image format where the data set has its own, or
-            gives none where it has not; or a split is empty.
+            gives none where it has not; or a split is empty; or the random changes cannot be
+            made with such images.
     """
     image = find(config).image
     describe(config)
-    if image is None:
-        if config.image is None:
-            raise ValueError(
-                f"data set {config.name!r} has no format of its own; add "
-                "data.image = { height = 32, width = 32, channels = 3, classes = 10 }"
-            )
-        return config.image
-    if config.image is not None:
+    if image is not None and config.image is not None:
         raise ValueError(f"data set {config.name!r} has its own format; leave data.image out")
+    image = image or config.image
+    if image is None:
+        raise ValueError(f"data set {config.name!r} has no format of its own; add {FORMAT}")
+    augmentation(config, image)
     return image
 
 
-def describe(config: DataConfig) -> Sizes:
+def describe(config: DataConfig) -> Sizes | None:
     """Number of training, validation and test images; needs no data.
+
+    Returns:
+        None where that is known only when the data set is read.
 
     Raises:
         InputError: no data set has that name.
         ValueError: a split would be empty.
     """
     dataset = find(config)
-    val = round(config.val_fraction * dataset.train)
-    train = round(config.train_fraction * (dataset.train - val))
+    if dataset.train is None or dataset.test is None:
+        return None
+    return sizes_of(config, dataset.train, dataset.test)
+
+
+def sizes_of(config: DataConfig, rest: int, test: int) -> Sizes:
+    """The same, of a data set with `test` test images and `rest` others.
+
+    Raises:
+        ValueError: a split would be empty.
+    """
+    val = round(config.val_fraction * rest)
+    train = round(config.train_fraction * (rest - val))
     if not val:
         raise ValueError(
-            f"no validation images: {config.val_fraction} of {dataset.train}; "
-            "raise data.val_fraction"
+            f"no validation images: {config.val_fraction} of {rest}; raise data.val_fraction"
         )
     if not train:
-        rest = dataset.train - val
         raise ValueError(
-            f"no training images: {config.train_fraction} of {rest}; "
+            f"no training images: {config.train_fraction} of {rest - val}; "
             "raise data.train_fraction or lower data.val_fraction"
         )
-    most = config.limit if config.limit is not None else dataset.train + dataset.test
-    return Sizes(train=min(train, most), val=min(val, most), test=min(dataset.test, most))
+    most = config.limit if config.limit is not None else rest + test
+    return Sizes(train=min(train, most), val=min(val, most), test=min(test, most))
+
+
+def resolved(config: DataConfig) -> dict[str, Any]:
+    """A recipe's data as they act: a field that nothing reads is left out.
+
+    Two recipes with equal answers see the same images in every step.
+    """
+    found = config.model_dump(mode="json")
+    if config.policy != "randaugment":
+        del found["policy_ops"], found["policy_magnitude"]
+    if not config.erase:
+        del found["erase_fill"]
+    if not (config.mixup or config.cutmix):
+        del found["mix_share"]
+    if sizes := describe(config):
+        del found["train_fraction"], found["limit"]
+        found |= {"sizes": [sizes.train, sizes.val, sizes.test]}
+    return found

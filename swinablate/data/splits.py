@@ -6,8 +6,11 @@ validation, the next ones for training. So the validation set does not depend on
 `data.train_fraction`, and a smaller training set is part of every larger one.
 """
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +18,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from swinablate.data.catalog import describe
+from swinablate.data.catalog import sizes_of
 from swinablate.data.store import opened
 from swinablate.dataset import draws, stratified_order
 from swinablate.recipe import DataConfig
@@ -29,8 +32,8 @@ class Images:
         pixels: raw images of the whole part.
         rows: which of them these are.
         labels: their classes.
-        scale, shift: per channel; x = pixels * scale + shift has mean 0 and variance 1 over
-            the training images.
+        scale, shift: per channel; x = pixels * scale + shift is the normalised image.
+        ahead: the images do not fit: they stay in the file, and a thread reads them ahead.
     """
 
     pixels: UInt8[Tensor, "all c h w"]
@@ -38,9 +41,19 @@ class Images:
     labels: Int[Tensor, " n"]
     scale: Float[Tensor, "c 1 1"]
     shift: Float[Tensor, "c 1 1"]
+    ahead: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are made; that of the pixels unless they are read ahead."""
+        return self.rows.device
+
+    def normalised(self, pixels: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Raw images, as the network takes them."""
+        return pixels.float().mul_(self.scale).add_(self.shift)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +77,11 @@ def load(config: DataConfig, root: Path, seed: int, stream: str, device: torch.d
 
     Raises:
         EnvironmentFault: the data set is not prepared, or damaged.
+        ValueError: a split would be empty.
     """
-    arrays, sizes = opened(config, root), describe(config)
+    arrays = opened(config, root)
     labels, test_labels = np.asarray(arrays["train_labels"]), np.asarray(arrays["test_labels"])
+    sizes = sizes_of(config, len(labels), len(test_labels))
     trial = (seed, stream) if config.resample_split else ()
     order = stratified_order(labels, draws(len(labels), "split", config.split_seed, *trial))
     held_out = round(config.val_fraction * len(labels))
@@ -74,9 +89,11 @@ def load(config: DataConfig, root: Path, seed: int, stream: str, device: torch.d
     test = np.arange(len(test_labels))
     if sizes.test < len(test):  # the same few for every seed
         test = stratified_order(test_labels, draws(len(test), "limit"))[: sizes.test]
-    scale, shift = normalisation(arrays["train_moments"][train], arrays["train_pixels"][0].size)
-    pixels = torch.from_numpy(arrays["train_pixels"]).to(device)
-    test_pixels = torch.from_numpy(arrays["test_pixels"]).to(device)
+    scale, shift = _normalisation(config, arrays, train)
+    held = [arrays["train_pixels"], arrays["test_pixels"]]
+    ahead = not fits(sum(x.nbytes for x in held), device)
+    place = torch.device("cpu") if ahead else device
+    pixels, test_pixels = (torch.from_numpy(x).to(place) for x in held)
 
     def part(pixels: Tensor, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> Images:
         return Images(
@@ -85,6 +102,7 @@ def load(config: DataConfig, root: Path, seed: int, stream: str, device: torch.d
             labels=torch.from_numpy(labels[rows]).to(device),
             scale=scale.to(device),
             shift=shift.to(device),
+            ahead=ahead,
         )
 
     return Splits(
@@ -92,6 +110,28 @@ def load(config: DataConfig, root: Path, seed: int, stream: str, device: torch.d
         val=part(pixels, labels, val),
         test=part(test_pixels, test_labels, test),
     )
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether images of so many bytes may stay in memory, without crowding out the training.
+
+    A quarter of what is free on a GPU; half of the machine's memory on a CPU, where they are
+    mapped and all trials share them. What does not fit is read from the file as it is needed;
+    trials compute the same either way.
+    """
+    if device.type == "cuda":
+        return size <= torch.cuda.mem_get_info(device)[0] // 4
+    return size <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _normalisation(
+    config: DataConfig, arrays: Mapping[str, NDArray[Any]], train: NDArray[np.int64]
+) -> tuple[Float[Tensor, "c 1 1"], Float[Tensor, "c 1 1"]]:
+    first = arrays["train_pixels"][0]
+    if config.normalisation == "dataset":
+        return normalisation(arrays["train_moments"][train], first.size)
+    one = torch.ones(len(first), 1, 1)
+    return (one * (2 / 255), -one) if config.normalisation == "half" else (one / 255, 0 * one)
 
 
 def normalisation(

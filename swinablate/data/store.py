@@ -1,13 +1,16 @@
 """Prepared data sets: converted once, checked by digest, mapped into memory by workers.
 
 Layout: `<root>/<name>/<version and format>/` holds one `.npy` per array and `manifest.json`
-with the digest of each. The folder appears whole or not at all.
+with the digest of each. The folder appears whole or not at all. Images are written as they
+are made, so a data set may be larger than the memory; workers map it (`splits.fits`).
 """
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -21,14 +24,16 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from swinablate import schema
-from swinablate.data.catalog import find, image_spec
-from swinablate.dataset import Arrays, Dataset, Pixels
-from swinablate.errors import EnvironmentFault
+from swinablate.data.catalog import find, image_spec, raw_folder, sizes_of
+from swinablate.dataset import Arrays, Dataset, Labels, Part, Parts, Pixels
+from swinablate.errors import EnvironmentFault, InputError
 from swinablate.recipe import DataConfig, ImageSpec
 
 log = logging.getLogger(__name__)
 FILES = ("train_pixels", "train_labels", "train_moments", "test_pixels", "test_labels")
 MANIFEST = "manifest.json"
+FAULTS = (OSError, RuntimeError, TypeError, ValueError, AssertionError)
+"""What reading raw files may raise; see `Dataset.read`."""
 SILENCE_S = 60.0  # a server that says nothing for so long is out of reach
 
 
@@ -55,27 +60,30 @@ def prepare(config: DataConfig, root: Path) -> Prepared:
         root: the home's folder of data sets; raw files are looked for and kept here.
 
     Raises:
-        InputError: no data set has that name.
+        InputError: no data set has that name; its folder, files or function are wrong; or it
+            has too few images for the splits.
         ValueError: see `image_spec`.
         EnvironmentFault: no network, wrong files, no space, or no permission.
     """
     dataset, image = find(config), image_spec(config)
-    folder = _folder(config.name, dataset, image, root)
-    if sha256 := _verify(folder):
-        return Prepared(folder, sha256)
+    folder, raw = _folder(config, dataset, image, root), raw_folder(config, root)
+    state = dataset.state(raw) if dataset.state else None
+    sha256 = _verify(folder, state)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f".{config.name}.lock", config.name):
-            sha256 = _verify(folder)  # another process may have done it meanwhile
-            if sha256 is None:
-                arrays = _obtain(config.name, dataset, image, root)
-                sha256 = _write(arrays, folder)
+        if sha256 is None:
+            root.mkdir(parents=True, exist_ok=True)
+            with _locked(root / f".{folder.parent.name}.lock", config.name):
+                sha256 = _verify(folder, state)  # another process may have done it meanwhile
+                if sha256 is None:
+                    source = Source(config.name, dataset, image, raw)
+                    sha256 = _write(source.parts(), source, folder, state)
     except OSError as error:
         raise EnvironmentFault(
             f"data set {config.name!r} cannot be stored: {error.strerror or error}",
             at=error.filename or str(root),
             hint="free some space or give write permission, or choose another --home",
         ) from error
+    _check_sizes(config, folder)
     return Prepared(folder, sha256)
 
 
@@ -88,7 +96,7 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
     Raises:
         EnvironmentFault: it is not prepared, or a file is damaged.
     """
-    folder = _folder(config.name, find(config), image_spec(config), root)
+    folder = _folder(config, find(config), image_spec(config), root)
     fault = EnvironmentFault(
         f"data set {config.name!r} is not prepared, or damaged",
         at=str(folder),
@@ -103,17 +111,25 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
         raise fault from error
 
 
-def _folder(name: str, dataset: Dataset, image: ImageSpec, root: Path) -> Path:
+def _folder(config: DataConfig, dataset: Dataset, image: ImageSpec, root: Path) -> Path:
     size = f"{image.height}x{image.width}x{image.channels}-{image.classes}"
+    name = re.sub(r"[^\w.]", ".", config.name)
+    if name != config.name or config.root is not None:  # two may look alike
+        place = str(raw_folder(config, root)) if config.root is not None else ""
+        name = f"{name}-{schema.digest([config.name, place])[:8]}"
     return root / name / f"v{dataset.version}-{size}"
 
 
-def _verify(folder: Path) -> str | None:
-    """The digest of a prepared data set; None if it is missing or damaged."""
+def _verify(folder: Path, state: str | None) -> str | None:
+    """The digest of a prepared data set; None if it is missing, damaged, or of other files."""
     if not folder.exists():
         return None
     try:
-        files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        files = manifest["files"]
+        if manifest.get("state") != state:
+            log.warning("%s is of images that have changed: making it again", folder)
+            return None
         if files == {x: _fingerprint(folder / f"{x}.npy") for x in FILES}:
             return schema.digest(files)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -122,34 +138,63 @@ def _verify(folder: Path) -> str | None:
     return None
 
 
+def _check_sizes(config: DataConfig, folder: Path) -> None:
+    """Refuse empty splits of a data set whose size was not known before."""
+    rest, test = (
+        len(np.load(folder / f"{part}_labels.npy", mmap_mode="r")) for part in ("train", "test")
+    )
+    try:
+        sizes_of(config, rest, test)
+    except ValueError as error:
+        problem, _, hint = str(error).partition("; ")
+        raise InputError(problem, at="data", hint=hint) from None
+
+
 def _fingerprint(path: Path) -> dict[str, object]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"sha256": digest, "bytes": file.tell()}
 
 
-def _obtain(name: str, dataset: Dataset, image: ImageSpec, root: Path) -> Arrays:
-    """Read the raw files, downloading them where needed, and check what came."""
-    try:
-        with _impatient():
-            arrays = dataset.read(root, image)
-        _check(arrays, dataset, image)
-    except (OSError, RuntimeError, TypeError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise EnvironmentFault(
-            f"data set {name!r} could not be had: {reason}",
-            at=str(root),
-            hint=dataset.by_hand(root),
-        ) from error
-    return arrays
+@dataclass(frozen=True)
+class Source:
+    """Where images come from, for messages and checks."""
 
+    name: str
+    dataset: Dataset
+    image: ImageSpec
+    raw: Path
 
-def _check(arrays: Arrays, dataset: Dataset, image: ImageSpec) -> None:
-    """Refuse a data set that is not what its description says."""
-    for pixels, labels, n in (
-        (arrays.train_pixels, arrays.train_labels, dataset.train),
-        (arrays.test_pixels, arrays.test_labels, dataset.test),
-    ):
+    def parts(self) -> Parts:
+        """Read the raw files, downloading them where needed."""
+        try:
+            with _impatient():
+                found = self.dataset.read(self.raw, self.image)
+            if isinstance(found, Parts):
+                return found
+            train, test = self.dataset.train, self.dataset.test
+            self._check(found.train_pixels, found.train_labels, train or len(found.train_pixels))
+            self._check(found.test_pixels, found.test_labels, test or len(found.test_pixels))
+        except FAULTS as error:
+            raise self._fault(error) from error
+        return _parts(found)
+
+    def chunks(self, part: Part) -> Iterator[tuple[Pixels, Labels]]:
+        """Images and classes as they are made, each checked."""
+        made = 0
+        try:
+            for pixels, labels in part.chunks():
+                self._check(pixels, labels, len(pixels))
+                made += len(pixels)
+                yield pixels, labels
+            if made != part.n:
+                raise ValueError(f"expected {part.n} images, found {made}")
+        except FAULTS as error:
+            raise self._fault(error) from error
+
+    def _check(self, pixels: Pixels, labels: Labels, n: int) -> None:
+        """Refuse images that are not what the description says."""
+        image = self.image
         expected = (n, image.channels, image.height, image.width)
         if pixels.shape != expected or labels.shape != (n,):
             raise ValueError(
@@ -159,28 +204,81 @@ def _check(arrays: Arrays, dataset: Dataset, image: ImageSpec) -> None:
         if pixels.dtype != np.uint8 or not set(np.unique(labels)) <= set(range(image.classes)):
             raise ValueError(f"expected bytes and labels from 0 to {image.classes - 1}")
 
+    def _fault(self, error: BaseException) -> EnvironmentFault:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return EnvironmentFault(
+            f"data set {self.name!r} could not be had: {reason}",
+            at=str(self.raw),
+            hint=self.dataset.by_hand(self.raw),
+        )
 
-def _write(arrays: Arrays, folder: Path) -> str:
+
+def _parts(arrays: Arrays) -> Parts:
+    """A data set in memory, as one that is read in a single piece."""
+    train, test = arrays.train_pixels, arrays.test_pixels
+    return Parts(
+        Part(len(train), lambda: iter([(train, arrays.train_labels)])),
+        Part(len(test), lambda: iter([(test, arrays.test_labels)])),
+    )
+
+
+def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str:
     """Write the converted files; only whole folders get their final name."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(".*.tmp"):  # by a killed process: we hold the lock
         shutil.rmtree(left)
     temporary = folder.parent / f".{folder.name}.tmp"
     temporary.mkdir()
-    content = {**vars(arrays), "train_moments": _moments(arrays.train_pixels)}
-    for name in FILES:
-        with (temporary / f"{name}.npy").open("wb") as file:
-            np.save(file, np.ascontiguousarray(content[name]))
-            _flush(file)
+    try:
+        _check_space(parts, source.image, temporary)
+        moments = _write_part(temporary, "train", parts.train, source)
+        _save(temporary / "train_moments.npy", moments)
+        _write_part(temporary, "test", parts.test, source)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     files = {name: _fingerprint(temporary / f"{name}.npy") for name in FILES}
     with (temporary / MANIFEST).open("w", encoding="utf-8") as text:
-        json.dump({"schema": 1, "files": files}, text, indent=1)
+        known = {} if state is None else {"state": state}
+        json.dump({"schema": 1, "files": files, **known}, text, indent=1)
         _flush(text)
     if folder.exists():  # damaged
         folder.rename(folder.parent / f".{folder.name}.damaged.tmp")
         shutil.rmtree(folder.parent / f".{folder.name}.damaged.tmp")
     temporary.rename(folder)
     return schema.digest(files)
+
+
+def _check_space(parts: Parts, image: ImageSpec, folder: Path) -> None:
+    needed = (parts.train.n + parts.test.n) * image.channels * image.height * image.width
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC, f"{needed >> 20} MiB are needed, {free >> 20} are free", str(folder)
+        )
+
+
+def _write_part(folder: Path, name: str, part: Part, source: Source) -> NDArray[np.int64]:
+    """Write images and classes as they come; returns each image's moments."""
+    image = source.image
+    shape = (part.n, image.channels, image.height, image.width)
+    labels, moments = [np.empty(0, np.int64)], [np.empty((0, image.channels, 2), np.int64)]
+    with (folder / f"{name}_pixels.npy").open("wb") as file:
+        head = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, head)
+        for pixels, classes in source.chunks(part):
+            file.write(np.ascontiguousarray(pixels).data)
+            labels.append(classes)
+            moments.append(_moments(pixels))
+        _flush(file)
+    _save(folder / f"{name}_labels.npy", np.concatenate(labels))
+    return np.concatenate(moments)
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array))
+        _flush(file)
 
 
 def _moments(pixels: Pixels) -> NDArray[np.int64]:

@@ -1,42 +1,11 @@
 """CIFAR-100, 32x32 colour photographs of a hundred kinds of things (Krizhevsky, 2009)."""
 
-from pathlib import Path
-
-import numpy as np
-
-from swinablate.dataset import Arrays, Dataset, Labels, Pixels
 from swinablate.recipe import ImageSpec
+from swinablate.vision import cifar_by_hand, torchvision_set
 
-
-def read(raw: Path, _image: ImageSpec) -> Arrays:
-    """Read torchvision's files; its MD5 sums guard each of them, old or new."""
-    return Arrays(*_part(raw, train=True), *_part(raw, train=False))
-
-
-def _part(raw: Path, *, train: bool) -> tuple[Pixels, Labels]:
-    from torchvision.datasets import CIFAR100
-
-    part = CIFAR100(raw, train=train, download=True)
-    return part.data.transpose(0, 3, 1, 2), np.array(part.targets, dtype=np.int64)
-
-
-def by_hand(raw: Path) -> str:
-    """Name the archive, where it comes from, and where it goes."""
-    from torchvision.datasets import CIFAR100
-
-    files = [name for name, _ in CIFAR100.train_list + CIFAR100.test_list]
-    files.append(CIFAR100.meta["filename"])
-    return (
-        f"get {CIFAR100.url}; unpack it (tar -xzf) in {raw}, which must then hold the folder "
-        f"{CIFAR100.base_folder} with {', '.join(files)}"
-    )
-
-
-DATASET = Dataset(
+DATASET = torchvision_set(
+    "CIFAR100",
     image=ImageSpec(height=32, width=32, channels=3, classes=100),
-    train=50_000,
-    test=10_000,
-    version=1,
-    read=read,
-    by_hand=by_hand,
+    counts=(50_000, 10_000),
+    by_hand=cifar_by_hand,
 )
