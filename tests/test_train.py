@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from swinablate import checkpoint, machine, optim, precision, recipe, train
-from swinablate.data import batches, image_spec, prepare
+from swinablate.data import batches, chance, image_spec, prepare, splits
 from swinablate.errors import Diverged
 from swinablate.events import Job
 from swinablate.recipe import DataConfig, Recipe, TrainConfig
@@ -181,7 +181,7 @@ def test_resume_needs_every_generator(datasets, tmp_path, monkeypatch, interrupt
         forgetful = names[0] == lost
         return real(seed, stream, *((names[0], 0, 0) if forgetful else names))
 
-    for module in (train, batches):
+    for module in (train, batches, chance):
         monkeypatch.setattr(module, "derive", derive)
     job = make_job(datasets, tmp_path / "2", resume=(str(root / "stopped"),), **EVERYTHING)
     resumed, _ = run(job)
@@ -323,3 +323,25 @@ def test_peak_memory_is_the_trials_own():
     del large
     machine.forget_peak(device)
     assert machine.peak_mib(device) < before - 200
+
+
+RANDOM = {
+    "augment": "flip_crop", "policy": "randaugment", "brightness": 0.4, "contrast": 0.4,
+    "cutout": 2, "erase": 0.5, "erase_fill": "noise", "mixup": 0.8, "cutmix": 1.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["in memory", "read ahead"])
+def test_a_run_with_every_random_change_resumes_bit_for_bit(
+    datasets, tmp_path, monkeypatch, ahead
+):
+    """Soft targets with smoothing and parts of batches; and images that a thread reads ahead."""
+    words = {"data": RANDOM, "label_smoothing": 0.1, "accumulate": 2}
+    calm, rows = run(make_job(datasets, tmp_path / "calm", **words))
+    assert all(math.isfinite(row["train/loss"]) for row in rows)
+    monkeypatch.setattr(splits, "fits", lambda size, device: not ahead)
+    with pytest.raises(train.Stopped):
+        run(make_job(datasets, tmp_path / "stopped", **words), stop_after=4)
+    resume = (str(tmp_path / "stopped"),)
+    resumed, _ = run(make_job(datasets, tmp_path / "2", resume=resume, **words))
+    assert same(tmp_path / "2", tmp_path / "calm", (resumed, calm))
