@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from swinablate import checkpoint
 from swinablate.answer import gather
 from swinablate.coordinator import Options, execute
-from swinablate.errors import TrialError
+from swinablate.errors import InputError, TrialError
 from swinablate.events import Event
 from swinablate.figure import Answer
 from swinablate.planning import Plan, Trial, plan
+from swinablate.plugins import suggest
 from swinablate.records import Home, Outcome
 from swinablate.study import Study, load_study
 
@@ -71,3 +73,27 @@ def run(
     if summary.missing:
         raise TrialError(f"{summary.missing} trials are missing", hint="run it again: it goes on")
     return gather(Home(Path(home)), loaded.name)
+
+
+def keep_weights(home: Home, study: str, arm: str, seed: int, path: Path) -> str:
+    """Write the weights that a finished trial was judged by, as torch saves a state dict.
+
+    Returns:
+        The trial's id.
+
+    Raises:
+        InputError: the study has no such arm or seed, or the trial is not done.
+        EnvironmentFault: no checkpoint is left, or the file cannot be written.
+    """
+    arms = {found["name"]: found for found in home.declared(study)["arms"]}
+    if arm not in arms:
+        raise InputError(f"no arm is called {arm!r}", at=study, hint=suggest(arm, list(arms)))
+    trials = dict(zip(arms[arm]["seeds"], arms[arm]["trials"], strict=True))
+    found = home.outcome(trials[seed]) if seed in trials else None
+    if found is None or found.status != "done":
+        known = ", ".join(map(str, trials))
+        problem = "has not finished" if seed in trials else f"is not planned; seeds: {known}"
+        raise InputError(f"{arm} s{seed} {problem}", at=study, hint="swinablate status shows all")
+    folders = [home.attempt(found.trial, k) for k in range(found.attempt, 0, -1)]
+    checkpoint.export(folders, path)
+    return found.trial

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from swinablate import plugins
-from swinablate.recipe import DataConfig, Switch, TrainConfig
+from swinablate.recipe import DataConfig, StartConfig, Switch, TrainConfig
 from swinablate.study import load_family
 
 
@@ -23,7 +23,12 @@ def catalogue(family: str | None = None) -> list[dict[str, Any]]:
     rows = [
         row for name in names for row in _switches(name, "model", load_family(name, "").config)
     ]
-    return [*rows, *_switches("any", "data", DataConfig), *_switches("any", "train", TrainConfig)]
+    parts: dict[str, type[BaseModel]] = {
+        "data": DataConfig,
+        "train": TrainConfig,
+        "start": StartConfig,
+    }
+    return [*rows, *(row for part in parts for row in _switches("any", part, parts[part]))]
 
 
 def switches(config: type[BaseModel]) -> Iterator[tuple[str, Switch, Any]]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from swinablate.errors import EnvironmentFault
+
 log = logging.getLogger(__name__)
 KEPT = 2
 
@@ -38,6 +40,44 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     for old in sorted(folder.glob("checkpoint-*.pt"))[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
+
+
+def export(folders: Sequence[Path], path: Path) -> None:
+    """Write the weights that a finished trial was judged by, as a state dict.
+
+    Args:
+        folders: the trial's attempts, newest first.
+        path: the new file.
+
+    Raises:
+        EnvironmentFault: no checkpoint is left.
+    """
+    state = load(folders, torch.device("cpu"))
+    if state is None:
+        raise EnvironmentFault(
+            "no checkpoint of this trial is left",
+            at=str(folders[0]) if folders else "",
+            hint="move the trial's folder away and run its study again",
+        )
+    best, averaged = state["progress"]["best"], state.get("ema", {})
+    weights = best.get("model") or _unwrapped(averaged) or state["model"]
+    buffer = io.BytesIO()
+    torch.save(weights, buffer)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(path)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the weights cannot be written: {error.strerror or error}", at=str(path)
+        ) from None
+
+
+def _unwrapped(averaged: dict[str, Any]) -> dict[str, Any]:
+    """An averaged network's weights under their own names."""
+    start = "module."
+    return {name[len(start) :]: v for name, v in averaged.items() if name.startswith(start)}
 
 
 def load(folders: Sequence[Path], device: torch.device) -> dict[str, Any] | None:

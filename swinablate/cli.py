@@ -287,6 +287,25 @@ def sync(
         console.err.print(f"{count} trials are in Optuna and MLflow again")
 
 
+@app.command(epilog="Example: swinablate weights studies/quickstart.toml baseline start.pt")
+def weights(
+    study: Study,
+    arm: Annotated[str, typer.Argument(help="An arm of it.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    seed: Annotated[int, typer.Option(help="Which of the arm's trials.", min=0)] = 0,
+    home: HomeFolder = HOME,
+    as_json: Json = False,
+) -> None:
+    """Write the final weights of a trained trial to a file, for `start.weights` of a recipe."""
+    from swinablate.api import keep_weights
+
+    trial = keep_weights(Home(home), study.stem, arm, seed, path)
+    if as_json:
+        _print_json({"schema": 1, "trial": trial, "file": str(path)})
+    else:
+        console.err.print(f"{path}: weights of {arm} s{seed}", soft_wrap=True)
+
+
 @app.command(epilog="Example: swinablate ui studies/quickstart.toml --port 5000")
 def ui(
     study: Annotated[Path | None, typer.Argument(help="Open at this study.")] = None,

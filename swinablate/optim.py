@@ -16,27 +16,44 @@ START, END = 25.0, 1e4
 STATISTICS = ("running_mean", "running_var")
 
 
-def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module, train: TrainConfig, faster: tuple[str, float] = ("", 1.0)
+) -> torch.optim.Optimizer:
     """The optimizer; weight decay acts on matrices, not on norms, biases and tables.
 
     It holds what trains and nothing else: a frozen parameter has no state and no decay.
+
+    Args:
+        model: the network.
+        train: how.
+        faster: the name of a part, and the factor on its learning rate.
     """
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {(False, 1.0): [], (True, 1.0): []}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             plain = parameter.ndim < 2 or name.rpartition(".")[2] == "table"
-            (free if plain else decayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": train.weight_decay},
-        {"params": free, "weight_decay": 0.0},
+            factor = faster[1] if faster[0] and name.startswith(f"{faster[0]}.") else 1.0
+            groups.setdefault((plain, factor), []).append(parameter)
+    settings = [
+        {
+            "params": parameters,
+            "weight_decay": 0.0 if plain else train.weight_decay,
+            "factor": factor,
+        }
+        for (plain, factor), parameters in groups.items()
+        if parameters
     ]
-    groups = [group for group in groups if group["params"]]
     if train.optimizer == "sgd":
         nesterov = train.nesterov and train.momentum > 0  # without momentum both are plain SGD
-        return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, nesterov=nesterov)
+        return torch.optim.SGD(settings, lr=train.lr, momentum=train.momentum, nesterov=nesterov)
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=train.lr, betas=train.betas, eps=train.eps, fused=True)
+    return kind(settings, lr=train.lr, betas=train.betas, eps=train.eps, fused=True)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of a step; a part may have its own factor on it."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("factor", 1.0)  # older checkpoints have none
 
 
 def rate(train: TrainConfig, step: int, total: int) -> float:

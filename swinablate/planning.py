@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from swinablate import schema
@@ -15,6 +16,8 @@ from swinablate.proof import Proof, compare
 from swinablate.recipe import ImageSpec, Recipe, Switch, TrainConfig, identity, trial_id
 from swinablate.response import Observed, cost, observe
 from swinablate.study import BASELINE, Level, Match, Study, Variant, label, load_family, show
+from swinablate.transfer import check
+from swinablate.weights import settled
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
 
@@ -205,12 +208,12 @@ def _cells(study: Study) -> Iterator[Cell]:
     last = [switch.rpartition(".")[2] for switch in study.axes]
     full = len(set(last)) < len(last)
     for changes in _changes(study):
-        recipe = schema.evolve(study.baseline, changes, at)
+        recipe = _evolved(study, study.baseline, changes, at)
         yield Cell(label(changes, full), changes, recipe, cell=True)
     for variant in study.variants:
         at = f"{study.file}: arms: {variant.name!r}"
         recipe = _take(study.baseline, variant) if variant.recipe else study.baseline
-        changed = schema.evolve(recipe, variant.changes, at)
+        changed = _evolved(study, recipe, variant.changes, at)
         if changed == study.baseline:
             raise InputError(
                 "this arm is the baseline itself",
@@ -225,16 +228,18 @@ def _changes(study: Study) -> Iterator[dict[str, Level]]:
     for switch, levels in study.axes.items():
         for level in levels:
             at = f"{study.file}: axes: {switch!r}"
-            if (
-                schema.evolve(study.baseline, {switch: level}, f"{study.file}: axes")
-                == study.baseline
-            ):
+            made = _evolved(study, study.baseline, {switch: level}, f"{study.file}: axes")
+            if made == study.baseline:
                 raise InputError(
                     f"{show(level)} is the baseline's own level",
                     at=at,
                     hint="leave it out: the baseline is always run",
                 )
     yield from cells(study.design, study.axes, f"{study.file}: axes")
+
+
+def _evolved(study: Study, recipe: Recipe, changes: Mapping[str, Level], at: str) -> Recipe:
+    return settled(schema.evolve(recipe, changes, at), Path(study.file).parent, at)
 
 
 def _take(recipe: Recipe, variant: Variant) -> Recipe:
@@ -259,6 +264,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     family = load_family(recipe.model.family, study.file)
     image = image_spec(recipe.data)
     geometry = family.geometry(recipe.model, image)
+    check(family, recipe, image)
     spent = cost(family, recipe.model, image)
     differs = _difference_pairs(study.baseline, recipe) if made.changes else {}
     arm = Arm(
@@ -341,7 +347,10 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
         del train[field]
     if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
         train["optimizer"] = "adam"  # they differ in the decay alone
-    return [train, resolved(recipe.data)]
+    start = recipe.start.model_dump(mode="json", exclude={"weights"})  # the digest tells
+    if not recipe.start.weights:
+        del start["head"]
+    return [train, resolved(recipe.data), start]
 
 
 def _unread(train: TrainConfig) -> set[str]:

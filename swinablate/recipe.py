@@ -289,6 +289,27 @@ class TrainConfig(Frozen):
         return self
 
 
+class StartConfig(Frozen):
+    """What the weights start from, and which of them train.
+
+    `sha256` is filled in from the file when a recipe is read; it, and not the path, is part
+    of a trial's identity.
+    """
+
+    weights: str = ""  # a file with a state dict; none: drawn by the seed
+    sha256: str = ""
+    head: Annotated[
+        Literal["keep", "new"],
+        Switch("the head of the weights, or one drawn by the seed", "post 003", ("keep", "new")),
+    ] = "keep"
+    freeze: Annotated[
+        int, Field(ge=0), Switch("first stages that do not train", "post 003", (0, 1))
+    ] = 0
+    head_lr: Annotated[
+        float, Field(gt=0), Switch("factor on the head's rate", "post 003", (1.0, 10.0))
+    ] = 1.0
+
+
 class Claim(Frozen):
     """What a recipe says of itself; checked, never trusted."""
 
@@ -305,6 +326,7 @@ class Recipe(Frozen):
     model: SerializeAsAny[ModelConfig]
     data: DataConfig
     train: TrainConfig = TrainConfig()
+    start: StartConfig = StartConfig()
 
 
 def identity(recipe: Recipe) -> dict[str, Any]:
@@ -313,11 +335,13 @@ def identity(recipe: Recipe) -> dict[str, Any]:
     Fields at their default are left out, so a new switch whose default is the old
     behaviour does not rename the trials of old studies.
     """
+    start = {key: value for key, value in sparse(recipe.start).items() if key != "weights"}
     return {
         "model": {**sparse(recipe.model), "family": recipe.model.family},
         "data": {**sparse(recipe.data), "name": recipe.data.name},
         "train": sparse(recipe.train),
         "semantics": SEMANTICS,
+        **({"start": start} if start else {}),
     }
 
 

@@ -12,7 +12,16 @@ from pydantic import Field
 from swinablate import plugins, schema
 from swinablate.effort import Adaptive, Budget, Seeds, every_seed
 from swinablate.errors import InputError
-from swinablate.recipe import Claim, DataConfig, Family, ModelConfig, Recipe, TrainConfig
+from swinablate.recipe import (
+    Claim,
+    DataConfig,
+    Family,
+    ModelConfig,
+    Recipe,
+    StartConfig,
+    TrainConfig,
+)
+from swinablate.weights import settled
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 BASELINE = "baseline"
@@ -58,7 +67,7 @@ class NamedArm(schema.Frozen):
     name: str
     changes: dict[str, Any] = Field(default_factory=dict)
     recipe: str | None = None
-    take: tuple[Literal["model", "train", "data"], ...] = ("model",)
+    take: tuple[Literal["model", "train", "data", "start"], ...] = ("model",)
     match: Match | None = None
 
 
@@ -84,6 +93,7 @@ class RecipeFile(schema.Frozen):
     model: dict[str, Any]
     data: DataConfig
     train: TrainConfig = TrainConfig()
+    start: StartConfig = StartConfig()
     claim: Claim | None = None
 
 
@@ -175,7 +185,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     levels = {key: level for key, level in changes if not key.startswith("study.")}
     if levels:
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
-        baseline = schema.evolve(baseline, levels, at)
+        baseline = settled(schema.evolve(baseline, levels, at), Path(), at)
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
     _check_effort(file, seeds, str(path), smoke=smoke)
     return Study(
@@ -221,7 +231,15 @@ def _recipe(file: RecipeFile, path: Path) -> Recipe:
     model = dict(file.model)
     family = load_family(model.get("family"), f"{path}: model")
     config = schema.validate(family.config, model, at=f"{path}: model")
-    return Recipe(model=config, data=file.data, train=file.train)
+    recipe = Recipe(model=config, data=file.data, train=file.train, start=file.start)
+    read = settled(recipe, path.parent, str(path))
+    if file.start.sha256 not in {"", read.start.sha256}:
+        raise InputError(
+            f"the weights are others than those the recipe names: {read.start.sha256}",
+            at=f"{path}: start.sha256",
+            hint="get the right file, or leave sha256 out to take this one",
+        )
+    return read
 
 
 def _variant(arm: NamedArm, path: Path) -> Variant:

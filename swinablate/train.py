@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swinablate import checkpoint, schema
+from swinablate import checkpoint, schema, transfer
 from swinablate.data import (
     Images,
     augmentation,
@@ -32,7 +32,7 @@ from swinablate.data import (
 from swinablate.errors import Diverged
 from swinablate.events import Job, Kind
 from swinablate.machine import execution, forget_peak, peak_mib
-from swinablate.optim import Averaged, make_optimizer, rate
+from swinablate.optim import Averaged, make_optimizer, rate, set_rate
 from swinablate.precision import Forward, autocast, compiled, layout, make_scaler, settle
 from swinablate.recipe import ImageSpec, Recipe, TrainConfig, derive
 from swinablate.study import load_family
@@ -92,9 +92,13 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     # ---- data, model, optimizer
     splits = load(recipe.data, Path(job.data), job.seed, train.stream, device)
     augment = augmentation(recipe.data, image)
-    model = build(recipe, image, job.seed).to(device).to(memory_format=layout(train))
+    model = build(recipe, image, job.seed)
+    frozen = transfer.begin(model, recipe.start)
+    model = model.to(device).to(memory_format=layout(train))
     forward = compiled(model, train, device)
-    optimizer, scaler = make_optimizer(model, train), make_scaler(train, device)
+    head = transfer.head(model) if recipe.start.head_lr != 1 else ""
+    optimizer = make_optimizer(model, train, (head, recipe.start.head_lr))
+    scaler = make_scaler(train, device)
     averaged = Averaged(model, train.ema) if train.ema else None
     judged = averaged.module if averaged else model  # the weights that are evaluated
     size = min(train.batch, len(splits.train))
@@ -127,6 +131,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     # ---- loop
     while now.epoch < epochs:
         model.train()
+        for part in frozen:
+            part.eval()
         order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch)
         raws = raw_batches(splits.train, order, size, now.step)
         steps = min(per_epoch, total - now.epoch * per_epoch)
@@ -137,8 +143,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                 save()
                 raise Stopped
             at = now.epoch * per_epoch + now.step
-            for group in optimizer.param_groups:
-                group["lr"] = train.lr * rate(train, at, total)
+            set_rate(optimizer, train.lr * rate(train, at, total))
             chance = of_step(job.seed, train.stream, now.epoch, now.step)
             x, y = batch(next(raws), splits.train, augment, chance)
             torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
@@ -240,7 +245,7 @@ def read(job: Job) -> tuple[Recipe, ImageSpec]:
     """Rebuild the values a job carries as plain data."""
     family = load_family(job.recipe["model"]["family"], "job")
     model = schema.validate(family.config, job.recipe["model"], "job: model")
-    rest = {"data": dict(job.recipe["data"]), "train": dict(job.recipe["train"])}
+    rest = {part: dict(job.recipe[part]) for part in ("data", "train", "start")}
     recipe = schema.validate(Recipe, {"model": model, **rest}, "job")
     return recipe, schema.validate(ImageSpec, job.image, "job: image")
 

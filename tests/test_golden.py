@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from swinablate import plugins
-from swinablate.recipe import DataConfig, Recipe, TrainConfig, derive, trial_id
+from swinablate.recipe import DataConfig, Recipe, StartConfig, TrainConfig, derive, trial_id
 from swinablate.study import load_family
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "defaults.json").read_text())
@@ -18,7 +18,10 @@ def defaults() -> dict[str, dict[str, object]]:
         for name in plugins.names("models")
     }
     data = DataConfig(name="digits").model_dump(mode="json")
-    return {**found, "data": data, "train": TrainConfig().model_dump(mode="json")}
+    start = StartConfig().model_dump(mode="json")
+    return {
+        **found, "data": data, "train": TrainConfig().model_dump(mode="json"), "start": start,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("part", GOLDEN)

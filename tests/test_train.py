@@ -10,7 +10,7 @@ from swinablate import checkpoint, machine, optim, precision, recipe, train
 from swinablate.data import batches, chance, image_spec, prepare, splits
 from swinablate.errors import Diverged
 from swinablate.events import Job
-from swinablate.recipe import DataConfig, Recipe, TrainConfig
+from swinablate.recipe import DataConfig, Recipe, StartConfig, TrainConfig
 from swinablate.study import load_family
 
 SWIN = {"patch": 2, "width": 8, "depths": (2,), "heads": (2,), "window": 2}
@@ -24,13 +24,14 @@ def datasets(tmp_path_factory):
 
 
 def make_job(
-    datasets, folder: Path, *, kind="final", resume=(), seed=0, data=None, **changes
+    datasets, folder: Path, *, kind="final", resume=(), seed=0, data=None, start=None, **changes
 ) -> Job:
     config = DataConfig(name="digits", **({"limit": 96} | (data or {})))
     recipe = Recipe(
-        model=load_family("swin", "").config(**SWIN, **changes.pop("model", {})),
+        model=load_family("swin", "").config(**(SWIN | changes.pop("model", {}))),
         data=config,
         train=TrainConfig(**({"epochs": 3, "batch": 16} | changes)),
+        start=start or StartConfig(),
     )
     folder.mkdir(parents=True, exist_ok=True)
     return Job(
