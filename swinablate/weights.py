@@ -19,8 +19,9 @@ def settled(recipe: Recipe, folder: Path, at: str) -> Recipe:
     Raises:
         InputError: there is no such file.
     """
-    if not recipe.start.weights:
-        return recipe
+    if not recipe.start.weights:  # an arm from scratch beside a baseline that is not
+        start = recipe.start.model_copy(update={"sha256": ""})
+        return recipe.model_copy(update={"start": start})
     path = (folder / recipe.start.weights).absolute()
     try:
         found = path.stat()

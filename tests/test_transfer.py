@@ -172,21 +172,22 @@ def test_study_of_transfer_plans_and_refuses_what_cannot_be(write, tmp_path):
     write_weights(tmp_path / "a.pt")
     write_weights(tmp_path / "other.pt", norm="batch")
     text = STUDY.replace('"model.shift" = [false]\n', (
-        '"start.weights" = ["other.pt"]\n"start.freeze" = [1, 2]\n"start.head_lr" = [10.0]\n'
+        '"start.weights" = ["", "other.pt"]\n"start.freeze" = [1, 2]\n"start.head_lr" = [10.0]\n'
         '"start.head" = ["new"]\n'
     ))  # fmt: skip
     base = RECIPE + '[start]\nweights = "a.pt"\n'
     found = plan(load_study(write(text, base)))
     assert [arm.name for arm in found.arms] == [
-        "baseline", "freeze=1", "head_lr=10.0", "head=new",
+        "baseline", "weights=", "freeze=1", "head_lr=10.0", "head=new",
     ]  # fmt: skip
     assert len({trial.id for trial in found.trials}) == len(found.trials)
+    assert found.arms[1].recipe == load_study(write()).baseline
     assert {r.name: r.reason for r in found.refusals} == {
         "weights=other.pt": "the weights do not fit: the network lacks "
         "'embed_norm.num_batches_tracked' and 17 more; take weights of the same network",
         "freeze=2": "start.freeze = 2, and the network has stages: 1; lower it",
     }
-    scratch = plan(load_study(write(text.replace('"start.weights" = ["other.pt"]\n', ""))))
+    scratch = plan(load_study(write(text.replace('"start.weights" = ["", "other.pt"]\n', ""))))
     assert [(r.name, r.same_as) for r in scratch.refusals if r.same_as] == [
         ("head=new", "baseline")
     ]
