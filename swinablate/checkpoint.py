@@ -80,14 +80,24 @@ def _unwrapped(averaged: dict[str, Any]) -> dict[str, Any]:
     return {name[len(start) :]: v for name, v in averaged.items() if name.startswith(start)}
 
 
-def load(folders: Sequence[Path], device: torch.device) -> dict[str, Any] | None:
+def steps(folders: Sequence[Path]) -> set[int]:
+    """The training steps of which there are checkpoints, whole or not."""
+    paths = [path for folder in folders for path in folder.glob("checkpoint-*.pt")]
+    return {int(path.stem.removeprefix("checkpoint-")) for path in paths}
+
+
+def load(
+    folders: Sequence[Path], device: torch.device, step: int | None = None
+) -> dict[str, Any] | None:
     """The newest whole checkpoint in `folders`; None if there is none.
 
     Args:
         folders: attempts, newest first.
         device: where tensors go.
+        step: only checkpoints of this training step.
     """
-    paths = [path for folder in folders for path in folder.glob("checkpoint-*.pt")]
+    name = "checkpoint-*.pt" if step is None else f"checkpoint-{step:012d}.pt"
+    paths = [path for folder in folders for path in folder.glob(name)]
     for path in sorted(paths, key=lambda p: (p.name, folders.index(p.parent) * -1), reverse=True):
         digest, _, payload = path.read_bytes().partition(b"\n")
         if hashlib.sha256(payload).hexdigest().encode() != digest:

@@ -27,7 +27,7 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
-    """Run a batch, one job after the other.
+    """Run a batch: its jobs as one, or one after the other where they do not train as one.
 
     Args:
         batch: the jobs.
@@ -37,15 +37,50 @@ def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
     Returns:
         Whether the process is still clean; after an unexpected error it is not.
     """
-    clean = [_execute(job, emit, stopping) for job in batch.jobs]
+    why = ""
+    if len(batch.jobs) > 1:
+        try:
+            return _together(batch, emit, stopping)
+        except CannotFuse as error:
+            why = str(error)
+    clean = [_execute(job, emit, stopping, why) for job in batch.jobs]
     return all(clean)
 
 
-def _execute(job: Job, emit: Emit, stopping: Callable[[], bool]) -> bool:
+def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
+    def report(job: Job, kind: Kind, data: Mapping[str, Any]) -> None:
+        emit(event(job, kind, data))
+
+    def end(kind: Kind, data: Mapping[str, Any] | None = None) -> None:
+        for job in batch.jobs:
+            emit(event(job, kind, data))
+
+    started = {"pid": os.getpid(), "device": batch.jobs[0].device, "fused": len(batch.jobs)}
+    try:
+        prepared = prepare(batch.jobs)
+        end("started", started)
+        results = fit_fused(prepared, report, stopping)
+    except CannotFuse:
+        raise
+    except Stopped:
+        end("stopped")
+    except Exception as error:  # noqa: BLE001  as in `_execute`
+        end("failed", failure(error))
+        return False
+    else:
+        for job in batch.jobs:
+            found = results[job.trial]
+            lost = {"kind": "nan", "message": found, "traceback": ""}
+            emit(event(job, "done", found) if isinstance(found, dict) else event(job, "diverged", lost))
+    return True
+
+
+def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") -> bool:
     def report(kind: Kind, data: Mapping[str, Any]) -> None:
         emit(event(job, kind, data))
 
-    emit(event(job, "started", {"pid": os.getpid(), "device": job.device}))
+    alone = {"alone": why} if why else {}
+    emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **alone}))
     try:
         result = fit(job, report, stopping)
     except Stopped:
