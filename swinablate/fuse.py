@@ -181,6 +181,22 @@ class Stack:
         logits: Tensor = functional_call(self._net, (weights, state), (x,))
         return logits
 
+    def rehearse(self, x: Float[Tensor, "b c h w"]) -> None:
+        """Do all that training does, on any images, and leave no trace.
+
+        Raises:
+            RuntimeError: something in the network does not run over a stack of weights.
+        """
+        kept = {name: value.clone() for name, value in self._buffers.items()}
+        with torch.random.fork_rng(devices=[]):
+            masks = self.draw(range(len(self.flat)))
+        every = x.expand(len(self.flat), *x.shape)
+        logits = self.learn(every, masks)
+        torch.autograd.grad(logits.square().sum(), list(self._leaves.values()))
+        self.judge(every)
+        for name, value in kept.items():
+            self._buffers[name].copy_(value)
+
     def draw(self, seeds: Sequence[int]) -> dict[str, Tensor]:
         """Masks of one step: those that each replica would draw alone from its seed."""
         rows = []

@@ -13,16 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from swinablate import checkpoint
-from swinablate.data import Splits, batch, epoch_order, eval_batches, load
+from swinablate.data import (
+    Chance,
+    Splits,
+    augmentation,
+    batch,
+    epoch_order,
+    eval_batches,
+    load,
+    of_step,
+    raw_batches,
+)
 from swinablate.events import Job, Kind
 from swinablate.fuse import Stack, losses, why_not
 from swinablate.machine import forget_peak, peak_mib
 from swinablate.optim import rate
 from swinablate.precision import autocast, settle
-from swinablate.recipe import Recipe, derive
+from swinablate.recipe import ImageSpec, Recipe, derive
 from swinablate.train import Progress, Stopped, build, read, snapshot, summary
 
 Report = Callable[[Job, Kind, Mapping[str, Any]], None]
@@ -49,33 +59,49 @@ class Replica:
     lost: str | None = None
 
 
-def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to check
-    jobs: Sequence[Job], report: Report, stopping: Callable[[], bool]
-) -> dict[str, dict[str, Any] | str]:
-    """Train several trials as one graph, or go on with them.
+@dataclass
+class Together:
+    """Runs that are ready to train as one.
+
+    Attributes:
+        size: images in a batch of each.
+        epoch: from 0; the one under way, in all of them.
+        step: steps done in it.
+    """
+
+    members: list[Replica]
+    stack: Stack
+    size: int
+    epoch: int = 0
+    step: int = 0
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return len(self.members[0].splits.train) // self.size
+
+    @property
+    def done(self) -> int:
+        """Steps done in all."""
+        return self.epoch * self.per_epoch + self.step
+
+
+def prepare(jobs: Sequence[Job]) -> Together:
+    """Load the data and stack the networks, each with the initial weights of its seed.
 
     Args:
         jobs: trials that differ in seed, learning rate and weight decay only.
-        report: takes "epoch", "resumed" and "checkpoint" events as they happen.
-        stopping: asked before every step; True ends the runs after a checkpoint.
-
-    Returns:
-        By trial: what `train.fit` returns, or why it diverged. `time/epoch_s` and
-        `memory/peak_mib` are a replica's share of the whole.
 
     Raises:
         CannotFuse: the network, or something in the recipes, trains alone only.
-        Stopped: `stopping()` was true.
     """
     device = torch.device(jobs[0].device)
-    recipes = [read(job)[0] for job in jobs]
+    recipes, images = zip(*map(read, jobs), strict=True)
+    image: ImageSpec = images[0]
     if reason := why_not(recipes):
         raise CannotFuse(reason)
-    train, count = recipes[0].train, len(jobs)
-    settle(train)
+    settle(recipes[0].train)
     forget_peak(device)
-
-    # ---- data, models, optimizers
     members = [
         Replica(
             job,
@@ -85,149 +111,157 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
         )
         for job, recipe in zip(jobs, recipes, strict=True)
     ]
-    images = len(members[0].splits.train)
-    size = min(train.batch, images)
-    per_epoch = images // size
-    total = train.steps if train.steps is not None else train.epochs * per_epoch
-    stack = make_stack(members, size, device)
-    place = resume(members, stack, device, report)
+    size = min(recipes[0].train.batch, len(members[0].splits.train))
+    models = [build(m.recipe, image, m.job.seed).to(device) for m in members]
+    example = torch.zeros(size, image.channels, image.height, image.width, device=device)
+    stack = Stack(models, [recipe.train for recipe in recipes], example)
+    try:
+        stack.rehearse(example)
+    except RuntimeError as error:
+        raise CannotFuse(f"torch.vmap: {str(error).splitlines()[0]}") from error
+    return Together(members, stack, size)
 
-    def save() -> None:
-        for k, member in enumerate(members):
-            if member.lost is None:
-                model, optimizer = stack.give(k)
-                state = {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "scaler": {},
-                    "ema": {},
-                    "progress": vars(member.now),
-                }
-                checkpoint.save(Path(member.job.folder), place.total(per_epoch), state)
+
+def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to check
+    runs: Together, report: Report, stopping: Callable[[], bool]
+) -> dict[str, dict[str, Any] | str]:
+    """Train several trials as one graph, or go on with them.
+
+    Args:
+        runs: as `prepare` gives them.
+        report: takes "epoch", "resumed" and "checkpoint" events as they happen.
+        stopping: asked before every step; True ends the runs after a checkpoint.
+
+    Returns:
+        By trial: what `train.fit` returns, or why it diverged. `time/epoch_s` and
+        `memory/peak_mib` are a replica's share of the whole.
+
+    Raises:
+        Stopped: `stopping()` was true.
+    """
+    members, stack, size, per_epoch = runs.members, runs.stack, runs.size, runs.per_epoch
+    count, recipe, device = len(members), members[0].recipe, stack.flat.device
+    train, augment = recipe.train, augmentation(recipe.data, read(members[0].job)[1])
+    total = train.steps if train.steps is not None else train.epochs * per_epoch
+    resume(runs, report)
 
     # ---- loop
-    while place.epoch < math.ceil(total / per_epoch) and any(m.lost is None for m in members):
-        orders = [
-            epoch_order(images, m.job.seed, m.recipe.train.stream, place.epoch).to(device)
-            for m in members
-        ]
-        steps = min(per_epoch, total - place.epoch * per_epoch)
+    while runs.epoch < math.ceil(total / per_epoch) and any(m.lost is None for m in members):
+        steps = min(per_epoch, total - runs.epoch * per_epoch)
+        raws = [raw_batches(m.splits.train, _order(m, runs), size, runs.step) for m in members]
         began = time.perf_counter()
-        while place.step < steps:
+        while runs.step < steps:
             if stopping():
-                share(members, began, count)
-                save()
+                share(members, began)
+                save(runs)
                 raise Stopped
-            chosen = slice(place.step * size, (place.step + 1) * size)
             drawn = [
-                drawn_batch(m, order[chosen], place, device)
-                for m, order in zip(members, orders, strict=True)
+                batch(next(raw), m.splits.train, augment, _chance(m, runs))
+                for m, raw in zip(members, raws, strict=True)
             ]
             x, y = (torch.stack(parts) for parts in zip(*drawn, strict=True))
-            masks = stack.draw([_seed(m, "drop", place) for m in members])
+            masks = stack.draw([_drop_seed(m, runs) for m in members])
             with autocast(train, device):
                 found = losses(stack.learn(x, masks), y, train.label_smoothing)
-            stack.step(found, rate(train, place.total(per_epoch), total))
+            stack.step(found, rate(train, runs.done, total))
+            runs.step += 1
             for member, loss in zip(members, found.detach().unbind(), strict=True):
-                member.now.loss = member.now.loss + loss
-            place.step += 1
-            for member in members:
-                member.now.step = place.step
+                member.now.loss, member.now.step = member.now.loss + loss, runs.step
         means = [member.now.loss.item() / steps for member in members]
-        share(members, began, count)
+        share(members, began)
 
         # ---- evaluate on validation images, record, checkpoint
         accuracies = validate(stack, members)
+        runs.epoch, runs.step = runs.epoch + 1, 0
         for k, member in enumerate(members):
             if not math.isfinite(means[k]):
-                member.lost = member.lost or f"the loss of epoch {place.epoch + 1} is {means[k]}"
+                member.lost = member.lost or f"the loss of epoch {runs.epoch} is {means[k]}"
             if member.lost is None:
-                close_epoch(
-                    member, k, stack, means[k], accuracies[k], images=steps * size, count=count
-                )
-        place.epoch, place.step = place.epoch + 1, 0
+                if train.select == "best_val":
+                    keep_best(member, accuracies[k], stack.give(k)[0])
+                row = {
+                    "epoch": runs.epoch,
+                    "at": int(time.time() * 1000),
+                    "train/loss": means[k],
+                    "val/accuracy": accuracies[k],
+                    "time/epoch_s": member.now.seconds,
+                    "time/images_per_s": steps * size / member.now.seconds,
+                    "memory/peak_mib": peak_mib(device) / count,
+                }
+                member.now.curve.append(row)
+                member.now.epoch, member.now.step = runs.epoch, 0
+                report(member.job, "epoch", row)
+            member.now.seconds, member.now.loss = 0.0, torch.zeros((), device=device)
+        save(runs)
         for member in members:
             if member.lost is None:
-                report(member.job, "epoch", member.now.curve[-1])
-        save()
-        for member in members:
-            if member.lost is None:
-                report(member.job, "checkpoint", {"epoch": place.epoch})
+                report(member.job, "checkpoint", {"epoch": runs.epoch})
 
     # ---- final metrics; the test images are looked at here, once
     return {m.job.trial: m.lost or conclude(stack, k, m, count) for k, m in enumerate(members)}
 
 
-@dataclass
-class Place:
-    """Where the batch is: epoch and step from 0."""
-
-    epoch: int = 0
-    step: int = 0
-
-    def total(self, per_epoch: int) -> int:
-        """Steps done."""
-        return self.epoch * per_epoch + self.step
-
-
-def make_stack(members: Sequence[Replica], size: int, device: torch.device) -> Stack:
-    """Stack the replicas' networks, each with the initial weights of its seed.
-
-    Raises:
-        CannotFuse: torch cannot run this network over a stack of weights.
-    """
-    image = read(members[0].job)[1]
-    models = [build(m.recipe, image, m.job.seed).to(device) for m in members]
-    example = torch.zeros(size, image.channels, image.height, image.width, device=device)
-    stack = Stack(models, [m.recipe.train for m in members], example)
-    x = example[:2].expand(len(members), *example[:2].shape)
-    try:
-        stack.judge(x)
-    except RuntimeError as error:
-        raise CannotFuse(f"torch.vmap: {str(error).splitlines()[0]}") from error
-    return stack
-
-
-def resume(
-    members: Sequence[Replica], stack: Stack, device: torch.device, report: Report
-) -> Place:
+def resume(runs: Together, report: Report) -> None:
     """Go on from the newest step of which every replica has a checkpoint, or start."""
+    members, stack = runs.members, runs.stack
     folders = [[Path(m.job.folder), *map(Path, m.job.resume)] for m in members]
     common = set.intersection(*(checkpoint.steps(found) for found in folders))
     for step in sorted(common, reverse=True):
-        saved = [checkpoint.load(found, device, step) for found in folders]
-        if any(state is None for state in saved):
+        saved = [checkpoint.load(found, stack.flat.device, step) for found in folders]
+        whole = [state for state in saved if state is not None]
+        if len(whole) < len(saved):
             continue  # one is damaged
-        for k, (member, state) in enumerate(zip(members, saved, strict=True)):
-            assert state is not None
-            member.now = Progress(**state["progress"])
+        for k, (member, state) in enumerate(zip(members, whole, strict=True)):
+            now = member.now = Progress(**state["progress"])
             stack.models[k].load_state_dict(state["model"])
             stack.optimizers[k].load_state_dict(state["optimizer"])
             stack.take(k, step)
-            now = member.now
-            report(
-                member.job, "resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve}
-            )
-        return Place(members[0].now.epoch, members[0].now.step)
-    return Place()
+            place = {"epoch": now.epoch, "step": now.step, "curve": now.curve}
+            report(member.job, "resumed", place)
+        runs.epoch, runs.step = members[0].now.epoch, members[0].now.step
+        return
 
 
-def drawn_batch(
-    member: Replica, index: Tensor, place: Place, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """The batch that the replica would see alone."""
-    chance = torch.Generator(device).manual_seed(_seed(member, "augment", place))
-    return batch(member.splits.train, index, member.recipe.data.augment, chance)
+def save(runs: Together) -> None:
+    """Write every replica's checkpoint, as it would write it alone."""
+    for k, member in enumerate(runs.members):
+        if member.lost is None:
+            model, optimizer = runs.stack.give(k)
+            state = {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "scaler": {},
+                "ema": {},
+                "progress": vars(member.now),
+            }
+            checkpoint.save(Path(member.job.folder), runs.done, state)
 
 
-def _seed(member: Replica, name: str, place: Place) -> int:
-    return derive(member.job.seed, member.recipe.train.stream, name, place.epoch, place.step)
+def _order(member: Replica, runs: Together) -> Tensor:
+    images = len(member.splits.train)
+    return epoch_order(images, member.job.seed, member.recipe.train.stream, runs.epoch)
 
 
-def share(members: Sequence[Replica], began: float, count: int) -> None:
+def _chance(member: Replica, runs: Together) -> Chance:
+    return of_step(member.job.seed, member.recipe.train.stream, runs.epoch, runs.step)
+
+
+def _drop_seed(member: Replica, runs: Together) -> int:
+    stream = member.recipe.train.stream
+    return derive(member.job.seed, stream, "drop", runs.epoch, runs.step)
+
+
+def share(members: Sequence[Replica], began: float) -> None:
     """Give every replica its share of the time since `began`."""
     for member in members:
-        member.now.seconds += (time.perf_counter() - began) / count
+        member.now.seconds += (time.perf_counter() - began) / len(members)
+
+
+def keep_best(member: Replica, accuracy: float, model: nn.Module) -> None:
+    """Keep a replica's weights if they are the best yet on validation images."""
+    now = member.now
+    if accuracy > now.best.get("accuracy", -1.0):
+        now.best = {"accuracy": accuracy, "epoch": now.epoch + 1, "model": snapshot(model)}
 
 
 def validate(stack: Stack, members: Sequence[Replica]) -> list[float]:
@@ -240,35 +274,6 @@ def validate(stack: Stack, members: Sequence[Replica]) -> list[float]:
         100 * (answers[k] == m.splits.val.labels).float().mean().item()
         for k, m in enumerate(members)
     ]
-
-
-def close_epoch(  # noqa: PLR0913
-    member: Replica,
-    k: int,
-    stack: Stack,
-    mean: float,
-    accuracy: float,
-    *,
-    images: int,
-    count: int,
-) -> None:
-    """Record a replica's epoch, and its weights if they are the best yet."""
-    now = member.now
-    if member.recipe.train.select == "best_val" and accuracy > now.best.get("accuracy", -1.0):
-        weights = snapshot(stack.give(k)[0])
-        now.best = {"accuracy": accuracy, "epoch": now.epoch + 1, "model": weights}
-    now.curve.append(
-        {
-            "epoch": now.epoch + 1,
-            "at": int(time.time() * 1000),
-            "train/loss": mean,
-            "val/accuracy": accuracy,
-            "time/epoch_s": now.seconds,
-            "time/images_per_s": images / now.seconds,
-            "memory/peak_mib": peak_mib(stack.flat.device) / count,
-        }
-    )
-    now.epoch, now.step, now.seconds, now.loss = now.epoch + 1, 0, 0.0, now.loss * 0
 
 
 def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import torch
 from swinablate.errors import Diverged, EnvironmentFault
 from swinablate.events import Batch, Event, Job, Kind, event
 from swinablate.train import Stopped, fit
+from swinablate.train_fused import CannotFuse, fit_fused, prepare
 
 Emit = Callable[[Event], None]
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -51,28 +52,33 @@ def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
     def report(job: Job, kind: Kind, data: Mapping[str, Any]) -> None:
         emit(event(job, kind, data))
 
-    def end(kind: Kind, data: Mapping[str, Any] | None = None) -> None:
+    def tell(kind: Kind, data: Mapping[str, Any] | None = None) -> None:
         for job in batch.jobs:
             emit(event(job, kind, data))
 
-    started = {"pid": os.getpid(), "device": batch.jobs[0].device, "fused": len(batch.jobs)}
     try:
-        prepared = prepare(batch.jobs)
-        end("started", started)
-        results = fit_fused(prepared, report, stopping)
+        runs = prepare(batch.jobs)
+        started = {"pid": os.getpid(), "device": batch.jobs[0].device, "fused": len(batch.jobs)}
+        tell("started", started)
+        results = fit_fused(runs, report, stopping)
     except CannotFuse:
         raise
     except Stopped:
-        end("stopped")
+        tell("stopped")
+        return True
     except Exception as error:  # noqa: BLE001  as in `_execute`
-        end("failed", failure(error))
+        tell("failed", failure(error))
         return False
-    else:
-        for job in batch.jobs:
-            found = results[job.trial]
-            lost = {"kind": "nan", "message": found, "traceback": ""}
-            emit(event(job, "done", found) if isinstance(found, dict) else event(job, "diverged", lost))
+    for job in batch.jobs:
+        emit(_ending(job, results[job.trial]))
     return True
+
+
+def _ending(job: Job, found: Mapping[str, Any] | str) -> Event:
+    """What a replica ends with: its result, or why it diverged."""
+    if isinstance(found, str):
+        return event(job, "diverged", {"kind": "nan", "message": found, "traceback": ""})
+    return event(job, "done", found)
 
 
 def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") -> bool:
