@@ -22,6 +22,7 @@ from torch.func import functional_call
 from swinablate.layers.block import DropPath
 from swinablate.optim import make_optimizer
 from swinablate.recipe import Recipe, TrainConfig
+from swinablate.schema import sparse
 
 
 def why_not(recipes: Sequence[Recipe]) -> str | None:
@@ -37,6 +38,7 @@ def why_not(recipes: Sequence[Recipe]) -> str | None:
         "train.ema": first.train.ema > 0,
         "train.accumulate": first.train.accumulate > 1,
         "train.compile": first.train.compile,
+        "a recipe with [start]": bool(sparse(first.start)),
     }
     used = [name for name, on in alone.items() if on]
     return f"{' and '.join(used)} trains alone only" if used else None

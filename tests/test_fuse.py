@@ -9,7 +9,8 @@ from swinablate import checkpoint, worker
 from swinablate.data import prepare
 from swinablate.events import Batch
 from swinablate.fuse import why_not
-from swinablate.recipe import DataConfig
+from swinablate.recipe import DataConfig, Recipe
+from swinablate.study import load_family
 from swinablate.train import Stopped, fit, read
 from swinablate.train_fused import CannotFuse, fit_fused
 from swinablate.train_fused import prepare as ready
@@ -170,6 +171,13 @@ def test_a_replica_that_diverges_leaves_the_others_alone(datasets, tmp_path):
     assert "t1" not in rows
     for trial in ("t0", "t2"):
         assert results[trial]["predictions"] == healthy[trial]["predictions"]
+
+
+def test_transfer_trains_alone():
+    recipe = Recipe(
+        model=load_family("swin", "").config(), data=DataConfig(name="digits"), start={"freeze": 1}
+    )
+    assert why_not([recipe, recipe]) == "a recipe with [start] trains alone only"
 
 
 @pytest.mark.parametrize(
