@@ -58,7 +58,7 @@ def effects_of(plan: Mapping[str, Any]) -> tuple[tuple[Contrast, ...], tuple[str
     contrasts, lost = (
         _steps(plan["axes"], cells, metric)
         if plan["design"] == "path"
-        else factorial(cells, metric=metric)
+        else factorial(cells, switches=list(plan.get("axes", ())), metric=metric)
     )
     found = []
     for contrast in contrasts:

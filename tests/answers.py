@@ -3,15 +3,17 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from swinablate.declared import declaration
+from swinablate.designs import cells
 from swinablate.figure import Answer
 from swinablate.results import CURVES, TRIALS
-from swinablate.stats import Declaration, Hypothesis, verdicts
+from swinablate.stats import look, verdicts
 
 EPOCHS, IMAGES = 15, 360
 
@@ -28,6 +30,7 @@ class Sketch:
     params: int = 34_710
     macs: int = 1_910_000
     changes: Mapping[str, Any] | None = None
+    cell: bool = False
 
 
 BASELINE = Sketch(name="baseline", statuses=("done",) * 10)
@@ -62,6 +65,8 @@ def study(
     hypotheses: Sequence[Mapping[str, Any]] = (),
     refusals: Sequence[Mapping[str, Any]] = (),
     name: str = "quickstart",
+    design: str = "one_at_a_time",
+    axes: Mapping[str, Sequence[Any]] | None = None,
 ) -> Answer:
     """A recorded study, its accuracies drawn from the sketches, judged by `stats.verdicts`."""
     rng = np.random.default_rng(7)
@@ -70,39 +75,72 @@ def study(
         columns=[*TRIALS],
     )
     waiting = bool(trials.status.isin(["waiting", "running"]).any())
-    declared = Declaration(
-        metric="test/accuracy",
-        alpha=0.05,
-        rope_pp=rope,
-        planned={s.name: len(s.statuses) for s in sketches},
-        hypotheses=tuple(Hypothesis(h["arm"], h["expect"], h["by"]) for h in hypotheses),
-        test_images=IMAGES,
-    )
     frame = trials.rename(columns={"test_acc": "value"}).replace(
         {"status": {"running": "waiting"}}
     )
+    plan = {
+        "schema": 1,
+        "study": name,
+        "question": "Which parts of Swin matter on 8x8 digits?",
+        "declaration": "3f" * 32,
+        "design": design,
+        "axes": {switch: list(levels) for switch, levels in (axes or {}).items()},
+        "smoke": False,
+        "compare": {"metric": "test/accuracy", "rope": rope, "alpha": 0.05, "sd": None},
+        "hypotheses": [dict(h) for h in hypotheses],
+        "arms": [_arm(s) for s in sketches],
+        "refusals": [dict(r) for r in refusals],
+        "trials": {"min": len(trials), "max": len(trials)},
+        "reused": 0,
+        "detectable_pp": 0.81,
+        "noise": {"sd": 0.4, "source": "10 recorded trials of the same data"},
+    }
     return Answer(
-        plan={
-            "schema": 1,
-            "study": name,
-            "question": "Which parts of Swin matter on 8x8 digits?",
-            "declaration": "3f" * 32,
-            "design": "one_at_a_time",
-            "smoke": False,
-            "compare": {"metric": "test/accuracy", "rope": rope, "alpha": 0.05, "sd": None},
-            "hypotheses": [dict(h) for h in hypotheses],
-            "arms": [_arm(s) for s in sketches],
-            "refusals": [dict(r) for r in refusals],
-            "trials": {"min": len(trials), "max": len(trials)},
-            "reused": 0,
-            "detectable_pp": 0.81,
-            "noise": {"sd": 0.4, "source": "10 recorded trials of the same data"},
-        },
+        plan=plan,
         trials=trials,
         curves=_curves(trials, rng),
-        verdicts=verdicts(frame, declared, complete=not waiting).to_json(),
+        verdicts=verdicts(frame, declaration(plan, trials), complete=not waiting).to_json(),
         provenance=PROVENANCE,
     )
+
+
+def adaptive(looks: Sequence[int] = (3, 5, 8), upto: int = 99) -> Answer:
+    """A study that adds seeds until it knows; `upto` seeds of an arm are recorded."""
+    most = looks[-1]
+    sketches = [
+        replace(s, statuses=("done",) * (2 * most if s is BASELINE else most)) for s in QUICKSTART
+    ]
+    answer = study(sketches)
+    frame = answer.trials.rename(columns={"test_acc": "value"})
+    frame = frame[frame.seed < frame.arm.map(lambda arm: (1 + (arm == "baseline")) * upto)]
+    decided = look(frame, looks, declaration(answer.plan, answer.trials))
+    mine = answer.trials.seed < answer.trials.arm.map(decided.wanted)
+    plan = {**answer.plan, "looks": [{"seeds": n} for n in looks]}
+    return replace(
+        answer,
+        plan=plan,
+        trials=answer.trials[mine].reset_index(drop=True),
+        verdicts=decided.verdicts.to_json(),
+    )
+
+
+AXES = {
+    "model.shift": [False], "model.position_bias": ["none"], "model.norm": ["batch"],
+    "model.mlp_ratio": [1.0], "train.lr": [0.001],
+}  # fmt: skip
+
+
+def designed(design: str, switches: int = 3) -> Answer:
+    """A factorial, a fraction or a path of several switches, whose effects partly add up."""
+    axes = dict(list(AXES.items())[:switches])
+    worth = dict(zip(axes, (-0.9, -1.6, 0.8, -0.4, 0.1), strict=False))
+    sketches = [replace(BASELINE, cell=True, changes={})]
+    for changes in cells(design, axes, "axes"):
+        both = {"model.shift", "model.position_bias"} <= set(changes)
+        mean = 96 + sum(worth[switch] for switch in changes) + (1.1 if both else 0.0)
+        label = ", ".join(f"{k.rpartition('.')[2]}={v}".lower() for k, v in changes.items())
+        sketches.append(Sketch(name=label, mean=mean, sd=0.3, changes=changes, cell=True))
+    return study(sketches, design=design, axes=axes)
 
 
 def elsewhere() -> Answer:
@@ -163,6 +201,7 @@ def _arm(sketch: Sketch) -> dict[str, Any]:
             "data": {"name": "digits", "resample_split": False},
             "train": {"epochs": EPOCHS, "batch": 64, "select": "last"},
         },
+        "cell": sketch.cell,
         "params": sketch.params,
         "macs": sketch.macs,
         "geometry": [],

@@ -14,7 +14,16 @@ from swinablate.figure.interval import mean
 from swinablate.figure.place import Note, core, label_points, spread
 from swinablate.figures.cost import kind
 from swinablate.report.tables import whole
-from tests.answers import BASELINE, QUICKSTART, Sketch, elsewhere, many, study
+from tests.answers import (
+    BASELINE,
+    QUICKSTART,
+    Sketch,
+    adaptive,
+    designed,
+    elsewhere,
+    many,
+    study,
+)
 
 FIGURES = plugins.names("figures")
 HOSTILE = Sketch(name="<script>alert('x')</script> & \"q\" $x_2$ 窗口 \u202e", mean=96.2)
@@ -39,7 +48,19 @@ def cases() -> dict[str, Answer]:
         "interim": study([BASELINE, Sketch(name="a", statuses=("done", "done", "waiting"))]),
         "elsewhere": elsewhere(),
         "no rope": study(rope=None),
+        "adaptive": adaptive(),
+        "factorial": designed("factorial"),
+        "fraction": designed("fraction", 5),
+        "path": designed("path"),
     }
+
+
+def own(name: str) -> Answer:
+    """A study that has the figure."""
+    return {
+        "sequence": adaptive, "effects": lambda: designed("factorial"),
+        "interactions": lambda: designed("factorial"), "waterfall": lambda: designed("path"),
+    }.get(name, study)()  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +72,21 @@ def answers() -> dict[str, Answer]:
 @pytest.mark.parametrize("case", cases())
 def test_figure_draws_its_own_table(name: str, case: str, answers: dict[str, Answer]) -> None:
     figure = plugins.load("figures", name, Figure)
-    rows = figure.table(whole(answers[case]))
+    answer = whole(answers[case])
+    rows = figure.table(answer)
+    wanted = {
+        "sequence": {"adaptive"}, "effects": {"factorial", "fraction"},
+        "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
+    }.get(name)  # fmt: skip
+    assert figure.applies(answer) == (wanted is None or case in wanted)
+    if not figure.applies(answer):
+        assert rows.empty
+        return
     if rows.empty:
         assert figure.absent
         assert (name, case) in {
             ("cost", "one arm"), ("cost", "interim"), ("cost", "elsewhere"), ("cost", "hostile"),
-            ("curves", "elsewhere"),
+            ("curves", "elsewhere"), ("cost", "factorial"), ("cost", "path"), ("cost", "fraction"),
         }  # fmt: skip
         return
     svg, png = drawn(figure, rows, name)
@@ -67,7 +97,7 @@ def test_figure_draws_its_own_table(name: str, case: str, answers: dict[str, Ans
 @pytest.mark.parametrize("name", FIGURES)
 def test_everything_drawn_is_in_the_saved_table(name: str) -> None:
     figure = plugins.load("figures", name, Figure)
-    rows = figure.table(study())
+    rows = figure.table(whole(own(name)))
     again = pd.read_csv(io.StringIO(rows.to_csv(index=False)), keep_default_na=True)
     again["label"] = again["label"].fillna("") if "label" in again else None
     assert drawn(figure, again, name)[0] == drawn(figure, rows, name)[0]
@@ -76,7 +106,7 @@ def test_everything_drawn_is_in_the_saved_table(name: str) -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_same_table_gives_the_same_bytes(name: str) -> None:
     figure = plugins.load("figures", name, Figure)
-    rows = figure.table(study())
+    rows = figure.table(whole(own(name)))
     assert drawn(figure, rows, name) == drawn(figure, rows, name)
 
 
@@ -97,6 +127,8 @@ def test_all_failed_draws_no_number(name: str) -> None:
 def test_hostile_names_are_text(name: str) -> None:
     answer = whole(study([*QUICKSTART, HOSTILE]))
     figure = plugins.load("figures", name, Figure)
+    if not figure.applies(answer):
+        return
     svg, _ = drawn(figure, figure.table(answer), name)
     assert "<script" not in svg
     assert "\u202e" not in svg

@@ -34,6 +34,10 @@ def records(rows: pd.DataFrame) -> list[Any]:
     return list(rows.itertuples())
 
 
+def _always(_: Answer) -> bool:
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """A figure; the docstring of its module is its caption.
@@ -44,9 +48,11 @@ class Figure:
             to draw. A column repeats what holds for all rows (the level, the metric).
         draw: rows -> drawing; computes no statistic.
         absent: why the table is empty, when it is.
+        applies: whether a study can have such a figure at all; else it is left out.
     """
 
     title: str
     table: Callable[[Answer], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Canvas]
     absent: str
+    applies: Callable[[Answer], bool] = _always

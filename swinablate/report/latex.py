@@ -14,6 +14,7 @@ from swinablate.figure.numbers import (
     share,
     signed,
 )
+from swinablate.report.prose import kind
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
@@ -37,7 +38,7 @@ def arms_tex(answer: Answer, arms: pd.DataFrame) -> str:
     lines = [
         r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX for other scripts",
         f"% {_comment(answer.plan['study'])}: {judged['metric']}, mean {DASH} sd over seeds;"
-        f" {level} % simultaneous intervals".replace(DASH, "+-"),
+        f" {level} % {kind(answer)} intervals".replace(DASH, "+-"),
         r"\begin{tabular}{@{}lrlrlrlrr@{}}",
         r"\toprule",
         " & ".join(head) + r" \\",

@@ -37,14 +37,14 @@ class Plot:
 
 
 def plots(answer: Answer) -> list[Plot]:
-    """Draw every figure, those the page knows first."""
-    names = plugins.names("figures")
-    known = [name for name in ORDER if name in names]
-    return [_plot(answer, name) for name in [*known, *(n for n in names if n not in known)]]
+    """Draw every figure that applies, those the page knows first."""
+    figures = {name: plugins.load("figures", name, Figure) for name in plugins.names("figures")}
+    known = [name for name in ORDER if name in figures]
+    names = [*known, *(name for name in figures if name not in known)]
+    return [_plot(answer, name, figures[name]) for name in names if figures[name].applies(answer)]
 
 
-def _plot(answer: Answer, name: str) -> Plot:
-    figure = plugins.load("figures", name, Figure)
+def _plot(answer: Answer, name: str, figure: Figure) -> Plot:
     rows = figure.table(answer)
     svg, png = drawn(figure, rows, name) if len(rows) else ("", b"")
     caption = inspect.cleandoc(sys.modules[f"swinablate.figures.{name}"].__doc__ or "")

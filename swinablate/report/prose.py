@@ -57,7 +57,7 @@ def checklist(answer: Answer) -> list[tuple[str, str]]:
     alpha = judged["alpha"]
     rope = judged["rope_pp"]
     bars = (
-        f"{100 * (1 - alpha):g} % simultaneous intervals of the difference to the baseline; "
+        f"{100 * (1 - alpha):g} % {kind(answer)} intervals of the difference to the baseline; "
         f"{judged['method']}. After \u00b1 stands one standard deviation over seeds."
     )
     declared = f"\u00b1{rope:g} pp, declared before launch" if rope is not None else NO_ROPE
@@ -65,6 +65,7 @@ def checklist(answer: Answer) -> list[tuple[str, str]]:
         ("Error bars", bars),
         ("What varies between repetitions", _varies(answer)),
         ("Smallest difference of interest", declared),
+        ("Hypotheses", _declared(answer)),
         ("Selection", _selection(plan)),
     ]
     hours = answer.provenance.get("hours")
@@ -77,6 +78,21 @@ def checklist(answer: Answer) -> list[tuple[str, str]]:
         )
         found.append(("Compute", compute))
     return [(question, text) for question, text in found if text]
+
+
+def kind(answer: Answer) -> str:
+    """What the intervals are: of one look among several, or of all arms at once."""
+    return "repeated" if answer.verdicts.get("looks") else "simultaneous"
+
+
+def _declared(answer: Answer) -> str:
+    asked = {declared["arm"] for declared in answer.plan.get("hypotheses", [])}
+    rest = [arm["name"] for arm in answer.verdicts["arms"] if arm["name"] not in asked]
+    if not asked:
+        return "none was declared before launch: every comparison is exploratory"
+    if not rest:
+        return "one was declared before launch about every arm"
+    return f"declared before launch, but not about {', '.join(rest)}: these are exploratory"
 
 
 def _varies(answer: Answer) -> str:

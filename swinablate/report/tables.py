@@ -13,7 +13,8 @@ from swinablate.results import CURVES, TRIALS
 
 ARMS = (
     "arm", "changes", "family", "planned", "n", "failed", "diverged", "waiting", "mean", "sd",
-    "delta_pp", "ci_low", "ci_high", "p_holm", "verdict", "negligible", "reason", "detectable_pp",
+    "delta_pp", "ci_low", "ci_high", "new_images_low", "new_images_high", "p_holm",
+    "verdict", "negligible", "reason", "detectable_pp",
     "params", "macs", "images_per_s", "peak_mib", "train_s", "device",
 )  # fmt: skip
 
@@ -166,7 +167,7 @@ def _nested(value: object) -> bool:
 
 
 def _judged(arm: Mapping[str, Any]) -> dict[str, Any]:
-    keys = [key for key in ARMS[3:18] if key in arm]
+    keys = [key for key in ARMS[3:20] if key in arm]
     return {"arm": arm["name"], **{key: arm[key] for key in keys}}
 
 

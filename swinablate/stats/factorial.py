@@ -22,7 +22,7 @@ Cell = Mapping[str, Any]
 
 
 def factorial(
-    cells: Mapping[str, Cell], *, metric: str = "test/accuracy"
+    cells: Mapping[str, Cell], *, switches: Sequence[str] = (), metric: str = "test/accuracy"
 ) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
     """Turn the cells of a design into two families of contrasts.
 
@@ -33,6 +33,7 @@ def factorial(
     Args:
         cells: arm -> what it changes; a switch left out is at the baseline's level. The
             baseline is the arm that changes nothing.
+        switches: in the order in which effects are named; others follow as they turn up.
         metric: what is averaged.
 
     Returns:
@@ -41,7 +42,7 @@ def factorial(
     Raises:
         InputError: no arm is the baseline, or two arms are the same cell.
     """
-    levels = _levels(cells)
+    levels = _levels(cells, switches)
     points = {name: _place(changes, levels) for name, changes in cells.items()}
     if len(set(points.values())) < len(points):
         raise InputError(
@@ -92,20 +93,20 @@ def path(
     )
 
 
-def _levels(cells: Mapping[str, Cell]) -> dict[str, list[Any]]:
+def _levels(cells: Mapping[str, Cell], switches: Sequence[str]) -> dict[str, list[Any]]:
     """Every switch with its levels; None stands for the baseline's and comes first."""
     if not any(not changes for changes in cells.values()):
         raise InputError(
             "no arm of the factorial design is the baseline",
             hint="one cell has to change nothing",
         )
-    levels: dict[str, list[Any]] = {}
+    levels: dict[str, list[Any]] = {switch: [None] for switch in switches}
     for changes in cells.values():
         for switch, level in changes.items():
             known = levels.setdefault(switch, [None])
             if not any(_same(level, other) for other in known[1:]):
                 known.append(level)
-    return levels
+    return {switch: known for switch, known in levels.items() if len(known) > 1}
 
 
 def _place(changes: Cell, levels: Mapping[str, list[Any]]) -> tuple[int, ...]:
