@@ -161,10 +161,22 @@ class Coordinator:
                 del self._recorded[trial]
 
     def _prepare(self) -> None:
-        for trial in self._trials.values():
-            config = trial.recipe.data
-            if config not in self._data:
-                self._data[config] = data.prepare(config, self._home.datasets).sha256
+        """Get all images; refuse to mix trials of other images with those recorded."""
+        prepared: dict[DataConfig, data.Prepared] = {}
+        for config in dict.fromkeys(trial.recipe.data for trial in self._trials.values()):
+            source = data.source(config)
+            if source not in prepared:
+                prepared[source] = data.prepare(config, self._home.datasets)
+            data.check_sizes(config, prepared[source])
+            self._data[config] = prepared[source].sha256
+        for trial_id, outcome in self._recorded.items():
+            config = self._trials[trial_id].recipe.data
+            if outcome.provenance.get("data", self._data[config]) != self._data[config]:
+                raise InputError(
+                    f"the images of {config.name!r} are not those that trials were recorded with",
+                    at="data.root" if config.root else "data.name",
+                    hint="bring the old images back, or give the new ones another folder or name",
+                )
 
     def _consider(self) -> None:
         """Ask what the study needs, given all that is recorded; the answer is a pure function."""

@@ -31,6 +31,21 @@ BAD = {
         STUDY.replace('"model.shift" = [false]', '"train.lr" = [-1.0]'), RECIPE,
         ["study.toml: axes", "train.lr", "greater than 0", "-1.0"],
     ),
+    "negative alpha": (
+        STUDY.replace('"model.shift" = [false]', '"data.mixup" = [-0.2]'), RECIPE,
+        ["study.toml: axes", "data.mixup", "greater than or equal to 0", "-0.2"],
+    ),
+    "no such policy": (
+        STUDY.replace('"model.shift" = [false]', '"data.policy" = ["autoaugment"]'), RECIPE,
+        ["study.toml: axes", "data.policy", "'autoaugment'", "'randaugment' or 'trivialaugment'"],
+    ),
+    "a hole larger than the images": (
+        STUDY, RECIPE.replace('"digits"', '"digits"\ncutout = 9'),
+        ["study.toml", "the baseline is impossible", "data.cutout = 9", "give at most 8"],
+    ),
+    "pictures without a folder": (
+        STUDY, RECIPE.replace('"digits"', '"image_folder"'), ["data.root", "has no folder", 'add data.root = "FOLDER"'],
+    ),
     "the baseline's own level": (
         STUDY.replace("[false]", "[true]"), RECIPE,
         ["study.toml: axes: 'model.shift'", "true", "the baseline's own level"],

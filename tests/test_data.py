@@ -287,6 +287,19 @@ def test_val_and_test_are_normalised_with_the_training_constants(root):
         torch.testing.assert_close(x.double(), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("level", "low", "high"), [("half", -1.0, 1.0), ("none", 0.0, 1.0)])
+def test_other_normalisations_do_not_look_at_the_images(level, low, high, root):
+    config = DataConfig(name="noise", image=SMALL, normalisation=level)
+    splits = get(root, config)
+    for images in (splits.train, splits.val, splits.test):
+        x = torch.cat(list(eval_batches(images))).double()
+        raw = images.pixels[images.rows].double()
+        torch.testing.assert_close(x, low + (high - low) * raw / 255, atol=1e-6, rtol=0)
+        assert (raw.min(), raw.max()) == (0, 255)
+        assert abs(x.min().item() - low) < 1e-6
+        assert abs(x.max().item() - high) < 1e-6
+
+
 def test_a_constant_channel_stays_finite():
     import numpy as np
 

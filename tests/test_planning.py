@@ -78,6 +78,53 @@ def test_field_is_no_difference_where_nothing_reads_it(write, field, level, read
 
 
 @pytest.mark.parametrize(
+    ("field", "level", "read_with"),
+    [("policy_ops", "1", "data.policy=randaugment"),
+     ("policy_magnitude", "14", "data.policy=randaugment"),
+     ("erase_fill", '"noise"', "data.erase=0.25"), ("mix_share", "0.5", "data.mixup=0.8"),
+     ("mix_share", "0.5", "data.cutmix=1.0")],
+)  # fmt: skip
+def test_field_of_data_is_no_difference_where_nothing_reads_it(write, field, level, read_with):
+    text = STUDY + f'"data.{field}" = [{level}]\n'
+    (refusal,) = planned(write(text)).refusals
+    assert refusal.same_as == "baseline"
+    assert not planned(write(text), read_with).refusals
+
+
+def test_magnitude_is_void_with_trivialaugment(write):
+    text = STUDY + '"data.policy_magnitude" = [14]\n'
+    (refusal,) = planned(write(text), "data.policy=trivialaugment").refusals
+    assert refusal.same_as == "baseline"
+
+
+def test_a_share_that_rounds_to_the_same_images_is_the_same_arm(write):
+    text = STUDY + '"data.train_fraction" = [0.9999, 0.999]\n'
+    found = planned(write(text, RECIPE.replace("limit = 128\n", "")))
+    assert [(r.name, r.same_as) for r in found.refusals] == [("train_fraction=0.9999", "baseline")]
+
+
+def test_a_change_that_the_images_cannot_have_is_refused(write):
+    found = planned(write(STUDY + '"data.hue" = [0.1]\n"data.cutout" = [4, 9]\n'))
+    assert names(found) == ["baseline", "shift=false", "cutout=4"]
+    assert {r.name: r.reason for r in found.refusals} == {
+        "hue=0.1": "data.hue needs colour: 3 channels, not 1; leave it out",
+        "cutout=9": "data.cutout = 9 is larger than the 8x8 images; give at most 8",
+    }
+
+
+def test_a_smoke_run_of_pictures_needs_no_folder(write):
+    recipe = RECIPE.replace(
+        'name = "digits"\n',
+        'name = "image_folder"\nroot = "nowhere"\n'
+        "image = { height = 8, width = 8, channels = 3, classes = 2 }\n",
+    )
+    found = plan(smoke(load_study(write(STUDY, recipe))))
+    assert found.arms[0].recipe.data.name == "noise"
+    assert found.arms[0].recipe.data.root is None
+    assert found.arms[0].image.channels == 3
+
+
+@pytest.mark.parametrize(
     ("field", "level", "void_with"),
     [("betas", "[0.9, 0.99]", "train.optimizer=sgd"), ("eps", "1e-6", "train.optimizer=sgd"),
      ("epochs", "7", "train.steps=9"), ("optimizer", '"adam"', "train.weight_decay=0.0")],
@@ -92,7 +139,8 @@ def test_field_is_void_with_another(write, field, level, void_with):
     "axis",
     ['"train.stream" = ["again"]', '"model.init" = ["trunc02"]', '"data.split_seed" = [1]',
      '"train.weight_decay" = [0.0]', '"train.epochs" = [3]', '"train.ema" = [0.9]',
-     '"train.accumulate" = [2]', '"train.matmul" = ["medium"]', '"train.precision" = ["fp16"]'],
+     '"data.normalisation" = ["half"]', '"data.cutout" = [3]', '"data.mixup" = [0.8]',
+     '"data.policy" = ["trivialaugment"]', '"train.accumulate" = [2]', '"train.matmul" = ["medium"]', '"train.precision" = ["fp16"]'],
 )  # fmt: skip
 def test_same_network_with_other_start_data_or_training_is_another_arm(write, axis):
     found = planned(write(STUDY + axis + "\n"))

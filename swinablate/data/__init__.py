@@ -10,7 +10,7 @@ from swinablate.data.catalog import Sizes, describe, image_spec, resolved
 from swinablate.data.chance import Chance, of_step
 from swinablate.data.feed import raw_batches
 from swinablate.data.splits import Images, Splits, load
-from swinablate.data.store import Prepared, prepare
+from swinablate.data.store import Prepared, check_sizes, prepare, source
 
 __all__ = [
     "Augment",
@@ -21,6 +21,7 @@ __all__ = [
     "Splits",
     "augmentation",
     "batch",
+    "check_sizes",
     "describe",
     "epoch_order",
     "eval_batches",
@@ -30,4 +31,5 @@ __all__ = [
     "prepare",
     "raw_batches",
     "resolved",
+    "source",
 ]

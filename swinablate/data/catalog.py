@@ -138,7 +138,6 @@ def resolved(config: DataConfig) -> dict[str, Any]:
         del found["erase_fill"]
     if not (config.mixup or config.cutmix):
         del found["mix_share"]
-    if sizes := describe(config):
-        del found["train_fraction"], found["limit"]
-        found |= {"sizes": [sizes.train, sizes.val, sizes.test]}
+    if config.limit is None and (sizes := describe(config)):
+        found["train_fraction"] = sizes.train
     return found

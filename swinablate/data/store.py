@@ -83,8 +83,9 @@ def prepare(config: DataConfig, root: Path) -> Prepared:
             at=error.filename or str(root),
             hint="free some space or give write permission, or choose another --home",
         ) from error
-    _check_sizes(config, folder)
-    return Prepared(folder, sha256)
+    prepared = Prepared(folder, sha256)
+    check_sizes(config, prepared)
+    return prepared
 
 
 def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
@@ -138,10 +139,20 @@ def _verify(folder: Path, state: str | None) -> str | None:
     return None
 
 
-def _check_sizes(config: DataConfig, folder: Path) -> None:
-    """Refuse empty splits of a data set whose size was not known before."""
+def source(config: DataConfig) -> DataConfig:
+    """What a recipe's data have in common with others of the same prepared images."""
+    return DataConfig(name=config.name, root=config.root, image=config.image)
+
+
+def check_sizes(config: DataConfig, prepared: Prepared) -> None:
+    """Refuse empty splits of a data set whose size was not known before.
+
+    Raises:
+        InputError: a split would be empty.
+    """
     rest, test = (
-        len(np.load(folder / f"{part}_labels.npy", mmap_mode="r")) for part in ("train", "test")
+        len(np.load(prepared.path / f"{part}_labels.npy", mmap_mode="r"))
+        for part in ("train", "test")
     )
     try:
         sizes_of(config, rest, test)
