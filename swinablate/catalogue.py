@@ -1,5 +1,6 @@
 """What can be ablated, read from the configs themselves, and the studies that ship with us."""
 
+import inspect
 import types
 import typing
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from swinablate import plugins
 from swinablate.recipe import DataConfig, StartConfig, Switch, TrainConfig
@@ -59,18 +61,23 @@ def _switches(family: str, part: str, config: type[BaseModel]) -> Iterator[dict[
 
 
 def _levels(hint: Any, switch: Switch) -> str:
-    """All values of an enumeration; for numbers, those worth comparing."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    """All values of an enumeration; for numbers, those worth comparing, or else their type."""
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    options = typing.get_args(hint) if union else (hint,)
     texts = [
         str(_plain(value))
         for option in options
         if typing.get_origin(option) is typing.Literal
         for value in typing.get_args(option)
     ]
-    return ", ".join(texts) or ", ".join(str(_plain(level)) for level in switch.levels)
+    if len(switch.levels) > 1 and not texts:
+        texts = [str(_plain(level)) for level in switch.levels]
+    return ", ".join(texts) if len(texts) > 1 else inspect.formatannotation(hint)
 
 
 def _plain(value: Any) -> Any:
+    if value is PydanticUndefined:
+        return "required"
     if isinstance(value, bool):
         return str(value).lower()
     return list(value) if isinstance(value, tuple) else value

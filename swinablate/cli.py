@@ -4,6 +4,7 @@ torch, mlflow, optuna, pandas and matplotlib take seconds to import, so a comman
 it needs when it runs.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -329,14 +330,19 @@ def ui(
 @app.command(epilog="Example: swinablate switches swin")
 def switches(
     family: Annotated[
-        str | None, typer.Argument(help="A model family.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A model family, mypackage.nets:MyNet, timm:NAME or torchvision:NAME.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """List what can be ablated: switch, levels, what it does, and its source."""
     from swinablate.catalogue import catalogue
 
-    found = catalogue(family)
+    with contextlib.redirect_stdout(sys.stderr):  # a module may print when it is imported
+        found = catalogue(family)
     if as_json:
         _print_json({"schema": 1, "switches": found})
         return
@@ -348,6 +354,41 @@ def switches(
             for s in found
         ],
     )
+
+
+@app.command(epilog="Example: swinablate check mypackage.nets:MyNet --image 32x32x3 --classes 10")
+def check(
+    family: Annotated[
+        str,
+        typer.Argument(
+            help="mypackage.nets:MyNet, timm:NAME, torchvision:NAME, or a built-in family.",
+            show_default=False,
+        ),
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set an argument (depth=4); repeatable."),
+    ] = None,
+    image: Annotated[str, typer.Option(help="Height x width x channels.")] = "32x32x3",
+    classes: Annotated[int, typer.Option(help="Number of classes.", min=2)] = 10,
+    as_json: Json = False,
+) -> None:
+    """Check that a network can be ablated: switches, gradients, seeds, saving, training."""
+    from dataclasses import asdict
+
+    from swinablate.conformance import case_of, examine
+
+    with contextlib.redirect_stdout(sys.stderr):
+        case = case_of(family, settings or [], image, classes)
+    findings = []
+    for one in examine(case):
+        findings.append(one)
+        if not as_json:
+            console.show_finding(one)
+    if as_json:
+        _print_json({"schema": 1, "family": family, "checks": [asdict(f) for f in findings]})
+    if any(one.status == "failed" for one in findings):
+        raise typer.Exit(3)
 
 
 @app.command(epilog="Example: swinablate schema study > study.schema.json")
@@ -455,8 +496,9 @@ def _plan(study: Path, settings: Sequence[str], *, smoke: bool) -> "Plan":
     from swinablate import study as studies
     from swinablate.planning import plan
 
-    loaded = studies.load_study(study, settings, smoke=smoke)
-    return plan(studies.smoke(loaded) if smoke else loaded)
+    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+        loaded = studies.load_study(study, settings, smoke=smoke)
+        return plan(studies.smoke(loaded) if smoke else loaded)
 
 
 def _run(

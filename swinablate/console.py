@@ -12,6 +12,7 @@ from rich.table import Table
 from swinablate.promise import promise
 
 if TYPE_CHECKING:
+    from swinablate.conformance import Finding
     from swinablate.status import Status
 
 PLACES = 3
@@ -96,6 +97,15 @@ def show_plan(plan: Mapping[str, Any]) -> None:
     out.print()
     for line in promise(plan):
         out.print(line, markup=False)
+
+
+def show_finding(one: "Finding") -> None:
+    """Print one line about a check, and the remedy under it."""
+    color = {"passed": "green", "failed": "red", "note": "yellow"}[one.status]
+    found = f": {escape(one.found)}" if one.found else ""
+    out.print(f"[{color}]{one.status}[/]  {one.check}{found}", soft_wrap=True)
+    if one.hint:
+        out.print(f"        hint: {escape(one.hint)}", soft_wrap=True)
 
 
 def show_status(status: "Status") -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
-from swinablate import data, plugins
+from swinablate import data, plugins, source
 from swinablate.due import Due, due
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.events import ENDINGS, Batch, Event, Job
@@ -266,6 +266,7 @@ class Coordinator:
             folder=str(self._home.attempt(trial.id, attempt)),
             resume=self._home.earlier(trial.id, attempt),
             data=str(self._home.datasets),
+            folders=source.folders(trial.recipe.model.family),
         )
         handle = execution.submit(Batch(jobs=(job,)))
         self._running[trial.id] = Running(trial, ticket, attempt, handle)

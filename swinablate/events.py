@@ -31,6 +31,7 @@ class Job:
         resume: folders of earlier attempts, newest first.
         data: where the prepared data sets are.
         device: "cpu" or "cuda:N" as the worker counts; the executor sets it.
+        folders: where the code of an import path is.
     """
 
     trial: str
@@ -43,6 +44,7 @@ class Job:
     resume: tuple[str, ...]
     data: str
     device: str = "cpu"
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,12 @@ class Batch:
     def loads(text: str) -> "Batch":
         """The inverse of `dumps`."""
         jobs = json.loads(text)["jobs"]
-        return Batch(jobs=tuple(Job(**{**job, "resume": tuple(job["resume"])}) for job in jobs))
+        return Batch(
+            jobs=tuple(
+                Job(**{**job, "resume": tuple(job["resume"]), "folders": tuple(job["folders"])})
+                for job in jobs
+            )
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from swinablate.network import tables
 from swinablate.recipe import TrainConfig
 
 START, END = 25.0, 1e4
@@ -28,10 +29,11 @@ def make_optimizer(
         train: how.
         faster: the name of a part, and the factor on its learning rate.
     """
+    undecayed = tables(model)
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {(False, 1.0): [], (True, 1.0): []}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            plain = parameter.ndim < 2 or name.rpartition(".")[2] == "table"
+            plain = parameter.ndim < 2 or name in undecayed
             factor = faster[1] if faster[0] and name.startswith(f"{faster[0]}.") else 1.0
             groups.setdefault((plain, factor), []).append(parameter)
     settings = [

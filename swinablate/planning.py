@@ -390,7 +390,7 @@ def _flat(value: Mapping[str, Any], path: str = "") -> dict[str, Level]:
     for key, item in value.items():
         if isinstance(item, Mapping):
             found |= _flat(item, f"{path}{key}.")
-        else:
+        elif f"{path}{key}" != "model.code":  # it goes with the family, and is nobody's choice
             found[f"{path}{key}"] = item
     return found
 

@@ -1,10 +1,10 @@
 """What a network costs and what it computes, without training it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from swinablate.layers.attention import SmallDotProduct
+from swinablate.network import start
 from swinablate.recipe import Family, ImageSpec, ModelConfig, derive
 
+T = TypeVar("T")
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
 
 
@@ -40,12 +42,15 @@ def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> 
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    model = _empty(family, config, image)
-    return Cost(
-        params=sum(p.numel() for p in model.parameters()),
-        macs=macs(model, image),
-        activation_bytes=activation_bytes(model, image),
-    )
+
+    def count(model: nn.Module) -> Cost:
+        return Cost(
+            params=sum(p.numel() for p in model.parameters()),
+            macs=macs(model, image),
+            activation_bytes=activation_bytes(model, image),
+        )
+
+    return _measured(family, config, image, count)
 
 
 Measure = Literal["params", "macs"]
@@ -58,14 +63,29 @@ def size(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec, by:
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    model = _empty(family, config, image)
-    return macs(model, image) if by == "macs" else sum(p.numel() for p in model.parameters())
+
+    def count(model: nn.Module) -> int:
+        return macs(model, image) if by == "macs" else sum(p.numel() for p in model.parameters())
+
+    return _measured(family, config, image, count)
 
 
-def _empty(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> nn.Module:
-    """The network on the meta device, in evaluation mode."""
-    with torch.device("meta"):
-        return family.build(config, image).eval()
+def _measured(
+    family: Family[ModelConfig],
+    config: ModelConfig,
+    image: ImageSpec,
+    measure: Callable[[nn.Module], T],
+) -> T:
+    """Measure the network on the meta device, in evaluation mode.
+
+    Somebody else's code may ask for the value of a tensor: it then runs on the CPU.
+    """
+    try:
+        with torch.device("meta"):
+            return measure(family.build(config, image).eval())
+    except Exception:  # noqa: BLE001  whatever it raises; where it raises again, it is raised
+        with torch.random.fork_rng(devices=[]):
+            return measure(family.build(config, image).eval())
 
 
 @torch.no_grad()
@@ -177,8 +197,7 @@ def observe(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) 
         ValueError: the config cannot be built for this image.
     """
     with torch.random.fork_rng(devices=[]):
-        model = family.build(config, image)
-        family.init(model, config, lambda name: _generator("init", name))
+        model = start(family, config, image, lambda name: _generator("init", name))
         modules = {path: _fingerprint(module) for path, module in model.named_modules()}
         parameters = {name: _print(value) for name, value in model.named_parameters()}
         buffers = {name: _print(value) for name, value in model.named_buffers()}

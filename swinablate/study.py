@@ -35,6 +35,21 @@ LATER = {
 """Tables of the study format that this version refuses rather than ignores."""
 
 
+FAMILY_SCHEMA: dict[str, Any] = {
+    "required": ["family"],
+    "properties": {
+        "family": {
+            "description": "a built-in family, an import path, or a model of timm or torchvision",
+            "anyOf": [
+                {"enum": list(plugins.names("models"))},
+                {"type": "string", "pattern": "^[^:]+:[^:]+$"},
+            ],
+        }
+    },
+}
+"""What the JSON Schema of a recipe says of `[model]`."""
+
+
 class Compare(schema.Frozen):
     """What is compared, and what counts as a difference; declared before launch."""
 
@@ -90,7 +105,7 @@ class StudyFile(schema.Frozen):
 class RecipeFile(schema.Frozen):
     """A recipe as written; the family of `model` decides which keys it may hold."""
 
-    model: dict[str, Any]
+    model: Annotated[dict[str, Any], Field(json_schema_extra=FAMILY_SCHEMA)]
     data: DataConfig
     train: TrainConfig = TrainConfig()
     start: StartConfig = StartConfig()
@@ -128,12 +143,21 @@ class Study:
     smoke: bool = False
 
 
-def load_family(name: object, at: str) -> Family[ModelConfig]:
-    """Import the family called `name`.
+def load_family(name: object, at: str, folders: Sequence[Path] = ()) -> Family[ModelConfig]:
+    """Import the family called `name`: one of ours, an import path, timm's or torchvision's.
+
+    Args:
+        name: as written in a recipe.
+        at: where it was written, for the error message.
+        folders: where the module of an import path may be, besides the current folder.
 
     Raises:
         InputError: there is none.
     """
+    if isinstance(name, str) and ":" in name:
+        from swinablate import outside  # imports torch
+
+        return outside.find(name, folders, at)
     if not isinstance(name, str):
         raise InputError(
             f"expected the name of a family, got {name!r}" if name else "key 'family' is missing",
@@ -144,13 +168,19 @@ def load_family(name: object, at: str) -> Family[ModelConfig]:
     return family
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:
     """Read an experiment file.
+
+    Args:
+        path: the file.
+        folders: where the module of an import path may be, besides the file's own folder
+            and the current one.
 
     Raises:
         InputError: the file is missing, malformed, or a value is refused.
     """
-    return _recipe(schema.validate(RecipeFile, schema.read_toml(path), str(path)), path)
+    file = schema.validate(RecipeFile, schema.read_toml(path), str(path))
+    return _recipe(file, path, folders)
 
 
 def load_claim(path: Path) -> Claim:
@@ -176,12 +206,12 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     written = schema.read_toml(path)
     for key in LATER.keys() & written.keys():
         raise InputError(f"table {key!r} is not in this version", at=str(path), hint=LATER[key])
-    changes = [_setting(text) for text in settings]
+    changes = [setting(text) for text in settings]
     for key, level in changes:
         if key.startswith("study."):
             _write(written, key.removeprefix("study."), level)
     file = schema.validate(StudyFile, written, str(path))
-    baseline = load_recipe(path.parent / file.baseline)
+    baseline = load_recipe(path.parent / file.baseline, [path.parent])
     levels = {key: level for key, level in changes if not key.startswith("study.")}
     if levels:
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
@@ -227,9 +257,9 @@ def label(changes: Mapping[str, Level], full: bool = False) -> str:  # noqa: FBT
     return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
 
 
-def _recipe(file: RecipeFile, path: Path) -> Recipe:
+def _recipe(file: RecipeFile, path: Path, folders: Sequence[Path]) -> Recipe:
     model = dict(file.model)
-    family = load_family(model.get("family"), f"{path}: model")
+    family = load_family(model.get("family"), f"{path}: model", [path.parent, *folders])
     config = schema.validate(family.config, model, at=f"{path}: model")
     recipe = Recipe(model=config, data=file.data, train=file.train, start=file.start)
     read = settled(recipe, path.parent, str(path))
@@ -260,7 +290,7 @@ def _variant(arm: NamedArm, path: Path) -> Variant:
             at=at,
             hint='write take = ["model"] or ["model", "train", "data"]',
         )
-    other = load_recipe(path.parent / arm.recipe) if arm.recipe else None
+    other = load_recipe(path.parent / arm.recipe, [path.parent]) if arm.recipe else None
     return Variant(arm.name, arm.changes, other, arm.take, arm.match)
 
 
@@ -316,7 +346,12 @@ def _write(table: dict[str, Any], key: str, level: Level) -> None:
     table[head] = inner
 
 
-def _setting(text: str) -> tuple[str, Level]:
+def setting(text: str) -> tuple[str, Level]:
+    """Read `KEY=VALUE` from the command line; a bare word is text.
+
+    Raises:
+        InputError: there is no `=`.
+    """
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
         raise InputError(

@@ -32,6 +32,7 @@ from swinablate.data import (
 from swinablate.errors import Diverged
 from swinablate.events import Job, Kind
 from swinablate.machine import execution, forget_peak, peak_mib
+from swinablate.network import start
 from swinablate.optim import Averaged, make_optimizer, rate, set_rate
 from swinablate.precision import Forward, autocast, compiled, layout, make_scaler, settle
 from swinablate.recipe import ImageSpec, Recipe, TrainConfig, derive
@@ -243,7 +244,8 @@ def summary(
 
 def read(job: Job) -> tuple[Recipe, ImageSpec]:
     """Rebuild the values a job carries as plain data."""
-    family = load_family(job.recipe["model"]["family"], "job")
+    folders = [Path(folder) for folder in job.folders]
+    family = load_family(job.recipe["model"]["family"], "job", folders)
     model = schema.validate(family.config, job.recipe["model"], "job: model")
     rest = {part: dict(job.recipe[part]) for part in ("data", "train", "start")}
     recipe = schema.validate(Recipe, {"model": model, **rest}, "job")
@@ -253,13 +255,11 @@ def read(job: Job) -> tuple[Recipe, ImageSpec]:
 def build(recipe: Recipe, image: ImageSpec, seed: int) -> nn.Module:
     """The network with the initial weights of a seed, each drawn by its own name."""
     family = load_family(recipe.model.family, "job")
-    model = family.build(recipe.model, image)
 
     def generator_for(name: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive(seed, recipe.train.stream, "init", name))
 
-    family.init(model, recipe.model, generator_for)
-    return model
+    return start(family, recipe.model, image, generator_for)
 
 
 @torch.inference_mode()
