@@ -27,7 +27,6 @@ from swinablate.recipe import Family, ImageSpec, ModelConfig, TrainConfig, deriv
 from swinablate.response import Observed, cost, observe
 from swinablate.study import load_family, setting
 
-
 WHERE: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("swin", "pad"): {"window": 3, "pad": "masked"},
     ("swin", "shift_covered"): {"window": 8},

@@ -21,6 +21,7 @@ NAMES = plugins.names("models")
 IMAGE = ImageSpec(height=32, width=32, channels=3, classes=10)
 ODD = ImageSpec(height=16, width=32, channels=1, classes=3)
 
+
 def load(name: str) -> Case:
     family: Family[ModelConfig] = plugins.load("models", name, Family)
     return Case(family, family.config(), IMAGE)
