@@ -22,6 +22,10 @@ lint:
 test *ARGS:
     pytest -n 2 -q {{ARGS}}
 
+# Write docs/models.md and docs/switches.md: compares every model with others', minutes
+docs:
+    python -m tests.docs
+
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint test
 

@@ -5,13 +5,14 @@ import re
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.swin_transformer import SwinTransformer
 
 from swinablate.layers.norm import TokenBatchNorm, TokenRMSNorm
 from swinablate.models.swin import FAMILY, Swin, SwinConfig, geometry
 from swinablate.recipe import ImageSpec
 from swinablate.response import signature
+from tests.models.copying import swin_v1_of_torchvision
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
@@ -29,29 +30,6 @@ POST000 = {
 TINY = {"patch": 1, "width": 16, "depths": (2, 2), "heads": (2, 4), "window": 2}
 
 
-def copy_from_torchvision(theirs: nn.Module) -> dict[str, Tensor]:
-    """torchvision's weights under our names."""
-    parts = {"attn.qkv": "attention.qkv", "attn.proj": "attention.out", "mlp.0": "mlp.fc1"}
-    parts |= {"mlp.3": "mlp.fc2", "reduction": "reduce"}
-    parts |= {"attn.relative_position_bias_table": "attention.mix.bias.position.table"}
-    found = {}
-    for name, value in theirs.state_dict().items():
-        head, *rest = name.split(".")
-        if head == "features" and rest[0] == "0":
-            start = "embed.project" if rest[1] == "0" else "embed_norm"
-            found[f"{start}.{rest[2]}"] = value
-        elif head == "features":
-            stage, odd = divmod(int(rest[0]) - 1, 2)
-            place = "merge" if odd else f"blocks.{rest[1]}"
-            tail = ".".join(rest[1 if odd else 2 :])
-            for old, new in parts.items():
-                tail = tail.replace(old, new)
-            found[f"stages.{stage}.{place}.{tail}"] = value
-        else:
-            found[name] = value
-    return {k: v for k, v in found.items() if not k.endswith("position_index")}
-
-
 def torchvision_twin(config: SwinConfig, classes: int = 10) -> nn.Module:
     return SwinTransformer(
         patch_size=[config.patch] * 2,
@@ -64,43 +42,12 @@ def torchvision_twin(config: SwinConfig, classes: int = 10) -> nn.Module:
     )
 
 
-@pytest.mark.parametrize(
-    ("fields", "height", "width"),
-    [
-        ({"patch": 2, "width": 48, "heads": (3, 6, 12), "depths": (2, 2, 1), "window": 4}, 32, 32),
-        ({"patch": 1, "width": 16, "heads": (2, 4), "depths": (2, 2), "window": 2}, 8, 8),
-        ({"patch": 2, "width": 12, "heads": (3, 6), "depths": (3, 2), "window": 2}, 16, 24),
-    ],
-    ids=["matched", "windows of 2", "not square"],
-)
-def test_equals_torchvision_under_its_weights(fields, height, width, excite):
-    """Logits, and the gradient of every weight; window 4 on the last 4x4 grid is not shifted."""
-    config = SwinConfig(**fields)
-    image = ImageSpec(height=height, width=width, channels=3, classes=10)
-    theirs = excite(torchvision_twin(config))
-    ours = Swin(config, image)
-    weights = copy_from_torchvision(theirs)
-    ours.load_state_dict(weights, strict=True)
-    x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    answers = ours(x), theirs(x)
-    torch.testing.assert_close(*answers, atol=1e-5, rtol=1e-4)
-    for answer in answers:
-        answer.square().mean().backward()
-    gradients = {name: p.grad for name, p in theirs.named_parameters()}
-    for name, value in theirs.state_dict().items():
-        if name in gradients:
-            value.copy_(gradients[name])
-    expected = copy_from_torchvision(theirs)
-    for name, parameter in ours.named_parameters():
-        torch.testing.assert_close(parameter.grad, expected[name], atol=2e-4, rtol=2e-3)
-
-
 def test_equals_torchvision_without_shift(excite):
     """A twin of one block a stage never shifts."""
     config = SwinConfig(patch=2, width=24, heads=(3, 6), depths=(1, 1), window=4)
     theirs = excite(torchvision_twin(config))
     ours = Swin(config, CIFAR)
-    ours.load_state_dict(copy_from_torchvision(theirs))
+    ours.load_state_dict(swin_v1_of_torchvision(theirs.state_dict()))
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
 
@@ -112,7 +59,7 @@ def test_equals_torchvision_with_its_shift_taken_away(excite):
         if hasattr(module, "shift_size"):
             module.shift_size = [0, 0]
     ours = Swin(config, CIFAR)
-    ours.load_state_dict(copy_from_torchvision(theirs))
+    ours.load_state_dict(swin_v1_of_torchvision(theirs.state_dict()))
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
 
