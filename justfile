@@ -22,9 +22,9 @@ lint:
 test *ARGS:
     pytest -n 2 -q {{ARGS}}
 
-# Write docs/models.md and docs/switches.md: compares every model with others', minutes
-docs:
-    python -m tests.docs
+# Write docs/models.md and docs/switches.md; `just docs measure` compares the models again
+docs *ARGS:
+    python -m tests.docs {{ARGS}}
 
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint test

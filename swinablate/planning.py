@@ -220,7 +220,7 @@ def _cells(study: Study) -> Iterator[Cell]:
                 at=at,
                 hint="change something, or drop the arm",
             )
-        changes = dict(variant.changes) or _differences(study, changed)
+        changes = _differences(study, changed) if variant.recipe else dict(variant.changes)
         yield Cell(variant.name, changes, changed, cell=False, match=variant.match)
 
 

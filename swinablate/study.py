@@ -77,7 +77,7 @@ class Match(schema.Frozen):
 
 
 class NamedArm(schema.Frozen):
-    """Several changes under one name, or parts of another recipe."""
+    """Several changes under one name, to the baseline or to it with parts of another recipe."""
 
     name: str
     changes: dict[str, Any] = Field(default_factory=dict)
@@ -277,10 +277,9 @@ def _variant(arm: NamedArm, path: Path) -> Variant:
     if not NAME.fullmatch(arm.name) or arm.name == BASELINE:
         hint = "letters, digits, and ._=,+()- or blanks; at most 80; not 'baseline'"
         raise InputError(f"{arm.name!r} cannot name an arm", at=f"{path}: arms", hint=hint)
-    if bool(arm.changes) == bool(arm.recipe):
-        found = "both" if arm.changes else "neither"
+    if not arm.changes and not arm.recipe:
         raise InputError(
-            f"an arm has either 'changes' or 'recipe', this one has {found}",
+            "an arm has 'changes', a 'recipe', or both; this one has neither",
             at=at,
             hint='write changes = { "model.shift" = false } or recipe = "other.toml"',
         )

@@ -1,15 +1,22 @@
-"""Writes docs/switches.md and docs/models.md: `python -m tests.docs` (minutes: it compares)."""
+"""Writes docs/switches.md and docs/models.md: `python -m tests.docs`.
+
+With the argument `measure`, which takes minutes, models are compared with others' again;
+without it, what the page says was measured stays.
+"""
 
 import inspect
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from swinablate import plugins
 from swinablate.catalogue import catalogue
 from swinablate.data import image_spec
-from swinablate.response import cost
+from swinablate.recipe import ImageSpec, ModelConfig
+from swinablate.response import size
 from swinablate.study import load_claim, load_family, load_recipe
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS, Pair, agree
 
@@ -155,9 +162,9 @@ Where another implementation is wrong for an ablation, or differs in a constant:
 
 
 def _pair_row(pair: Pair, found: Measured) -> str:
-    size = cost(load_family(pair.model["family"], ""), pair.config(), pair.image)
+    cost = _cost(pair.config(), pair.image)
     return (
-        f"| {pair.name} | {size.params:,} | {_short(size.macs)} | {found.package}, `{pair.of}` "
+        f"| {pair.name} | {cost} | {found.package}, `{pair.of}` "
         f"| {found.logits} | {found.gradients} |"
     )
 
@@ -165,20 +172,27 @@ def _pair_row(pair: Pair, found: Measured) -> str:
 def _recipe_row(path: Path) -> str:
     recipe, claim = load_recipe(path), load_claim(path)
     image = image_spec(recipe.data)
-    size = cost(load_family(recipe.model.family, str(path)), recipe.model, image)
     link = f"[{path.stem}](../experiments/{path.name})"
     data = "" if recipe.data.name == "noise" else f"{recipe.data.name}, "
     return (
         f"| {link} | [`{recipe.model.family}`](switches.md#{recipe.model.family}) "
-        f"| {data}{image.height}x{image.width}x{image.channels} | {size.params:,} "
-        f"| {_short(size.macs)} | {_cell(claim.source)} |"
+        f"| {data}{image.height}x{image.width}x{image.channels} "
+        f"| {_cost(recipe.model, image)} | {_cell(claim.source)} |"
     )
 
 
+@cache
+def _cost(config: ModelConfig, image: ImageSpec) -> str:
+    """Parameters and MACs, two cells of a table."""
+    family = load_family(config.family, "")
+    params, macs = (size(family, config, image, by) for by in ("params", "macs"))
+    return f"{params:,} | {_short(macs)}"
+
+
 def _short(count: int) -> str:
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
+    for unit, one in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= one:
+            return f"{count / one:.3g} {unit}"
     return str(count)
 
 
@@ -189,5 +203,13 @@ def write(pages: Mapping[Path, str]) -> None:
         path.write_text(text)
 
 
+def main(arguments: list[str]) -> None:
+    """Write both pages."""
+    found = read(MODELS.read_text()) if MODELS.exists() else []
+    if "measure" in arguments or len(found) != len(PAIRS):
+        found = [measure(pair) for pair in PAIRS]
+    write({SWITCHES: switches_page(), MODELS: models_page(found)})
+
+
 if __name__ == "__main__":
-    write({SWITCHES: switches_page(), MODELS: models_page([measure(pair) for pair in PAIRS])})
+    main(sys.argv[1:])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from swinablate.errors import InputError
 from swinablate.planning import plan
 from swinablate.study import load_study, smoke
 from tests.conftest import RECIPE, STUDY
@@ -197,19 +198,31 @@ def test_smoke_is_another_trial_of_two_steps_on_noise(write):
     assert (recipe.data.image.height, recipe.data.image.classes) == (8, 10)
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("studies/*.toml")), ids=lambda p: p.stem)
-def test_every_shipped_study_plans(path):
-    found = planned(path)
-    assert len(found.arms) > 1
-    assert not found.refusals
+def test_a_recipe_may_be_changed_before_it_is_an_arm(write, tmp_path):
+    """The model of another recipe, with its own changes; the baseline's training."""
+    other = RECIPE.replace("window = 2", "window = 1").replace("epochs = 2", "epochs = 9")
+    (tmp_path / "other.toml").write_text(other)
+    arm = '\n[[arms]]\nname = "one"\nrecipe = "other.toml"\nchanges = { "model.norm" = "rms" }\n'
+    found = planned(write(STUDY + arm)).arms[-1]
+    assert found.differs == {"model.window": (2, 1), "model.norm": ("layer", "rms")}
+    assert found.changes == {"model.window": 1, "model.norm": "rms"}
+
+
+def test_an_arm_without_a_difference_is_refused(write):
+    with pytest.raises(InputError) as error:
+        planned(write(STUDY + '\n[[arms]]\nname = "one"\n'))
+    assert error.value.problem == (
+        "an arm has 'changes', a 'recipe', or both; this one has neither"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_recipe_keeps_its_claim(path):
     from swinablate.data import image_spec
-    from swinablate.response import cost
+    from swinablate.response import size
     from swinablate.study import load_claim, load_family, load_recipe
 
     recipe = load_recipe(path)
     family = load_family(recipe.model.family, str(path))
-    assert cost(family, recipe.model, image_spec(recipe.data)).params == load_claim(path).params
+    found = size(family, recipe.model, image_spec(recipe.data), "params")
+    assert found == load_claim(path).params
