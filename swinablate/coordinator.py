@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from swinablate import data, plugins, source
+from swinablate.choosing import Choices, choose
 from swinablate.due import Due, due
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.events import ENDINGS, Batch, Event, Job
@@ -107,6 +108,7 @@ class Coordinator:
         self._running: dict[str, Running] = {}
         self._tries: Counter[str] = Counter()
         self._data: dict[DataConfig, str] = {}
+        self._choices: Choices = {}
         self._signals: list[int] = []
         self._fault: EnvironmentFault | None = None
         self._shown: set[str] = set()
@@ -142,6 +144,7 @@ class Coordinator:
                     study_card(declared, self._options.command),
                 )
                 try:
+                    self._choices = choose(self._plan, self._home, execution, self._stopping)
                     self._begin(len(slots))
                     mirror.call("sweep", set(self._trials) - set(self._recorded))
                     self._loop(execution, mirror)
@@ -267,6 +270,7 @@ class Coordinator:
             resume=self._home.earlier(trial.id, attempt),
             data=str(self._home.datasets),
             folders=source.folders(trial.recipe.model.family),
+            choices=self._choices,
         )
         handle = execution.submit(Batch(jobs=(job,)))
         self._running[trial.id] = Running(trial, ticket, attempt, handle)

@@ -26,12 +26,14 @@ class Job:
         attempt: the coordinator's count; events of any other attempt are ignored.
         recipe: the full recipe, plain data.
         image: the image specification, plain data.
-        kind: tuning trials never compute the test accuracy.
+        kind: tuning trials never compute the test accuracy; a probe is no trial: it times
+            what `auto` may become.
         folder: the attempt's folder; the worker writes its checkpoints there.
         resume: folders of earlier attempts, newest first.
         data: where the prepared data sets are.
         device: "cpu" or "cuda:N" as the worker counts; the executor sets it.
         folders: where the code of an import path is.
+        choices: device model -> what its fields that say `auto` became.
     """
 
     trial: str
@@ -39,12 +41,13 @@ class Job:
     recipe: Mapping[str, Any]
     image: Mapping[str, int]
     seed: int
-    kind: Literal["final", "tune"]
+    kind: Literal["final", "tune", "probe"]
     folder: str
     resume: tuple[str, ...]
     data: str
     device: str = "cpu"
     folders: tuple[str, ...] = ()
+    choices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ Everything that is global to a process is set at the start of every trial, becau
 runs many.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,43 @@ from swinablate.recipe import TrainConfig
 
 Forward = Callable[[Tensor], Tensor]
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choices(train: TrainConfig, device: torch.device) -> dict[str, tuple[Any, ...]]:
+    """What each field that says `auto` may become here; the plain setting first.
+
+    A CPU never compiles by itself: it takes minutes a network, in every process.
+    """
+    cuda = device.type == "cuda"
+    half = "fp16" if cuda and not torch.cuda.is_bf16_supported() else "bf16"
+    known: dict[str, tuple[Any, ...]] = {
+        "precision": ("fp32", half),
+        "matmul": ("highest", "high" if cuda else "medium"),
+        "channels_last": (False, True),
+        "compile": (False, True) if cuda else (False,),
+    }
+    return {field: options for field, options in known.items() if field in train.open}
+
+
+def resolved(
+    train: TrainConfig, device: str, chosen: Mapping[str, Mapping[str, Any]]
+) -> TrainConfig:
+    """The settings as they run: what says `auto` becomes what was chosen for the device.
+
+    Args:
+        train: as written.
+        device: the device's model.
+        chosen: device model -> settings.
+
+    Raises:
+        ValueError: nothing was chosen for this device.
+    """
+    here = chosen.get(device, {})
+    if missing := sorted(train.open - here.keys()):
+        raise ValueError(
+            f'train.{missing[0]} = "auto" was not resolved for {device}; name a setting'
+        )
+    return train.model_copy(update={field: here[field] for field in train.open})
 
 
 def settle(train: TrainConfig) -> None:

@@ -252,17 +252,19 @@ class TrainConfig(Frozen):
         Switch("smoothing of targets", "Szegedy 2016, sec. 7", (0.0, 0.1)),
     ] = 0.0
     precision: Annotated[
-        Literal["fp32", "bf16", "fp16"],
+        Literal["fp32", "bf16", "fp16", "auto"],
         Switch("number format of forward and backward", "", ("fp32", "bf16", "fp16")),
     ] = "fp32"
     matmul: Annotated[
-        Literal["highest", "high", "medium"],
+        Literal["highest", "high", "medium", "auto"],
         Switch("precision inside fp32 matrix products", "", ("highest", "high", "medium")),
     ] = "highest"
-    channels_last: Annotated[bool, Switch("channels innermost in memory", "", (False, True))] = (
-        False
-    )
-    compile: Annotated[bool, Switch("training compiled by torch", "", (False, True))] = False
+    channels_last: Annotated[
+        bool | Literal["auto"], Switch("channels innermost in memory", "", (False, True))
+    ] = False
+    compile: Annotated[
+        bool | Literal["auto"], Switch("training compiled by torch", "", (False, True))
+    ] = False
     accumulate: Annotated[
         int, Field(ge=1), Switch("parts of a batch, one after the other", "", (1, 2))
     ] = 1
@@ -278,6 +280,12 @@ class TrainConfig(Frozen):
     select: Literal["last", "best_val"] = "last"
     stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"
     threads: Annotated[int, Field(ge=1)] = 1
+
+    @property
+    def open(self) -> frozenset[str]:
+        """Fields that say `auto`: decided once for a study and a device model."""
+        fields = ("precision", "matmul", "channels_last", "compile")
+        return frozenset(field for field in fields if getattr(self, field) == "auto")
 
     @model_validator(mode="after")
     def _parts(self) -> TrainConfig:

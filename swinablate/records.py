@@ -5,6 +5,7 @@
     trials/<id>/attempts/<k>/result.json     how attempt k ended, if it ended
     trials/<id>/result.json                  the commit marker, written last, atomically
     studies/<name>/<declaration>/plan.json   what was declared
+    studies/<name>/choices.json              what `auto` became, by device model
 
 Optuna and MLflow are projections of it that `sync` rebuilds.
 """
@@ -202,6 +203,20 @@ class Home:
     def declarations(self, name: str) -> list[str]:
         """Digests of all declarations of a study that were run."""
         return sorted(path.parent.name for path in (self.studies / name).glob("*/plan.json"))
+
+    def choices(self, name: str) -> dict[str, Any]:
+        """What `auto` became in a study: device model -> choice, and what was measured."""
+        try:
+            text = (self.studies / name / "choices.json").read_text("utf-8")
+        except FileNotFoundError:
+            return {}
+        found: dict[str, Any] = json.loads(text)["devices"]
+        return found
+
+    def keep_choices(self, name: str, devices: Mapping[str, Any]) -> None:
+        """Record what `auto` became, for every later run of the study."""
+        text = json.dumps({"schema": SCHEMA, "devices": devices}, indent=1)
+        write_atomically(self.studies / name / "choices.json", text)
 
     @contextmanager
     def owned(self, name: str) -> Iterator[None]:

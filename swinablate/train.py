@@ -31,10 +31,18 @@ from swinablate.data import (
 )
 from swinablate.errors import Diverged
 from swinablate.events import Job, Kind
-from swinablate.machine import execution, forget_peak, peak_mib
+from swinablate.machine import device_name, execution, forget_peak, peak_mib
 from swinablate.network import start
 from swinablate.optim import Averaged, make_optimizer, rate, set_rate
-from swinablate.precision import Forward, autocast, compiled, layout, make_scaler, settle
+from swinablate.precision import (
+    Forward,
+    autocast,
+    compiled,
+    layout,
+    make_scaler,
+    resolved,
+    settle,
+)
 from swinablate.recipe import ImageSpec, Recipe, TrainConfig, derive
 from swinablate.study import load_family
 
@@ -243,12 +251,19 @@ def summary(
 
 
 def read(job: Job) -> tuple[Recipe, ImageSpec]:
-    """Rebuild the values a job carries as plain data."""
+    """Rebuild the values a job carries as plain data, with what was chosen for `auto`.
+
+    Raises:
+        ValueError: nothing was chosen for this device.
+    """
     folders = [Path(folder) for folder in job.folders]
     family = load_family(job.recipe["model"]["family"], "job", folders)
     model = schema.validate(family.config, job.recipe["model"], "job: model")
     rest = {part: dict(job.recipe[part]) for part in ("data", "train", "start")}
     recipe = schema.validate(Recipe, {"model": model, **rest}, "job")
+    if recipe.train.open and job.kind != "probe":
+        train = resolved(recipe.train, device_name(torch.device(job.device)), job.choices)
+        recipe = recipe.model_copy(update={"train": train})
     return recipe, schema.validate(ImageSpec, job.image, "job: image")
 
 

@@ -20,6 +20,7 @@ import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
 from swinablate.events import Batch, Event, Job, Kind, event
+from swinablate.probe import measure
 from swinablate.train import Stopped, fit
 from swinablate.train_fused import CannotFuse, fit_fused, prepare
 
@@ -88,7 +89,7 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
     alone = {"alone": why} if why else {}
     emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **alone}))
     try:
-        result = fit(job, report, stopping)
+        result = measure(job, stopping) if job.kind == "probe" else fit(job, report, stopping)
     except Stopped:
         emit(event(job, "stopped"))
     except Diverged as error:

@@ -7,20 +7,13 @@ import pytest
 import torch
 
 from swinablate import checkpoint, machine, optim, precision, recipe, train
-from swinablate.data import batches, chance, image_spec, prepare, splits
+from swinablate.data import batches, chance, image_spec, splits
 from swinablate.errors import Diverged
 from swinablate.events import Job
 from swinablate.recipe import DataConfig, Recipe, StartConfig, TrainConfig
 from swinablate.study import load_family
 
 SWIN = {"patch": 2, "width": 8, "depths": (2,), "heads": (2,), "window": 2}
-
-
-@pytest.fixture(scope="module")
-def datasets(tmp_path_factory):
-    root = tmp_path_factory.mktemp("datasets")
-    prepare(DataConfig(name="digits"), root)
-    return root
 
 
 def make_job(

@@ -14,7 +14,7 @@ from swinablate.planning import plan
 from swinablate.recipe import DataConfig, ImageSpec, StartConfig, TrainConfig, trial_id
 from swinablate.study import load_family, load_recipe, load_study
 from tests.conftest import RECIPE, STUDY
-from tests.test_train import datasets, make_job, run  # noqa: F401
+from tests.test_train import make_job, run
 
 CPU = torch.device("cpu")
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
@@ -104,7 +104,7 @@ def test_head_has_its_own_rate():
 
 
 @pytest.fixture
-def weights(datasets, tmp_path):  # noqa: F811
+def weights(datasets, tmp_path):
     """Weights of a trained trial with batch norm, as `swinablate weights` writes them."""
     run(make_job(datasets, tmp_path / "source", model=MODEL, ema=0.5))
     checkpoint.export([tmp_path / "source"], tmp_path / "source.pt")
@@ -126,7 +126,7 @@ def test_exported_weights_are_those_that_were_judged(weights):
     assert saved.keys() == state["model"].keys()
 
 
-def test_frozen_stage_keeps_every_bit_and_the_rest_trains(datasets, tmp_path, weights):  # noqa: F811
+def test_frozen_stage_keeps_every_bit_and_the_rest_trains(datasets, tmp_path, weights):
     """Its batch norms keep their statistics; a resumed run freezes as well."""
     job = {"model": MODEL, "start": start(weights, freeze=1, head="new", head_lr=10.0)}
     run(make_job(datasets, tmp_path / "a", **job))
@@ -141,7 +141,7 @@ def test_frozen_stage_keeps_every_bit_and_the_rest_trains(datasets, tmp_path, we
         assert torch.equal(a[name], value) is frozen, name
 
 
-def test_changed_file_is_found_out_before_training(datasets, tmp_path, weights):  # noqa: F811
+def test_changed_file_is_found_out_before_training(datasets, tmp_path, weights):
     job = make_job(datasets, tmp_path / "a", model=MODEL, start=start(weights))
     weights.write_bytes(weights.read_bytes() + b"!")
     with pytest.raises(EnvironmentFault, match="the weights are others than when the plan"):
