@@ -102,7 +102,7 @@ def describe(parameter: inspect.Parameter, hint: Any, what: str = "") -> Argumen
     role = ROLES.get(name, "")
     if hint is None and role:
         hint = int | tuple[int, int] if role == "size" else int
-    if hint is None and isinstance(default, bool | int | float | str):
+    if hint is None and isinstance(default, bool | int | float | str | tuple | list):
         hint = type(default)
     written = None if hint is None or name.startswith("_") else _written(hint)
     if default is not parameter.empty and not role and written is not None:

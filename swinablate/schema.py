@@ -68,7 +68,9 @@ def validate(cls: type[M], data: Mapping[str, Any], at: str, inside: str = "") -
     try:
         return cls.model_validate({key: _freeze(value) for key, value in data.items()})
     except ValidationError as error:
-        raise _explain(error.errors()[0], cls, at, inside) from None
+        found = error.errors()  # a misspelled key first: it may be why another is missing
+        worst = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+        raise _explain(worst, cls, at, inside) from None
 
 
 def evolve(value: M, changes: Mapping[str, object], at: str, inside: str = "") -> M:
