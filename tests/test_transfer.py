@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from swinablate import checkpoint, plugins, train, transfer
+from swinablate.api import keep_weights
 from swinablate.data import image_spec
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.optim import make_optimizer
 from swinablate.planning import plan
 from swinablate.recipe import DataConfig, ImageSpec, StartConfig, TrainConfig, trial_id
+from swinablate.records import Home, Outcome
 from swinablate.study import load_family, load_recipe, load_study
 from tests.conftest import RECIPE, STUDY
 from tests.test_train import make_job, run
@@ -124,6 +126,32 @@ def test_exported_weights_are_those_that_were_judged(weights):
     state = checkpoint.load([weights.parent / "source"], CPU)
     assert all(torch.equal(v, state["ema"][f"module.{n}"]) for n, v in saved.items())
     assert saved.keys() == state["model"].keys()
+
+
+def test_weights_of_a_recorded_trial_are_kept(datasets, tmp_path):
+    home = Home(tmp_path / "home")
+    arm = {"name": "baseline", "seeds": [0, 3], "trials": ["t0", "t3"]}
+    home.declare("study", "d", {"arms": [arm]})
+    home.begin("t3")
+    run(make_job(datasets, home.attempt("t3", 1), epochs=1))
+    with pytest.raises(InputError, match="study: baseline s3 has not finished"):
+        keep_weights(home, "study", "baseline", 3, tmp_path / "w.pt")
+    outcome = Outcome(
+        trial="t3", seed=3, kind="final", recipe={}, image={}, status="done", attempt=1
+    )
+    home.commit(outcome)
+    assert keep_weights(home, "study", "baseline", 3, tmp_path / "new" / "w.pt") == "t3"
+    saved = torch.load(tmp_path / "new" / "w.pt", weights_only=True)
+    state = checkpoint.load([home.attempt("t3", 1)], CPU)
+    assert all(torch.equal(value, state["model"][name]) for name, value in saved.items())
+    with pytest.raises(InputError, match="study: baseline s1 is not planned; seeds: 0, 3"):
+        keep_weights(home, "study", "baseline", 1, tmp_path / "w.pt")
+    with pytest.raises(InputError, match="no arm is called 'baselin'"):
+        keep_weights(home, "study", "baselin", 3, tmp_path / "w.pt")
+    for path in home.attempt("t3", 1).glob("*.pt"):
+        path.unlink()
+    with pytest.raises(EnvironmentFault, match="no checkpoint of this trial is left"):
+        keep_weights(home, "study", "baseline", 3, tmp_path / "w.pt")
 
 
 def test_frozen_stage_keeps_every_bit_and_the_rest_trains(datasets, tmp_path, weights):

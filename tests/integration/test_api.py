@@ -5,13 +5,15 @@ import pytest
 
 from swinablate import effects, load_study, plan, run
 from swinablate.errors import InputError
+from swinablate.records import Home
+from tests.conftest import RECIPE
 
 pytestmark = pytest.mark.integration
 
 
 def test_study_runs_from_python_and_goes_on(write, tmp_path):
     said = []
-    study = load_study(write())
+    study = load_study(write(base=RECIPE + 'matmul = "auto"\n'))
     assert [arm.name for arm in plan(study).arms] == ["baseline", "shift=false"]
     answer = run(study, home=tmp_path / "home", slots=1, say=said.append)
     assert said[0] == "study: 6 trials, 0 recorded, 1 at a time"
@@ -21,6 +23,12 @@ def test_study_runs_from_python_and_goes_on(write, tmp_path):
     (arm,) = answer.verdicts["arms"]
     assert arm["delta_pp"] == pytest.approx(own.delta_pp)
     assert arm["n"] == 3
+
+    home = Home(tmp_path / "home")
+    (chosen,) = home.choices("study").values()  # asked once, for all trials
+    ran = {home.outcome(t.id).execution.get("matmul", "highest") for t in plan(study).trials}
+    assert ran == {chosen["choice"]["matmul"]}
+    assert len(chosen["measured"]) == 2
 
     said.clear()
     again = run(tmp_path / "study.toml", home=tmp_path / "home", say=said.append)
