@@ -8,6 +8,7 @@ import pandas as pd
 
 from swinablate.declared import declaration, effects_of
 from swinablate.due import Due, due
+from swinablate.equal_cost import curve_effects
 from swinablate.provenance import provenance
 from swinablate.records import Home, Outcome, planned
 from swinablate.report import Answer
@@ -31,13 +32,19 @@ def gather(home: Home, name: str) -> Answer:
     plan = home.declared(name)
     now, recorded = stand(home, plan)
     trials = counted(plan, now, recorded)
+    curves = curves_table(plan, recorded)
     judged = judge(plan, now, trials)
+    secondary = curve_effects(plan, trials, curves)
     found = (*judged.warnings, *warnings(home, plan, trials))
-    judged = replace(judged, warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))))
+    judged = replace(
+        judged,
+        contrasts=(*judged.contrasts, *secondary),
+        warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
+    )
     return Answer(
         plan=plan,
         trials=trials,
-        curves=curves_table(plan, recorded),
+        curves=curves,
         verdicts=judged.to_json(),
         provenance=origin(plan, recorded),
     )

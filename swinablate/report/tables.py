@@ -1,7 +1,7 @@
 """The tables of a report, as numbers; how they look is decided elsewhere."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -116,6 +116,15 @@ def matched(arm: Mapping[str, Any]) -> str:
         for path, (before, after) in match["solved"].items()
     )
     return f"matched in {match['by']} ({100 * match['off']:+.1f} %): {changes or 'nothing'}"
+
+
+def along(contrasts: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """The effects along the curve: an arm, and what it is at equal epochs, MACs, seconds."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for contrast in contrasts:
+        if contrast["family"] == "curve":
+            found.setdefault(contrast["name"].rpartition(" at equal ")[0], []).append(contrast)
+    return list(found.items())
 
 
 def statuses(answer: Answer) -> dict[str, int]:

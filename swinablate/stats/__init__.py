@@ -5,6 +5,7 @@ reads a file or draws. `effects` and `verdicts` are the doors.
 """
 
 from swinablate.stats.adaptive import Decisions, look
+from swinablate.stats.critical import holm
 from swinablate.stats.declaration import (
     ARMS,
     Answer,
@@ -19,7 +20,9 @@ from swinablate.stats.declaration import (
 )
 from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.factorial import INTERACTIONS, MAIN, PATH, factorial, path
+from swinablate.stats.judge import judge_family
 from swinablate.stats.power import detectable, detectable_at, detectable_effects, seeds_needed
+from swinablate.stats.sample import read
 from swinablate.stats.selftest import selftest
 from swinablate.stats.verdict import effects, verdicts
 
@@ -45,8 +48,11 @@ __all__ = [
     "detectable_effects",
     "effects",
     "factorial",
+    "holm",
+    "judge_family",
     "look",
     "path",
+    "read",
     "seeds_needed",
     "selftest",
     "verdicts",

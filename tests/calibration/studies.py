@@ -133,6 +133,7 @@ def judge(
     method: Method = "auto",
     seed: int = 0,
     values: np.ndarray | None = None,
+    floor: float = 0.0,
 ) -> Family:
     """Arms of n seeds, the baseline of 2n, judged once; `values` are drawn if not given."""
     if values is None:
@@ -148,7 +149,7 @@ def judge(
         pooled=np.ones(k, bool),
     )
     weights = np.hstack([-np.ones((k - 1, 1)), np.eye(k - 1)])
-    return estimate(cells, weights, alpha=0.05, method=method)
+    return estimate(cells, weights, alpha=0.05, floor=floor, method=method)
 
 
 def fixed(truth: Truth, n: int, sims: int, *, method: Method = "auto", seed: int = 0) -> Rates:

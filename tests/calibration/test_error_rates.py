@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from swinablate.stats.critical import bonferroni
-from swinablate.stats.estimate import Family
+from swinablate.stats.estimate import Cells, Family, estimate
+from tests.calibration import savings
 from tests.calibration.studies import DIGITS, TRUTHS, Truth, adaptive, fixed, judge, null
 
 SIMS = 3000
@@ -142,3 +143,37 @@ def test_peeking_without_a_plan_is_caught():
             for n in (3, 5, 8, 12, 16)
         )
     assert wrong / 200 > LEVEL + 4 * (LEVEL * (1 - LEVEL) / 200) ** 0.5
+
+
+def test_adaptive_seeds_on_real_runs_err_no_more_and_cost_less():
+    """Studies drawn from 240 recorded trainings, one arm of them the baseline's own seeds."""
+    truth, values = savings.bank(150)
+    floor = 100 / savings.IMAGES / 12**0.5
+    found = savings.adaptive(truth, values, floor)
+    every = savings.fixed(truth, values, 16, floor)
+    assert found.error <= LEVEL + 4 * (LEVEL * (1 - LEVEL) / 150) ** 0.5
+    assert found.trials < 0.7 * every.trials
+    assert found.power > every.power - 0.03
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_pairing_decided_for_each_comparison_is_caught(n):
+    """Pairs are taken where their own seeds seem to correlate: the least noise wins, by luck."""
+    arms = 8
+    values = SD * np.random.default_rng(4).standard_normal((SIMS, arms + 1, n))
+    spread = values.var(-1, ddof=1)
+    counts = np.full(arms + 1, float(n))
+    apart = estimate(
+        Cells(mean=values.mean(-1), var=spread, n=counts, declared=counts, pooled=counts > 0),
+        np.hstack([-np.ones((arms, 1)), np.eye(arms)]),
+        alpha=LEVEL,
+    )
+    gap = values[:, 1:] - values[:, :1]
+    own = gap.var(-1, ddof=1)
+    chosen = own < 0.75 * (spread[:, 1:] + spread[:, :1])  # rho > .25
+    pool = np.where(chosen, own, 0).sum(1, keepdims=True)
+    pool = pool / np.maximum(chosen.sum(1, keepdims=True), 1)
+    se = np.where(chosen, np.sqrt((4 * pool + (n - 1) * own) / (3 + n) / n), apart.se)
+    df = np.where(chosen, 3.0 + n, apart.df)
+    wrong = (np.abs(gap.mean(-1)) > bonferroni(arms, df, LEVEL) * se).any(axis=1)
+    assert wrong.mean() > LEVEL + TOLERANCE
