@@ -30,7 +30,7 @@ STUDY = """\
 question = "Which parts matter?"
 baseline = "{recipe}"   # relative to this file
 seeds = 5                        # seeds 0..4 of every arm; the baseline runs twice as many
-design = "one_at_a_time"         # or "factorial": every combination of the levels below
+design = "one_at_a_time"         # or "factorial", "fraction" (resolution V), "path" (both orders)
 
 [axes]                           # one arm for every level; the baseline is always run
 "model.shift" = [false]
@@ -39,6 +39,12 @@ design = "one_at_a_time"         # or "factorial": every combination of the leve
 # [[arms]]                       # an arm with several changes, or the model of another recipe
 # name = "no shift, no bias"
 # changes = {{ "model.shift" = false, "model.position_bias" = "none" }}
+
+# [adaptive]                     # instead of seeds: more of them for what is not decided yet
+# looks = [3, 5, 8, 12, 16]
+
+# [budget]                       # ends the study, decided or not
+# hours = 2.0                    # of training, summed over slots; or trials = 60
 
 [compare]                        # declared before launch: changing it later is a new analysis
 # rope = 0.5                     # percentage points nobody should care about; without it

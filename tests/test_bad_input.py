@@ -10,6 +10,7 @@ import pytest
 from swinablate.cli import main
 from tests.conftest import RECIPE, STUDY
 
+LOOKS = STUDY.replace("seeds = 3\nbaseline_seeds = 3\n", "[adaptive]\nlooks = [3, 5]\n")
 BAD = {
     # name: (study, recipe, what the message must say)
     "no equals sign": (STUDY + "\nseeds 3", RECIPE, ["study.toml", "not valid TOML", "line 9"]),
@@ -80,6 +81,30 @@ BAD = {
     ),
     "a design of a later version": (
         STUDY + "\n[tune]\ntrials = 3\n", RECIPE, ["study.toml", "'tune'", "not in this version"],
+    ),
+    "looks that do not rise": (
+        LOOKS.replace("[3, 5]", "[5, 3]"), RECIPE, ["study.toml: adaptive.looks", "looks = [5, 3] do not rise"],
+    ),
+    "a look at two seeds": (LOOKS.replace("[3, 5]", "[2, 5]"), RECIPE, ["study.toml: adaptive.looks.0", "greater than or equal to 3"]),
+    "looks and seeds": (
+        LOOKS.replace("[adaptive]", "seeds = 3\n[adaptive]"), RECIPE,
+        ["study.toml", "'seeds' is given, and [adaptive] adds seeds itself"],
+    ),
+    "neither looks nor seeds": (
+        LOOKS.replace("[adaptive]\nlooks = [3, 5]\n", ""), RECIPE, ["study.toml", "'seeds' is missing", "[adaptive]"],
+    ),
+    "looks at a factorial design": (
+        LOOKS.replace("[adaptive]", 'design = "factorial"\n[adaptive]'), RECIPE,
+        ["study.toml: adaptive", "arm by arm", "'factorial'", "seeds = 5"],
+    ),
+    "a budget of nothing": (STUDY + "\n[budget]\nhours = 0.0\n", RECIPE, ["study.toml: budget.hours", "greater than 0"]),
+    "a budget below the first look": (
+        LOOKS + "\n[budget]\ntrials = 8\n", RECIPE, ["study.toml: budget.trials", "the first look needs 9 trials"],
+    ),
+    "a budget in money": (STUDY + "\n[budget]\ndollars = 3\n", RECIPE, ["study.toml: budget", "'dollars'"]),
+    "a fraction of one switch": (
+        STUDY.replace("seeds = 3", 'design = "fraction"\nseeds = 3', 1), RECIPE,
+        ["study.toml: axes", "1 switches is no design", "at least 2"],
     ),
     "no such family": (STUDY, RECIPE.replace('"swin"', '"swim"'), ["base.toml: model", "'swim'", "did you mean 'swin'?"]),
     "no family": (STUDY, RECIPE.replace('family = "swin"\n', ""), ["base.toml: model", "'family' is missing"]),

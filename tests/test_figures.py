@@ -308,5 +308,5 @@ def test_no_figure_stays_open() -> None:
 
     for name in FIGURES:
         figure = plugins.load("figures", name, Figure)
-        drawn(figure, figure.table(study()), name)
+        drawn(figure, figure.table(whole(own(name))), name)
     assert pyplot.get_fignums() == []
