@@ -5,24 +5,27 @@ tuple of four arrays or CPU tensors: training images, their classes, test images
 Images are uint8, n c h w; classes are integers from 0, one an image. Training images are all
 from which training and validation images are cut; the test images must be the same for ever.
 
-It is called in the coordinator, once whenever a study is started; what it returns is kept
-in the home, and replaced when it returns something else.
+Its module is looked for as a network's is: in the folder of the recipe that names it, then in
+the current folder, then where Python looks. It is called in the coordinator, once whenever a
+study is started; what it returns is kept in the home, and replaced when it returns something
+else.
 """
 
 import functools
 import hashlib
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from swinablate import source
 from swinablate.dataset import Arrays, Dataset
 from swinablate.errors import InputError
 from swinablate.recipe import ImageSpec
 
 AT = "data.name"
+TORCHVISION = "torchvision.datasets:"
 
 
 def function_set(name: str) -> Dataset:
@@ -48,27 +51,27 @@ def function_set(name: str) -> Dataset:
     )
 
 
-def function(name: str) -> Callable[[], object]:
+def is_path(name: str) -> bool:
+    """Whether a data set's name is an import path; torchvision's classes are looked up there."""
+    return ":" in name and not name.startswith(TORCHVISION)
+
+
+def function(name: str, folders: Sequence[Path] = (), at: str = AT) -> Callable[[], object]:
     """Import what a path names.
+
+    Args:
+        name: the import path.
+        folders: where to look before the current folder; once imported, it is remembered.
+        at: where the path was written, for the error message.
 
     Raises:
         InputError: no such module or function.
     """
-    module, _, attribute = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-    except Exception as error:
-        raise InputError(
-            f"{module!r} cannot be imported: {type(error).__name__}: {error}",
-            at=AT,
-            hint="install it, or name its folder in the environment variable PYTHONPATH",
-        ) from error
-    for part in attribute.split("."):
-        found = getattr(found, part, None)
+    found: Any = source.load(name, folders, at)
     if not callable(found):
         raise InputError(
-            f"{module!r} has no function {attribute!r}",
-            at=AT,
+            f"{name} is {found!r}, not a function",
+            at=at,
             hint='write name = "mypackage.data:load", where load() returns the images',
         )
     return found  # type: ignore[no-any-return]

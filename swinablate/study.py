@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from swinablate import plugins, schema
+from swinablate import imported, plugins, schema
 from swinablate.effort import Adaptive, Budget, Seeds, every_seed
 from swinablate.errors import InputError
 from swinablate.recipe import (
@@ -261,6 +261,8 @@ def _recipe(file: RecipeFile, path: Path, folders: Sequence[Path]) -> Recipe:
     model = dict(file.model)
     family = load_family(model.get("family"), f"{path}: model", [path.parent, *folders])
     config = schema.validate(family.config, model, at=f"{path}: model")
+    if imported.is_path(file.data.name):
+        imported.function(file.data.name, [path.parent, *folders], f"{path}: data.name")
     recipe = Recipe(model=config, data=file.data, train=file.train, start=file.start)
     read = settled(recipe, path.parent, str(path))
     if file.start.sha256 not in {"", read.start.sha256}:

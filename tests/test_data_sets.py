@@ -24,6 +24,7 @@ from swinablate.data.batches import eval_batches
 from swinablate.datasets import stl10, svhn, usps
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.recipe import DataConfig, ImageSpec
+from swinablate.study import load_recipe
 
 CPU = torch.device("cpu")
 CHANCE = np.random.Generator(np.random.PCG64(0))
@@ -567,15 +568,12 @@ RETURN = (
         ),
         (
             "laod",
-            (
-                "data.name: '{m}' has no function 'laod'\n\n"
-                'hint: write name = "mypackage.data:load", where load() returns the images'
-            ),
+            ("data.name: {m} has no 'laod'\n\nhint: did you mean 'load'?"),
         ),
         (
             "number",
             (
-                "data.name: '{m}' has no function 'number'\n\n"
+                "data.name: {m}:number is 5, not a function\n\n"
                 'hint: write name = "mypackage.data:load", where load() returns the images'
             ),
         ),
@@ -618,9 +616,26 @@ def test_a_function_that_gives_something_else_is_refused(function, message, modu
 
 def test_a_module_that_is_not_there_is_named(tmp_path):
     assert refusal(of("nosuchpackage.data"), tmp_path) == (
-        "data.name: 'nosuchpackage.data' cannot be imported: ModuleNotFoundError: No module "
-        "named 'nosuchpackage'\n\n"
-        "hint: install it, or name its folder in the environment variable PYTHONPATH"
+        "data.name: no module is called 'nosuchpackage'\n\n"
+        f"hint: put it into one of {Path.cwd()}, or install it"
+    )
+
+
+def test_a_recipe_finds_the_module_beside_it(tmp_path, write):
+    """Where networks of one's own are found; a function that is not there is refused at once."""
+    name = f"beside_{tmp_path.name}"
+    path = write()
+    (path.parent / f"{name}.py").write_text(textwrap.dedent(MODULE))
+    base = path.parent / "base.toml"
+    text = base.read_text().replace('name = "digits"', f'name = "{name}:load"\nimage = {{ height = 4, width = 5, channels = 3, classes = 2 }}')  # fmt: skip
+    base.write_text(text)
+    recipe = load_recipe(base)
+    assert kept(prepare(recipe.data, tmp_path / "home").path, "test_pixels").shape == (6, 3, 4, 5)
+    base.write_text(text.replace(":load", ":laod"))
+    with pytest.raises(InputError) as error:
+        load_recipe(base)
+    assert str(error.value) == (
+        f"{base}: data.name: {name} has no 'laod'\n\nhint: did you mean 'load'?"
     )
 
 

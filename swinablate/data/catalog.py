@@ -11,7 +11,6 @@ from swinablate.dataset import Dataset
 from swinablate.errors import InputError
 from swinablate.recipe import DataConfig, ImageSpec
 
-TORCHVISION = "torchvision.datasets:"
 ELSE = (
     'or name a class of torchvision ("torchvision.datasets:Food101") or a function of yours '
     '("mypackage.data:load")'
@@ -46,10 +45,10 @@ def find(config: DataConfig) -> Dataset:
 
 
 def _find(name: str) -> Dataset:
-    if name.startswith(TORCHVISION):
+    if name.startswith(imported.TORCHVISION):
         # imported by name, as plugins are: what workers import must not lead to torchvision
         any_set = importlib.import_module("swinablate.vision").any_set
-        found: Dataset = any_set(name.removeprefix(TORCHVISION))
+        found: Dataset = any_set(name.removeprefix(imported.TORCHVISION))
         return found
     if ":" in name:
         return imported.function_set(name)
