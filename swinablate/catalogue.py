@@ -61,17 +61,20 @@ def _switches(family: str, part: str, config: type[BaseModel]) -> Iterator[dict[
 
 
 def _levels(hint: Any, switch: Switch) -> str:
-    """All values of an enumeration; for numbers, those worth comparing, or else their type."""
+    """All values of a choice; of what may be a number too, those worth comparing first."""
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     options = typing.get_args(hint) if union else (hint,)
-    texts = [
+    choices = [
         str(_plain(value))
         for option in options
         if typing.get_origin(option) is typing.Literal
         for value in typing.get_args(option)
     ]
-    if len(switch.levels) > 1 and not texts:
-        texts = [str(_plain(level)) for level in switch.levels]
+    others = [
+        o for o in options if typing.get_origin(o) is not typing.Literal and o is not type(None)
+    ]
+    levels = [str(_plain(level)) for level in switch.levels]
+    texts = list(dict.fromkeys([*levels, *choices])) if others else choices
     return ", ".join(texts) if len(texts) > 1 else inspect.formatannotation(hint)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from swinablate.catalogue import catalogue
 from tests.docs import MODELS, SWITCHES, models_page, read, switches_page
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS
 
@@ -26,3 +27,11 @@ def test_measured_differences_are_within_their_bounds():
 def test_a_page_without_measurements_is_stale():
     with pytest.raises(ValueError, match="zip"):
         models_page([])
+
+
+def test_levels_of_a_choice_that_may_be_a_number_are_those_worth_comparing():
+    rows = {row["switch"]: row["levels"] for row in catalogue("swin")}
+    assert rows["model.shift_by"] == "half, 1, 3"
+    assert rows["model.band"] == "None, 1"
+    assert rows["model.pad"] == "refuse, masked"
+    assert rows["train.compile"] == "false, true, auto"
