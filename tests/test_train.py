@@ -81,24 +81,6 @@ def test_same_seed_same_bits_and_another_seed_others(datasets, tmp_path):
     assert rows_other[0]["train/loss"] != rows[0]["train/loss"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "lr": 0.05}, {"select": "best_val"}])
-@pytest.mark.parametrize("steps", [1, 7, 12])
-def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(datasets, tmp_path, steps, changes):
-    """6 steps an epoch: the stops are in the first epoch, in the second, and at its start."""
-    data = {"augment": "flip_crop"}
-    calm, rows = run(make_job(datasets, tmp_path / "calm", data=data, **changes))
-    with pytest.raises(train.Stopped):
-        run(make_job(datasets, tmp_path / "1", data=data, **changes), stop_after=steps)
-    resume = (str(tmp_path / "1"),)
-    resumed, rest = run(make_job(datasets, tmp_path / "2", data=data, resume=resume, **changes))
-    assert rest == rows[steps // 6 :]
-    assert resumed["predictions"] == calm["predictions"]
-    states = [checkpoint.load([tmp_path / name], torch.device("cpu")) for name in ("calm", "2")]
-    for name, value in states[0]["model"].items():
-        assert torch.equal(value, states[1]["model"][name]), name
-    assert states[0]["optimizer"]["param_groups"] == states[1]["optimizer"]["param_groups"]
-
-
 EVERYTHING = {
     "data": {"augment": "flip_crop"}, "model": {"norm": "batch", "drop_path": 0.3},
     "select": "best_val", "ema": 0.8, "accumulate": 2, "precision": "fp16", "lr": 0.01,
@@ -124,6 +106,25 @@ def equal(a, b) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
     return a == b
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"optimizer": "sgd", "nesterov": True, "lr": 0.05, "schedule": "step", "accumulate": 3},
+     {"select": "best_val", "precision": "bf16"}, EVERYTHING],
+    ids=["plain", "sgd", "best", "everything"],
+)  # fmt: skip
+@pytest.mark.parametrize("steps", [1, 7, 12])
+def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(datasets, tmp_path, steps, changes):
+    """6 steps an epoch: the stops are in the first epoch, in the second, and at its start."""
+    changes = {"data": {"augment": "flip_crop"}} | changes
+    calm, rows = run(make_job(datasets, tmp_path / "calm", **changes))
+    with pytest.raises(train.Stopped):
+        run(make_job(datasets, tmp_path / "1", **changes), stop_after=steps)
+    resume = (str(tmp_path / "1"),)
+    resumed, rest = run(make_job(datasets, tmp_path / "2", resume=resume, **changes))
+    assert rest == rows[steps // 6 :]
+    assert same(tmp_path / "calm", tmp_path / "2", (calm, resumed))
 
 
 @pytest.fixture(scope="module")
@@ -293,11 +294,16 @@ def test_channels_last_lays_kernels_out_and_changes_rounding_at_most(datasets, t
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a graph takes minutes on a busy machine
 def test_compiled_run_trains_like_an_eager_one(datasets, tmp_path):
-    told, rows = run(make_job(datasets, tmp_path / "a", compile=True, epochs=1))
-    _, plain = run(make_job(datasets, tmp_path / "b", epochs=1))
-    assert rows[0]["train/loss"] == pytest.approx(plain[0]["train/loss"], rel=1e-4)
+    small = {"model": {"depths": (1,)}, "ema": 0.9}
+    told, rows = run(make_job(datasets, tmp_path / "a", compile=True, epochs=2, **small))
+    _, plain = run(make_job(datasets, tmp_path / "b", epochs=2, **small))
+    for row, other in zip(rows, plain, strict=True):
+        assert row["train/loss"] == pytest.approx(other["train/loss"], rel=1e-4)
     assert told["execution"]["compile"] is True
+    names = checkpoint.load([tmp_path / "b"], torch.device("cpu"))["model"].keys()
+    assert checkpoint.load([tmp_path / "a"], torch.device("cpu"))["model"].keys() == names
 
 
 def test_correct_bits_and_accuracy_agree(datasets, tmp_path):
