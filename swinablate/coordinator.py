@@ -22,6 +22,7 @@ from swinablate.due import Due, due
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.events import ENDINGS, Batch, Event, Job
 from swinablate.executor import Execution, Executor
+from swinablate.fusion import Width, mates, width
 from swinablate.mirror import Mirror, study_card, trial_card
 from swinablate.planning import Arm, Plan, Trial
 from swinablate.preview import expected_noise, plan_json
@@ -46,6 +47,7 @@ class Options:
 
     slots: int | None = None
     devices: str = "auto"
+    fuse: int | None = None  # trials that train as one; None chooses, 1 is off
     executor: str = "local"
     only: tuple[str, ...] = ()
     storage: str | None = None
@@ -88,7 +90,7 @@ class Running:
     trial: Trial
     ticket: Ticket
     attempt: int
-    handle: object
+    handle: object = None
     started: int = field(default_factory=lambda: int(time.time() * 1000))
     curve: list[Mapping[str, Any]] = field(default_factory=list)
     last: float = field(default_factory=time.monotonic)
@@ -112,6 +114,9 @@ class Coordinator:
         self._signals: list[int] = []
         self._fault: EnvironmentFault | None = None
         self._shown: set[str] = set()
+        self._held: dict[str, Ticket] = {}  # popped, and waiting for a slot
+        self._widths: dict[str, Width] = {}
+        self._device, self._fusing = "cpu", False
         self._due = True  # tickets may be waiting
 
     def run(self, declared: Mapping[str, Any]) -> Summary:
@@ -126,6 +131,10 @@ class Coordinator:
         """
         study = self._plan.study.name
         slots = choose_slots(self._options.slots, self._options.devices, self._plan)
+        self._device = slots[0].device
+        self._fusing = self._options.fuse != 1 and not (
+            self._options.fuse is None and self._device == "cpu"
+        )
         executor = plugins.load("launch", self._options.executor, Executor, at="--executor")
         with self._home.owned(study):
             self._home.declare(study, self._plan.declaration, declared)
@@ -223,6 +232,7 @@ class Coordinator:
                 if self._due and not self._stopping():
                     self._fill(queue, execution, mirror)
                 if not self._running:
+                    self._release(queue, list(self._held))
                     return
                 for happened in execution.poll(0.5):
                     self._handle(happened, queue, mirror)
@@ -236,14 +246,44 @@ class Coordinator:
         tickets = {ticket.trial: ticket for ticket in self._tickets()}
         queue.put(list(tickets.values()))
         while tickets and execution.free and not self._stopping():
-            ticket = queue.pop()
-            if ticket is None:
+            batch = self._together(queue, tickets) if self._fusing else self._alone(queue, tickets)
+            if not batch:
                 break
-            if tickets.pop(ticket.trial, None):
-                self._submit(ticket, execution, mirror)
-            else:  # enqueued by a run without --only, or by another budget
-                queue.done(ticket, None, "failed")
+            self._submit(batch, execution, mirror)
         self._due = bool(tickets)
+
+    def _alone(self, queue: Queue, tickets: dict[str, Ticket]) -> list[Ticket]:
+        """The next ticket; taken from `tickets`, those that are wanted."""
+        while (ticket := queue.pop()) is not None:
+            if tickets.pop(ticket.trial, None):
+                return [ticket]
+            queue.done(ticket, None, "failed")  # by a run without --only, or by another budget
+        return []
+
+    def _together(self, queue: Queue, tickets: dict[str, Ticket]) -> list[Ticket]:
+        """The next tickets that train as one; what else the queue gave is held."""
+        while (ticket := queue.pop()) is not None:
+            self._held[ticket.trial] = ticket
+        self._release(queue, [t for t in self._held if t not in tickets])
+        if not self._held:
+            return []
+        first, *others = [self._trials[trial] for trial in self._held]
+        chosen = mates(first, others, self._width(self._arms[first.arm]))
+        for mate in chosen:
+            del tickets[mate.id]
+        return [self._held.pop(mate.id) for mate in chosen]
+
+    def _release(self, queue: Queue, trials: Sequence[str]) -> None:
+        for trial in trials:
+            queue.done(self._held.pop(trial), None, "failed")
+
+    def _width(self, arm: Arm) -> int:
+        """How many trials of an arm train as one; says once why it is one."""
+        if arm.name not in self._widths:
+            found = self._widths[arm.name] = width(arm, self._options.fuse, self._device)
+            if found.why:
+                self._watcher.say(f"{arm.name}: not fused: {found.why}")
+        return self._widths[arm.name].trials
 
     def _tickets(self) -> list[Ticket]:
         found = [self._trials[t] for t in self._waiting() if t not in self._running]
@@ -252,18 +292,26 @@ class Coordinator:
             for t in found
         ]
 
-    def _submit(self, ticket: Ticket, execution: Execution, mirror: Mirror) -> None:
-        trial, arm = self._trials[ticket.trial], self._arms[ticket.arm]
+    def _submit(self, tickets: list[Ticket], execution: Execution, mirror: Mirror) -> None:
         if (free := shutil.disk_usage(self._home.root).free >> 20) < FLOOR_MIB:
             self._fault = disk_full(self._home, f"{free} MiB are free, {FLOOR_MIB} are needed")
             return
+        jobs = tuple(self._job(self._trials[ticket.trial]) for ticket in tickets)
+        handle = execution.submit(Batch(jobs=jobs))
+        for ticket, job in zip(tickets, jobs, strict=True):
+            trial = self._trials[ticket.trial]
+            self._running[trial.id] = Running(trial, ticket, job.attempt, handle)
+            mirror.call("begin", self._card(trial, reused=False))
+
+    def _job(self, trial: Trial) -> Job:
+        """A new attempt at a trial."""
         attempt = self._home.begin(trial.id)
         self._tries[trial.id] += 1
-        job = Job(
+        return Job(
             trial=trial.id,
             attempt=attempt,
             recipe=trial.recipe.model_dump(mode="json"),
-            image=arm.image.model_dump(mode="json"),
+            image=self._arms[trial.arm].image.model_dump(mode="json"),
             seed=trial.seed,
             kind=trial.kind,
             folder=str(self._home.attempt(trial.id, attempt)),
@@ -272,17 +320,17 @@ class Coordinator:
             folders=source.folders(trial.recipe.model.family),
             choices=self._choices,
         )
-        handle = execution.submit(Batch(jobs=(job,)))
-        self._running[trial.id] = Running(trial, ticket, attempt, handle)
-        mirror.call("begin", self._card(trial, reused=False))
 
     def _handle(self, happened: Event, queue: Queue, mirror: Mirror) -> None:
         now = self._running.get(happened.trial)
         if now is None or happened.attempt != now.attempt:
             return  # the words of a worker that outlived its coordinator
         self._home.append(happened)
-        now.longest = max(now.longest, time.monotonic() - now.last)
-        now.last = time.monotonic()
+        for mate in [r for r in self._running.values() if r.handle == now.handle]:
+            mate.longest = max(mate.longest, time.monotonic() - mate.last)
+            mate.last = time.monotonic()
+        if why := happened.data.get("alone"):
+            self._watcher.say(f"{now.trial.arm} s{now.trial.seed}: not fused: {why}")
         if happened.kind == "epoch":
             now.curve.append(happened.data)
             mirror.call("epochs", now.trial.id, (happened.data,))

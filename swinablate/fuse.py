@@ -31,7 +31,7 @@ def why_not(recipes: Sequence[Recipe]) -> str | None:
     They may differ in learning rate and weight decay, as the same arm may in its seed.
     """
     first = recipes[0]
-    if any(_common(recipe) != _common(first) for recipe in recipes):
+    if any(common(recipe) != common(first) for recipe in recipes):
         return "they differ in more than learning rate and weight decay"
     alone = {
         "train.precision = fp16": first.train.precision == "fp16",
@@ -44,7 +44,8 @@ def why_not(recipes: Sequence[Recipe]) -> str | None:
     return f"{' and '.join(used)} trains alone only" if used else None
 
 
-def _common(recipe: Recipe) -> Recipe:
+def common(recipe: Recipe) -> Recipe:
+    """The recipe without what replicas of one graph may differ in."""
     free = {"lr": 1.0, "weight_decay": 0.0}
     return recipe.model_copy(update={"train": recipe.train.model_copy(update=free)})
 

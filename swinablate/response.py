@@ -50,7 +50,7 @@ def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> 
             activation_bytes=activation_bytes(model, image),
         )
 
-    return _measured(family, config, image, count)
+    return measured(family, config, image, count)
 
 
 Measure = Literal["params", "macs"]
@@ -67,10 +67,10 @@ def size(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec, by:
     def count(model: nn.Module) -> int:
         return macs(model, image) if by == "macs" else sum(p.numel() for p in model.parameters())
 
-    return _measured(family, config, image, count)
+    return measured(family, config, image, count)
 
 
-def _measured(
+def measured(
     family: Family[ModelConfig],
     config: ModelConfig,
     image: ImageSpec,

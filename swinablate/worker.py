@@ -25,6 +25,7 @@ from swinablate.train import Stopped, fit
 from swinablate.train_fused import CannotFuse, fit_fused, prepare
 
 Emit = Callable[[Event], None]
+AFTERWARDS = "the worker ended after another trial's error"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -45,8 +46,12 @@ def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
             return _together(batch, emit, stopping)
         except CannotFuse as error:
             why = str(error)
-    clean = [_execute(job, emit, stopping, why) for job in batch.jobs]
-    return all(clean)
+    for i, job in enumerate(batch.jobs):
+        if not _execute(job, emit, stopping, why):
+            for rest in batch.jobs[i + 1 :]:  # an error may have left the process in any state
+                emit(event(rest, "lost", {"kind": "killed", "message": AFTERWARDS}))
+            return False
+    return True
 
 
 def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:

@@ -32,6 +32,7 @@ class Worker:
     unfinished: set[str] = field(default_factory=set)
     buffer: bytes = b""
     why: str = "killed"
+    failed: bool = False
 
 
 class Local:
@@ -126,7 +127,8 @@ class Local:
                 worker.unfinished.discard(happened.trial)
         if not worker.unfinished:
             worker.batch = None
-        if any(happened.kind == "failed" for happened in events):
+        worker.failed |= any(happened.kind == "failed" for happened in events)
+        if worker.failed and not worker.unfinished:
             self._kill(worker)  # an error may have left the process in any state
             self._forget(worker)
         return events
