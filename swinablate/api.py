@@ -47,6 +47,7 @@ def run(
     home: Path | str = ".swinablate",
     slots: int | None = None,
     devices: str = "auto",
+    fuse: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Answer:
     """Train what a study lacks, and judge it.
@@ -56,6 +57,7 @@ def run(
         home: the folder of everything recorded.
         slots: trials at a time; None takes one a GPU, or one a core.
         devices: "auto", "cpu", or "cuda:0,cuda:1".
+        fuse: trials of one arm that train as one graph; None chooses, 1 is off.
         say: takes a line at every step; None is silent.
 
     Returns:
@@ -67,9 +69,8 @@ def run(
         TrialError: it was stopped before every trial was recorded.
     """
     loaded = study if isinstance(study, Study) else load_study(Path(study))
-    summary = execute(
-        plan(loaded), Home(Path(home)), Options(slots=slots, devices=devices), Silent(say)
-    )
+    options = Options(slots=slots, devices=devices, fuse=fuse)
+    summary = execute(plan(loaded), Home(Path(home)), options, Silent(say))
     if summary.missing:
         raise TrialError(f"{summary.missing} trials are missing", hint="run it again: it goes on")
     return gather(Home(Path(home)), loaded.name)

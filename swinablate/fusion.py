@@ -111,7 +111,8 @@ def calls(arm: Arm) -> int:
             model(x)
         return counted.count
 
-    return measured(family, arm.recipe.model, arm.image, count)
+    found: int = measured(family, arm.recipe.model, arm.image, count)
+    return found
 
 
 def memory(device: str) -> float:

@@ -6,7 +6,7 @@ import pytest
 from swinablate import effects, load_study, plan, run
 from swinablate.errors import InputError
 from swinablate.records import Home
-from tests.conftest import RECIPE
+from tests.conftest import RECIPE, STUDY
 
 pytestmark = pytest.mark.integration
 
@@ -40,3 +40,19 @@ def test_wrong_study_raises_and_starts_nothing(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         run(tmp_path / "no.toml", home=tmp_path / "home")
     assert not (tmp_path / "home").exists()
+
+
+def test_seeds_that_train_as_one_give_the_numbers_of_seeds_alone(write, tmp_path):
+    """Nine trials by four: the rate's variants train with the baseline's seeds."""
+    path = write(STUDY + '"train.lr" = [1e-3]\n"train.ema" = [0.5]\n')
+    said = []
+    home = Home(tmp_path / "home")
+    answer = run(path, home=home.root, slots=1, fuse=4, say=said.append)
+    assert "ema=0.5: not fused: train.ema trains alone only" in said
+    fused = {t.arm: set() for t in plan(load_study(path)).trials}
+    for trial in plan(load_study(path)).trials:
+        fused[trial.arm].add(home.outcome(trial.id).execution["fused"])
+    assert fused == {"baseline": {3}, "shift=false": {3}, "lr=0.001": {3}, "ema=0.5": {1}}
+    alone = run(path, home=tmp_path / "other", slots=2)
+    for mine, own in zip(answer.trials.test_acc, alone.trials.test_acc, strict=True):
+        assert mine == pytest.approx(own, abs=1.6)  # two of 128 images
