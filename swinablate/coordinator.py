@@ -229,7 +229,7 @@ class Coordinator:
                 if self._stopping() and not stopped:
                     stopped = True
                     execution.stop()
-                if self._due and not self._stopping():
+                if self._due and execution.free and not self._stopping():
                     self._fill(queue, execution, mirror)
                 if not self._running:
                     self._release(queue, list(self._held))

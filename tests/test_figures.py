@@ -310,3 +310,41 @@ def test_no_figure_stays_open() -> None:
         figure = plugins.load("figures", name, Figure)
         drawn(figure, figure.table(whole(own(name))), name)
     assert pyplot.get_fignums() == []
+
+
+def test_the_looks_are_drawn_with_the_boundary_they_had_to_cross() -> None:
+    answer = adaptive()
+    rows = table("sequence", answer).set_index(["arm", "look"])
+    assert len(rows) == len(answer.verdicts["trace"])
+    for step in answer.verdicts["trace"]:
+        row = rows.loc[(step["arm"], step["look"])]
+        assert row.boundary_pp == pytest.approx((step["ci_high"] - step["ci_low"]) / 2)
+        assert (abs(row.delta_pp) > row.boundary_pp) == (row.verdict in {"better", "worse"})
+    last = dict(rows.index.tolist())
+    assert last == {arm["name"]: arm["look"] for arm in answer.verdicts["arms"]}
+
+
+def test_a_path_is_drawn_from_mean_to_mean() -> None:
+    answer = designed("path")
+    rows = table("waterfall", answer)
+    assert [f"{r.direction} {r.step}" for r in rows.itertuples()] == [
+        "forward 1", "forward 2", "forward 3", "reverse 1", "reverse 2", "reverse 3"
+    ]  # fmt: skip
+    assert (rows.mean_after - rows.mean_before).tolist() == pytest.approx(rows.delta_pp.tolist())
+    forward = rows[rows.direction == "forward"]
+    assert forward.mean_after.tolist()[:-1] == forward.mean_before.tolist()[1:]
+    assert forward.change.tolist() == ["shift=false", "position_bias=none", "norm=batch"]
+
+
+def test_interactions_are_those_of_the_verdicts() -> None:
+    answer = designed("fraction", 5)
+    rows = table("interactions", answer)
+    found = {
+        c["name"]: c["delta_pp"]
+        for c in answer.verdicts["contrasts"]
+        if c["kind"] == "interaction"
+    }
+    assert {f"{r.first} x {r.second}": r.delta_pp for r in rows.itertuples()} == found
+    assert len(found) == 10
+    effects = table("effects", answer)
+    assert effects.family.tolist() == ["main effects"] * 5 + ["interactions"] * 10

@@ -11,6 +11,7 @@ from swinablate.next_trials import next_trials
 from swinablate.planning import plan
 from swinablate.preview import Noise, plan_json
 from swinablate.records import Home, Outcome
+from swinablate.stats import Contrast, detectable, detectable_at, detectable_effects
 from swinablate.study import load_study
 from tests.conftest import STUDY
 
@@ -240,3 +241,21 @@ def test_the_plan_says_what_the_looks_can_find(write):
     found = [look["detectable_pp"] for look in told_["looks"]]
     assert found == sorted(found, reverse=True)
     assert told_["detectable_pp"] == found[-1]
+
+
+def test_one_look_finds_what_a_fixed_design_finds():
+    """Of one look all error is spent there: Bonferroni instead of Dunnett, a little more."""
+    fixed = detectable(8, 16, 4, 0.5)
+    (alone,) = detectable_at([8], 4, 0.5)
+    assert fixed < alone < 1.03 * fixed
+    *_, last = detectable_at([3, 5, 8], 4, 0.5)
+    assert alone < last < 1.1 * alone
+
+
+def test_a_contrast_of_two_arms_is_found_as_an_arm_is():
+    one = Contrast(name="x", kind="arm", family="f", weights={"a": 1.0, "b": -1.0})
+    found = detectable_effects([one], {"a": 8, "b": 16}, 0.5)
+    assert found == {"f": pytest.approx(detectable(8, 16, 1, 0.5))}
+    half = Contrast(name="y", kind="main effect", family="f", weights={"a": 0.5, "b": -0.5})
+    both = detectable_effects([half, half], {"a": 8, "b": 16}, 0.5)
+    assert both["f"] > found["f"] / 2  # two comparisons
