@@ -12,6 +12,7 @@ from swinablate.planning import plan
 from swinablate.preview import Noise, plan_json
 from swinablate.records import Home, Outcome
 from swinablate.stats import Contrast, detectable, detectable_at, detectable_effects
+from swinablate.status import read_status
 from swinablate.study import load_study
 from tests.conftest import STUDY
 
@@ -145,6 +146,9 @@ def test_an_unfinished_study_shows_what_waits_and_no_more(write, tmp_path):
     answer = told(Home(tmp_path / "h"), made, {t.id: measured(t) for t in first})
     assert words(answer) == {"shift=false": "worse", "lr=0.001": "pending"}
     assert answer.trials.status.value_counts().to_dict() == {"done": 12, "waiting": 6}
+    now = read_status(Home(tmp_path / "h"), "study")
+    assert (now.planned, now.done, now.waiting, now.most) == (18, 12, 6, 3 + 8 + 16)
+    assert now.arms["shift=false"] == {"done": 3}
 
 
 def test_a_diverged_seed_closes_its_arm_and_no_other(write, tmp_path):
@@ -258,4 +262,4 @@ def test_a_contrast_of_two_arms_is_found_as_an_arm_is():
     assert found == {"f": pytest.approx(detectable(8, 16, 1, 0.5))}
     half = Contrast(name="y", kind="main effect", family="f", weights={"a": 0.5, "b": -0.5})
     both = detectable_effects([half, half], {"a": 8, "b": 16}, 0.5)
-    assert both["f"] > found["f"] / 2  # two comparisons
+    assert 0.5 * found["f"] < both["f"] < 0.6 * found["f"]  # two comparisons cost a little
