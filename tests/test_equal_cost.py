@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from swinablate.equal_cost import curve_effects
 from tests.answers import BASELINE, Sketch, adaptive, study
@@ -17,13 +18,13 @@ def made(macs: int = 2_000_000, seconds: float = 1.0, epochs: int = EPOCHS):
     answer = study([base, Sketch(name="arm", macs=macs, statuses=("done",) * 3)])
     rows = [
         {
-            "arm": t.arm, "seed": t.seed, "trial": t.trial, "epoch": epoch, "train_loss": 1.0,
-            "val_acc": 10.0 * epoch + 0.01 * (t.seed % 3) + (1.0 if t.arm == "arm" else 0.0),
-            "epoch_s": seconds if t.arm == "arm" else 1.0,
-            "images_per_s": 100 / (seconds if t.arm == "arm" else 1.0),
+            "arm": trial.arm, "seed": trial.seed, "trial": trial.trial, "epoch": epoch, "train_loss": 1.0,
+            "val_acc": 10.0 * epoch + 0.01 * (trial.seed % 3) + (1.0 if trial.arm == "arm" else 0.0),
+            "epoch_s": seconds if trial.arm == "arm" else 1.0,
+            "images_per_s": 100 / (seconds if trial.arm == "arm" else 1.0),
         }
-        for t in answer.trials.itertuples()
-        for epoch in range(1, (epochs if t.arm == "arm" else EPOCHS) + 1)
+        for trial in answer.trials.itertuples()
+        for epoch in range(1, (epochs if trial.arm == "arm" else EPOCHS) + 1)
     ]  # fmt: skip
     return replace(answer, curves=pd.DataFrame(rows))
 
@@ -53,6 +54,9 @@ def test_the_three_questions_share_one_error_rate():
     found = curve_effects(answer.plan, answer.trials, answer.curves)
     assert {e.verdict for e in found} == {"better", "worse"}
     assert min(e.p_holm for e in found) == pytest.approx(3 * min(e.p for e in found))
+    for each in found:  # one arm: the interval at a third of 0.05 is Student's
+        half = t.ppf(1 - 0.05 / 3 / 2, each.df) * each.se
+        assert (each.ci_high - each.ci_low) / 2 == pytest.approx(half)
 
 
 def test_no_effects_while_trials_are_missing_or_seeds_are_adaptive():
