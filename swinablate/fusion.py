@@ -55,7 +55,7 @@ class Calls(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = 0
+        self.count: int = 0
 
     def __torch_function__(
         self,
@@ -65,7 +65,7 @@ class Calls(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Count and call."""
-        self.count += func.__name__ not in VIEWS
+        self.count += int(func.__name__ not in VIEWS)
         return func(*args, **(kwargs or {}))
 
 
