@@ -107,12 +107,12 @@ def calls(arm: Arm) -> int:
     def count(model: nn.Module) -> int:
         at = next(model.parameters()).device
         x = torch.zeros(2, arm.image.channels, arm.image.height, arm.image.width, device=at)
-        with torch.no_grad(), Calls() as counted:
+        counted = Calls()
+        with torch.no_grad(), counted:
             model(x)
         return counted.count
 
-    found: int = measured(family, arm.recipe.model, arm.image, count)
-    return found
+    return measured(family, arm.recipe.model, arm.image, count)
 
 
 def memory(device: str) -> float:
