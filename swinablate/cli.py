@@ -483,6 +483,43 @@ def verify_fusion(
         raise typer.Exit(3)
 
 
+@app.command(epilog="Example: swinablate bench step data --rounds 5 --out benchmarks/results")
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="step, data, scheduler, makespan, fusion, malloc [default: all].",
+            show_default=False,
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Of every comparison.")] = 5,
+    trials: Annotated[int, typer.Option(min=2, help="Of a study, where studies are run.")] = 12,
+    device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results [default: none].")
+    ] = None,
+    tiny: Annotated[
+        bool, typer.Option("--tiny", help="The smallest that runs; its figures mean nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the speed of everything against its peers: ratios, each with its control.
+
+    A ratio is printed only where the reference, run against itself, gives 0.95 to 1.05.
+    """
+    from swinablate.bench import run, write
+    from swinablate.harness import Settings
+
+    seconds = 0.01 if tiny else 0.5
+    settings = Settings(rounds=rounds, seconds=seconds, trials=trials, device=device, tiny=tiny)
+    say = (lambda _: None) if as_json else (lambda line: console.out.print(line, markup=False))
+    found = run(names or [], settings, say)
+    if out is not None:
+        console.err.print(f"results: {write(found, out)}", soft_wrap=True, markup=False)
+    if as_json:
+        _print_json(found.to_json())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (ARCHITECTURE: 0, 1, 2, 3, 4, 75, 130)."""
     logging.basicConfig(

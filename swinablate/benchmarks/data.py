@@ -2,16 +2,12 @@
 
 The peer is a `DataLoader` over PIL images with torchvision's transforms, v1 (the documented
 default of its references) and v2, without worker processes: what counts is the work of one
-core. Images are random bytes of CIFAR's format; speed does not need CIFAR. All variants are
-run in turn, in one process, one thread, `rounds` times.
-
-    python benchmarks/data_path.py
+core. Images are random bytes of CIFAR's format; speed does not need CIFAR.
 """
 
-import time
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -27,10 +23,24 @@ from swinablate.data import (
     of_step,
     raw_batches,
 )
+from swinablate.harness import (
+    Benchmark,
+    Finding,
+    Pair,
+    Result,
+    Round,
+    Settings,
+    Side,
+    answer,
+    interleave,
+    repeated,
+)
 from swinablate.recipe import DataConfig, ImageSpec
 
 FORMAT = ImageSpec(height=32, width=32, channels=3, classes=10)
-N, BATCH, HOLE = 2048, 128, 16
+N, TINY, BATCH, HOLE = 2048, 128, 128, 16
+V1_CUTOUT = 12.0
+"""The target, where there is one: against v1 transforms with cutout."""
 MEAN, DEVIATION = 0.47, 0.25
 CASES: dict[str, dict[str, Any]] = {
     "normalise": {},
@@ -80,67 +90,56 @@ class Cutout:
         return x * mask
 
 
-def measure(rounds: int = 5) -> list[dict[str, Any]]:
-    """Time every variant `rounds` times, in turn.
-
-    Returns:
-        One row a case and peer: `case`, `ours` and `theirs` in images per second of
-        processor time (median), `peer`, `ratio` (median of the rounds' ratios), `low`,
-        `high` (their range). The peer "ours again" is the control: its ratio should be 1.
-    """
+def run(settings: Settings) -> Result:
+    """Time every variant of every case, in turn."""
     torch.set_num_threads(1)
-    pixels = np.random.Generator(np.random.PCG64(0)).integers(
-        0, 256, (N, 32, 32, 3), dtype=np.uint8
-    )
-    rows = []
-    for case, words in CASES.items():
-        ours = _ours(pixels, words)
-        peers = {"ours again": ours, **_peers(pixels, case)}
-        rates: dict[str, list[float]] = {name: [] for name in ("ours", *peers)}
-        for epoch in (ours, *peers.values()):
-            _rate(epoch, 0)  # warm
-        for i in range(rounds):
-            for name, epoch in (("ours", ours), *peers.items()):
-                rates[name].append(_rate(epoch, i + 1))
-        for name in peers:
-            ratios = [a / b for a, b in zip(rates["ours"], rates[name], strict=True)]
-            rows.append(
-                {
-                    "case": case,
-                    "peer": name,
-                    "ours": median(rates["ours"]),
-                    "theirs": median(rates[name]),
-                    "ratio": median(ratios),
-                    "low": min(ratios),
-                    "high": max(ratios),
-                }
-            )
-    return rows
+    shape = (TINY if settings.tiny else N, 32, 32, 3)
+    pixels = np.random.Generator(np.random.PCG64(0)).integers(0, 256, shape, dtype=np.uint8)
+    findings: list[Finding] = []
+    for case in ["crop flip cutout"] if settings.tiny else CASES:
+        sides = [_side("ours", _ours(pixels, CASES[case]), settings)]
+        sides += [_side(n, e, settings) for n, e in _peers(pixels, case).items()]
+        if len(sides) > 1:
+            times = interleave(case, "image", sides, settings.rounds)
+            findings += answer(times, _pairs(case))
+    gaps = ["images augmented on a GPU, as a share of a step: no GPU was available"]
+    mixed = "mixup and cutmix have no peer: torchvision draws them once a batch"
+    return Result(findings=findings, gaps=gaps, notes=[mixed])
 
 
-def _rate(epoch: Epoch, number: int) -> float:
-    """Images per second of processor time; small epochs are repeated for a tenth of one."""
-    began, made = time.process_time(), 0
-    while (spent := time.process_time() - began) < 0.1:
-        made += epoch(number)
-    return made / spent
+def _side(name: str, epoch: Epoch, settings: Settings) -> Side:
+    def ready() -> Round:
+        made = epoch(0)
+        number = itertools.count(1)
+        return repeated(lambda: epoch(next(number)), made, min(settings.seconds, 0.2))
+
+    return Side(name, ready)
+
+
+def _pairs(case: str) -> list[Pair]:
+    v1 = V1_CUTOUT if case == "crop flip cutout" else None
+    return [
+        Pair(a="ours", b="DataLoader, transforms v1", least=v1),
+        Pair(a="ours", b="DataLoader, transforms v2"),
+    ]
 
 
 def _ours(pixels: np.ndarray, words: dict[str, Any]) -> Epoch:
+    count = len(pixels)
     images = Images(
         pixels=torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()),
-        rows=torch.arange(N),
-        labels=torch.arange(N) % FORMAT.classes,
+        rows=torch.arange(count),
+        labels=torch.arange(count) % FORMAT.classes,
         scale=torch.full((3, 1, 1), 1 / (255 * DEVIATION)),
         shift=torch.full((3, 1, 1), -MEAN / DEVIATION),
     )
     change = augmentation(DataConfig(name="noise", image=FORMAT, **words), FORMAT)
 
     def epoch(number: int) -> int:
-        order = epoch_order(N, 0, "main", number)
+        order = epoch_order(count, 0, "main", number)
         for step, raw in enumerate(raw_batches(images, order, BATCH)):
             batch(raw, images, change, of_step(0, "main", number, step))
-        return N
+        return count // BATCH * BATCH
 
     return epoch
 
@@ -149,8 +148,8 @@ def _peers(pixels: np.ndarray, case: str) -> dict[str, Epoch]:
     """Loaders that do the same; none where torchvision mixes once a batch only."""
     if "mixup" in case or "cutmix" in case:
         return {}
-    labels = [i % FORMAT.classes for i in range(N)]
-    made = {}
+    labels = [i % FORMAT.classes for i in range(len(pixels))]
+    made: dict[str, Epoch] = {}
     for name, transform in _transforms(case):
         loader = DataLoader(
             Pictures(pixels, labels, transform), BATCH, shuffle=True, drop_last=True
@@ -189,9 +188,4 @@ def _transforms(case: str) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         yield name, t.Compose([*before, *tensor, *after])
 
 
-if __name__ == "__main__":
-    for row in measure():
-        print(
-            f"{row['case']:26s}{row['peer']:28s}{row['ours']:10,.0f}/s {row['theirs']:10,.0f}/s "
-            f"{row['ratio']:6.2f}x [{row['low']:.2f}, {row['high']:.2f}]"
-        )
+BENCHMARK = Benchmark("images a core augments against torch's DataLoader", run)

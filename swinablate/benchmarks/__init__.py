@@ -1,0 +1,1 @@
+"""One benchmark a file; each ends in BENCHMARK. `swinablate bench` runs them."""

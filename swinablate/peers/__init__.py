@@ -1,0 +1,1 @@
+"""What benchmarks compare with: networks and loops of others, in their own style."""
