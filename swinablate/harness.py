@@ -233,8 +233,8 @@ def interleave(
     for attempt in range(1, attempts + 1):
         spent: dict[str, list[Spent]] = {name: [] for name in order}
         for i in range(rounds):
+            gc.collect()
             for name in order if i % 2 == 0 else reversed(order):
-                gc.collect()
                 spent[name].append(ready[name]())
         times = Times(
             setting=setting,

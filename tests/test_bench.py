@@ -52,8 +52,8 @@ def test_a_ratio_is_the_median_of_the_rounds_own_ratios_with_its_range():
     assert found.beside == found.ratio
     assert found.status == "missed"
     assert found.seconds["a"] == {
-        "cpu": 0.2,
-        "wall": 0.4,
+        "cpu": 0.25,
+        "wall": 0.5,
         "first": found.seconds["a"]["first"],
         "memory_mib": 0.0,
     }
