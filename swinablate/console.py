@@ -55,13 +55,14 @@ def show_plan(plan: Mapping[str, Any]) -> None:
     base = plan["arms"][0]
     out.print(f"[bold]{escape(plan['study'])}[/]: {escape(plan['question'])}\n")
     table(
-        "Arms",
-        ["arm", ">params", ">MMACs", ">seeds", "changes"],
+        "Arms: parameters, and of one image: multiply-accumulates, and what a training step keeps",
+        ["arm", ">params", ">MMACs", ">KiB kept", ">seeds", "changes"],
         [
             [
                 arm["name"],
                 f"{arm['params']:,}{_relative(arm['params'], base['params'])}",
                 f"{arm['macs'] / 1e6:,.2f}{_relative(arm['macs'], base['macs'])}",
+                f"{arm['activation_bytes'] / 1024:,.0f}",
                 len(arm["seeds"]),
                 _differences(arm) + _matched(arm) or "-",
             ]

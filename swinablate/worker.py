@@ -64,7 +64,8 @@ def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
 
     try:
         runs = prepare(batch.jobs)
-        started = {"pid": os.getpid(), "device": batch.jobs[0].device, "fused": len(batch.jobs)}
+        members = [job.trial for job in batch.jobs]
+        started = {"pid": os.getpid(), "device": batch.jobs[0].device, "fused": members}
         tell("started", started)
         results = fit_fused(runs, report, stopping)
     except CannotFuse:

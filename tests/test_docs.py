@@ -1,10 +1,17 @@
 """Generated pages say what the code does; `just docs` writes them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from swinablate.catalogue import catalogue
+from swinablate.planning import plan
+from swinablate.study import load_study
 from tests.docs import MODELS, SWITCHES, models_page, read, switches_page
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_the_page_of_switches_is_what_the_code_says():
@@ -27,6 +34,21 @@ def test_measured_differences_are_within_their_bounds():
 def test_a_page_without_measurements_is_stale():
     with pytest.raises(ValueError, match="zip"):
         models_page([])
+
+
+def test_the_study_file_that_is_explained_can_be_planned(tmp_path):
+    """Every block of TOML, the second in the place of the first one's seeds."""
+    text = (ROOT / "docs" / "study-files.md").read_text()
+    whole, adaptive = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "study.toml"
+    path.write_text(whole.replace("../experiments", str(ROOT / "experiments")))
+    arms = [arm.name for arm in plan(load_study(path)).arms]
+    assert arms == [
+        "baseline", "shift=false", "position_bias=none", "position_bias=log_cpb",
+        "depths=(2,4)", "no shift, no bias", "ViT, same parameters",
+    ]  # fmt: skip
+    path.write_text(re.sub(r"seeds    = 8.*", "", path.read_text()) + adaptive)
+    assert load_study(path).looks == (3, 5, 8, 12, 16)
 
 
 def test_levels_of_a_choice_that_may_be_a_number_are_those_worth_comparing():

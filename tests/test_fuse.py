@@ -206,7 +206,7 @@ def test_the_worker_trains_a_batch_as_one(datasets, tmp_path):
     for trial in ("t0", "t1", "t2"):
         kinds = [e.kind for e in happened if e.trial == trial]
         assert kinds == ["started", "epoch", "checkpoint", "epoch", "checkpoint", "done"]
-    assert happened[0].data["fused"] == 3
+    assert happened[0].data["fused"] == ["t0", "t1", "t2"]
     assert "alone" not in happened[0].data
 
 
