@@ -149,7 +149,7 @@ def _seeds(plan: Mapping[str, Any]) -> str:
 def origin(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> dict[str, Any]:
     """Where the numbers come from: commits, machines, data, hours."""
     outcomes = list(recorded.values())
-    seconds = [(o.finished_at - o.started_at) / 1000 for o in outcomes]
+    seconds = [outcome.seconds for outcome in outcomes]
     lost = [s for s, o in zip(seconds, outcomes, strict=True) if o.status != "done"]
     return {
         "report": provenance(),

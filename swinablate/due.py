@@ -144,4 +144,4 @@ def _fits(
 
 
 def _seconds(outcomes: Sequence[Outcome]) -> float:
-    return sum((o.finished_at - o.started_at) / 1000 for o in outcomes)
+    return sum(outcome.seconds for outcome in outcomes)

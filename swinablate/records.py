@@ -59,6 +59,11 @@ class Outcome:
     finished_at: int = 0
     schema: int = SCHEMA
 
+    @property
+    def seconds(self) -> float:
+        """How long it took; of trials that trained as one, its share."""
+        return (self.finished_at - self.started_at) / 1000 / self.execution.get("fused", 1)
+
 
 class Home:
     """A folder with everything that was run: trials, studies, stores, data sets."""

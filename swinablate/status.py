@@ -77,7 +77,7 @@ def read_status(home: Home, name: str) -> Status:
             current.append(now)
             status = "running" if owner else "waiting"
         elif outcome and outcome.status == "done":
-            seconds[arm["name"]].append(_seconds(outcome))
+            seconds[arm["name"]].append(outcome.seconds)
         counts[status] += 1
         arms[arm["name"]][status] += 1
     return Status(
@@ -127,10 +127,6 @@ def _current(home: Home, arm: Mapping[str, Any], seed: int, trial: str) -> Curre
         attempt=events[-1].attempt,
         val_accuracy=rows[-1]["val/accuracy"] if rows else None,
     )
-
-
-def _seconds(outcome: Outcome) -> float:
-    return (outcome.finished_at - outcome.started_at) / 1000
 
 
 def _eta(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def test_outcome_is_read_back_as_written(home):
     home.commit(OUTCOME)
     assert home.outcome("t1") == OUTCOME
     assert home.outcomes(["t1", "t2"]) == {"t1": OUTCOME}
+
+
+def test_trials_that_trained_as_one_share_the_time():
+    timed = replace(OUTCOME, started_at=1_000, finished_at=13_000)
+    assert timed.seconds == 12.0
+    assert replace(timed, execution={"fused": 4}).seconds == 3.0
 
 
 def test_attempts_count_up_and_only_unfinished_ones_are_resumed(home):
