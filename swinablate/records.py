@@ -62,7 +62,8 @@ class Outcome:
     @property
     def seconds(self) -> float:
         """How long it took; of trials that trained as one, its share."""
-        return (self.finished_at - self.started_at) / 1000 / self.execution.get("fused", 1)
+        together = int(self.execution.get("fused", 1))
+        return (self.finished_at - self.started_at) / 1000 / together
 
 
 class Home:
