@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swinablate import schema
+from swinablate import plugins, schema
 from swinablate.catalogue import switches
 from swinablate.errors import InputError
 from swinablate.network import start
@@ -172,7 +172,7 @@ def parameters_learn(case: Case) -> str:
     """Every parameter that can be trained gets a gradient.
 
     Weights that start at 0, as the last layer's often do, are drawn first: they would hide
-    what stands before them.
+    what stands before them. Two passes, as what fades in has no share of the first.
     """
     model = case.start()
     chance = torch.Generator().manual_seed(0)
@@ -180,7 +180,8 @@ def parameters_learn(case: Case) -> str:
         for p in model.parameters():
             if not p.any():
                 p.normal_(std=0.1, generator=chance)
-    model(case.images()).square().sum().backward()
+    for _ in range(2):
+        model(case.images()).square().sum().backward()
     idle = [
         name
         for name, p in model.named_parameters()
@@ -358,6 +359,14 @@ CHECKS = (
 )
 
 
+_OF_THE_CASE: Mapping[Callable[[Case], str], str] = {
+    dead_switches: "here without effect",
+    parameters_learn_at_every_level: "here without gradient",
+}
+"""What depends on the image and on the other switches: of a network that others have proven (the
+built-in families by their tests), worth knowing and nothing to mend."""
+
+
 def examine(case: Case) -> Iterator[Finding]:
     """Run every check; what the network itself raises is what was found."""
     problem = _attempt(builds, case)
@@ -365,12 +374,13 @@ def examine(case: Case) -> Iterator[Finding]:
     yield _finding("it builds and returns logits", problem, hint)
     if problem:
         return
-    zoo = case.config.family.partition(":")[0] in ZOOS
+    family = case.config.family
+    known = family.partition(":")[0] in ZOOS or family in plugins.names("models")
     for check in CHECKS:
         found = _attempt(check.run, case)
         one = _finding(check.name, found, check.hint)
-        if zoo and check.run is dead_switches and found:
-            one = Finding(check.name, "note", f"here without effect: {found}", "")
+        if known and found and check.run in _OF_THE_CASE:
+            one = Finding(check.name, "note", f"{_OF_THE_CASE[check.run]}: {found}", "")
         yield one
     odd = replace(
         case, image=ImageSpec(height=16, width=32, channels=1, classes=case.image.classes)

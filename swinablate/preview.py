@@ -87,6 +87,12 @@ def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
                 "text": f"{arm.name}: {path} = {show(arm.changes[path])} changes nothing here; "
                 "without it the arm would be the same.",
             }
+        if arm.proof and arm.proof.unused:
+            yield {
+                "code": "W13",
+                "text": f"{arm.name}: its answers are the baseline's: what it adds, removes or "
+                "resizes is used by nothing.",
+            }
         if arm.proof and arm.proof.outside:
             where = ", ".join(list(grouped(arm.proof.outside))[:NAMED])
             yield {

@@ -62,6 +62,12 @@ class Proof:
         return tuple(dict.fromkeys((*(n for p in parts for n in p.names), *self.restarted)))
 
     @property
+    def unused(self) -> bool:
+        """Parameters came, went or changed shape, and no answer moved, in either mode."""
+        still = self.output == self.output_train == 0 and not self.restarted
+        return still and bool(self.parameters.names)
+
+    @property
     def places(self) -> tuple[str, ...]:
         """Paths of the modules that differ themselves or in a tensor of their own.
 

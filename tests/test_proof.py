@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import torch
 
 from swinablate.models import swin
 from swinablate.planning import plan
@@ -108,6 +109,26 @@ def test_a_change_that_does_nothing_in_its_arm_is_named(write):
             "without it the arm would be the same.",
         }
     ]
+
+
+def test_parameters_that_nothing_uses_are_named(write, monkeypatch):
+    """Not a void arm: its weights are more. But no answer moves."""
+
+    def build(config, image):
+        model = swin.Swin(config, image)
+        model.spare = torch.nn.Linear(3, 3) if config.band else torch.nn.Identity()
+        return model
+
+    family = dataclasses.replace(swin.FAMILY, build=build)
+    monkeypatch.setattr("swinablate.planning.load_family", lambda *_: family)
+    study = STUDY.replace('"model.shift" = [false]', '"model.band" = [1]')
+    made = plan(load_study(write(study)))
+    assert made.arms[1].proof.parameters.added == ("spare.weight", "spare.bias")
+    assert plan_json(made, {}, Noise(None, ""))["warnings"][0] == {
+        "code": "W13",
+        "text": "band=1: its answers are the baseline's: what it adds, removes or resizes is used "
+        "by nothing.",
+    }
 
 
 def test_a_switch_that_does_more_than_it_says_is_a_warning(write, monkeypatch):

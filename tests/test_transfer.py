@@ -1,13 +1,17 @@
 """Starting from weights: what is taken, what is refused, what is frozen."""
 
 import hashlib
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
+import typer
 
 from swinablate import checkpoint, plugins, train, transfer
 from swinablate.api import keep_weights
+from swinablate.cli import app
 from swinablate.data import image_spec
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.optim import make_optimizer
@@ -18,6 +22,7 @@ from swinablate.study import load_family, load_recipe, load_study
 from tests.conftest import RECIPE, STUDY
 from tests.test_train import make_job, run
 
+ROOT = Path(__file__).parent.parent
 CPU = torch.device("cpu")
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
 
@@ -233,3 +238,31 @@ def test_missing_weights_and_a_wrong_digest_are_input_errors(write, tmp_path):
     ):
         plan(load_study(write(base=RECIPE + '[start]\nweights = "junk.pt"\n')))
     assert image_spec(DataConfig(name="digits")) == DIGITS
+
+
+def test_the_guide_plans_once_the_weights_are_there(tmp_path, monkeypatch):
+    """Its recipe and study as written, and its commands as far as their arguments."""
+    guide = (ROOT / "docs" / "transfer.md").read_text()
+    for name, text in re.findall(r"```toml\n# (\S+)\n(.*?)```", guide, re.DOTALL):
+        (tmp_path / name).write_text(text)
+    recipe = load_recipe(ROOT / "experiments" / "resnet20_fashion.toml")
+    source = load_family("resnet", "").build(recipe.model, image_spec(recipe.data))
+    torch.save(source.state_dict(), tmp_path / "fashion.pt")
+    found = plan(load_study(tmp_path / "transfer.toml"))
+    assert [arm.name for arm in found.arms] == [
+        "baseline",
+        "freeze=1",
+        "freeze=2",
+        "head_lr=10.0",
+        "from scratch",
+    ]
+    assert [bool(arm.recipe.start.sha256) for arm in found.arms] == [True] * 4 + [False]
+    assert not found.refusals
+    monkeypatch.chdir(ROOT)
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    commands = re.findall(r"^\$ swinablate (.*)$", guide, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["run", "weights", "plan", "run"]
+    for command in commands:
+        name, *arguments = shlex.split(command)
+        group.commands[name].make_context(name, arguments)
