@@ -188,8 +188,12 @@ class Stack:
         """Do all that training does, on any images, and leave no trace.
 
         Raises:
-            RuntimeError: something in the network does not run over a stack of weights.
+            RuntimeError: something in the network does not run over a stack of weights, or
+                drops twice in one pass: there is one mask for every layer that drops.
         """
+        paths = [drop.path for drop in self.drops]
+        if twice := next((path for path in paths if paths.count(path) > 1), None):
+            raise RuntimeError(f"{twice} drops more than once in a pass, and has one mask")
         kept = {name: value.clone() for name, value in self._buffers.items()}
         with torch.random.fork_rng(devices=[]):
             masks = self.draw(range(len(self.flat)))

@@ -75,7 +75,10 @@ RATES = ({}, {"lr": 1e-3, "weight_decay": 0.0}, {"lr": 5e-3, "weight_decay": 0.2
     "changes",
     [
         {"variants": RATES},
-        {"model": {"drop_path": 0.4}, "data": {"augment": "flip_crop"}},
+        {
+            "model": {"drop_path": 0.4, "drop": 0.1, "attn_drop": 0.1},
+            "data": {"augment": "flip_crop"},
+        },
         {"model": {"norm": "batch"}, "optimizer": "sgd", "lr": 0.05},
         {"optimizer": "sgd", "nesterov": True, "lr": 0.05, "clip": 0.1, "variants": RATES},
         {"optimizer": "adam", "schedule": "one_cycle", "label_smoothing": 0.1, "clip": 0.5},

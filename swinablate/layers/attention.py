@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from swinablate.layers.drop import make_drop
 from swinablate.layers.init import Started
 from swinablate.layers.norm import EPS
 
@@ -128,11 +129,12 @@ class DotProduct(nn.Module):
     Args:
         similarity: prepares queries and keys; their products are the scores.
         bias: acts on the scores.
+        drop: share of the weights that are dropped.
     """
 
-    def __init__(self, similarity: nn.Module, bias: nn.Module) -> None:
+    def __init__(self, similarity: nn.Module, bias: nn.Module, drop: float = 0.0) -> None:
         super().__init__()
-        self.similarity, self.bias = similarity, bias
+        self.similarity, self.bias, self.drop = similarity, bias, make_drop(drop)
 
     def forward(
         self,
@@ -142,7 +144,7 @@ class DotProduct(nn.Module):
     ) -> Float[Tensor, "*b m n d"]:
         """Mix values by the similarity of queries and keys."""
         q, k = self.similarity(q, k)
-        return self.bias(q @ k.mT).softmax(-1) @ v
+        return self.drop(self.bias(q @ k.mT).softmax(-1)) @ v
 
 
 class OverQueries(DotProduct):
@@ -156,7 +158,7 @@ class OverQueries(DotProduct):
     ) -> Float[Tensor, "*b m n d"]:
         """Mix values by the similarity of queries and keys."""
         q, k = self.similarity(q, k)
-        return self.bias(q @ k.mT).softmax(-2) @ v
+        return self.drop(self.bias(q @ k.mT).softmax(-2)) @ v
 
 
 class SmallDotProduct(DotProduct):
@@ -175,7 +177,7 @@ class SmallDotProduct(DotProduct):
         q, k = self.similarity(q, k)
         scores = (q.unsqueeze(1) * k.unsqueeze(0)).sum(-1)  # n n *b m
         scores = self.bias(scores.movedim((0, 1), (-2, -1))).movedim((-2, -1), (0, 1))
-        return (scores.softmax(1).unsqueeze(-1) * v.unsqueeze(0)).sum(1)
+        return (self.drop(scores.softmax(1)).unsqueeze(-1) * v.unsqueeze(0)).sum(1)
 
     def macs(self, q: Tensor) -> int:
         """Multiply-accumulates for queries of this shape, which no counter of products sees."""

@@ -9,6 +9,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from swinablate.layers.drop import make_drop
 from swinablate.layers.norm import BlockNorm, make_ffn_norm
 
 Activation = Literal["gelu", "relu"]
@@ -31,21 +32,36 @@ def hidden_width(width: int, ratio: float) -> int:
 
 
 class Mlp(nn.Module):
-    """Linear, activation, linear; batch_ffn normalises in between, where it folds into `fc1`."""
+    """Linear, activation, linear; batch_ffn normalises in between, where it folds into `fc1`.
+
+    Args:
+        width: channels.
+        ratio: hidden channels per channel.
+        norm: the kind that blocks have.
+        activation: the nonlinearity.
+        drop: share of the numbers that are dropped behind the activation, and at the end.
+    """
 
     def __init__(
-        self, width: int, ratio: float, norm: BlockNorm, activation: Activation = "gelu"
+        self,
+        width: int,
+        ratio: float,
+        norm: BlockNorm,
+        activation: Activation = "gelu",
+        drop: float = 0.0,
     ) -> None:
         super().__init__()
         hidden = hidden_width(width, ratio)
         self.fc1 = nn.Linear(width, hidden)
         self.norm = make_ffn_norm(norm, hidden)
         self.act = _ACTIVATIONS[activation]()
+        self.drop1 = make_drop(drop)
         self.fc2 = nn.Linear(hidden, width)
+        self.drop2 = make_drop(drop)
 
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Mix the channels of every token."""
-        return self.fc2(self.act(self.norm(self.fc1(x))))
+        return self.drop2(self.fc2(self.drop1(self.act(self.norm(self.fc1(x))))))
 
 
 class DepthwiseMlp(Mlp):
@@ -55,13 +71,19 @@ class DepthwiseMlp(Mlp):
     """
 
     def __init__(
-        self, width: int, ratio: float, norm: BlockNorm, activation: Activation = "gelu"
+        self,
+        width: int,
+        ratio: float,
+        norm: BlockNorm,
+        activation: Activation = "gelu",
+        drop: float = 0.0,
     ) -> None:
-        super().__init__(width, ratio, norm, activation)
+        super().__init__(width, ratio, norm, activation, drop)
         hidden = self.fc1.out_features
         self.conv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the channels of every token, and its neighbours."""
         y = self.norm(self.fc1(x)).permute(0, 3, 1, 2)
-        return self.fc2(self.act(self.conv(y).permute(0, 2, 3, 1)))
+        y = self.act(self.conv(y).permute(0, 2, 3, 1))
+        return self.drop2(self.fc2(self.drop1(y)))

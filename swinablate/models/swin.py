@@ -35,6 +35,7 @@ from swinablate.layers.block import (
     share,
     start_as_identity,
 )
+from swinablate.layers.drop import make_drop
 from swinablate.layers.init import GeneratorFor, initialise
 from swinablate.layers.merge import Merge, make_merge
 from swinablate.layers.mlp import Activation, DepthwiseMlp, Mlp, hidden_width
@@ -292,6 +293,26 @@ class SwinConfig(ModelConfig):
             acts_on=("stages.*.blocks.*",),
         ),
     ] = False
+    drop: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch(
+            "share of numbers dropped behind patches, attention, and both layers of the MLP",
+            "Srivastava 2014, sec. 4; Vaswani 2017, sec. 5.4",
+            (0.0, 0.1),
+            acts_on=("drop", "*.attention.drop", "*.mlp.drop*"),
+        ),
+    ] = 0.0
+    attn_drop: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch(
+            "share of attention weights dropped",
+            "Swin code",
+            (0.0, 0.1),
+            acts_on=("*.mix.drop",),
+        ),
+    ] = 0.0
     drop_path: Annotated[
         float,
         Field(ge=0, lt=1),
@@ -359,6 +380,11 @@ class SwinConfig(ModelConfig):
                     "choose heads that divide width * 2**stage"
                 )
         hidden_width(self.width, self.mlp_ratio)
+        if self.attn_drop and self.attention not in ("dot", "cosine"):
+            raise ValueError(
+                f"{self.attention} attention has no weights of an image's own to drop; "
+                "choose attn_drop = 0.0, or dot or cosine attention"
+            )
         return self
 
 
@@ -477,14 +503,19 @@ class WindowAttention(nn.Module):
         self.enter = entering(stage.pad, shift)
         self.qkv = make_qkv(stage.width, config.qkv_bias)
         self.windows = cut(full, stage.window, stage.heads, stage.width)
-        self.mix = mix(_similarity(stage, config, 1 if small else 2), _bias(stage, shift, config))
+        self.mix = mix(
+            _similarity(stage, config, 1 if small else 2),
+            _bias(stage, shift, config),
+            config.attn_drop,
+        )
         self.out = nn.Linear(stage.width, stage.width)
+        self.drop = make_drop(config.drop)
         self.leave = leaving(stage.grid, stage.pad, shift)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the tokens of each window."""
         q, k, v = self.windows.split(self.qkv(self.enter(x)))
-        return self.leave(self.out(self.windows.join(self.mix(q, k, v))))
+        return self.leave(self.drop(self.out(self.windows.join(self.mix(q, k, v)))))
 
 
 class FixedAttention(nn.Module):
@@ -498,12 +529,13 @@ class FixedAttention(nn.Module):
         self.windows = Windows(full, stage.window, stage.heads, stage.width)
         self.mix = Fixed(stage.window[0] * stage.window[1], _bias(stage, shift, config))
         self.out = nn.Linear(stage.width, stage.width)
+        self.drop = make_drop(config.drop)
         self.leave = leaving(stage.grid, stage.pad, shift)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the tokens of each window."""
         (v,) = self.windows.split(self.value(self.enter(x)))
-        return self.leave(self.out(self.windows.join(self.mix(v))))
+        return self.leave(self.drop(self.out(self.windows.join(self.mix(v)))))
 
 
 class LinearAttention(nn.Module):
@@ -515,11 +547,12 @@ class LinearAttention(nn.Module):
         self.windows = Windows(stage.grid, stage.grid, stage.heads, stage.width)
         self.mix = Linear()
         self.out = nn.Linear(stage.width, stage.width)
+        self.drop = make_drop(config.drop)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix all tokens."""
         q, k, v = self.windows.split(self.qkv(x))
-        return self.out(self.windows.join(self.mix(q, k, v)))
+        return self.drop(self.out(self.windows.join(self.mix(q, k, v))))
 
 
 _ATTENTION: dict[Attention, type[WindowAttention | FixedAttention | LinearAttention]] = {
@@ -589,7 +622,7 @@ def make_block(stage: Stage, shift: Pair, config: SwinConfig, drop: float) -> nn
     return BLOCKS[config.norm_place](
         stage.width,
         _ATTENTION[config.attention](stage, shift, config),
-        mlp(stage.width, config.mlp_ratio, config.norm, config.activation),
+        mlp(stage.width, config.mlp_ratio, config.norm, config.activation, config.drop),
         config.norm,
         (
             branch_end(stage.width, config.layer_scale, drop),
@@ -626,6 +659,7 @@ class Swin(nn.Module):
             make_norm(of_tokens(config.norm), config.width) if config.patch_norm else nn.Identity()
         )
         self.position = absolute_position(config.absolute_position, first.grid, config.width)
+        self.drop = make_drop(config.drop)
         drops = iter(drop_rates(config.drop_path, sum(config.depths)))
         self.stages = nn.Sequential(
             *(
@@ -642,7 +676,7 @@ class Swin(nn.Module):
 
     def forward(self, x: Float[Tensor, "b ch height width"]) -> Float[Tensor, "b classes"]:
         """Classify images."""
-        x = self.position(self.embed_norm(self.embed(x)))
+        x = self.drop(self.position(self.embed_norm(self.embed(x))))
         return self.head(self.pool(self.norm(self.stages(x))))
 
 

@@ -35,6 +35,7 @@ from swinablate.layers.block import (
     drop_rates,
     start_as_identity,
 )
+from swinablate.layers.drop import make_drop
 from swinablate.layers.init import GeneratorFor, initialise
 from swinablate.layers.mlp import Activation, Mlp, hidden_width
 from swinablate.layers.norm import BlockNorm, make_norm, of_tokens
@@ -216,6 +217,26 @@ class ViTConfig(ModelConfig):
         Activation,
         Switch("nonlinearity of the MLP", "Hendrycks 2016", ("gelu", "relu"), acts_on=("*.act",)),
     ] = "gelu"
+    drop: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch(
+            "share of numbers dropped behind patches, attention, and both layers of the MLP",
+            "Srivastava 2014, sec. 4; Vaswani 2017, sec. 5.4",
+            (0.0, 0.1),
+            acts_on=("drop", "*.attention.drop", "*.mlp.drop*"),
+        ),
+    ] = 0.0
+    attn_drop: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch(
+            "share of attention weights dropped",
+            "ViT code",
+            (0.0, 0.1),
+            acts_on=("*.mix.drop",),
+        ),
+    ] = 0.0
     drop_path: Annotated[
         float,
         Field(ge=0, lt=1),
@@ -254,6 +275,11 @@ class ViTConfig(ModelConfig):
                 "choose heads that divide width"
             )
         hidden_width(self.width, self.mlp_ratio)
+        if self.attn_drop and self.attention not in ("dot", "cosine"):
+            raise ValueError(
+                f"{self.attention} attention has no weights of an image's own to drop; "
+                "choose attn_drop = 0.0, or dot or cosine attention"
+            )
         if self.share_layers and self.drop_path:
             raise ValueError(
                 "shared layers have one drop rate, drop_path gives each its own; "
@@ -294,11 +320,12 @@ class SelfAttention(nn.Module):
         self.qkv = make_qkv(config.width, config.qkv_bias)
         self.mix = Linear() if config.attention == "linear" else _softmax(grid, config)
         self.out = nn.Linear(config.width, config.width)
+        self.drop = make_drop(config.drop)
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
         """Mix all tokens."""
         q, k, v = self.qkv(x).unflatten(-1, self.split).permute(2, 0, 3, 1, 4).unbind(0)
-        return self.out(self.mix(q, k, v).transpose(1, 2).flatten(2))
+        return self.drop(self.out(self.mix(q, k, v).transpose(1, 2).flatten(2)))
 
 
 class UniformAttention(nn.Module):
@@ -311,11 +338,12 @@ class UniformAttention(nn.Module):
         self.value = nn.Linear(config.width, config.width, bias=config.qkv_bias != "none")
         self.mix = Fixed(tokens, _bias(grid, config), axes=2)
         self.out = nn.Linear(config.width, config.width)
+        self.drop = make_drop(config.drop)
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
         """Mix all tokens."""
         v = self.value(x).unflatten(-1, self.split).transpose(1, 2)
-        return self.out(self.mix(v).transpose(1, 2).flatten(2))
+        return self.drop(self.out(self.mix(v).transpose(1, 2).flatten(2)))
 
 
 def _softmax(grid: Pair, config: ViTConfig) -> nn.Module:
@@ -327,7 +355,7 @@ def _softmax(grid: Pair, config: ViTConfig) -> nn.Module:
     )
     mix = DotProduct if config.softmax_over == "keys" else OverQueries
     similarity = NormedHeads(depth, kind) if config.qk_norm else kind
-    return mix(similarity, _bias(grid, config))
+    return mix(similarity, _bias(grid, config), config.attn_drop)
 
 
 def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
@@ -348,7 +376,7 @@ def make_block(grid: Pair, config: ViTConfig, drop: float) -> nn.Module:
     return BLOCKS[config.norm_place](
         config.width,
         attention(grid, config),
-        Mlp(config.width, config.mlp_ratio, config.norm, config.activation),
+        Mlp(config.width, config.mlp_ratio, config.norm, config.activation, config.drop),
         config.norm,
         (
             branch_end(config.width, config.layer_scale, drop),
@@ -404,6 +432,7 @@ class ViT(nn.Module):
         registers = config.registers
         self.registers = Prefix(registers, width) if registers else nn.Identity()
         self.cls = Prefix(1, width) if reads_class else nn.Identity()
+        self.drop = make_drop(config.drop)
         drops = drop_rates(config.drop_path, config.depth)
         self.blocks: nn.Sequential = (
             Repeated(make_block(grid, config, 0.0), config.depth)
@@ -417,7 +446,8 @@ class ViT(nn.Module):
     def forward(self, x: Float[Tensor, "b ch height width"]) -> Float[Tensor, "b classes"]:
         """Classify images."""
         x = self.position(self.embed(x).flatten(1, 2))
-        return self.head(self.pool(self.norm(self.blocks(self.cls(self.registers(x))))))
+        x = self.drop(self.cls(self.registers(x)))
+        return self.head(self.pool(self.norm(self.blocks(x))))
 
 
 def init(model: nn.Module, config: ViTConfig, generator_for: GeneratorFor) -> None:

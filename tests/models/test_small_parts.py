@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from timm.models.pvt_v2 import MlpWithDepthwiseConv
+from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
 from swinablate.layers.bias import LinearSpaced, linear_offsets
@@ -18,6 +19,8 @@ from swinablate.models.swin import FAMILY, Swin, SwinConfig, WindowAttention, ge
 from swinablate.models.vit import SelfAttention, UniformAttention, ViT, ViTConfig
 from swinablate.recipe import ImageSpec
 from swinablate.response import signature
+from tests.models import copying
+from tests.models.parity import vit_of_timm
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
 TINY = {"patch": 1, "width": 16, "depths": (2, 2), "heads": (2, 4), "window": 2}
@@ -354,3 +357,82 @@ def test_combinations_learn(fields):
     again = Swin(config, DIGITS)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.eval()(x), model.eval()(x))
+
+
+def louder(model: nn.Module) -> nn.Module:
+    """With weights large enough for masks to matter."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.3 * noise(*parameter.shape))
+    return model
+
+
+def assert_drops_alike(ours: nn.Module, theirs: nn.Module, names: dict[str, float]) -> None:
+    """One seed of torch's generator gives both the same logits while they train."""
+    for module in theirs.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False  # it draws in another order
+    answers = []
+    for model in (ours.train(), theirs.train()):
+        torch.manual_seed(0)
+        answers.append(model(noise(4, 1, 8, 8)))
+    torch.testing.assert_close(*answers, atol=1e-4, rtol=1e-4)
+    torch.manual_seed(1)
+    assert not torch.allclose(ours(noise(4, 1, 8, 8)), answers[0], atol=1e-2)
+    assert torch.equal(ours.eval()(noise(4, 1, 8, 8)), ours(noise(4, 1, 8, 8)))
+    assert names == {
+        path: module.p for path, module in ours.named_modules() if isinstance(module, nn.Dropout)
+    }
+
+
+def test_vit_drops_what_timm_drops():
+    """Behind the patches, on the weights, behind attention and both layers of the MLP."""
+    rates = {"pos_drop_rate": 0.2, "proj_drop_rate": 0.2, "attn_drop_rate": 0.3}
+    theirs = louder(vit_of_timm(**rates)())
+    config = ViTConfig(**SMALL | {"depth": 3}, pool="cls", drop=0.2, attn_drop=0.3)
+    ours = ViT(config, DIGITS)
+    ours.load_state_dict(copying.vit_of_timm(theirs.state_dict()))
+    places = ("attention.drop", "mlp.drop1", "mlp.drop2")
+    names = {"drop": 0.2} | {f"blocks.{i}.{place}": 0.2 for i in range(3) for place in places}
+    names |= {f"blocks.{i}.attention.mix.drop": 0.3 for i in range(3)}
+    assert_drops_alike(ours, theirs, names)
+
+
+def test_swin_drops_what_timm_drops():
+    """One window, so that both have the same order of tokens; timm drops nothing at the start."""
+    theirs = SwinTransformer(
+        img_size=8, patch_size=1, in_chans=1, num_classes=10, embed_dim=16, depths=(1,),
+        num_heads=(2,), window_size=8, drop_path_rate=0.0, proj_drop_rate=0.2, attn_drop_rate=0.3,
+    )  # fmt: skip
+    fields = {"patch": 1, "width": 16, "depths": (1,), "heads": (2,), "window": 8}
+    ours = Swin(SwinConfig(**fields, drop=0.2, attn_drop=0.3), DIGITS)
+    ours.load_state_dict(copying.swin_of_timm(louder(theirs).state_dict()))
+    assert ours.drop.p == 0.2
+    ours.drop = nn.Identity()
+    places = {"attention.drop": 0.2, "attention.mix.drop": 0.3, "mlp.drop1": 0.2, "mlp.drop2": 0.2}
+    names = {f"stages.0.blocks.0.{place}": rate for place, rate in places.items()}
+    assert_drops_alike(ours, theirs, names)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attention"),
+    [(SwinConfig, "bias_only"), (SwinConfig, "linear"), (ViTConfig, "uniform")],
+)
+def test_weights_that_no_image_has_are_not_dropped(kind, attention):
+    message = (
+        f"{attention} attention has no weights of an image's own to drop; "
+        "choose attn_drop = 0.0, or dot or cosine attention"
+    )
+    with pytest.raises(ValueError, match=message):
+        kind(attention=attention, attn_drop=0.1)
+
+
+def test_weights_of_small_windows_are_dropped_too():
+    """Of 4 tokens, whose products are sums."""
+    model = Swin(SwinConfig(**TINY, attn_drop=0.99), DIGITS)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for block in model.stages[0].blocks:
+            q = k = v = torch.ones(4, 2, 16, 2, 8)
+            assert (block.attention.mix.eval()(q, k, v) == 0).float().mean() == 0
+            assert (block.attention.mix.train()(q, k, v) == 0).float().mean() > 0.9
