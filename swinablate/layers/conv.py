@@ -31,6 +31,11 @@ _NORMS: Mapping[ConvNorm, Callable[[int], nn.Module]] = {
 }
 
 
+def make_conv_norm(norm: ConvNorm, width: int) -> nn.Module:
+    """Build the norm called `norm` for `width` channels."""
+    return _NORMS[norm](width)
+
+
 def convolve(
     c_in: int, c_out: int, kernel: int, stride: int = 1, *, norm: ConvNorm
 ) -> nn.Sequential:

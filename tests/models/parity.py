@@ -479,6 +479,14 @@ CNNS = (
         batch_norm=True,
     ),
     Pair(
+        name="DenseNet-BC, 22 layers",
+        model={"family": "densenet", "depth": 22},
+        against="torchvision",
+        of="DenseNet, its stem a 3x3",
+        build=lambda: references.densenet(3, 12),
+        batch_norm=True,
+    ),
+    Pair(
         name="VGG-11, narrow",
         model=VGG | {"norm": "none", "head": "fc", "hidden": 16},
         against="torchvision",

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet as vision_resnet
 from torchvision.models import vgg as vision_vgg
+from torchvision.models.densenet import DenseNet
 from torchvision.models.googlenet import BasicConv2d, Inception
 
 # ours, by row: 1x1; 3x3 reduced, 3x3; 5x5 reduced, 5x5; pooled: table 1 of the paper
@@ -169,3 +170,12 @@ def recurrent(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if "bias_hh" not in name:
             found[name] = value
     return found
+
+
+def densenet(layers: int, growth: int) -> nn.Module:
+    """torchvision's DenseNet-BC, with the first layer that the paper has for small images."""
+    model = DenseNet(growth, (layers,) * 3, 2 * growth, num_classes=10)
+    model.features.conv0 = nn.Conv2d(3, 2 * growth, 3, padding=1, bias=False)
+    for name in ("norm0", "relu0", "pool0"):
+        setattr(model.features, name, nn.Identity())
+    return model
