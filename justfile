@@ -31,7 +31,7 @@ check: lint test
 
 # Real processes, stores, servers and browsers: at most 15 minutes on 2 cores
 integration *ARGS:
-    pytest -n 2 --dist loadfile -q -m integration {{ARGS}}
+    pytest -n 2 --dist loadfile -q -m "integration and not slow" {{ARGS}}
 
 # What is longer than CI allows, and GPU tests
 full *ARGS:
