@@ -1,0 +1,176 @@
+"""Whole studies, ours and others', run and timed: small images, real processes, real stores."""
+
+import itertools
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swinablate import coordinator
+from swinablate.coordinator import Options
+from swinablate.errors import EnvironmentFault
+from swinablate.events import Event
+from swinablate.harness import Spent
+from swinablate.planning import Plan, Trial, plan
+from swinablate.records import Home, Outcome
+from swinablate.study import load_study
+
+PROGRAMS = Path(__file__).parent.parent / "programs"
+STUDY = """\
+question = "How long does it take?"
+baseline = "base.toml"
+seeds = [{seeds}]
+baseline_seeds = {count}
+{arms}
+"""
+
+
+@dataclass
+class Clock:
+    """Watches a study: when its first trial started, and what had been spent by then."""
+
+    began: float = 0.0
+    own: float = 0.0
+    first_worker: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+
+    def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
+        """Nothing has started."""
+
+    def expect(self, done: int, trials: int, most: int) -> None:
+        """Nothing to do."""
+
+    def say(self, text: str) -> None:
+        """Nothing to do."""
+
+    def happened(self, _: Trial, event: Event) -> None:
+        """Look at the clocks when the first trial starts; keep how long each one trained."""
+        if event.kind == "started" and not self.began:
+            self.began, self.own = time.perf_counter(), time.process_time()
+            self.first_worker = used_by(event.data["pid"])
+        if event.kind == "done":
+            self.seconds.append(event.data["metrics"]["time/train_s"])
+
+
+class OurStudies:
+    """Studies of new trials in one home, whose stores are there already.
+
+    Args:
+        folder: for everything.
+        recipe: the baseline, TOML.
+        arms: the study's axes and arms, TOML.
+        slots: trials at a time.
+    """
+
+    def __init__(self, folder: Path, recipe: str, arms: str, slots: int) -> None:
+        self._folder, self._arms, self._slots = folder, arms, slots
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "base.toml").write_text(recipe, "utf-8")
+        self._home, self._seeds = Home(folder / "home"), itertools.count()
+
+    def run(self, seeds: int) -> tuple[Clock, int]:
+        """Run a study of so many new seeds an arm: its clock, and its trials.
+
+        Raises:
+            EnvironmentFault: a trial failed; there is nothing to time then.
+        """
+        path = self._folder / "timed.toml"
+        new = ", ".join(str(next(self._seeds)) for _ in range(seeds))
+        path.write_text(STUDY.format(seeds=new, count=seeds, arms=self._arms), "utf-8")
+        made, clock = plan(load_study(path, smoke=True)), Clock()
+        summary = coordinator.execute(made, self._home, Options(slots=self._slots), clock)
+        if summary.exit_code:
+            raise EnvironmentFault(f"a study ended so: {dict(summary.counts)}", at=str(path))
+        return clock, len(made.trials)
+
+    def after_the_start(self, seeds: int) -> Spent:
+        """What a study spends after its first trial has started.
+
+        Everything that trials do is counted, and the start of every worker but the first.
+        """
+        before = used_by_children()
+        clock, trials = self.run(seeds)
+        return Spent(
+            units=trials,
+            wall_s=time.perf_counter() - clock.began,
+            cpu_s=time.process_time()
+            - clock.own
+            + used_by_children()
+            - before
+            - clock.first_worker,
+        )
+
+    def outside_training(self, seeds: int) -> float:
+        """The share of the slots' time, after the first trial's start, not in training steps."""
+        clock, _ = self.run(seeds)
+        available = self._slots * (time.perf_counter() - clock.began)
+        return 1 - sum(clock.seconds) / available
+
+
+def used_by_children() -> float:
+    """Seconds of processor time of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def used_by(pid: int) -> float:
+    """Seconds of processor time of a running process; 0 where there is no /proc."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8")
+    except OSError:
+        return 0.0
+    ticks = text.rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def program(name: str, *words: str) -> list[str]:
+    """The command that runs a program of `programs/`."""
+    return [sys.executable, str(PROGRAMS / f"{name}.py"), *words]
+
+
+def together(commands: Sequence[Sequence[str]], at_a_time: int) -> Spent:
+    """Run commands, some at a time, and wait for all.
+
+    Raises:
+        EnvironmentFault: one failed.
+    """
+    wall, cpu = time.perf_counter(), used_by_children()
+    waiting, running = list(commands), list[subprocess.Popen[bytes]]()
+    while waiting or running:
+        while waiting and len(running) < at_a_time:
+            running.append(subprocess.Popen(waiting.pop(), env=plain(), stdout=subprocess.PIPE))
+        first = running.pop(0)
+        first.communicate()
+        if first.returncode:
+            raise EnvironmentFault(f"a program ended with exit code {first.returncode}")
+    return Spent(
+        units=len(commands),
+        wall_s=time.perf_counter() - wall,
+        cpu_s=used_by_children() - cpu,
+    )
+
+
+def told(command: Sequence[str], env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Run a command that prints JSON on its last line.
+
+    Raises:
+        EnvironmentFault: it failed.
+    """
+    done = subprocess.run(
+        command, env=plain() | dict(env or {}), stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise EnvironmentFault(f"{command[1]} ended with exit code {done.returncode}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def plain() -> dict[str, str]:
+    """The environment of a program: one thread, as our workers have."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
