@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,6 @@ class Clock:
     began: float = 0.0
     own: float = 0.0
     first_worker: float = 0.0
-    seconds: list[float] = field(default_factory=list)
 
     def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
         """Nothing has started."""
@@ -50,12 +49,10 @@ class Clock:
         """Nothing to do."""
 
     def happened(self, _: Trial, event: Event) -> None:
-        """Look at the clocks when the first trial starts; keep how long each one trained."""
+        """Look at the clocks when the first trial starts."""
         if event.kind == "started" and not self.began:
             self.began, self.own = time.perf_counter(), time.process_time()
             self.first_worker = used_by(event.data["pid"])
-        if event.kind == "done":
-            self.seconds.append(event.data["metrics"]["time/train_s"])
 
 
 class OurStudies:
@@ -105,12 +102,6 @@ class OurStudies:
             - before
             - clock.first_worker,
         )
-
-    def outside_training(self, seeds: int) -> float:
-        """The share of the slots' time, after the first trial's start, not in training steps."""
-        clock, _ = self.run(seeds)
-        available = self._slots * (time.perf_counter() - clock.began)
-        return 1 - sum(clock.seconds) / available
 
 
 def used_by_children() -> float:
