@@ -23,7 +23,7 @@ from swinablate.provenance import provenance, version
 from swinablate.slots import find_devices
 
 SCHEMA = 1
-ORDER = ("step", "data")
+ORDER = ("step", "data", "scheduler", "makespan", "fusion", "malloc")
 """By importance; a benchmark that is not named here comes last."""
 
 HEAD = (

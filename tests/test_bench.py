@@ -21,8 +21,8 @@ from swinablate.harness import (
     repeated,
 )
 
-SLOW = {"scheduler", "makespan", "malloc"}
-"""They start processes."""
+SLOW = {"scheduler", "makespan", "fusion", "malloc"}
+"""They start processes, or import what takes seconds."""
 
 
 def side(name, log, *cpu, units=8):

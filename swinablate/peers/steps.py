@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from swinablate import schema
 from swinablate.data import image_spec
 from swinablate.harness import Round, Side, Spent, repeated
 from swinablate.network import start
@@ -44,7 +45,9 @@ FAST = Mode(precision="bf16", fused=True)
 
 def recipe(model: dict[str, Any], **train: Any) -> Recipe:
     """A recipe of random images of CIFAR's format, trained as post 000 does: Adam, no decay."""
-    config = load_family(model["family"], "benchmark").config.model_validate(model)
+    config = schema.validate(
+        load_family(model["family"], "benchmark").config, model, at="benchmark"
+    )
     plain = {"optimizer": "adam", "lr": 3e-4, "weight_decay": 0.0, "clip": 0.0, "warmup": 0.0}
     data = {"name": "noise", "image": CIFAR.model_dump()}
     return Recipe.model_validate(
@@ -98,14 +101,14 @@ def own(name: str, made: Recipe, track: Track) -> Side:
     return Side(name, ready)
 
 
-def network(made: Recipe, image: ImageSpec) -> nn.Module:
+def network(made: Recipe, image: ImageSpec, seed: int = 0) -> nn.Module:
     """Ours, its weights drawn."""
     family = load_family(made.model.family, "benchmark")
     return start(
         family,
         made.model,
         image,
-        lambda name: torch.Generator().manual_seed(derive(0, "main", "init", name)),
+        lambda name: torch.Generator().manual_seed(derive(seed, "main", "init", name)),
     )
 
 

@@ -163,5 +163,6 @@ def told(command: Sequence[str], env: Mapping[str, str] | None = None) -> dict[s
 
 
 def plain() -> dict[str, str]:
-    """The environment of a program: one thread, as our workers have."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    """The environment of a program: one thread, as our workers have, and glibc's allocator."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    return {**kept, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
