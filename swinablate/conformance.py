@@ -74,18 +74,23 @@ class Case:
         x = torch.empty(count, image.channels, image.height, image.width)
         return x.normal_(generator=chance)
 
-    def meaning(self) -> str:
-        """The network's signature, or why there is none."""
-        found = seen(self.family, self.config, self.image)
+    def meaning(self, **changes: Any) -> str:
+        """The network's signature with other values of some switches, or why there is none."""
+        try:
+            case = self.at(**changes)
+        except ValueError as error:
+            return f"{changes}: {error}"
+        found = seen(case.family, case.config, case.image)
         return found if isinstance(found, str) else found.signature
 
     def flips(self) -> Iterator[tuple[str, "Case"]]:
-        """Every switch at every level: (switch=level, case)."""
+        """Every switch at every level that goes with the others: (switch=level, case)."""
         for name, switch, _ in switches(self.family.config):
             base = self.at(**self.where(name))
             for level in switch.levels:
                 if level != getattr(base.config, name):
-                    yield f"{name}={level}", base.at(**{name: level})
+                    with contextlib.suppress(ValueError):
+                        yield f"{name}={level}", base.at(**{name: level})
 
 
 @functools.cache
@@ -162,7 +167,7 @@ def dead_switches(case: Case) -> str:
         levels = [level for level in switch.levels if level != PRESET]
         if PRESET not in switch.levels and getattr(base.config, name) not in levels:
             levels.append(getattr(base.config, name))
-        signs = [base.at(**{name: level}).meaning() for level in levels] if levels[1:] else []
+        signs = [base.meaning(**{name: level}) for level in levels] if levels[1:] else []
         pairs = itertools.combinations(zip(levels, signs, strict=False), 2)
         same += [f"{name} ({a} is {b})" for (a, x), (b, y) in pairs if x == y]
     return ", ".join(same)

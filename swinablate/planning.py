@@ -1,7 +1,7 @@
 """From a question to arms and trials. Pure: same study, same plan."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,17 @@ from swinablate.errors import InputError
 from swinablate.matching import Matched, solve
 from swinablate.plugins import suggest
 from swinablate.proof import Proof, compare
-from swinablate.recipe import ImageSpec, Recipe, Switch, TrainConfig, identity, trial_id
-from swinablate.response import Observed, cost, observe
+from swinablate.recipe import (
+    Family,
+    ImageSpec,
+    ModelConfig,
+    Recipe,
+    Switch,
+    TrainConfig,
+    identity,
+    trial_id,
+)
+from swinablate.response import Cost, Observed, cost, observe
 from swinablate.study import BASELINE, Level, Match, Study, Variant, label, load_family, show
 from swinablate.transfer import check
 from swinablate.weights import settled
@@ -143,7 +152,7 @@ def plan(study: Study) -> Plan:
     arms: list[Arm] = []
     refusals: list[Refusal] = []
     seen: dict[str, str] = {}
-    looked: Looked = {}
+    looked = Looked()
     for made in _cells(study):
         if made.name in {a.name for a in arms} | {r.name for r in refusals}:
             raise InputError(
@@ -248,8 +257,17 @@ def _take(recipe: Recipe, variant: Variant) -> Recipe:
     return recipe.model_copy(update=parts)
 
 
-Looked = dict[tuple[str, ImageSpec], Observed]
-"""Networks that a plan has looked at, by config; in a factorial design many are asked twice."""
+@dataclass(frozen=True)
+class Looked:
+    """What a plan has found out, by config; many arms share one, and many are asked twice.
+
+    Attributes:
+        networks: what they are and do.
+        costs: what they cost.
+    """
+
+    networks: dict[tuple[str, ImageSpec], Observed] = field(default_factory=dict)
+    costs: dict[tuple[str, ImageSpec], Cost] = field(default_factory=dict)
 
 
 def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[Arm, str]:
@@ -265,7 +283,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     image = image_spec(recipe.data)
     geometry = family.geometry(recipe.model, image)
     check(family, recipe, image)
-    spent = cost(family, recipe.model, image)
+    spent = _spent(family, recipe, image, looked)
     differs = _difference_pairs(study.baseline, recipe) if made.changes else {}
     arm = Arm(
         name=made.name,
@@ -289,9 +307,17 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
 def _look(recipe: Recipe, looked: Looked) -> Observed:
     image = image_spec(recipe.data)
     key = recipe.model.model_dump_json(), image
-    if key not in looked:
-        looked[key] = observe(load_family(recipe.model.family, "plan"), recipe.model, image)
-    return looked[key]
+    if key not in looked.networks:
+        family = load_family(recipe.model.family, "plan")
+        looked.networks[key] = observe(family, recipe.model, image)
+    return looked.networks[key]
+
+
+def _spent(family: Family[ModelConfig], recipe: Recipe, image: ImageSpec, looked: Looked) -> Cost:
+    key = recipe.model.model_dump_json(), image
+    if key not in looked.costs:
+        looked.costs[key] = cost(family, recipe.model, image)
+    return looked.costs[key]
 
 
 def _meaning(recipe: Recipe, looked: Looked) -> str:
@@ -343,8 +369,8 @@ def _without(study: Study, recipe: Recipe, path: str, looked: Looked) -> bool:
 def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
     """Training and data as they act: a field that nothing reads in this recipe is left out."""
     train = recipe.train.model_dump(mode="json")
-    for field in _unread(recipe.train):
-        del train[field]
+    for name in _unread(recipe.train):
+        del train[name]
     if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
         train["optimizer"] = "adam"  # they differ in the decay alone
     start = recipe.start.model_dump(mode="json", exclude={"weights"})  # the digest tells

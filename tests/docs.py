@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from torch import nn
+
 from swinablate import plugins
 from swinablate.catalogue import catalogue
 from swinablate.data import image_spec
 from swinablate.recipe import ImageSpec, ModelConfig
-from swinablate.response import size
+from swinablate.response import macs, measured
 from swinablate.study import load_claim, load_family, load_recipe
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS, Pair, agree
 
@@ -184,9 +186,12 @@ def _recipe_row(path: Path) -> str:
 @cache
 def _cost(config: ModelConfig, image: ImageSpec) -> str:
     """Parameters and MACs, two cells of a table."""
-    family = load_family(config.family, "")
-    params, macs = (size(family, config, image, by) for by in ("params", "macs"))
-    return f"{params:,} | {_short(macs)}"
+
+    def count(model: nn.Module) -> tuple[int, int]:
+        return sum(p.numel() for p in model.parameters()), macs(model, image)
+
+    params, products = measured(load_family(config.family, ""), config, image, count)
+    return f"{params:,} | {_short(products)}"
 
 
 def _short(count: int) -> str:

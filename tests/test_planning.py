@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from swinablate import planning
 from swinablate.errors import InputError
 from swinablate.planning import plan
 from swinablate.study import load_study, smoke
@@ -226,3 +227,18 @@ def test_every_shipped_recipe_keeps_its_claim(path):
     family = load_family(recipe.model.family, str(path))
     found = size(family, recipe.model, image_spec(recipe.data), "params")
     assert found == load_claim(path).params
+
+
+def test_arms_of_one_network_are_counted_and_looked_at_once(write, monkeypatch):
+    calls = []
+    for name in ("cost", "observe"):
+        real = getattr(planning, name)
+        monkeypatch.setattr(
+            planning,
+            name,
+            lambda *args, real=real, name=name: (calls.append(name), real(*args))[1],
+        )
+    study = STUDY.replace('"model.shift" = [false]', '"train.batch" = [8, 16]')
+    made = plan(load_study(write(study)))
+    assert calls == ["cost", "observe"]
+    assert len({arm.params for arm in made.arms}) == 1

@@ -1,5 +1,6 @@
 """Every family and every switch: a new one is tested by existing."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,6 +90,22 @@ def test_every_switch_says_what_it_is(case):
 )
 def test_what_any_network_must_do(case, check):
     assert check(case) == ""
+
+
+def test_what_fades_in_learns_too():
+    """A progressive norm gives its batch norm no share of the first step."""
+    assert conformance.parameters_learn(load("swin").at(norm="prepbn")) == ""
+
+
+def test_a_built_in_switch_that_does_nothing_here_is_a_note(monkeypatch):
+    """`check` of a built-in family asks what acts on these images, not whether it is right."""
+    monkeypatch.setattr(conformance, "WHERE", {})
+    monkeypatch.setattr(conformance, "CHECKS", conformance.CHECKS[:1])
+    small = ImageSpec(height=8, width=8, channels=1, classes=2)
+    case = replace(load("vgg").at(widths=(4,), convs=(1,)), image=small)
+    _, found = itertools.islice(conformance.examine(case), 2)
+    assert (found.check, found.status) == ("no switch is dead", "note")
+    assert found.found.startswith("here without effect: hidden (")
 
 
 def kernel(weights: dict[str, Tensor], name: str) -> Tensor:
