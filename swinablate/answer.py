@@ -10,10 +10,12 @@ from swinablate.declared import declaration, effects_of
 from swinablate.due import Due, due
 from swinablate.equal_cost import curve_effects
 from swinablate.provenance import provenance
-from swinablate.records import Home, Outcome, planned
+from swinablate.records import Home, Outcome
 from swinablate.report import Answer
-from swinablate.results import curves_table, trials_table
+from swinablate.results import TUNING, curves_table, trials_table
 from swinablate.stats import Verdicts, Warn, verdicts
+from swinablate.tuned import tuned_effects
+from swinablate.tuning import everything
 
 ISO_COST = 0.05
 """Arms further than this from the baseline's parameters or MACs are not iso-cost."""
@@ -35,7 +37,12 @@ def gather(home: Home, name: str) -> Answer:
     curves = curves_table(plan, recorded)
     judged = judge(plan, now, trials)
     secondary = curve_effects(plan, trials, curves)
-    found = (*judged.warnings, *warnings(home, plan, trials))
+    found = [*judged.warnings, *warnings(home, plan, trials)]
+    tuned = None
+    if plan.get("tune"):
+        tuned = tuned_effects(plan, recorded, judged, ended=now.spent)
+        found += tuned.warnings
+        secondary += tuned.effects
     judged = replace(
         judged,
         contrasts=(*judged.contrasts, *secondary),
@@ -45,17 +52,18 @@ def gather(home: Home, name: str) -> Answer:
         plan=plan,
         trials=trials,
         curves=curves,
-        verdicts=judged.to_json(),
+        verdicts=judged.to_json() | ({"tuning": tuned.summary} if tuned else {}),
         provenance=origin(plan, recorded),
+        tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),
     )
 
 
 def stand(home: Home, plan: Mapping[str, Any]) -> tuple[Due, dict[str, Outcome]]:
     """Where a declared study stands, and the outcomes that count."""
-    everything = home.outcomes(trial for _, _, trial in planned(plan))
-    now = due(plan, everything)
+    known = home.outcomes(everything(plan))
+    now = due(plan, known)
     mine = {trial for _, _, trial in now.rows}
-    return now, {trial: outcome for trial, outcome in everything.items() if trial in mine}
+    return now, {trial: outcome for trial, outcome in known.items() if trial in mine}
 
 
 def counted(plan: Mapping[str, Any], now: Due, recorded: Mapping[str, Outcome]) -> pd.DataFrame:

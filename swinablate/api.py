@@ -23,8 +23,8 @@ class Silent:
 
     def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
         """Say what will be done."""
-        count, before = len(plan.trials), len(recorded)
-        most = "at most " if plan.study.looks else ""
+        count, before = plan.most, len(recorded)
+        most = "at most " if plan.study.looks or plan.study.tune else ""
         self.say(f"{plan.study.name}: {most}{count} trials, {before} recorded, {slots} at a time")
 
     def expect(self, done: int, trials: int, most: int) -> None:

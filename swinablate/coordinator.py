@@ -31,6 +31,7 @@ from swinablate.recipe import DataConfig
 from swinablate.records import Home, Outcome
 from swinablate.schedule import Queue, Ticket, queue_name
 from swinablate.slots import choose_slots
+from swinablate.suggesting import extended, tune_trials
 from swinablate.track import TrialCard
 
 RETRIES = 2
@@ -103,9 +104,10 @@ class Coordinator:
     def __init__(self, plan: Plan, home: Home, options: Options, watcher: Watcher) -> None:
         self._plan, self._home, self._options, self._watcher = plan, home, options, watcher
         self._arms: dict[str, Arm] = {arm.name: arm for arm in plan.arms}
-        self._declared: Mapping[str, Any] = {}
+        self._declared: dict[str, Any] = {}
         self._now = Due(rows=(), waiting=(), most=0, spent=False, decisions=None)
-        self._trials = {t.id: t for t in plan.trials if not options.only or t.arm in options.only}
+        self._chosen = options.only or tuple(self._arms)
+        self._trials = {t.id: t for t in plan.trials if t.arm in self._chosen}
         self._recorded: dict[str, Outcome] = {}
         self._running: dict[str, Running] = {}
         self._tries: Counter[str] = Counter()
@@ -138,7 +140,10 @@ class Coordinator:
         executor = plugins.load("launch", self._options.executor, Executor, at="--executor")
         with self._home.owned(study):
             self._home.declare(study, self._plan.declaration, declared)
-            self._declared = declared
+            self._declared = dict(declared)
+            if ledger := self._home.ledger(study, self._plan.declaration):
+                self._declared["ledger"] = ledger
+                self._enlist()
             self._recall()
             self._consider()
             if not self._waiting():
@@ -191,8 +196,23 @@ class Coordinator:
                 )
 
     def _consider(self) -> None:
-        """Ask what the study needs, given all that is recorded; the answer is a pure function."""
+        """Ask what the study needs, given all that is recorded; the answer is a pure function.
+
+        What tuning tries next is written down first, so that it is asked for once and for all.
+        """
+        while ledger := extended(self._plan, self._declared, self._recorded, self._chosen):
+            name, declaration = self._plan.study.name, self._plan.declaration
+            self._home.keep_ledger(name, declaration, ledger)
+            self._declared["ledger"] = ledger
+            self._recorded |= self._home.outcomes(self._enlist())
         self._now = due(self._declared, self._recorded)
+
+    def _enlist(self) -> list[str]:
+        """Take in the trials that the ledger names; returns those that are new."""
+        found = {t.id: t for t in tune_trials(self._plan, self._declared) if t.arm in self._chosen}
+        new = [trial for trial in found if trial not in self._trials]
+        self._trials = {**found, **self._trials}
+        return new
 
     def _counted(self) -> dict[str, Outcome]:
         """The recorded trials that the study has asked for; others stay unseen."""
@@ -208,7 +228,9 @@ class Coordinator:
 
     def _expect(self) -> None:
         rows = [trial for _, _, trial in self._now.rows if trial in self._trials]
-        most = min(self._now.most, len(self._trials))
+        most = self._now.most
+        if self._options.only:
+            most = len(rows) if self._plan.study.tune else min(most, len(self._trials))
         self._watcher.expect(len(self._counted()), len(rows), most)
 
     def _replay(self, mirror: Mirror) -> None:
@@ -373,7 +395,7 @@ class Coordinator:
                 execution.cancel(now.handle)
 
     def _card(self, trial: Trial, *, reused: bool) -> TrialCard:
-        (arm,) = [arm for arm in self._declared["arms"] if arm["name"] == trial.arm]
+        (arm,) = [arm for arm, _, one in self._now.rows if one == trial.id]
         return trial_card(arm, trial.seed, trial.id, reused=reused)
 
     def _stopping(self) -> bool:

@@ -14,6 +14,7 @@ from swinablate.declared import declaration, looks_of
 from swinablate.records import Outcome, planned
 from swinablate.results import trials_table
 from swinablate.stats import Decisions, look
+from swinablate.tuning import wanted
 
 Row = tuple[Mapping[str, Any], int, str]
 """An arm of the plan, a seed, a trial's id."""
@@ -24,8 +25,8 @@ class Due:
     """Where a study stands.
 
     Attributes:
-        rows: the trials that count by now, seeds outermost. With adaptive seeds nobody may look
-            at any other, even where an earlier study has recorded it.
+        rows: the trials that count by now, seeds outermost, those of tuning last. With adaptive
+            seeds nobody may look at any other, even where an earlier study has recorded it.
         waiting: of these, the ones without a record that may start.
         most: how many trials there can be at the end.
         spent: the budget ended the study before it had all that it wanted.
@@ -51,17 +52,17 @@ def due(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> Due:
         plan: a recorded plan (`plan.json`).
         recorded: trial id -> outcome, of any trial.
     """
-    rows = sorted(planned(plan), key=lambda row: row[1])  # stable: arms in the plan's order
-    looks = looks_of(plan)
-    if looks:
+    if looks_of(plan):
+        rows = sorted(planned(plan), key=lambda row: row[1])  # stable: arms in the plan's order
         return _adaptive(plan, rows, recorded)
+    rows, most = wanted(plan, recorded)
     waiting = [trial for _, _, trial in rows if trial not in recorded]
     used = [recorded[trial] for _, _, trial in rows if trial in recorded]
     room = _room(plan, used)
     return Due(
         rows=tuple(rows),
         waiting=tuple(waiting[:room]),
-        most=len(rows),
+        most=most,
         spent=bool(waiting) and room == 0,
         decisions=None,
     )
@@ -76,7 +77,7 @@ def _adaptive(plan: Mapping[str, Any], rows: list[Row], recorded: Mapping[str, O
     first = not any(now.reached.values())
     # Before the first look nobody knows what a trial costs; later a look that would not fit is
     # not begun, and one that was begun is ended, for half a look is worth nothing.
-    fits = _room(plan, used) > 0 if first else _fits(plan, rows, recorded, now)
+    fits = _room(plan, used) != 0 if first else _fits(plan, rows, recorded, now)
     if waiting and not fits:
         now = _look(plan, table, ended=True)
         kept = now.reached if not first else now.wanted
@@ -110,14 +111,14 @@ def _most(plan: Mapping[str, Any], now: Decisions) -> int:
     return sum({**now.wanted, **last}.values())
 
 
-def _room(plan: Mapping[str, Any], used: Sequence[Outcome]) -> int:
-    """How many more trials the budget lets start: all, unless it says otherwise."""
+def _room(plan: Mapping[str, Any], used: Sequence[Outcome]) -> int | None:
+    """How many more trials the budget lets start; None if it has no end."""
     budget = plan.get("budget") or {}
     if budget.get("hours") is not None and _seconds(used) >= 3600 * budget["hours"]:
         return 0
     if budget.get("trials") is not None:
         return max(0, int(budget["trials"]) - len(used))
-    return sum(len(arm["seeds"]) for arm in plan["arms"])
+    return None
 
 
 def _fits(

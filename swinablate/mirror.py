@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from swinablate.due import due
 from swinablate.provenance import provenance
-from swinablate.records import Home, Outcome, planned
+from swinablate.records import Home, Outcome
 from swinablate.schedule import Queue, Ticket, queue_name
 from swinablate.track import StudyCard, Tracker, TrialCard
+from swinablate.tuning import everything
 
 if TYPE_CHECKING:
     from swinablate.report import Answer
@@ -98,6 +99,7 @@ def study_card(plan: Mapping[str, Any], command: str) -> StudyCard:
         command: what reproduces the study.
     """
     paths = [path for arm in plan["arms"] for path in arm["changes"]]
+    paths += (plan.get("tune") or {}).get("space", ())
     return StudyCard(
         name=plan["study"],
         dataset=plan["arms"][0]["recipe"]["data"]["name"],
@@ -110,12 +112,20 @@ def study_card(plan: Mapping[str, Any], command: str) -> StudyCard:
 
 
 def trial_card(arm: Mapping[str, Any], seed: int, trial: str, *, reused: bool) -> TrialCard:
-    """What MLflow shows of a trial; `arm` is one of the declared plan's."""
+    """What MLflow shows of a trial.
+
+    Args:
+        arm: one of the declared plan's; of a tuned row, with its kind and recipe.
+        seed: of the trial.
+        trial: its id.
+        reused: recorded earlier.
+    """
     return TrialCard(
         trial=trial,
         arm=arm["name"],
         seed=seed,
-        kind="final",
+        kind=arm.get("kind", "final"),
+        number=arm.get("number"),
         changes=arm["changes"],
         recipe=arm["recipe"],
         geometry=arm["geometry"],
@@ -152,9 +162,8 @@ def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> in
         EnvironmentFault: a store is out of reach, or the study is running.
     """
     plan = home.declared(name)
-    everything = [trial for _, _, trial in planned(plan)]
     with home.owned(name):
-        found = home.outcomes(everything)
+        found = home.outcomes(everything(plan))
         arms = {trial: (arm, seed) for arm, seed, trial in due(plan, found).rows}
         recorded = {trial: found[trial] for trial in arms if trial in found}
         queue = Queue.open(

@@ -26,6 +26,7 @@ from swinablate.recipe import (
 from swinablate.response import Cost, Observed, cost, observe
 from swinablate.study import BASELINE, Level, Match, Study, Variant, label, load_family, show
 from swinablate.transfer import check
+from swinablate.tunable import check as check_tuning
 from swinablate.weights import settled
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
@@ -109,7 +110,10 @@ class Plan:
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """All trials, seeds outermost: an interrupted study still has whole replicates."""
+        """All final trials at the fixed recipes, seeds outermost.
+
+        An interrupted study still has whole replicates.
+        """
         seeds = sorted({seed for arm in self.arms for seed in arm.seeds})
         return tuple(
             Trial(arm=arm.name, recipe=arm.recipe, seed=seed)
@@ -120,19 +124,36 @@ class Plan:
 
     @property
     def fewest(self) -> int:
-        """Trials until the study may be over: all, or those of the first look."""
+        """Trials until the study may be over: all, or those of the first look.
+
+        Tuning may choose the recipe an arm had: its final trials then ran already.
+        """
         if not self.study.looks:
-            return sum(len(arm.seeds) for arm in self.arms)
+            return sum(len(arm.seeds) for arm in self.arms) + self.tries
         return self.study.looks[0] * (BASELINE_RATIO + len(self.arms) - 1)
+
+    @property
+    def tries(self) -> int:
+        """Trials of tuning, over all arms."""
+        tune = self.study.tune
+        return 0 if tune is None else tune.trials * tune.seeds * len(self.arms)
+
+    @property
+    def most(self) -> int:
+        """Trials there can be: with tuning, every final trial once more at another recipe."""
+        finals = len(self.trials)
+        return finals if self.study.tune is None else 2 * finals + self.tries
 
     @property
     def declaration(self) -> str:
         """Digest of all that was declared before launch; another one is another analysis."""
         study = self.study
-        looks = {"looks": list(study.looks)} if study.looks else {}
+        also: dict[str, Any] = {"looks": list(study.looks)} if study.looks else {}
+        if study.tune is not None:
+            also["tune"] = study.tune.model_dump(mode="json")
         return schema.digest(
             {
-                **looks,
+                **also,
                 "design": study.design,
                 "arms": [[a.name, identity(a.recipe), list(a.seeds)] for a in self.arms],
                 "refusals": sorted(r.name for r in self.refusals),
@@ -180,6 +201,7 @@ def plan(study: Study) -> Plan:
                 )
             )
     _check(study, arms, refusals)
+    check_tuning(study, {arm.name: arm.recipe for arm in arms})
     made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
     budget = study.budget.trials
     if study.looks and budget is not None and budget < made_plan.fewest:

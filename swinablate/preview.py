@@ -54,6 +54,7 @@ def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict
         "shows": SHOWS[study.design],
         "axes": plain(study.axes),
         "looks": looks_json(plan, noise),
+        "tune": study.tune.model_dump(mode="json") if study.tune else None,
         "budget": study.budget.model_dump(mode="json"),
         "smoke": study.smoke,
         "compare": study.compare.model_dump(mode="json"),
@@ -70,7 +71,7 @@ def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict
             for r in plan.refusals
         ],
         "warnings": [*_warnings(plan)],
-        "trials": {"min": plan.fewest, "max": len(trials)},
+        "trials": {"min": plan.fewest, "max": plan.most},
         "reused": sum(trial.id in recorded for trial in trials),
         "detectable_pp": smallest_effect(plan, noise),
         "noise": {"sd": noise.sd, "source": noise.source},
@@ -173,7 +174,9 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
     data = plan.arms[0].recipe.data
     groups: defaultdict[str, list[float]] = defaultdict(list)
     for outcome in _everything(home):
-        if outcome.recipe["data"] == data.model_dump(mode="json") and outcome.status == "done":
+        if outcome.kind != "final" or outcome.status != "done":
+            continue  # a tuning trial has no test accuracy
+        if outcome.recipe["data"] == data.model_dump(mode="json"):
             key = json.dumps([outcome.recipe["model"], outcome.recipe["train"]], sort_keys=True)
             groups[key].append(outcome.metrics["test/accuracy"])
     known = [values for values in groups.values() if len(values) >= STATISTICS_SEEDS]

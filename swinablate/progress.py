@@ -43,7 +43,7 @@ class Watch:
         )
         self._all: TaskID | None = None
         self._rows: dict[str, TaskID] = {}
-        self._looked = False
+        self._looking = self._looks = False
         self._last: dict[str, Mapping[str, float]] = {}
         self._counts: Counter[str] = Counter()
         self._total, self._most = 0, 0
@@ -63,11 +63,13 @@ class Watch:
 
     def begin(self, plan: Plan, recorded: Mapping[str, Outcome], slots: int) -> None:
         """Say what will be done and show the overall bar."""
-        self._total = self._most = len(plan.trials)
+        self._looking = bool(plan.study.looks)
+        self._total = self._most = plan.most
         self._counts["done"] = len(recorded)
         reused = f", {len(recorded)} recorded before" if recorded else ""
         where = f", {slots} at a time" if slots else ""
-        count = f"{'at most ' if plan.study.looks else ''}{self._total} trials"
+        most = "at most " if plan.study.looks or plan.study.tune else ""
+        count = f"{most}{self._total} trials"
         self.say(f"{plan.study.name}: {len(plan.arms)} arms, {count}{reused}{where}")
         self._all = self._progress.add_task(
             "[bold]trials", total=self._total, completed=len(recorded), note=""
@@ -75,9 +77,9 @@ class Watch:
 
     def expect(self, done: int, trials: int, most: int) -> None:
         """Set what the bars run to: the trials wanted by now; more may follow."""
-        if trials > self._total > 0 and self._looked:
+        if trials > self._total > 0 and self._looks:
             self.say(f"the next look: {trials - self._total} more trials")
-        self._looked = True
+        self._looks = self._looking
         self._total, self._most, self._counts["done"] = trials, most, done
         if self._all is not None:
             note = f"at most {most}" if most > trials else ""

@@ -26,6 +26,15 @@ def _effort(plan: Mapping[str, Any]) -> list[str]:
             f"Looks at {looks} seeds an arm, twice as many of the baseline; what is decided at a "
             "look runs no further."
         )
+    if tune := plan["tune"]:
+        arms, least, trials = len(plan["arms"]), plan["trials"]["min"], tune["trials"]
+        seeds = f"{tune['seeds']} seed{'s' if tune['seeds'] > 1 else ''}"
+        tries = arms * trials * tune["seeds"]
+        lines.append(
+            f"Tuning: {trials} recipes for each of {arms} arms over {', '.join(tune['space'])}, "
+            f"{seeds} each, on validation accuracy: {tries} trials; then up to {most - least} "
+            "final trials more at what was chosen."
+        )
     limits = [f"{value:g} {unit}" for unit, value in plan["budget"].items() if value is not None]
     if limits:
         lines.append(f"Ends at {' or '.join(limits)}, decided or not.")

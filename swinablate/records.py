@@ -5,6 +5,7 @@
     trials/<id>/attempts/<k>/result.json     how attempt k ended, if it ended
     trials/<id>/result.json                  the commit marker, written last, atomically
     studies/<name>/<declaration>/plan.json   what was declared
+    studies/<name>/<declaration>/tuning.json  what tuning suggested so far, in order
     studies/<name>/choices.json              what `auto` became, by device model
 
 Optuna and MLflow are projections of it that `sync` rebuilds.
@@ -192,6 +193,8 @@ class Home:
     def declared(self, name: str, declaration: str = "") -> dict[str, Any]:
         """A recorded plan of a study: that of a declaration's digest, or the newest.
 
+        What its tuning has suggested so far is its `ledger`.
+
         Raises:
             InputError: the study was never run in this home.
         """
@@ -204,7 +207,22 @@ class Home:
                 hint=f"swinablate run studies/{name}.toml, or name the right folder with --home",
             ) from None
         plan: dict[str, Any] = json.loads(text)
-        return plan
+        ledger = self.ledger(name, latest)
+        return {**plan, "ledger": ledger} if ledger else plan
+
+    def ledger(self, name: str, declaration: str) -> dict[str, Any]:
+        """What the tuning of a declared study suggested so far; empty before it began."""
+        try:
+            text = (self.studies / name / declaration / "tuning.json").read_text("utf-8")
+        except FileNotFoundError:
+            return {}
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def keep_ledger(self, name: str, declaration: str, ledger: Mapping[str, Any]) -> None:
+        """Record what tuning suggested, before any of it runs."""
+        path = self.studies / name / declaration / "tuning.json"
+        write_atomically(path, json.dumps(ledger, indent=1))
 
     def declarations(self, name: str) -> list[str]:
         """Digests of all declarations of a study that were run."""

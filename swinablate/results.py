@@ -1,6 +1,6 @@
 """What was measured, as tidy tables: a row a trial, and a row an epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ TRIALS = (
     *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
     *("predictions", "correct", "test_images", "failure"),
 )
+TUNING = (*TRIALS, "number")
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
 
 
@@ -24,6 +25,17 @@ def trials_table(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> pd
     """
     rows = [_row(arm, seed, trial, recorded.get(trial)) for arm, seed, trial in planned(plan)]
     return pd.DataFrame(rows, columns=list(TRIALS))
+
+
+def tabulated(
+    rows: Iterable[tuple[Mapping[str, Any], int, str]], recorded: Mapping[str, Outcome]
+) -> pd.DataFrame:
+    """A row for every trial of tuning or at a tuned recipe, as `tuning` lists them."""
+    found = [
+        {**_row(arm, seed, trial, recorded.get(trial)), "number": arm["number"]}
+        for arm, seed, trial in rows
+    ]
+    return pd.DataFrame(found, columns=list(TUNING))
 
 
 def curves_table(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> pd.DataFrame:
@@ -55,7 +67,7 @@ def _row(arm: Mapping[str, Any], seed: int, trial: str, found: Outcome | None) -
         "seed": seed,
         "trial": trial,
         "status": found.status if found else "waiting",
-        "kind": found.kind if found else "final",
+        "kind": "tune" if arm.get("kind") == "tune" else "final",
         "test_acc": metrics.get("test/accuracy"),
         "val_acc": metrics.get("val/accuracy"),
         "train_loss": metrics.get("train/loss"),

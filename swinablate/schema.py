@@ -9,7 +9,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -175,6 +175,7 @@ def _owner(cls: type[BaseModel], where: Iterable[str]) -> tuple[str, ...]:
     for part in where:
         field = getattr(owner, "model_fields", {}).get(part)
         owner = field.annotation if field else owner
+        owner = next((one for one in get_args(owner) if hasattr(one, "model_fields")), owner)
     return tuple(getattr(owner, "model_fields", {}))
 
 

@@ -43,6 +43,10 @@ design = "one_at_a_time"         # or "factorial", "fraction" (resolution V), "p
 # [adaptive]                     # instead of seeds: more of them for what is not decided yet
 # looks = [3, 5, 8, 12, 16]
 
+# [tune]                         # with seeds: every arm also at a recipe tuned for it, on
+# trials = 12                    # validation; the same number of recipes for each
+# space = {{ "train.lr" = {{ low = 3e-4, high = 1e-2, log = true }}, "train.clip" = [0.0, 5.0] }}
+
 # [budget]                       # ends the study, decided or not
 # hours = 2.0                    # of training, summed over slots; or trials = 60
 

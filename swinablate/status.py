@@ -7,7 +7,8 @@ from statistics import mean
 from typing import Any
 
 from swinablate.events import ENDINGS
-from swinablate.records import Home, Outcome, planned
+from swinablate.records import Home, Outcome
+from swinablate.tuning import everything, wanted
 
 SCHEMA = 1
 
@@ -68,7 +69,7 @@ def read_status(home: Home, name: str) -> Status:
     arms: defaultdict[str, Counter[str]] = defaultdict(Counter)
     current: list[Current] = []
     seconds: defaultdict[str, list[float]] = defaultdict(list)
-    recorded = home.outcomes(trial for _, _, trial in planned(plan))
+    recorded = home.outcomes(everything(plan))
     rows, most = _wanted(plan, recorded)
     for arm, seed, trial in rows:
         outcome = recorded.get(trial)
@@ -102,8 +103,7 @@ def _wanted(
 ) -> tuple[Sequence[tuple[Mapping[str, Any], int, str]], int]:
     """The trials that count by now, and how many there can be."""
     if not plan.get("looks"):
-        rows = list(planned(plan))
-        return rows, len(rows)
+        return wanted(plan, recorded)
     from swinablate.due import due  # pandas and scipy take seconds, and only looks need them
 
     now = due(plan, recorded)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from swinablate import imported, plugins, schema
-from swinablate.effort import Adaptive, Budget, Seeds, every_seed
+from swinablate.effort import Adaptive, Budget, Seeds, Tune, every_seed
 from swinablate.errors import InputError
 from swinablate.recipe import (
     Claim,
@@ -28,12 +28,6 @@ BASELINE = "baseline"
 Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
 Level = Any
 """A TOML value; arrays as tuples, tables as dicts."""
-
-LATER = {
-    "tune": "set the recipe's values; every arm runs at the fixed recipe",
-}
-"""Tables of the study format that this version refuses rather than ignores."""
-
 
 FAMILY_SCHEMA: dict[str, Any] = {
     "required": ["family"],
@@ -94,6 +88,7 @@ class StudyFile(schema.Frozen):
     seeds: Seeds | None = None
     baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None
     adaptive: Adaptive | None = None
+    tune: Tune | None = None
     budget: Budget = Budget()
     design: Design = "one_at_a_time"
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
@@ -140,6 +135,7 @@ class Study:
     budget: Budget
     compare: Compare
     hypotheses: tuple[Hypothesis, ...]
+    tune: Tune | None = None
     smoke: bool = False
 
 
@@ -204,8 +200,6 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         hint = "letters, digits, and ._=,+()- or blanks; at most 80, the first a letter or digit"
         raise InputError(f"{path.stem!r} cannot name a study", at=str(path), hint=hint)
     written = schema.read_toml(path)
-    for key in LATER.keys() & written.keys():
-        raise InputError(f"table {key!r} is not in this version", at=str(path), hint=LATER[key])
     changes = [setting(text) for text in settings]
     for key, level in changes:
         if key.startswith("study."):
@@ -232,17 +226,19 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         budget=file.budget,
         compare=file.compare,
         hypotheses=file.hypotheses,
+        tune=file.tune,
         smoke=smoke,
     )
 
 
 def smoke(study: Study) -> Study:
-    """The same study for a quick check: one seed, two steps, a few images.
+    """The same study for a quick check: one seed, two steps, a few images, nothing tuned.
 
     Data that would have to be downloaded are replaced by noise of the same shape.
     """
     first = study.seeds[:1]
-    return replace(study, smoke=True, seeds=first, baseline_seeds=first, looks=(), budget=Budget())
+    once = replace(study, smoke=True, seeds=first, baseline_seeds=first)
+    return replace(once, looks=(), tune=None, budget=Budget())
 
 
 def label(changes: Mapping[str, Level], full: bool = False) -> str:  # noqa: FBT001, FBT002
@@ -308,6 +304,13 @@ def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bo
             f"[adaptive] adds seeds arm by arm, which design = {file.design!r} cannot use",
             at=f"{at}: adaptive",
             hint="give a fixed number: seeds = 5",
+        )
+    if file.tune is not None and (file.adaptive is not None or file.design != "one_at_a_time"):
+        other = "[adaptive]" if file.adaptive is not None else f"design = {file.design!r}"
+        raise InputError(
+            f"[tune] and {other} are not possible together in this version",
+            at=f"{at}: tune",
+            hint='give a fixed number of seeds and design = "one_at_a_time"',
         )
 
 

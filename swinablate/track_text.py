@@ -39,7 +39,8 @@ class TrialCard:
     """What MLflow shows of a trial before it runs.
 
     Attributes:
-        kind: final or tune.
+        kind: final; tune, a try on validation; or tuned, a final trial at what tuning chose.
+        number: of the try; None for a final trial at the fixed recipe.
         changes: switch path -> level, against the baseline.
         recipe: in full, nested.
         geometry: the effective numbers of each stage.
@@ -56,6 +57,7 @@ class TrialCard:
     params: int
     macs: int
     reused: bool
+    number: int | None = None
 
 
 def experiment(study: str, dataset: str) -> str:
@@ -65,7 +67,8 @@ def experiment(study: str, dataset: str) -> str:
 
 def name(card: TrialCard) -> str:
     """The name of a trial's run."""
-    return f"{card.arm} s{card.seed}"
+    how = {"tune": f" try {card.number}", "tuned": " tuned"}.get(card.kind, "")
+    return f"{card.arm}{how} s{card.seed}"
 
 
 def tags(card: TrialCard) -> dict[str, str]:

@@ -79,8 +79,8 @@ BAD = {
     "no such design": (
         STUDY.replace("seeds = 3", 'design = "latin"\nseeds = 3', 1), RECIPE, ["study.toml: design", "'latin'", "factorial"],
     ),
-    "a design of a later version": (
-        STUDY + "\n[tune]\ntrials = 3\n", RECIPE, ["study.toml", "'tune'", "not in this version"],
+    "tuning of nothing": (
+        STUDY + "\n[tune]\ntrials = 3\n", RECIPE, ["study.toml: tune", "'space' is missing"],
     ),
     "looks that do not rise": (
         LOOKS.replace("[3, 5]", "[5, 3]"), RECIPE, ["study.toml: adaptive.looks", "looks = [5, 3] do not rise"],

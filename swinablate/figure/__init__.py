@@ -1,7 +1,7 @@
 """What a figure is: a table that decides every number, and how to draw it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -20,6 +20,7 @@ class Answer:
         curves: a row for every epoch of every trial that started.
         verdicts: the judged arms (`verdicts.json`); differences in percentage points.
         provenance: commits, versions, machines, hours.
+        tuning: a row for every trial of tuning and at a tuned recipe; empty without tuning.
     """
 
     plan: Mapping[str, Any]
@@ -27,6 +28,7 @@ class Answer:
     curves: pd.DataFrame
     verdicts: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def records(rows: pd.DataFrame) -> list[Any]:

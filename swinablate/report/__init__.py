@@ -11,7 +11,7 @@ from swinablate.figure import Answer
 from swinablate.report.latex import arms_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
-from swinablate.report.tables import arms_table, whole
+from swinablate.report.tables import arms_table, every_trial, whole
 
 __all__ = ["Answer", "render"]
 
@@ -56,7 +56,7 @@ def contents(answer: Answer) -> dict[str, bytes]:
     drawn = plots(answer)
     arms = arms_table(answer)
     files = {
-        "tables/trials.csv": answer.trials.to_csv(index=False, lineterminator="\n"),
+        "tables/trials.csv": every_trial(answer).to_csv(index=False, lineterminator="\n"),
         "tables/arms.csv": arms.to_csv(index=False, lineterminator="\n"),
         "tables/arms.tex": arms_tex(answer, arms),
     }

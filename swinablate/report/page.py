@@ -107,7 +107,8 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
 
 
 def _context(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str, Any]:
-    judged = answer.verdicts
+    judged, every = answer.verdicts, tables.every_trial(answer)
+    finals = every[every.kind != "tune"]  # what tuning lost is told with what it found
     ranked = sorted(judged["arms"], key=lambda arm: _rank(arm["delta_pp"]))
     rows = arms.astype(object).where(arms.notna(), None).to_dict("records")
     words = Counter(arm["verdict"] for arm in judged["arms"])
@@ -131,15 +132,23 @@ def _context(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str,
         "interim": tables.interim(answer),
         "smoke": bool(answer.plan.get("smoke")),
         "statuses": tables.statuses(answer),
-        "lost": tables.lost(answer).to_dict("records"),
-        "others": [c for c in judged["contrasts"] if c["family"] not in ("arms", "curve")],
+        "lost": finals[finals.trial.isin(tables.lost(answer).trial)].to_dict("records"),
+        "finals": len(finals),
+        "others": [
+            c for c in judged["contrasts"] if c["family"] not in ("arms", "curve", "tuned")
+        ],
         "along": tables.along(judged["contrasts"]),
         "hypotheses": prose.hypotheses(answer),
         "spread": prose.spread(answer),
         "checklist": prose.checklist(answer),
         "provenance": tables.grouped(answer.provenance),
-        "trials": _trials(answer.trials),
-        "trials_csv": answer.trials.to_csv(index=False, lineterminator="\n"),
+        "tuning": tables.tuning(answer),
+        "tuned_how": prose.tuned(answer),
+        "flips": prose.flips(answer),
+        "unfinished": prose.unfinished(answer),
+        "open_parts": tables.open_parts(answer),
+        "trials": _trials(every),
+        "trials_csv": every.to_csv(index=False, lineterminator="\n"),
     }
 
 
@@ -150,7 +159,11 @@ def _rank(delta: float | None) -> float:
 def _trials(trials: pd.DataFrame) -> dict[str, Any]:
     """The raw table, without columns that hold nothing; digests shortened."""
     kept = [
-        c for c in trials.columns if trials[c].notna().any() and c not in ("kind", "predictions")
+        c
+        for c in trials.columns
+        if trials[c].notna().any()
+        and c != "predictions"
+        and (c != "kind" or (trials.kind == "tune").any())
     ]
     some = trials[kept].astype(object).where(trials[kept].notna(), None)
     return {

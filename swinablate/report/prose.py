@@ -4,7 +4,7 @@ from typing import Any
 
 from swinablate.figure import Answer
 from swinablate.figure.numbers import plain
-from swinablate.report.tables import lost
+from swinablate.report.tables import every_trial, lost, open_parts
 
 NO_ROPE = "none was declared, so nothing is called equivalent"
 
@@ -73,11 +73,49 @@ def checklist(answer: Answer) -> list[tuple[str, str]]:
         failed = answer.provenance.get("hours_failed") or 0
         trials = lost(answer)
         compute = (
-            f"{plain(hours, 2)} hours for {len(answer.trials)} trials, "
+            f"{plain(hours, 2)} hours for {len(every_trial(answer))} trials, "
             f"of which {plain(failed, 2)} hours for {len(trials)} that failed or diverged"
         )
         found.append(("Compute", compute))
     return [(question, text) for question, text in found if text]
+
+
+def tuned(answer: Answer) -> str:
+    """How the arms were tuned."""
+    how = answer.verdicts.get("tuning")
+    if not how:
+        return ""
+    spaces = []
+    for key, part in how["space"].items():
+        if isinstance(part, list):
+            text = "one of " + ", ".join(map(str, part))
+        else:
+            scale = ", logarithmic" if part["log"] else ""
+            text = f"{part['low']:g} to {part['high']:g}{scale}"
+        spaces.append(f"{key} ({text})")
+    seeds = f"{how['seeds']} seed" + ("s" if how["seeds"] > 1 else "")
+    return (
+        f"Every arm, the baseline too, tried {how['trials']} recipes, its own first, over "
+        f"{'; '.join(spaces)}. Each was trained with {seeds} from a random stream that no final "
+        "trial shares, and judged on validation accuracy; Optuna's TPE suggested them, nothing "
+        "was pruned, and tuning never saw the test set. The best was then trained with the "
+        "arm's final seeds."
+    )
+
+
+def flips(answer: Answer) -> list[str]:
+    """The arms whose effect changes its sign when every arm is tuned."""
+    return [w["text"] for w in answer.verdicts["warnings"] if w["code"] == "W16"]
+
+
+def unfinished(answer: Answer) -> str:
+    """What a study that is not finished cannot say yet."""
+    parts = open_parts(answer)
+    if parts == ["tuned"]:
+        return "tuning is not complete; what stands under Tuned waits for it"
+    if answer.verdicts.get("looks"):
+        return "arms that no look has decided are pending"
+    return "intervals, no verdicts"
 
 
 def kind(answer: Answer) -> str:
@@ -117,7 +155,8 @@ def _selection(plan: Any) -> str:
         if last
         else "the epoch with the best validation accuracy is tested"
     )
-    return f"{how}; no trial was pruned; the test set is used once a trial"
+    tuned = "; tuning chose on validation accuracy" if plan.get("tune") else ""
+    return f"{how}; no trial was pruned; the test set is used once a trial{tuned}"
 
 
 def _claim(declared: Any) -> str:

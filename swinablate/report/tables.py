@@ -36,6 +36,44 @@ def arms_table(answer: Answer) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(ARMS))
 
 
+def every_trial(answer: Answer) -> pd.DataFrame:
+    """One row for every trial; with tuning, at which recipe it counts.
+
+    `basis` is fixed, tuned, or both where tuning chose the recipe that an arm had; a trial of
+    tuning itself counts at neither.
+    """
+    if not answer.verdicts.get("tuning"):
+        return answer.trials
+    tuned = answer.tuning[answer.tuning.kind == "final"].trial
+    both = answer.trials.trial.isin(tuned)
+    fixed = answer.trials.assign(basis=np.where(both, "both", "fixed"), number=None)
+    more = answer.tuning[~answer.tuning.trial.isin(answer.trials.trial)]
+    more = more.assign(basis=more.kind.map({"final": "tuned"}))
+    rows = [*fixed.to_dict("records"), *more.to_dict("records")]
+    found = pd.DataFrame(rows, columns=[*answer.trials.columns, "basis", "number"])
+    return found.assign(number=found.number.astype("Int64"))
+
+
+def tuning(answer: Answer) -> list[dict[str, Any]]:
+    """What tuning chose for every arm, beside its difference at both recipes."""
+    found = answer.verdicts.get("tuning")
+    if not found:
+        return []
+    contrasts = {c["name"]: c for c in answer.verdicts["contrasts"]}
+    fixed = {arm["name"]: arm for arm in answer.verdicts["arms"]}
+    return [
+        {
+            **arm,
+            "recipe": ", ".join(f"{_last(key)} = {_level(v)}" for key, v in arm["params"].items())
+            if arm["params"]
+            else "",
+            "fixed": fixed.get(arm["name"]),
+            "tuned": contrasts.get(f"{arm['name']}, tuned"),
+        }
+        for arm in found["arms"]
+    ]
+
+
 def whole(answer: Answer) -> Answer:
     """The answer with every column and key a report asks for; what is unknown is empty.
 
@@ -129,17 +167,28 @@ def along(contrasts: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mappin
 
 def statuses(answer: Answer) -> dict[str, int]:
     """How many trials ended how."""
-    return {str(status): int(n) for status, n in answer.trials.status.value_counts().items()}
+    counts = every_trial(answer).status.value_counts()
+    return {str(status): int(n) for status, n in counts.items()}
 
 
 def interim(answer: Answer) -> bool:
     """Whether planned trials are missing that may still come."""
-    return bool(answer.trials.status.isin(["waiting", "running"]).any())
+    return "fixed" in open_parts(answer) or "tuned" in open_parts(answer)
+
+
+def open_parts(answer: Answer) -> list[str]:
+    """What of a study is not complete: the arms at their fixed recipes, at their tuned ones."""
+    arms = answer.verdicts.get("tuning", {}).get("arms", ())
+    tuned = any(arm["chosen"] is None or arm["n"] < arm["planned"] - _gone(answer, arm["name"])
+                for arm in arms)  # fmt: skip
+    fixed = bool(answer.trials.status.isin(["waiting", "running"]).any())
+    return [name for name, still in (("fixed", fixed), ("tuned", tuned)) if still]
 
 
 def lost(answer: Answer) -> pd.DataFrame:
     """The trials that failed or diverged."""
-    return answer.trials[answer.trials.status.isin(["failed", "diverged"])]
+    rows = every_trial(answer)
+    return rows[rows.status.isin(["failed", "diverged"])]
 
 
 def flat(value: object, key: str = "") -> list[tuple[str, str]]:
@@ -198,6 +247,20 @@ def _cost(answer: Answer, name: str) -> dict[str, Any]:
         "train_s": _over(mine.train_s, np.sum),
         "device": "; ".join(sorted(mine.device[mine.status == "done"].dropna().unique())),
     }
+
+
+def _gone(answer: Answer, arm: str) -> int:
+    """Final trials of an arm at its tuned recipe that ended without a result."""
+    rows = answer.tuning[(answer.tuning.arm == arm) & (answer.tuning.kind == "final")]
+    return int(rows.status.isin(["failed", "diverged"]).sum())
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _level(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value)
 
 
 def _first(answer: Answer, arm: str, column: str) -> float | None:
