@@ -1,0 +1,67 @@
+"""Tuning in real processes: tried on validation, chosen, run again, reported; then nothing runs."""
+
+import csv
+import json
+import sqlite3
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+TABLE = """
+[tune]
+trials = 3
+space = { "train.lr" = { low = 1e-4, high = 1e-2, log = true } }
+"""
+
+
+def test_every_arm_is_tuned_on_validation_and_runs_once_more(command):
+    base = command.folder / "base.toml"
+    text = base.read_text().replace('"digits"', '"digits"\nlimit = 128')
+    base.write_text(text.replace("epochs = 6", "epochs = 1\nlr = 1e-4"))
+    seeds = command.study.read_text().replace("seeds = 2", "seeds = 3")
+    command.study.write_text(seeds + TABLE)
+    out = command.folder / "report"
+
+    code, _, err = command.run()
+    assert code == 0, err
+    results = command.results()
+    kinds = [found["kind"] for found in results.values()]
+    assert kinds.count("tune") == 6
+    assert all(
+        ("test/accuracy" in found["metrics"]) == (found["kind"] == "final")
+        for found in results.values()
+    )
+    streams = {(found["kind"], found["recipe"]["train"]["stream"]) for found in results.values()}
+    assert streams == {("tune", "tune"), ("final", "main")}
+
+    code, stdout, err = command.run("--out", str(out), "--json", command="report")
+    assert code == 0, err
+    judged = json.loads(stdout)
+    assert [c["verdict"] for c in judged["contrasts"] if c["basis"] == "tuned"] != ["pending"]
+    tuning = {arm["name"]: arm for arm in judged["tuning"]["arms"]}
+    (ledger,) = command.home.glob("studies/study/*/tuning.json")
+    for name, entries in json.loads(ledger.read_text())["arms"].items():
+        reached = [results[e["trials"][0]]["metrics"]["val/accuracy"] for e in entries]
+        chosen = reached.index(max(reached))
+        assert (tuning[name]["chosen"], tuning[name]["val_acc"]) == (chosen, max(reached))
+        finals = [results[trial] for trial in entries[chosen]["finals"]]
+        mean = sum(found["metrics"]["test/accuracy"] for found in finals) / 3
+        assert tuning[name]["mean"] == pytest.approx(mean)
+    with (out / "tables" / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["trial"] for row in rows} == set(results)
+    assert (out / "figures" / "tuning.svg").exists()
+
+    with sqlite3.connect(command.home / "mlflow.db") as store:
+        purposes = store.execute("SELECT value FROM tags WHERE key = 'purpose'").fetchall()
+    assert sum(value == ("tune",) for value in purposes) == 6
+
+    before = {path: path.stat().st_mtime_ns for path in command.home.glob("trials/*/result.json")}
+    code, _, err = command.run("--no-report")
+    assert code == 0, err
+    after = {path: path.stat().st_mtime_ns for path in command.home.glob("trials/*/result.json")}
+    assert after == before
+    code, stdout, _ = command.run("--json", command="status")
+    counted = json.loads(stdout)
+    assert (code, counted["done"], counted["waiting"]) == (0, len(results), 0)
