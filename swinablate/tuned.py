@@ -167,7 +167,7 @@ def _flipped(arms: Sequence[Mapping[str, Any]]) -> Iterator[Warn]:
     for arm in arms:
         if arm["sign_flips"]:
             sure = (
-                "both intervals exclude 0: the effect is the recipe's, not the change's."
+                "both intervals exclude 0: which is better depends on the recipe."
                 if arm["verdict_flips"]
                 else "an interval includes 0, so that it may be chance."
             )

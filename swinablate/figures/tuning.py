@@ -2,9 +2,10 @@
 
 Each point is the mean, over all choices of so many of the tries that ran, of the best among them,
 so that arms that tried more are not favoured. The cross is the arm's own recipe, the fixed one. A
-recipe that diverged counts as 0 %. A curve that still rises at its end would have gained from more
-tries; where curves cross, which arm is better depends on the budget of tuning. Few arms share one
-plot; many have a panel each, over the baseline in black.
+recipe that diverged counts as 0 %. What lies far below the rest is cut off. A curve that still
+rises at its end would have gained from more tries; where curves cross, which arm is better depends
+on the budget of tuning. Few arms share one plot; many have a panel each, over the baseline in
+black.
 """
 
 from typing import Any
@@ -23,6 +24,8 @@ COLUMNS = ("arm", "baseline", "tries", "expected_best", "own", "ran", "planned")
 TOGETHER = 4
 """More lines than this in one plot cannot be told apart."""
 WORST = 0.0
+LATE = 0.25
+"""Share of the tries whose values the axis need not show: the first ones may lie far below."""
 DARK = {"#D55E00": "#B34700", "#009E73": "#00734F", "#CC79A7": "#9C3F74",
         "#E69F00": "#8A5A00", "#56B4E9": "#1F78B4"}  # fmt: skip
 """The palette, dark enough for text on white."""
@@ -30,6 +33,8 @@ DARK = {"#D55E00": "#B34700", "#009E73": "#00734F", "#CC79A7": "#9C3F74",
 
 def table(answer: Answer) -> pd.DataFrame:
     """A row for every arm and number of tries; `own` is what the arm's own recipe reached."""
+    if not answer.verdicts.get("tuning"):
+        return pd.DataFrame(columns=list(COLUMNS))
     planned = answer.verdicts["tuning"]["trials"]
     base = answer.verdicts["baseline"]["name"]
     rows = []
@@ -122,10 +127,10 @@ def _line(ax: Axes, mine: pd.DataFrame, colour: str) -> None:
 
 
 def _frame(ax: Axes, rows: pd.DataFrame) -> None:
-    ends = rows.groupby("arm").expected_best.agg(["min", "max"])
+    late = rows[rows.tries > LATE * rows.planned]
+    ends = (late if len(late) else rows).groupby("arm").expected_best.agg(["min", "max"])
     low, high = core(ends["min"].tolist(), ends["max"].tolist(), float(ends["max"].median()))
-    own = [value for value in rows.own.dropna() if low - (high - low) <= value <= high]
-    ax.set_ylim(*within(padded(min([low, *own]), high, 0.08, 1.0)))
+    ax.set_ylim(*within(padded(low, high, 0.25, 2.0)))
     ax.set_xlim(0.5, float(rows.planned.iloc[0]) + 0.5)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(4))

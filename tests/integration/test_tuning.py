@@ -1,10 +1,13 @@
 """Tuning in real processes: tried on validation, chosen, run again, reported; then nothing runs."""
 
-import csv
 import json
 import sqlite3
 
 import pytest
+
+from swinablate.answer import gather
+from swinablate.records import Home
+from swinablate.status import read_status
 
 pytestmark = pytest.mark.integration
 
@@ -21,9 +24,7 @@ def test_every_arm_is_tuned_on_validation_and_runs_once_more(command):
     base.write_text(text.replace("epochs = 6", "epochs = 1\nlr = 1e-4"))
     seeds = command.study.read_text().replace("seeds = 2", "seeds = 3")
     command.study.write_text(seeds + TABLE)
-    out = command.folder / "report"
-
-    code, _, err = command.run()
+    code, stdout, err = command.run("--json")
     assert code == 0, err
     results = command.results()
     kinds = [found["kind"] for found in results.values()]
@@ -35,8 +36,6 @@ def test_every_arm_is_tuned_on_validation_and_runs_once_more(command):
     streams = {(found["kind"], found["recipe"]["train"]["stream"]) for found in results.values()}
     assert streams == {("tune", "tune"), ("final", "main")}
 
-    code, stdout, err = command.run("--out", str(out), "--json", command="report")
-    assert code == 0, err
     judged = json.loads(stdout)
     assert [c["verdict"] for c in judged["contrasts"] if c["basis"] == "tuned"] != ["pending"]
     tuning = {arm["name"]: arm for arm in judged["tuning"]["arms"]}
@@ -48,10 +47,9 @@ def test_every_arm_is_tuned_on_validation_and_runs_once_more(command):
         finals = [results[trial] for trial in entries[chosen]["finals"]]
         mean = sum(found["metrics"]["test/accuracy"] for found in finals) / 3
         assert tuning[name]["mean"] == pytest.approx(mean)
-    with (out / "tables" / "trials.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert {row["trial"] for row in rows} == set(results)
-    assert (out / "figures" / "tuning.svg").exists()
+    answer = gather(Home(command.home), "study")
+    assert json.loads(json.dumps(answer.verdicts)) == judged
+    assert {*answer.trials.trial, *answer.tuning.trial} == set(results)
 
     with sqlite3.connect(command.home / "mlflow.db") as store:
         purposes = store.execute("SELECT value FROM tags WHERE key = 'purpose'").fetchall()
@@ -62,6 +60,5 @@ def test_every_arm_is_tuned_on_validation_and_runs_once_more(command):
     assert code == 0, err
     after = {path: path.stat().st_mtime_ns for path in command.home.glob("trials/*/result.json")}
     assert after == before
-    code, stdout, _ = command.run("--json", command="status")
-    counted = json.loads(stdout)
-    assert (code, counted["done"], counted["waiting"]) == (0, len(results), 0)
+    now = read_status(Home(command.home), "study")
+    assert (now.done, now.waiting, now.most) == (len(results), 0, len(results))
