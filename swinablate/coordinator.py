@@ -173,7 +173,7 @@ class Coordinator:
         """What is recorded already, of this study or of any other in this home."""
         self._recorded = self._home.outcomes(self._trials)
         if self._options.retry:
-            for trial in [t for t, o in self._recorded.items() if o.status != "done"]:
+            for trial in [t for t, o in self._recorded.items() if not ended_well(o)]:
                 self._home.reopen(trial)
                 del self._recorded[trial]
 
@@ -427,9 +427,10 @@ class Coordinator:
     def _end(self, unmirrored: int) -> Summary:
         self._consider()
         rows = [trial for _, _, trial in self._now.rows if trial in self._trials]
-        counts: Counter[str] = Counter(found.status for found in self._counted().values())
+        counted = self._counted().values()
+        counts: Counter[str] = Counter(found.status for found in counted)
         missing = len(rows) - counts.total()
-        code = 0 if counts["done"] == len(rows) else 3
+        code = 0 if sum(map(ended_well, counted)) == len(rows) else 3
         if missing and self._signals:
             code = 75 if signal.SIGTERM in self._signals else 130
         return Summary(
@@ -471,6 +472,12 @@ def conclude(now: Running, last: Event, arm: Arm, sha256: str) -> Outcome:
         started_at=now.started,
         finished_at=last.at,
     )
+
+
+def ended_well(outcome: Outcome) -> bool:
+    """Whether a trial told what it was run for: a recipe that diverges is a bad one to choose."""
+    tried = outcome.kind == "tune" and outcome.status == "diverged"
+    return outcome.status == "done" or tried
 
 
 def check_only(plan: Plan, only: Sequence[str]) -> None:

@@ -37,9 +37,9 @@ def test_a_page_without_measurements_is_stale():
 
 
 def test_the_study_file_that_is_explained_can_be_planned(tmp_path):
-    """Every block of TOML, the second in the place of the first one's seeds."""
+    """Every block of TOML: the second in the place of the first one's seeds, the third with them."""
     text = (ROOT / "docs" / "study-files.md").read_text()
-    whole, adaptive = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    whole, adaptive, tune = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     path = tmp_path / "study.toml"
     path.write_text(whole.replace("../experiments", str(ROOT / "experiments")))
     arms = [arm.name for arm in plan(load_study(path)).arms]
@@ -47,7 +47,10 @@ def test_the_study_file_that_is_explained_can_be_planned(tmp_path):
         "baseline", "shift=false", "position_bias=none", "position_bias=log_cpb",
         "depths=(2,4)", "no shift, no bias", "ViT, same parameters",
     ]  # fmt: skip
-    path.write_text(re.sub(r"seeds    = 8.*", "", path.read_text()) + adaptive)
+    seeded = path.read_text()
+    path.write_text(seeded + tune)
+    assert load_study(path).tune.trials == 12
+    path.write_text(re.sub(r"seeds    = 8.*", "", seeded) + adaptive)
     assert load_study(path).looks == (3, 5, 8, 12, 16)
 
 

@@ -1,4 +1,4 @@
-"""Tuning in real processes: tried on validation, chosen, run again, reported; then nothing runs."""
+"""Tuning in real processes: tried on validation, chosen, run again, judged; the ledger decides."""
 
 import json
 import sqlite3
@@ -6,8 +6,12 @@ import sqlite3
 import pytest
 
 from swinablate.answer import gather
+from swinablate.planning import plan
+from swinablate.recipe import trial_id
 from swinablate.records import Home
 from swinablate.status import read_status
+from swinablate.study import load_study
+from swinablate.tunable import trying, tuned
 
 pytestmark = pytest.mark.integration
 
@@ -55,10 +59,26 @@ def test_every_arm_is_tuned_on_validation_and_runs_once_more(command):
         purposes = store.execute("SELECT value FROM tags WHERE key = 'purpose'").fetchall()
     assert sum(value == ("tune",) for value in purposes) == 6
 
+    # Another version of the sampler would have suggested something else: the ledger decides.
+    made = plan(load_study(command.study)).arms[1]
+    tried = {"train.lr": 0.0042}
+    entry = {
+        "number": 2,
+        "params": tried,
+        "trials": [trial_id(trying(made.recipe, tried), 0)],
+        "finals": [trial_id(tuned(made.recipe, tried), seed) for seed in made.seeds],
+    }
+    kept = json.loads(ledger.read_text())
+    kept["arms"][made.name][2] = entry
+    ledger.write_text(json.dumps(kept))
+
     before = {path: path.stat().st_mtime_ns for path in command.home.glob("trials/*/result.json")}
     code, _, err = command.run("--no-report")
     assert code == 0, err
     after = {path: path.stat().st_mtime_ns for path in command.home.glob("trials/*/result.json")}
-    assert after == before
+    assert {path: at for path, at in after.items() if path in before} == before
+    assert json.loads(ledger.read_text()) == kept
+    results = command.results()
+    assert results[entry["trials"][0]]["recipe"]["train"]["lr"] == 0.0042
     now = read_status(Home(command.home), "study")
-    assert (now.done, now.waiting, now.most) == (len(results), 0, len(results))
+    assert (now.waiting, now.planned, now.most) == (0, now.done, now.done)
