@@ -12,7 +12,7 @@ import pandas as pd
 from swinablate.declared import declaration
 from swinablate.designs import cells
 from swinablate.figure import Answer
-from swinablate.results import CURVES, TRIALS
+from swinablate.results import CURVES, TRIALS, TUNING
 from swinablate.stats import look, verdicts
 
 EPOCHS, IMAGES = 15, 360
@@ -141,6 +141,23 @@ def designed(design: str, switches: int = 3) -> Answer:
         label = ", ".join(f"{k.rpartition('.')[2]}={v}".lower() for k, v in changes.items())
         sketches.append(Sketch(name=label, mean=mean, sd=0.3, changes=changes, cell=True))
     return study(sketches, design=design, axes=axes)
+
+
+def tuned(answer: Answer, tries: int = 6) -> Answer:
+    """The same study, with tries of tuning: the last arm diverged in half of them."""
+    arms = [arm["name"] for arm in answer.plan["arms"]]
+    rows = [
+        {"arm": arm, "number": k, "seed": 0, "trial": _id(f"{arm} try {k}", 0), "kind": "tune"}
+        | {
+            "status": "diverged" if arm == arms[-1] and k % 2 else "done",
+            "val_acc": 90 + i - k / 2,
+        }
+        for i, arm in enumerate(arms)
+        for k in range(tries)
+    ]
+    frame = pd.DataFrame(rows, columns=list(TUNING))
+    tuning = {"trials": tries, "arms": []}
+    return replace(answer, tuning=frame, verdicts={**answer.verdicts, "tuning": tuning})
 
 
 def elsewhere() -> Answer:

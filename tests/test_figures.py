@@ -23,6 +23,7 @@ from tests.answers import (
     elsewhere,
     many,
     study,
+    tuned,
 )
 
 FIGURES = plugins.names("figures")
@@ -52,6 +53,8 @@ def cases() -> dict[str, Answer]:
         "factorial": designed("factorial"),
         "fraction": designed("fraction", 5),
         "path": designed("path"),
+        "tuned": tuned(study()),
+        "many tuned": tuned(many(9)),
     }
 
 
@@ -60,6 +63,7 @@ def own(name: str) -> Answer:
     return {
         "sequence": adaptive, "effects": lambda: designed("factorial"),
         "interactions": lambda: designed("factorial"), "waterfall": lambda: designed("path"),
+        "tuning": lambda: tuned(study()),
     }.get(name, study)()  # fmt: skip
 
 
@@ -77,6 +81,7 @@ def test_figure_draws_its_own_table(name: str, case: str, answers: dict[str, Ans
     wanted = {
         "sequence": {"adaptive"}, "effects": {"factorial", "fraction"},
         "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
+        "tuning": {"tuned", "many tuned"},
     }.get(name)  # fmt: skip
     assert figure.applies(answer) == (wanted is None or case in wanted)
     if not figure.applies(answer):
@@ -136,6 +141,15 @@ def test_hostile_names_are_text(name: str) -> None:
     if name != "cost":  # which names few arms
         assert "<script>alert('x')" in text
         assert "$x_2$" in text
+
+
+def test_tries_are_read_from_tuning_alone_and_divergence_counts() -> None:
+    answer = tuned(study(QUICKSTART[:2]), 4)
+    first, second = (rows for _, rows in table("tuning", answer).groupby("arm", sort=False))
+    values = [90.0, 89.5, 89.0, 88.5]
+    assert first.expected_best.tolist()[::3] == pytest.approx([np.mean(values), 90.0])
+    assert second.expected_best.tolist()[::3] == pytest.approx([(91 + 0 + 90 + 0) / 4, 91.0])
+    assert (set(first.own), set(second.ran), set(second.planned)) == ({90.0}, {4}, {4})
 
 
 def test_ids_belong_to_the_figure_and_no_style_leaks() -> None:
