@@ -71,15 +71,25 @@ class OurStudies:
         (folder / "base.toml").write_text(recipe, "utf-8")
         self._home, self._seeds = Home(folder / "home"), itertools.count()
 
+    def command(self, seeds: int) -> list[str]:
+        """The command that runs a study of so many new seeds an arm, as a user gives it."""
+        home, slots = str(self._home.root), str(self._slots)
+        words = ["run", str(self._write(seeds)), "--home", home, "--slots", slots, "--no-report"]
+        return [sys.executable, "-m", "swinablate", *words]
+
+    def _write(self, seeds: int) -> Path:
+        path = self._folder / "timed.toml"
+        new = ", ".join(str(next(self._seeds)) for _ in range(seeds))
+        path.write_text(STUDY.format(seeds=new, count=seeds, arms=self._arms), "utf-8")
+        return path
+
     def run(self, seeds: int) -> tuple[Clock, int]:
         """Run a study of so many new seeds an arm: its clock, and its trials.
 
         Raises:
             EnvironmentFault: a trial failed; there is nothing to time then.
         """
-        path = self._folder / "timed.toml"
-        new = ", ".join(str(next(self._seeds)) for _ in range(seeds))
-        path.write_text(STUDY.format(seeds=new, count=seeds, arms=self._arms), "utf-8")
+        path = self._write(seeds)
         made, clock = plan(load_study(path, smoke=True)), Clock()
         summary = coordinator.execute(made, self._home, Options(slots=self._slots), clock)
         if summary.exit_code:
