@@ -57,9 +57,9 @@ def settle(train: TrainConfig) -> None:
     """Set what is global: threads, algorithms, precision of fp32 matrix products."""
     torch.set_num_threads(train.threads)
     torch.set_float32_matmul_precision(train.matmul)
-    torch.use_deterministic_algorithms(
-        mode=True
-    )  # else the bias table's gradient may vary on a GPU
+    torch.use_deterministic_algorithms(mode=True)  # else a table's gradient varies on a GPU
+    # That would also fill each new tensor, twice the calls, lest code read what nobody wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:

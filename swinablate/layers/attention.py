@@ -5,7 +5,7 @@ leading axes.
 """
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,27 +20,63 @@ QkvBias = Literal["all", "query_value", "none"]
 Scale = Literal["root", "full", "fourth_root", "learned"]
 
 
-class NoKeyBias(nn.Linear):
+class Axes(NamedTuple):
+    """Where queries and keys have their axes.
+
+    Attributes:
+        after: axes that follow the heads'.
+        channels: the axis of a head's channels.
+    """
+
+    after: int
+    channels: int
+
+
+LAST, FIRST = Axes(2, -1), Axes(4, -4)
+"""Channels after tokens (m n d), or before tokens, windows and images (m d n k b)."""
+
+
+class Qkv(nn.Linear):
+    """Queries, keys and values, side by side."""
+
+    def __init__(self, width: int, *, bias: bool = True) -> None:
+        super().__init__(width, 3 * width, bias)
+
+    def biases(self) -> Tensor | None:
+        """One for each output, or none."""
+        return self.bias
+
+    def transposed(self, rows: Float[Tensor, "t c"]) -> Float[Tensor, "3c t"]:
+        """Project; the transpose of what `forward` gives, made without a copy of it."""
+        biases = self.biases()
+        if biases is None:
+            return self.weight @ rows.T
+        return torch.addmm(biases[:, None], self.weight, rows.T)
+
+
+class NoKeyBias(Qkv):
     """Queries, keys and values of which keys have no bias. Source: SwinV2's code.
 
     Between dot products a key's bias changes nothing; between cosines it would.
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, 3 * width, bias=False)
+        super().__init__(width, bias=False)
         self.bias = nn.Parameter(torch.zeros(2 * width))
+
+    def biases(self) -> Tensor:
+        """Zeros for keys."""
+        query, value = self.bias.chunk(2)
+        return torch.cat((query, torch.zeros_like(query), value))
 
     def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b 3c"]:
         """Project."""
-        query, value = self.bias.chunk(2)
-        return F.linear(x, self.weight, torch.cat((query, torch.zeros_like(query), value)))
+        return F.linear(x, self.weight, self.biases())
 
 
-def make_qkv(width: int, bias: QkvBias) -> nn.Linear:
+def make_qkv(width: int, bias: QkvBias) -> Qkv:
     """Build the projection to queries, keys and values."""
-    return (
-        NoKeyBias(width) if bias == "query_value" else nn.Linear(width, 3 * width, bias == "all")
-    )
+    return NoKeyBias(width) if bias == "query_value" else Qkv(width, bias=bias == "all")
 
 
 class Scaled(nn.Module):
@@ -63,13 +99,13 @@ class LearnedScale(Started):
     Args:
         heads: heads.
         depth: channels of a head.
-        after: axes of the queries that follow the heads'.
+        axes: of the queries.
     """
 
-    def __init__(self, heads: int, depth: int, after: int) -> None:
+    def __init__(self, heads: int, depth: int, axes: Axes) -> None:
         super().__init__()
         self.start = {"log_scale": -0.5 * math.log(depth)}
-        self.shape = (heads, *[1] * after)
+        self.shape = (heads, *[1] * axes.after)
         self.log_scale = nn.Parameter(torch.zeros(heads))
 
     def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,10 +113,10 @@ class LearnedScale(Started):
         return q * self.log_scale.exp().view(self.shape), k
 
 
-def make_scale(kind: Scale, heads: int, depth: int, after: int) -> nn.Module:
+def make_scale(kind: Scale, heads: int, depth: int, axes: Axes) -> nn.Module:
     """Build what scales the products of queries and keys of `depth` channels."""
     if kind == "learned":
-        return LearnedScale(heads, depth, after)
+        return LearnedScale(heads, depth, axes)
     powers = {"root": -0.5, "full": -1.0, "fourth_root": -0.25}
     return Scaled(depth ** powers[kind])
 
@@ -90,17 +126,24 @@ class NormedHeads(nn.Module):
 
     Source: Dehghani et al. 2023, "Scaling ViT to 22 billion parameters", arXiv:2302.05442,
     sec. 2.
+
+    Args:
+        depth: channels of a head.
+        similarity: what follows.
+        axes: of queries and keys.
     """
 
-    def __init__(self, depth: int, similarity: nn.Module) -> None:
+    def __init__(self, depth: int, similarity: nn.Module, axes: Axes) -> None:
         super().__init__()
+        self.axis = axes.channels
         self.norm_q = nn.LayerNorm(depth, eps=EPS)
         self.norm_k = nn.LayerNorm(depth, eps=EPS)
         self.similarity = similarity
 
-    def forward(self, q: Float[Tensor, "*b d"], k: Float[Tensor, "*b d"]) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare queries and keys for their products."""
-        return self.similarity(self.norm_q(q), self.norm_k(k))
+        q, k = self.norm_q(q.movedim(self.axis, -1)), self.norm_k(k.movedim(self.axis, -1))
+        return self.similarity(q.movedim(-1, self.axis), k.movedim(-1, self.axis))
 
 
 class Cosine(Started):
@@ -108,19 +151,20 @@ class Cosine(Started):
 
     Args:
         heads: heads.
-        after: axes of the queries that follow the heads'.
+        axes: of queries and keys.
     """
 
-    def __init__(self, heads: int, after: int) -> None:
+    def __init__(self, heads: int, axes: Axes) -> None:
         super().__init__()
+        self.axis = axes.channels
         self.start = {"log_scale": math.log(10)}
-        self.shape = (heads, *[1] * after)
+        self.shape = (heads, *[1] * axes.after)
         self.log_scale = nn.Parameter(torch.full((heads,), math.log(10)))
 
     def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare queries and keys for their products."""
         scale = self.log_scale.clamp(max=math.log(100)).exp().view(self.shape)
-        return F.normalize(q, dim=-1) * scale, F.normalize(k, dim=-1)
+        return F.normalize(q, dim=self.axis) * scale, F.normalize(k, dim=self.axis)
 
 
 class DotProduct(nn.Module):
@@ -162,26 +206,28 @@ class OverQueries(DotProduct):
 
 
 class SmallDotProduct(DotProduct):
-    """The same sums without matrix products, tokens outermost.
+    """The same sums without matrix products, images innermost.
 
-    A library's batched product of 4x8 matrices costs more in calls than in arithmetic.
+    A library's batched product of 4x12 matrices costs more in calls than in arithmetic, and
+    sums along the innermost axis cost more than along any other: with images there, every
+    product and sum runs over long contiguous rows.
     """
 
     def forward(
         self,
-        q: Float[Tensor, "n *b m d"],
-        k: Float[Tensor, "n *b m d"],
-        v: Float[Tensor, "n *b m d"],
-    ) -> Float[Tensor, "n *b m d"]:
+        q: Float[Tensor, "m d n k b"],
+        k: Float[Tensor, "m d n k b"],
+        v: Float[Tensor, "m d n k b"],
+    ) -> Float[Tensor, "m d n k b"]:
         """Mix values by the similarity of queries and keys."""
         q, k = self.similarity(q, k)
-        scores = (q.unsqueeze(1) * k.unsqueeze(0)).sum(-1)  # n n *b m
-        scores = self.bias(scores.movedim((0, 1), (-2, -1))).movedim((-2, -1), (0, 1))
-        return (self.drop(scores.softmax(1)).unsqueeze(-1) * v.unsqueeze(0)).sum(1)
+        scores = (q.unsqueeze(3) * k.unsqueeze(2)).sum(1)  # m n n k b
+        scores = self.bias(scores.permute(4, 3, 0, 1, 2)).permute(2, 3, 4, 1, 0)
+        return (self.drop(scores.softmax(2)).unsqueeze(1) * v.unsqueeze(2)).sum(3)
 
-    def macs(self, q: Tensor) -> int:
+    def macs(self, q: Float[Tensor, "m d n k b"]) -> int:
         """Multiply-accumulates for queries of this shape, which no counter of products sees."""
-        return 2 * q.shape[0] * q.numel()
+        return 2 * q.shape[2] * q.numel()
 
 
 class Fixed(nn.Module):

@@ -6,6 +6,7 @@ Shapes: b batch, h w token grid, c channels, k windows, m heads, n tokens of a w
 d channels of a head.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -50,18 +51,28 @@ class Windows:
         return y.flatten(5, 6).flatten(3, 4).flatten(1, 2)
 
 
-class TokenFirstWindows(Windows):
-    """The same with the tokens of a window as the outermost axis, for `SmallDotProduct`."""
+class ChannelFirstWindows(Windows):
+    """The same for `SmallDotProduct`: rows of tokens, then a matrix of one row a channel.
 
-    def split(self, x: Float[Tensor, "b h w pc"]) -> tuple[Tensor, ...]:
-        """Cut p tensors that stand side by side, each n b k m d."""
-        x = self._axes(x).permute(5, 2, 4, 0, 1, 3, 6, 7)  # p high wide b rows columns m d
-        return x.flatten(4, 5).flatten(1, 2).unbind(0)
+    Rows are ordered by place in the window, window, image, so that the many images of a batch
+    lie side by side in each row of the matrix.
+    """
 
-    def join(self, y: Float[Tensor, "n b k m d"]) -> Float[Tensor, "b h w c"]:
-        """Undo `split` for one tensor."""
-        y = y.unflatten(2, self.counts).unflatten(0, self.window)
-        return self._grid(y.permute(2, 3, 0, 4, 1, 5, 6))
+    def cut(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "t c"]:
+        """Order tokens as rows."""
+        (rows, columns), (high, wide) = self.counts, self.window
+        x = x.reshape(x.shape[0], rows, high, columns, wide, x.shape[-1])
+        return x.permute(2, 4, 1, 3, 0, 5).flatten(0, 4)  # high wide rows columns b c
+
+    def split(self, x: Float[Tensor, "pc t"]) -> tuple[Tensor, ...]:
+        """Cut p matrices that stand on each other, each m d n k b."""
+        tokens, windows = math.prod(self.window), math.prod(self.counts)
+        return x.unflatten(1, (tokens, windows, -1)).unflatten(0, (-1, *self.heads)).unbind(0)
+
+    def join(self, y: Float[Tensor, "t c"]) -> Float[Tensor, "b h w c"]:
+        """Undo `cut`."""
+        y = y.unflatten(0, (*self.window, *self.counts, -1))
+        return y.permute(4, 2, 0, 3, 1, 5).flatten(3, 4).flatten(1, 2)
 
 
 class Roll(nn.Module):

@@ -7,6 +7,7 @@ Every `Switch` is decided in a constructor; no `forward` tests a config. Equal t
 Shapes: b batch, ch image channels, h w token grid, c channels.
 """  # noqa: D205
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from swinablate.layers.attention import (
+    FIRST,
+    LAST,
+    Axes,
     Cosine,
     DotProduct,
     Fixed,
@@ -44,9 +48,9 @@ from swinablate.layers.patch import Stem, make_embed, patch_grid
 from swinablate.layers.pool import Max, MeanMax
 from swinablate.layers.position import Absolute, absolute_position
 from swinablate.layers.window import (
+    ChannelFirstWindows,
     Pair,
     ShiftMask,
-    TokenFirstWindows,
     Windows,
     additive,
     allowed,
@@ -497,16 +501,11 @@ class WindowAttention(nn.Module):
 
     def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
         super().__init__()
-        full = (stage.grid[0] + stage.pad[0], stage.grid[1] + stage.pad[1])
-        small = stage.window[0] * stage.window[1] <= SMALL
-        cut, mix = (TokenFirstWindows, SmallDotProduct) if small else (Windows, DotProduct)
         self.enter = entering(stage.pad, shift)
         self.qkv = make_qkv(stage.width, config.qkv_bias)
-        self.windows = cut(full, stage.window, stage.heads, stage.width)
-        self.mix = mix(
-            _similarity(stage, config, 1 if small else 2),
-            _bias(stage, shift, config),
-            config.attn_drop,
+        self.windows = Windows(*_cut(stage))
+        self.mix = DotProduct(
+            _similarity(stage, config, LAST), _bias(stage, shift, config), config.attn_drop
         )
         self.out = nn.Linear(stage.width, stage.width)
         self.drop = make_drop(config.drop)
@@ -518,15 +517,48 @@ class WindowAttention(nn.Module):
         return self.leave(self.drop(self.out(self.windows.join(self.mix(q, k, v)))))
 
 
+class SmallWindowAttention(nn.Module):
+    """The same for windows of few tokens, with one row a channel between the projections."""
+
+    def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
+        super().__init__()
+        self.enter = entering(stage.pad, shift)
+        self.qkv = make_qkv(stage.width, config.qkv_bias)
+        self.windows = ChannelFirstWindows(*_cut(stage))
+        self.mix = SmallDotProduct(
+            _similarity(stage, config, FIRST), _bias(stage, shift, config), config.attn_drop
+        )
+        self.out = nn.Linear(stage.width, stage.width)
+        self.drop = make_drop(config.drop)
+        self.leave = leaving(stage.grid, stage.pad, shift)
+
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Mix the tokens of each window."""
+        q, k, v = self.windows.split(self.qkv.transposed(self.windows.cut(self.enter(x))))
+        rows = self.mix(q, k, v).flatten(2).flatten(0, 1).T
+        return self.leave(self.drop(self.windows.join(self.out(rows))))
+
+
+def window_attention(stage: Stage, shift: Pair, config: SwinConfig) -> nn.Module:
+    """Build what attends inside windows, the faster way for their size."""
+    small = stage.window[0] * stage.window[1] <= SMALL
+    return (SmallWindowAttention if small else WindowAttention)(stage, shift, config)
+
+
+def _cut(stage: Stage) -> tuple[Pair, Pair, int, int]:
+    """What `Windows` takes: the padded grid, the window, heads, width."""
+    full = (stage.grid[0] + stage.pad[0], stage.grid[1] + stage.pad[1])
+    return full, stage.window, stage.heads, stage.width
+
+
 class FixedAttention(nn.Module):
     """The same without queries and keys: position alone decides, or nothing."""
 
     def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
         super().__init__()
-        full = (stage.grid[0] + stage.pad[0], stage.grid[1] + stage.pad[1])
         self.enter = entering(stage.pad, shift)
         self.value = nn.Linear(stage.width, stage.width, bias=config.qkv_bias != "none")
-        self.windows = Windows(full, stage.window, stage.heads, stage.width)
+        self.windows = Windows(*_cut(stage))
         self.mix = Fixed(stage.window[0] * stage.window[1], _bias(stage, shift, config))
         self.out = nn.Linear(stage.width, stage.width)
         self.drop = make_drop(config.drop)
@@ -555,24 +587,24 @@ class LinearAttention(nn.Module):
         return self.drop(self.out(self.windows.join(self.mix(q, k, v))))
 
 
-_ATTENTION: dict[Attention, type[WindowAttention | FixedAttention | LinearAttention]] = {
-    "dot": WindowAttention,
-    "cosine": WindowAttention,
+_ATTENTION: dict[Attention, Callable[[Stage, Pair, SwinConfig], nn.Module]] = {
+    "dot": window_attention,
+    "cosine": window_attention,
     "bias_only": FixedAttention,
     "uniform": FixedAttention,
     "linear": LinearAttention,
 }
 
 
-def _similarity(stage: Stage, config: SwinConfig, after: int) -> nn.Module:
-    """What prepares queries and keys, of which `after` axes follow the heads'."""
+def _similarity(stage: Stage, config: SwinConfig, axes: Axes) -> nn.Module:
+    """What prepares queries and keys."""
     depth = stage.width // stage.heads
     kind: nn.Module = (
-        Cosine(stage.heads, after)
+        Cosine(stage.heads, axes)
         if config.attention == "cosine"
-        else make_scale(config.attention_scale, stage.heads, depth, after)
+        else make_scale(config.attention_scale, stage.heads, depth, axes)
     )
-    return NormedHeads(depth, kind) if config.qk_norm else kind
+    return NormedHeads(depth, kind, axes) if config.qk_norm else kind
 
 
 def _bias(stage: Stage, shift: Pair, config: SwinConfig) -> nn.Module:

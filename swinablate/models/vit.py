@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from swinablate.layers.attention import (
+    LAST,
     Cosine,
     DotProduct,
     Fixed,
@@ -349,12 +350,12 @@ class UniformAttention(nn.Module):
 def _softmax(grid: Pair, config: ViTConfig) -> nn.Module:
     depth = config.width // config.heads
     kind: nn.Module = (
-        Cosine(config.heads, 2)
+        Cosine(config.heads, LAST)
         if config.attention == "cosine"
-        else make_scale(config.attention_scale, config.heads, depth, 2)
+        else make_scale(config.attention_scale, config.heads, depth, LAST)
     )
     mix = DotProduct if config.softmax_over == "keys" else OverQueries
-    similarity = NormedHeads(depth, kind) if config.qk_norm else kind
+    similarity = NormedHeads(depth, kind, LAST) if config.qk_norm else kind
     return mix(similarity, _bias(grid, config), config.attn_drop)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from swinablate.layers.attention import Cosine, Linear, NoKeyBias, OverQueries, Scaled
+from swinablate.layers.attention import LAST, Cosine, Linear, NoKeyBias, OverQueries, Scaled
 from swinablate.layers.bias import LogSpaced, log_offsets
 from swinablate.layers.block import DropPath, LayerScale, Repeated, drop_rates
 from swinablate.layers.init import initialise
@@ -112,7 +112,7 @@ def test_progressive_norm_fades_from_layer_to_batch():
 
 
 def test_cosine_ignores_length_and_limits_its_scale():
-    similarity = Cosine(2, 2)
+    similarity = Cosine(2, LAST)
     q, k = torch.randn(3, 2, 4, 8), torch.randn(3, 2, 4, 8)
     first, second = similarity(q, k), similarity(5 * q, 7 * k)
     torch.testing.assert_close(first, second)

@@ -433,6 +433,6 @@ def test_weights_of_small_windows_are_dropped_too():
     torch.manual_seed(0)
     with torch.no_grad():
         for block in model.stages[0].blocks:
-            q = k = v = torch.ones(4, 2, 16, 2, 8)
+            q = k = v = torch.ones(2, 8, 4, 16, 2)  # m d n k b
             assert (block.attention.mix.eval()(q, k, v) == 0).float().mean() == 0
             assert (block.attention.mix.train()(q, k, v) == 0).float().mean() > 0.9

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from swinablate.layers.window import TokenFirstWindows, Windows, allowed, relative_index
-from swinablate.models.swin import SwinConfig, WindowAttention, stages
+from swinablate.layers.window import ChannelFirstWindows, Windows, allowed, relative_index
+from swinablate.models.swin import Swin, SwinConfig, stages, window_attention
 from swinablate.recipe import ImageSpec
 
 
-def attention(side: int, **fields) -> WindowAttention:
+def attention(side: int, **fields) -> nn.Module:
     """Window attention of an odd block on a side x side grid, one head."""
     config = SwinConfig(patch=1, width=4, depths=(2,), heads=(1,), **fields)
     (stage,) = stages(config, ImageSpec(height=side, width=side, channels=1, classes=2))
-    return WindowAttention(stage, stage.shift, config)
+    return window_attention(stage, stage.shift, config)
 
 
 def seen(module: nn.Module, side: int, row: int, column: int) -> list[tuple[int, int]]:
@@ -123,12 +123,28 @@ def test_values_of_padding_never_arrive():
     torch.testing.assert_close(module(x), torch.zeros(1, 8, 8, 4))
 
 
-@pytest.mark.parametrize("cut", [Windows, TokenFirstWindows])
-def test_joining_undoes_splitting(cut):
-    windows = cut((4, 6), (2, 3), 2, 8)
+def test_joining_undoes_splitting():
+    windows = Windows((4, 6), (2, 3), 2, 8)
     x = torch.arange(2 * 4 * 6 * 24.0).view(2, 4, 6, 24)
     for part, expected in zip(windows.split(x), x.split(8, -1), strict=True):
         assert torch.equal(windows.join(part), expected)
+
+
+def test_joining_undoes_cutting():
+    windows = ChannelFirstWindows((4, 6), (2, 3), 2, 8)
+    x = torch.arange(2 * 4 * 6 * 8.0).view(2, 4, 6, 8)
+    assert torch.equal(windows.join(windows.cut(x)), x)
+
+
+def test_both_ways_of_splitting_agree():
+    """Channels before tokens or after them, it is the same heads, windows and images."""
+    x = torch.arange(2 * 4 * 6 * 24.0).view(2, 4, 6, 24)
+    cut = ChannelFirstWindows((4, 6), (2, 3), 2, 8)
+    rows = torch.cat([cut.cut(part) for part in x.split(8, -1)], 1)
+    for small, plain in zip(
+        cut.split(rows.T), Windows((4, 6), (2, 3), 2, 8).split(x), strict=True
+    ):
+        assert torch.equal(small.permute(4, 3, 0, 2, 1), plain)
 
 
 def test_splitting_keeps_a_window_together():
@@ -138,20 +154,35 @@ def test_splitting_keeps_a_window_together():
     assert q.squeeze().tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
 
 
-def test_both_ways_of_attending_agree():
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"attention": "cosine"},
+        {"attention_scale": "learned"},
+        {"qk_norm": True},
+        {"qkv_bias": "query_value"},
+        {"qkv_bias": "none"},
+        {"pad": "masked", "depths": (2,), "heads": (2,)},  # 9 rows
+    ],
+)
+def test_both_ways_of_attending_agree(fields, monkeypatch):
     """Sums of products and matrix products, with bias and mask, values and gradients."""
-    from swinablate.layers.attention import DotProduct, Scaled, SmallDotProduct
-    from swinablate.layers.bias import AddBias, RelativeTable
-
-    position = RelativeTable((2, 2), 2)
-    nn.init.normal_(position.table)
-    qkv = torch.randn(3, 4, 4, 24, dtype=torch.float64, requires_grad=True)
-    position.double()
-    answers = []
-    for cut, mix in ((Windows, DotProduct), (TokenFirstWindows, SmallDotProduct)):
-        windows = cut((4, 4), (2, 2), 2, 8)
-        y = windows.join(mix(Scaled(0.5), AddBias(position))(*windows.split(qkv)))
-        answers.append((y, *torch.autograd.grad(y.square().sum(), [qkv, position.table])))
+    answers, kinds = [], []
+    for small in (4, 0):
+        monkeypatch.setattr("swinablate.models.swin.SMALL", small)
+        shape = {"width": 8, "heads": (2, 4), "depths": (2, 2), "window": 2, "patch": 4}
+        image = ImageSpec(height=36 if "pad" in fields else 32, width=32, channels=3, classes=5)
+        model = Swin(SwinConfig(**shape | fields), image).double()
+        kinds.append({type(module).__name__ for module in model.modules()})
+        draw = torch.Generator().manual_seed(0)
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.3, generator=draw)
+        x = torch.randn(3, 3, image.height, 32, dtype=torch.float64, generator=draw)
+        y = model(x)
+        answers.append((y, *torch.autograd.grad(y.square().sum(), list(model.parameters()))))
+    assert "SmallWindowAttention" in kinds[0]
+    assert "WindowAttention" in kinds[1]
     torch.testing.assert_close(*answers)
 
 
