@@ -9,8 +9,6 @@ import contextlib
 import os
 import selectors
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,7 @@ from typing import IO
 
 from swinablate.events import ENDINGS, Batch, Event, event
 from swinablate.executor import Executor, Slot
+from swinablate.processes import Process, make_starter
 
 
 @dataclass
@@ -26,7 +25,7 @@ class Worker:
     """One worker process and the batch it runs, if any."""
 
     slot: Slot
-    process: subprocess.Popen[bytes]
+    process: Process
     log: IO[bytes]
     batch: Batch | None = None
     unfinished: set[str] = field(default_factory=set)
@@ -42,6 +41,7 @@ class Local:
         self._slots, self._logs = list(slots), logs
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
+        self._starter = make_starter(slots, logs)
 
     @property
     def free(self) -> int:
@@ -66,7 +66,6 @@ class Local:
             return events
         for key, _ in self._selector.select(timeout):
             worker: Worker = key.data
-            assert worker.process.stdout is not None
             chunk = os.read(worker.process.stdout.fileno(), 1 << 16)
             events += self._read(worker, chunk) if chunk else self._lost(worker)
         return events
@@ -76,7 +75,7 @@ class Local:
         assert isinstance(handle, int)
         if handle in self._workers:
             self._workers[handle].why = "hung"
-            self._kill(self._workers[handle])
+            self._workers[handle].process.kill()
 
     def reattach(self, handle: object) -> bool:
         """Whether the worker is still ours; one of an earlier coordinator ended with it."""
@@ -90,29 +89,20 @@ class Local:
     def close(self) -> None:
         """Kill every worker's process group."""
         for worker in list(self._workers.values()):
-            self._kill(worker)
+            worker.process.kill()
             self._forget(worker)
         self._selector.close()
+        self._starter.close()
 
     def _start(self) -> Worker:
         slot = next(s for s in self._slots if s.index not in self._workers)
         log = (self._logs / f"worker-{slot.index}.log").open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "swinablate.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment(slot),
-            start_new_session=True,
-        )
-        worker = Worker(slot, process, log)
-        assert process.stdout is not None
-        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+        worker = Worker(slot, self._starter.start(slot, log), log)
+        self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
         self._workers[slot.index] = worker
         return worker
 
     def _send(self, worker: Worker, line: str) -> None:
-        assert worker.process.stdin is not None
         try:
             worker.process.stdin.write(line.encode() + b"\n")
             worker.process.stdin.flush()
@@ -129,14 +119,12 @@ class Local:
             worker.batch = None
         worker.failed |= any(happened.kind == "failed" for happened in events)
         if worker.failed and not worker.unfinished:
-            self._kill(worker)  # an error may have left the process in any state
+            worker.process.kill()  # an error may have left the process in any state
             self._forget(worker)
         return events
 
     def _lost(self, worker: Worker) -> list[Event]:
-        code = worker.process.wait()
-        self._forget(worker)
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how = _how(self._forget(worker))
         jobs = worker.batch.jobs if worker.batch else ()
         return [
             event(job, "lost", {"kind": worker.why, "message": f"the worker ended with {how}"})
@@ -144,33 +132,22 @@ class Local:
             if job.trial in worker.unfinished
         ]
 
-    def _kill(self, worker: Worker) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(worker.process.pid, signal.SIGKILL)
-
-    def _forget(self, worker: Worker) -> None:
+    def _forget(self, worker: Worker) -> int | None:
         del self._workers[worker.slot.index]
-        assert worker.process.stdin is not None
-        assert worker.process.stdout is not None
         self._selector.unregister(worker.process.stdout)
-        worker.process.wait()
+        code = worker.process.wait()
         worker.process.stdout.close()
         with contextlib.suppress(BrokenPipeError):
             worker.process.stdin.close()
         worker.log.close()
+        return code
 
 
-def environment(slot: Slot) -> dict[str, str]:
-    """The environment of a worker: one GPU visible, or none; one thread a library."""
-    kind, _, index = slot.device.partition(":")
-    fixed = {
-        "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # asked for by deterministic cuBLAS in torch 2.11
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**os.environ, **fixed}
+def _how(code: int | None) -> str:
+    """What a process ended with, in words."""
+    if code is None:
+        return "the process that forked it; see logs/forkserver.log"
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 EXECUTOR = Executor("warm worker processes on this machine", Local)

@@ -52,7 +52,8 @@ class Clock:
         """Look at the clocks when the first trial starts."""
         if event.kind == "started" and not self.began:
             self.began, self.own = time.perf_counter(), time.process_time()
-            self.first_worker = used_by(event.data["pid"])
+            worker = event.data["pid"]
+            self.first_worker = used_by(worker) + used_by(parent(worker))
 
 
 class OurStudies:
@@ -121,13 +122,23 @@ def used_by_children() -> float:
 
 
 def used_by(pid: int) -> float:
-    """Seconds of processor time of a running process; 0 where there is no /proc."""
+    """Seconds of processor time of another process that runs; 0 where there is no /proc."""
+    found = [] if pid == os.getpid() else _stat(pid)
+    return sum(map(int, found[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def parent(pid: int) -> int:
+    """The process that started another, this one where there is no /proc."""
+    found = _stat(pid)
+    return int(found[1]) if found else os.getpid()
+
+
+def _stat(pid: int) -> list[str]:
+    """What /proc says of a process, from its state on."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8")
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    ticks = text.rpartition(")")[2].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        return []
 
 
 def program(name: str, *words: str) -> list[str]:
