@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from swinablate.events import Job
+from swinablate.learner import make_learner
 from swinablate.machine import device_name
-from swinablate.optim import make_optimizer
-from swinablate.precision import choices, compiled, layout, make_scaler, settle
+from swinablate.precision import choices, settle
 from swinablate.recipe import ImageSpec, Recipe
-from swinablate.train import backward, build, read
+from swinablate.train import build, read
 
 ROUNDS, ROUND_S, WARM = 3, 0.1, 2
 """Every candidate runs in so many rounds, among the others; the first steps do not count."""
@@ -140,24 +140,15 @@ def _step(
     """Seconds of a training step, and of those before the first that counts."""
     train = recipe.train.model_copy(update=candidate)
     settle(train)
-    model = build(recipe, image, 0).to(device).to(memory_format=layout(train))
-    forward = compiled(model.train(), train, device)
-    optimizer, scaler = make_optimizer(model, train), make_scaler(train, device)
+    learner = make_learner(build(recipe, image, 0), train, device)
     x = torch.randn(train.batch, image.channels, image.height, image.width, device=device)
     y = torch.randint(image.classes, (train.batch,), device=device)
 
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss = backward(forward, x, y, train, scaler)
-        scaler.step(optimizer)
-        scaler.update()
-        loss.item()  # waits for the device
-
     began = time.perf_counter()
     for _ in range(WARM):
-        step()
+        learner.step(x, y).item()  # waits for the device
     ready, steps = time.perf_counter(), 0
     while time.perf_counter() < ready + ROUND_S or not steps:
-        step()
+        learner.step(x, y).item()
         steps += 1
     return (time.perf_counter() - ready) / steps, ready - began

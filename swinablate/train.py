@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swinablate import checkpoint, schema, transfer
@@ -31,18 +30,11 @@ from swinablate.data import (
 )
 from swinablate.errors import Diverged
 from swinablate.events import Job, Kind
+from swinablate.learner import make_learner
 from swinablate.machine import device_name, execution, forget_peak, peak_mib
 from swinablate.network import start
-from swinablate.optim import Averaged, make_optimizer, rate, set_rate
-from swinablate.precision import (
-    Forward,
-    autocast,
-    compiled,
-    layout,
-    make_scaler,
-    resolved,
-    settle,
-)
+from swinablate.optim import Averaged, rate, set_rate
+from swinablate.precision import autocast, resolved, settle
 from swinablate.recipe import ImageSpec, Recipe, TrainConfig, derive
 from swinablate.study import load_family
 
@@ -74,6 +66,34 @@ class Progress:
     curve: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
 
+    def keep_best(self, accuracy: float, model: nn.Module) -> None:
+        """Keep the weights if they are the best yet on validation images."""
+        if accuracy > self.best.get("accuracy", -1.0):
+            self.best = {"accuracy": accuracy, "epoch": self.epoch + 1, "model": snapshot(model)}
+
+    def end_epoch(self, loss: float, accuracy: float, images: int, peak: float) -> dict[str, Any]:
+        """Add a row to the curve and go on to the next epoch; returns the row.
+
+        Args:
+            loss: mean of the epoch's steps.
+            accuracy: percent of the validation images.
+            images: that were trained on.
+            peak: largest memory in MiB.
+        """
+        row = {
+            "epoch": self.epoch + 1,
+            "at": int(time.time() * 1000),
+            "train/loss": loss,
+            "val/accuracy": accuracy,
+            "time/epoch_s": self.seconds,
+            "time/images_per_s": images / self.seconds,
+            "memory/peak_mib": peak,
+        }
+        self.curve.append(row)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.seconds, self.loss = 0.0, torch.zeros_like(self.loss)
+        return row
+
 
 def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to check
     job: Job, report: Report, stopping: Callable[[], bool]
@@ -103,16 +123,14 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     augment = augmentation(recipe.data, image)
     model = build(recipe, image, job.seed)
     frozen = transfer.begin(model, recipe.start)
-    model = model.to(device).to(memory_format=layout(train))
-    forward = compiled(model, train, device)
     head = transfer.head(model) if recipe.start.head_lr != 1 else ""
-    optimizer = make_optimizer(model, train, (head, recipe.start.head_lr))
-    scaler = make_scaler(train, device)
+    learner = make_learner(model, train, device, (head, recipe.start.head_lr))
+    model, optimizer, scaler = learner.model, learner.optimizer, learner.scaler
     averaged = Averaged(model, train.ema) if train.ema else None
     judged = averaged.module if averaged else model  # the weights that are evaluated
     size = min(train.batch, len(splits.train))
     per_epoch = len(splits.train) // size
-    total = train.steps if train.steps is not None else train.epochs * per_epoch
+    total = steps_of(train, per_epoch)
     epochs = math.ceil(total / per_epoch)
 
     # ---- resume
@@ -128,13 +146,9 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         report("resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve})
 
     def save() -> None:
-        state = {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "scaler": scaler.state_dict(),
-            "ema": averaged.state_dict() if averaged else {},
-            "progress": vars(now),
-        }
+        state = state_of(now, model, optimizer)
+        state |= {"scaler": scaler.state_dict()}
+        state |= {"ema": averaged.state_dict() if averaged else {}}
         checkpoint.save(Path(job.folder), now.epoch * per_epoch + now.step, state)
 
     # ---- loop
@@ -156,13 +170,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             chance = of_step(job.seed, train.stream, now.epoch, now.step)
             x, y = batch(next(raws), splits.train, augment, chance)
             torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
-            optimizer.zero_grad(set_to_none=True)
-            now.loss = now.loss + backward(forward, x, y, train, scaler)
-            if train.clip:
-                scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(model.parameters(), train.clip)
-            scaler.step(optimizer)
-            scaler.update()
+            now.loss = now.loss + learner.step(x, y)
             if averaged:
                 averaged.update_parameters(model)
             now.step += 1
@@ -173,19 +181,9 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
 
         # ---- evaluate on validation images, record, checkpoint
         accuracy = 100 * correct(judged, splits.val, train).float().mean().item()
-        if train.select == "best_val" and accuracy > now.best.get("accuracy", -1.0):
-            now.best = {"accuracy": accuracy, "epoch": now.epoch + 1, "model": snapshot(judged)}
-        row = {
-            "epoch": now.epoch + 1,
-            "at": int(time.time() * 1000),
-            "train/loss": mean,
-            "val/accuracy": accuracy,
-            "time/epoch_s": now.seconds,
-            "time/images_per_s": steps * size / now.seconds,
-            "memory/peak_mib": peak_mib(device),
-        }
-        now.curve.append(row)
-        now.epoch, now.step, now.seconds, now.loss = now.epoch + 1, 0, 0.0, now.loss * 0
+        if train.select == "best_val":
+            now.keep_best(accuracy, judged)
+        row = now.end_epoch(mean, accuracy, steps * size, peak_mib(device))
         report("epoch", row)
         save()
         report("checkpoint", {"epoch": now.epoch})
@@ -196,26 +194,22 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     return summary(job, judged, splits.test, train, now)
 
 
-def backward(
-    forward: Forward, x: Tensor, y: Tensor, train: TrainConfig, scaler: torch.amp.GradScaler
-) -> Tensor:
-    """Add up the gradients of a batch's mean loss, part after part; returns that loss.
+def steps_of(train: TrainConfig, per_epoch: int) -> int:
+    """Steps of a whole run."""
+    return train.steps if train.steps is not None else train.epochs * per_epoch
 
-    The parts of a batch are of its own images, in their order, already augmented: what
-    differs from the whole batch at once is rounding, the statistics of batch norm, and which
-    random numbers a dropped branch draws.
-    """
-    x = x.contiguous(memory_format=layout(train))
-    parts = min(train.accumulate, len(x))
-    total = torch.zeros((), device=x.device)
-    for some, target in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
-        with autocast(train, x.device):
-            answer = forward(some).float()
-            loss = F.cross_entropy(answer, target, label_smoothing=train.label_smoothing)
-        loss = loss * (len(some) / len(x))  # parts may differ by an image
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
-    return total
+
+def state_of(
+    now: Progress, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, dict[str, Any]]:
+    """What a checkpoint holds of every run."""
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scaler": {},
+        "ema": {},
+        "progress": vars(now),
+    }
 
 
 def summary(

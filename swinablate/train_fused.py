@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from swinablate import checkpoint
 from swinablate.data import (
@@ -33,7 +33,7 @@ from swinablate.machine import forget_peak, peak_mib
 from swinablate.optim import rate
 from swinablate.precision import autocast, settle
 from swinablate.recipe import ImageSpec, Recipe, derive
-from swinablate.train import Progress, Stopped, build, read, snapshot, summary
+from swinablate.train import Progress, Stopped, build, read, state_of, steps_of, summary
 
 Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
@@ -142,7 +142,7 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
     members, stack, size, per_epoch = runs.members, runs.stack, runs.size, runs.per_epoch
     count, recipe, device = len(members), members[0].recipe, stack.flat.device
     train, augment = recipe.train, augmentation(recipe.data, read(members[0].job)[1])
-    total = train.steps if train.steps is not None else train.epochs * per_epoch
+    total = steps_of(train, per_epoch)
     resume(runs, report)
 
     # ---- loop
@@ -172,26 +172,16 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
 
         # ---- evaluate on validation images, record, checkpoint
         accuracies = validate(stack, members)
-        runs.epoch, runs.step = runs.epoch + 1, 0
         for k, member in enumerate(members):
             if not math.isfinite(means[k]):
-                member.lost = member.lost or f"the loss of epoch {runs.epoch} is {means[k]}"
+                member.lost = member.lost or f"the loss of epoch {runs.epoch + 1} is {means[k]}"
             if member.lost is None:
                 if train.select == "best_val":
-                    keep_best(member, accuracies[k], stack.give(k)[0])
-                row = {
-                    "epoch": runs.epoch,
-                    "at": int(time.time() * 1000),
-                    "train/loss": means[k],
-                    "val/accuracy": accuracies[k],
-                    "time/epoch_s": member.now.seconds,
-                    "time/images_per_s": steps * size / member.now.seconds,
-                    "memory/peak_mib": peak_mib(device) / count,
-                }
-                member.now.curve.append(row)
-                member.now.epoch, member.now.step = runs.epoch, 0
+                    member.now.keep_best(accuracies[k], stack.give(k)[0])
+                peak = peak_mib(device) / count
+                row = member.now.end_epoch(means[k], accuracies[k], steps * size, peak)
                 report(member.job, "epoch", row)
-            member.now.seconds, member.now.loss = 0.0, torch.zeros((), device=device)
+        runs.epoch, runs.step = runs.epoch + 1, 0
         save(runs)
         for member in members:
             if member.lost is None:
@@ -227,13 +217,7 @@ def save(runs: Together) -> None:
     for k, member in enumerate(runs.members):
         if member.lost is None:
             model, optimizer = runs.stack.give(k)
-            state = {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "scaler": {},
-                "ema": {},
-                "progress": vars(member.now),
-            }
+            state = state_of(member.now, model, optimizer)
             checkpoint.save(Path(member.job.folder), runs.done, state)
 
 
@@ -255,13 +239,6 @@ def share(members: Sequence[Replica], began: float) -> None:
     """Give every replica its share of the time since `began`."""
     for member in members:
         member.now.seconds += (time.perf_counter() - began) / len(members)
-
-
-def keep_best(member: Replica, accuracy: float, model: nn.Module) -> None:
-    """Keep a replica's weights if they are the best yet on validation images."""
-    now = member.now
-    if accuracy > now.best.get("accuracy", -1.0):
-        now.best = {"accuracy": accuracy, "epoch": now.epoch + 1, "model": snapshot(model)}
 
 
 def validate(stack: Stack, members: Sequence[Replica]) -> list[float]:

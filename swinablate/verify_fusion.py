@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from swinablate.data import image_spec
 from swinablate.errors import InputError
 from swinablate.fuse import Stack, losses, why_not
-from swinablate.optim import make_optimizer, rate, set_rate
+from swinablate.learner import make_learner
+from swinablate.optim import rate, set_rate
 from swinablate.precision import autocast, settle
 from swinablate.recipe import Recipe, derive
 from swinablate.train import build
@@ -121,20 +121,12 @@ def _alone(
     train, device = recipe.train, batches[0][0].device
     settle(train)
     torch.set_num_threads(threads or train.threads)
-    model = build(recipe, image_spec(recipe.data), seed).to(device).train()
-    optimizer, found = make_optimizer(model, train), []
+    learner = make_learner(build(recipe, image_spec(recipe.data), seed), train, device)
+    found = []
     for step, (x, y) in enumerate(batches):
-        set_rate(optimizer, train.lr * rate(train, step, len(batches)))
+        set_rate(learner.optimizer, train.lr * rate(train, step, len(batches)))
         torch.manual_seed(derive(seed, "verify", "drop", step))
-        optimizer.zero_grad(set_to_none=True)
-        with autocast(train, device):
-            logits = model(x).float()
-            loss = F.cross_entropy(logits, y, label_smoothing=train.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if train.clip:
-            nn.utils.clip_grad_norm_(model.parameters(), train.clip)
-        optimizer.step()
-        found.append(loss.item())
+        found.append(learner.step(x, y).item())
     settle(train)
     return found
 

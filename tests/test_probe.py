@@ -6,10 +6,11 @@ import json
 import pytest
 import torch
 
-from swinablate import choosing, precision, probe, train
+from swinablate import choosing, precision, probe
 from swinablate.errors import EnvironmentFault
 from swinablate.executor import Slot
 from swinablate.launch.serial import Serial
+from swinablate.learner import Learner
 from swinablate.machine import cpu_name
 from swinablate.planning import plan
 from swinablate.recipe import TrainConfig
@@ -100,14 +101,14 @@ def test_probe_times_every_candidate_and_leaves_no_weights(datasets, tmp_path, q
 
 
 def test_network_that_cannot_have_a_format_does_without(datasets, tmp_path, quick, monkeypatch):
-    real = train.backward
+    real = Learner.step
 
-    def backward(forward, x, y, config, scaler):
-        if config.precision == "bf16":
+    def step(learner, x, y):
+        if learner.train.precision == "bf16":
             raise RuntimeError("no such kernel")
-        return real(forward, x, y, config, scaler)
+        return real(learner, x, y)
 
-    monkeypatch.setattr(probe, "backward", backward)
+    monkeypatch.setattr(Learner, "step", step)
     job = make_job(datasets, tmp_path / "a", precision="auto")
     found = probe.measure(dataclasses.replace(job, kind="probe"), lambda: False)
     assert [row["precision"] for row in found["measured"]] == ["fp32"]

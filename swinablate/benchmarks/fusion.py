@@ -25,10 +25,11 @@ from swinablate.harness import (
     answer,
     interleave,
 )
-from swinablate.peers.steps import Track, network, noise, own, recipe, timed
+from swinablate.peers.steps import Track, noise, own, recipe, timed
 from swinablate.peers.studies import program, told
 from swinablate.precision import settle
 from swinablate.recipe import Recipe
+from swinablate.train import build
 from swinablate.verify_fusion import verify
 
 A: dict[str, Any] = {"patch": 4, "width": 48, "depths": (2, 2, 2), "heads": (4, 8, 16)}
@@ -95,7 +96,7 @@ def _fused(made: Recipe, replicas: int, track: Track) -> Side:
     def ready() -> Round:
         settle(train)
         image = image_spec(made.data)
-        models = [network(made, image, seed).to(where) for seed in range(replicas)]
+        models = [build(made, image, seed).to(where) for seed in range(replicas)]
         x, y = noise(track.batch, image, where)
         stack = Stack(models, [train] * replicas, x)
         xs, ys = (part.expand(replicas, *part.shape).contiguous() for part in (x, y))

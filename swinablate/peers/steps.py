@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from swinablate import schema
 from swinablate.data import image_spec
 from swinablate.harness import Round, Side, Spent, repeated
-from swinablate.network import start
-from swinablate.optim import make_optimizer
-from swinablate.precision import FORMATS, compiled, layout, make_scaler, settle
-from swinablate.recipe import ImageSpec, Recipe, derive
+from swinablate.learner import make_learner
+from swinablate.precision import FORMATS, settle
+from swinablate.recipe import ImageSpec, Recipe
 from swinablate.study import load_family
-from swinablate.train import backward
+from swinablate.train import build
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
 WARM = 2
@@ -84,32 +83,15 @@ def own(name: str, made: Recipe, track: Track) -> Side:
     def ready() -> Round:
         settle(train)
         image = image_spec(made.data)
-        model = network(made, image).to(where).to(memory_format=layout(train)).train()
-        forward = compiled(model, train, where)
-        optimizer, scaler = make_optimizer(model, train), make_scaler(train, where)
+        learner = make_learner(build(made, image, 0), train, where)
         x, y = noise(train.batch, image, where)
 
         def step() -> None:
-            optimizer.zero_grad(set_to_none=True)
-            loss = backward(forward, x, y, train, scaler)
-            scaler.step(optimizer)
-            scaler.update()
-            loss.item()  # waits for the device
+            learner.step(x, y).item()  # waits for the device
 
         return timed(step, train.batch, track.seconds, lambda: settle(train))
 
     return Side(name, ready)
-
-
-def network(made: Recipe, image: ImageSpec, seed: int = 0) -> nn.Module:
-    """Ours, its weights drawn."""
-    family = load_family(made.model.family, "benchmark")
-    return start(
-        family,
-        made.model,
-        image,
-        lambda name: torch.Generator().manual_seed(derive(seed, "main", "init", name)),
-    )
 
 
 def others(name: str, build: Callable[[], nn.Module], mode: Mode, track: Track) -> Side:
