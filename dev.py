@@ -81,8 +81,10 @@ def setup() -> int:
     make = [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)]
     if not python(VENV).exists() and (code := call(*make)):
         return code
-    quiet = [] if sys.stderr.isatty() else ["--quiet"]
-    if code := call(uv, "sync", *quiet, "--locked", env=environment):
+    # Compiled once, here: where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, as in many
+    # containers), every process would compile torch and its compiler again, for seconds.
+    options = ["--locked", "--compile-bytecode"] + ["--quiet"] * (not sys.stderr.isatty())
+    if code := call(uv, "sync", *options, env=environment):
         return code
     STAMP.write_text(stamp)
     return 0
