@@ -52,29 +52,34 @@ class Dataset:
     """A data set: what is known of it without having it, and how to get it.
 
     Attributes:
-        image: its format; None where the recipe gives it.
-        train: images from which training and validation images are cut; None where that is
-            known only when it is read.
-        test: test images; likewise.
-        version: raised when the same name would mean other images.
         read: (folder of raw files, format) -> the images. Downloads what is missing and
             imports what it needs; runs in the coordinator only. Raises OSError,
             RuntimeError, TypeError, ValueError or AssertionError where it cannot, InputError
             where the recipe or its files are wrong.
         by_hand: folder of raw files -> how to place them without a network.
+        image: its format; None where the recipe gives it.
+        train: images from which training and validation images are cut; None where that is
+            known only when it is read.
+        test: test images; likewise.
+        version: raised whenever the same name is to mean other images.
         rooted: the raw files are in `data.root`.
         state: folder of raw files -> digest of what the images are made of, where that can
             change under the same name; they are read again when it has.
     """
 
-    image: ImageSpec | None
-    train: int | None
-    test: int | None
-    version: int
     read: Callable[[Path, ImageSpec], Arrays | Parts]
     by_hand: Callable[[Path], str]
+    image: ImageSpec | None = None
+    train: int | None = None
+    test: int | None = None
+    version: int = 1
     rooted: bool = False
     state: Callable[[Path], str] | None = None
+
+
+def made_here(_raw: Path) -> str:
+    """What is to be done by hand for images that no file holds: nothing."""
+    return "the images are made by swinablate itself"
 
 
 def draws(n: int, *names: object) -> Draws:

@@ -20,6 +20,8 @@ TRAIN, TEST = ("train", "trainval"), ("test", "val", "valid")
 """Names that torchvision's classes use for a split; the first that a class knows is taken."""
 
 Options = Mapping[str, Any]
+BY_SPLIT: tuple[Options, Options] = ({"split": "train"}, {"split": "test"})
+"""`options` of classes that tell training and test images apart by the name of a split."""
 
 
 def torchvision_set(
@@ -47,7 +49,6 @@ def torchvision_set(
         image=image,
         train=counts[0],
         test=counts[1],
-        version=1,
         read=read,
         by_hand=lambda raw: by_hand(_class(kind), raw),
     )
@@ -68,10 +69,6 @@ def any_set(kind: str) -> Dataset:
         )
 
     return Dataset(
-        image=None,
-        train=None,
-        test=None,
-        version=1,
         read=read,
         by_hand=lambda raw: f"see torchvision.datasets.{kind}; its files go to {raw}",
     )

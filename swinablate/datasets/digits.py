@@ -30,7 +30,6 @@ DATASET = Dataset(
     image=ImageSpec(height=8, width=8, channels=1, classes=10),
     train=1257,
     test=TEST,
-    version=1,
     read=read,
     by_hand=lambda _raw: "the images come with scikit-learn: install it again",
 )

@@ -120,10 +120,6 @@ def _decoded(files: Files, image: ImageSpec) -> Iterator[tuple[Pixels, Labels]]:
 
 
 DATASET = Dataset(
-    image=None,
-    train=None,
-    test=None,
-    version=1,
     read=read,
     by_hand=lambda root: f"{root}: {LAYOUT}",
     rooted=True,

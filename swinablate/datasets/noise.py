@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swinablate.dataset import Arrays, Dataset, Labels, Pixels, draws
+from swinablate.dataset import Arrays, Dataset, Labels, Pixels, draws, made_here
 from swinablate.recipe import ImageSpec
 
 TRAIN, TEST = 1024, 256
@@ -23,10 +23,8 @@ def _part(part: str, n: int, image: ImageSpec) -> tuple[Pixels, Labels]:
 
 
 DATASET = Dataset(
-    image=None,
     train=TRAIN,
     test=TEST,
-    version=1,
     read=read,
-    by_hand=lambda _raw: "the images are made by swinablate itself",
+    by_hand=made_here,
 )

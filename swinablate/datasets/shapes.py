@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swinablate.dataset import Arrays, Dataset, Labels, Pixels, draws
+from swinablate.dataset import Arrays, Dataset, Labels, Pixels, draws, made_here
 from swinablate.recipe import ImageSpec
 
 TRAIN, TEST = 3000, 1000
@@ -73,7 +73,6 @@ DATASET = Dataset(
     image=ImageSpec(height=SIDE, width=SIDE, channels=1, classes=4),
     train=TRAIN,
     test=TEST,
-    version=1,
     read=read,
-    by_hand=lambda _raw: "the images are made by swinablate itself",
+    by_hand=made_here,
 )
