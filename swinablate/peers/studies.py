@@ -15,11 +15,12 @@ from typing import Any
 from swinablate import coordinator
 from swinablate.coordinator import Options
 from swinablate.errors import EnvironmentFault
-from swinablate.events import Event
+from swinablate.events import Event, Job
 from swinablate.harness import Spent
 from swinablate.planning import Plan, Trial, plan
 from swinablate.records import Home, Outcome
 from swinablate.study import load_study
+from swinablate.train import fit
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 STUDY = """\
@@ -64,17 +65,21 @@ class OurStudies:
         recipe: the baseline, TOML.
         arms: the study's axes and arms, TOML.
         slots: trials at a time.
+        smoke: shorten every trial to a few steps.
     """
 
-    def __init__(self, folder: Path, recipe: str, arms: str, slots: int) -> None:
-        self._folder, self._arms, self._slots = folder, arms, slots
+    def __init__(
+        self, folder: Path, recipe: str, arms: str, slots: int, *, smoke: bool = True
+    ) -> None:
+        self._folder, self._arms, self._slots, self._smoke = folder, arms, slots, smoke
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "base.toml").write_text(recipe, "utf-8")
-        self._home, self._seeds = Home(folder / "home"), itertools.count()
+        self._home = Home(folder / "home")
+        self._seeds, self._homes = itertools.count(), itertools.count()
 
     def command(self, seeds: int) -> list[str]:
-        """The command that runs a study of so many new seeds an arm, as a user gives it."""
-        home, slots = str(self._home.root), str(self._slots)
+        """The command that runs a study of so many new seeds an arm, in a home of its own."""
+        home, slots = str(self._folder / f"home-{next(self._homes)}"), str(self._slots)
         words = ["run", str(self._write(seeds)), "--home", home, "--slots", slots, "--no-report"]
         return [sys.executable, "-m", "swinablate", *words]
 
@@ -91,7 +96,7 @@ class OurStudies:
             EnvironmentFault: a trial failed; there is nothing to time then.
         """
         path = self._write(seeds)
-        made, clock = plan(load_study(path, smoke=True)), Clock()
+        made, clock = plan(load_study(path, smoke=self._smoke)), Clock()
         summary = coordinator.execute(made, self._home, Options(slots=self._slots), clock)
         if summary.exit_code:
             raise EnvironmentFault(f"a study ended so: {dict(summary.counts)}", at=str(path))
@@ -112,6 +117,35 @@ class OurStudies:
             + used_by_children()
             - before
             - clock.first_worker,
+        )
+
+    def alone(self, seeds: int) -> Spent:
+        """The same trials as calls in this process, one after the other; nothing is recorded.
+
+        The images are there: a study has run.
+        """
+        made = plan(load_study(self._write(seeds), smoke=self._smoke))
+        images = {arm.name: arm.image for arm in made.arms}
+        wall, cpu = time.perf_counter(), time.process_time()
+        for trial in made.trials:
+            folder = self._folder / "alone" / trial.id
+            folder.mkdir(parents=True)
+            job = Job(
+                trial=trial.id,
+                attempt=1,
+                recipe=trial.recipe.model_dump(mode="json"),
+                image=images[trial.arm].model_dump(mode="json"),
+                seed=trial.seed,
+                kind=trial.kind,
+                folder=str(folder),
+                resume=(),
+                data=str(self._home.datasets),
+            )
+            fit(job, lambda _kind, _data: None, lambda: False)
+        return Spent(
+            units=len(made.trials),
+            wall_s=time.perf_counter() - wall,
+            cpu_s=time.process_time() - cpu,
         )
 
 
