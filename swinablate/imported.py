@@ -15,7 +15,6 @@ import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -63,14 +62,14 @@ def function(name: str, folders: Sequence[Path] = (), at: str = AT) -> Callable[
     Raises:
         InputError: no such module or function.
     """
-    found: Any = source.load(name, folders, at)
+    found = source.load(name, folders, at)
     if not callable(found):
         raise InputError(
             f"{name} is {found!r}, not a function",
             at=at,
             hint='write name = "mypackage.data:load", where load() returns the images',
         )
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _called(name: str) -> object:

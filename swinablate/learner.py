@@ -58,7 +58,7 @@ class Learner:
                 answer = self.forward(some).float()
                 loss = F.cross_entropy(answer, target, label_smoothing=self.train.label_smoothing)
             loss = loss * (len(some) / len(x))  # parts may differ by an image
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(self.scaler.scale(loss))
             total += loss.detach()
         return total
 

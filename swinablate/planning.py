@@ -240,7 +240,7 @@ def _cells(study: Study) -> Iterator[Cell]:
     full = len(set(last)) < len(last)
     for changes in _changes(study):
         recipe = _evolved(study, study.baseline, changes, at)
-        yield Cell(label(changes, full), changes, recipe, cell=True)
+        yield Cell(label(changes, full=full), changes, recipe, cell=True)
     for variant in study.variants:
         at = f"{study.file}: arms: {variant.name!r}"
         recipe = _take(study.baseline, variant) if variant.recipe else study.baseline

@@ -241,7 +241,7 @@ def smoke(study: Study) -> Study:
     return replace(once, looks=(), tune=None, budget=Budget())
 
 
-def label(changes: Mapping[str, Level], full: bool = False) -> str:  # noqa: FBT001, FBT002
+def label(changes: Mapping[str, Level], *, full: bool = False) -> str:
     """Name an arm after what it changes: `shift=false`, `depths=(2,4), heads=(2,4)`."""
     parts = []
     for path, level in changes.items():

@@ -73,8 +73,12 @@ def test_unfinished_study_has_intervals_and_no_verdicts(home, write):
 
 def test_diverged_seed_withholds_the_verdict_and_is_counted(home, write):
     study = write(STUDY.replace("seeds = 3\nbaseline_seeds = 3", "seeds = 5\nbaseline_seeds = 5"))
-    lost = lambda t: "diverged" if t.arm != "baseline" and t.seed == 1 else "done"  # noqa: E731
-    recorded(home, study, lambda arm: 90.0 - 9.0 * bool(arm.changes), lost)
+    recorded(
+        home,
+        study,
+        lambda arm: 90.0 - 9.0 * bool(arm.changes),
+        lambda t: "diverged" if t.arm != "baseline" and t.seed == 1 else "done",
+    )
     answer = gather(home, "study")
     (arm,) = answer.verdicts["arms"]
     assert (arm["n"], arm["diverged"], arm["verdict"]) == (4, 1, "undecided")

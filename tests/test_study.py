@@ -40,7 +40,7 @@ def test_number_of_baseline_seeds_can_be_given(write):
     ],
 )  # fmt: skip
 def test_arms_are_named_after_what_they_change(changes, full, name):
-    assert label(changes, full) == name
+    assert label(changes, full=full) == name
 
 
 def test_long_names_stay_names_and_stay_different():

@@ -74,7 +74,7 @@ def test_weights_of_other_classes_are_taken_but_for_the_head():
     ],
 )  # fmt: skip
 def test_shapes_that_differ_are_never_skipped(head, source, message):
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011
+    with pytest.raises(ValueError, match="the weights do not fit") as refusal:
         transfer.fitting(network(), StartConfig(head=head), network(**source).state_dict())
     message = message.replace("HEAD", 'start.head = "new" draws the head anew')
     message = message.replace("OTHER", "take weights of the same network")

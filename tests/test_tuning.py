@@ -198,8 +198,9 @@ def test_the_seeds_at_both_recipes_are_never_mixed(write, tmp_path):
 
 def test_the_table_of_trials_has_each_once_with_the_recipe_it_counts_for(write, tmp_path):
     made = planned(write(TUNE))
-    worse = lambda trial: "diverged" if trial.kind == "tune" and trial.arm == BASE else "done"  # noqa: E731
-    declared, recorded = play(made, worse)
+    declared, recorded = play(
+        made, lambda t: "diverged" if t.kind == "tune" and t.arm == BASE else "done"
+    )
     answer = told(Home(tmp_path / "home"), made, declared, recorded)
     assert len(recorded) == 6 + 14 + 3  # the baseline keeps its recipe: its seeds ran already
     render(answer, tmp_path / "report")

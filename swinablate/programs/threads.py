@@ -46,7 +46,7 @@ def objective(trial: optuna.Trial) -> float:
         rows = torch.randperm(len(x))[:batch]
         optimizer.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(x[rows]), y[rows])
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimizer.step()
     model.eval()
     with torch.no_grad():

@@ -44,7 +44,7 @@ with mlflow.start_run(run_name=f"trial {trial.number}"):
         rows = torch.randperm(len(x))[:batch]
         optimizer.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(x[rows]), y[rows])
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimizer.step()
     model.eval()
     with torch.no_grad():
