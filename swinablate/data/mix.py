@@ -6,7 +6,6 @@ All act on normalised images; what is cut out becomes 0, which is the mean colou
 Shapes: b images, c channels, h w pixels, k classes.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from swinablate.data.chance import Chance
+from swinablate.data.rectangle import Rectangles
 
-TRIES = 10
-AREA, ASPECT = (0.02, 0.33), (0.3, 3.3)
+ERASED = Rectangles(area=(0.02, 0.33), aspect=(0.3, 3.3), least=0, spare=1)
 
 
 @dataclass(frozen=True)
@@ -59,17 +58,8 @@ class Erase:
         """Erase, in place."""
         generator, (b, _, h, w) = chance("erase"), x.shape
         hit = torch.rand(b, generator=generator) < self.share
-        draws = torch.rand(4, TRIES, b, generator=generator, dtype=torch.float64)
-        area = h * w * (AREA[0] + (AREA[1] - AREA[0]) * draws[0])
-        low, high = map(math.log, ASPECT)
-        aspect = torch.exp(low + (high - low) * draws[1])
-        tall, wide = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
-        fits = (tall < h) & (wide < w)
-        first = fits.int().argmax(0, keepdim=True)
-        hit &= fits.any(0)
-        top, left = (draws[2] * (h - tall + 1)).floor(), (draws[3] * (w - wide + 1)).floor()
-        hole = torch.stack((top, top + tall, left, left + wide)).gather(1, first.expand(4, -1, -1))
-        place = torch.where(hit, hole[:, 0], 0.0).long().to(x.device, non_blocking=True)
+        hole, fits = ERASED.draw(b, h, w, generator)
+        place = torch.where(hit & fits, hole, 0.0).long().to(x.device, non_blocking=True)
         kept = outside(place, h, w)
         if not self.noise:
             return x.mul_(kept)
