@@ -123,6 +123,15 @@ class DataConfig(Frozen):
         Literal["none", "flip", "crop", "flip_crop"],
         Switch("random flips and padded crops", "He 2016, sec. 4.2", ("none", "flip_crop")),
     ] = "none"
+    resized_crop: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch(
+            "smallest share of the area that a random crop enlarges; not with padded crops",
+            "Szegedy 2015, sec. 6",
+            (0.0, 0.08),
+        ),
+    ] = 0.0
     policy: Annotated[
         Literal["none", "randaugment", "trivialaugment"],
         Switch(

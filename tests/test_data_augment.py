@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor
-from torchvision.transforms import InterpolationMode, autoaugment
+from torchvision.transforms import InterpolationMode, RandomResizedCrop, autoaugment
 from torchvision.transforms import functional as tv
 
 from swinablate import catalogue
@@ -26,6 +26,7 @@ from swinablate.data import (
     image_spec,
     load,
     mix,
+    moves,
     of_step,
     policy,
     prepare,
@@ -118,10 +119,13 @@ ALL: dict[str, Any] = {
     "mixup": 0.8,
     "cutmix": 1.0,
 }
+ENLARGED = ALL | {"augment": "flip", "resized_crop": 0.08}
+EVERY = pytest.mark.parametrize("words", [ALL, ENLARGED], ids=["shifted", "enlarged"])
 
 
-def test_a_step_is_a_function_of_seed_stream_and_step_alone():
-    images, config = photos(), recipe(**ALL)
+@EVERY
+def test_a_step_is_a_function_of_seed_stream_and_step_alone(words):
+    images, config = photos(), recipe(**words)
     torch.manual_seed(5)
     before = torch.get_rng_state()
     first = made(images, config, step=3)
@@ -135,12 +139,13 @@ def test_a_step_is_a_function_of_seed_stream_and_step_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_raw_images_are_never_written():
+@EVERY
+def test_raw_images_are_never_written(words):
     images = photos()
     before = images.pixels.clone()
-    for field, level in ALL.items():
+    for field, level in words.items():
         made(images, recipe(**{field: level}))
-    made(images, recipe(**ALL))
+    made(images, recipe(**words))
     assert torch.equal(images.pixels, before)
 
 
@@ -154,18 +159,38 @@ def test_one_switch_leaves_the_draws_of_the_others_alone(extra):
     assert torch.equal(both[~hole], plain[~hole])
 
 
-def test_each_kind_draws_from_a_generator_of_its_own():
+def test_enlarging_leaves_the_draws_of_all_others_alone():
+    """Images of one colour stay as they are when they are enlarged; all else happens as before."""
+    images = flat(64, 12, 9, 3)
+    images.pixels[:] = torch.arange(64, dtype=torch.uint8)[:, None, None, None]
+    plain = made(images, recipe(**(ALL | {"augment": "flip"})))
+    both = made(images, recipe(**ENLARGED))
+    assert all(torch.equal(a, b) for a, b in zip(plain, both, strict=True))
+    parts, _ = made(photos(), recipe(resized_crop=0.3))
+    turned, _ = made(photos(), recipe(resized_crop=0.3, augment="flip"))
+    alone, _ = made(photos(), recipe(augment="flip"))
+    mirrored = (alone == made(photos(), recipe())[0].flip(3)).flatten(1).all(1)
+    assert 16 < mirrored.sum() < 48
+    assert torch.equal(turned, torch.where(mirrored[:, None, None, None], parts.flip(3), parts))
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [(ALL, ["augment"]), (ENLARGED, ["resized_crop", "augment"])],
+    ids=["shifted", "enlarged"],
+)
+def test_each_kind_draws_from_a_generator_of_its_own(words, first):
     asked: list[str] = []
 
     def chance(kind: str) -> torch.Generator:
         asked.append(kind)
         return of_step(0, "main", 0, 0)(kind)
 
-    images, config = photos(), recipe(**ALL)
+    images, config = photos(), recipe(**words)
     augmentation(config, RGB)(images.pixels, images.labels, images.normalised, chance)
-    assert asked == ["augment", "policy", "colour", "cutout", "erase", "mix"]
-    first = [chance(kind).initial_seed() for kind in asked[:6]]
-    assert len(set(first)) == 6
+    kinds = [*first, "policy", "colour", "cutout", "erase", "mix"]
+    assert asked == kinds
+    assert len({chance(kind).initial_seed() for kind in kinds}) == len(kinds)
 
 
 @SPECS
@@ -188,6 +213,86 @@ def test_no_switch_of_data_is_dead(image):
         for level in set(switch.levels) - {default}:
             moved = made(images, base.model_copy(update={name: level}))
             assert moved[1].shape != y.shape or not torch.equal(moved[0], x), (name, level)
+
+
+# ---- parts of images enlarged, as torchvision does
+
+
+def rectangles(least: float, h: int, w: int, n: int) -> Tensor:
+    """Top, left, height and width: as torchvision's functions want them."""
+    crop = moves.ResizedCrop(least, flip=False)
+    top, bottom, left, right = crop.draw(n, h, w, of_step(0, "main", 0, 0)("resized_crop"))
+    return torch.stack((top, left, bottom - top, right - left))
+
+
+def torchvisions(least: float, h: int, w: int, n: int) -> Tensor:
+    crop, image = RandomResizedCrop(max(h, w), scale=(least, 1.0)), torch.empty(1, h, w)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn = [crop.get_params(image, list(crop.scale), list(crop.ratio)) for _ in range(n)]
+    return torch.tensor(drawn).T
+
+
+@pytest.mark.parametrize("size", [(12, 9, 3), (8, 8, 1), (33, 64, 3), (1, 1, 2)], ids=str)
+def test_an_enlarged_rectangle_is_torchvisions_within_one_byte_level(size):
+    h, w, c = size
+    chance = torch.Generator().manual_seed(1)
+    pixels = torch.randint(256, (200, c, h, w), dtype=torch.uint8, generator=chance)
+    top, left, tall, wide = rectangles(0.01, h, w, 200)
+    top[0], left[0], tall[0], wide[0] = 0, 0, h, w
+    top[1], left[1], tall[1], wide[1] = h - 1, w - 1, 1, 1
+    mirrored = torch.arange(200)[:, None] % 3 == 0
+    found = moves.enlarged(pixels, torch.stack((top, top + tall, left, left + wide)), mirrored)
+
+    def expected(images: Tensor) -> Tensor:
+        boxes = torch.stack((top, left, tall, wide)).T.tolist()
+        parts = [
+            tv.resized_crop(x, *box, [h, w], antialias=False)
+            for x, box in zip(images, boxes, strict=True)
+        ]
+        whole = torch.stack(parts)
+        return torch.where(mirrored[..., None, None], whole.flip(3), whole)
+
+    exact = expected(pixels.double())
+    assert (found.short() - expected(pixels).short()).abs().max() <= 1
+    assert (found - exact).abs().max() < 0.5 + 2 * moves.NUDGE
+    # no last bit of float32 decides: what is in the middle goes up
+    assert (found != (exact + 0.5 + moves.NUDGE).floor()).double().mean() < 1e-4
+    assert torch.equal(found[0], pixels[0].flip(2))
+    assert (found[1] == pixels[1, :, -1:, -1:]).all()
+
+
+def test_what_an_image_becomes_depends_on_its_own_rectangle_alone():
+    pixels, mirrored = photos(n=40).pixels, torch.arange(40)[:, None] % 2 == 0
+    edges = moves.ResizedCrop(0.08, flip=False).draw(40, 12, 9, of_step(0, "main", 0, 0)("x"))
+    alone = [
+        moves.enlarged(pixels[i : i + 1], edges[:, i : i + 1], mirrored[i : i + 1])
+        for i in range(40)
+    ]
+    assert torch.equal(moves.enlarged(pixels, edges, mirrored), torch.cat(alone))
+
+
+@pytest.mark.parametrize("least", [0.08, 0.5])
+@pytest.mark.parametrize(("h", "w"), [(64, 64), (40, 100)])
+def test_rectangles_to_enlarge_are_distributed_as_torchvisions(h, w, least):
+    n = 4000
+    ours, theirs = rectangles(least, h, w, n), torchvisions(least, h, w, n)
+    sides = [(x[2].double(), x[3].double()) for x in (ours, theirs)]
+    for measure in (
+        [(tall * wide).numpy() for tall, wide in sides],
+        [(wide / tall).log().numpy() for tall, wide in sides],
+        [((x[0] + 0.5) / (h - x[2] + 1)).numpy() for x in (ours, theirs)],
+        [((x[1] + 0.5) / (w - x[3] + 1)).numpy() for x in (ours, theirs)],
+    ):
+        assert stats.ks_2samp(*measure, method="asymp").pvalue > 1e-4
+    tall, wide = sides[0]
+    assert (tall * wide).min() > (least - 0.02) * h * w
+    assert abs(np.corrcoef(ours[0][:-1], ours[0][1:])[0, 1]) < 0.07  # each its own
+
+
+@pytest.mark.parametrize(("h", "w"), [(10, 41), (41, 10), (7, 19)])
+def test_where_no_rectangle_fits_the_middle_is_taken_as_torchvision_does(h, w):
+    assert torch.equal(rectangles(0.9, h, w, 50), torchvisions(0.9, h, w, 50))
 
 
 # ---- colour and policies equal torchvision's kernels, image by image
@@ -564,6 +669,22 @@ def test_one_image_is_mixed_with_itself():
     ("image", "words", "message"),
     [
         (RGB, {"cutout": 13}, "data.cutout = 13 is larger than the 12x9 images; give at most 12"),
+        (
+            RGB,
+            {"resized_crop": 0.08, "augment": "flip_crop"},
+            (
+                'data.resized_crop = 0.08 and data.augment = "flip_crop" both crop; '
+                'write augment = "flip", or leave resized_crop out'
+            ),
+        ),
+        (
+            RGB,
+            {"resized_crop": 0.5, "augment": "crop"},
+            (
+                'data.resized_crop = 0.5 and data.augment = "crop" both crop; '
+                'write augment = "none", or leave resized_crop out'
+            ),
+        ),
         (
             GREY,
             {"saturation": 0.1},

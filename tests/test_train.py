@@ -167,23 +167,6 @@ def test_resume_needs_every_state(datasets, tmp_path, monkeypatch, interrupted, 
     assert same(tmp_path / "2", root / "calm", (resumed, calm)) is (lost is None)
 
 
-@pytest.mark.parametrize("lost", ["order", "augment", "drop"])
-def test_resume_needs_every_generator(datasets, tmp_path, monkeypatch, interrupted, lost):
-    """A generator that would start again, instead of going on, gives another run."""
-    root, calm = interrupted
-    real = recipe.derive
-
-    def derive(seed, stream, *names):
-        forgetful = names[0] == lost
-        return real(seed, stream, *((names[0], 0, 0) if forgetful else names))
-
-    for module in (train, batches, chance):
-        monkeypatch.setattr(module, "derive", derive)
-    job = make_job(datasets, tmp_path / "2", resume=(str(root / "stopped"),), **EVERYTHING)
-    resumed, _ = run(job)
-    assert not same(tmp_path / "2", root / "calm", (resumed, calm))
-
-
 def test_last_partial_batch_is_dropped_and_steps_end_a_run(datasets, tmp_path):
     result, rows = run(make_job(datasets, tmp_path, batch=40, steps=5, epochs=99))
     assert len(rows) == 3  # 2 steps an epoch: 2 + 2 + 1
@@ -335,12 +318,16 @@ RANDOM = {
 }  # fmt: skip
 
 
+ENLARGED = {"augment": "flip", "resized_crop": 0.08}
+
+
 @pytest.mark.parametrize("ahead", [False, True], ids=["in memory", "read ahead"])
+@pytest.mark.parametrize("moves", [{}, ENLARGED], ids=["shifted", "enlarged"])
 def test_a_run_with_every_random_change_resumes_bit_for_bit(
-    datasets, tmp_path, monkeypatch, ahead
+    datasets, tmp_path, monkeypatch, moves, ahead
 ):
     """Soft targets with smoothing and parts of batches; and images that a thread reads ahead."""
-    words = {"data": RANDOM, "label_smoothing": 0.1, "accumulate": 2}
+    words = {"data": RANDOM | moves, "label_smoothing": 0.1, "accumulate": 2}
     calm, rows = run(make_job(datasets, tmp_path / "calm", **words))
     assert all(math.isfinite(row["train/loss"]) for row in rows)
     monkeypatch.setattr(splits, "fits", lambda size, device: not ahead)
@@ -349,3 +336,34 @@ def test_a_run_with_every_random_change_resumes_bit_for_bit(
     resume = (str(tmp_path / "stopped"),)
     resumed, _ = run(make_job(datasets, tmp_path / "2", resume=resume, **words))
     assert same(tmp_path / "2", tmp_path / "calm", (resumed, calm))
+
+
+DRAWN = {"data": RANDOM | ENLARGED, "model": {"drop_path": 0.3}}
+KINDS = ["resized_crop", "augment", "policy", "colour", "cutout", "erase", "mix"]
+
+
+@pytest.fixture(scope="module")
+def drawn(datasets, tmp_path_factory):
+    """A run with everything that is drawn, calm; and one stopped in its second epoch."""
+    root = tmp_path_factory.mktemp("drawn")
+    calm, _ = run(make_job(datasets, root / "calm", **DRAWN))
+    with pytest.raises(train.Stopped):
+        run(make_job(datasets, root / "stopped", **DRAWN), stop_after=8)
+    return root, calm
+
+
+@pytest.mark.parametrize("lost", [None, "order", "drop", *KINDS])
+def test_resume_needs_every_generator(datasets, tmp_path, monkeypatch, drawn, lost):
+    """A generator that would start again, instead of going on, gives another run."""
+    root, calm = drawn
+    real = recipe.derive
+
+    def derive(seed, stream, *names):
+        forgetful = names[0] == lost
+        return real(seed, stream, *((names[0], 0, 0) if forgetful else names))
+
+    for module in (train, batches, chance):
+        monkeypatch.setattr(module, "derive", derive)
+    job = make_job(datasets, tmp_path / "2", resume=(str(root / "stopped"),), **DRAWN)
+    resumed, _ = run(job)
+    assert same(tmp_path / "2", root / "calm", (resumed, calm)) is (lost is None)

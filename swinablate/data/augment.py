@@ -1,6 +1,6 @@
 """What happens to the training images of a recipe, decided once, drawn at every step.
 
-Order: flip and shift, policy, brightness to hue (all on bytes), normalisation, cutout,
+Order: crop or shift, flip, policy, brightness to hue (all on bytes), normalisation, cutout,
 erasing, mixture. A step's result is a pure function of its images and its generators, so a
 resumed run needs no state of the data's own.
 
@@ -11,48 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from swinablate.data import colour
 from swinablate.data.chance import Chance
 from swinablate.data.mix import Cutout, Erase, Mixing
+from swinablate.data.moves import ResizedCrop, Shift
 from swinablate.data.policy import randaugment, trivialaugment
 from swinablate.recipe import DataConfig, ImageSpec
 
 MARGIN = 4  # pixels, He 2016, sec. 4.2
 Change = Callable[[Tensor, Chance], Tensor]
-
-
-@dataclass(frozen=True)
-class Moves:
-    """Mirror images and shift them, each by its own draws, in one gather.
-
-    What a shift moves in from outside is black (raw value 0), not the mean: torchvision's
-    recipes pad before normalising as well, and in digits and clothes 0 is the background.
-
-    Attributes:
-        flip: mirror half of the images, left to right; the same half with and without shifts.
-        margin: largest shift, pixels, in both directions.
-    """
-
-    flip: bool
-    margin: int
-
-    def __call__(self, pixels: UInt8[Tensor, "b c h w"], chance: Chance) -> Tensor:
-        """Draw and move."""
-        (b, c, h, w), margin, at = pixels.shape, self.margin, pixels.device
-        generator = chance("augment")
-        mirrored = torch.rand(b, 1, generator=generator) < (0.5 if self.flip else 0.0)
-        offset = torch.randint(2 * margin + 1, (2, b, 1), generator=generator)
-        mirrored, offset = mirrored.to(at, non_blocking=True), offset.to(at, non_blocking=True)
-        column = torch.arange(w, device=at)
-        columns = offset[1] + torch.where(mirrored, w - 1 - column, column)  # b w
-        rows = offset[0] + torch.arange(h, device=at)  # b h
-        place = (rows[:, :, None] * (w + 2 * margin) + columns[:, None, :]).flatten(1)
-        padded = F.pad(pixels, (margin, margin, margin, margin)).flatten(2)
-        return padded.gather(2, place[:, None].expand(-1, c, -1)).reshape(pixels.shape)
 
 
 @dataclass(frozen=True)
@@ -126,10 +96,7 @@ def augmentation(config: DataConfig, image: ImageSpec) -> Augment:
         ValueError: they cannot be made with such images.
     """
     _check(config, image)
-    before: list[Change] = []
-    if config.augment != "none":
-        flip, margin = "flip" in config.augment, MARGIN if "crop" in config.augment else 0
-        before.append(Moves(flip, margin))
+    before = _moves(config)
     if config.policy == "randaugment":
         count, bin_ = config.policy_ops, config.policy_magnitude
         before.append(randaugment(count, bin_, image.height, image.width))
@@ -149,7 +116,20 @@ def augmentation(config: DataConfig, image: ImageSpec) -> Augment:
     return Augment(tuple(before), tuple(after), mixing)
 
 
+def _moves(config: DataConfig) -> list[Change]:
+    flip, crop = "flip" in config.augment, "crop" in config.augment
+    if config.resized_crop:
+        return [ResizedCrop(config.resized_crop, flip)]
+    return [Shift(flip, MARGIN if crop else 0)] if flip or crop else []
+
+
 def _check(config: DataConfig, image: ImageSpec) -> None:
+    if config.resized_crop and "crop" in config.augment:
+        without = "flip" if "flip" in config.augment else "none"
+        raise ValueError(
+            f'data.resized_crop = {config.resized_crop} and data.augment = "{config.augment}" '
+            f'both crop; write augment = "{without}", or leave resized_crop out'
+        )
     side = max(image.height, image.width)
     if config.cutout > side:
         raise ValueError(
