@@ -144,7 +144,15 @@ def _extends(plan: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     def most(one: Mapping[str, Any]) -> int:
         return sum(len(arm["seeds"]) for arm in one["arms"])
 
-    return asked(plan) == asked(other) and most(plan) > most(other)
+    return asked(plan) == asked(other) and most(plan) > most(other) and _same_files(plan, other)
+
+
+def _same_files(plan: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the other's seeds, where each has a file of its own, start from the same ones."""
+    ours, theirs = (
+        [arm.get("starts", {}).get("final", {}) for arm in one["arms"]] for one in (plan, other)
+    )
+    return all(b.items() <= a.items() for a, b in zip(ours, theirs, strict=True))
 
 
 def _seeds(plan: Mapping[str, Any]) -> str:

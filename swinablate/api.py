@@ -1,7 +1,9 @@
 """Running a study from Python: what `swinablate run` does, without a terminal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from swinablate import checkpoint
 from swinablate.answer import gather
@@ -13,6 +15,7 @@ from swinablate.planning import Plan, Trial, plan
 from swinablate.plugins import suggest
 from swinablate.records import Home, Outcome
 from swinablate.study import Study, load_study
+from swinablate.weights import of_seed
 
 
 class Silent:
@@ -76,6 +79,21 @@ def run(
     return gather(Home(Path(home)), loaded.name)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A file with the weights of a trial.
+
+    Attributes:
+        status: written; there, because the same file was there already; or unfinished, because
+            the trial has no weights to give.
+    """
+
+    seed: int
+    trial: str
+    file: Path
+    status: Literal["written", "there", "unfinished"]
+
+
 def keep_weights(home: Home, study: str, arm: str, seed: int, path: Path) -> str:
     """Write the weights that a finished trial was judged by, as torch saves a state dict.
 
@@ -86,15 +104,72 @@ def keep_weights(home: Home, study: str, arm: str, seed: int, path: Path) -> str
         InputError: the study has no such arm or seed, or the trial is not done.
         EnvironmentFault: no checkpoint is left, or the file cannot be written.
     """
+    found = _finished(home, study, arm, seed)
+    checkpoint.export(_attempts(home, found), path)
+    return found.trial
+
+
+def keep_each(
+    home: Home, study: str, arm: str, path: Path, seed: int | None = None
+) -> Iterator[Kept]:
+    """Write the weights of every seed of an arm that is done, one file a seed.
+
+    No file is written over. Those that are there are looked at first, so that nothing is
+    written where one of them is another.
+
+    Args:
+        home: where the study ran.
+        study: its name.
+        arm: one of its arms.
+        path: of the files; `{seed}` in it is the seed.
+        seed: this one alone; None is all.
+
+    Yields:
+        Every file as it is written or found, then those of trials that are not done.
+
+    Raises:
+        InputError: the study has no such arm or seed, no trial is done, or another file is there.
+        EnvironmentFault: no checkpoint is left, or a file cannot be written.
+    """
+    trials = _trials(home, study, arm)
+    if seed is not None:
+        trials = {seed: _finished(home, study, arm, seed).trial}
+    recorded = home.outcomes(trials.values())
+    done = {one: recorded[t] for one, t in trials.items() if t in recorded and _done(recorded[t])}
+    if not done:
+        raise InputError(
+            f"no trial of {arm} has finished", at=study, hint="swinablate status shows all"
+        )
+    for one in sorted(done, key=lambda one: not of_seed(path, one).exists()):
+        file = of_seed(path, one)
+        new = checkpoint.export(_attempts(home, done[one]), file, replace=False)
+        yield Kept(seed=one, trial=trials[one], file=file, status="written" if new else "there")
+    for one in [one for one in trials if one not in done]:
+        yield Kept(seed=one, trial=trials[one], file=of_seed(path, one), status="unfinished")
+
+
+def _trials(home: Home, study: str, arm: str) -> dict[int, str]:
+    """The final trials of an arm, by seed."""
     arms = {found["name"]: found for found in home.declared(study)["arms"]}
     if arm not in arms:
         raise InputError(f"no arm is called {arm!r}", at=study, hint=suggest(arm, list(arms)))
-    trials = dict(zip(arms[arm]["seeds"], arms[arm]["trials"], strict=True))
+    return dict(zip(arms[arm]["seeds"], arms[arm]["trials"], strict=True))
+
+
+def _finished(home: Home, study: str, arm: str, seed: int) -> Outcome:
+    trials = _trials(home, study, arm)
     found = home.outcome(trials[seed]) if seed in trials else None
-    if found is None or found.status != "done":
+    if found is None or not _done(found):
         known = ", ".join(map(str, trials))
         problem = "has not finished" if seed in trials else f"is not planned; seeds: {known}"
         raise InputError(f"{arm} s{seed} {problem}", at=study, hint="swinablate status shows all")
-    folders = [home.attempt(found.trial, k) for k in range(found.attempt, 0, -1)]
-    checkpoint.export(folders, path)
-    return found.trial
+    return found
+
+
+def _done(found: Outcome) -> bool:
+    return found.status == "done"
+
+
+def _attempts(home: Home, found: Outcome) -> list[Path]:
+    """The folders of a trial, newest first."""
+    return [home.attempt(found.trial, k) for k in range(found.attempt, 0, -1)]

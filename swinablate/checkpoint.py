@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from swinablate.errors import EnvironmentFault
+from swinablate.errors import EnvironmentFault, InputError
 
 log = logging.getLogger(__name__)
 KEPT = 2
@@ -42,15 +42,20 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     return path
 
 
-def export(folders: Sequence[Path], path: Path) -> None:
+def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool:
     """Write the weights that a finished trial was judged by, as a state dict.
 
     Args:
         folders: the trial's attempts, newest first.
         path: the new file.
+        replace: write over a file that is there.
+
+    Returns:
+        Whether it was written: the same file that is there already is left alone.
 
     Raises:
-        EnvironmentFault: no checkpoint is left.
+        InputError: another file is there, and is not to be replaced.
+        EnvironmentFault: no checkpoint is left, or the file cannot be written.
     """
     state = load(folders, torch.device("cpu"))
     if state is None:
@@ -65,6 +70,9 @@ def export(folders: Sequence[Path], path: Path) -> None:
     torch.save(weights, buffer)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if not replace and path.exists():
+            _check_same(path, buffer.getvalue())
+            return False
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(buffer.getvalue())
         temporary.replace(path)
@@ -72,6 +80,16 @@ def export(folders: Sequence[Path], path: Path) -> None:
         raise EnvironmentFault(
             f"the weights cannot be written: {error.strerror or error}", at=str(path)
         ) from None
+    return True
+
+
+def _check_same(path: Path, payload: bytes) -> None:
+    if path.read_bytes() != payload:
+        raise InputError(
+            "another file is there, and is not written over",
+            at=str(path),
+            hint="move it away, or name another path",
+        )
 
 
 def _unwrapped(averaged: dict[str, Any]) -> dict[str, Any]:

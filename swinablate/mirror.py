@@ -120,6 +120,10 @@ def trial_card(arm: Mapping[str, Any], seed: int, trial: str, *, reused: bool) -
         trial: its id.
         reused: recorded earlier.
     """
+    recipe = arm["recipe"]
+    kind = "tune" if arm.get("kind") == "tune" else "final"
+    if own := arm.get("starts", {}).get(kind, {}).get(str(seed)):
+        recipe = {**recipe, "start": {**recipe["start"], **own}}
     return TrialCard(
         trial=trial,
         arm=arm["name"],
@@ -127,7 +131,7 @@ def trial_card(arm: Mapping[str, Any], seed: int, trial: str, *, reused: bool) -
         kind=arm.get("kind", "final"),
         number=arm.get("number"),
         changes=arm["changes"],
-        recipe=arm["recipe"],
+        recipe=recipe,
         geometry=arm["geometry"],
         params=arm["params"],
         macs=arm["macs"],

@@ -18,6 +18,7 @@ from swinablate.recipe import (
     ImageSpec,
     ModelConfig,
     Recipe,
+    StartConfig,
     Switch,
     TrainConfig,
     identity,
@@ -27,9 +28,10 @@ from swinablate.response import Cost, Observed, cost, observe
 from swinablate.study import BASELINE, Level, Match, Study, Variant, label, load_family, show
 from swinablate.transfer import check
 from swinablate.tunable import check as check_tuning
-from swinablate.weights import settled
+from swinablate.weights import each, settled
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
+Kind = Literal["final", "tune"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class Arm:
         match: what was solved to make the arm as large as the baseline.
         proof: how its network differs from the baseline's; of the baseline, None.
         idle: changes of the model without which the arm would be the same.
+        starts: kind and seed of a trial -> what it starts from, where every seed has a file of
+            weights of its own; empty where the recipe says it for all.
     """
 
     name: str
@@ -61,6 +65,20 @@ class Arm:
     proof: Proof | None
     idle: tuple[str, ...]
     seeds: tuple[int, ...]
+    starts: Mapping[tuple[Kind, int], StartConfig]
+
+    def trial(self, seed: int, recipe: Recipe | None = None, kind: Kind = "final") -> "Trial":
+        """The trial of a seed, which starts from the file of its own where there is one.
+
+        Args:
+            seed: of the trial.
+            recipe: the arm's as tuning changed it; None is the arm's own.
+            kind: of the trial.
+        """
+        recipe = recipe or self.recipe
+        start = self.starts.get((kind, seed), recipe.start)
+        recipe = recipe.model_copy(update={"start": start})
+        return Trial(arm=self.name, recipe=recipe, seed=seed, kind=kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +88,7 @@ class Trial:
     arm: str
     recipe: Recipe
     seed: int
-    kind: Literal["final", "tune"] = "final"
+    kind: Kind = "final"
 
     @property
     def id(self) -> str:
@@ -115,12 +133,7 @@ class Plan:
         An interrupted study still has whole replicates.
         """
         seeds = sorted({seed for arm in self.arms for seed in arm.seeds})
-        return tuple(
-            Trial(arm=arm.name, recipe=arm.recipe, seed=seed)
-            for seed in seeds
-            for arm in self.arms
-            if seed in arm.seeds
-        )
+        return tuple(arm.trial(seed) for seed in seeds for arm in self.arms if seed in arm.seeds)
 
     @property
     def fewest(self) -> int:
@@ -155,7 +168,9 @@ class Plan:
             {
                 **also,
                 "design": study.design,
-                "arms": [[a.name, identity(a.recipe), list(a.seeds)] for a in self.arms],
+                "arms": [
+                    [a.name, identity(a.recipe), list(a.seeds), *_digests(a)] for a in self.arms
+                ],
                 "refusals": sorted(r.name for r in self.refusals),
                 "compare": schema.sparse(study.compare),
                 "hypotheses": [schema.sparse(h) for h in study.hypotheses],
@@ -173,6 +188,7 @@ def plan(study: Study) -> Plan:
     arms: list[Arm] = []
     refusals: list[Refusal] = []
     seen: dict[str, str] = {}
+    owners: dict[str, str] = {}
     looked = Looked()
     for made in _cells(study):
         if made.name in {a.name for a in arms} | {r.name for r in refusals}:
@@ -184,22 +200,24 @@ def plan(study: Study) -> Plan:
         same = None
         try:
             arm, meaning = _build(study, made, arms[0] if arms else None, looked)
-            same = seen.setdefault(meaning, made.name)
+            same = seen.get(meaning)
+            if same is None:
+                owners |= _apart(arm, owners)
+                seen[meaning] = made.name
+                arms.append(arm)
+                continue
             reason = f"the same network and training as {same!r}"
         except ValueError as error:
             reason = str(error)
-        if same == made.name:
-            arms.append(arm)
-        else:
-            refusals.append(
-                Refusal(
-                    name=made.name,
-                    changes=made.changes,
-                    cell=made.cell,
-                    reason=reason,
-                    same_as=same,
-                )
+        refusals.append(
+            Refusal(
+                name=made.name,
+                changes=made.changes,
+                cell=made.cell,
+                reason=reason,
+                same_as=same,
             )
+        )
     _check(study, arms, refusals)
     check_tuning(study, {arm.name: arm.recipe for arm in arms})
     made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
@@ -293,7 +311,10 @@ class Looked:
 
 
 def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[Arm, str]:
-    """The arm, and a digest of all that makes it what it is: two equal ones are one arm."""
+    """The arm, and a digest of all that makes it what it is: two equal ones are one arm.
+
+    Of the weights it starts from the content counts, seed by seed, and not where it lies.
+    """
     recipe, changes, match = made.recipe, dict(made.changes), None
     if made.match and base:
         at = f"{study.file}: arms: {made.name!r}"
@@ -301,10 +322,12 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         recipe, match = solve(recipe, made.match, target, at)
         changes |= {path: level for path, (_, level) in match.solved.items()}
     recipe = smoked(recipe) if study.smoke else recipe
+    seeds = study.seeds if made.changes else study.baseline_seeds
+    starts = _starts(study, made.name, recipe.start, seeds)
     family = load_family(recipe.model.family, study.file)
     image = image_spec(recipe.data)
     geometry = family.geometry(recipe.model, image)
-    check(family, recipe, image)
+    check(family, recipe, image, tuple(starts.values()))
     spent = _spent(family, recipe, image, looked)
     differs = _difference_pairs(study.baseline, recipe) if made.changes else {}
     arm = Arm(
@@ -321,9 +344,60 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         match=match,
         proof=_prove(base, recipe, differs, looked) if base else None,
         idle=_idle(study, recipe, made.changes, looked),
-        seeds=study.seeds if made.changes else study.baseline_seeds,
+        seeds=seeds,
+        starts=starts,
     )
-    return arm, _meaning(recipe, looked)
+    own = [arm.trial(seed).recipe.start.sha256 for seed in study.seeds]
+    return arm, schema.digest([_meaning(recipe, looked), own])
+
+
+def _starts(
+    study: Study, name: str, start: StartConfig, seeds: Sequence[int]
+) -> dict[tuple[Kind, int], StartConfig]:
+    """What each trial of an arm starts from, where every seed has a file of its own.
+
+    Tries of tuning start from the files of the seeds after the last: a recipe that was chosen on
+    the weights of a final trial would suit those.
+    """
+    if not start.each:
+        return {}
+    found: dict[tuple[Kind, int], StartConfig] = {}
+    at, why = f"{study.file}: {name}", f"{name} runs {len(seeds)} seeds"
+    for seed, own in each(start, seeds, at, why).items():
+        found["final", seed] = own
+    if study.tune:
+        spare = max(study.baseline_seeds) + 1
+        why = "tries of tuning start from files of their own, those after the last seed"
+        files = each(start, range(spare, spare + study.tune.seeds), at, why)
+        for seed, own in enumerate(files.values()):
+            found["tune", seed] = own
+    return found
+
+
+def _apart(arm: Arm, owners: Mapping[str, str]) -> dict[str, str]:
+    """The arm's trials, by id; refuses one that is another arm's: none counts for two.
+
+    Args:
+        arm: the arm.
+        owners: trial id -> arm.
+
+    Raises:
+        ValueError: where seeds start from files of their own, two arms are one at some of them.
+    """
+    trials = {trial.id: trial for trial in map(arm.trial, arm.seeds)}
+    for one, trial in trials.items():
+        if one in owners:
+            raise ValueError(
+                f"at seed {trial.seed} it is {owners[one]!r}: both start from what is in "
+                f"{Path(trial.recipe.start.weights).name}; take weights that no seed of "
+                f"{owners[one]!r} starts from"
+            )
+    return dict.fromkeys(trials, arm.name)
+
+
+def _digests(arm: Arm) -> list[list[str]]:
+    """Of the files of the single seeds, for a declaration; nothing where there are none."""
+    return [[start.sha256 for start in arm.starts.values()]] if arm.starts else []
 
 
 def _look(recipe: Recipe, looked: Looked) -> Observed:
@@ -395,7 +469,7 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
         del train[name]
     if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
         train["optimizer"] = "adam"  # they differ in the decay alone
-    start = recipe.start.model_dump(mode="json", exclude={"weights"})  # the digest tells
+    start = recipe.start.model_dump(mode="json", exclude={"weights", "sha256"})
     if not recipe.start.weights:
         del start["head"]
     return [train, resolved(recipe.data), start]

@@ -16,7 +16,6 @@ from swinablate.errors import EnvironmentFault, InputError
 from swinablate.planning import Arm, Plan
 from swinablate.plugins import suggest
 from swinablate.proof import grouped
-from swinablate.recipe import trial_id
 from swinablate.records import Home, Outcome
 from swinablate.stats import detectable, detectable_at, detectable_effects
 from swinablate.study import show
@@ -25,7 +24,7 @@ SCHEMA = 1
 STATISTICS_SEEDS = 3
 """With fewer seeds nothing is tested."""
 NAMED = 4
-"""Names of modules that a warning shows."""
+"""Names that a warning shows."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,28 @@ def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict
 
 
 def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
+    """What the arms, and the weights that they start from, make a reader beware of."""
+    yield from _proved(plan)
+    yield from _shared(plan)
+
+
+def _shared(plan: Plan) -> Iterator[dict[str, str]]:
+    """W17: seeds that start from the same trained weights repeat the fine-tuning alone."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for arm in plan.arms:
+        files = {start.sha256 for start in (arm.trial(seed).recipe.start for seed in arm.seeds)}
+        if arm.recipe.start.weights and len(files) < len(arm.seeds):
+            found["all" if len(files) == 1 else "some"].append(arm.name)
+    for which, arms in found.items():
+        more = f" and {len(arms) - NAMED} more" if len(arms) > NAMED else ""
+        yield {
+            "code": "W17",
+            "text": f"{', '.join(arms[:NAMED])}{more}: {which} seeds start from the same file of "
+            "weights, so the intervals do not contain the spread over pre-trainings.",
+        }
+
+
+def _proved(plan: Plan) -> Iterator[dict[str, str]]:
     """W13: a change that does nothing in its arm; W15: a switch that does more than it says."""
     for arm in plan.arms:
         for path in arm.idle:
@@ -215,5 +236,14 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "proof": arm.proof.to_json() if arm.proof else None,
         "idle": list(arm.idle),
         "seeds": list(arm.seeds),
-        "trials": [trial_id(arm.recipe, seed) for seed in arm.seeds],
+        "trials": [arm.trial(seed).id for seed in arm.seeds],
+        "starts": _starts(arm),
     }
+
+
+def _starts(arm: Arm) -> dict[str, dict[str, Any]]:
+    """Kind -> seed -> the file that a trial starts from, where every seed has its own."""
+    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for (kind, seed), start in arm.starts.items():
+        found[kind][str(seed)] = {"weights": start.weights, "sha256": start.sha256}
+    return dict(found)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SEMANTICS = 1
 """Raised when the same recipe and seed would compute something else than before."""
+EACH = "{seed}"
+"""In the path of weights: one file a seed. In place of their digest: every seed has its own."""
 
 
 @dataclass(frozen=True)
@@ -310,10 +312,11 @@ class StartConfig(Frozen):
     """What the weights start from, and which of them train.
 
     `sha256` is filled in from the file when a recipe is read; it, and not the path, is part
-    of a trial's identity.
+    of a trial's identity. With `{seed}` in `weights` a recipe names one file a seed, and a
+    trial's recipe the one that it starts from.
     """
 
-    weights: str = ""  # a file with a state dict; none: drawn by the seed
+    weights: str = ""  # a file with a state dict, or one a seed; none: drawn by the seed
     sha256: str = ""
     head: Annotated[
         Literal["keep", "new"],
@@ -325,6 +328,11 @@ class StartConfig(Frozen):
     head_lr: Annotated[
         float, Field(gt=0), Switch("factor on the head's rate", "post 003", (1.0, 10.0))
     ] = 1.0
+
+    @property
+    def each(self) -> bool:
+        """Whether every seed has a file of its own."""
+        return EACH in self.weights
 
 
 class Claim(Frozen):

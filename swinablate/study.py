@@ -261,6 +261,12 @@ def _recipe(file: RecipeFile, path: Path, folders: Sequence[Path]) -> Recipe:
         imported.function(file.data.name, [path.parent, *folders], f"{path}: data.name")
     recipe = Recipe(model=config, data=file.data, train=file.train, start=file.start)
     read = settled(recipe, path.parent, str(path))
+    if file.start.sha256 and read.start.each:
+        raise InputError(
+            f"{file.start.weights!r} names one file a seed, and sha256 is the digest of one",
+            at=f"{path}: start.sha256",
+            hint="leave it out: the digest of every file is part of its trial's identity",
+        )
     if file.start.sha256 not in {"", read.start.sha256}:
         raise InputError(
             f"the weights are others than those the recipe names: {read.start.sha256}",

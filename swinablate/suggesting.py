@@ -5,7 +5,6 @@ from typing import Any
 
 from swinablate import schema
 from swinablate.planning import Arm, Plan, Trial
-from swinablate.recipe import trial_id
 from swinablate.records import Outcome
 from swinablate.schedule import suggest
 from swinablate.tunable import point, trying, tuned
@@ -45,12 +44,10 @@ def tune_trials(plan: Plan, declared: Mapping[str, Any]) -> list[Trial]:
     for arm in plan.arms:
         for entry in declared.get("ledger", {}).get("arms", {}).get(arm.name, []):
             again = trying(arm.recipe, entry["params"])
-            found += [
-                Trial(arm=arm.name, recipe=again, seed=seed, kind="tune")
-                for seed in range(len(entry["trials"]))
-            ]
+            tries = range(len(entry["trials"]))
+            found += [arm.trial(seed, again, "tune") for seed in tries]
             recipe = tuned(arm.recipe, entry["params"])
-            found += [Trial(arm=arm.name, recipe=recipe, seed=seed) for seed in arm.seeds]
+            found += [arm.trial(seed, recipe) for seed in arm.seeds]
     return found
 
 
@@ -75,6 +72,6 @@ def _next(
     return {
         "number": len(found),
         "params": params,
-        "trials": [trial_id(again, seed) for seed in range(plan.study.tune.seeds)],
-        "finals": [trial_id(final, seed) for seed in arm.seeds],
+        "trials": [arm.trial(seed, again, "tune").id for seed in range(plan.study.tune.seeds)],
+        "finals": [arm.trial(seed, final).id for seed in arm.seeds],
     }

@@ -6,9 +6,10 @@ it stays in evaluation mode, so that batch norms keep the statistics they came w
 nothing in it is dropped.
 """
 
+import functools
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -40,8 +41,19 @@ def begin(model: nn.Module, start: StartConfig) -> tuple[nn.Module, ...]:
     return freeze(model, start.freeze)
 
 
-def check(family: Family[ModelConfig], recipe: Recipe, image: ImageSpec) -> None:
+def check(
+    family: Family[ModelConfig],
+    recipe: Recipe,
+    image: ImageSpec,
+    starts: Sequence[StartConfig] = (),
+) -> None:
     """Find out, before anything runs, whether a recipe's start can be.
+
+    Args:
+        family: of the recipe's network.
+        recipe: to check.
+        image: what the network sees.
+        starts: those of the single trials, where every seed has a file of its own.
 
     Raises:
         ValueError, EnvironmentFault: as `begin`.
@@ -50,9 +62,21 @@ def check(family: Family[ModelConfig], recipe: Recipe, image: ImageSpec) -> None
     if start.weights or start.freeze:
         with torch.device("meta"):
             model = family.build(recipe.model, image)
-        if start.weights:
-            fitting(model, start, read(Path(start.weights), start.sha256))
+        for own in starts:
+            shapes = _shapes(own.weights, own.sha256)
+            try:
+                fitting(model, own, shapes)
+            except ValueError as error:
+                raise ValueError(f"{Path(own.weights).name}: {error}") from None
+        if start.weights and not start.each:
+            fitting(model, start, _shapes(start.weights, start.sha256))
         freeze(model, start.freeze)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shapes(path: str, sha256: str) -> dict[str, Tensor]:
+    """The weights in a file without their values: every arm asks for the same files."""
+    return {name: value.to("meta") for name, value in read(Path(path), sha256).items()}
 
 
 def read(path: Path, sha256: str) -> dict[str, Tensor]:

@@ -1,9 +1,11 @@
 """The sentences of a report that are neither verdicts nor methods."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from swinablate.figure import Answer
 from swinablate.figure.numbers import plain
+from swinablate.recipe import EACH
 from swinablate.report.tables import every_trial, lost, open_parts
 
 NO_ROPE = "none was declared, so nothing is called equivalent"
@@ -139,10 +141,19 @@ def _varies(answer: Answer) -> str:
         return ""
     split = recipe["data"].get("resample_split")
     kept = "the train/validation split is drawn anew" if split else "train/validation split fixed"
-    return (
-        f"the seed: initial weights, order of the images, augmentation, drop masks; {kept}; "
-        "test set fixed"
-    )
+    weights, fixed = _weights(recipe.get("start", {}))
+    drawn = ", ".join([*weights, "order of the images", "augmentation", "drop masks"])
+    return "; ".join([f"the seed: {drawn}", kept, *fixed, "test set fixed"])
+
+
+def _weights(start: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Which weights vary with the seed, and which do not."""
+    if not start.get("weights"):
+        return ["initial weights"], []
+    head = ["initial weights of the head"] if start["head"] == "new" else []
+    if EACH in start["weights"]:
+        return ["the trained weights it starts from", *head], []
+    return head, ["trained weights fixed"]
 
 
 def _selection(plan: Any) -> str:
