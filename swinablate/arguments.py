@@ -114,7 +114,7 @@ def describe(parameter: inspect.Parameter, hint: Any, what: str = "") -> Argumen
 def _hints(target: Any) -> dict[str, Any]:
     if isinstance(target, functools.partial):
         target = target.func
-    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    function = target.__init__ if inspect.isclass(target) else target
     if not isinstance(
         function, types.FunctionType | types.MethodType | types.WrapperDescriptorType
     ):
@@ -150,7 +150,9 @@ def _written(hint: Any) -> Any:
         return None if base is None else Annotated[base, *inner[1:]]
     if _union(hint):
         kept = [option for option in map(_written, inner) if option is not None]
-        return typing.Union[tuple(kept)] if set(kept) - {type(None)} else None  # noqa: UP007
+        if not set(kept) - {type(None)}:
+            return None
+        return typing.Union[tuple(kept)]  # noqa: UP007  int | None prints as Optional[int] does
     if hint in {tuple, list}:
         return tuple[Any, ...]
     if origin in {tuple, list, Sequence, Iterable}:

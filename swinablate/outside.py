@@ -52,16 +52,15 @@ def find(path: str, folders: Sequence[Path], at: str) -> Family[Any]:
 
 
 def _usable(path: str, found: object) -> Callable[..., object] | Family[Any]:
-    problem = ""
     if isinstance(found, type) and not issubclass(found, nn.Module):
         problem = f"{path} is a class, but not a torch.nn.Module"
-    elif isinstance(found, nn.Module) or not (callable(found) or isinstance(found, Family)):
+    elif isinstance(found, Family) or (callable(found) and not isinstance(found, nn.Module)):
+        return found
+    else:
         problem = f"{path} is a {type(found).__name__}"
-    if problem:
-        raise InputError(
-            problem, hint="name an nn.Module class, a function that returns one, or a Family"
-        )
-    return found  # type: ignore[return-value]  # callable, as was just seen
+    raise InputError(
+        problem, hint="name an nn.Module class, a function that returns one, or a Family"
+    )
 
 
 @functools.cache
