@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.layers.init import Started
+from swinablate.layers.init import GeneratorFor, Initialised, Started, draw
 from swinablate.layers.norm import BlockNorm, make_norm, of_channels, of_tokens
 
 Place = Literal["pre", "post", "res_post", "sandwich"]
@@ -53,6 +53,11 @@ def branch_end(width: int, layer_scale: float, drop_path: float) -> nn.Module:
     """What a branch goes through before it is added; 0 is off."""
     ends: list[nn.Module] = [LayerScale(width, layer_scale)] if layer_scale else []
     return nn.Sequential(*ends, *([DropPath(drop_path)] if drop_path else []))
+
+
+def branch_ends(width: int, layer_scale: float, drop_path: float) -> tuple[nn.Module, nn.Module]:
+    """The same for both branches of a block."""
+    return branch_end(width, layer_scale, drop_path), branch_end(width, layer_scale, drop_path)
 
 
 def drop_rates(last: float, blocks: int) -> list[float]:
@@ -153,8 +158,9 @@ class Repeated(nn.Sequential):
         return x
 
 
-def start_as_identity(model: nn.Module) -> None:
-    """Set the norms of every `ResPostBlock` to 0."""
+def draw_blocks(model: nn.Module, config: Initialised, generator_for: GeneratorFor) -> None:
+    """Draw every parameter as `draw` does; then every `ResPostBlock` starts as the identity."""
+    draw(model, config, generator_for)
     for module in model.modules():
         if isinstance(module, ResPostBlock):
             for norm in (module.norm1, module.norm2):

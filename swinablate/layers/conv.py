@@ -9,6 +9,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from swinablate.layers.window import Pair
+
 ConvNorm = Literal["batch", "layer", "none"]
 
 
@@ -20,14 +22,10 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def _nothing(_: int) -> nn.Module:
-    return nn.Identity()
-
-
 _NORMS: Mapping[ConvNorm, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "layer": ChannelNorm,
-    "none": _nothing,
+    "none": nn.Identity,
 }
 
 
@@ -50,3 +48,8 @@ def convolve(
     """
     conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=norm == "none")
     return nn.Sequential(conv, _NORMS[norm](c_out))
+
+
+def strided(grid: Pair, stride: int = 2) -> Pair:
+    """The grid after steps of `stride`; sides that it does not divide are rounded upwards."""
+    return -(-grid[0] // stride), -(-grid[1] // stride)

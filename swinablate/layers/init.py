@@ -5,7 +5,7 @@ So two networks of one seed share the values of every tensor they share, whateve
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,14 @@ Draw = Callable[[Tensor, torch.Generator], object]
 _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
+class Initialised(Protocol):
+    """A config that says how weights start."""
+
+    @property
+    def init(self) -> Scheme:
+        """The scheme."""
+
+
 class Started(nn.Module):
     """A module whose parameters start at values of their own.
 
@@ -26,6 +34,11 @@ class Started(nn.Module):
     """
 
     start: Mapping[str, float]
+
+
+def draw(model: nn.Module, config: Initialised, generator_for: GeneratorFor) -> None:
+    """Draw every parameter from the generator of its name, as `config.init` says."""
+    initialise(model, config.init, generator_for)
 
 
 def initialise(model: nn.Module, scheme: Scheme, generator_for: GeneratorFor) -> None:

@@ -10,8 +10,23 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.layers.norm import BlockNorm, make_norm, of_channels
+from swinablate.layers.window import Pair
 
 Merge = Literal["linear", "conv", "avg", "none"]
+
+
+def halved(grid: Pair, stage: int) -> Pair:
+    """The grid after a merging.
+
+    Raises:
+        ValueError: a side is odd; `stage` is the one that cannot begin.
+    """
+    if grid[0] % 2 or grid[1] % 2:
+        raise ValueError(
+            f"stage {stage}: the {grid[0]}x{grid[1]} grid cannot be halved; "
+            "choose a patch or a number of stages that leaves even grids"
+        )
+    return grid[0] // 2, grid[1] // 2
 
 
 class MergeLinear(nn.Module):

@@ -4,7 +4,7 @@ Shapes: c channels, `*tokens` any batch and token layout.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -31,33 +31,39 @@ def hidden_width(width: int, ratio: float) -> int:
     return int(hidden)
 
 
+class Hidden(NamedTuple):
+    """The hidden layer of an MLP.
+
+    Attributes:
+        ratio: its channels per channel of the MLP.
+        norm: the kind that blocks have.
+        activation: the nonlinearity.
+        drop: share of the numbers that are dropped behind it, and behind the MLP.
+    """
+
+    ratio: float
+    norm: BlockNorm
+    activation: Activation = "gelu"
+    drop: float = 0.0
+
+
 class Mlp(nn.Module):
     """Linear, activation, linear; batch_ffn normalises in between, where it folds into `fc1`.
 
     Args:
         width: channels.
-        ratio: hidden channels per channel.
-        norm: the kind that blocks have.
-        activation: the nonlinearity.
-        drop: share of the numbers that are dropped behind the activation, and at the end.
+        hidden: what stands between the linears.
     """
 
-    def __init__(
-        self,
-        width: int,
-        ratio: float,
-        norm: BlockNorm,
-        activation: Activation = "gelu",
-        drop: float = 0.0,
-    ) -> None:
+    def __init__(self, width: int, hidden: Hidden) -> None:
         super().__init__()
-        hidden = hidden_width(width, ratio)
-        self.fc1 = nn.Linear(width, hidden)
-        self.norm = make_ffn_norm(norm, hidden)
-        self.act = _ACTIVATIONS[activation]()
-        self.drop1 = make_drop(drop)
-        self.fc2 = nn.Linear(hidden, width)
-        self.drop2 = make_drop(drop)
+        inner = hidden_width(width, hidden.ratio)
+        self.fc1 = nn.Linear(width, inner)
+        self.norm = make_ffn_norm(hidden.norm, inner)
+        self.act = _ACTIVATIONS[hidden.activation]()
+        self.drop1 = make_drop(hidden.drop)
+        self.fc2 = nn.Linear(inner, width)
+        self.drop2 = make_drop(hidden.drop)
 
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Mix the channels of every token."""
@@ -70,17 +76,10 @@ class DepthwiseMlp(Mlp):
     Source: PVTv2, arXiv:2106.13797, sec. 3.3.
     """
 
-    def __init__(
-        self,
-        width: int,
-        ratio: float,
-        norm: BlockNorm,
-        activation: Activation = "gelu",
-        drop: float = 0.0,
-    ) -> None:
-        super().__init__(width, ratio, norm, activation, drop)
-        hidden = self.fc1.out_features
-        self.conv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+    def __init__(self, width: int, hidden: Hidden) -> None:
+        super().__init__(width, hidden)
+        inner = self.fc1.out_features
+        self.conv = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the channels of every token, and its neighbours."""

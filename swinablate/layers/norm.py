@@ -108,10 +108,6 @@ def _batch(width: int) -> nn.Module:
     return TokenBatchNorm(width, eps=EPS)
 
 
-def _none(_: int) -> nn.Module:
-    return nn.Identity()
-
-
 def _rms(width: int) -> nn.Module:
     return TokenRMSNorm(width, eps=EPS)
 
@@ -124,7 +120,7 @@ _NORMS: Mapping[Norm, Callable[[int], nn.Module]] = {
     "group": TokenGroupNorm,
     "prepbn": Progressive,
     "dyt": DynamicTanh,
-    "none": _none,
+    "none": nn.Identity,
 }
 
 

@@ -13,13 +13,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from swinablate.layers.block import branch_end, drop_rates
-from swinablate.layers.init import GeneratorFor, initialise
-from swinablate.layers.mlp import Activation, Mlp, hidden_width
+from swinablate.layers.fields import Count, Counts, Rate, check_lengths, check_middle
+from swinablate.layers.init import draw
+from swinablate.layers.merge import halved
+from swinablate.layers.mlp import Activation, Hidden, Mlp, hidden_width
 from swinablate.layers.norm import Norm, make_norm
 from swinablate.layers.patch import PatchEmbed, patch_grid
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
-
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
 class ConvNeXtConfig(ModelConfig):
@@ -27,8 +27,7 @@ class ConvNeXtConfig(ModelConfig):
 
     family: Literal["convnext"] = "convnext"
     patch: Annotated[
-        int,
-        Field(ge=1),
+        Count,
         Switch("patch side, pixels", "ConvNeXt sec. 2.2", (2, 4), acts_on=("embed*",)),
     ] = 2
     widths: Annotated[
@@ -42,8 +41,7 @@ class ConvNeXtConfig(ModelConfig):
         ),
     ] = (2, 2)
     kernel: Annotated[
-        int,
-        Field(ge=1),
+        Count,
         Switch("side of the kernels, odd", "ConvNeXt sec. 2.5", (7, 3), acts_on=("*.conv*",)),
     ] = 7
     depthwise: Annotated[
@@ -81,8 +79,7 @@ class ConvNeXtConfig(ModelConfig):
         ),
     ] = "gelu"
     drop_path: Annotated[
-        float,
-        Field(ge=0, lt=1),
+        Rate,
         Switch(
             "rate at which the last block skips its branch",
             "Huang 2016",
@@ -112,13 +109,8 @@ class ConvNeXtConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> "ConvNeXtConfig":
-        if len(self.depths) != len(self.widths):
-            raise ValueError(
-                f"depths has {len(self.depths)} entries, widths has {len(self.widths)}; "
-                "give both one entry per stage"
-            )
-        if self.kernel % 2 == 0:
-            raise ValueError(f"kernel {self.kernel} has no middle; choose an odd side")
+        check_lengths("stage", {"depths": self.depths, "widths": self.widths})
+        check_middle(self.kernel)
         for width in self.widths:
             hidden_width(width, self.mlp_ratio)
         return self
@@ -130,17 +122,12 @@ def geometry(config: ConvNeXtConfig, image: ImageSpec) -> tuple[dict[str, Any], 
     Raises:
         ValueError: patches or downsamplings do not tile.
     """
-    high, wide = patch_grid(config.patch, image)
+    grid = patch_grid(config.patch, image)
     found = []
     for i, (width, depth) in enumerate(zip(config.widths, config.depths, strict=True)):
         if i:
-            if high % 2 or wide % 2:
-                raise ValueError(
-                    f"stage {i}: the {high}x{wide} grid cannot be halved; "
-                    "choose a patch or a number of stages that leaves even grids"
-                )
-            high, wide = high // 2, wide // 2
-        found.append({"grid": (high, wide), "width": width, "depth": depth})
+            grid = halved(grid, i)
+        found.append({"grid": grid, "width": width, "depth": depth})
     return tuple(found)
 
 
@@ -153,7 +140,7 @@ class Block(nn.Module):
         side = config.kernel
         self.conv = nn.Conv2d(width, width, side, padding=side // 2, groups=groups)
         self.norm = make_norm(config.norm, width)
-        self.mlp = Mlp(width, config.mlp_ratio, config.norm, config.activation)
+        self.mlp = Mlp(width, Hidden(config.mlp_ratio, config.norm, config.activation))
         self.end = branch_end(width, config.layer_scale, drop)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
@@ -200,9 +187,4 @@ class ConvNeXt(nn.Module):
         return self.head(self.norm(x.mean((1, 2))))
 
 
-def init(model: nn.Module, config: ConvNeXtConfig, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-
-
-FAMILY = Family(ConvNeXtConfig, ConvNeXt, init, geometry)
+FAMILY = Family(ConvNeXtConfig, ConvNeXt, draw, geometry)

@@ -14,9 +14,11 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from swinablate.layers import switches
 from swinablate.layers.conv import ConvNorm, make_conv_norm
 from swinablate.layers.drop import make_drop
-from swinablate.layers.init import GeneratorFor, initialise
+from swinablate.layers.fields import Count, Rate
+from swinablate.layers.init import draw
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 BLOCKS = 3
@@ -39,8 +41,7 @@ class DenseNetConfig(ModelConfig):
         ),
     ] = 40
     growth: Annotated[
-        int,
-        Field(ge=1),
+        Count,
         Switch("channels that a layer adds", "DenseNet tab. 2", (12, 24), acts_on=("*",)),
     ] = 12
     dense: Annotated[
@@ -81,8 +82,7 @@ class DenseNetConfig(ModelConfig):
         ),
     ] = "batch"
     dropout: Annotated[
-        float,
-        Field(ge=0, lt=1),
+        Rate,
         Switch(
             "share dropped behind each convolution but the first",
             "DenseNet sec. 4.2",
@@ -90,15 +90,7 @@ class DenseNetConfig(ModelConfig):
             acts_on=("stages.*.drop*",),
         ),
     ] = 0.0
-    init: Annotated[
-        Literal["he", "fan_in", "xavier"],
-        Switch(
-            "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
-            "He 2015; LeCun 1998; Glorot 2010",
-            ("he", "fan_in", "xavier"),
-            acts_on=("*",),
-        ),
-    ] = "he"
+    init: switches.ConvInit = "he"
 
     @model_validator(mode="after")
     def _consistent(self) -> "DenseNetConfig":
@@ -225,9 +217,4 @@ class DenseNet(nn.Module):
         return self.head(F.relu(self.norm(self.stages(self.stem(x)))).mean((2, 3)))
 
 
-def init(model: nn.Module, config: DenseNetConfig, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-
-
-FAMILY = Family(DenseNetConfig, DenseNet, init, geometry)
+FAMILY = Family(DenseNetConfig, DenseNet, draw, geometry)

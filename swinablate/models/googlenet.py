@@ -14,8 +14,10 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from swinablate.layers.conv import ConvNorm, convolve
-from swinablate.layers.init import GeneratorFor, initialise
+from swinablate.layers import switches
+from swinablate.layers.conv import ConvNorm, convolve, strided
+from swinablate.layers.fields import Count, Rate
+from swinablate.layers.init import draw
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 
@@ -64,7 +66,7 @@ class GoogLeNetConfig(ModelConfig):
         ),
     ] = 16
     blocks: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...],
+        tuple[Count, ...],
         Field(min_length=3, max_length=3),
         Switch(
             "inception blocks of each stage, at most 2, 5, 2",
@@ -82,29 +84,12 @@ class GoogLeNetConfig(ModelConfig):
             acts_on=("stages.*",),
         ),
     ] = "concat"
-    norm: Annotated[
-        ConvNorm,
-        Switch(
-            "normalisation after each convolution",
-            "Ioffe 2015",
-            ("batch", "layer", "none"),
-            acts_on=("stem.*", "stages.*"),
-        ),
-    ] = "batch"
+    norm: Annotated[ConvNorm, switches.norm_after_convolutions("stem.*", "stages.*")] = "batch"
     dropout: Annotated[
-        float,
-        Field(ge=0, lt=1),
+        Rate,
         Switch("rate before the head", "GoogLeNet sec. 5", (0.0, 0.4), acts_on=("dropout",)),
     ] = 0.0
-    init: Annotated[
-        Literal["he", "fan_in", "xavier"],
-        Switch(
-            "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
-            "He 2015; LeCun 1998; Glorot 2010",
-            ("he", "fan_in", "xavier"),
-            acts_on=("*",),
-        ),
-    ] = "he"
+    init: switches.ConvInit = "he"
 
     @model_validator(mode="after")
     def _consistent(self) -> "GoogLeNetConfig":
@@ -122,13 +107,13 @@ class GoogLeNetConfig(ModelConfig):
 
 def geometry(config: GoogLeNetConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
     """The grid of each stage and the channels that leave it; odd sides are halved upwards."""
-    high, wide = image.height, image.width
+    grid = image.height, image.width
     found = []
     for i, (blocks, rows) in enumerate(zip(config.blocks, STAGES, strict=True)):
         if i:
-            high, wide = -(-high // 2), -(-wide // 2)
+            grid = strided(grid)
         width = _scaled(rows[blocks - 1], config).total
-        found.append({"grid": (high, wide), "width": width, "blocks": blocks})
+        found.append({"grid": grid, "width": width, "blocks": blocks})
     return tuple(found)
 
 
@@ -202,9 +187,4 @@ class GoogLeNet(nn.Module):
         return self.head(self.dropout(self.stages(self.stem(x)).mean((2, 3))))
 
 
-def init(model: nn.Module, config: GoogLeNetConfig, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-
-
-FAMILY = Family(GoogLeNetConfig, GoogLeNet, init, geometry)
+FAMILY = Family(GoogLeNetConfig, GoogLeNet, draw, geometry)

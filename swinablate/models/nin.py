@@ -12,11 +12,11 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from swinablate.layers.conv import ConvNorm, convolve
-from swinablate.layers.init import GeneratorFor, initialise
+from swinablate.layers import switches
+from swinablate.layers.conv import ConvNorm, convolve, strided
+from swinablate.layers.fields import Count, Counts, Rate, check_lengths, check_middle
+from swinablate.layers.init import draw
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
-
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
 class NiNConfig(ModelConfig):
@@ -42,8 +42,7 @@ class NiNConfig(ModelConfig):
         ),
     ] = (5, 5)
     stride: Annotated[
-        int,
-        Field(ge=1),
+        Count,
         Switch("of the first convolution", "NiN sec. 4.1", (1, 2), acts_on=("blocks.0.*",)),
     ] = 1
     mixers: Annotated[
@@ -65,51 +64,29 @@ class NiNConfig(ModelConfig):
             acts_on=("head*",),
         ),
     ] = "gap"
-    norm: Annotated[
-        ConvNorm,
-        Switch(
-            "normalisation after each convolution",
-            "Ioffe 2015",
-            ("batch", "layer", "none"),
-            acts_on=("blocks.*", "head.*"),
-        ),
-    ] = "batch"
+    norm: Annotated[ConvNorm, switches.norm_after_convolutions("blocks.*", "head.*")] = "batch"
     dropout: Annotated[
-        float,
-        Field(ge=0, lt=1),
+        Rate,
         Switch("rate before the head", "NiN sec. 4.1", (0.0, 0.5), acts_on=("dropout",)),
     ] = 0.0
-    init: Annotated[
-        Literal["he", "fan_in", "xavier"],
-        Switch(
-            "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
-            "He 2015; LeCun 1998; Glorot 2010",
-            ("he", "fan_in", "xavier"),
-            acts_on=("*",),
-        ),
-    ] = "he"
+    init: switches.ConvInit = "he"
 
     @model_validator(mode="after")
     def _consistent(self) -> "NiNConfig":
-        if len(self.kernels) != len(self.widths):
-            raise ValueError(
-                f"kernels has {len(self.kernels)} entries, widths has {len(self.widths)}; "
-                "give both one entry per block"
-            )
+        check_lengths("block", {"kernels": self.kernels, "widths": self.widths})
         for kernel in self.kernels:
-            if kernel % 2 == 0:
-                raise ValueError(f"kernel {kernel} has no middle; choose an odd side")
+            check_middle(kernel)
         return self
 
 
 def geometry(config: NiNConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
     """The grid of each block, and of the head; strides and poolings round upwards."""
-    high, wide = -(-image.height // config.stride), -(-image.width // config.stride)
+    grid = strided((image.height, image.width), config.stride)
     found = []
     for width in config.widths:
-        found.append({"grid": (high, wide), "width": width})
-        high, wide = -(-high // 2), -(-wide // 2)
-    return (*found, {"grid": (high, wide), "width": image.classes})
+        found.append({"grid": grid, "width": width})
+        grid = strided(grid)
+    return (*found, {"grid": grid, "width": image.classes})
 
 
 def block(c_in: int, c_out: int, kernel: int, stride: int, config: NiNConfig) -> nn.Sequential:
@@ -155,9 +132,4 @@ def votes(c_in: int, classes: int, config: NiNConfig) -> nn.Sequential:
     return nn.Sequential(*steps, last, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def init(model: nn.Module, config: NiNConfig, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-
-
-FAMILY = Family(NiNConfig, NiN, init, geometry)
+FAMILY = Family(NiNConfig, NiN, draw, geometry)

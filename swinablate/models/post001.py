@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.layers.init import GeneratorFor, initialise
+from swinablate.layers.init import draw
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 WIDTHS = (32, 32, 64)
@@ -80,9 +80,4 @@ class Post001(nn.Module):
         return self.fc2(self.act(self.fc1(self.steps(x).flatten(1))))
 
 
-def init(model: nn.Module, config: Post001Config, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-
-
-FAMILY = Family(Post001Config, Post001, init, geometry)
+FAMILY = Family(Post001Config, Post001, draw, geometry)

@@ -13,8 +13,10 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from swinablate.layers.conv import ConvNorm, convolve
-from swinablate.layers.init import GeneratorFor, initialise
+from swinablate.layers import switches
+from swinablate.layers.conv import ConvNorm, convolve, strided
+from swinablate.layers.fields import Count
+from swinablate.layers.init import draw
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
 
@@ -28,8 +30,7 @@ class ResNetConfig(ModelConfig):
         Switch("layers with weights, 6n + 2", "ResNet tab. 6", (20, 8), acts_on=("stages.*",)),
     ] = 20
     width: Annotated[
-        int,
-        Field(ge=1),
+        Count,
         Switch("channels of the first stage", "ResNet sec. 4.2", (16, 32), acts_on=("*",)),
     ] = 16
     residual: Annotated[
@@ -43,22 +44,11 @@ class ResNetConfig(ModelConfig):
     ] = True
     norm: Annotated[
         ConvNorm,
-        Switch(
-            "normalisation after each convolution",
-            "Ioffe 2015; ConvNeXt sec. 2.6",
-            ("batch", "layer", "none"),
-            acts_on=("stem.*", "stages.*"),
+        switches.norm_after_convolutions(
+            "stem.*", "stages.*", source="Ioffe 2015; ConvNeXt sec. 2.6"
         ),
     ] = "batch"
-    init: Annotated[
-        Literal["he", "fan_in", "xavier"],
-        Switch(
-            "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
-            "He 2015; LeCun 1998; Glorot 2010",
-            ("he", "fan_in", "xavier"),
-            acts_on=("*",),
-        ),
-    ] = "he"
+    init: switches.ConvInit = "he"
 
     @model_validator(mode="after")
     def _consistent(self) -> "ResNetConfig":
@@ -70,13 +60,13 @@ class ResNetConfig(ModelConfig):
 
 def geometry(config: ResNetConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
     """The effective numbers of each stage; odd sides are halved upwards."""
-    high, wide = image.height, image.width
+    grid = image.height, image.width
     found = []
     for i in range(3):
         if i:
-            high, wide = -(-high // 2), -(-wide // 2)
+            grid = strided(grid)
         blocks = (config.depth - 2) // 6
-        found.append({"grid": (high, wide), "width": config.width * 2**i, "blocks": blocks})
+        found.append({"grid": grid, "width": config.width * 2**i, "blocks": blocks})
     return tuple(found)
 
 
@@ -147,9 +137,4 @@ class ResNet(nn.Module):
         return self.head(self.stages(F.relu(self.stem(x))).mean((2, 3)))
 
 
-def init(model: nn.Module, config: ResNetConfig, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-
-
-FAMILY = Family(ResNetConfig, ResNet, init, geometry)
+FAMILY = Family(ResNetConfig, ResNet, draw, geometry)

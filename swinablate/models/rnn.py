@@ -10,15 +10,13 @@ from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 
+from swinablate.layers.fields import Count
 from swinablate.layers.init import GeneratorFor, initialise
 from swinablate.layers.norm import Norm, make_norm
 from swinablate.layers.patch import PatchEmbed, patch_grid
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class RNNConfig(ModelConfig):

@@ -5,16 +5,17 @@ Every `Switch` is decided in a constructor; no `forward` tests a config. Equal t
 (and torchvision's) network under copied weights, but for padding, which here nobody sees.
 
 Shapes: b batch, ch image channels, h w token grid, c channels.
-"""  # noqa: D205
+"""  # noqa: D205  docs/switches.md quotes the whole sentence
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 
+from swinablate.layers import switches
 from swinablate.layers.attention import (
     FIRST,
     LAST,
@@ -24,8 +25,6 @@ from swinablate.layers.attention import (
     Fixed,
     Linear,
     NormedHeads,
-    QkvBias,
-    Scale,
     SmallDotProduct,
     make_qkv,
     make_scale,
@@ -34,17 +33,17 @@ from swinablate.layers.bias import PositionBias, make_bias, make_position
 from swinablate.layers.block import (
     BLOCKS,
     Place,
-    branch_end,
+    branch_ends,
+    draw_blocks,
     drop_rates,
     share,
-    start_as_identity,
 )
 from swinablate.layers.drop import make_drop
-from swinablate.layers.init import GeneratorFor, initialise
-from swinablate.layers.merge import Merge, make_merge
-from swinablate.layers.mlp import Activation, DepthwiseMlp, Mlp, hidden_width
-from swinablate.layers.norm import BlockNorm, make_norm, of_tokens
-from swinablate.layers.patch import Stem, make_embed, patch_grid
+from swinablate.layers.fields import Count, Counts, Rate, check_attn_drop, check_lengths
+from swinablate.layers.merge import Merge, halved, make_merge
+from swinablate.layers.mlp import DepthwiseMlp, Hidden, Mlp, hidden_width
+from swinablate.layers.norm import make_norm, of_tokens
+from swinablate.layers.patch import make_embed, patch_grid
 from swinablate.layers.pool import Max, MeanMax
 from swinablate.layers.position import Absolute, absolute_position
 from swinablate.layers.window import (
@@ -60,9 +59,15 @@ from swinablate.layers.window import (
 )
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
-Count = Annotated[int, Field(ge=1)]
 Attention = Literal["dot", "cosine", "bias_only", "uniform", "linear"]
 Head = Literal["gap", "fc", "max", "meanmax"]
+SHIFTING = (
+    "*.attention.enter*",
+    "*.attention.leave*",
+    "*.attention.mix.bias",
+    "*.attention.mix.bias.mask",
+)
+"""What shifted windows change."""
 SMALL = 4
 """Tokens of a window up to which sums of products beat matrix products."""
 
@@ -84,13 +89,11 @@ class SwinConfig(ModelConfig):
         Count, Switch("channels of the first stage", "Swin sec. 3.3", (48, 96), acts_on=("*",))
     ] = 48
     depths: Annotated[
-        tuple[Count, ...],
-        Field(min_length=1),
+        Counts,
         Switch("blocks of each stage", "Swin sec. 3.3", ((2, 2), (2, 4)), acts_on=("stages.*",)),
     ] = (2, 2)
     heads: Annotated[
-        tuple[Count, ...],
-        Field(min_length=1),
+        Counts,
         Switch(
             "attention heads of each stage",
             "Swin app. A2.1, tab. 10",
@@ -113,12 +116,7 @@ class SwinConfig(ModelConfig):
             "shift the windows of every second block",
             "Swin tab. 4",
             (True, False),
-            acts_on=(
-                "*.attention.enter*",
-                "*.attention.leave*",
-                "*.attention.mix.bias",
-                "*.attention.mix.bias.mask",
-            ),
+            acts_on=SHIFTING,
         ),
     ] = True
     shift_by: Annotated[
@@ -127,12 +125,7 @@ class SwinConfig(ModelConfig):
             "how far windows shift: half their side, or so many tokens",
             "Swin sec. 3.2",
             ("half", 1, 3),
-            acts_on=(
-                "*.attention.enter*",
-                "*.attention.leave*",
-                "*.attention.mix.bias",
-                "*.attention.mix.bias.mask",
-            ),
+            acts_on=SHIFTING,
         ),
     ] = "half"
     shift_covered: Annotated[
@@ -141,12 +134,7 @@ class SwinConfig(ModelConfig):
             "shift even where one window covers the grid",
             "post 000",
             (False, True),
-            acts_on=(
-                "*.attention.enter*",
-                "*.attention.leave*",
-                "*.attention.mix.bias",
-                "*.attention.mix.bias.mask",
-            ),
+            acts_on=SHIFTING,
         ),
     ] = False
     shift_mask: Annotated[
@@ -167,33 +155,9 @@ class SwinConfig(ModelConfig):
             acts_on=("*.attention*",),
         ),
     ] = "dot"
-    attention_scale: Annotated[
-        Scale,
-        Switch(
-            "scores times depth^-1/2, depth^-1, depth^-1/4, or a learned scale",
-            "Vaswani 2017, sec. 3.2.1; post 002; Lee 2021, sec. 3.2",
-            ("root", "full", "fourth_root", "learned"),
-            acts_on=("*.mix.similarity*",),
-        ),
-    ] = "root"
-    qk_norm: Annotated[
-        bool,
-        Switch(
-            "layer norms of each head's queries and keys",
-            "Dehghani 2023, sec. 2",
-            (False, True),
-            acts_on=("*.mix.similarity*",),
-        ),
-    ] = False
-    qkv_bias: Annotated[
-        QkvBias,
-        Switch(
-            "biases of queries, keys and values",
-            "SwinV2 code",
-            ("all", "query_value", "none"),
-            acts_on=("*.attention.qkv*", "*.attention.value*"),
-        ),
-    ] = "all"
+    attention_scale: switches.AttentionScale = "root"
+    qk_norm: switches.QkNorm = False
+    qkv_bias: switches.QkvBias = "all"
     band: Annotated[
         Count | None,
         Switch(
@@ -203,15 +167,7 @@ class SwinConfig(ModelConfig):
             acts_on=("*.attention.mix.bias", "*.attention.mix.bias.mask"),
         ),
     ] = None
-    diagonal: Annotated[
-        bool,
-        Switch(
-            "a token sees itself; without, only where it sees nothing else",
-            "Lee 2021, sec. 3.2",
-            (True, False),
-            acts_on=("*.mix.bias", "*.mix.bias.mask"),
-        ),
-    ] = True
+    diagonal: switches.Diagonal = True
     position_bias: Annotated[
         PositionBias,
         Switch(
@@ -230,15 +186,7 @@ class SwinConfig(ModelConfig):
             acts_on=("position*",),
         ),
     ] = "none"
-    stem: Annotated[
-        Stem,
-        Switch(
-            "from pixels to tokens: patches, convolutions of stride 2 or pooled, shifted patches",
-            "Xiao 2021, sec. 4; CCT sec. 3.3; Lee 2021, sec. 3.1",
-            ("patchify", "conv", "conv_pool", "spt"),
-            acts_on=("embed.*", "embed"),
-        ),
-    ] = "patchify"
+    stem: switches.Stem = "patchify"
     patch_norm: Annotated[
         bool, Switch("normalise the patches", "Swin code", (True, False), acts_on=("embed_norm*",))
     ] = True
@@ -251,16 +199,7 @@ class SwinConfig(ModelConfig):
             acts_on=("stages.*", "norm*", "head*"),
         ),
     ] = "linear"
-    norm: Annotated[
-        BlockNorm,
-        Switch(
-            "normalisation; batch_ffn adds one inside the MLP, hybrid is layer for what mixes "
-            "tokens and batch for what mixes channels",
-            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Wu 2018; Guo 2024; Zhu 2025",
-            ("layer", "batch", "batch_ffn", "hybrid", "rms", "group", "prepbn", "dyt", "none"),
-            acts_on=("*norm*",),
-        ),
-    ] = "layer"
+    norm: switches.BlockNorm = "layer"
     norm_place: Annotated[
         Place,
         Switch(
@@ -270,11 +209,7 @@ class SwinConfig(ModelConfig):
             acts_on=("stages.*.blocks.*", "stages.*.merge*"),
         ),
     ] = "pre"
-    mlp_ratio: Annotated[
-        float,
-        Field(gt=0),
-        Switch("hidden channels of the MLP per channel", "", (4.0, 2.0), acts_on=("*.mlp.*",)),
-    ] = 4.0
+    mlp_ratio: switches.MlpRatio = 4.0
     mlp_conv: Annotated[
         bool,
         Switch(
@@ -284,10 +219,7 @@ class SwinConfig(ModelConfig):
             acts_on=("*.mlp", "*.mlp.*"),
         ),
     ] = False
-    activation: Annotated[
-        Activation,
-        Switch("nonlinearity of the MLP", "Hendrycks 2016", ("gelu", "relu"), acts_on=("*.act",)),
-    ] = "gelu"
+    activation: switches.Activation = "gelu"
     share_layers: Annotated[
         bool,
         Switch(
@@ -297,19 +229,9 @@ class SwinConfig(ModelConfig):
             acts_on=("stages.*.blocks.*",),
         ),
     ] = False
-    drop: Annotated[
-        float,
-        Field(ge=0, lt=1),
-        Switch(
-            "share of numbers dropped behind patches, attention, and both layers of the MLP",
-            "Srivastava 2014, sec. 4; Vaswani 2017, sec. 5.4",
-            (0.0, 0.1),
-            acts_on=("drop", "*.attention.drop", "*.mlp.drop*"),
-        ),
-    ] = 0.0
+    drop: switches.Drop = 0.0
     attn_drop: Annotated[
-        float,
-        Field(ge=0, lt=1),
+        Rate,
         Switch(
             "share of attention weights dropped",
             "Swin code",
@@ -317,26 +239,8 @@ class SwinConfig(ModelConfig):
             acts_on=("*.mix.drop",),
         ),
     ] = 0.0
-    drop_path: Annotated[
-        float,
-        Field(ge=0, lt=1),
-        Switch(
-            "rate at which the last block skips a branch",
-            "Huang 2016",
-            (0.0, 0.2),
-            acts_on=("*.end1*", "*.end2*"),
-        ),
-    ] = 0.0
-    layer_scale: Annotated[
-        float,
-        Field(ge=0),
-        Switch(
-            "first value of learned scales of the branches; 0 is off",
-            "CaiT",
-            (0.0, 0.1),
-            acts_on=("*.end1*", "*.end2*"),
-        ),
-    ] = 0.0
+    drop_path: switches.DropPath = 0.0
+    layer_scale: switches.LayerScale = 0.0
     head: Annotated[
         Head,
         Switch(
@@ -367,15 +271,9 @@ class SwinConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> "SwinConfig":
-        lists = {"heads": self.heads}
+        check_lengths("stage", {"heads": self.heads, "depths": self.depths})
         if isinstance(self.window, tuple):
-            lists["window"] = self.window
-        for name, values in lists.items():
-            if len(values) != len(self.depths):
-                raise ValueError(
-                    f"{name} has {len(values)} entries, depths has {len(self.depths)}; "
-                    "give both one entry per stage"
-                )
+            check_lengths("stage", {"window": self.window, "depths": self.depths})
         for i, heads in enumerate(self.heads):
             width = stage_width(self, i)
             if width % heads:
@@ -384,11 +282,7 @@ class SwinConfig(ModelConfig):
                     "choose heads that divide width * 2**stage"
                 )
         hidden_width(self.width, self.mlp_ratio)
-        if self.attn_drop and self.attention not in ("dot", "cosine"):
-            raise ValueError(
-                f"{self.attention} attention has no weights of an image's own to drop; "
-                "choose attn_drop = 0.0, or dot or cosine attention"
-            )
+        check_attn_drop(self.attention, self.attn_drop)
         return self
 
 
@@ -431,7 +325,7 @@ def stages(config: SwinConfig, image: ImageSpec) -> tuple[Stage, ...]:
     found = []
     for i, (depth, heads) in enumerate(zip(config.depths, config.heads, strict=True)):
         if i and config.merge != "none":
-            grid = _halved(grid, i)
+            grid = halved(grid, i)
         window = _window(config, i, grid)
         pad = (-grid[0] % window[0], -grid[1] % window[1])
         if any(pad) and config.pad == "refuse":
@@ -452,15 +346,6 @@ def stages(config: SwinConfig, image: ImageSpec) -> tuple[Stage, ...]:
             )
         )
     return tuple(found)
-
-
-def _halved(grid: Pair, stage: int) -> Pair:
-    if grid[0] % 2 or grid[1] % 2:
-        raise ValueError(
-            f"stage {stage}: the {grid[0]}x{grid[1]} grid cannot be halved; "
-            "choose a patch or a number of stages that leaves even grids"
-        )
-    return grid[0] // 2, grid[1] // 2
 
 
 def _window(config: SwinConfig, stage: int, grid: Pair) -> Pair:
@@ -497,15 +382,25 @@ def geometry(config: SwinConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]
 
 
 class WindowAttention(nn.Module):
-    """Multi-head self-attention inside each window. Source: Swin sec. 3.2."""
+    """Multi-head self-attention inside each window. Source: Swin sec. 3.2.
+
+    Attributes:
+        cutting: between the grid and windows.
+        product: mixes the tokens of a window.
+        axes: where that has queries and keys.
+    """
+
+    cutting: ClassVar[type[Windows]] = Windows
+    product: ClassVar[type[DotProduct]] = DotProduct
+    axes: ClassVar[Axes] = LAST
 
     def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
         super().__init__()
         self.enter = entering(stage.pad, shift)
         self.qkv = make_qkv(stage.width, config.qkv_bias)
-        self.windows = Windows(*_cut(stage))
-        self.mix = DotProduct(
-            _similarity(stage, config, LAST), _bias(stage, shift, config), config.attn_drop
+        self.windows = self.cutting(*_cut(stage))
+        self.mix = self.product(
+            _similarity(stage, config, self.axes), _bias(stage, shift, config), config.attn_drop
         )
         self.out = nn.Linear(stage.width, stage.width)
         self.drop = make_drop(config.drop)
@@ -517,20 +412,11 @@ class WindowAttention(nn.Module):
         return self.leave(self.drop(self.out(self.windows.join(self.mix(q, k, v)))))
 
 
-class SmallWindowAttention(nn.Module):
+class SmallWindowAttention(WindowAttention):
     """The same for windows of few tokens, with one row a channel between the projections."""
 
-    def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
-        super().__init__()
-        self.enter = entering(stage.pad, shift)
-        self.qkv = make_qkv(stage.width, config.qkv_bias)
-        self.windows = ChannelFirstWindows(*_cut(stage))
-        self.mix = SmallDotProduct(
-            _similarity(stage, config, FIRST), _bias(stage, shift, config), config.attn_drop
-        )
-        self.out = nn.Linear(stage.width, stage.width)
-        self.drop = make_drop(config.drop)
-        self.leave = leaving(stage.grid, stage.pad, shift)
+    cutting, product, axes = ChannelFirstWindows, SmallDotProduct, FIRST
+    windows: ChannelFirstWindows
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the tokens of each window."""
@@ -651,15 +537,13 @@ class StageBlocks(nn.Module):
 def make_block(stage: Stage, shift: Pair, config: SwinConfig, drop: float) -> nn.Module:
     """Build a block that shifts its windows by `shift`."""
     mlp = DepthwiseMlp if config.mlp_conv else Mlp
+    hidden = Hidden(config.mlp_ratio, config.norm, config.activation, config.drop)
     return BLOCKS[config.norm_place](
         stage.width,
         _ATTENTION[config.attention](stage, shift, config),
-        mlp(stage.width, config.mlp_ratio, config.norm, config.activation, config.drop),
+        mlp(stage.width, hidden),
         config.norm,
-        (
-            branch_end(stage.width, config.layer_scale, drop),
-            branch_end(stage.width, config.layer_scale, drop),
-        ),
+        branch_ends(stage.width, config.layer_scale, drop),
     )
 
 
@@ -712,10 +596,4 @@ class Swin(nn.Module):
         return self.head(self.pool(self.norm(self.stages(x))))
 
 
-def init(model: nn.Module, config: SwinConfig, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-    start_as_identity(model)
-
-
-FAMILY = Family(SwinConfig, Swin, init, geometry)
+FAMILY = Family(SwinConfig, Swin, draw_blocks, geometry)

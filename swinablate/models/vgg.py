@@ -9,14 +9,14 @@ Shapes: b batch, ch image channels, h w pixels.
 from typing import Annotated, Any, Literal
 
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 
+from swinablate.layers import switches
 from swinablate.layers.conv import ConvNorm, convolve
-from swinablate.layers.init import GeneratorFor, initialise
+from swinablate.layers.fields import Count, Counts, Rate, check_lengths
+from swinablate.layers.init import draw
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
-
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
 class VGGConfig(ModelConfig):
@@ -38,15 +38,7 @@ class VGGConfig(ModelConfig):
             acts_on=("blocks.*",),
         ),
     ] = (2, 2, 2)
-    norm: Annotated[
-        ConvNorm,
-        Switch(
-            "normalisation after each convolution",
-            "Ioffe 2015",
-            ("batch", "layer", "none"),
-            acts_on=("blocks.*",),
-        ),
-    ] = "batch"
+    norm: Annotated[ConvNorm, switches.norm_after_convolutions("blocks.*")] = "batch"
     head: Annotated[
         Literal["gap", "fc"],
         Switch(
@@ -57,15 +49,13 @@ class VGGConfig(ModelConfig):
         ),
     ] = "gap"
     hidden: Annotated[
-        int,
-        Field(ge=1),
+        Count,
         Switch(
             "channels between the maps of head fc", "VGG tab. 1", (256, 64), acts_on=("head*",)
         ),
     ] = 256
     dropout: Annotated[
-        float,
-        Field(ge=0, lt=1),
+        Rate,
         Switch(
             "rate before the last two maps of head fc",
             "VGG sec. 3.1",
@@ -73,23 +63,11 @@ class VGGConfig(ModelConfig):
             acts_on=("head*",),
         ),
     ] = 0.0
-    init: Annotated[
-        Literal["he", "fan_in", "xavier"],
-        Switch(
-            "initial weights: variance 2 / fan-in, 1 / fan-in, or Glorot's",
-            "He 2015; LeCun 1998; Glorot 2010",
-            ("he", "fan_in", "xavier"),
-            acts_on=("*",),
-        ),
-    ] = "he"
+    init: switches.ConvInit = "he"
 
     @model_validator(mode="after")
     def _consistent(self) -> "VGGConfig":
-        if len(self.convs) != len(self.widths):
-            raise ValueError(
-                f"convs has {len(self.convs)} entries, widths has {len(self.widths)}; "
-                "give both one entry per block"
-            )
+        check_lengths("block", {"convs": self.convs, "widths": self.widths})
         return self
 
 
@@ -148,9 +126,4 @@ def three_maps(inputs: int, config: VGGConfig, classes: int) -> nn.Sequential:
     )
 
 
-def init(model: nn.Module, config: VGGConfig, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-
-
-FAMILY = Family(VGGConfig, VGG, init, geometry)
+FAMILY = Family(VGGConfig, VGG, draw, geometry)

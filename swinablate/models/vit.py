@@ -14,6 +14,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from swinablate.layers import switches
 from swinablate.layers.attention import (
     LAST,
     Cosine,
@@ -22,8 +23,6 @@ from swinablate.layers.attention import (
     Linear,
     NormedHeads,
     OverQueries,
-    QkvBias,
-    Scale,
     make_qkv,
     make_scale,
 )
@@ -32,21 +31,20 @@ from swinablate.layers.block import (
     BLOCKS,
     Place,
     Repeated,
-    branch_end,
+    branch_ends,
+    draw_blocks,
     drop_rates,
-    start_as_identity,
 )
 from swinablate.layers.drop import make_drop
-from swinablate.layers.init import GeneratorFor, initialise
-from swinablate.layers.mlp import Activation, Mlp, hidden_width
-from swinablate.layers.norm import BlockNorm, make_norm, of_tokens
-from swinablate.layers.patch import Stem, make_embed, patch_grid
+from swinablate.layers.fields import Count, Rate, check_attn_drop
+from swinablate.layers.mlp import Hidden, Mlp, hidden_width
+from swinablate.layers.norm import make_norm, of_tokens
+from swinablate.layers.patch import make_embed, patch_grid
 from swinablate.layers.pool import Max, MeanMax, SequencePool, Skip
 from swinablate.layers.position import Prefix, Sequence, absolute_position
 from swinablate.layers.window import Pair, additive, near, without_self
 from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
 
-Count = Annotated[int, Field(ge=1)]
 Attention = Literal["dot", "cosine", "uniform", "linear"]
 Pool = Literal["mean", "cls", "max", "meanmax", "sequence"]
 
@@ -64,15 +62,7 @@ class ViTConfig(ModelConfig):
             acts_on=("embed*", "position*", "*.attention*"),
         ),
     ] = 4
-    stem: Annotated[
-        Stem,
-        Switch(
-            "from pixels to tokens: patches, convolutions of stride 2 or pooled, shifted patches",
-            "Xiao 2021, sec. 4; CCT sec. 3.3; Lee 2021, sec. 3.1",
-            ("patchify", "conv", "conv_pool", "spt"),
-            acts_on=("embed", "embed.*"),
-        ),
-    ] = "patchify"
+    stem: switches.Stem = "patchify"
     width: Annotated[Count, Switch("channels", "ViT tab. 1", (96, 48), acts_on=("*",))] = 96
     depth: Annotated[
         Count, Switch("encoder blocks", "ViT tab. 1", (4, 2), acts_on=("blocks.*",))
@@ -98,24 +88,8 @@ class ViTConfig(ModelConfig):
             acts_on=("*.attention*",),
         ),
     ] = "dot"
-    attention_scale: Annotated[
-        Scale,
-        Switch(
-            "scores times depth^-1/2, depth^-1, depth^-1/4, or a learned scale",
-            "Vaswani 2017, sec. 3.2.1; post 002; Lee 2021, sec. 3.2",
-            ("root", "full", "fourth_root", "learned"),
-            acts_on=("*.mix.similarity*",),
-        ),
-    ] = "root"
-    qk_norm: Annotated[
-        bool,
-        Switch(
-            "layer norms of each head's queries and keys",
-            "Dehghani 2023, sec. 2",
-            (False, True),
-            acts_on=("*.mix.similarity*",),
-        ),
-    ] = False
+    attention_scale: switches.AttentionScale = "root"
+    qk_norm: switches.QkNorm = False
     softmax_over: Annotated[
         Literal["keys", "queries"],
         Switch(
@@ -125,15 +99,7 @@ class ViTConfig(ModelConfig):
             acts_on=("*.attention.mix",),
         ),
     ] = "keys"
-    qkv_bias: Annotated[
-        QkvBias,
-        Switch(
-            "biases of queries, keys and values",
-            "SwinV2 code",
-            ("all", "query_value", "none"),
-            acts_on=("*.attention.qkv*", "*.attention.value*"),
-        ),
-    ] = "all"
+    qkv_bias: switches.QkvBias = "all"
     band: Annotated[
         Count | None,
         Switch(
@@ -143,15 +109,7 @@ class ViTConfig(ModelConfig):
             acts_on=("*.mix.bias", "*.mix.bias.mask"),
         ),
     ] = None
-    diagonal: Annotated[
-        bool,
-        Switch(
-            "a token sees itself; without, only where it sees nothing else",
-            "Lee 2021, sec. 3.2",
-            (True, False),
-            acts_on=("*.mix.bias", "*.mix.bias.mask"),
-        ),
-    ] = True
+    diagonal: switches.Diagonal = True
     position: Annotated[
         Sequence,
         Switch(
@@ -190,16 +148,7 @@ class ViTConfig(ModelConfig):
             acts_on=("registers*", "pool*"),
         ),
     ] = 0
-    norm: Annotated[
-        BlockNorm,
-        Switch(
-            "normalisation; batch_ffn adds one inside the MLP, hybrid is layer for what mixes "
-            "tokens and batch for what mixes channels",
-            "Ba 2016; Ioffe 2015; Yao 2021; Zhang 2019; Wu 2018; Guo 2024; Zhu 2025",
-            ("layer", "batch", "batch_ffn", "hybrid", "rms", "group", "prepbn", "dyt", "none"),
-            acts_on=("*norm*",),
-        ),
-    ] = "layer"
+    norm: switches.BlockNorm = "layer"
     norm_place: Annotated[
         Place,
         Switch(
@@ -209,28 +158,11 @@ class ViTConfig(ModelConfig):
             acts_on=("blocks.*",),
         ),
     ] = "pre"
-    mlp_ratio: Annotated[
-        float,
-        Field(gt=0),
-        Switch("hidden channels of the MLP per channel", "", (4.0, 2.0), acts_on=("*.mlp.*",)),
-    ] = 4.0
-    activation: Annotated[
-        Activation,
-        Switch("nonlinearity of the MLP", "Hendrycks 2016", ("gelu", "relu"), acts_on=("*.act",)),
-    ] = "gelu"
-    drop: Annotated[
-        float,
-        Field(ge=0, lt=1),
-        Switch(
-            "share of numbers dropped behind patches, attention, and both layers of the MLP",
-            "Srivastava 2014, sec. 4; Vaswani 2017, sec. 5.4",
-            (0.0, 0.1),
-            acts_on=("drop", "*.attention.drop", "*.mlp.drop*"),
-        ),
-    ] = 0.0
+    mlp_ratio: switches.MlpRatio = 4.0
+    activation: switches.Activation = "gelu"
+    drop: switches.Drop = 0.0
     attn_drop: Annotated[
-        float,
-        Field(ge=0, lt=1),
+        Rate,
         Switch(
             "share of attention weights dropped",
             "ViT code",
@@ -238,26 +170,8 @@ class ViTConfig(ModelConfig):
             acts_on=("*.mix.drop",),
         ),
     ] = 0.0
-    drop_path: Annotated[
-        float,
-        Field(ge=0, lt=1),
-        Switch(
-            "rate at which the last block skips a branch",
-            "Huang 2016",
-            (0.0, 0.2),
-            acts_on=("*.end1*", "*.end2*"),
-        ),
-    ] = 0.0
-    layer_scale: Annotated[
-        float,
-        Field(ge=0),
-        Switch(
-            "first value of learned scales of the branches; 0 is off",
-            "CaiT",
-            (0.0, 0.1),
-            acts_on=("*.end1*", "*.end2*"),
-        ),
-    ] = 0.0
+    drop_path: switches.DropPath = 0.0
+    layer_scale: switches.LayerScale = 0.0
     init: Annotated[
         Literal["fan_in", "trunc02", "xavier", "torch"],
         Switch(
@@ -276,11 +190,7 @@ class ViTConfig(ModelConfig):
                 "choose heads that divide width"
             )
         hidden_width(self.width, self.mlp_ratio)
-        if self.attn_drop and self.attention not in ("dot", "cosine"):
-            raise ValueError(
-                f"{self.attention} attention has no weights of an image's own to drop; "
-                "choose attn_drop = 0.0, or dot or cosine attention"
-            )
+        check_attn_drop(self.attention, self.attn_drop)
         if self.share_layers and self.drop_path:
             raise ValueError(
                 "shared layers have one drop rate, drop_path gives each its own; "
@@ -374,15 +284,13 @@ def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
 def make_block(grid: Pair, config: ViTConfig, drop: float) -> nn.Module:
     """Build an encoder block. Source: ViT eq. 2, 3."""
     attention = UniformAttention if config.attention == "uniform" else SelfAttention
+    hidden = Hidden(config.mlp_ratio, config.norm, config.activation, config.drop)
     return BLOCKS[config.norm_place](
         config.width,
         attention(grid, config),
-        Mlp(config.width, config.mlp_ratio, config.norm, config.activation, config.drop),
+        Mlp(config.width, hidden),
         config.norm,
-        (
-            branch_end(config.width, config.layer_scale, drop),
-            branch_end(config.width, config.layer_scale, drop),
-        ),
+        branch_ends(config.width, config.layer_scale, drop),
     )
 
 
@@ -451,10 +359,4 @@ class ViT(nn.Module):
         return self.head(self.pool(self.norm(self.blocks(x))))
 
 
-def init(model: nn.Module, config: ViTConfig, generator_for: GeneratorFor) -> None:
-    """Draw every parameter from the generator of its name."""
-    initialise(model, config.init, generator_for)
-    start_as_identity(model)
-
-
-FAMILY = Family(ViTConfig, ViT, init, geometry)
+FAMILY = Family(ViTConfig, ViT, draw_blocks, geometry)
