@@ -1,12 +1,14 @@
 """Weights large enough for masks and biases to show, and images to look at."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swinablate.recipe import ImageSpec, derive
+from swinablate.recipe import Family, ImageSpec, ModelConfig, derive
 
 
 @pytest.fixture
@@ -33,3 +35,27 @@ def pixels() -> Callable[..., Tensor]:
         return torch.empty(size).normal_(generator=chance)
 
     return draw
+
+
+@pytest.fixture
+def assert_learns(
+    pixels: Callable[..., Tensor],
+) -> Callable[[Family[Any], ModelConfig, ImageSpec], None]:
+    """After two steps every parameter gets a gradient; saved state is complete."""
+
+    def check(family: Family[Any], config: ModelConfig, image: ImageSpec) -> None:
+        model = family.build(config, image)
+        family.init(model, config, lambda name: torch.Generator().manual_seed(len(name)))
+        x, y = pixels(image, 16), torch.arange(16) % image.classes
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+        assert still == []
+        again = family.build(config, image)
+        again.load_state_dict(model.state_dict())
+        assert torch.equal(again.eval()(x), model.eval()(x))
+
+    return check

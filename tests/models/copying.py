@@ -6,6 +6,15 @@ import torch
 from torch import Tensor
 
 State = Mapping[str, Tensor]
+SWIN = {
+    "attn.qkv": "attention.qkv",
+    "attn.proj": "attention.out",
+    "attn.relative_position_bias_table": "attention.mix.bias.position.table",
+    "attn.logit_scale": "attention.mix.similarity.log_scale",
+    "attn.cpb_mlp.0": "attention.mix.bias.position.fc1",
+    "attn.cpb_mlp.2": "attention.mix.bias.position.fc2",
+}
+"""What torchvision and timm call by the same names."""
 
 
 def rename(name: str, names: dict[str, str]) -> str:
@@ -14,37 +23,9 @@ def rename(name: str, names: dict[str, str]) -> str:
     return name
 
 
-def swin_v1_of_torchvision(state: State) -> dict[str, Tensor]:
-    """torchvision's weights under our names."""
-    parts = {"attn.qkv": "attention.qkv", "attn.proj": "attention.out", "mlp.0": "mlp.fc1"}
-    parts |= {"mlp.3": "mlp.fc2", "reduction": "reduce"}
-    parts |= {"attn.relative_position_bias_table": "attention.mix.bias.position.table"}
-    found = {}
-    for name, value in state.items():
-        head, *rest = name.split(".")
-        if head == "features" and rest[0] == "0":
-            start = "embed.project" if rest[1] == "0" else "embed_norm"
-            found[f"{start}.{rest[2]}"] = value
-        elif head == "features":
-            stage, odd = divmod(int(rest[0]) - 1, 2)
-            place = "merge" if odd else f"blocks.{rest[1]}"
-            tail = ".".join(rest[1 if odd else 2 :])
-            for old, new in parts.items():
-                tail = tail.replace(old, new)
-            found[f"stages.{stage}.{place}.{tail}"] = value
-        else:
-            found[name] = value
-    return {k: v for k, v in found.items() if not k.endswith("position_index")}
-
-
-def swin_v2_of_torchvision(state: State) -> dict[str, Tensor]:
-    """torchvision's SwinV2 weights under our names, without the biases of keys."""
-    names = {
-        "attn.qkv": "attention.qkv",
-        "attn.proj": "attention.out",
-        "attn.logit_scale": "attention.mix.similarity.log_scale",
-        "attn.cpb_mlp.0": "attention.mix.bias.position.fc1",
-        "attn.cpb_mlp.2": "attention.mix.bias.position.fc2",
+def swin_of_torchvision(state: State) -> dict[str, Tensor]:
+    """torchvision's weights, version 1 or 2, under our names."""
+    names = SWIN | {
         "mlp.0": "mlp.fc1",
         "mlp.3": "mlp.fc2",
         "reduction": "reduce",
@@ -54,28 +35,28 @@ def swin_v2_of_torchvision(state: State) -> dict[str, Tensor]:
     for i in range(4):
         names[f"features.{2 * i + 1}."] = f"stages.{i}.blocks."
         names[f"features.{2 * i + 2}."] = f"stages.{i}.merge."
-    found = {}
-    for theirs, value in state.items():
-        name = rename(theirs, names)
-        if name.endswith("qkv.bias"):
-            query, _, values = value.chunk(3)
+    found = {rename(theirs, names): value for theirs, value in state.items()}
+    if any(name.endswith("log_scale") for name in found):  # version 2: its keys have no bias
+        for name in [name for name in found if name.endswith("qkv.bias")]:
+            query, _, values = found[name].chunk(3)
             found[name] = torch.cat((query, values))
-        else:
-            found[name] = value.flatten() if name.endswith("log_scale") else value
-    return {k: v for k, v in found.items() if not k.endswith(("index", "coords_table"))}
+    return _without_tables(found)
+
+
+def _without_tables(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our scales have one axis, and what can be computed is not saved."""
+    return {
+        name: value.flatten() if name.endswith("log_scale") else value
+        for name, value in found.items()
+        if not name.endswith(("index", "k_bias", "coords_table"))
+    }
 
 
 def swin_of_timm(state: State) -> dict[str, Tensor]:
     """timm's weights, version 1 or 2, under our names; it merges before a stage, we after."""
-    names = {
+    names = SWIN | {
         "patch_embed.proj": "embed.project",
         "patch_embed.norm": "embed_norm",
-        "attn.qkv": "attention.qkv",
-        "attn.proj": "attention.out",
-        "attn.relative_position_bias_table": "attention.mix.bias.position.table",
-        "attn.logit_scale": "attention.mix.similarity.log_scale",
-        "attn.cpb_mlp.0": "attention.mix.bias.position.fc1",
-        "attn.cpb_mlp.2": "attention.mix.bias.position.fc2",
         "downsample.reduction": "merge.reduce",
         "downsample.norm": "merge.norm",
         "head.fc": "head",
@@ -92,8 +73,7 @@ def swin_of_timm(state: State) -> dict[str, Tensor]:
         found[f"{stem.replace('.attn', '.attention')}qkv.bias"] = torch.cat(
             (found.pop(name), found.pop(f"{stem}v_bias"))
         )
-    found = {k: v.flatten() if k.endswith("log_scale") else v for k, v in found.items()}
-    return {k: v for k, v in found.items() if not k.endswith(("index", "k_bias", "coords_table"))}
+    return _without_tables(found)
 
 
 def vit_of_timm(state: State) -> dict[str, Tensor]:
@@ -106,20 +86,11 @@ def vit_of_timm(state: State) -> dict[str, Tensor]:
         "attn.k_norm": "attention.mix.similarity.norm_k",
         "ls1.gamma": "end1.0.scale",
         "ls2.gamma": "end2.0.scale",
+        "cls_token": "cls.table",
+        "reg_token": "registers.table",
+        "pos_embed": "position.table",
     }
-    found = {}
-    for theirs, value in state.items():
-        name = theirs
-        for old, new in names.items():
-            name = name.replace(old, new)
-        found[name] = value
-    place = found.pop("pos_embed")[0]
-    if "cls_token" in found:
-        found["cls.table"] = found.pop("cls_token")[0] + place[:1]
-        place = place[1:]
-    if "reg_token" in found:
-        found["registers.table"] = found.pop("reg_token")[0]
-    return found | {"position.table": place}
+    return _placed({rename(theirs, names): value for theirs, value in state.items()})
 
 
 def vit_of_torchvision(state: State) -> dict[str, Tensor]:
@@ -135,16 +106,19 @@ def vit_of_torchvision(state: State) -> dict[str, Tensor]:
         "self_attention.out_proj": "attention.out",
         "mlp.0": "mlp.fc1",
         "mlp.3": "mlp.fc2",
+        "class_token": "cls.table",
+        "encoder.pos_embedding": "position.table",
     }
-    found = {}
-    for theirs, value in state.items():
-        name = theirs
-        for old, new in names.items():
-            name = name.replace(old, new)
-        found[name] = value
-    place = found.pop("encoder.pos_embedding")[0]
-    found["cls.table"] = found.pop("class_token")[0] + place[:1]
-    return found | {"position.table": place[1:]}
+    return _placed({rename(theirs, names): value for theirs, value in state.items()})
+
+
+def _placed(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tables without the axis of images; the position of the class token goes into the token."""
+    tables = {name: value[0] for name, value in found.items() if name.endswith(".table")}
+    if "cls.table" in tables:
+        place = tables["position.table"]
+        tables |= {"cls.table": tables["cls.table"] + place[:1], "position.table": place[1:]}
+    return {**found, **tables}
 
 
 def convnext_of_torchvision(state: State) -> dict[str, Tensor]:

@@ -170,9 +170,7 @@ AVERAGE = {"class_token": False, "global_pool": "avg", "fc_norm": False}
 LAYER = functools.partial(nn.LayerNorm, eps=1e-5)
 
 
-def swin_of_torchvision(
-    fields: Mapping[str, Any], classes: int = 10, *, v2: bool = False
-) -> Callable[[], nn.Module]:
+def swin_of_torchvision(fields: Mapping[str, Any], *, v2: bool) -> Callable[[], nn.Module]:
     """A builder of torchvision's Swin, version 1 or 2."""
     more: dict[str, Any] = {}
     if v2:
@@ -186,7 +184,7 @@ def swin_of_torchvision(
         depths=list(fields["depths"]),
         num_heads=list(fields["heads"]),
         window_size=[fields["window"]] * 2,
-        num_classes=classes,
+        num_classes=10,
         stochastic_depth_prob=0.0,
         **more,
     )
@@ -234,8 +232,46 @@ def with_eps(build: Callable[[], nn.Module], eps: float = 1e-5) -> Callable[[], 
     return built
 
 
-def _swin(name: str, fields: Mapping[str, Any], **more: Any) -> Pair:
-    return Pair(name=name, model={"family": "swin", **fields}, **more)
+def _swin(
+    name: str, fields: Mapping[str, Any], against: str, image: ImageSpec = SMALL_IMAGE
+) -> Pair:
+    """A small network of torchvision or timm, of the version that the fields mean."""
+    v2 = fields.items() >= V2.items()
+    if against == "torchvision":
+        of = "SwinTransformer, blocks V2" if v2 else "SwinTransformer"
+        build = swin_of_torchvision(fields, v2=v2)
+    else:
+        kind = timm_swin2.SwinTransformerV2 if v2 else timm_swin.SwinTransformer
+        of, build = kind.__name__, swin_of_timm(kind, fields)
+    return Pair(
+        name=name,
+        model={"family": "swin", **fields},
+        image=image,
+        against=against,
+        of=of,
+        build=build,
+        copy=COPY_SWIN[against],
+    )
+
+
+def _published_swin(
+    name: str, fields: Mapping[str, Any], against: str, of: str, image: ImageSpec = PUBLISHED
+) -> Pair:
+    def build() -> nn.Module:
+        if against == "torchvision":
+            return vision.get_model(of)
+        return timm.create_model(of, drop_path_rate=0.0)
+
+    return Pair(
+        name=name,
+        model={"family": "swin", **SWIN_T, **fields},
+        image=image,
+        against=against,
+        of=of,
+        build=build,
+        copy=COPY_SWIN[against],
+        slow=True,
+    )
 
 
 def _vit(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Pair:
@@ -251,96 +287,26 @@ def _vit(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Pair:
     )
 
 
+COPY_SWIN: Mapping[str, Copy] = {
+    "torchvision": copying.swin_of_torchvision,
+    "timm": copying.swin_of_timm,
+}
 SWINS = (
-    _swin(
-        "Swin, three stages",
-        MATCHED,
-        against="torchvision",
-        of="SwinTransformer",
-        build=swin_of_torchvision(MATCHED),
-        copy=copying.swin_v1_of_torchvision,
-    ),
+    _swin("Swin, three stages", MATCHED, "torchvision"),
     _swin(
         "Swin, windows of 2, 16x24 pixels",
         OBLONG,
-        image=ImageSpec(height=16, width=24, channels=3, classes=10),
-        against="torchvision",
-        of="SwinTransformer",
-        build=swin_of_torchvision(OBLONG),
-        copy=copying.swin_v1_of_torchvision,
+        "torchvision",
+        ImageSpec(height=16, width=24, channels=3, classes=10),
     ),
-    _swin(
-        "Swin, two stages",
-        TWO,
-        against="timm",
-        of="SwinTransformer",
-        build=swin_of_timm(timm_swin.SwinTransformer, TWO),
-        copy=copying.swin_of_timm,
-    ),
-    _swin(
-        "SwinV2, two stages",
-        TWO | V2,
-        against="torchvision",
-        of="SwinTransformer, blocks V2",
-        build=swin_of_torchvision(TWO, v2=True),
-        copy=copying.swin_v2_of_torchvision,
-    ),
-    _swin(
-        "SwinV2, windows of 2",
-        TWO | V2 | {"window": 2},
-        against="torchvision",
-        of="SwinTransformer, blocks V2",
-        build=swin_of_torchvision(TWO | {"window": 2}, v2=True),
-        copy=copying.swin_v2_of_torchvision,
-    ),
-    _swin(
-        "SwinV2, two stages",
-        TWO | V2,
-        against="timm",
-        of="SwinTransformerV2",
-        build=swin_of_timm(timm_swin2.SwinTransformerV2, TWO),
-        copy=copying.swin_of_timm,
-    ),
-    _swin(
-        "Swin-T",
-        SWIN_T | {"window": 7},
-        image=PUBLISHED,
-        against="torchvision",
-        of="swin_t",
-        build=vision.swin_t,
-        copy=copying.swin_v1_of_torchvision,
-        slow=True,
-    ),
-    _swin(
-        "Swin-T",
-        SWIN_T | {"window": 7},
-        image=PUBLISHED,
-        against="timm",
-        of="swin_tiny_patch4_window7_224",
-        build=lambda: timm.create_model("swin_tiny_patch4_window7_224", drop_path_rate=0.0),
-        copy=copying.swin_of_timm,
-        slow=True,
-    ),
-    _swin(
-        "SwinV2-T",
-        SWIN_T | V2 | {"window": 8},
-        image=LARGER,
-        against="torchvision",
-        of="swin_v2_t",
-        build=vision.swin_v2_t,
-        copy=copying.swin_v2_of_torchvision,
-        slow=True,
-    ),
-    _swin(
-        "SwinV2-T",
-        SWIN_T | V2 | {"window": 8},
-        image=LARGER,
-        against="timm",
-        of="swinv2_tiny_window8_256",
-        build=lambda: timm.create_model("swinv2_tiny_window8_256", drop_path_rate=0.0),
-        copy=copying.swin_of_timm,
-        slow=True,
-    ),
+    _swin("Swin, two stages", TWO, "timm"),
+    _swin("SwinV2, two stages", TWO | V2, "torchvision"),
+    _swin("SwinV2, windows of 2", TWO | V2 | {"window": 2}, "torchvision"),
+    _swin("SwinV2, two stages", TWO | V2, "timm"),
+    _published_swin("Swin-T", {"window": 7}, "torchvision", "swin_t"),
+    _published_swin("Swin-T", {"window": 7}, "timm", "swin_tiny_patch4_window7_224"),
+    _published_swin("SwinV2-T", V2 | {"window": 8}, "torchvision", "swin_v2_t", LARGER),
+    _published_swin("SwinV2-T", V2 | {"window": 8}, "timm", "swinv2_tiny_window8_256", LARGER),
 )
 
 VITS = (

@@ -12,7 +12,7 @@ from swinablate.layers.norm import TokenBatchNorm, TokenRMSNorm
 from swinablate.models.swin import FAMILY, Swin, SwinConfig, geometry
 from swinablate.recipe import ImageSpec
 from swinablate.response import signature
-from tests.models.copying import swin_v1_of_torchvision
+from tests.models.copying import swin_of_torchvision
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
@@ -47,7 +47,7 @@ def test_equals_torchvision_without_shift(excite):
     config = SwinConfig(patch=2, width=24, heads=(3, 6), depths=(1, 1), window=4)
     theirs = excite(torchvision_twin(config))
     ours = Swin(config, CIFAR)
-    ours.load_state_dict(swin_v1_of_torchvision(theirs.state_dict()))
+    ours.load_state_dict(swin_of_torchvision(theirs.state_dict()))
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
 
@@ -59,7 +59,7 @@ def test_equals_torchvision_with_its_shift_taken_away(excite):
         if hasattr(module, "shift_size"):
             module.shift_size = [0, 0]
     ours = Swin(config, CIFAR)
-    ours.load_state_dict(swin_v1_of_torchvision(theirs.state_dict()))
+    ours.load_state_dict(swin_of_torchvision(theirs.state_dict()))
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
 
@@ -355,21 +355,8 @@ def test_merging(merge, grid, width):
     ],
     ids=lambda fields: "-".join(map(str, fields.values())),
 )
-def test_combinations_learn(fields, window, pixels):
-    """Two steps: every parameter gets a gradient at the second; saved state is complete."""
-    config = SwinConfig(**TINY | {"window": window} | fields)
-    model = Swin(config, DIGITS)
-    FAMILY.init(model, config, lambda name: torch.Generator().manual_seed(len(name)))
-    x, y = pixels(DIGITS, 16), torch.arange(16) % 10
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(3):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(x), y).backward()
-        optimizer.step()
-    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
-    again = Swin(config, DIGITS)
-    again.load_state_dict(model.state_dict())
-    assert torch.equal(again.eval()(x), model.eval()(x))
+def test_combinations_learn(fields, window, assert_learns):
+    assert_learns(FAMILY, SwinConfig(**TINY | {"window": window} | fields), DIGITS)
 
 
 def test_a_res_post_block_starts_as_the_identity():

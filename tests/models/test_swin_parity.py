@@ -9,15 +9,7 @@ from torchvision.models import swin_transformer as vision
 from swinablate.models.swin import FAMILY, SwinConfig, WindowAttention, stages
 from swinablate.recipe import ImageSpec
 from swinablate.response import cost
-
-V2 = {
-    "attention": "cosine",
-    "position_bias": "log_cpb",
-    "norm_place": "res_post",
-    "qkv_bias": "query_value",
-}
-SMALL = {"patch": 2, "width": 24, "heads": (2, 4), "depths": (2, 3), "window": 4}
-IMAGE = ImageSpec(height=32, width=32, channels=3, classes=10)
+from tests.models.parity import V2
 
 
 def attention_weights(module: WindowAttention, theirs: nn.Module) -> None:

@@ -191,21 +191,8 @@ def test_relative_bias_leaves_the_prefix_alone(excite):
     ],
     ids=lambda fields: "-".join(map(str, fields.values())),
 )
-def test_combinations_learn(fields, pixels):
-    """After two steps every parameter gets a gradient; saved state is complete."""
-    config = ViTConfig(**SMALL | fields)
-    model = ViT(config, DIGITS)
-    FAMILY.init(model, config, lambda name: torch.Generator().manual_seed(len(name)))
-    x, y = pixels(DIGITS, 16), torch.arange(16) % 10
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(3):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(x), y).backward()
-        optimizer.step()
-    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
-    again = ViT(config, DIGITS)
-    again.load_state_dict(model.state_dict())
-    assert torch.equal(again.eval()(x), model.eval()(x))
+def test_combinations_learn(fields, assert_learns):
+    assert_learns(FAMILY, ViTConfig(**SMALL | fields), DIGITS)
 
 
 def test_shared_layers_refuse_a_rate_per_layer():
