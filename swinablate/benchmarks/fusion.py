@@ -114,7 +114,8 @@ def _fused(made: Recipe, replicas: int, track: Track) -> Side:
 def _processes(case: Case, track: Track) -> Side:
     """K processes at once, each with its own replica; their images a second add up."""
     fields = json.dumps({"family": "swin", **case.fields, "window": 2})
-    words = (fields, str(track.batch), track.device, str(max(5.0, track.seconds)))
+    train = json.dumps({"batch": track.batch})
+    words = (fields, train, track.device, str(max(5.0, track.seconds)))
 
     def one(_: int) -> Spent:
         return Spent(**told(program("steps", *words), None))

@@ -1,4 +1,4 @@
-"""glibc's allocator: thresholds of 256 MiB against its own, whole training steps in a process.
+"""glibc's allocator: the thresholds of our workers against its own, whole training steps.
 
 Large tensors are returned to the system and asked for again at every step where the thresholds
 move; held high, the pages stay. Memory is the price.
@@ -6,12 +6,14 @@ move; held high, the pages stay. Memory is the price.
 
 import json
 import platform
+from dataclasses import dataclass
+from typing import Any
 
 from swinablate.harness import (
     Benchmark,
+    Finding,
     Pair,
     Result,
-    Round,
     Settings,
     Side,
     Spent,
@@ -19,37 +21,64 @@ from swinablate.harness import (
     interleave,
 )
 from swinablate.peers.studies import program, told
+from swinablate.processes import HELD
 
-NAMES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
-HELD = {name: str(256 << 20) for name in NAMES}
-A = {"family": "swin", "patch": 4, "width": 48, "depths": [2, 2, 2], "heads": [4, 8, 16]}
-TINY = {"family": "swin", "patch": 4, "width": 8, "depths": [2], "heads": [2]}
-BATCH, SECONDS = 128, 4.0
+A: dict[str, Any] = {"patch": 4, "width": 48, "depths": [2, 2, 2], "heads": [4, 8, 16]}
+C: dict[str, Any] = {
+    "patch": 2,
+    "width": 96,
+    "depths": [2, 6, 2],
+    "heads": [3, 6, 12],
+    "window": 4,
+}
+TINY: dict[str, Any] = {"patch": 4, "width": 8, "depths": [2], "heads": [2]}
+SECONDS, WORTH = 4.0, 1.1
+
+
+@dataclass(frozen=True)
+class Case:
+    """What trains."""
+
+    name: str
+    fields: dict[str, Any]
+    train: dict[str, Any]
+
+
+CASES = (
+    Case("A, batch 32, bf16", A, {"batch": 32, "precision": "bf16"}),
+    Case("A, batch 128, fp32", A, {"batch": 128}),
+    Case("C, batch 32, bf16", C, {"batch": 32, "precision": "bf16"}),
+)
 
 
 def run(settings: Settings) -> Result:
     """Run the same steps in two environments, in turn."""
-    fields = {**(TINY if settings.tiny else A), "window": 2}
-    batch = 2 if settings.tiny else BATCH
+    findings: list[Finding] = []
+    for case in (Case("tiny", TINY, {"batch": 2}),) if settings.tiny else CASES:
+        findings += _measure(case, settings)
+    notes = [f"largest memory, {found.setting}: {_memory(found)}" for found in findings]
+    gaps = [] if platform.libc_ver()[0] == "glibc" else ["thresholds: this is not glibc"]
+    return Result(findings=findings, gaps=gaps, notes=notes)
+
+
+def _measure(case: Case, settings: Settings) -> list[Finding]:
+    fields = {"family": "swin", "window": 2, **case.fields}
     seconds = settings.seconds if settings.tiny else SECONDS
-    words = (json.dumps(fields), str(batch), settings.device, str(seconds))
+    command = program(
+        "steps", json.dumps(fields), json.dumps(case.train), settings.device, str(seconds)
+    )
 
     def side(name: str, env: dict[str, str]) -> Side:
-        def once() -> Spent:
-            return Spent(**told(program("steps", *words), env))
+        return Side(name, lambda: lambda: Spent(**told(command, env)))
 
-        def ready() -> Round:
-            return once
+    sides = [side("glibc's own", {}), side("our workers'", HELD)]
+    times = interleave(f"Swin {case.name}", "image", sides, settings.rounds, attempts=1)
+    return answer(times, [Pair(a="our workers'", b="glibc's own", least=WORTH)])
 
-        return Side(name, ready)
 
-    sides = [side("glibc's own", {}), side("256 MiB", HELD)]
-    times = interleave(f"Swin, batch {batch}, fp32", "image", sides, settings.rounds, attempts=1)
-    findings = answer(times, [Pair(a="256 MiB", b="glibc's own")])
-    used = {name: found["memory_mib"] for name, found in findings[0].seconds.items()}
-    memory = ", ".join(f"{name}: {mib:.0f} MiB" for name, mib in used.items())
-    gaps = [] if platform.libc_ver()[0] == "glibc" else ["thresholds: this is not glibc"]
-    return Result(findings=findings, gaps=gaps, notes=[f"largest memory: {memory}"])
+def _memory(found: Finding) -> str:
+    used = {name: of["memory_mib"] for name, of in found.seconds.items()}
+    return ", ".join(f"{name}: {mib:.0f} MiB" for name, mib in used.items())
 
 
 BENCHMARK = Benchmark("a training step under other thresholds of glibc's allocator", run)

@@ -174,7 +174,12 @@ class DotProduct(nn.Module):
         similarity: prepares queries and keys; their products are the scores.
         bias: acts on the scores.
         drop: share of the weights that are dropped.
+
+    Attributes:
+        over: the axis of the scores (queries, keys) along which the weights sum to 1.
     """
+
+    over = -1
 
     def __init__(self, similarity: nn.Module, bias: nn.Module, drop: float = 0.0) -> None:
         super().__init__()
@@ -188,21 +193,13 @@ class DotProduct(nn.Module):
     ) -> Float[Tensor, "*b m n d"]:
         """Mix values by the similarity of queries and keys."""
         q, k = self.similarity(q, k)
-        return self.drop(self.bias(q @ k.mT).softmax(-1)) @ v
+        return self.drop(self.bias(q @ k.mT).softmax(self.over)) @ v
 
 
 class OverQueries(DotProduct):
     """The softmax of post 002: each key's weights over all queries sum to 1, not each query's."""
 
-    def forward(
-        self,
-        q: Float[Tensor, "*b m n d"],
-        k: Float[Tensor, "*b m n d"],
-        v: Float[Tensor, "*b m n d"],
-    ) -> Float[Tensor, "*b m n d"]:
-        """Mix values by the similarity of queries and keys."""
-        q, k = self.similarity(q, k)
-        return self.drop(self.bias(q @ k.mT).softmax(-2)) @ v
+    over = -2
 
 
 class SmallDotProduct(DotProduct):

@@ -1,7 +1,7 @@
 """Training steps in a process of their own.
 
-python steps.py FIELDS BATCH DEVICE SECONDS trains a network (FIELDS is JSON) for so long, after
-steps that warm up, and prints what it took.
+python steps.py MODEL TRAIN DEVICE SECONDS trains a network for so long, after steps that warm up,
+and prints what it took; MODEL and TRAIN are fields of a recipe, as JSON.
 """
 
 import json
@@ -13,8 +13,9 @@ import torch
 from swinablate.machine import peak_mib
 from swinablate.peers.steps import Track, own, recipe
 
-fields, batch, device, seconds = sys.argv[1:5]
-track = Track(batch=int(batch), device=device, seconds=float(seconds))
-spent = own("steps", recipe(json.loads(fields), batch=track.batch), track).ready()()
+fields, settings, device, seconds = sys.argv[1:5]
+made = recipe(json.loads(fields), **json.loads(settings))
+track = Track(batch=made.train.batch, device=device, seconds=float(seconds))
+spent = own("steps", made, track).ready()()
 spent = replace(spent, memory_mib=peak_mib(torch.device(device)))
 print(json.dumps(asdict(spent)))
