@@ -28,11 +28,13 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    payload = buffer.getvalue()
+    payload = buffer.getbuffer()  # not copied: it is as large as the network and its optimizer
     path = folder / f"checkpoint-{step:012d}.pt"
     temporary = folder / f".{path.name}.{os.getpid()}.tmp"
     try:
-        temporary.write_bytes(hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+        with temporary.open("wb") as file:
+            file.write(hashlib.sha256(payload).hexdigest().encode() + b"\n")
+            file.write(payload)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -51,6 +51,8 @@ batch = {batch}
 SMALL = {"patch": 4, "width": 8, "depths": "[2]", "heads": "[2]", "limit": 64}
 REAL = {"patch": 4, "width": 48, "depths": "[2, 2, 2]", "heads": "[4, 8, 16]", "limit": 1024}
 REAL_BATCH = 32
+FEW = 2
+"""Seeds of a study that is not timed; of one there is no study."""
 
 
 def run(settings: Settings) -> Result:
@@ -91,16 +93,16 @@ def _short(settings: Settings) -> Result:
 
 def _long(settings: Settings) -> Result:
     """Time studies, and some of their trials as function calls, in turn."""
-    seeds = max(1, settings.trials // 2)
+    seeds = max(FEW, settings.trials // 2)
     with tempfile.TemporaryDirectory() as name:
         steps = 4 if settings.tiny else _steps(Path(name) / "pilot")
         studies = _long_studies(Path(name) / "ours", steps, smoke=settings.tiny)
 
         def ours() -> Round:
-            studies.run(1)  # stores, images
+            studies.run(FEW)  # stores, images
             return lambda: studies.after_the_start(seeds)
 
-        sides = [Side("ours", ours), Side("the trials alone", lambda: lambda: studies.alone(1))]
+        sides = [Side("ours", ours), Side("the trials alone", lambda: lambda: studies.alone(FEW))]
         setting = f"study of {2 * seeds} trials of {steps} steps"
         times = interleave(setting, "trial", sides, settings.rounds, attempts=1)
     findings = answer(times, [Pair(a="ours", b="the trials alone", least=1 - MOST)])
@@ -114,10 +116,10 @@ def _long(settings: Settings) -> Result:
 
 def _steps(folder: Path) -> int:
     """How many steps take `LONG_S` here."""
-    pilot, few = 28, 1
+    pilot = 28
     studies = _long_studies(folder, pilot, smoke=False)
-    studies.run(few)
-    return max(1, round(pilot * LONG_S / studies.alone(few).per_unit("wall")))
+    studies.run(FEW)
+    return max(1, round(pilot * LONG_S / studies.alone(FEW).per_unit("wall")))
 
 
 def _long_studies(folder: Path, steps: int, *, smoke: bool) -> OurStudies:

@@ -15,12 +15,12 @@ from typing import Any
 from swinablate import coordinator
 from swinablate.coordinator import Options
 from swinablate.errors import EnvironmentFault
-from swinablate.events import Event, Job
+from swinablate.events import Event
 from swinablate.harness import Spent
 from swinablate.planning import Plan, Trial, plan
+from swinablate.processes import environment
 from swinablate.records import Home, Outcome
 from swinablate.study import load_study
-from swinablate.train import fit
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 STUDY = """\
@@ -120,33 +120,14 @@ class OurStudies:
         )
 
     def alone(self, seeds: int) -> Spent:
-        """The same trials as calls in this process, one after the other; nothing is recorded.
+        """The same trials as function calls in one process, in a worker's environment.
 
         The images are there: a study has run.
         """
-        made = plan(load_study(self._write(seeds), smoke=self._smoke))
-        images = {arm.name: arm.image for arm in made.arms}
-        wall, cpu = time.perf_counter(), time.process_time()
-        for trial in made.trials:
-            folder = self._folder / "alone" / trial.id
-            folder.mkdir(parents=True)
-            job = Job(
-                trial=trial.id,
-                attempt=1,
-                recipe=trial.recipe.model_dump(mode="json"),
-                image=images[trial.arm].model_dump(mode="json"),
-                seed=trial.seed,
-                kind=trial.kind,
-                folder=str(folder),
-                resume=(),
-                data=str(self._home.datasets),
-            )
-            fit(job, lambda _kind, _data: None, lambda: False)
-        return Spent(
-            units=len(made.trials),
-            wall_s=time.perf_counter() - wall,
-            cpu_s=time.process_time() - cpu,
-        )
+        words = [str(self._write(seeds)), str(self._home.datasets)]
+        folder = self._folder / f"alone-{next(self._homes)}"
+        smoke = ["--smoke"] * self._smoke
+        return Spent(**told(program("alone", *words, str(folder), *smoke), environment("cpu")))
 
 
 def used_by_children() -> float:
