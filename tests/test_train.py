@@ -367,3 +367,11 @@ def test_resume_needs_every_generator(datasets, tmp_path, monkeypatch, drawn, lo
     job = make_job(datasets, tmp_path / "2", resume=(str(root / "stopped"),), **DRAWN)
     resumed, _ = run(job)
     assert same(tmp_path / "2", root / "calm", (resumed, calm)) is (lost is None)
+
+
+def test_of_equally_good_epochs_the_first_is_kept():
+    now, model = train.Progress(), torch.nn.Linear(1, 1)
+    for epoch, accuracy in enumerate((40.0, 50.0, 50.0)):
+        now.epoch = epoch
+        now.keep_best(accuracy, model)
+    assert (now.best["epoch"], now.best["accuracy"]) == (2, 50.0)
