@@ -67,7 +67,7 @@ def _steps(recipe: Recipe) -> int:
     sizes = data.describe(recipe.data)
     if sizes is None:
         return 0
-    return recipe.train.epochs * (sizes.train // min(recipe.train.batch, sizes.train))
+    return recipe.train.total(sizes.train // min(recipe.train.batch, sizes.train))
 
 
 def _ask(

@@ -292,6 +292,10 @@ class TrainConfig(Frozen):
     stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"
     threads: Annotated[int, Field(ge=1)] = 1
 
+    def total(self, per_epoch: int) -> int:
+        """Steps of a whole run, where an epoch has so many."""
+        return self.steps if self.steps is not None else self.epochs * per_epoch
+
     @property
     def open(self) -> frozenset[str]:
         """Fields that say `auto`: decided once for a study and a device model."""

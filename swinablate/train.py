@@ -130,7 +130,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     judged = averaged.module if averaged else model  # the weights that are evaluated
     size = min(train.batch, len(splits.train))
     per_epoch = len(splits.train) // size
-    total = steps_of(train, per_epoch)
+    total = train.total(per_epoch)
     epochs = math.ceil(total / per_epoch)
 
     # ---- resume
@@ -192,11 +192,6 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     if train.select == "best_val":
         judged.load_state_dict(now.best["model"])
     return summary(job, judged, splits.test, train, now)
-
-
-def steps_of(train: TrainConfig, per_epoch: int) -> int:
-    """Steps of a whole run."""
-    return train.steps if train.steps is not None else train.epochs * per_epoch
 
 
 def state_of(

@@ -33,7 +33,7 @@ from swinablate.machine import forget_peak, peak_mib
 from swinablate.optim import rate
 from swinablate.precision import autocast, settle
 from swinablate.recipe import ImageSpec, Recipe, derive
-from swinablate.train import Progress, Stopped, build, read, state_of, steps_of, summary
+from swinablate.train import Progress, Stopped, build, read, state_of, summary
 
 Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
@@ -142,7 +142,7 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
     members, stack, size, per_epoch = runs.members, runs.stack, runs.size, runs.per_epoch
     count, recipe, device = len(members), members[0].recipe, stack.flat.device
     train, augment = recipe.train, augmentation(recipe.data, read(members[0].job)[1])
-    total = steps_of(train, per_epoch)
+    total = train.total(per_epoch)
     resume(runs, report)
 
     # ---- loop

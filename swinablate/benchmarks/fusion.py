@@ -25,16 +25,14 @@ from swinablate.harness import (
     answer,
     interleave,
 )
-from swinablate.peers.steps import Track, noise, own, recipe, timed
+from swinablate.peers.steps import TINY, A, Track, noise, own, recipe, timed
 from swinablate.peers.studies import program, told
 from swinablate.precision import settle
 from swinablate.recipe import Recipe
 from swinablate.train import build
 from swinablate.verify_fusion import verify
 
-A: dict[str, Any] = {"patch": 4, "width": 48, "depths": (2, 2, 2), "heads": (4, 8, 16)}
 SMALL: dict[str, Any] = {"patch": 4, "width": 24, "depths": (2, 2), "heads": (2, 4)}
-TINY: dict[str, Any] = {"patch": 4, "width": 8, "depths": (2,), "heads": (2,)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,10 @@ from torch import nn
 
 from swinablate.harness import Benchmark, Finding, Pair, Result, Settings, answer, interleave
 from swinablate.peers.post000 import Swin
-from swinablate.peers.steps import DEFAULT, FAST, SAME, Track, others, own, recipe
+from swinablate.peers.steps import DEFAULT, FAST, SAME, TINY, A, C, Track, others, own, recipe
 from swinablate.recipe import Recipe, TrainConfig
 
 TIE = 0.97
-A: dict[str, Any] = {"patch": 4, "width": 48, "depths": (2, 2, 2), "heads": (4, 8, 16)}
-C: dict[str, Any] = {"patch": 2, "width": 96, "depths": (2, 6, 2), "heads": (3, 6, 12)}
-TINY: dict[str, Any] = {"patch": 4, "width": 8, "depths": (2,), "heads": (2,)}
 VIT: dict[str, Any] = {"patch": 4, "width": 96, "depth": 6, "heads": 3}
 Build = Callable[[], nn.Module]
 

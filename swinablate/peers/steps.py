@@ -18,6 +18,11 @@ from swinablate.study import load_family
 from swinablate.train import build
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
+A: dict[str, Any] = {"patch": 4, "width": 48, "depths": (2, 2, 2), "heads": (4, 8, 16)}
+"""Post 000's own configuration, but for its window of 2."""
+C: dict[str, Any] = {"patch": 2, "width": 96, "depths": (2, 6, 2), "heads": (3, 6, 12)}
+"""A wider one, for windows of 4."""
+TINY: dict[str, Any] = {"patch": 4, "width": 8, "depths": (2,), "heads": (2,)}
 WARM = 2
 """Steps before the first that counts."""
 

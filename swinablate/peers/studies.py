@@ -75,11 +75,11 @@ class OurStudies:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "base.toml").write_text(recipe, "utf-8")
         self._home = Home(folder / "home")
-        self._seeds, self._homes = itertools.count(), itertools.count()
+        self._seeds, self._folders = itertools.count(), itertools.count()
 
     def command(self, seeds: int) -> list[str]:
         """The command that runs a study of so many new seeds an arm, in a home of its own."""
-        home, slots = str(self._folder / f"home-{next(self._homes)}"), str(self._slots)
+        home, slots = str(self._folder / f"home-{next(self._folders)}"), str(self._slots)
         words = ["run", str(self._write(seeds)), "--home", home, "--slots", slots, "--no-report"]
         return [sys.executable, "-m", "swinablate", *words]
 
@@ -125,7 +125,7 @@ class OurStudies:
         The images are there: a study has run.
         """
         words = [str(self._write(seeds)), str(self._home.datasets)]
-        folder = self._folder / f"alone-{next(self._homes)}"
+        folder = self._folder / f"alone-{next(self._folders)}"
         smoke = ["--smoke"] * self._smoke
         return Spent(**told(program("alone", *words, str(folder), *smoke), environment("cpu")))
 
