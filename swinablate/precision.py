@@ -59,6 +59,7 @@ def settle(train: TrainConfig) -> None:
     torch.set_float32_matmul_precision(train.matmul)
     torch.use_deterministic_algorithms(mode=True)  # else a table's gradient varies on a GPU
     # That would also fill each new tensor, twice the calls, lest code read what nobody wrote.
+    # (Torch sets the attribute on the module's class, where mypy does not look.)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 

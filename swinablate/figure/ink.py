@@ -89,6 +89,12 @@ def wrapped(name: str, width: int = 32, lines: int = 3) -> str:
     return "\n".join(rows)
 
 
+def dark(colour: str) -> str:
+    """A colour of the palette, dark enough for text on white."""
+    return {"#D55E00": "#B34700", "#009E73": "#00734F", "#CC79A7": "#9C3F74",
+            "#E69F00": "#8A5A00", "#56B4E9": "#1F78B4"}.get(colour, colour)  # fmt: skip
+
+
 def sheet(width: float, height: float) -> Canvas:
     """An empty drawing that can measure its texts; inches."""
     canvas = Canvas(figsize=(width, height))

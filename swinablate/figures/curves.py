@@ -16,9 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from swinablate.figure import Answer, Canvas, Figure, records
-from swinablate.figure.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
+from swinablate.figure.ink import FAINT, GRID, INK, OKABE_ITO, dark, sheet, wrapped
 from swinablate.figure.interval import mean
 from swinablate.figure.numbers import PM, plain
+from swinablate.figure.panels import panels
 from swinablate.figure.place import core, padded, spread, within
 
 COLUMNS = (
@@ -84,20 +85,11 @@ def _together(rows: pd.DataFrame) -> Canvas:
 
 def _panels(rows: pd.DataFrame) -> Canvas:
     others = list(dict.fromkeys(rows.arm[~rows.baseline]))
-    across = 3 if len(others) <= 6 else 4
-    down = -(-len(others) // across)
-    titles = [wrapped(arm, 32, 2) for arm in others]
-    gap = 0.65 if any("\n" in title for title in titles) else 0.45
-    fig = sheet(9.6, 1.75 * down + 0.55)
+    fig, axes = panels(others, "epoch", "validation accuracy (%)")
     late = rows[rows.epoch >= _late(rows, 1 / 3)]
     limits = _range(late)
-    grid = fig.add_gridspec(
-        down, across, left=0.07, right=0.99, wspace=0.1, hspace=gap,
-        bottom=0.45 / fig.get_figheight(), top=1 - 0.35 / fig.get_figheight(),
-    )  # fmt: skip
     base = late[late.baseline & (late["mark"] == "mean")]
-    for i, arm in enumerate(others):
-        ax = fig.add_subplot(grid[i // across, i % across])
+    for arm, ax in zip(others, axes, strict=True):
         mine = late[late.arm == arm]
         _lines(ax, base, INK)
         _lines(ax, mine, OKABE_ITO[1])
@@ -105,15 +97,11 @@ def _panels(rows: pd.DataFrame) -> Canvas:
         ax.set_ylim(*limits)
         ends = [_value(end, limits) for end in records(mine[mine["mark"] == "mean"].tail(1))]
         ax.text(0.98, 0.05, ends[0] if ends else "no finished seed", transform=ax.transAxes,
-                ha="right", fontsize=8, color=_dark(OKABE_ITO[1]) if ends else FAINT)  # fmt: skip
+                ha="right", fontsize=8, color=dark(OKABE_ITO[1]) if ends else FAINT)  # fmt: skip
         ax.set(xlabel="", ylabel="")
-        ax.set_title(titles[i], fontsize=8.5, loc="left", pad=4, linespacing=1.0)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(4))
-        ax.tick_params(labelsize=8, labelleft=i % across == 0)
         ax.grid(axis="y", color=GRID, linewidth=0.7)
-    fig.supxlabel("epoch", fontsize=9.5, y=0)
-    fig.supylabel("validation accuracy (%)", fontsize=9.5, x=0.01)
     return fig
 
 
@@ -174,7 +162,7 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
         style = {"arrowstyle": "-", "color": colours[arm], "linewidth": 0.7, "shrinkA": 0}
         ax.annotate(
             text, (1, end), (1.06, at), xycoords=ax.get_yaxis_transform(), va="center",
-            textcoords=ax.get_yaxis_transform(), color=_dark(colours[arm]), fontsize=8.5,
+            textcoords=ax.get_yaxis_transform(), color=dark(colours[arm]), fontsize=8.5,
             linespacing=1.1, arrowprops=style, annotation_clip=False,
         )  # fmt: skip
 
@@ -185,12 +173,6 @@ def _value(end: Any, limits: tuple[float, float]) -> str:
     low, high = limits
     where = " (below)" if end.val_acc < low else " (above)" if end.val_acc > high else ""
     return f"{plain(end.val_acc, 1)}{width}, n = {int(end.n)}{where}"
-
-
-def _dark(colour: str) -> str:
-    """The colour, dark enough for text on white."""
-    return {"#D55E00": "#B34700", "#009E73": "#00734F", "#CC79A7": "#9C3F74",
-            "#E69F00": "#8A5A00", "#56B4E9": "#1F78B4"}.get(colour, colour)  # fmt: skip
 
 
 FIGURE = Figure(

@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from swinablate.figure import Answer, Canvas, Figure, records
-from swinablate.figure.ink import GRID, INK, OKABE_ITO, sheet, wrapped
+from swinablate.figure.ink import GRID, INK, OKABE_ITO, dark, sheet, wrapped
 from swinablate.figure.numbers import plain
+from swinablate.figure.panels import panels
 from swinablate.figure.place import core, padded, spread, within
 from swinablate.stats.budget import expected_best
 
@@ -26,9 +27,6 @@ TOGETHER = 4
 WORST = 0.0
 LATE = 0.25
 """Share of the tries whose values the axis need not show: the first ones may lie far below."""
-DARK = {"#D55E00": "#B34700", "#009E73": "#00734F", "#CC79A7": "#9C3F74",
-        "#E69F00": "#8A5A00", "#56B4E9": "#1F78B4"}  # fmt: skip
-"""The palette, dark enough for text on white."""
 
 
 def table(answer: Answer) -> pd.DataFrame:
@@ -86,7 +84,7 @@ def _together(rows: pd.DataFrame) -> Canvas:
         colour = colours[one.arm]
         ax.annotate(
             text, (one.tries, end), (1.05, at), xycoords="data", va="center", fontsize=8.5,
-            textcoords=ax.get_yaxis_transform(), color=DARK.get(colour, colour), linespacing=1.1,
+            textcoords=ax.get_yaxis_transform(), color=dark(colour), linespacing=1.1,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0},
             annotation_clip=False,
         )  # fmt: skip
@@ -95,27 +93,14 @@ def _together(rows: pd.DataFrame) -> Canvas:
 
 def _panels(rows: pd.DataFrame) -> Canvas:
     others = list(dict.fromkeys(rows.arm[~rows.baseline]))
-    across = 3 if len(others) <= 6 else 4
-    down = -(-len(others) // across)
-    titles = [wrapped(arm, 32, 2) for arm in others]
-    fig = sheet(9.6, 1.75 * down + 0.55)
-    grid = fig.add_gridspec(
-        down, across, left=0.07, right=0.99, wspace=0.1,
-        hspace=0.65 if any("\n" in title for title in titles) else 0.45,
-        bottom=0.45 / fig.get_figheight(), top=1 - 0.35 / fig.get_figheight(),
-    )  # fmt: skip
-    for i, arm in enumerate(others):
-        ax = fig.add_subplot(grid[i // across, i % across])
+    fig, axes = panels(others, "tries", "expected best validation accuracy (%)")
+    for arm, ax in zip(others, axes, strict=True):
         _line(ax, rows[rows.baseline], INK)
         _line(ax, rows[rows.arm == arm], OKABE_ITO[1])
         _frame(ax, rows)
         (last,) = records(rows[rows.arm == arm].tail(1))
         ax.text(0.98, 0.05, _end(last), transform=ax.transAxes, ha="right", fontsize=8,
-                color=DARK.get(OKABE_ITO[1], OKABE_ITO[1]))  # fmt: skip
-        ax.set_title(titles[i], fontsize=8.5, loc="left", pad=4, linespacing=1.0)
-        ax.tick_params(labelsize=8, labelleft=i % across == 0)
-    fig.supxlabel("tries", fontsize=9.5, y=0)
-    fig.supylabel("expected best validation accuracy (%)", fontsize=9.5, x=0.01)
+                color=dark(OKABE_ITO[1]))  # fmt: skip
     return fig
 
 
