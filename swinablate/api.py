@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from swinablate import checkpoint
-from swinablate.answer import gather
-from swinablate.coordinator import Options, execute
+from swinablate.config.plugins import did_you_mean
+from swinablate.config.weights import of_seed
 from swinablate.errors import InputError, TrialError
-from swinablate.events import Event
-from swinablate.figure import Answer
-from swinablate.planning import Plan, Trial, plan
-from swinablate.plugins import suggest
-from swinablate.records import Home, Outcome
-from swinablate.study import Study, load_study
-from swinablate.weights import of_seed
+from swinablate.execution.coordinator import Options, execute
+from swinablate.records.events import Event
+from swinablate.records.home import Home, Outcome
+from swinablate.report.answer import gather
+from swinablate.report.results import StudyResults
+from swinablate.study.files import Study, load_study
+from swinablate.study.plan import Plan, Trial, plan
+from swinablate.training import checkpoint
 
 
 class Silent:
@@ -52,7 +52,7 @@ def run(
     devices: str = "auto",
     fuse: int | None = None,
     say: Callable[[str], None] | None = None,
-) -> Answer:
+) -> StudyResults:
     """Train what a study lacks, and judge it.
 
     Args:
@@ -152,7 +152,7 @@ def _trials(home: Home, study: str, arm: str) -> dict[int, str]:
     """The final trials of an arm, by seed."""
     arms = {found["name"]: found for found in home.declared(study)["arms"]}
     if arm not in arms:
-        raise InputError(f"no arm is called {arm!r}", at=study, hint=suggest(arm, list(arms)))
+        raise InputError(f"no arm is called {arm!r}", at=study, hint=did_you_mean(arm, list(arms)))
     return dict(zip(arms[arm]["seeds"], arms[arm]["trials"], strict=True))
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from swinablate.declared import declaration
-from swinablate.designs import cells
-from swinablate.figure import Answer
-from swinablate.results import CURVES, TRIALS, TUNING
+from swinablate.records.tables import CURVES, TRIALS, TUNING
+from swinablate.report.results import StudyResults
 from swinablate.stats import look, verdicts
+from swinablate.study.declared import declaration
+from swinablate.study.designs import cells
 
 EPOCHS, IMAGES = 15, 360
 
@@ -67,7 +67,7 @@ def study(
     name: str = "quickstart",
     design: str = "one_at_a_time",
     axes: Mapping[str, Sequence[Any]] | None = None,
-) -> Answer:
+) -> StudyResults:
     """A recorded study, its accuracies drawn from the sketches, judged by `stats.verdicts`."""
     rng = np.random.default_rng(7)
     trials = pd.DataFrame(
@@ -95,7 +95,7 @@ def study(
         "detectable_pp": 0.81,
         "noise": {"sd": 0.4, "source": "10 recorded trials of the same data"},
     }
-    return Answer(
+    return StudyResults(
         plan=plan,
         trials=trials,
         curves=_curves(trials, rng),
@@ -104,7 +104,7 @@ def study(
     )
 
 
-def adaptive(looks: Sequence[int] = (3, 5, 8), upto: int = 99) -> Answer:
+def adaptive(looks: Sequence[int] = (3, 5, 8), upto: int = 99) -> StudyResults:
     """A study that adds seeds until it knows; `upto` seeds of an arm are recorded."""
     most = looks[-1]
     sketches = [
@@ -130,7 +130,7 @@ AXES = {
 }  # fmt: skip
 
 
-def designed(design: str, switches: int = 3) -> Answer:
+def designed(design: str, switches: int = 3) -> StudyResults:
     """A factorial, a fraction or a path of several switches, whose effects partly add up."""
     axes = dict(list(AXES.items())[:switches])
     worth = dict(zip(axes, (-0.9, -1.6, 0.8, -0.4, 0.1), strict=False))
@@ -143,7 +143,7 @@ def designed(design: str, switches: int = 3) -> Answer:
     return study(sketches, design=design, axes=axes)
 
 
-def tuned(answer: Answer, tries: int = 6) -> Answer:
+def tuned(answer: StudyResults, tries: int = 6) -> StudyResults:
     """The same study, with tries of tuning: the last arm diverged in half of them."""
     arms = [arm["name"] for arm in answer.plan["arms"]]
     rows = [
@@ -160,7 +160,7 @@ def tuned(answer: Answer, tries: int = 6) -> Answer:
     return replace(answer, tuning=frame, verdicts={**answer.verdicts, "tuning": tuning})
 
 
-def elsewhere() -> Answer:
+def elsewhere() -> StudyResults:
     """Results trained anywhere, as `analyze` has them: arm, seed, value, and nothing else."""
     whole = study()
     bare = whole.trials.assign(**dict.fromkeys(TRIALS[6:]))
@@ -174,7 +174,7 @@ def elsewhere() -> Answer:
         "arms": arms,
         "refusals": [],
     }
-    return Answer(
+    return StudyResults(
         plan=plan,
         trials=bare,
         curves=pd.DataFrame(columns=list(CURVES)),
@@ -183,7 +183,7 @@ def elsewhere() -> Answer:
     )
 
 
-def many(arms: int) -> Answer:
+def many(arms: int) -> StudyResults:
     """Thirty arms or so with long names."""
     rng = np.random.default_rng(3)
     names = [

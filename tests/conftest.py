@@ -71,8 +71,8 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the digits, prepared."""
+    from swinablate.config.recipe import DataConfig
     from swinablate.data import prepare
-    from swinablate.recipe import DataConfig
 
     root = tmp_path_factory.mktemp("datasets")
     prepare(DataConfig(name="digits"), root)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from torch import nn
 
-from swinablate import plugins
-from swinablate.catalogue import catalogue
+from swinablate.config import plugins
+from swinablate.config.recipe import ImageSpec, ModelConfig
 from swinablate.data import image_spec
-from swinablate.recipe import ImageSpec, ModelConfig
-from swinablate.response import macs, measured
-from swinablate.study import load_claim, load_family, load_recipe
+from swinablate.models.catalogue import catalogue
+from swinablate.models.fingerprint import macs, measured
+from swinablate.models.registry import load_family
+from swinablate.study.files import load_claim, load_recipe
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS, Pair, agree
 
 ROOT = Path(__file__).parent.parent
@@ -58,7 +59,10 @@ def read(page: str) -> list[Measured]:
 def switches_page() -> str:
     """Every switch of every family, and those of data and training."""
     rows = catalogue()
-    names = {"any": "Data and training", **{n: f"`{n}`" for n in plugins.names("models")}}
+    names = {
+        "any": "Data and training",
+        **{n: f"`{n}`" for n in plugins.names("swinablate.models.families")},
+    }
     count = sum(row["family"] == "swin" for row in rows)
     parts = [
         NOTE,
@@ -75,7 +79,7 @@ def switches_page() -> str:
             "(`tests/conformance`).\n"
         ),
     ]
-    for family in [*plugins.names("models"), "any"]:
+    for family in [*plugins.names("swinablate.models.families"), "any"]:
         lines = [
             f"| `{row['switch']}` | {_cell(row['levels'])} | {_cell(row['default'])} "
             f"| {_cell(row['what'])} | {_cell(row['source'])} |"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from swinablate.catalogue import catalogue
-from swinablate.planning import plan
-from swinablate.study import load_study
+from swinablate.models.catalogue import catalogue
+from swinablate.study.files import load_study
+from swinablate.study.plan import plan
 from tests.docs import MODELS, SWITCHES, models_page, read, switches_page
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS
 

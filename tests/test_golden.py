@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from swinablate import plugins
-from swinablate.recipe import DataConfig, Recipe, StartConfig, TrainConfig, derive, trial_id
-from swinablate.study import load_family
+from swinablate.config import plugins
+from swinablate.config.recipe import DataConfig, Recipe, StartConfig, TrainConfig, derive, trial_id
+from swinablate.models.registry import load_family
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "defaults.json").read_text())
 
@@ -15,7 +15,7 @@ GOLDEN = json.loads((Path(__file__).parent / "golden" / "defaults.json").read_te
 def defaults() -> dict[str, dict[str, object]]:
     found = {
         f"model.{name}": load_family(name, "").config().model_dump(mode="json")
-        for name in plugins.names("models")
+        for name in plugins.names("swinablate.models.families")
     }
     data = DataConfig(name="digits").model_dump(mode="json")
     start = StartConfig().model_dump(mode="json")

@@ -32,7 +32,7 @@ def test_nothing_heavy_is_imported(words, code):
 
 def test_worker_imports_torch_and_nothing_else_heavy():
     program = (
-        "import sys\nimport swinablate.worker\n"
+        "import sys\nimport swinablate.execution.worker\n"
         f"print(sorted(({HEAVY!r} | {{'scipy'}}) & set(sys.modules)))"
     )
     done = subprocess.run(

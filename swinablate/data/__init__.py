@@ -4,13 +4,13 @@
 coordinator. `load` and the batches run in workers and import torch, not torchvision.
 """
 
-from swinablate.data.augment import Augment, augmentation
+from swinablate.data.augment.pipeline import Augment, augmentation
 from swinablate.data.batches import batch, epoch_order, eval_batches
-from swinablate.data.catalog import Sizes, describe, image_spec, resolved
-from swinablate.data.chance import Chance, of_step
-from swinablate.data.feed import raw_batches
-from swinablate.data.splits import Images, Splits, load
-from swinablate.data.store import Prepared, check_sizes, prepare, source
+from swinablate.data.loader import raw_batches
+from swinablate.data.prepared import Prepared, check_sizes, prepare, source
+from swinablate.data.registry import Sizes, describe, image_spec, resolved_data
+from swinablate.data.rng import Chance, of_step
+from swinablate.data.splits import Images, Splits, load_splits
 
 __all__ = [
     "Augment",
@@ -26,10 +26,10 @@ __all__ = [
     "epoch_order",
     "eval_batches",
     "image_spec",
-    "load",
+    "load_splits",
     "of_step",
     "prepare",
     "raw_batches",
-    "resolved",
+    "resolved_data",
     "source",
 ]

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from swinablate.data.augment import Augment
-from swinablate.data.chance import Chance
-from swinablate.data.feed import Raw, all_batches
+from swinablate.config.recipe import derive
+from swinablate.data.augment.pipeline import Augment
+from swinablate.data.loader import Raw, all_batches
+from swinablate.data.rng import Chance
 from swinablate.data.splits import Images
-from swinablate.recipe import derive
 
 EVAL_BATCH = 1000
 EVAL_VALUES = 2**25  # at most so many numbers in a batch: 1000 images of up to 105x105x3

@@ -18,10 +18,10 @@ from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from swinablate.data.catalog import sizes_of
-from swinablate.data.store import opened
-from swinablate.dataset import draws, stratified_order
-from swinablate.recipe import DataConfig
+from swinablate.config.recipe import DataConfig
+from swinablate.data.dataset import draws, stratified_order
+from swinablate.data.prepared import opened
+from swinablate.data.registry import sizes_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,9 @@ class Splits:
     test: Images
 
 
-def load(config: DataConfig, root: Path, seed: int, stream: str, device: torch.device) -> Splits:
+def load_splits(
+    config: DataConfig, root: Path, seed: int, stream: str, device: torch.device
+) -> Splits:
     """Split a prepared data set.
 
     Args:

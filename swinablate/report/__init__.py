@@ -5,18 +5,18 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from swinablate import plugins
+from swinablate.config import plugins
 from swinablate.errors import EnvironmentFault
-from swinablate.figure import Answer
 from swinablate.report.latex import arms_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
+from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, every_trial, whole
 
-__all__ = ["Answer", "render"]
+__all__ = ["StudyResults", "render"]
 
 
-def render(answer: Answer, out: Path) -> list[Path]:
+def render(answer: StudyResults, out: Path) -> list[Path]:
     """Write the report of a study into a folder.
 
     The same answer gives the same bytes. Every file is complete when it appears, and
@@ -50,7 +50,7 @@ def render(answer: Answer, out: Path) -> list[Path]:
     return [out / name for name in files]
 
 
-def contents(answer: Answer) -> dict[str, bytes]:
+def contents(answer: StudyResults) -> dict[str, bytes]:
     """Every file of the report, `index.html` last."""
     given, answer = answer, whole(answer)
     drawn = plots(answer)
@@ -86,7 +86,7 @@ def _publish(draft: Path, out: Path, names: list[str]) -> None:
         (out / folder).mkdir(exist_ok=True)
     for name in names:
         (draft / name).replace(out / name)
-    for figure in plugins.names("figures"):
+    for figure in plugins.names("swinablate.report.figures"):
         for old in (f"tables/{figure}.csv", f"figures/{figure}.svg", f"figures/{figure}.png"):
             if old not in names:
                 (out / old).unlink(missing_ok=True)

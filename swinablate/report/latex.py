@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from swinablate.figure import Answer, records
-from swinablate.figure.numbers import (
+from swinablate.report.drawing import records
+from swinablate.report.drawing.numbers import (
     DASH,
     MINUS,
     PM,
@@ -15,6 +15,7 @@ from swinablate.figure.numbers import (
     signed,
 )
 from swinablate.report.prose import kind
+from swinablate.report.results import StudyResults
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
@@ -29,7 +30,7 @@ def escape(text: str) -> str:
     return "".join(SPECIAL.get(c, c if c.isprintable() else "?") for c in text)
 
 
-def arms_tex(answer: Answer, arms: pd.DataFrame) -> str:
+def arms_tex(answer: StudyResults, arms: pd.DataFrame) -> str:
     """A `tabular` with a comment that says what it needs and what the numbers are."""
     judged = answer.verdicts
     level = f"{100 * (1 - judged['alpha']):g}"

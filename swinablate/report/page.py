@@ -9,10 +9,11 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from swinablate.figure import Answer, numbers
-from swinablate.figure.ink import LOOKS
 from swinablate.report import prose, tables
+from swinablate.report.drawing import numbers
+from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.plots import Plot
+from swinablate.report.results import StudyResults
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
@@ -26,7 +27,7 @@ ICONS = {
 }
 
 
-def html(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
+def html(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> str:
     """The report as one file: no script, no request, readable on paper and on a telephone."""
     env = _environment(autoescape=True)
     env.filters |= {
@@ -39,7 +40,7 @@ def html(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
     return env.get_template("page.html").render(_context(answer, arms, drawn))
 
 
-def markdown(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> str:
+def markdown(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> str:
     """The report as Markdown with links to the figures beside it."""
     env = _environment(autoescape=False)
     env.filters |= {"md": md, "minus": minus, "shortened": shortened}
@@ -106,7 +107,7 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
     return env
 
 
-def _context(answer: Answer, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str, Any]:
+def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str, Any]:
     judged, every = answer.verdicts, tables.every_trial(answer)
     finals = every[every.kind != "tune"]  # what tuning lost is told with what it found
     ranked = sorted(judged["arms"], key=lambda arm: _rank(arm["delta_pp"]))

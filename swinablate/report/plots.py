@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from swinablate import plugins
-from swinablate.figure import Answer, Figure
-from swinablate.figure.files import drawn
+from swinablate.config import plugins
+from swinablate.report.drawing import Figure
+from swinablate.report.drawing.files import drawn
+from swinablate.report.results import StudyResults
 
 ORDER = ("forest", "cost", "curves", "seeds")
 
@@ -36,18 +37,21 @@ class Plot:
     absent: str
 
 
-def plots(answer: Answer) -> list[Plot]:
+def plots(answer: StudyResults) -> list[Plot]:
     """Draw every figure that applies, those the page knows first."""
-    figures = {name: plugins.load("figures", name, Figure) for name in plugins.names("figures")}
+    figures = {
+        name: plugins.load("swinablate.report.figures", name, Figure)
+        for name in plugins.names("swinablate.report.figures")
+    }
     known = [name for name in ORDER if name in figures]
     names = [*known, *(name for name in figures if name not in known)]
     return [_plot(answer, name, figures[name]) for name in names if figures[name].applies(answer)]
 
 
-def _plot(answer: Answer, name: str, figure: Figure) -> Plot:
+def _plot(answer: StudyResults, name: str, figure: Figure) -> Plot:
     rows = figure.table(answer)
     svg, png = drawn(figure, rows, name) if len(rows) else ("", b"")
-    caption = inspect.cleandoc(sys.modules[f"swinablate.figures.{name}"].__doc__ or "")
+    caption = inspect.cleandoc(sys.modules[f"swinablate.report.figures.{name}"].__doc__ or "")
     return Plot(
         name=name,
         title=figure.title,

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from swinablate.figure import Answer
-from swinablate.figure.numbers import plain
-from swinablate.recipe import EACH
+from swinablate.config.recipe import EACH
+from swinablate.report.drawing.numbers import plain
+from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
 
 NO_ROPE = "none was declared, so nothing is called equivalent"
 
 
-def hypotheses(answer: Answer) -> list[dict[str, Any]]:
+def hypotheses(answer: StudyResults) -> list[dict[str, Any]]:
     """Every declared hypothesis with its answer; the declaration's order."""
     arms = {arm["name"]: arm for arm in (*answer.verdicts["arms"], *answer.verdicts["contrasts"])}
     rows = []
@@ -36,7 +36,7 @@ def hypotheses(answer: Answer) -> list[dict[str, Any]]:
     return rows
 
 
-def spread(answer: Answer) -> str:
+def spread(answer: StudyResults) -> str:
     """How much the arms vary over seeds."""
     sds = {
         arm["name"]: arm["sd"]
@@ -53,7 +53,7 @@ def spread(answer: Answer) -> str:
     )
 
 
-def checklist(answer: Answer) -> list[tuple[str, str]]:
+def checklist(answer: StudyResults) -> list[tuple[str, str]]:
     """Answers to what reviewers ask about error bars and compute, from what was recorded."""
     judged, plan = answer.verdicts, answer.plan
     alpha = judged["alpha"]
@@ -82,7 +82,7 @@ def checklist(answer: Answer) -> list[tuple[str, str]]:
     return [(question, text) for question, text in found if text]
 
 
-def tuned(answer: Answer) -> str:
+def tuned(answer: StudyResults) -> str:
     """How the arms were tuned."""
     how = answer.verdicts.get("tuning")
     if not how:
@@ -105,12 +105,12 @@ def tuned(answer: Answer) -> str:
     )
 
 
-def flips(answer: Answer) -> list[str]:
+def flips(answer: StudyResults) -> list[str]:
     """The arms whose effect changes its sign when every arm is tuned."""
     return [w["text"] for w in answer.verdicts["warnings"] if w["code"] == "W16"]
 
 
-def unfinished(answer: Answer) -> str:
+def unfinished(answer: StudyResults) -> str:
     """What a study that is not finished cannot say yet."""
     parts = open_parts(answer)
     if parts == ["tuned"]:
@@ -120,12 +120,12 @@ def unfinished(answer: Answer) -> str:
     return "intervals, no verdicts"
 
 
-def kind(answer: Answer) -> str:
+def kind(answer: StudyResults) -> str:
     """What the intervals are: of one look among several, or of all arms at once."""
     return "repeated" if answer.verdicts.get("looks") else "simultaneous"
 
 
-def _declared(answer: Answer) -> str:
+def _declared(answer: StudyResults) -> str:
     asked = {declared["arm"] for declared in answer.plan.get("hypotheses", [])}
     rest = [arm["name"] for arm in answer.verdicts["arms"] if arm["name"] not in asked]
     if not asked:
@@ -135,7 +135,7 @@ def _declared(answer: Answer) -> str:
     return f"declared before launch, but not about {', '.join(rest)}: these are exploratory"
 
 
-def _varies(answer: Answer) -> str:
+def _varies(answer: StudyResults) -> str:
     recipe = answer.plan["arms"][0].get("recipe")
     if not recipe:
         return ""
@@ -177,6 +177,6 @@ def _claim(declared: Any) -> str:
     return f"{declared['expect']}{by}"
 
 
-def _refused(answer: Answer, name: str) -> str:
+def _refused(answer: StudyResults, name: str) -> str:
     reasons = [r["reason"] for r in answer.plan["refusals"] if r["name"] == name]
     return reasons[0] if reasons else "no such arm"

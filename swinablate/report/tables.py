@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from swinablate.figure import Answer
-from swinablate.results import CURVES, TRIALS
+from swinablate.records.tables import CURVES, TRIALS
+from swinablate.report.results import StudyResults
 
 ARMS = (
     "arm", "changes", "family", "planned", "n", "failed", "diverged", "waiting", "mean", "sd",
@@ -19,7 +19,7 @@ ARMS = (
 )  # fmt: skip
 
 
-def arms_table(answer: Answer) -> pd.DataFrame:
+def arms_table(answer: StudyResults) -> pd.DataFrame:
     """One row for every arm, the baseline first, then in the order of the plan.
 
     Throughput is the median over seeds, memory the highest, time the sum of all trials.
@@ -36,7 +36,7 @@ def arms_table(answer: Answer) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(ARMS))
 
 
-def every_trial(answer: Answer) -> pd.DataFrame:
+def every_trial(answer: StudyResults) -> pd.DataFrame:
     """One row for every trial; with tuning, at which recipe it counts.
 
     `basis` is fixed, tuned, or both where tuning chose the recipe that an arm had; a trial of
@@ -54,7 +54,7 @@ def every_trial(answer: Answer) -> pd.DataFrame:
     return found.assign(number=found.number.astype("Int64"))
 
 
-def tuning(answer: Answer) -> list[dict[str, Any]]:
+def tuning(answer: StudyResults) -> list[dict[str, Any]]:
     """What tuning chose for every arm, beside its difference at both recipes."""
     found = answer.verdicts.get("tuning")
     if not found:
@@ -74,7 +74,7 @@ def tuning(answer: Answer) -> list[dict[str, Any]]:
     ]
 
 
-def whole(answer: Answer) -> Answer:
+def whole(answer: StudyResults) -> StudyResults:
     """The answer with every column and key a report asks for; what is unknown is empty.
 
     Results trained elsewhere have an arm, a seed and a value, and perhaps nothing else.
@@ -114,7 +114,7 @@ def changes(arm: Mapping[str, Any]) -> str:
     )
 
 
-def proofs(answer: Answer) -> list[dict[str, Any]]:
+def proofs(answer: StudyResults) -> list[dict[str, Any]]:
     """What each arm's network has otherwise than the baseline's, as its plan proved it.
 
     `logits` is the change of the logits under shared weights, in percent of the baseline's;
@@ -165,18 +165,18 @@ def along(contrasts: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mappin
     return list(found.items())
 
 
-def statuses(answer: Answer) -> dict[str, int]:
+def statuses(answer: StudyResults) -> dict[str, int]:
     """How many trials ended how."""
     counts = every_trial(answer).status.value_counts()
     return {str(status): int(n) for status, n in counts.items()}
 
 
-def interim(answer: Answer) -> bool:
+def interim(answer: StudyResults) -> bool:
     """Whether planned trials are missing that may still come."""
     return "fixed" in open_parts(answer) or "tuned" in open_parts(answer)
 
 
-def open_parts(answer: Answer) -> list[str]:
+def open_parts(answer: StudyResults) -> list[str]:
     """What of a study is not complete: the arms at their fixed recipes, at their tuned ones."""
     arms = answer.verdicts.get("tuning", {}).get("arms", ())
     tuned = any(arm["chosen"] is None or arm["n"] < arm["planned"] - _gone(answer, arm["name"])
@@ -185,7 +185,7 @@ def open_parts(answer: Answer) -> list[str]:
     return [name for name, still in (("fixed", fixed), ("tuned", tuned)) if still]
 
 
-def lost(answer: Answer) -> pd.DataFrame:
+def lost(answer: StudyResults) -> pd.DataFrame:
     """The trials that failed or diverged."""
     rows = every_trial(answer)
     return rows[rows.status.isin(["failed", "diverged"])]
@@ -239,7 +239,7 @@ def _declared(arm: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cost(answer: Answer, name: str) -> dict[str, Any]:
+def _cost(answer: StudyResults, name: str) -> dict[str, Any]:
     mine = answer.trials[answer.trials.arm == name]
     return {
         "images_per_s": _over(mine.images_per_s, np.median),
@@ -249,7 +249,7 @@ def _cost(answer: Answer, name: str) -> dict[str, Any]:
     }
 
 
-def _gone(answer: Answer, arm: str) -> int:
+def _gone(answer: StudyResults, arm: str) -> int:
     """Final trials of an arm at its tuned recipe that ended without a result."""
     rows = answer.tuning[(answer.tuning.arm == arm) & (answer.tuning.kind == "final")]
     return int(rows.status.isin(["failed", "diverged"]).sum())
@@ -263,7 +263,7 @@ def _level(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else json.dumps(value)
 
 
-def _first(answer: Answer, arm: str, column: str) -> float | None:
+def _first(answer: StudyResults, arm: str, column: str) -> float | None:
     known = answer.trials[column][answer.trials.arm == arm].dropna()
     return float(known.iloc[0]) if len(known) else None
 

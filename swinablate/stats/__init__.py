@@ -8,11 +8,11 @@ from swinablate.stats.adaptive import Decisions, look
 from swinablate.stats.critical import holm
 from swinablate.stats.declaration import (
     ARMS,
-    Answer,
     ArmVerdict,
     Declaration,
     Estimate,
     Hypothesis,
+    HypothesisAnswer,
     Step,
     Tally,
     Verdicts,
@@ -22,7 +22,7 @@ from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.factorial import INTERACTIONS, MAIN, PATH, factorial, path
 from swinablate.stats.judge import judge_family
 from swinablate.stats.power import detectable, detectable_at, detectable_effects, seeds_needed
-from swinablate.stats.sample import read
+from swinablate.stats.sample import read_samples
 from swinablate.stats.selftest import selftest
 from swinablate.stats.verdict import effects, verdicts
 
@@ -31,13 +31,13 @@ __all__ = [
     "INTERACTIONS",
     "MAIN",
     "PATH",
-    "Answer",
     "ArmVerdict",
     "Contrast",
     "Decisions",
     "Declaration",
     "Estimate",
     "Hypothesis",
+    "HypothesisAnswer",
     "Method",
     "Step",
     "Tally",
@@ -52,7 +52,7 @@ __all__ = [
     "judge_family",
     "look",
     "path",
-    "read",
+    "read_samples",
     "seeds_needed",
     "selftest",
     "verdicts",

@@ -9,9 +9,9 @@ import numpy as np
 from swinablate.stats.caution import cautions
 from swinablate.stats.critical import t_quantile
 from swinablate.stats.declaration import (
-    Answer,
     Declaration,
     Estimate,
+    HypothesisAnswer,
     Step,
     Verdicts,
     Warn,
@@ -19,7 +19,7 @@ from swinablate.stats.declaration import (
 from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.judge import reply
 from swinablate.stats.power import POWER
-from swinablate.stats.sample import Sample, read
+from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.sentence import SEQUENTIAL, sequential_methods
 from swinablate.stats.sequential import Course, Rule, Run, State, course
 from swinablate.stats.spending import check_looks
@@ -86,7 +86,7 @@ def look(
         floor=declaration.floor_pp,
         method=method,
     )
-    samples = read(frame, declaration)
+    samples = read_samples(frame, declaration)
     now = course({arm: _run(sample) for arm, sample in samples.items()}, rule)
     wanted = now.wanted
     if ended and now.open:
@@ -94,7 +94,7 @@ def look(
         wanted = now.reached
     rows = zip(frame["arm"], frame["seed"], strict=True)
     due = np.array([int(seed) < wanted[str(arm)] for arm, seed in rows], dtype=bool)
-    samples = read(frame[due], replace(declaration, planned=wanted))
+    samples = read_samples(frame[due], replace(declaration, planned=wanted))
     return Decisions(
         verdicts=_verdicts(samples, now, rule, declaration, warnings),
         wanted=wanted,
@@ -201,7 +201,7 @@ def _estimate(
         pairs=state.look if now.paired else None,
         look=state.look,
         hypotheses=tuple(
-            Answer(
+            HypothesisAnswer(
                 asked.expect,
                 asked.by,
                 reply(asked, (state.low, state.high), declaration.rope_pp, inside=inside)

@@ -43,7 +43,7 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HypothesisAnswer:
     """A hypothesis and what the interval says of it."""
 
     expect: Literal["better", "worse", "equivalent"]
@@ -139,7 +139,7 @@ class Judged:
     method: str
     pairs: int | None
     look: int | None = None
-    hypotheses: tuple[Answer, ...] = ()
+    hypotheses: tuple[HypothesisAnswer, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +198,7 @@ class ArmVerdict(Judged, Tally):
     new_images_high: float | None = None
 
     @property
-    def hypothesis(self) -> Answer | None:
+    def hypothesis(self) -> HypothesisAnswer | None:
         """The first hypothesis about this arm, answered."""
         return self.hypotheses[0] if self.hypotheses else None
 

@@ -29,6 +29,9 @@ from swinablate.stats.critical import (
     two_sided_p,
 )
 
+BASELINE_RATIO = 2
+"""The baseline takes part in every comparison and runs so many times the seeds of an arm."""
+
 PRIOR_SEEDS = 4.0  # d0: how many seeds' worth of evidence the pool counts for, at most
 CERTAIN = 1e9  # a prior that leaves nothing to an arm's own variance
 GATE_SEEDS = 5  # fewer seeds cannot tell unequal variances from luck
@@ -80,7 +83,7 @@ class Cells:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class Estimates:
     """Estimates of one family; each field (..., m), nan where nothing can be said.
 
     Attributes:
@@ -108,7 +111,7 @@ class Family:
 
 def estimate(
     cells: Cells, weights: Floats, *, alpha: float, floor: float = 0.0, method: Method = "auto"
-) -> Family:
+) -> Estimates:
     """Estimate every contrast of a family, and its simultaneous interval.
 
     Args:
@@ -160,9 +163,9 @@ def prior_seeds(comparisons: int) -> float:
 
 def assemble(
     delta: Floats, se: Floats, df: Floats, c: Floats, *, alpha: float, welch: Flags
-) -> Family:
+) -> Estimates:
     """Fill in what follows from estimate, error and critical value."""
-    return Family(
+    return Estimates(
         delta=delta,
         se=se,
         df=df,

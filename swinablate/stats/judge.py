@@ -7,8 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swinablate.stats.critical import Floats, holm, t_quantile
-from swinablate.stats.declaration import Answer, Declaration, Estimate, Hypothesis, Reply, Word
-from swinablate.stats.estimate import TESTED, Contrast, Family, Method, estimate
+from swinablate.stats.declaration import (
+    Declaration,
+    Estimate,
+    Hypothesis,
+    HypothesisAnswer,
+    Reply,
+    Word,
+)
+from swinablate.stats.estimate import TESTED, Contrast, Estimates, Method, estimate
 from swinablate.stats.paired import estimate_pairs, pairs, pays
 from swinablate.stats.power import POWER, seeds_needed
 from swinablate.stats.sample import Sample, cells
@@ -107,7 +114,7 @@ def judge_family(
 
 def _estimate(
     samples: Mapping[str, Sample], weights: Floats, declaration: Declaration, method: Method
-) -> tuple[Family, NDArray[np.float64] | None]:
+) -> tuple[Estimates, NDArray[np.float64] | None]:
     """The family's numbers; and if it is judged within seeds, how many each contrast has."""
     alpha, floor = declaration.alpha, declaration.floor_pp
     apart = estimate(cells(samples), weights, alpha=alpha, floor=floor, method=method)
@@ -120,7 +127,7 @@ def _estimate(
     return together, within.n
 
 
-def _name(family: Family, method: Method, *, paired: bool) -> str:
+def _name(family: Estimates, method: Method, *, paired: bool) -> str:
     """What was done, for the report."""
     welch = bool(family.welch)
     if paired:
@@ -163,7 +170,7 @@ def _judge(
         method=found.method,
         pairs=found.pairs,
         hypotheses=tuple(
-            Answer(
+            HypothesisAnswer(
                 asked.expect,
                 asked.by,
                 "unresolved"

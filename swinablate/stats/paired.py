@@ -20,7 +20,7 @@ from swinablate.stats.estimate import (
     GATE_P,
     GATE_SEEDS,
     TESTED,
-    Family,
+    Estimates,
     Flags,
     assemble,
     prior_seeds,
@@ -69,7 +69,7 @@ def pairs(samples: Mapping[str, Sample], weights: Floats) -> Pairs:
     return Pairs(mean=mean, var=var, unpaired=unpaired, n=n)
 
 
-def estimate_pairs(within: Pairs, *, alpha: float, floor: float = 0.0) -> Family:
+def estimate_pairs(within: Pairs, *, alpha: float, floor: float = 0.0) -> Estimates:
     """Estimate every contrast of a family from its differences within seeds.
 
     The intervals are Bonferroni's: how the contrasts correlate depends on the arms.
@@ -97,7 +97,7 @@ def estimate_pairs(within: Pairs, *, alpha: float, floor: float = 0.0) -> Family
     return replace(family, shrunken=weight > 0)
 
 
-def pays(within: Pairs, apart: Family, together: Family) -> Flags:
+def pays(within: Pairs, apart: Estimates, together: Estimates) -> Flags:
     """Whether a family should be judged within seeds: (...,).
 
     Args:

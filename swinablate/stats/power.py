@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from math import ceil
 
-from swinablate.effort import BASELINE_RATIO
 from swinablate.errors import InputError
 from swinablate.stats.critical import bonferroni, many_to_one, shared_part, t_quantile
-from swinablate.stats.estimate import Contrast, prior_seeds
+from swinablate.stats.estimate import BASELINE_RATIO, Contrast, prior_seeds
 from swinablate.stats.spending import nominal
 
 POWER = 0.8

@@ -40,7 +40,7 @@ class Sample:
     correct: NDArray[Any]
 
 
-def read(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, Sample]:
+def read_samples(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, Sample]:
     """Sort a table into the seeds of each arm, the baseline first.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 
 from swinablate.errors import InputError
 from swinablate.stats.critical import Floats
-from swinablate.stats.estimate import TESTED, Cells, Family, Method, estimate
+from swinablate.stats.estimate import TESTED, Cells, Estimates, Method, estimate
 from swinablate.stats.paired import Pairs, estimate_pairs, pays
 from swinablate.stats.power import detectable
 
@@ -112,7 +112,7 @@ def draw(scenario: Scenario, sims: int, *, seed: int) -> Floats:
     return np.asarray(np.array(scenario.sd)[:, None] * noise)
 
 
-def judge(scenario: Scenario, values: Floats, method: Method) -> tuple[Family, Floats]:
+def judge(scenario: Scenario, values: Floats, method: Method) -> tuple[Estimates, Floats]:
     """Judge simulated studies; the second is which were judged within seeds: (sims,)."""
     n = np.array(scenario.n, dtype=float)
     runs = [values[:, j, : scenario.n[j]] for j in range(len(scenario.n))]
@@ -149,17 +149,17 @@ def _within(runs: Sequence[Floats]) -> Pairs:
     return Pairs(mean=columns[0], var=columns[1], unpaired=columns[2], n=np.array(n, dtype=float))
 
 
-def _chosen(pick: np.ndarray, together: Family, apart: Family) -> Family:
+def _chosen(pick: np.ndarray, together: Estimates, apart: Estimates) -> Estimates:
     """`together` where picked, else `apart`."""
     fields = {
         name: np.where(pick[:, None], getattr(together, name), getattr(apart, name))
         for name in ("delta", "se", "df", "c", "half", "half_equivalence", "p")
     }
     welch = np.where(pick, together.welch, apart.welch)
-    return Family(**fields, welch=welch, shrunken=apart.shrunken)
+    return Estimates(**fields, welch=welch, shrunken=apart.shrunken)
 
 
-def _row(method: Method, family: Family, paired: Floats, effect: float) -> Row:
+def _row(method: Method, family: Estimates, paired: Floats, effect: float) -> Row:
     wrong = np.abs(family.delta) > family.half
     found = np.abs(family.delta + effect) > family.half
     return Row(

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from swinablate.effort import BASELINE_RATIO
 from swinablate.stats.declaration import Declaration, Judged, Tally
-from swinablate.stats.estimate import GATE_P, GATE_RATIO, prior_seeds
+from swinablate.stats.estimate import BASELINE_RATIO, GATE_P, GATE_RATIO, prior_seeds
 from swinablate.stats.judge import DUNNETT, SHRUNKEN, UNEQUAL
 from swinablate.stats.sample import Sample
 

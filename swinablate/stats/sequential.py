@@ -15,10 +15,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from swinablate.effort import BASELINE_RATIO
 from swinablate.stats.critical import Floats, t_quantile, two_sided_p
 from swinablate.stats.declaration import Word
-from swinablate.stats.estimate import GATE_SEEDS, Cells, Family, Method, assemble, errors
+from swinablate.stats.estimate import (
+    BASELINE_RATIO,
+    GATE_SEEDS,
+    Cells,
+    Estimates,
+    Method,
+    assemble,
+    errors,
+)
 from swinablate.stats.paired import EVIDENCE, Pairs, estimate_pairs, pays
 from swinablate.stats.spending import nominal
 
@@ -189,7 +196,7 @@ def _estimate(
     rule: Rule,
     *,
     paired: bool | None,
-) -> tuple[Family, bool | None]:
+) -> tuple[Estimates, bool | None]:
     """The numbers of all arms at this look, and whether they are within seeds."""
     samples = [runs[arm].values[: counts[arm]] for arm in runs]
     n = np.array([len(values) for values in samples], dtype=float)
@@ -231,7 +238,7 @@ def _within(runs: Mapping[str, Run], counts: Mapping[str, int], going: Sequence[
     return Pairs(mean=mean, var=var, unpaired=unpaired, n=n)
 
 
-def _decide(family: Family, states: dict[str, State], at: tuple[int, int], rule: Rule) -> None:
+def _decide(family: Estimates, states: dict[str, State], at: tuple[int, int], rule: Rule) -> None:
     """Close what this look decides, largest evidence first."""
     i, look = at
     arms, m = list(states), len(states)
@@ -257,7 +264,7 @@ def _decide(family: Family, states: dict[str, State], at: tuple[int, int], rule:
         states[arms[j]] = state
 
 
-def _state(family: Family, j: int, look: int, levels: tuple[float, float]) -> State:
+def _state(family: Estimates, j: int, look: int, levels: tuple[float, float]) -> State:
     """One arm's numbers at a look."""
     delta, se, df = (float(each[j]) for each in (family.delta, family.se, family.df))
     half, half_near = (float(t_quantile(1 - level / 2, df)) * se for level in levels)

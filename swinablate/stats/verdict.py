@@ -17,7 +17,7 @@ from swinablate.stats.declaration import (
 from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.images import covers, new_images, unpack
 from swinablate.stats.judge import SHRUNKEN, judge_family
-from swinablate.stats.sample import Sample, read
+from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.sentence import methods, sentence
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def verdicts(
     Raises:
         InputError: the table cannot be read as results of what was declared.
     """
-    samples = read(frame, declaration)
+    samples = read_samples(frame, declaration)
     base = samples[declaration.baseline]
     arms = [name for name in samples if name != declaration.baseline]
     families: dict[str, list[Contrast]] = {ARMS: against(arms, declaration)}

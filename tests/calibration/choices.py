@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from swinablate.stats.estimate import Family, spread
+from swinablate.stats.estimate import Estimates, spread
 from tests.calibration.studies import EVEN, Truth, draw, judge, null
 
 SIMS = 4000
@@ -42,7 +42,7 @@ def families(m: int) -> list[Truth]:
     ]
 
 
-def rates(family: Family, half: np.ndarray, effect: float) -> str:
+def rates(family: Estimates, half: np.ndarray, effect: float) -> str:
     """Error of the family, and power for one arm with the effect."""
     error = (np.abs(family.delta) > half).any(axis=1).mean()
     return f"{error:.3f} / {(np.abs(family.delta + effect) > half).mean():.2f}"

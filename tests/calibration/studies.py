@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy
 
-from swinablate.stats.estimate import Cells, Family, Method, estimate
+from swinablate.stats.estimate import Cells, Estimates, Method, estimate
 from swinablate.stats.sequential import Rule, Run, course
 
 LOOKS = (3, 5, 8, 12, 16)
@@ -134,7 +134,7 @@ def judge(
     seed: int = 0,
     values: np.ndarray | None = None,
     floor: float = 0.0,
-) -> Family:
+) -> Estimates:
     """Arms of n seeds, the baseline of 2n, judged once; `values` are drawn if not given."""
     if values is None:
         values = draw(truth, 2 * n, sims, seed)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from swinablate.stats.critical import bonferroni
-from swinablate.stats.estimate import Cells, Family, estimate
+from swinablate.stats.estimate import Cells, Estimates, estimate
 from tests.calibration import savings
 from tests.calibration.studies import DIGITS, TRUTHS, Truth, adaptive, fixed, judge, null
 
@@ -94,7 +94,7 @@ def missed(truth: Truth, n: int, seed: int, method: str, half) -> float:
 
 
 def test_uncorrected_welch_is_caught():
-    def half(family: Family) -> np.ndarray:
+    def half(family: Estimates) -> np.ndarray:
         return bonferroni(1, family.df, LEVEL) * family.se
 
     assert missed(null("", (SD,) * 9), 5, 5, "welch-holm", half) > LEVEL + TOLERANCE

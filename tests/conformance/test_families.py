@@ -10,21 +10,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from swinablate import conformance, plugins
-from swinablate.catalogue import switches
-from swinablate.conformance import Case, seen
-from swinablate.network import tables
-from swinablate.proof import compare
-from swinablate.recipe import Family, ImageSpec, ModelConfig, Switch
-from swinablate.response import Observed
+from swinablate.config import plugins
+from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Switch
+from swinablate.models import conformance
+from swinablate.models.build import tables
+from swinablate.models.catalogue import switches
+from swinablate.models.conformance import Case, seen
+from swinablate.models.diff import compare
+from swinablate.models.fingerprint import Fingerprint
 
-NAMES = plugins.names("models")
+NAMES = plugins.names("swinablate.models.families")
 IMAGE = ImageSpec(height=32, width=32, channels=3, classes=10)
 ODD = ImageSpec(height=16, width=32, channels=1, classes=3)
 
 
 def load(name: str) -> Case:
-    family: Family[ModelConfig] = plugins.load("models", name, Family)
+    family: Family[ModelConfig] = plugins.load("swinablate.models.families", name, Family)
     return Case(family, family.config(), IMAGE)
 
 
@@ -51,7 +52,7 @@ def test_no_switch_is_dead(base, flipped, field):
 @pytest.mark.parametrize(("base", "flipped", "field"), list(flips()))
 def test_a_switch_acts_where_it_says(base, flipped, field):
     ours, arm = (seen(case.family, case.config, IMAGE) for case in (base, flipped))
-    assert isinstance(ours, Observed)
+    assert isinstance(ours, Fingerprint)
     if isinstance(arm, str):
         return  # refused, so it changes nothing
     proof = compare(ours, arm, marks(base)[field].acts_on)

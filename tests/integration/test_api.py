@@ -5,7 +5,7 @@ import pytest
 
 from swinablate import effects, load_study, plan, run
 from swinablate.errors import InputError
-from swinablate.records import Home
+from swinablate.records.home import Home
 from tests.conftest import RECIPE, STUDY
 
 pytestmark = pytest.mark.integration

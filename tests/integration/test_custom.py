@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from swinablate.cli import main
-from tests.test_custom import guide, home  # noqa: F401  the fixture
+from swinablate.cli.app import main
+from tests.models.test_external import guide, home  # noqa: F401  the fixture
 
 pytestmark = pytest.mark.integration
 STUDY = 'question = "?"\nbaseline = "nets/mynet.toml"\nseeds = 2\nbaseline_seeds = 2\n[axes]\n'

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torchvision
 
+from swinablate.config.recipe import DataConfig
 from swinablate.data import prepare
 from swinablate.errors import EnvironmentFault
-from swinablate.recipe import DataConfig
 
 pytestmark = pytest.mark.integration
 FASHION = DataConfig(name="fashion_mnist")
@@ -71,9 +71,9 @@ from dataclasses import replace
 from pathlib import Path
 from torchvision.datasets import FashionMNIST
 from swinablate.data import prepare
-from swinablate.datasets import fashion_mnist
+from swinablate.data.datasets import fashion_mnist
 from swinablate.errors import EnvironmentFault
-from swinablate.recipe import DataConfig
+from swinablate.config.recipe import DataConfig
 
 root, mirror, resources = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 FashionMNIST.mirrors, FashionMNIST.resources = [mirror], resources
@@ -156,7 +156,7 @@ def test_no_network_is_said_with_address_folder_and_files(tmp_path):
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
-    from swinablate.data import store
+    from swinablate.data import prepared as store
 
     monkeypatch.setattr(store, "SILENCE_S", 0.5)
     before = socket.getdefaulttimeout()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from swinablate.executor import Slot
-from swinablate.processes import Anew, Forked, Process, make_starter
+from swinablate.execution.executor import Slot
+from swinablate.execution.processes import Anew, Forked, Process, make_starter
 
 pytestmark = [
     pytest.mark.integration,

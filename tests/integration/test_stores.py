@@ -20,11 +20,11 @@ import psycopg2
 import pytest
 from mlflow import MlflowClient
 
-from swinablate import store
 from swinablate.errors import EnvironmentFault
-from swinablate.schedule import Queue, Ticket
-from swinablate.track import StudyCard, Tracker, TrialCard
-from swinablate.track_ui import serve
+from swinablate.records import stores
+from swinablate.scheduling.queue import Queue, Ticket
+from swinablate.tracking.server import serve
+from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
 
 pytestmark = [
     pytest.mark.integration,
@@ -197,8 +197,8 @@ def test_the_queue_survives_a_restart_of_postgresql(postgres):
 RACER = """
 import sys
 from pathlib import Path
-from swinablate.schedule import Queue, Ticket
-from swinablate.track import StudyCard, Tracker
+from swinablate.scheduling.queue import Queue, Ticket
+from swinablate.tracking.tracker import StudyCard, Tracker
 url, name = sys.argv[1:]
 queue = Queue.open(url, name, ["baseline"])
 queue.put([Ticket("0" * 64, "baseline", 0, 1)])
@@ -220,7 +220,8 @@ def test_two_machines_may_meet_a_fresh_postgresql(postgres):
         _, said = racer.communicate()
         assert racer.returncode == 0, said.decode()
     found = {
-        experiment.name for experiment in MlflowClient(store.resolved(runs)).search_experiments()
+        experiment.name
+        for experiment in MlflowClient(stores.sqlalchemy_url(runs)).search_experiments()
     }
     assert found == {"one @ digits", "two @ digits", "Default"}
 

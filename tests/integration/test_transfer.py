@@ -6,12 +6,13 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from swinablate import checkpoint, load_study, plan
+from swinablate import load_study, plan
 from swinablate.api import Silent
-from swinablate.cli import main
-from swinablate.coordinator import Options, execute
-from swinablate.records import Home
-from swinablate.status import read_status
+from swinablate.cli.app import main
+from swinablate.execution.coordinator import Options, execute
+from swinablate.records.home import Home
+from swinablate.scheduling.status import read_status
+from swinablate.training import checkpoint
 from tests.conftest import RECIPE, STUDY
 
 pytestmark = pytest.mark.integration
@@ -53,7 +54,9 @@ def test_each_seed_is_fine_tuned_from_its_own_weights(write, tmp_path, capsys):
         start = home.outcome(trial.id).recipe["start"]
         assert start["weights"] == (str(tmp_path / source) if source else "")
         # What is frozen tells where it came from.
-        ended = checkpoint.load([home.attempt(trial.id, 1)], torch.device("cpu"))["model"]
+        ended = checkpoint.load_checkpoint([home.attempt(trial.id, 1)], torch.device("cpu"))[
+            "model"
+        ]
         for file in ("pre-0.pt", "pre-1.pt", "other.pt"):
             begun = torch.load(tmp_path / file, weights_only=True)
             frozen = [name for name in begun if name.startswith(("embed.", "stages.0."))]

@@ -5,13 +5,13 @@ import sqlite3
 
 import pytest
 
-from swinablate.answer import gather
-from swinablate.planning import plan
-from swinablate.recipe import trial_id
-from swinablate.records import Home
-from swinablate.status import read_status
-from swinablate.study import load_study
-from swinablate.tunable import trying, tuned
+from swinablate.config.recipe import trial_id
+from swinablate.records.home import Home
+from swinablate.report.answer import gather
+from swinablate.scheduling.status import read_status
+from swinablate.study.files import load_study
+from swinablate.study.plan import plan
+from swinablate.study.tunable import trying, tuned
 
 pytestmark = pytest.mark.integration
 

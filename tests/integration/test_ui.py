@@ -17,8 +17,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from swinablate.errors import EnvironmentFault
-from swinablate.track import StudyCard, Tracker, TrialCard
-from swinablate.track_ui import serve
+from swinablate.tracking.server import serve
+from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
 
 pytestmark = [
     pytest.mark.integration,

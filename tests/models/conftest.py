@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swinablate.recipe import Family, ImageSpec, ModelConfig, derive
+from swinablate.config.recipe import Family, ImageSpec, ModelConfig, derive
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from swinablate.layers.conv import ChannelNorm
-from swinablate.models import googlenet, nin, rnn
-from swinablate.recipe import ImageSpec
-from swinablate.response import cost
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families import googlenet, nin, rnn
+from swinablate.models.fingerprint import cost
+from swinablate.models.layers.conv import ChannelNorm
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
 FASHION = ImageSpec(height=28, width=28, channels=1, classes=10)

@@ -5,10 +5,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from swinablate.layers.conv import ChannelNorm
-from swinablate.models import post001, vgg
-from swinablate.recipe import ImageSpec
-from swinablate.response import cost
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families import post001, vgg
+from swinablate.models.fingerprint import cost
+from swinablate.models.layers.conv import ChannelNorm
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
 IMAGENET = ImageSpec(height=224, width=224, channels=3, classes=1000)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from swinablate.layers.conv import ChannelNorm
-from swinablate.models.densenet import DenseNet, DenseNetConfig, geometry
-from swinablate.recipe import ImageSpec
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families.densenet import DenseNet, DenseNetConfig, geometry
+from swinablate.models.layers.conv import ChannelNorm
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
 SMALL = {"depth": 22, "growth": 4}

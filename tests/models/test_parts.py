@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from swinablate.layers.attention import LAST, Cosine, Linear, NoKeyBias, OverQueries, Scaled
-from swinablate.layers.bias import LogSpaced, log_offsets
-from swinablate.layers.block import DropPath, LayerScale, Repeated, drop_rates
-from swinablate.layers.init import initialise
-from swinablate.layers.norm import FADE, DynamicTanh, Progressive, TokenBatchNorm
-from swinablate.layers.patch import ConvStem, PatchEmbed
-from swinablate.layers.position import absolute_position, sincos, sincos_post002
-from swinablate.layers.window import near
+from swinablate.models.layers.attention import LAST, Cosine, Linear, NoKeyBias, OverQueries, Scaled
+from swinablate.models.layers.bias import LogSpaced, log_offsets
+from swinablate.models.layers.block import DropPath, LayerScale, Repeated, drop_rates
+from swinablate.models.layers.init import initialise
+from swinablate.models.layers.norm import FADE, DynamicTanh, Progressive, TokenBatchNorm
+from swinablate.models.layers.patch import ConvStem, PatchEmbed
+from swinablate.models.layers.position import absolute_position, sincos, sincos_post002
+from swinablate.models.layers.window import near
 
 
 def test_patches_equal_a_strided_convolution():

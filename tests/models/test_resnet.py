@@ -5,9 +5,9 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from swinablate.layers.conv import ChannelNorm
-from swinablate.models.resnet import ResNet, ResNetConfig, Subsample, geometry
-from swinablate.recipe import ImageSpec
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families.resnet import ResNet, ResNetConfig, Subsample, geometry
+from swinablate.models.layers.conv import ChannelNorm
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from swinablate import plugins
-from swinablate.models import resnet, swin, vit
-from swinablate.recipe import Family, ImageSpec
-from swinablate.response import activation_bytes, cost, macs, signature
-from swinablate.study import load_family
+from swinablate.config import plugins
+from swinablate.config.recipe import Family, ImageSpec
+from swinablate.models.families import resnet, swin, vit
+from swinablate.models.fingerprint import activation_bytes, cost, macs, signature
+from swinablate.models.registry import load_family
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
@@ -123,7 +123,7 @@ def test_logits_that_overflow_are_told_apart_by_their_configs():
     assert signs[0] != signs[1]
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", plugins.names("swinablate.models.families"))
 def test_activations_are_those_of_a_real_training_step(name):
     """On the meta device as on a CPU, where the tensors exist."""
     family = load_family(name, "")

@@ -9,16 +9,23 @@ from timm.models.pvt_v2 import MlpWithDepthwiseConv
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
-from swinablate.layers.bias import LinearSpaced, linear_offsets
-from swinablate.layers.mlp import DepthwiseMlp, Hidden
-from swinablate.layers.norm import TokenBatchNorm, TokenGroupNorm
-from swinablate.layers.patch import ConvPoolStem, ShiftedPatches
-from swinablate.layers.pool import Max, MeanMax, SequencePool, Skip
-from swinablate.layers.window import without_self
-from swinablate.models.swin import FAMILY, Swin, SwinConfig, WindowAttention, geometry, stages
-from swinablate.models.vit import SelfAttention, UniformAttention, ViT, ViTConfig
-from swinablate.recipe import ImageSpec
-from swinablate.response import signature
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families.swin import (
+    FAMILY,
+    Swin,
+    SwinConfig,
+    WindowAttention,
+    geometry,
+    stages,
+)
+from swinablate.models.families.vit import SelfAttention, UniformAttention, ViT, ViTConfig
+from swinablate.models.fingerprint import signature
+from swinablate.models.layers.bias import LinearSpaced, linear_offsets
+from swinablate.models.layers.mlp import DepthwiseMlp, Hidden
+from swinablate.models.layers.norm import TokenBatchNorm, TokenGroupNorm
+from swinablate.models.layers.patch import ConvPoolStem, ShiftedPatches
+from swinablate.models.layers.pool import Max, MeanMax, SequencePool, Skip
+from swinablate.models.layers.window import without_self
 from tests.models import copying
 from tests.models.parity import vit_of_timm
 

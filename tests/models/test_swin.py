@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from torch import nn
 from torchvision.models.swin_transformer import SwinTransformer
 
-from swinablate.layers.norm import TokenBatchNorm, TokenRMSNorm
-from swinablate.models.swin import FAMILY, Swin, SwinConfig, geometry
-from swinablate.recipe import ImageSpec
-from swinablate.response import signature
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families.swin import FAMILY, Swin, SwinConfig, geometry
+from swinablate.models.fingerprint import signature
+from swinablate.models.layers.norm import TokenBatchNorm, TokenRMSNorm
 from tests.models.copying import swin_of_torchvision
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)

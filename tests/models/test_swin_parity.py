@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torchvision.models import swin_transformer as vision
 
-from swinablate.models.swin import FAMILY, SwinConfig, WindowAttention, stages
-from swinablate.recipe import ImageSpec
-from swinablate.response import cost
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families.swin import FAMILY, SwinConfig, WindowAttention, stages
+from swinablate.models.fingerprint import cost
 from tests.models.parity import V2
 
 

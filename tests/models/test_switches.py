@@ -5,10 +5,10 @@ from typing import Literal, get_args, get_origin
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from swinablate.layers import fields, switches
-from swinablate.layers.conv import ConvNorm
-from swinablate.layers.merge import halved
-from swinablate.recipe import Switch
+from swinablate.config.recipe import Switch
+from swinablate.models.layers import fields, switches
+from swinablate.models.layers.conv import ConvNorm
+from swinablate.models.layers.merge import halved
 
 SHARED = {
     name: get_args(value)

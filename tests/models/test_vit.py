@@ -5,10 +5,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from swinablate.layers.attention import OverQueries
-from swinablate.layers.norm import TokenBatchNorm, TokenRMSNorm
-from swinablate.models.vit import FAMILY, ViT, ViTConfig, geometry
-from swinablate.recipe import ImageSpec
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families.vit import FAMILY, ViT, ViTConfig, geometry
+from swinablate.models.layers.attention import OverQueries
+from swinablate.models.layers.norm import TokenBatchNorm, TokenRMSNorm
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from swinablate.layers.window import ChannelFirstWindows, Windows, allowed, relative_index
-from swinablate.models.swin import Swin, SwinConfig, stages, window_attention
-from swinablate.recipe import ImageSpec
+from swinablate.config.recipe import ImageSpec
+from swinablate.models.families.swin import Swin, SwinConfig, stages, window_attention
+from swinablate.models.layers.window import ChannelFirstWindows, Windows, allowed, relative_index
 
 
 def attention(side: int, **fields) -> nn.Module:
@@ -170,7 +170,7 @@ def test_both_ways_of_attending_agree(fields, monkeypatch):
     """Sums of products and matrix products, with bias and mask, values and gradients."""
     answers, kinds = [], []
     for small in (4, 0):
-        monkeypatch.setattr("swinablate.models.swin.SMALL", small)
+        monkeypatch.setattr("swinablate.models.families.swin.SMALL", small)
         shape = {"width": 8, "heads": (2, 4), "depths": (2, 2), "window": 2, "patch": 4}
         image = ImageSpec(height=36 if "pad" in fields else 32, width=32, channels=3, classes=5)
         model = Swin(SwinConfig(**shape | fields), image).double()

@@ -1,0 +1,1 @@
+"""One benchmark a file; each ends in BENCHMARK. `just bench` runs them."""

@@ -1,1 +1,0 @@
-"""One benchmark a file; each ends in BENCHMARK. `swinablate bench` runs them."""

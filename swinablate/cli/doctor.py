@@ -1,0 +1,123 @@
+"""Does this machine have what a study needs? Every check names its remedy."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from swinablate.errors import SwinablateError
+from swinablate.records.home import Home
+from swinablate.records.provenance import LIBRARIES, cores, installed_version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """One finding."""
+
+    name: str
+    ok: bool
+    found: str
+    hint: str = ""
+
+
+def examine(home: Home) -> list[Diagnosis]:
+    """Run every check; none of them trains or downloads."""
+    return [
+        _python(),
+        *_versions(),
+        _pair(),
+        *_devices(),
+        _folder(home),
+        _disk(home),
+        *_stores(home),
+    ]
+
+
+def _python() -> Diagnosis:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Diagnosis(
+        name="python",
+        ok=sys.version_info >= (3, 11),
+        found=found,
+        hint="" if sys.version_info >= (3, 11) else "install Python 3.11 or newer",
+    )
+
+
+def _versions() -> list[Diagnosis]:
+    found = {name: installed_version(name) for name in LIBRARIES}
+    return [
+        Diagnosis(
+            name=name, ok=bool(v), found=v or "missing", hint="" if v else f"pip install {name}"
+        )
+        for name, v in found.items()
+    ]
+
+
+def _pair() -> Diagnosis:
+    """Find mixed indexes: such a torch and torchvision import alone but not together."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import torchvision"], capture_output=True, text=True, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1:] or [""]
+    return Diagnosis(
+        name="torch with torchvision",
+        ok=done.returncode == 0,
+        found="import together" if done.returncode == 0 else last[0],
+        hint="" if done.returncode == 0 else "install both from the same package index",
+    )
+
+
+def _devices() -> list[Diagnosis]:
+    import torch
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    gpus = ", ".join(names) or "none; trials run on the CPU"
+    return [
+        Diagnosis(
+            name="processors", ok=True, found=f"{cores()} cores: {cores()} trials at a time"
+        ),
+        Diagnosis(name="GPUs", ok=True, found=gpus),
+    ]
+
+
+def _folder(home: Home) -> Diagnosis:
+    try:
+        home.create()
+    except SwinablateError as error:
+        return Diagnosis(name="home", ok=False, found=str(error.problem), hint=error.hint)
+    return Diagnosis(name="home", ok=True, found=str(home.root))
+
+
+def _disk(home: Home) -> Diagnosis:
+    place = next(p for p in (home.root, *home.root.parents) if p.exists())
+    free = shutil.disk_usage(place).free / 2**30
+    return Diagnosis(
+        name="disk",
+        ok=free > 1,
+        found=f"{free:.1f} GiB free",
+        hint="" if free > 1 else "free some space, or name another folder with --home",
+    )
+
+
+def _stores(home: Home) -> list[Diagnosis]:
+    checks = []
+    for name in ("optuna.db", "mlflow.db"):
+        path = home.root / name
+        if not path.exists():
+            checks.append(Diagnosis(name=name, ok=True, found="not there yet"))
+            continue
+        try:
+            with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
+                (found,) = store.execute("PRAGMA quick_check").fetchone()
+        except sqlite3.Error as error:
+            found = str(error)
+        checks.append(
+            Diagnosis(
+                name=name,
+                ok=found == "ok",
+                found=found,
+                hint="" if found == "ok" else "move it away, then `swinablate sync STUDY`",
+            )
+        )
+    return checks

@@ -1,0 +1,237 @@
+"""What commands print: tables for people. No logic, no heavy imports."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from swinablate.cli.plan_text import promise
+
+if TYPE_CHECKING:
+    from swinablate.models.conformance import Finding
+    from swinablate.scheduling.status import Status
+
+PLACES = 3
+"""Names of modules a plan shows for each arm; `--json` has them all."""
+PIPED = 140
+"""Columns where there is no terminal to ask; rich would take 80."""
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED
+    return Console(stderr=stderr, highlight=False, width=width)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; columns that start with `>` are aligned to the right."""
+    drawn = Table(
+        title=escape(title),
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+        padding=(0, 2, 0, 0),
+    )
+    for column in columns:
+        right = column.startswith(">")
+        drawn.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(escape(str(cell)) for cell in row))
+    out.print(drawn)
+
+
+def show_plan(plan: Mapping[str, Any]) -> None:
+    """Print a plan: arms, geometry, refusals, what the study can show."""
+    base = plan["arms"][0]
+    out.print(f"[bold]{escape(plan['study'])}[/]: {escape(plan['question'])}\n")
+    table(
+        "Arms: parameters, and of one image: multiply-accumulates, and what a training step keeps",
+        ["arm", ">params", ">MMACs", ">KiB kept", ">seeds", "changes"],
+        [
+            [
+                arm["name"],
+                f"{arm['params']:,}{_relative(arm['params'], base['params'])}",
+                f"{arm['macs'] / 1e6:,.2f}{_relative(arm['macs'], base['macs'])}",
+                f"{arm['activation_bytes'] / 1024:,.0f}",
+                len(arm["seeds"]),
+                _differences(arm) + _matched(arm) or "-",
+            ]
+            for arm in plan["arms"]
+        ],
+    )
+    out.print()
+    table(
+        "Effective geometry (arms that are not listed have the baseline's)",
+        ["arm", "stages"],
+        [
+            [arm["name"], "\n".join(map(_stage, arm["geometry"]))]
+            for arm in plan["arms"]
+            if arm is base or arm["geometry"] != base["geometry"]
+        ],
+    )
+    out.print()
+    table(
+        "What differs in the network from the baseline's, and how far its logits move under "
+        "the same weights",
+        ["arm", ">modules", ">params", ">buffers", ">starts", ">logits", "where"],
+        [[arm["name"], *_proof(arm)] for arm in plan["arms"] if arm["proof"]],
+    )
+    for warning in plan["warnings"]:
+        out.print(f"[yellow]{warning['code']}[/] {escape(warning['text'])}")
+    if plan["refusals"]:
+        out.print()
+        table(
+            "Not run, because",
+            ["arm", "reason"],
+            [[r["name"], r["reason"]] for r in plan["refusals"]],
+        )
+    out.print()
+    for line in promise(plan):
+        out.print(line, markup=False)
+
+
+def show_finding(one: "Finding") -> None:
+    """Print one line about a check, and the remedy under it."""
+    color = {"passed": "green", "failed": "red", "note": "yellow"}[one.status]
+    found = f": {escape(one.found)}" if one.found else ""
+    out.print(f"[{color}]{one.status}[/]  {one.check}{found}", soft_wrap=True)
+    if one.hint:
+        out.print(f"        hint: {escape(one.hint)}", soft_wrap=True)
+
+
+def show_status(status: "Status") -> None:
+    """Print counts and what runs."""
+    who = f"running: {status.owner}" if status.owner else "nobody runs it now"
+    more = f" (at most {status.most})" if status.most > status.planned else ""
+    out.print(
+        f"[bold]{escape(status.study)}[/]: {status.done} of {status.planned} trials done{more}; "
+        f"{who}"
+    )
+    kinds = ["done", "running", "waiting", "failed", "diverged"]
+    table(
+        "",
+        ["arm", *(f">{kind}" for kind in kinds)],
+        [
+            [name, *(found.get(kind, 0) or "" for kind in kinds)]
+            for name, found in status.arms.items()
+        ],
+    )
+    if status.current:
+        verb = "Running" if status.owner else "Interrupted (run goes on from the checkpoint)"
+        table(
+            verb,
+            ["trial", ">epoch", ">val %", ">attempt"],
+            [
+                [
+                    f"{now.arm} s{now.seed}",
+                    f"{now.epoch}/{now.epochs}",
+                    "" if now.val_accuracy is None else f"{now.val_accuracy:.1f}",
+                    now.attempt,
+                ]
+                for now in status.current
+            ],
+        )
+
+
+def show_verdicts(verdicts: Mapping[str, Any]) -> None:
+    """Print the verdict of every arm."""
+    base = verdicts["baseline"]
+    mean = "-" if base["mean"] is None else f"{base['mean']:.2f} %"
+    table(
+        f"Verdicts against the baseline ({mean}, n = {base['n']})",
+        [
+            "arm",
+            ">difference",
+            ">95 % interval".replace("95", f"{100 * (1 - verdicts['alpha']):g}"),
+            ">n",
+            "verdict",
+        ],
+        [
+            [
+                arm["name"],
+                _points(arm["delta_pp"]),
+                "-"
+                if arm["ci_low"] is None
+                else f"[{_points(arm['ci_low'])}, {_points(arm['ci_high'])}]",
+                arm["n"],
+                arm["verdict"] + (" (negligible)" if arm["negligible"] else ""),
+            ]
+            for arm in verdicts["arms"]
+        ],
+    )
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
+
+
+def _relative(value: int, base: int) -> str:
+    change = 100 * (value - base) / base
+    return f" ({change:+.1f} %)" if abs(change) >= 0.05 else ""
+
+
+def _differences(arm: Mapping[str, Any]) -> str:
+    pairs = arm["differs"]
+    if len(pairs) > 6:
+        family = pairs.get("model.family")
+        what = f"{family[0]} -> {family[1]}, " if family else ""
+        return f"{what}{len(pairs)} fields (see --json)"
+    return ", ".join(f"{path} {_level(a)} -> {_level(b)}" for path, (a, b) in pairs.items())
+
+
+def _matched(arm: Mapping[str, Any]) -> str:
+    match = arm["match"]
+    if not match:
+        return ""
+    changes = ", ".join(
+        f"{path} {_size(written)} -> {_size(solved)}"
+        for path, (written, solved) in match["solved"].items()
+    )
+    return f"; matched in {match['by']}: {changes}, {100 * match['off']:+.1f} %"
+
+
+def _proof(arm: Mapping[str, Any]) -> list[str]:
+    """Counts of what differs, the change of the logits, and the first places."""
+    proof = arm["proof"]
+    if "model.family" in arm["differs"]:
+        return ["", "", "", "", "", "another family, another network"]
+    parts = ("modules", "parameters", "buffers")
+    counts = [sum(map(len, proof[part].values())) for part in parts]
+    where = list(proof["where"])
+    more = f", {len(where) - PLACES} more" if len(where) > PLACES else ""
+    moves = proof["output"] or proof["output_train"]
+    return [
+        *(str(count or "") for count in (*counts, len(proof["restarted"]))),
+        _share(moves) if moves else "",
+        (", ".join(where[:PLACES]) + more) or "nothing: training or data only",
+    ]
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.2g} %"
+
+
+def _level(value: object) -> str:
+    return (
+        {True: "true", False: "false", None: "-"}.get(value, str(value))
+        if isinstance(value, bool | None)
+        else str(value)
+    )
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    return "  ".join(f"{key} {_size(value)}" for key, value in stage.items())
+
+
+def _size(value: object) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

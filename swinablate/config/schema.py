@@ -1,0 +1,184 @@
+"""Strict, typed reading of what people write.
+
+A key nobody declared is an error, never a warning: a misspelled switch that is
+silently ignored is an ablation of nothing.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from swinablate.config.plugins import did_you_mean
+from swinablate.errors import InputError
+
+M = TypeVar("M", bound="Frozen")
+
+
+class Frozen(BaseModel):
+    """Base of every value read from a file: typed, immutable, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; arrays come back as tuples.
+
+    Raises:
+        InputError: no such file, not text, or not TOML.
+    """
+    try:
+        return {
+            key: _freeze(value) for key, value in tomllib.loads(path.read_text("utf-8")).items()
+        }
+    except FileNotFoundError:
+        raise InputError(
+            "no such file", at=str(path), hint=_neighbours(path) or "check the path"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot be read: {error}", at=str(path), hint="give a TOML file"
+        ) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        hint = "strings need quotes, booleans are true and false (https://toml.io)"
+        raise InputError(f"not valid TOML: {error}", at=str(path), hint=hint) from None
+
+
+def validate(cls: type[M], data: Mapping[str, Any], at: str, inside: str = "") -> M:
+    """Build `cls` from plain data.
+
+    Args:
+        cls: a `Frozen` model.
+        data: TOML or JSON values.
+        at: where `data` stands: the file, and the key of the table in it.
+        inside: put before every key in messages: `model.`.
+
+    Raises:
+        InputError: unknown or missing key, wrong type, or a value out of range.
+    """
+    if not isinstance(data, Mapping):
+        raise InputError(
+            f"expected a table, got {data!r}", at=at, hint="write [table] key = value"
+        )
+    try:
+        return cls.model_validate({key: _freeze(value) for key, value in data.items()})
+    except ValidationError as error:
+        found = error.errors()  # a misspelled key first: it may be why another is missing
+        worst = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+        raise _explain(worst, cls, at, inside) from None
+
+
+def evolve(value: M, changes: Mapping[str, object], at: str, inside: str = "") -> M:
+    """Copy `value` with fields replaced, and validate the result once.
+
+    So fields that only fit each other (depths and heads) can change together.
+
+    Args:
+        value: what to start from.
+        changes: dotted path -> level; a table as level replaces several fields of a nested
+            value: `"model" = [{depths = [2, 2, 2], heads = [2, 4, 8]}]`.
+        at: where the changes were written, for messages.
+        inside: put before every key in messages: `model.`.
+
+    Raises:
+        InputError: no such field, or a level the field does not take.
+    """
+    now: dict[str, Any] = {name: getattr(value, name) for name in type(value).model_fields}
+    nested: dict[str, dict[str, object]] = {}
+    for path, level in changes.items():
+        head, _, rest = path.partition(".")
+        if head not in now:
+            problem = f"no switch is called {inside + path!r}"
+            names = [f"{inside}{name}" for name in now]
+            raise InputError(problem, at=at, hint=did_you_mean(f"{inside}{head}", names))
+        inner = now[head]
+        if isinstance(inner, Frozen):
+            nested.setdefault(head, {}).update(
+                {rest: level} if rest else _table(inner, head, level, at)
+            )
+        elif rest:
+            raise InputError(f"{head!r} has no field {rest!r}", at=at, hint=f"write {head!r}")
+        else:
+            now[head] = level
+    for head, parts in nested.items():
+        now[head] = evolve(now[head], parts, at, f"{inside}{head}.")
+    return validate(type(value), now, at, inside)
+
+
+def _table(inner: Frozen, head: str, level: object, at: str) -> Mapping[str, object]:
+    if isinstance(level, Mapping):
+        return level
+    hint = f"name one of its fields: {head}.{next(iter(type(inner).model_fields))}"
+    raise InputError(f"{head!r} is a table, got {level!r}", at=at, hint=hint)
+
+
+def sparse(value: BaseModel) -> dict[str, Any]:
+    """Plain data of `value`, minus every field that still has its default."""
+    return value.model_dump(mode="json", exclude_defaults=True)
+
+
+def digest(value: object) -> str:
+    """Content address: 64 hex digits of the canonical JSON of plain data."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _freeze(item) for key, item in value.items()}
+    return tuple(_freeze(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _neighbours(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    found = sorted(p.name for p in path.parent.glob("*.toml"))
+    return did_you_mean(path.name, found) if found else ""
+
+
+def _explain(error: ErrorDetails, cls: type[BaseModel], at: str, inside: str) -> InputError:
+    """Turn pydantic's first complaint into one sentence with a remedy."""
+    where = [str(part) for part in error["loc"]]
+    key, kind, value = inside + ".".join(where), error["type"], error["input"]
+    if kind == "extra_forbidden":
+        owner = _owner(cls, where[:-1])
+        at = ": ".join(filter(None, [at, ".".join(where[:-1])]))
+        return InputError(f"unknown key {where[-1]!r}", at=at, hint=did_you_mean(where[-1], owner))
+    if kind == "missing":
+        at = ": ".join(filter(None, [at, ".".join(where[:-1])]))
+        return InputError(f"key {where[-1]!r} is missing", at=at, hint=f"add {where[-1]} = ...")
+    at = ": ".join(filter(None, [at, key if where else ""]))
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if kind == "value_error":
+        problem, _, hint = message.partition("; ")
+        return InputError(problem, at=at, hint=hint or "change it, or leave the key out")
+    return InputError(
+        f"expected {message}, got {_show(value)}", at=at, hint=_remedy(kind, message)
+    )
+
+
+def _remedy(kind: str, message: str) -> str:
+    if kind == "literal_error":
+        return f"write one of {message}"
+    if kind in {"bool_type", "int_type", "float_type", "string_type", "tuple_type"}:
+        return "booleans are true and false, text stands in quotes, lists in square brackets"
+    return f"give {message}"
+
+
+def _owner(cls: type[BaseModel], where: Iterable[str]) -> tuple[str, ...]:
+    owner: Any = cls
+    for part in where:
+        field = getattr(owner, "model_fields", {}).get(part)
+        owner = field.annotation if field else owner
+        owner = next((one for one in get_args(owner) if hasattr(one, "model_fields")), owner)
+    return tuple(getattr(owner, "model_fields", {}))
+
+
+def _show(value: object) -> str:
+    text = "true" if value is True else "false" if value is False else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

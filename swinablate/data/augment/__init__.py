@@ -1,0 +1,1 @@
+"""Random changes of training images, bytes in and bytes out. Imports config and torch."""

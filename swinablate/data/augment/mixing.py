@@ -1,0 +1,149 @@
+"""Holes in images and mixtures of two: cutout, random erasing, mixup, cutmix.
+
+All act on normalised images; what is cut out becomes 0, which is the mean colour under
+`data.normalisation = "dataset"`, mid-grey under "half" and black under "none".
+
+Shapes: b images, c channels, h w pixels, k classes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from swinablate.data.augment.rectangle import Rectangles
+from swinablate.data.rng import Chance
+
+ERASED = Rectangles(area=(0.02, 0.33), aspect=(0.3, 3.3), least=0, spare=1)
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """One square hole in each image, centred on any of its pixels (DeVries 2017, sec. 3).
+
+    As in the authors' code (`util/cutout.py`), a square that sticks out is cut off.
+    """
+
+    side: int
+
+    def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Tensor:
+        """Cut, in place."""
+        generator, (b, _, h, w) = chance("cutout"), x.shape
+        row = torch.randint(h, (b,), generator=generator) - self.side // 2
+        column = torch.randint(w, (b,), generator=generator) - self.side // 2
+        hole = torch.stack((row, row + self.side, column, column + self.side))
+        return x.mul_(outside(hole.to(x.device, non_blocking=True), h, w))
+
+
+@dataclass(frozen=True)
+class Erase:
+    """One rectangle in some images, of random area and shape (Zhong 2020, alg. 1).
+
+    Area 2 to 33 %, height to width 0.3 to 3.3, up to ten tries: the defaults of torchvision
+    (`transforms.RandomErasing`) and of the paper but for its aspect, whose logarithm is
+    uniform here as it is there.
+
+    Attributes:
+        share: of the images, on average.
+        noise: fill with Gaussian noise instead of 0, as Swin's recipe does.
+    """
+
+    share: float
+    noise: bool
+
+    def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Tensor:
+        """Erase, in place."""
+        generator, (b, _, h, w) = chance("erase"), x.shape
+        hit = torch.rand(b, generator=generator) < self.share
+        hole, fits = ERASED.draw(b, h, w, generator)
+        place = torch.where(hit & fits, hole, 0.0).long().to(x.device, non_blocking=True)
+        kept = outside(place, h, w)
+        if not self.noise:
+            return x.mul_(kept)
+        noise = torch.empty(x.shape).normal_(generator=generator)
+        return torch.lerp(noise.to(x.device, non_blocking=True), x, kept)
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """Each image with the one before it in the batch, whose order is random.
+
+    Mixup (Zhang 2018, eq. 1) adds them up in proportions lambda and 1 - lambda, lambda from
+    Beta(alpha, alpha); cutmix (Yun 2019, sec. 3.1) puts a rectangle of the other one in, of
+    area 1 - lambda where it does not stick out, and counts what is seen. Unlike in the
+    authors' code, which draws once a batch, every image has its own draws. With both on,
+    each image gets one of them, by the toss of a coin (as in timm and Swin's recipe).
+
+    Attributes:
+        mixup, cutmix: alpha; 0 is off, and one of them is on.
+        share: of the images that are mixed, on average.
+        classes: how many there are.
+    """
+
+    mixup: float
+    cutmix: float
+    share: float
+    classes: int
+
+    def __call__(
+        self, x: Float[Tensor, "b c h w"], labels: Int[Tensor, " b"], chance: Chance
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b k"]]:
+        """Mix images, and their classes in the same proportions."""
+        (b, _, h, w), device = x.shape, x.device
+        added, hole = self.draw(b, h, w, chance("mix"))
+        seen = (hole[1] - hole[0]) * (hole[3] - hole[2])
+        ours = (added * (1.0 - seen / (h * w))).float().to(device, non_blocking=True)
+        kept = added.float().to(device, non_blocking=True)[:, None, None, None]
+        if self.cutmix:
+            kept = kept * outside(hole.to(device, non_blocking=True), h, w)
+        own = F.one_hot(labels, self.classes).float()
+        mixed = torch.cat((x[-1:], x[:-1])).lerp_(x, kept)
+        return mixed, torch.lerp(own.roll(1, 0), own, ours[:, None])
+
+    def draw(
+        self, b: int, h: int, w: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, " b"], Int[Tensor, "4 b"]]:
+        """Share of the image itself in each sum, and the rectangle of the other one.
+
+        Exactly one of them acts on an image that is mixed: the share is 1 where there is a
+        rectangle, and the rectangle empty where there is a sum.
+        """
+        coin = torch.rand(2, b, generator=generator, dtype=torch.float64)
+        row = torch.randint(h, (b,), generator=generator)
+        column = torch.randint(w, (b,), generator=generator)
+        chance = np.random.Generator(np.random.PCG64(generator.initial_seed()))
+        adding, cutting = (
+            torch.from_numpy(chance.beta(alpha or 1.0, alpha or 1.0, b))
+            for alpha in (self.mixup, self.cutmix)
+        )
+        mixed = coin[0] < self.share
+        adds = mixed & (coin[1] < 0.5 if self.cutmix else True) & bool(self.mixup)
+        cuts = mixed & ~adds
+        side = torch.where(cuts, (1.0 - cutting).sqrt(), 0.0)
+        tall, wide = (h * side).long(), (w * side).long()
+        top, left = row - tall // 2, column - wide // 2
+        hole = torch.stack(
+            (
+                top.clamp(min=0),
+                (top + tall).clamp(max=h),
+                left.clamp(min=0),
+                (left + wide).clamp(max=w),
+            )
+        )
+        return torch.where(adds, adding, 1.0), hole
+
+
+def outside(edges: Int[Tensor, "4 b"], h: int, w: int) -> Float[Tensor, "b 1 h w"]:
+    """0 inside each image's rectangle, else 1: from top to bottom, left to right, ends out.
+
+    Numbers, because on a CPU a product is several times as fast as a choice by a mask;
+    `lerp` by them takes each pixel from one image or the other, unchanged.
+    """
+    top, bottom, left, right = edges[:, :, None]
+    row, column = torch.arange(h, device=edges.device), torch.arange(w, device=edges.device)
+    rows, columns = (row >= top) & (row < bottom), (column >= left) & (column < right)
+    inside: Tensor = rows[:, None, :, None].float() * columns[:, None, None, :].float()
+    return 1.0 - inside

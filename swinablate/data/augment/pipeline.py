@@ -1,0 +1,152 @@
+"""What happens to the training images of a recipe, decided once, drawn at every step.
+
+Order: crop or shift, flip, policy, brightness to hue (all on bytes), normalisation, cutout,
+erasing, mixture. A step's result is a pure function of its images and its generators, so a
+resumed run needs no state of the data's own.
+
+Shapes: b images, c channels, h w pixels, k classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.data.augment import colour
+from swinablate.data.augment.geometric import ResizedCrop, Shift
+from swinablate.data.augment.mixing import Cutout, Erase, Mixing
+from swinablate.data.augment.policy import randaugment, trivialaugment
+from swinablate.data.rng import Chance
+
+MARGIN = 4  # pixels, He 2016, sec. 4.2
+Change = Callable[[Tensor, Chance], Tensor]
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Random brightness, contrast, saturation and hue, in this order, on bytes.
+
+    Factors are uniform in 1 - s to 1 + s, the turn of the hue in -s to s, as in torchvision's
+    `ColorJitter`; there the order is random as well.
+
+    Attributes:
+        strength: s of each of the four; 0 is off.
+    """
+
+    strength: tuple[float, float, float, float]
+
+    def __call__(self, pixels: UInt8[Tensor, "b c h w"], chance: Chance) -> Tensor:
+        """Draw and change."""
+        draws = torch.rand(4, len(pixels), generator=chance("colour"), dtype=torch.float64)
+        draws = (2 * draws - 1).to(pixels.device, non_blocking=True)
+        kinds = (colour.brightness, colour.contrast, colour.saturation, colour.hue)
+        for kind, strength, draw in zip(kinds, self.strength, draws, strict=True):
+            if strength:
+                pixels = kind(pixels, strength * draw + (kind is not colour.hue))
+        return pixels
+
+
+@dataclass(frozen=True)
+class Augment:
+    """All random changes of one recipe.
+
+    Attributes:
+        before: of bytes.
+        after: of normalised images; they may change them in place.
+        mixing: of images with their classes.
+    """
+
+    before: tuple[Change, ...] = ()
+    after: tuple[Change, ...] = ()
+    mixing: Mixing | None = None
+
+    def __call__(
+        self,
+        pixels: UInt8[Tensor, "b c h w"],
+        labels: Int[Tensor, " b"],
+        normalised: Callable[[Tensor], Tensor],
+        chance: Chance,
+    ) -> tuple[Float[Tensor, "b c h w"], Int[Tensor, " b"] | Float[Tensor, "b k"]]:
+        """Change a batch.
+
+        Args:
+            pixels: raw; not changed.
+            labels: their classes.
+            normalised: raw -> a new float tensor.
+            chance: the step's draws.
+
+        Returns:
+            Images, and their classes; with mixing, the share of each class.
+        """
+        for change in self.before:
+            pixels = change(pixels, chance)
+        x = normalised(pixels)
+        for change in self.after:
+            x = change(x, chance)
+        return (x, labels) if self.mixing is None else self.mixing(x, labels, chance)
+
+
+def augmentation(config: DataConfig, image: ImageSpec) -> Augment:
+    """The random changes a recipe asks for.
+
+    Raises:
+        ValueError: they cannot be made with such images.
+    """
+    _check(config, image)
+    before = _moves(config)
+    if config.policy == "randaugment":
+        count, bin_ = config.policy_ops, config.policy_magnitude
+        before.append(randaugment(count, bin_, image.height, image.width))
+    elif config.policy == "trivialaugment":
+        before.append(trivialaugment())
+    strength = (config.brightness, config.contrast, config.saturation, config.hue)
+    if any(strength):
+        before.append(Jitter(strength))
+    after: list[Change] = []
+    if config.cutout:
+        after.append(Cutout(config.cutout))
+    if config.erase:
+        after.append(Erase(config.erase, config.erase_fill == "noise"))
+    mixing = None
+    if config.mixup or config.cutmix:
+        mixing = Mixing(config.mixup, config.cutmix, config.mix_share, image.classes)
+    return Augment(tuple(before), tuple(after), mixing)
+
+
+def _moves(config: DataConfig) -> list[Change]:
+    flip, crop = "flip" in config.augment, "crop" in config.augment
+    if config.resized_crop:
+        return [ResizedCrop(config.resized_crop, flip)]
+    return [Shift(flip, MARGIN if crop else 0)] if flip or crop else []
+
+
+def _check(config: DataConfig, image: ImageSpec) -> None:
+    if config.resized_crop and "crop" in config.augment:
+        without = "flip" if "flip" in config.augment else "none"
+        raise ValueError(
+            f'data.resized_crop = {config.resized_crop} and data.augment = "{config.augment}" '
+            f'both crop; write augment = "{without}", or leave resized_crop out'
+        )
+    side = max(image.height, image.width)
+    if config.cutout > side:
+        raise ValueError(
+            f"data.cutout = {config.cutout} is larger than the {image.height}x{image.width} "
+            f"images; give at most {side}"
+        )
+    coloured = {"saturation": config.saturation, "hue": config.hue}
+    for name, strength in coloured.items():
+        if strength and image.channels != 3:
+            raise ValueError(
+                f"data.{name} needs colour: 3 channels, not {image.channels}; leave it out"
+            )
+    if image.channels not in {1, 3}:
+        on = config.policy != "none", bool(config.contrast)
+        for name, needed in zip(("policy", "contrast"), on, strict=True):
+            if needed:
+                raise ValueError(
+                    f"data.{name} needs grey or colour: 1 or 3 channels, not "
+                    f"{image.channels}; leave it out"
+                )

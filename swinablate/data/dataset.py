@@ -1,0 +1,109 @@
+"""What a data set is: one file in `datasets/`, ending in `DATASET`."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swinablate.config.recipe import ImageSpec
+
+Pixels = NDArray[np.uint8]
+"""Images, raw: n c h w."""
+Labels = NDArray[np.int64]
+Draws = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A data set in memory; the test images are the same for ever."""
+
+    train_pixels: Pixels
+    train_labels: Labels
+    test_pixels: Pixels
+    test_labels: Labels
+
+
+@dataclass(frozen=True)
+class Part:
+    """Training or test images that are made while they are written, a few at a time.
+
+    Attributes:
+        n: how many there will be.
+        chunks: starts making them; images and their classes.
+    """
+
+    n: int
+    chunks: Callable[[], Iterator[tuple[Pixels, Labels]]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A data set that need not fit in memory."""
+
+    train: Part
+    test: Part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set: what is known of it without having it, and how to get it.
+
+    Attributes:
+        read: (folder of raw files, format) -> the images. Downloads what is missing and
+            imports what it needs; runs in the coordinator only. Raises OSError,
+            RuntimeError, TypeError, ValueError or AssertionError where it cannot, InputError
+            where the recipe or its files are wrong.
+        by_hand: folder of raw files -> how to place them without a network.
+        image: its format; None where the recipe gives it.
+        train: images from which training and validation images are cut; None where that is
+            known only when it is read.
+        test: test images; likewise.
+        version: raised whenever the same name is to mean other images.
+        rooted: the raw files are in `data.root`.
+        state: folder of raw files -> digest of what the images are made of, where that can
+            change under the same name; they are read again when it has.
+    """
+
+    read: Callable[[Path, ImageSpec], Arrays | Parts]
+    by_hand: Callable[[Path], str]
+    image: ImageSpec | None = None
+    train: int | None = None
+    test: int | None = None
+    version: int = 1
+    rooted: bool = False
+    state: Callable[[Path], str] | None = None
+
+
+def made_here(_raw: Path) -> str:
+    """What is to be done by hand for images that no file holds: nothing."""
+    return "the images are made by swinablate itself"
+
+
+def draws(n: int, *names: object) -> Draws:
+    """Uniform 64-bit numbers that depend on `names` alone, not on any library's version."""
+    text = "\x1f".join(map(str, names)).encode()
+    return np.frombuffer(hashlib.shake_256(text).digest(8 * n), dtype="<u8").astype(np.uint64)
+
+
+def stratified_order(labels: Labels, chance: Draws) -> NDArray[np.int64]:
+    """A random order in which every stretch holds the classes in proportion.
+
+    In any stretch the count of a class is within one of its share, so prefixes are
+    stratified subsets of exactly the size asked for, and the smaller is in the larger.
+
+    Args:
+        labels: class of each image.
+        chance: one draw an image.
+
+    Returns:
+        Indices of the images.
+    """
+    grouped = np.lexsort((chance, labels))  # class after class, shuffled inside
+    counts = np.bincount(labels)
+    rank = np.arange(len(labels)) - (np.cumsum(counts) - counts)[labels[grouped]]
+    quantile = (rank + 0.5) / counts[labels[grouped]]
+    order: NDArray[np.int64] = grouped[np.lexsort((chance[grouped], quantile))]
+    return order

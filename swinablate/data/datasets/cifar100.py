@@ -1,0 +1,11 @@
+"""CIFAR-100, 32x32 colour photographs of a hundred kinds of things (Krizhevsky, 2009)."""
+
+from swinablate.config.recipe import ImageSpec
+from swinablate.data.torchvision_sets import cifar_by_hand, torchvision_set
+
+DATASET = torchvision_set(
+    "CIFAR100",
+    image=ImageSpec(height=32, width=32, channels=3, classes=100),
+    counts=(50_000, 10_000),
+    by_hand=cifar_by_hand,
+)

@@ -1,0 +1,11 @@
+"""Kuzushiji-MNIST, 28x28 grey, ten hiragana (Clanuwat et al., 2018, arXiv:1812.01718)."""
+
+from swinablate.config.recipe import ImageSpec
+from swinablate.data.torchvision_sets import mnist_by_hand, torchvision_set
+
+DATASET = torchvision_set(
+    "KMNIST",
+    image=ImageSpec(height=28, width=28, channels=1, classes=10),
+    counts=(60_000, 10_000),
+    by_hand=mnist_by_hand,
+)

@@ -1,0 +1,331 @@
+"""Prepared data sets: converted once, checked by digest, mapped into memory by workers.
+
+Layout: `<root>/<name>/<version and format>/` holds one `.npy` per array and `manifest.json`
+with the digest of each. The folder appears whole or not at all. Images are written as they
+are made, so a data set may be larger than the memory; workers map it (`splits.fits`).
+"""
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from swinablate.config import schema
+from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.data.dataset import Arrays, Dataset, Labels, Part, Parts, Pixels
+from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
+from swinablate.errors import EnvironmentFault, InputError
+
+log = logging.getLogger(__name__)
+FILES = ("train_pixels", "train_labels", "train_moments", "test_pixels", "test_labels")
+MANIFEST = "manifest.json"
+FAULTS = (OSError, RuntimeError, TypeError, ValueError, AssertionError)
+"""What reading raw files may raise; see `Dataset.read`."""
+SILENCE_S = 60.0  # a server that says nothing for so long is out of reach
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set on disk.
+
+    Attributes:
+        path: its folder.
+        sha256: digest of every image and label; equal on every machine.
+    """
+
+    path: Path
+    sha256: str
+
+
+def prepare(config: DataConfig, root: Path) -> Prepared:
+    """Download and convert a data set, unless that is done; for the coordinator only.
+
+    Several processes may ask at once: one works, the others wait for it.
+
+    Args:
+        config: the recipe's data.
+        root: the home's folder of data sets; raw files are looked for and kept here.
+
+    Raises:
+        InputError: no data set has that name; its folder, files or function are wrong; or it
+            has too few images for the splits.
+        ValueError: see `image_spec`.
+        EnvironmentFault: no network, wrong files, no space, or no permission.
+    """
+    dataset, image = find_dataset(config), image_spec(config)
+    folder, raw = _folder(config, dataset, image, root), raw_folder(config, root)
+    state = dataset.state(raw) if dataset.state else None
+    sha256 = _verify(folder, state)
+    try:
+        if sha256 is None:
+            root.mkdir(parents=True, exist_ok=True)
+            with _locked(root / f".{folder.parent.name}.lock", config.name):
+                sha256 = _verify(folder, state)  # another process may have done it meanwhile
+                if sha256 is None:
+                    source = Source(config.name, dataset, image, raw)
+                    sha256 = _write(source.parts(), source, folder, state)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"data set {config.name!r} cannot be stored: {error.strerror or error}",
+            at=error.filename or str(root),
+            hint="free some space or give write permission, or choose another --home",
+        ) from error
+    prepared = Prepared(folder, sha256)
+    check_sizes(config, prepared)
+    return prepared
+
+
+def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
+    """Map the arrays of a prepared data set into memory.
+
+    Pages are read when they are touched and shared between processes. Digests are not
+    checked here (`prepare` has done that), sizes are.
+
+    Raises:
+        EnvironmentFault: it is not prepared, or a file is damaged.
+    """
+    folder = _folder(config, find_dataset(config), image_spec(config), root)
+    fault = EnvironmentFault(
+        f"data set {config.name!r} is not prepared, or damaged",
+        at=str(folder),
+        hint="start the study again: `swinablate run` prepares it",
+    )
+    try:
+        files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
+        if any((folder / f"{x}.npy").stat().st_size != files[x]["bytes"] for x in FILES):
+            raise fault
+        return {x: np.load(folder / f"{x}.npy", mmap_mode="c") for x in FILES}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise fault from error
+
+
+def _folder(config: DataConfig, dataset: Dataset, image: ImageSpec, root: Path) -> Path:
+    size = f"{image.height}x{image.width}x{image.channels}-{image.classes}"
+    name = re.sub(r"[^\w.]", ".", config.name)
+    if name != config.name or config.root is not None:  # two may look alike
+        place = str(raw_folder(config, root)) if config.root is not None else ""
+        name = f"{name}-{schema.digest([config.name, place])[:8]}"
+    return root / name / f"v{dataset.version}-{size}"
+
+
+def _verify(folder: Path, state: str | None) -> str | None:
+    """The digest of a prepared data set; None if it is missing, damaged, or of other files."""
+    if not folder.exists():
+        return None
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        files = manifest["files"]
+        if manifest.get("state") != state:
+            log.warning("%s is of images that have changed: making it again", folder)
+            return None
+        if files == {x: _fingerprint(folder / f"{x}.npy") for x in FILES}:
+            return schema.digest(files)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("%s: %s", folder, error)
+    log.warning("%s is damaged: making it again", folder)
+    return None
+
+
+def source(config: DataConfig) -> DataConfig:
+    """What a recipe's data have in common with others of the same prepared images."""
+    return DataConfig(name=config.name, root=config.root, image=config.image)
+
+
+def check_sizes(config: DataConfig, prepared: Prepared) -> None:
+    """Refuse empty splits of a data set whose size was not known before.
+
+    Raises:
+        InputError: a split would be empty.
+    """
+    rest, test = (
+        len(np.load(prepared.path / f"{part}_labels.npy", mmap_mode="r"))
+        for part in ("train", "test")
+    )
+    try:
+        sizes_of(config, rest, test)
+    except ValueError as error:
+        problem, _, hint = str(error).partition("; ")
+        raise InputError(problem, at="data", hint=hint) from None
+
+
+def _fingerprint(path: Path) -> dict[str, object]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"sha256": digest, "bytes": file.tell()}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images come from, for messages and checks."""
+
+    name: str
+    dataset: Dataset
+    image: ImageSpec
+    raw: Path
+
+    def parts(self) -> Parts:
+        """Read the raw files, downloading them where needed."""
+        try:
+            with _impatient():
+                found = self.dataset.read(self.raw, self.image)
+            if isinstance(found, Parts):
+                return found
+            train, test = self.dataset.train, self.dataset.test
+            self._check(found.train_pixels, found.train_labels, train or len(found.train_pixels))
+            self._check(found.test_pixels, found.test_labels, test or len(found.test_pixels))
+        except FAULTS as error:
+            raise self._fault(error) from error
+        return _parts(found)
+
+    def chunks(self, part: Part) -> Iterator[tuple[Pixels, Labels]]:
+        """Images and classes as they are made, each checked."""
+        made = 0
+        try:
+            for pixels, labels in part.chunks():
+                self._check(pixels, labels, len(pixels))
+                made += len(pixels)
+                yield pixels, labels
+            if made != part.n:
+                raise ValueError(f"expected {part.n} images, found {made}")
+        except FAULTS as error:
+            raise self._fault(error) from error
+
+    def _check(self, pixels: Pixels, labels: Labels, n: int) -> None:
+        """Refuse images that are not what the description says."""
+        image = self.image
+        expected = (n, image.channels, image.height, image.width)
+        if pixels.shape != expected or labels.shape != (n,):
+            raise ValueError(
+                f"expected images {expected} and {n} labels, "
+                f"found {pixels.shape} and {labels.shape}"
+            )
+        if pixels.dtype != np.uint8 or not set(np.unique(labels)) <= set(range(image.classes)):
+            raise ValueError(f"expected bytes and labels from 0 to {image.classes - 1}")
+
+    def _fault(self, error: BaseException) -> EnvironmentFault:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return EnvironmentFault(
+            f"data set {self.name!r} could not be had: {reason}",
+            at=str(self.raw),
+            hint=self.dataset.by_hand(self.raw),
+        )
+
+
+def _parts(arrays: Arrays) -> Parts:
+    """A data set in memory, as one that is read in a single piece."""
+    train, test = arrays.train_pixels, arrays.test_pixels
+    return Parts(
+        Part(len(train), lambda: iter([(train, arrays.train_labels)])),
+        Part(len(test), lambda: iter([(test, arrays.test_labels)])),
+    )
+
+
+def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str:
+    """Write the converted files; only whole folders get their final name."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(".*.tmp"):  # by a killed process: we hold the lock
+        shutil.rmtree(left)
+    temporary = folder.parent / f".{folder.name}.tmp"
+    temporary.mkdir()
+    try:
+        _check_space(parts, source.image, temporary)
+        moments = _write_part(temporary, "train", parts.train, source)
+        _save(temporary / "train_moments.npy", moments)
+        _write_part(temporary, "test", parts.test, source)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    files = {name: _fingerprint(temporary / f"{name}.npy") for name in FILES}
+    with (temporary / MANIFEST).open("w", encoding="utf-8") as text:
+        known = {} if state is None else {"state": state}
+        json.dump({"schema": 1, "files": files, **known}, text, indent=1)
+        _flush(text)
+    if folder.exists():  # damaged
+        folder.rename(folder.parent / f".{folder.name}.damaged.tmp")
+        shutil.rmtree(folder.parent / f".{folder.name}.damaged.tmp")
+    temporary.rename(folder)
+    return schema.digest(files)
+
+
+def _check_space(parts: Parts, image: ImageSpec, folder: Path) -> None:
+    needed = (parts.train.n + parts.test.n) * image.channels * image.height * image.width
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC, f"{needed >> 20} MiB are needed, {free >> 20} are free", str(folder)
+        )
+
+
+def _write_part(folder: Path, name: str, part: Part, source: Source) -> NDArray[np.int64]:
+    """Write images and classes as they come; returns each image's moments."""
+    image = source.image
+    shape = (part.n, image.channels, image.height, image.width)
+    labels, moments = [np.empty(0, np.int64)], [np.empty((0, image.channels, 2), np.int64)]
+    with (folder / f"{name}_pixels.npy").open("wb") as file:
+        head = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, head)
+        for pixels, classes in source.chunks(part):
+            file.write(np.ascontiguousarray(pixels).data)
+            labels.append(classes)
+            moments.append(_moments(pixels))
+        _flush(file)
+    _save(folder / f"{name}_labels.npy", np.concatenate(labels))
+    return np.concatenate(moments)
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array))
+        _flush(file)
+
+
+def _moments(pixels: Pixels) -> NDArray[np.int64]:
+    """Sum and sum of squares of each image's channels (n c 2).
+
+    Any subset's mean and deviation follow from these without reading its pixels.
+    """
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    return np.stack([flat.sum(2, dtype=np.int64), np.square(flat, dtype=np.int64).sum(2)], axis=2)
+
+
+def _flush(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=2)
+    except Timeout:
+        log.warning("another process prepares data set %r: waiting for it", name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Give up on a silent server; torchvision sets no time limit of its own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,143 @@
+"""What is known of a data set before anybody has it."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swinablate.config import plugins
+from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.data import user_function
+from swinablate.data.augment.pipeline import augmentation
+from swinablate.data.dataset import Dataset
+from swinablate.errors import InputError
+
+ELSE = (
+    'or name a class of torchvision ("torchvision.datasets:Food101") or a function of yours '
+    '("mypackage.data:load")'
+)
+FORMAT = "data.image = { height = 32, width = 32, channels = 3, classes = 10 }"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Number of images of each split."""
+
+    train: int
+    val: int
+    test: int
+
+
+def find_dataset(config: DataConfig) -> Dataset:
+    """Import the data set a recipe names; this loads no images, and no code of others.
+
+    Raises:
+        InputError: no data set has that name, or `data.root` is missing or too much.
+    """
+    dataset = _find(config.name)
+    if dataset.rooted != (config.root is not None):
+        problem, hint = (
+            ("has no folder", 'add data.root = "FOLDER"')
+            if dataset.rooted
+            else ("has files of its own", "leave data.root out")
+        )
+        raise InputError(f"data set {config.name!r} {problem}", at="data.root", hint=hint)
+    return dataset
+
+
+def _find(name: str) -> Dataset:
+    if name.startswith(user_function.TORCHVISION):
+        # imported by name, as plugins are: what workers import must not lead to torchvision
+        any_set = importlib.import_module("swinablate.data.torchvision_sets").any_set
+        found: Dataset = any_set(name.removeprefix(user_function.TORCHVISION))
+        return found
+    if ":" in name:
+        return user_function.function_set(name)
+    known = plugins.names("swinablate.data.datasets")
+    if name not in known:
+        close = plugins.did_you_mean(name, known)
+        raise InputError(
+            f"no data set is called {name!r}",
+            at="data.name",
+            hint=f"{close}{' ' if close.endswith('?') else '; '}{ELSE}",
+        )
+    return plugins.load("swinablate.data.datasets", name, Dataset, at="data.name")
+
+
+def raw_folder(config: DataConfig, root: Path) -> Path:
+    """Where a data set's raw files are: in `data.root`, or with those of all others."""
+    return root if config.root is None else Path(config.root).expanduser().resolve()
+
+
+def image_spec(config: DataConfig) -> ImageSpec:
+    """Pixels, channels and classes; needs no data.
+
+    Raises:
+        InputError: no data set has that name.
+        ValueError: the recipe gives an image format where the data set has its own, or
+            gives none where it has not; or a split is empty; or the random changes cannot be
+            made with such images.
+    """
+    image = find_dataset(config).image
+    describe(config)
+    if image is not None and config.image is not None:
+        raise ValueError(f"data set {config.name!r} has its own format; leave data.image out")
+    image = image or config.image
+    if image is None:
+        raise ValueError(f"data set {config.name!r} has no format of its own; add {FORMAT}")
+    augmentation(config, image)
+    return image
+
+
+def describe(config: DataConfig) -> Sizes | None:
+    """Number of training, validation and test images; needs no data.
+
+    Returns:
+        None where that is known only when the data set is read.
+
+    Raises:
+        InputError: no data set has that name.
+        ValueError: a split would be empty.
+    """
+    dataset = find_dataset(config)
+    if dataset.train is None or dataset.test is None:
+        return None
+    return sizes_of(config, dataset.train, dataset.test)
+
+
+def sizes_of(config: DataConfig, rest: int, test: int) -> Sizes:
+    """The same, of a data set with `test` test images and `rest` others.
+
+    Raises:
+        ValueError: a split would be empty.
+    """
+    val = round(config.val_fraction * rest)
+    train = round(config.train_fraction * (rest - val))
+    if not val:
+        raise ValueError(
+            f"no validation images: {config.val_fraction} of {rest}; raise data.val_fraction"
+        )
+    if not train:
+        raise ValueError(
+            f"no training images: {config.train_fraction} of {rest - val}; "
+            "raise data.train_fraction or lower data.val_fraction"
+        )
+    most = config.limit if config.limit is not None else rest + test
+    return Sizes(train=min(train, most), val=min(val, most), test=min(test, most))
+
+
+def resolved_data(config: DataConfig) -> dict[str, Any]:
+    """A recipe's data as they act: a field that nothing reads is left out.
+
+    Two recipes with equal answers see the same images in every step.
+    """
+    found = config.model_dump(mode="json")
+    if config.policy != "randaugment":
+        del found["policy_ops"], found["policy_magnitude"]
+    if not config.erase:
+        del found["erase_fill"]
+    if not (config.mixup or config.cutmix):
+        del found["mix_share"]
+    if config.limit is None and (sizes := describe(config)):
+        found["train_fraction"] = sizes.train
+    return found

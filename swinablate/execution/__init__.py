@@ -1,0 +1,4 @@
+"""Runs a study: the coordinator, executors (plug-ins), worker processes, devices.
+
+Imports scheduling, tracking, training, study.
+"""

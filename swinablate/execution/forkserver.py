@@ -1,0 +1,59 @@
+"""A process that has imported torch once, and forks every worker from it.
+
+`python -m swinablate.execution.forkserver FD` serves requests on a socket. A request with three
+descriptors starts a worker whose standard input, output and error they are, and is answered with
+its process id; a request that names a process waits for its end and is answered with its exit
+code. When the socket ends, the coordinator is gone and so is the server.
+
+For CPUs on Linux: what CUDA has touched cannot be forked, and neither can threads. That is why
+nothing is computed here.
+"""
+
+import gc
+import json
+import os
+import socket
+import sys
+
+import torch
+from torch import nn
+
+from swinablate.execution import worker
+
+
+def main() -> None:
+    """Serve until the coordinator is gone."""
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    # The first optimizer of a process imports torch's compiler, which takes longer than torch.
+    torch.optim.AdamW([nn.Parameter(torch.zeros(1))])
+    gc.collect()
+    gc.freeze()  # so that a worker's collector does not copy the pages they share
+    while True:
+        text, files, _, _ = socket.recv_fds(requests, 1 << 10, 3)
+        if not text:
+            return
+        if files:
+            answer = os.fork()
+            if not answer:
+                requests.close()
+                become(files)
+                worker.main()
+            os.setpgid(answer, answer)  # by both, so that it is true for whoever is first
+            for file in files:
+                os.close(file)
+        else:
+            _, status = os.waitpid(json.loads(text)["wait"], 0)
+            answer = os.waitstatus_to_exitcode(status)
+        requests.send(json.dumps(answer).encode())
+
+
+def become(files: list[int]) -> None:
+    """Be the leader of a process group of its own, with these as standard files."""
+    os.setpgid(0, 0)
+    for standard, file in enumerate(files):
+        os.dup2(file, standard)
+        os.close(file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""How many trials of one arm train as one graph, and which.
+
+On a GPU a small network's kernels are shorter than the time to launch them; K replicas in one
+graph share the launches. Once their memory traffic takes as long as the launches, more bring
+nothing. On a CPU nothing is launched, and processes are the better array.
+
+The numbers below are a model that has not been measured on a GPU here: 5 us to launch a kernel
+eagerly, 4 TB/s (an H200), 2.6 kernels a call forward and backward together, and 8.6 times the
+bytes kept for the backward pass as the traffic of a step, which fits networks of 0.8 to 10 MB
+an image within 15 %.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from swinablate.config import schema
+from swinablate.models.fingerprint import measured
+from swinablate.models.registry import load_family
+from swinablate.study.plan import Arm, Trial
+from swinablate.training.fused.stack import common, why_not
+
+LAUNCH_S, BYTES_PER_S = 5e-6, 4e12
+KERNELS_PER_CALL, TRAFFIC = 2.6, 8.6
+WIDEST = 32
+SHARE = 0.5
+"""Of a GPU's memory that a fused batch may be expected to take."""
+VIEWS = frozenset(
+    ("flatten", "unflatten", "squeeze", "unsqueeze", "permute", "movedim", "transpose", "reshape",
+     "view", "expand", "unbind", "chunk", "split", "dim", "size", "__get__", "__set__",
+     "__getitem__")
+)  # fmt: skip
+"""Calls that launch nothing, or seldom."""
+
+
+@dataclass(frozen=True)
+class Width:
+    """How many trials of an arm train together.
+
+    Attributes:
+        trials: at most; 1 is alone.
+        why: why alone, where more were asked for.
+    """
+
+    trials: int
+    why: str = ""
+
+
+class Calls(TorchFunctionMode):
+    """Counts the calls that compute something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count: int = 0
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Count and call."""
+        self.count += int(func.__name__ not in VIEWS)
+        return func(*args, **(kwargs or {}))
+
+
+def width(arm: Arm, asked: int | None, device: str) -> Width:
+    """How many trials of `arm` train together.
+
+    Args:
+        arm: the arm.
+        asked: as `--fuse` says; None chooses.
+        device: "cpu" or "cuda:N".
+    """
+    if asked == 1 or (asked is None and device == "cpu"):
+        return Width(1)
+    if reason := why_not([arm.recipe]):
+        return Width(1, reason)
+    return Width(asked or worth(arm, memory(device)))
+
+
+def worth(arm: Arm, room: float) -> int:
+    """The number at which traffic takes as long as the launches, if memory holds it.
+
+    Args:
+        arm: the arm.
+        room: bytes that the batch may take.
+    """
+    batch = arm.recipe.train.batch
+    launches = LAUNCH_S * KERNELS_PER_CALL * calls(arm)
+    traffic = TRAFFIC * float(arm.activation_bytes) * batch / BYTES_PER_S
+    kept = 2 * arm.activation_bytes * batch + 24 * arm.params  # weights, gradients, moments, twice
+    fits = int(room / kept) if room < float("inf") else WIDEST
+    most: int = min(WIDEST, round(launches / traffic), fits)
+    return max(1, most)
+
+
+def calls(arm: Arm) -> int:
+    """Calls of one forward pass that compute something."""
+    family = load_family(arm.recipe.model.family, "plan")
+
+    def count(model: nn.Module) -> int:
+        at = next(model.parameters()).device
+        x = torch.zeros(2, arm.image.channels, arm.image.height, arm.image.width, device=at)
+        counted = Calls()
+        with torch.no_grad(), counted:
+            model(x)
+        return counted.count
+
+    return measured(family, arm.recipe.model, arm.image, count)
+
+
+def memory(device: str) -> float:
+    """Bytes that a fused batch may take on a device."""
+    if device == "cpu":
+        return float("inf")
+    return SHARE * float(torch.cuda.get_device_properties(device).total_memory)
+
+
+def group(trial: Trial) -> str:
+    """Equal for trials that can train as one: seeds, rates and decays may differ."""
+    return schema.digest([trial.kind, common(trial.recipe).model_dump(mode="json")])
+
+
+def mates(first: Trial, others: Sequence[Trial], most: int) -> list[Trial]:
+    """The trials that train with `first`, itself included: as many as there are, up to `most`.
+
+    The rest is shared out: 9 trials by 8 are 5 and 4, not 8 and 1.
+    """
+    alike = [first, *(t for t in others if group(t) == group(first))]
+    batches = -(-len(alike) // most)
+    return alike[: -(-len(alike) // batches)]

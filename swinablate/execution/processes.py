@@ -1,0 +1,216 @@
+"""Worker processes: forked from one that has imported torch, or each started anew."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from swinablate.execution.executor import Slot
+
+
+@dataclass(frozen=True)
+class Process:
+    """A worker process, the leader of its own process group.
+
+    Attributes:
+        stdin: its batches.
+        stdout: its events.
+        kill: ends its whole group now.
+        wait: until it has ended; returns its exit code, minus a signal's number where that
+            ended it, None where nobody knows.
+    """
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    kill: Callable[[], None]
+    wait: Callable[[], int | None]
+
+
+class Starter(Protocol):
+    """Starts workers."""
+
+    def start(self, slot: Slot, log: IO[bytes]) -> Process:
+        """Start a worker; it may take seconds to read its first batch."""
+
+    def close(self) -> None:
+        """No worker is started after this."""
+
+
+def make_starter(slots: Sequence[Slot], logs: Path) -> Starter:
+    """Fork where that is safe, on Linux and without a GPU; else start every worker anew.
+
+    Args:
+        slots: where workers run.
+        logs: an existing folder.
+    """
+    if sys.platform == "linux" and all(slot.device == "cpu" for slot in slots):
+        return Forked(logs / "forkserver.log")
+    return Anew()
+
+
+class Anew:
+    """Starts each worker as a new Python."""
+
+    def start(self, slot: Slot, log: IO[bytes]) -> Process:
+        """Start a worker."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "swinablate.execution.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment(slot.device),
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        return Process(
+            process.stdin, process.stdout, lambda: kill_group(process.pid), process.wait
+        )
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+PATIENCE_S = 5.0
+"""How long a server that is ready may take to fork."""
+
+
+class Forked:
+    """Forks workers from a server, which imports torch while the coordinator goes on.
+
+    A server that died is replaced at the next start; its workers go on without it.
+
+    Args:
+        log: file for what the server writes on its standard error.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log, self._servers = log, [_Server(log)]
+
+    def start(self, slot: Slot, log: IO[bytes]) -> Process:
+        """Start a worker, as soon as the server can."""
+        assert slot.device == "cpu"
+        try:
+            return self._servers[-1].fork(log)
+        except OSError:
+            self._servers.append(_Server(self._log))
+            return self._servers[-1].fork(log)
+
+    def close(self) -> None:
+        """End the server."""
+        for server in self._servers:
+            server.close()
+
+
+class _Server:
+    """`swinablate.execution.forkserver`, asked in turn; answers are read when they are wanted."""
+
+    def __init__(self, log: Path) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with log.open("ab") as file, theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "swinablate.execution.forkserver", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=environment("cpu"),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._asked, self._answers = 0, list[int]()
+
+    def fork(self, log: IO[bytes]) -> Process:
+        """Ask for a worker. Raises OSError where the server is gone."""
+        (read, write), (theirs_read, theirs_write) = os.pipe(), os.pipe()
+        try:
+            socket.send_fds(self._socket, [b"{}"], [read, theirs_write, log.fileno()])
+        except OSError:
+            for end in (write, theirs_read):
+                os.close(end)
+            raise
+        finally:
+            for end in (read, theirs_write):
+                os.close(end)
+        number = self._next()
+        return Process(
+            os.fdopen(write, "wb"),
+            os.fdopen(theirs_read, "rb"),
+            lambda: self._kill(number),
+            lambda: self._wait(number),
+        )
+
+    def close(self) -> None:
+        """End the server now."""
+        self._process.kill()
+        self._process.wait()
+        self._socket.close()
+
+    def _kill(self, number: int) -> None:
+        # One that has answered before forks at once; another imports torch, and would fork later.
+        if not self._known(number, PATIENCE_S if self._answers else 0):
+            self._process.kill()
+        if self._known(number, None):
+            kill_group(self._answers[number])
+
+    def _wait(self, number: int) -> int | None:
+        if not self._known(number, None):
+            return None
+        try:
+            self._socket.send(json.dumps({"wait": self._answers[number]}).encode())
+        except OSError:
+            return None
+        code = self._next()
+        return self._answers[code] if self._known(code, None) else None
+
+    def _next(self) -> int:
+        """The number of the question just asked."""
+        self._asked += 1
+        return self._asked - 1
+
+    def _known(self, number: int, timeout: float | None) -> bool:
+        """Whether a question was answered, after waiting so long; None: till the server ends."""
+        while len(self._answers) <= number:
+            ready, _, _ = select.select([self._socket], [], [], timeout)
+            text = b""
+            if ready:
+                with contextlib.suppress(ConnectionResetError):  # it died with a question unread
+                    text = self._socket.recv(1 << 10)
+            if not text:
+                return False
+            self._answers.append(json.loads(text))
+        return True
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process and what it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+HELD = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""Keep glibc from giving the memory of a step back to the system, which asks for it in the next.
+
+`swinablate bench malloc` measures it. 32 MiB is the most that older versions accept, and the
+second without the first is worse than neither. Source: mallopt(3).
+"""
+
+
+def environment(device: str) -> dict[str, str]:
+    """The environment of a worker: one GPU visible, or none; one thread a library."""
+    kind, _, index = device.partition(":")
+    fixed = {
+        "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # asked for by deterministic cuBLAS in torch 2.11
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**HELD, **os.environ, **fixed}

@@ -1,0 +1,49 @@
+"""Rebuild Optuna's and MLflow's copies of a study from its records."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from swinablate.records.home import Home
+from swinablate.scheduling.due import due
+from swinablate.scheduling.ledger import everything
+from swinablate.scheduling.queue import Queue, Ticket, queue_name
+from swinablate.tracking.mirror import study_card, trial_card
+from swinablate.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    pass
+
+
+def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> int:
+    """Rebuild Optuna's and MLflow's copies of a study from its records.
+
+    Returns:
+        How many trials are recorded.
+
+    Raises:
+        InputError: the study was never run in this home.
+        EnvironmentFault: a store is out of reach, or the study is running.
+    """
+    plan = home.declared(name)
+    with home.owned(name):
+        found = home.outcomes(everything(plan))
+        arms = {trial: (arm, seed) for arm, seed, trial in due(plan, found).rows}
+        recorded = {trial: found[trial] for trial in arms if trial in found}
+        queue = Queue.open(
+            storage or home.optuna_url,
+            queue_name(name, plan["declaration"]),
+            [arm["name"] for arm in plan["arms"]],
+        )
+        queue.reap()
+        tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, study_card(plan, ""))
+        tracker.sweep(set())
+        for trial, outcome in recorded.items():
+            arm, seed = arms[trial]
+            ticket = Ticket(trial=trial, arm=arm["name"], seed=seed, attempt=outcome.attempt)
+            queue.done(ticket, outcome.metrics.get("val/accuracy"), outcome.status)
+            tracker.begin(trial_card(arm, seed, trial, reused=False))
+            tracker.epochs(trial, outcome.curve)
+            tracker.end(trial, asdict(outcome))
+        queue.close()
+        tracker.close()
+    return len(recorded)

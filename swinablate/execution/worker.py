@@ -1,0 +1,154 @@
+"""A worker: batches of jobs in, events out; one process, one device, torch and nothing else.
+
+`python -m swinablate.execution.worker` reads lines of JSON on its standard input (a batch, or
+`{"stop": true}`) and writes events as lines on its standard output. When its input ends, the
+coordinator is gone and so is the worker, at once: nothing it would still write is wanted.
+"""
+
+import contextlib
+import errno
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+import torch
+
+from swinablate.errors import Diverged, EnvironmentFault
+from swinablate.records.events import Batch, Event, Job, Kind, event
+from swinablate.training.autotune import measure
+from swinablate.training.fit import Stopped, fit
+from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
+
+Emit = Callable[[Event], None]
+AFTERWARDS = "the worker ended after another trial's error"
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
+    """Run a batch: its jobs as one, or one after the other where they do not train as one.
+
+    Args:
+        batch: the jobs.
+        emit: takes every event; each job's last one is one of `events.ENDINGS`.
+        stopping: asked before every training step.
+
+    Returns:
+        Whether the process is still clean; after an unexpected error it is not.
+    """
+    why = ""
+    if len(batch.jobs) > 1:
+        try:
+            return _together(batch, emit, stopping)
+        except CannotFuse as error:
+            why = str(error)
+    for i, job in enumerate(batch.jobs):
+        if not _execute(job, emit, stopping, why):
+            for rest in batch.jobs[i + 1 :]:  # an error may have left the process in any state
+                emit(event(rest, "lost", {"kind": "killed", "message": AFTERWARDS}))
+            return False
+    return True
+
+
+def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
+    def report(job: Job, kind: Kind, data: Mapping[str, Any]) -> None:
+        emit(event(job, kind, data))
+
+    def tell(kind: Kind, data: Mapping[str, Any] | None = None) -> None:
+        for job in batch.jobs:
+            emit(event(job, kind, data))
+
+    try:
+        runs = prepare(batch.jobs)
+        members = [job.trial for job in batch.jobs]
+        started = {"pid": os.getpid(), "device": batch.jobs[0].device, "fused": members}
+        tell("started", started)
+        results = fit_fused(runs, report, stopping)
+    except CannotFuse:
+        raise
+    except Stopped:
+        tell("stopped")
+        return True
+    except Exception as error:  # noqa: BLE001  as in `_execute`
+        tell("failed", failure(error))
+        return False
+    for job in batch.jobs:
+        emit(_ending(job, results[job.trial]))
+    return True
+
+
+def _ending(job: Job, found: Mapping[str, Any] | str) -> Event:
+    """What a replica ends with: its result, or why it diverged."""
+    if isinstance(found, str):
+        return event(job, "diverged", {"kind": "nan", "message": found, "traceback": ""})
+    return event(job, "done", found)
+
+
+def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") -> bool:
+    def report(kind: Kind, data: Mapping[str, Any]) -> None:
+        emit(event(job, kind, data))
+
+    alone = {"alone": why} if why else {}
+    emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **alone}))
+    try:
+        result = measure(job, stopping) if job.kind == "probe" else fit(job, report, stopping)
+    except Stopped:
+        emit(event(job, "stopped"))
+    except Diverged as error:
+        emit(event(job, "diverged", {"kind": "nan", "message": str(error), "traceback": ""}))
+    except Exception as error:  # noqa: BLE001  whatever a model does wrong is the trial's failure
+        emit(event(job, "failed", failure(error)))
+        return False
+    else:
+        emit(event(job, "done", result))
+    return True
+
+
+def failure(error: Exception) -> dict[str, str]:
+    """Name the kind of an error: oom, disk, data or exception."""
+    kind, message = "exception", f"{type(error).__name__}: {error}"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        kind = "oom"
+    elif isinstance(error, OSError) and error.errno in NO_SPACE:
+        kind, message = "disk", f"no space left: {error.filename or error}"
+    elif isinstance(error, EnvironmentFault):
+        kind, message = "data", str(error)
+    return {"kind": kind, "message": message, "traceback": traceback.format_exc(limit=-20)}
+
+
+def main() -> None:
+    """Serve batches until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a model prints must not end up among the events
+    lock = threading.Lock()
+    batches: queue.Queue[Batch] = queue.Queue()
+    stop = threading.Event()
+    threading.Thread(target=_listen, args=(sys.stdin, batches, stop), daemon=True).start()
+
+    def emit(happened: Event) -> None:
+        with lock, contextlib.suppress(BrokenPipeError):
+            out.write(happened.dumps() + "\n")
+            out.flush()
+
+    torch.set_num_interop_threads(1)
+    while execute(batches.get(), emit, stop.is_set):
+        pass
+    sys.exit(1)
+
+
+def _listen(lines: TextIO, batches: "queue.Queue[Batch]", stop: threading.Event) -> None:
+    for line in lines:
+        if line.startswith('{"stop"'):
+            stop.set()
+        else:
+            batches.put(Batch.loads(line))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A network with its initial weights."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from swinablate.config.recipe import Family, ImageSpec, ModelConfig
+
+
+def start(
+    family: Family[ModelConfig],
+    config: ModelConfig,
+    image: ImageSpec,
+    generator_for: Callable[[str], torch.Generator],
+) -> nn.Module:
+    """Build a network and set its initial weights, all from named generators.
+
+    A network of our own draws every parameter in `init`, from the generator of its name. One
+    of somebody else's draws in its constructor, from torch's global generator, which starts
+    here at the seed of the generator called "": such a network is the same for the same seed,
+    but two variants share the initial values only of what they draw before they first differ.
+
+    Raises:
+        ValueError: the config cannot be built for this image.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator_for("").initial_seed())
+        model = family.build(config, image)
+    family.init(model, config, generator_for)
+    return model
+
+
+TABLES = frozenset(
+    {
+        "table",
+        "relative_position_bias_table",
+        "pos_embed",
+        "pos_embedding",
+        "absolute_pos_embed",
+        "position_embedding",
+        "position_embeddings",
+        "cls_token",
+        "class_token",
+        "dist_token",
+        "reg_token",
+        "mask_token",
+        "logit_scale",
+        "layer_scale",
+        "gamma",
+    }
+)
+"""Last names of parameters that multiply nothing but one token, channel or head each.
+
+`table` is ours; the others are those of timm and of torchvision's `models/`.
+"""
+
+
+def tables(model: nn.Module) -> frozenset[str]:
+    """Names of the parameters of two or more axes that are no matrices, so not decayed.
+
+    Those of a known name, the weights of `nn.Embedding`, and whatever the network itself
+    lists in `no_weight_decay()`, as timm's do.
+    """
+    found = {name for name, _ in model.named_parameters() if name.rpartition(".")[2] in TABLES}
+    for name, module in model.named_modules():
+        prefix = f"{name}." if name else ""
+        if isinstance(module, nn.Embedding):
+            found.add(f"{prefix}weight")
+        own = getattr(module, "no_weight_decay", None)
+        if callable(own):
+            found.update(f"{prefix}{inner}" for inner in own())
+    return frozenset(found)

@@ -1,0 +1,4 @@
+"""Networks of other people's making: import paths, timm and torchvision.
+
+Imports config and torch; the libraries only when asked.
+"""

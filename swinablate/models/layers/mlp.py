@@ -1,0 +1,88 @@
+"""The channel mixer of a transformer block.
+
+Shapes: c channels, `*tokens` any batch and token layout.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from swinablate.models.layers.drop import make_drop
+from swinablate.models.layers.norm import BlockNorm, make_ffn_norm
+
+Activation = Literal["gelu", "relu"]
+_ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
+
+
+def hidden_width(width: int, ratio: float) -> int:
+    """Channels inside the MLP.
+
+    Raises:
+        ValueError: `ratio` times `width` is not a whole number.
+    """
+    hidden = width * ratio
+    if hidden < 1 or hidden != int(hidden):
+        raise ValueError(
+            f"mlp_ratio {ratio} of {width} channels is {hidden:g}; "
+            "choose a ratio that gives a whole number of channels"
+        )
+    return int(hidden)
+
+
+class Hidden(NamedTuple):
+    """The hidden layer of an MLP.
+
+    Attributes:
+        ratio: its channels per channel of the MLP.
+        norm: the kind that blocks have.
+        activation: the nonlinearity.
+        drop: share of the numbers that are dropped behind it, and behind the MLP.
+    """
+
+    ratio: float
+    norm: BlockNorm
+    activation: Activation = "gelu"
+    drop: float = 0.0
+
+
+class Mlp(nn.Module):
+    """Linear, activation, linear; batch_ffn normalises in between, where it folds into `fc1`.
+
+    Args:
+        width: channels.
+        hidden: what stands between the linears.
+    """
+
+    def __init__(self, width: int, hidden: Hidden) -> None:
+        super().__init__()
+        inner = hidden_width(width, hidden.ratio)
+        self.fc1 = nn.Linear(width, inner)
+        self.norm = make_ffn_norm(hidden.norm, inner)
+        self.act = _ACTIVATIONS[hidden.activation]()
+        self.drop1 = make_drop(hidden.drop)
+        self.fc2 = nn.Linear(inner, width)
+        self.drop2 = make_drop(hidden.drop)
+
+    def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
+        """Mix the channels of every token."""
+        return self.drop2(self.fc2(self.drop1(self.act(self.norm(self.fc1(x))))))
+
+
+class DepthwiseMlp(Mlp):
+    """The same with a 3x3 convolution of each hidden channel: neighbours, and edges, are seen.
+
+    Source: PVTv2, arXiv:2106.13797, sec. 3.3.
+    """
+
+    def __init__(self, width: int, hidden: Hidden) -> None:
+        super().__init__(width, hidden)
+        inner = self.fc1.out_features
+        self.conv = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
+
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Mix the channels of every token, and its neighbours."""
+        y = self.norm(self.fc1(x)).permute(0, 3, 1, 2)
+        y = self.act(self.conv(y).permute(0, 2, 3, 1))
+        return self.drop2(self.fc2(self.drop1(y)))

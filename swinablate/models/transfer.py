@@ -1,0 +1,182 @@
+"""Starting from trained weights: what is taken over, what is drawn anew, what stays frozen.
+
+Names and shapes must agree; the head alone may differ, and only when the recipe asks for a
+new one. What is frozen does not change at all: its parameters are not the optimizer's, and
+it stays in evaluation mode, so that batch norms keep the statistics they came with and
+nothing in it is dropped.
+"""
+
+import functools
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Recipe, StartConfig
+from swinablate.errors import EnvironmentFault
+
+STAGES = ("stages", "blocks", "layers", "steps")
+"""What a family may call the sequence of its stages; the first that is there counts."""
+
+
+OTHER = "take weights of the same network"
+
+
+def begin(model: nn.Module, start: StartConfig) -> tuple[nn.Module, ...]:
+    """Give a network its starting weights, in place.
+
+    Returns:
+        The frozen parts, which stay in evaluation mode.
+
+    Raises:
+        EnvironmentFault: the file is gone, or another one since the plan was made.
+        ValueError: it does not fit the network, or there are fewer stages to freeze.
+    """
+    if start.weights:
+        weights = fitting(model, start, read_weights(Path(start.weights), start.sha256))
+        model.load_state_dict(weights, strict=False)  # all but a new head
+    return freeze(model, start.freeze)
+
+
+def check_start(
+    family: Family[ModelConfig],
+    recipe: Recipe,
+    image: ImageSpec,
+    starts: Sequence[StartConfig] = (),
+) -> None:
+    """Find out, before anything runs, whether a recipe's start can be.
+
+    Args:
+        family: of the recipe's network.
+        recipe: to check.
+        image: what the network sees.
+        starts: those of the single trials, where every seed has a file of its own.
+
+    Raises:
+        ValueError, EnvironmentFault: as `begin`.
+    """
+    start = recipe.start
+    if start.weights or start.freeze:
+        with torch.device("meta"):
+            model = family.build(recipe.model, image)
+        for own in starts:
+            shapes = _shapes(own.weights, own.sha256)
+            try:
+                fitting(model, own, shapes)
+            except ValueError as error:
+                raise ValueError(f"{Path(own.weights).name}: {error}") from None
+        if start.weights and not start.each:
+            fitting(model, start, _shapes(start.weights, start.sha256))
+        freeze(model, start.freeze)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shapes(path: str, sha256: str) -> dict[str, Tensor]:
+    """The weights in a file without their values: every arm asks for the same files."""
+    return {name: value.to("meta") for name, value in read_weights(Path(path), sha256).items()}
+
+
+def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
+    """The weights in a file: a state dict, or one under the key `model`."""
+    try:
+        payload = path.read_bytes()
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the weights cannot be read: {error.strerror or error}", at=str(path)
+        ) from None
+    if hashlib.sha256(payload).hexdigest() != sha256:
+        raise EnvironmentFault(
+            "the weights are others than when the plan was made",
+            at=str(path),
+            hint="start the study again: its trials get new ids",
+        )
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001  what is no such file fails in many ways
+        state = None
+    inner = state.get("model", state) if isinstance(state, Mapping) else None
+    if not isinstance(inner, Mapping) or not all(isinstance(v, Tensor) for v in inner.values()):
+        raise ValueError(f"{path} holds no weights; torch.save(model.state_dict(), file) does")
+    return dict(inner)
+
+
+def fitting(
+    model: nn.Module, start: StartConfig, weights: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The weights that a network takes over: all, or all but the head's.
+
+    Raises:
+        ValueError: a name or a shape differs, outside a head that is to be new.
+    """
+    own = f"{head(model)}."
+    wanted = model.state_dict()
+    if start.head == "keep" and (problem := _misfit(wanted, weights)):
+        only_head = not _misfit(_without(wanted, own), _without(weights, own))
+        hint = 'start.head = "new" draws the head anew' if only_head else OTHER
+        raise ValueError(f"the weights do not fit: {problem}; {hint}")
+    if start.head == "new" and (problem := _misfit(_without(wanted, own), _without(weights, own))):
+        raise ValueError(f"the weights do not fit: {problem}; {OTHER}")
+    return dict(weights) if start.head == "keep" else _without(weights, own)
+
+
+def _without(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.startswith(prefix)}
+
+
+def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    if lacking := sorted(wanted.keys() - given.keys()):
+        return f"they lack {_first(lacking)}"
+    if unknown := sorted(given.keys() - wanted.keys()):
+        return f"the network lacks {_first(unknown)}"
+    for name in wanted:
+        there, here = tuple(given[name].shape), tuple(wanted[name].shape)
+        if there != here:
+            return f"{name!r} is {list(there)} there and {list(here)} here"
+    return ""
+
+
+def _first(names: list[str]) -> str:
+    return f"{names[0]!r}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
+def head(model: nn.Module) -> str:
+    """The name of the part that holds the last parameters: in every family the head.
+
+    A network that is one part, as in a wrapper, is looked into.
+    """
+    *_, last = (name for name, _ in model.named_parameters())
+    names = {name.partition(".")[0] for name, _ in model.named_parameters()}
+    first = last.partition(".")[0]
+    if len(names) > 1 or first == last:
+        return first
+    return f"{first}.{head(model.get_submodule(first))}"
+
+
+def freeze(model: nn.Module, stages: int) -> tuple[nn.Module, ...]:
+    """Take the first stages, and what comes before them, out of training.
+
+    Raises:
+        ValueError: the network has no stages, or fewer.
+    """
+    if stages == 0:
+        return ()
+    children = dict(model.named_children())
+    name = next((name for name in STAGES if name in children), None)
+    if name is None:
+        raise ValueError("this family has no stages to freeze; freeze = 0")
+    sequence = list(children[name].children())
+    trained = [k for k, part in enumerate(sequence) if any(True for _ in part.parameters())]
+    if stages > len(trained):
+        raise ValueError(
+            f"start.freeze = {stages}, and the network has stages: {len(trained)}; lower it"
+        )
+    before = list(children.values())[: list(children).index(name)]
+    parts = (*before, *sequence[: trained[stages - 1] + 1])
+    for parameter in model.parameters(recurse=False):  # a class token, or a table of positions
+        parameter.requires_grad = False
+    for part in parts:
+        part.requires_grad_(requires_grad=False)
+    return parts

@@ -1,0 +1,309 @@
+"""The truth: `trials/<id>/`, one folder a trial, and what stands in a home.
+
+    trials/<id>/attempts/<k>/events.jsonl    appended by the coordinator
+    trials/<id>/attempts/<k>/checkpoint-*    written by the worker of attempt k
+    trials/<id>/attempts/<k>/result.json     how attempt k ended, if it ended
+    trials/<id>/result.json                  the commit marker, written last, atomically
+    studies/<name>/<declaration>/plan.json   what was declared
+    studies/<name>/<declaration>/tuning.json  what tuning suggested so far, in order
+    studies/<name>/choices.json              what `auto` became, by device model
+
+Optuna and MLflow are projections of it that `sync` rebuilds.
+"""
+
+import json
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.events import Event
+
+SCHEMA = 1
+Status = Literal["done", "diverged", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a trial ended, and all that was measured on the way.
+
+    Attributes:
+        metrics: final values; accuracies in percent.
+        curve: one row an epoch: `epoch`, `at` (Unix ms), and metrics by name.
+        execution: device model, precision, threads, versions; equal for equal classes.
+        predictions: digest of the test predictions, and which were right (base64 bits).
+        failure: kind, message, traceback; None for a done trial.
+    """
+
+    trial: str
+    seed: int
+    kind: str
+    recipe: Mapping[str, Any]
+    image: Mapping[str, int]
+    status: Status
+    attempt: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Mapping[str, Any], ...] = ()
+    execution: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    predictions: Mapping[str, Any] = field(default_factory=dict)
+    failure: Mapping[str, str] | None = None
+    started_at: int = 0
+    finished_at: int = 0
+    schema: int = SCHEMA
+
+    @property
+    def seconds(self) -> float:
+        """How long it took; of trials that trained as one, its share."""
+        together = int(self.execution.get("fused", 1))
+        return (self.finished_at - self.started_at) / 1000 / together
+
+
+class Home:
+    """A folder with everything that was run: trials, studies, stores, data sets."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.trials = self.root / "trials"
+        self.studies = self.root / "studies"
+        self.datasets = self.root / "datasets"
+        self.artifacts = self.root / "artifacts"
+        self.locks = self.root / "locks"
+        self.logs = self.root / "logs"
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            EnvironmentFault: the disk refuses.
+        """
+        try:
+            for folder in (self.trials, self.studies, self.datasets, self.locks, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise EnvironmentFault(
+                f"cannot write: {error.strerror or error}",
+                at=str(self.root),
+                hint="choose another folder with --home or SWINABLATE_HOME",
+            ) from None
+
+    @property
+    def optuna_url(self) -> str:
+        """The default store of Optuna."""
+        return f"sqlite:///{self.root / 'optuna.db'}"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """The default store of MLflow."""
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def outcome(self, trial: str) -> Outcome | None:
+        """How a trial ended; None while it has not.
+
+        Raises:
+            EnvironmentFault: the record is there and cannot be understood.
+        """
+        path = self.trials / trial / "result.json"
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            if data["schema"] > SCHEMA:
+                raise EnvironmentFault(
+                    f"written by a newer swinablate (schema {data['schema']})",
+                    at=str(path),
+                    hint="upgrade swinablate",
+                )
+            return Outcome(**{**data, "curve": tuple(data["curve"])})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EnvironmentFault(
+                f"unreadable record: {error}",
+                at=str(path),
+                hint="move this folder away; `swinablate run` then trains the trial again",
+            ) from None
+
+    def outcomes(self, trials: Iterable[str]) -> dict[str, Outcome]:
+        """The recorded ones among `trials`."""
+        found = ((trial, self.outcome(trial)) for trial in trials)
+        return {trial: outcome for trial, outcome in found if outcome is not None}
+
+    def begin(self, trial: str) -> int:
+        """Open the next attempt at a trial and return its number, from 1."""
+        number = self.attempts(trial) + 1
+        self.attempt(trial, number).mkdir(parents=True)
+        return number
+
+    def attempts(self, trial: str) -> int:
+        """How many attempts at a trial have begun."""
+        folder = self.trials / trial / "attempts"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return max((int(name) for name in names if name.isdigit()), default=0)
+
+    def attempt(self, trial: str, number: int) -> Path:
+        """The folder of one attempt."""
+        return self.trials / trial / "attempts" / str(number)
+
+    def earlier(self, trial: str, number: int) -> tuple[str, ...]:
+        """Folders of the attempts before `number` that a resume may use, newest first."""
+        folders = (self.attempt(trial, k) for k in range(number - 1, 0, -1))
+        return tuple(str(p) for p in folders if p.is_dir() and not (p / "result.json").exists())
+
+    def append(self, happened: Event) -> None:
+        """Write one event to its attempt's log."""
+        path = self.attempt(happened.trial, happened.attempt) / "events.jsonl"
+        with path.open("a", encoding="utf-8") as log:
+            log.write(happened.dumps() + "\n")
+
+    def events(self, trial: str) -> Iterator[Event]:
+        """Every event of a trial's newest attempt; a torn last line is not one."""
+        attempts = sorted((self.trials / trial / "attempts").glob("*/events.jsonl"), key=_number)
+        if attempts:
+            for line in attempts[-1].read_text("utf-8").splitlines():
+                try:
+                    yield Event.loads(line)
+                except (ValueError, TypeError):
+                    return
+
+    def commit(self, outcome: Outcome) -> None:
+        """Record how a trial ended: in its attempt, then as the commit marker."""
+        text = json.dumps(asdict(outcome), allow_nan=False, indent=1)
+        write_atomically(self.attempt(outcome.trial, outcome.attempt) / "result.json", text)
+        write_atomically(self.trials / outcome.trial / "result.json", text)
+
+    def reopen(self, trial: str) -> None:
+        """Make a failed trial wait again; what its attempts recorded stays."""
+        (self.trials / trial / "result.json").unlink(missing_ok=True)
+
+    def declare(self, name: str, declaration: str, plan: Mapping[str, Any]) -> None:
+        """Record what a study declared, and that this is its newest declaration."""
+        folder = self.studies / name
+        write_atomically(folder / declaration / "plan.json", json.dumps(plan, indent=1))
+        write_atomically(folder / "latest", declaration)
+
+    def declared(self, name: str, declaration: str = "") -> dict[str, Any]:
+        """A recorded plan of a study: that of a declaration's digest, or the newest.
+
+        What its tuning has suggested so far is its `ledger`.
+
+        Raises:
+            InputError: the study was never run in this home.
+        """
+        try:
+            latest = declaration or (self.studies / name / "latest").read_text("utf-8").strip()
+            text = (self.studies / name / latest / "plan.json").read_text("utf-8")
+        except OSError:
+            raise InputError(
+                f"study {name!r} has not been run in {self.root}",
+                hint=f"swinablate run studies/{name}.toml, or name the right folder with --home",
+            ) from None
+        plan: dict[str, Any] = json.loads(text)
+        ledger = self.ledger(name, latest)
+        return {**plan, "ledger": ledger} if ledger else plan
+
+    def ledger(self, name: str, declaration: str) -> dict[str, Any]:
+        """What the tuning of a declared study suggested so far; empty before it began."""
+        try:
+            text = (self.studies / name / declaration / "tuning.json").read_text("utf-8")
+        except FileNotFoundError:
+            return {}
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def keep_ledger(self, name: str, declaration: str, ledger: Mapping[str, Any]) -> None:
+        """Record what tuning suggested, before any of it runs."""
+        path = self.studies / name / declaration / "tuning.json"
+        write_atomically(path, json.dumps(ledger, indent=1))
+
+    def declarations(self, name: str) -> list[str]:
+        """Digests of all declarations of a study that were run."""
+        return sorted(path.parent.name for path in (self.studies / name).glob("*/plan.json"))
+
+    def choices(self, name: str) -> dict[str, Any]:
+        """What `auto` became in a study: device model -> choice, and what was measured."""
+        try:
+            text = (self.studies / name / "choices.json").read_text("utf-8")
+        except FileNotFoundError:
+            return {}
+        found: dict[str, Any] = json.loads(text)["devices"]
+        return found
+
+    def keep_choices(self, name: str, devices: Mapping[str, Any]) -> None:
+        """Record what `auto` became, for every later run of the study."""
+        text = json.dumps({"schema": SCHEMA, "devices": devices}, indent=1)
+        write_atomically(self.studies / name / "choices.json", text)
+
+    @contextmanager
+    def owned(self, name: str) -> Iterator[None]:
+        """Be the only coordinator of a study; the lock dies with its holder.
+
+        Raises:
+            EnvironmentFault: another process holds it; names pid, host and start.
+        """
+        lock = FileLock(self.locks / f"{name}.lock")
+        holder = self.locks / f"{name}.holder"
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise EnvironmentFault(
+                f"study {name!r} is already running: {self.holder(name)}",
+                at=str(self.root),
+                hint="wait for it, stop it, or look with `swinablate status`",
+            ) from None
+        try:
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            write_atomically(holder, f"pid {os.getpid()} on {socket.gethostname()} since {since}")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def holder(self, name: str) -> str:
+        """Who runs a study, in words; empty when nobody does."""
+        lock = FileLock(self.locks / f"{name}.lock")
+        try:
+            with lock.acquire(timeout=0):
+                return ""
+        except Timeout:
+            try:
+                return (self.locks / f"{name}.holder").read_text("utf-8")
+            except OSError:
+                return "another process"
+        except OSError:
+            return ""
+
+
+def planned(plan: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, str]]:
+    """Every planned trial: its arm, its seed, its id."""
+    for arm in plan["arms"]:
+        yield from (
+            (arm, seed, trial) for seed, trial in zip(arm["seeds"], arm["trials"], strict=True)
+        )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file so that a crash leaves the old or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _number(path: Path) -> int:
+    return int(path.parent.name) if path.parent.name.isdigit() else 0

@@ -1,0 +1,170 @@
+"""What the stores of Optuna and MLflow have in common: addresses, secrets, locks, causes."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from swinablate.errors import EnvironmentFault, InputError
+
+PATIENCE_S = 60.0
+"""How long a locked database is waited for."""
+
+
+_KEY = 0x5357494E
+"""Of PostgreSQL's locks, ours."""
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The address with the PostgreSQL driver we install where it names none.
+
+    SQLAlchemy's own choice depends on its version.
+    """
+    for scheme in ("postgres://", "postgresql://"):
+        if url.startswith(scheme):
+            return f"postgresql+psycopg2://{url.removeprefix(scheme)}"
+    return url
+
+
+def database(url: str) -> Path | None:
+    """The file of an SQLite URL; None for a server.
+
+    Raises:
+        InputError: not an address, or a database in memory.
+    """
+    if url.startswith(("http://", "https://")):
+        return None
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise InputError(
+            "not the address of a store",
+            at=redacted(url),
+            hint="write sqlite:////absolute/path.db or postgresql://user@host/name",
+        ) from None
+    if address.get_backend_name() != "sqlite":
+        return None
+    if address.database in {None, "", ":memory:"}:
+        raise InputError(
+            "a store in memory forgets everything",
+            at=url,
+            hint="write sqlite:////absolute/path.db",
+        )
+    return Path(str(address.database)).absolute()
+
+
+def redacted(url: str) -> str:
+    """The address without the password in it."""
+    scheme, mark, rest = url.partition("://")
+    user, at, host = rest.rpartition("@")
+    name, colon, _ = user.partition(":")
+    return f"{scheme}{mark}{name}{':***' if colon else ''}{at}{host}"
+
+
+def cause(error: BaseException, url: str) -> str:
+    """The first cause of an error, as one line without a secret."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    secret = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    return line.replace(secret, "***") if secret else line
+
+
+def locked(error: BaseException) -> bool:
+    """Whether waiting may help: somebody else holds the database for the moment."""
+    text = cause(error, "").lower()
+    return "locked" in text or "deadlock" in text or "database is busy" in text
+
+
+def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
+    """The error of a store, told to the user."""
+    why = cause(error, url)
+    low = why.lower()
+    if "locked" in low:
+        hint = "another program holds it: close what has it open and start again"
+    elif "malformed" in low or "not a database" in low:
+        hint = "move the file away and run `swinablate sync`: it is rebuilt from the records"
+    elif "no module named" in low:
+        hint = "pip install 'swinablate[postgres]'"
+    elif "disk" in low or "full" in low or "readonly" in low or "unable to open" in low:
+        hint = "is the disk full, or the folder not yours?"
+    else:
+        hint = "is the server running, and the address right?"
+    return EnvironmentFault(f"{what}: {why}", at=redacted(url), hint=hint)
+
+
+def reach(url: str) -> None:
+    """Fail at once where a database cannot be opened or is none.
+
+    Raises:
+        SQLAlchemyError: what the database said.
+        ImportError: its driver is not installed.
+    """
+    if url.startswith(("http://", "https://")):
+        return
+    ask = "SELECT 1" if database(url) is None else "PRAGMA schema_version"  # reads the file
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(ask))
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def creation(url: str) -> Iterator[None]:
+    """Be the only one that creates or migrates the tables of the store at `url`.
+
+    Two processes that do so in one SQLite file at once destroy it; in PostgreSQL one of
+    them fails. The lock is a file beside the file, or PostgreSQL's own.
+
+    Raises:
+        EnvironmentFault: the store is out of reach, or another process holds the lock.
+    """
+    path = database(url)
+    if path is not None:
+        with _file_lock(url, path):
+            yield
+    elif url.startswith("postgresql"):
+        with _advisory_lock(url):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def _file_lock(url: str, path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f".{path.name}.lock"))
+        lock.acquire(timeout=PATIENCE_S)
+    except Timeout:
+        raise EnvironmentFault(
+            f"another process has been creating the store for {PATIENCE_S:.0f} s",
+            at=str(path),
+            hint="look for a hung swinablate process",
+        ) from None
+    except OSError as error:
+        raise fault(error, url, "the store cannot be created") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _advisory_lock(url: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            engine = create_engine(url)
+            stack.callback(engine.dispose)
+            connection = stack.enter_context(engine.connect())
+            connection.execute(text(f"SET lock_timeout = {int(1000 * PATIENCE_S)}"))
+            connection.execute(text(f"SELECT pg_advisory_lock({_KEY})"))
+        except (SQLAlchemyError, ImportError) as error:
+            raise fault(error, url, "the store cannot be opened") from error
+        yield  # the lock goes with the connection

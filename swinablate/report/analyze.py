@@ -1,0 +1,145 @@
+"""The same statistics and figures for results trained anywhere: a CSV file in, an answer out."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from swinablate.config.plugins import did_you_mean
+from swinablate.errors import InputError
+from swinablate.records.provenance import provenance
+from swinablate.records.tables import CURVES, TRIALS
+from swinablate.report.results import StudyResults
+from swinablate.stats import Declaration, verdicts
+
+NEEDED = ("arm", "seed", "value")
+OPTIONAL = ("status", "params", "macs", "step")
+
+
+def analyze(file: Path, baseline: str, *, rope: float | None, alpha: float) -> StudyResults:
+    """Judge a table of results.
+
+    Args:
+        file: CSV with columns arm, seed, value (percent); optional status, params, macs, and
+            step (the last one of each arm and seed is the result, all are its curve).
+        baseline: the arm the others are compared with.
+        rope: percentage points; None calls nothing equivalent.
+        alpha: error rate of all comparisons together.
+
+    Raises:
+        InputError: the file cannot be read as such a table.
+    """
+    table = read_results(file)
+    if baseline not in set(table.arm):
+        hint = did_you_mean(baseline, sorted(set(table.arm)))
+        raise InputError(f"no arm is called {baseline!r}", at=f"{file}: --baseline", hint=hint)
+    last = table.sort_values("step", kind="stable").groupby(["arm", "seed"], sort=False).tail(1)
+    last = last.sort_index()
+    try:
+        judged = verdicts(
+            last, Declaration(alpha=alpha, rope_pp=rope, baseline=baseline), complete=True
+        )
+    except InputError as error:
+        raise InputError(error.problem, at=str(file), hint=error.hint) from None
+    arms = [baseline, *(name for name in dict.fromkeys(table.arm) if name != baseline)]
+    return StudyResults(
+        plan=_plan(file, arms, last, rope=rope, alpha=alpha),
+        trials=_trials(last),
+        curves=_curves(table),
+        verdicts=judged.to_json(),
+        provenance={
+            "report": provenance(),
+            "file": file.name,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "command": f"swinablate analyze {file.name} --baseline {baseline!r}",
+        },
+    )
+
+
+def read_results(file: Path) -> pd.DataFrame:
+    """Read and check the table; every optional column is there afterwards.
+
+    Raises:
+        InputError: no such file, not a table, a column is missing or not numeric, a row has
+            no arm or no seed, or stands there twice.
+    """
+    try:
+        table = pd.read_csv(file, dtype={"arm": str, "status": str})
+    except FileNotFoundError:
+        raise InputError("no such file", at=str(file), hint="check the path") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"not a CSV table: {error}", at=str(file), hint="save it as CSV"
+        ) from None
+    for column in NEEDED:
+        if column not in table:
+            hint = f"columns: {', '.join(NEEDED)}; optional: {', '.join(OPTIONAL)}"
+            raise InputError(f"column {column!r} is missing", at=str(file), hint=hint)
+    defaults: dict[str, Any] = {"status": "done", "params": None, "macs": None, "step": 0}
+    for column in defaults.keys() - set(table.columns):
+        table[column] = defaults[column]
+    for column in ("seed", "value", "params", "macs", "step"):
+        table[column] = _numbers(table, column, file)
+    _refuse(
+        table.arm.isna() | table.seed.isna(), "a row has no arm or no seed", "fill it in", file
+    )
+    twice = table.duplicated(["arm", "seed", "step"])
+    hint = "one row a seed; for curves, number them in a column 'step'"
+    _refuse(twice, "this arm and seed stand there twice", hint, file)
+    table["status"] = table.status.fillna("done")
+    return table.astype({"seed": "int64"})
+
+
+def _refuse(wrong: "pd.Series[bool]", problem: str, hint: str, file: Path) -> None:
+    if wrong.any():
+        line = int(wrong.to_numpy().argmax()) + 2
+        raise InputError(problem, at=f"{file}: line {line}", hint=hint)
+
+
+def _numbers(table: pd.DataFrame, column: str, file: Path) -> "pd.Series[float]":
+    found = pd.to_numeric(table[column], errors="coerce")
+    wrong = (found.isna() & table[column].notna()).to_numpy()
+    if wrong.any():
+        line = int(wrong.argmax())
+        raise InputError(
+            f"{column} = {table[column].iloc[line]!r} is no number",
+            at=f"{file}: line {line + 2}",
+            hint="write accuracies in percent, with a decimal point",
+        )
+    return found
+
+
+def _plan(
+    file: Path, arms: list[str], last: pd.DataFrame, *, rope: float | None, alpha: float
+) -> dict[str, Any]:
+    def arm(name: str) -> dict[str, Any]:
+        rows = last[last.arm == name]
+        sizes = {key: rows[key].dropna() for key in ("params", "macs")}
+        known = {key: int(found.iloc[0]) for key, found in sizes.items() if len(found)}
+        return {"name": name, "seeds": [int(seed) for seed in rows.seed], **known}
+
+    return {
+        "schema": 1,
+        "study": file.name,
+        "question": "",
+        "compare": {"metric": "value", "rope": rope, "alpha": alpha},
+        "arms": [arm(name) for name in arms],
+        "refusals": [],
+        "hypotheses": [],
+        "smoke": False,
+    }
+
+
+def _trials(last: pd.DataFrame) -> pd.DataFrame:
+    columns = {"arm": last.arm, "seed": last.seed, "status": last.status, "test_acc": last.value}
+    sizes = {"params": last.params, "macs": last.macs}
+    return pd.DataFrame(columns | sizes, columns=list(TRIALS)).reset_index(drop=True)
+
+
+def _curves(table: pd.DataFrame) -> pd.DataFrame:
+    counts = table.groupby(["arm", "seed"]).step.nunique()
+    if counts.max() < 2:
+        return pd.DataFrame(columns=list(CURVES))
+    columns = {"arm": table.arm, "seed": table.seed, "epoch": table.step, "val_acc": table.value}
+    return pd.DataFrame(columns, columns=list(CURVES))

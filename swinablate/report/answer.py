@@ -1,0 +1,190 @@
+"""From records to an answer: the tables, the verdicts, the warnings of one study."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from swinablate.records.home import Home, Outcome
+from swinablate.records.provenance import provenance
+from swinablate.records.tables import TUNING, curves_table, trials_table
+from swinablate.report.equal_cost import curve_effects
+from swinablate.report.results import StudyResults
+from swinablate.report.tuned_effects import tuned_effects
+from swinablate.scheduling.due import Due, due
+from swinablate.scheduling.ledger import everything
+from swinablate.stats import Verdicts, Warn, verdicts
+from swinablate.study.declared import declaration, effects_of
+
+ISO_COST = 0.05
+"""Arms further than this from the baseline's parameters or MACs are not iso-cost."""
+
+
+def gather(home: Home, name: str) -> StudyResults:
+    """Read what was recorded of a study's newest declaration and judge it.
+
+    Args:
+        home: where the study ran.
+        name: the study.
+
+    Raises:
+        InputError: the study was never run in this home.
+    """
+    plan = home.declared(name)
+    now, recorded = stand(home, plan)
+    trials = counted(plan, now, recorded)
+    curves = curves_table(plan, recorded)
+    judged = judge(plan, now, trials)
+    secondary = curve_effects(plan, trials, curves)
+    found = [*judged.warnings, *warnings(home, plan, trials)]
+    tuned = None
+    if plan.get("tune"):
+        tuned = tuned_effects(plan, recorded, judged, ended=now.spent)
+        found += tuned.warnings
+        secondary += tuned.effects
+    judged = replace(
+        judged,
+        contrasts=(*judged.contrasts, *secondary),
+        warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
+    )
+    return StudyResults(
+        plan=plan,
+        trials=trials,
+        curves=curves,
+        verdicts=judged.to_json() | ({"tuning": tuned.summary} if tuned else {}),
+        provenance=origin(plan, recorded),
+        tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),
+    )
+
+
+def stand(home: Home, plan: Mapping[str, Any]) -> tuple[Due, dict[str, Outcome]]:
+    """Where a declared study stands, and the outcomes that count."""
+    known = home.outcomes(everything(plan))
+    now = due(plan, known)
+    mine = {trial for _, _, trial in now.rows}
+    return now, {trial: outcome for trial, outcome in known.items() if trial in mine}
+
+
+def counted(plan: Mapping[str, Any], now: Due, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
+    """The table of the trials that count; seeds nobody asked for are no part of it."""
+    table = trials_table(plan, recorded)
+    mine = [trial for _, _, trial in now.rows]
+    return table[table.trial.isin(mine)].reset_index(drop=True)
+
+
+def judge(plan: Mapping[str, Any], now: Due, trials: pd.DataFrame) -> Verdicts:
+    """The verdicts on what counts."""
+    if now.decisions is not None:
+        return now.decisions.verdicts
+    complete = bool((trials.status != "waiting").all()) and not plan["smoke"]
+    frame = trials.rename(columns={"test_acc": "value"})
+    return verdicts(frame, declaration(plan, trials), complete=complete)
+
+
+def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple[Warn, ...]:
+    """The warnings that need more than the accuracies, the plan's own among them."""
+    found = [Warn(w["code"], w["text"]) for w in plan.get("warnings", ())]
+    found += _declarations(home, plan)
+    base = plan["arms"][0]
+    for arm in plan["arms"][1:]:
+        off = {key: arm[key] / base[key] - 1 for key in ("params", "macs") if base[key]}
+        if any(abs(share) > ISO_COST for share in off.values()):
+            text = ", ".join(f"{share:+.0%} {key}" for key, share in off.items())
+            found.append(Warn("W10", f"{arm['name']}: {text}: not an iso-cost comparison."))
+    found += [
+        Warn("W13", f"{r['name']} is {r['same_as']} by another name: its change does nothing.")
+        for r in plan["refusals"]
+        if r["cell"] and r["same_as"]
+    ]
+    _, lost = effects_of(plan)
+    if lost:
+        text = f"not estimable from the cells that could be run: {', '.join(lost)}."
+        found.append(Warn("W14", text))
+    machines = sorted(trials.execution.dropna().unique())
+    if len(machines) > 1:
+        found.append(
+            Warn(
+                "W11",
+                f"trials ran under {len(machines)} execution classes: " + "; ".join(machines),
+            )
+        )
+    return tuple(found)
+
+
+def _declarations(home: Home, plan: Mapping[str, Any]) -> Iterator[Warn]:
+    """W8: it was declared otherwise, too; W9: with fewer seeds, and what they had answered."""
+    digests = [d for d in home.declarations(plan["study"]) if d != plan["declaration"]]
+    others = [home.declared(plan["study"], digest) for digest in digests]
+    shorter = [other for other in others if _extends(plan, other)]
+    if len(shorter) < len(others):
+        yield Warn(
+            "W8",
+            f"{len(others) + 1} declarations of this study were run; this is the newest. "
+            "Changing arms, seeds or the rope after looking makes a new analysis.",
+        )
+    for other in shorter:
+        now, recorded = stand(home, other)
+        said = judge(other, now, counted(other, now, recorded))
+        words = "; ".join(f"{arm.name} {arm.verdict}" for arm in said.arms)
+        yield Warn(
+            "W9",
+            f"an extension of a study declared with {_seeds(other)}: this is another analysis, "
+            f"whose error rate does not count the first. The first one says: {words}.",
+        )
+
+
+def _extends(plan: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the plan asks the other's question with more seeds."""
+
+    def asked(one: Mapping[str, Any]) -> list[object]:
+        arms = [(arm["name"], arm["recipe_digest"]) for arm in one["arms"]]
+        return [one["design"], one["compare"], one["hypotheses"], arms]
+
+    def most(one: Mapping[str, Any]) -> int:
+        return sum(len(arm["seeds"]) for arm in one["arms"])
+
+    return asked(plan) == asked(other) and most(plan) > most(other) and _same_files(plan, other)
+
+
+def _same_files(plan: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the other's seeds, where each has a file of its own, start from the same ones."""
+    ours, theirs = (
+        [arm.get("starts", {}).get("final", {}) for arm in one["arms"]] for one in (plan, other)
+    )
+    return all(b.items() <= a.items() for a, b in zip(ours, theirs, strict=True))
+
+
+def _seeds(plan: Mapping[str, Any]) -> str:
+    looks = [look["seeds"] for look in plan.get("looks", ())]
+    if looks:
+        return f"looks at {', '.join(map(str, looks))} seeds"
+    return f"{len(plan['arms'][1]['seeds'])} seeds an arm"
+
+
+def origin(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> dict[str, Any]:
+    """Where the numbers come from: commits, machines, data, hours."""
+    outcomes = list(recorded.values())
+    seconds = [outcome.seconds for outcome in outcomes]
+    lost = [s for s, o in zip(seconds, outcomes, strict=True) if o.status != "done"]
+    return {
+        "report": provenance(),
+        "trials": _distinct([o.provenance for o in outcomes]),
+        "execution": _distinct([o.execution for o in outcomes if o.execution]),
+        "declaration": plan["declaration"],
+        "seeds": plan["arms"][0]["seeds"],
+        "data": plan["arms"][0]["recipe"]["data"]["name"],
+        "hours": round(sum(seconds) / 3600, 4),
+        "hours_failed": round(sum(lost) / 3600, 4),
+        "attempts": sum(o.attempt for o in outcomes),
+        "command": f"swinablate run studies/{plan['study']}.toml",
+        "ui": f"swinablate ui studies/{plan['study']}.toml",
+    }
+
+
+def _distinct(values: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for value in values:
+        if dict(value) not in found:
+            found.append(dict(value))
+    return found

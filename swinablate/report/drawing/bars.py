@@ -1,0 +1,124 @@
+"""Differences as bars with their numbers beside them: what the forest and the effects share."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.transforms import ScaledTranslation
+
+from swinablate.report.drawing.ink import BAND, FAINT, GRID, INK, LOOKS, Look, mark, root
+from swinablate.report.drawing.numbers import interval, signed
+from swinablate.report.drawing.place import core, padded
+
+JUDGED = ("better", "worse", "equivalent", "undecided")
+DELTA, INTERVAL, COUNT, SHAPE, VERDICT = 44, 54, 174, 192, 201  # points right of the axis
+
+
+def limits(
+    bars: pd.DataFrame, seeds: "pd.Series[float]", rope: float | None
+) -> tuple[float, float]:
+    """Where the intervals are, and every seed that is not half as far again."""
+    known = bars.dropna(subset=["delta_pp"])
+    lows, highs = known.ci_low.fillna(known.delta_pp), known.ci_high.fillna(known.delta_pp)
+    low, high = core(lows.tolist(), highs.tolist(), 0.0)
+    near = seeds[(seeds >= low - (high - low) / 2) & (seeds <= high + (high - low) / 2)]
+    low, high = min(low, near.min()), max(high, near.max())  # NaN, of no seeds, changes nothing
+    edge = 0.0 if rope is None or pd.isna(rope) else float(rope)
+    return padded(min(low, -edge), max(high, edge), least=1.0)
+
+
+def ground(ax: Axes, rope: float | None) -> None:
+    """Draw zero, the grid, and the differences declared too small to matter."""
+    if rope is not None and pd.notna(rope):
+        ax.axvspan(-rope, rope, color=BAND, linewidth=0, zorder=0)
+        ax.annotate(
+            f"\u00b1{rope:g} pp", (0, 1), (0, 6), xycoords=("data", "axes fraction"), ha="center",
+            textcoords="offset points", fontsize=8.5, color=LOOKS["equivalent"].colour,
+        )  # fmt: skip
+    ax.axvline(0, color=INK, linewidth=1.0, zorder=1)
+    ax.grid(axis="x", color=GRID, linewidth=0.7)
+    ax.set_axisbelow(True)
+
+
+def bar(ax: Axes, y: float, arm: Any, seeds: Sequence[float] = ()) -> None:
+    """Draw one interval, its verdict's shape, and a tick for every seed."""
+    look, (left, right) = LOOKS[arm.verdict], ax.get_xlim()
+    if pd.isna(arm.delta_pp):
+        return
+    low = arm.delta_pp if pd.isna(arm.ci_low) else arm.ci_low
+    high = arm.delta_pp if pd.isna(arm.ci_high) else arm.ci_high
+    if high < left or low > right:
+        _arrow(ax, y, arm.delta_pp, look)
+        return
+    _ticks(ax, y, list(seeds))
+    ax.plot([low, high], [y, y], color=look.colour, linewidth=2.6, solid_capstyle="butt")
+    for beyond, edge, tip in ((low < left, left, "<"), (high > right, right, ">")):
+        if beyond:
+            ax.plot(edge, y, marker=tip, color=look.colour, markersize=7, clip_on=False)
+    if left <= arm.delta_pp <= right:
+        mark(ax, arm.delta_pp, y, look if pd.notna(arm.ci_low) else replace(look, filled=False))
+
+
+def _ticks(ax: Axes, y: float, seeds: list[float]) -> None:
+    """One tick for every seed; equal seeds stand side by side."""
+    left, right = ax.get_xlim()
+    for value in sorted(set(seeds)):
+        if not left <= value <= right:
+            edge, tip = (left, "<") if value < left else (right, ">")
+            ax.plot(edge, y + 0.29, marker=tip, color="#8A8A8A", markersize=3.5, clip_on=False)
+            continue
+        twins = seeds.count(value)
+        for k in range(twins):
+            x = value + (k - (twins - 1) / 2) * 0.0055 * (right - left)
+            ax.plot([x, x], [y + 0.21, y + 0.37], color="#7A7A7A", linewidth=0.8)
+
+
+def _arrow(ax: Axes, y: float, delta: float, look: Look) -> None:
+    """Stand in for an interval that lies outside the axis."""
+    left, right = ax.get_xlim()
+    edge, side, align = (left, 1, "left") if delta < left else (right, -1, "right")
+    ax.annotate(
+        f"{signed(delta, 1)} pp, outside the axis", (edge, y), (30 * side, 0),
+        textcoords="offset points", ha=align, va="center", fontsize=8.5, color=look.colour,
+        arrowprops={"arrowstyle": "-|>", "color": look.colour, "linewidth": 2.2, "shrinkA": 2,
+                    "shrinkB": 0},
+    )  # fmt: skip
+
+
+def numbers(ax: Axes, y: float, arm: Any, count: str) -> None:
+    """Write a bar's numbers, its count and its verdict right of the axis."""
+    look = LOOKS[arm.verdict]
+    judged = arm.verdict in JUDGED
+    figures = {"color": INK if judged else FAINT, "fontsize": 8.5, "family": "monospace"}
+    beside(ax, y, DELTA, signed(arm.delta_pp), ha="right", **figures)
+    beside(ax, y, INTERVAL, interval(arm.ci_low, arm.ci_high), **figures)
+    beside(ax, y, COUNT, count, ha="right", **figures)
+    word = f"{arm.verdict} (negligible)" if arm.negligible is True else str(arm.verdict)
+    weight = "bold" if judged else "normal"
+    beside(ax, y, VERDICT, word, color=look.colour, fontsize=9, weight=weight)
+    offset = ScaledTranslation(SHAPE / 72, 0, root(ax).dpi_scale_trans)
+    mark(ax, 1, y, look, ax.get_yaxis_transform() + offset)
+
+
+def heads(ax: Axes, level: float, kind: str, count: str) -> None:
+    """Write what stands in each column."""
+    for x, text, align in (
+        (DELTA, "\u0394", "right"),
+        (INTERVAL, f"{100 * level:g} % CI, {kind}", "left"),
+        (COUNT, count, "right"),
+        (SHAPE - 4, "verdict", "left"),
+    ):
+        ax.annotate(
+            text, (1, 1), (x, 6), xycoords="axes fraction", textcoords="offset points",
+            ha=align, fontsize=8.5, color=FAINT,
+        )  # fmt: skip
+
+
+def beside(ax: Axes, y: float, x: float, text: str, **style: Any) -> None:
+    """Write in a column right of the axis."""
+    ax.annotate(
+        text, (1, y), (x, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
+        va="center", **style,
+    )  # fmt: skip

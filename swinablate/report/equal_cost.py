@@ -1,0 +1,94 @@
+"""Secondary effects, on validation accuracy: at equal epochs, equal MACs, equal training seconds.
+
+A change may win only because it is trained longer, or lose because it is slow. Every arm is read
+where it has used as much as the arm that uses least: its last whole epoch until then, which for
+all others lies before the end of their learning rate's schedule. The three
+questions share one error rate, which is not that of the study: they decide nothing about it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from swinablate.stats import Contrast, Estimate, holm, judge_family, read_samples
+from swinablate.study.declared import declaration, looks_of
+
+CURVE = "curve"
+METRIC = "val/accuracy"
+RESOURCES = ("epochs", "MACs", "seconds")
+
+
+def curve_effects(
+    plan: Mapping[str, Any], trials: pd.DataFrame, curves: pd.DataFrame
+) -> list[Estimate]:
+    """Judge every arm at equal cost, three ways.
+
+    Args:
+        plan: a recorded plan; with adaptive seeds there are no such effects, for the number of
+            seeds then depends on what was seen.
+        trials: a row for every trial that counts.
+        curves: a row for every epoch.
+
+    Returns:
+        Contrasts of the family `curve`; none while trials are missing.
+    """
+    waiting = (trials.status == "waiting").any()
+    if curves.empty or waiting or looks_of(plan) or plan["smoke"] or len(plan["arms"]) < 2:
+        return []
+    spent = _spent(plan, curves)
+    found = [each for resource in RESOURCES for each in _at_equal(plan, trials, spent, resource)]
+    adjusted = holm(np.array([np.nan if e.p is None else e.p for e in found]))
+    return [
+        replace(e, p_holm=float(p) if np.isfinite(p) else None)
+        for e, p in zip(found, adjusted, strict=True)
+    ]
+
+
+def _spent(plan: Mapping[str, Any], curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves with what each trial has used by the end of each epoch."""
+    macs = {arm["name"]: arm["macs"] for arm in plan["arms"]}
+    rows = curves.sort_values(["arm", "seed", "epoch"]).reset_index(drop=True)
+    images = (rows.images_per_s * rows.epoch_s).round()
+    trial = [rows.arm, rows.seed]
+    return rows.assign(
+        epochs=rows.epoch.astype(float),
+        seconds=rows.epoch_s.groupby(trial).cumsum(),
+        MACs=images.groupby(trial).cumsum() * rows.arm.map(macs),
+    )
+
+
+def _at_equal(
+    plan: Mapping[str, Any], trials: pd.DataFrame, spent: pd.DataFrame, resource: str
+) -> list[Estimate]:
+    """Every arm minus the baseline where both have used as much of a resource."""
+    done = trials[trials.status == "done"][["arm", "seed"]]
+    mine = spent.merge(done, on=["arm", "seed"])
+    if mine.empty:
+        return []
+    totals = mine.groupby(["arm", "seed"])[resource].max()
+    limit = float(totals.groupby("arm").max().min())  # its slowest seed is read at its end, too
+    within = mine[mine[resource] <= limit]
+    last = within.sort_values("epoch").groupby(["arm", "seed"]).val_acc.last()
+    frame = trials[["arm", "seed", "status"]].copy()
+    pairs = zip(frame.arm, frame.seed, strict=True)
+    frame["value"] = [last.get(pair, np.nan) for pair in pairs]
+    # One family of three questions: each gets a third of the error.
+    declared = declaration(plan, trials)
+    declared = replace(
+        declared, metric=METRIC, alpha=declared.alpha / len(RESOURCES), contrasts=(), hypotheses=()
+    )
+    base = declared.baseline
+    contrasts = [
+        Contrast(
+            name=f"{arm['name']} at equal {resource}",
+            kind=CURVE,
+            family=CURVE,
+            weights={arm["name"]: 1.0, base: -1.0},
+            metric=METRIC,
+        )
+        for arm in plan["arms"][1:]
+    ]
+    return judge_family(contrasts, read_samples(frame, declared), declared, complete=True)

@@ -1,0 +1,86 @@
+"""Effects of the design's switches, averaged over the levels of all others, and how they interact.
+
+A main effect is what a level changes against the baseline's level. An interaction is by how much
+the second change alters the effect of the first: 0 if the two add up. Each of the two families has
+an error rate of its own; the interval gives the verdict. Shaded: too small to matter.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
+from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
+from swinablate.report.results import StudyResults
+
+COLUMNS = (
+    "family", "effect", "delta_pp", "ci_low", "ci_high", "p_holm", "verdict", "negligible",
+    "rope_pp", "level", "metric",
+)  # fmt: skip
+KINDS = ("main effect", "interaction")
+AXIS = 4.3  # inches
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every effect that could be estimated, a family at a time, largest first."""
+    judged = answer.verdicts
+    same = {
+        "rope_pp": judged["rope_pp"], "level": 1 - judged["alpha"], "metric": judged["metric"]
+    }  # fmt: skip
+    keys = ("family", "delta_pp", "ci_low", "ci_high", "p_holm", "verdict", "negligible")
+    rows = [
+        {"effect": found["name"], **{key: found[key] for key in keys}, **same}
+        for kind in KINDS
+        for found in sorted(_of(answer, kind), key=lambda found: -abs(found["delta_pp"] or 0.0))
+    ]
+    known = any(row["delta_pp"] is not None for row in rows)
+    return pd.DataFrame(rows if known else [], columns=list(COLUMNS))
+
+
+def draw(rows: pd.DataFrame) -> Canvas:
+    """Draw one line for every effect, the families one below the other."""
+    first = rows.iloc[0]
+    families = list(dict.fromkeys(rows.family))
+    lines = len(rows) + len(families)
+    names = [wrapped(name, 36) for name in rows.effect]
+    height = lines * (0.34 if max(name.count("\n") for name in names) < 1 else 0.4)
+    fig = sheet(AXIS + 5, height + 0.9)
+    ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))
+    ax.set_ylim(lines - 0.5, -0.5)
+    ax.set_xlim(*limits(rows, pd.Series(dtype=float), first.rope_pp))
+    ground(ax, first.rope_pp)
+    at, labels, inks = [], [], []
+    for k, family in enumerate(families):
+        mine = rows[rows.family == family]
+        start = int((rows.family != family).to_numpy().argmin()) + k
+        at.append(start)
+        labels.append(family)
+        inks.append(FAINT)
+        for y, effect in enumerate(records(mine), start + 1):
+            bar(ax, y, effect)
+            numbers(ax, y, effect, "")
+            at.append(y)
+            labels.append(wrapped(effect.effect, 36))
+            inks.append(INK if effect.verdict in JUDGED else FAINT)
+    heads(ax, first.level, "simultaneous", "")
+    ax.set_yticks(at, labels, linespacing=1.0)
+    for label, ink in zip(ax.get_yticklabels(), inks, strict=True):
+        label.set_color(ink)
+    ax.tick_params(axis="y", length=0, pad=8)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel(f"effect on {first.metric}, percentage points")
+    return fig
+
+
+def _of(answer: StudyResults, kind: str) -> list[Any]:
+    return [found for found in answer.verdicts["contrasts"] if found["kind"] == kind]
+
+
+FIGURE = Figure(
+    title="Effects of the switches",
+    table=table,
+    draw=draw,
+    absent="no cell has a result yet",
+    applies=lambda answer: answer.plan.get("design") in {"factorial", "fraction"},
+)

@@ -1,0 +1,99 @@
+"""Difference to the baseline in percentage points, with the intervals that decide.
+
+Shape and word give the verdict, which is read from the interval alone. Each tick under a bar is
+one seed minus the baseline's mean. Shaded: differences declared too small to matter. Hollow: no
+interval, or not judged. An arrow stands for what lies outside the axis; its numbers are at the
+right.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
+from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
+from swinablate.report.drawing.numbers import share
+from swinablate.report.results import StudyResults
+
+COLUMNS = (
+    "mark", "arm", "seed", "delta_pp", "ci_low", "ci_high", "n", "seeds", "verdict",
+    "negligible", "baseline_mean", "baseline_n", "rope_pp", "level", "kind", "metric",
+)  # fmt: skip
+AXIS = 4.3  # inches
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every arm (`interval`), best first, and one for every seed (`seed`)."""
+    judged = answer.verdicts
+    base = judged["baseline"]
+    planned = answer.trials.groupby("arm").size()
+    done = answer.trials[(answer.trials.status == "done") & answer.trials.test_acc.notna()]
+    same = {
+        "baseline_mean": base["mean"],
+        "baseline_n": base["n"],
+        "rope_pp": judged["rope_pp"],
+        "level": 1 - judged["alpha"],
+        "kind": "repeated" if judged.get("looks") else "simultaneous",
+        "metric": judged["metric"],
+    }
+    rows: list[dict[str, Any]] = []
+    for arm in sorted(judged["arms"], key=_order):
+        shared = {"arm": arm["name"], "seeds": int(planned.get(arm["name"], arm["n"])), **same}
+        keys = ("n", "delta_pp", "ci_low", "ci_high", "verdict", "negligible")
+        rows.append({"mark": "interval", **shared, **{key: arm[key] for key in keys}})
+        if base["mean"] is not None:
+            rows += [
+                {**shared, "mark": "seed", "seed": seed, "delta_pp": value - base["mean"]}
+                for seed, value in zip(*_values(done, arm["name"]), strict=True)
+            ]
+    known = any(row["mark"] == "interval" and row["delta_pp"] is not None for row in rows)
+    return pd.DataFrame(rows if known else [], columns=list(COLUMNS))
+
+
+def draw(rows: pd.DataFrame) -> Canvas:
+    """Draw one line for every arm, and its numbers beside it."""
+    arms = rows[rows.mark == "interval"].reset_index(drop=True)
+    seeds = rows[rows.mark == "seed"]
+    first = arms.iloc[0]
+    names = [wrapped(name) for name in arms.arm]
+    height = max(len(arms), 2) * (0.37 if max(name.count("\n") for name in names) < 2 else 0.48)
+    fig = sheet(AXIS + 5, height + 0.9)
+    ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))
+    ax.set_ylim(len(arms) - 0.5, -0.5)
+    ax.set_xlim(*limits(arms, seeds.delta_pp, first.rope_pp))
+    ground(ax, first.rope_pp)
+    for y, arm in enumerate(records(arms)):
+        bar(ax, y, arm, seeds.delta_pp[seeds.arm == arm.arm].tolist())
+        numbers(ax, y, arm, share(arm.n, arm.seeds))
+    heads(ax, first.level, first.kind, "n")
+    ax.set_yticks(range(len(arms)), names, linespacing=1.0)
+    for label, verdict in zip(ax.get_yticklabels(), arms.verdict, strict=True):
+        label.set_color(INK if verdict in JUDGED else FAINT)
+    ax.tick_params(axis="y", length=0, pad=8)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel(
+        f"difference in {first.metric}, percentage points\n"
+        f"(baseline {first.baseline_mean:.2f} %, n = {first.baseline_n})"
+    )
+    return fig
+
+
+def _order(arm: Mapping[str, Any]) -> tuple[bool, float]:
+    """Best first; arms without a number last."""
+    delta = arm["delta_pp"]
+    return delta is None, 0.0 if delta is None else -delta
+
+
+def _values(done: pd.DataFrame, arm: str) -> tuple[list[int], list[float]]:
+    mine = done[done.arm == arm]
+    return mine.seed.tolist(), mine.test_acc.tolist()
+
+
+FIGURE = Figure(
+    title="Effect of each change",
+    table=table,
+    draw=draw,
+    absent="no arm has a result to compare with the baseline yet",
+)

@@ -1,0 +1,78 @@
+"""How every two changes act together, in percentage points: 0 if their effects add up.
+
+Positive: together they are better than the sum of what each does alone. Hatched: the interval
+holds 0. Intervals and verdicts are with the effects.
+"""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.patches import Rectangle
+
+from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.ink import FAINT, sheet, wrapped
+from swinablate.report.drawing.numbers import signed
+from swinablate.report.results import StudyResults
+
+COLUMNS = ("first", "second", "delta_pp", "ci_low", "ci_high", "verdict", "metric")
+SEVERAL = 3
+"""Fewer interactions are read faster as a list."""
+CELL = 0.72  # inches
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every interaction that could be estimated."""
+    rows = []
+    for found in answer.verdicts["contrasts"]:
+        if found["kind"] == "interaction" and found["delta_pp"] is not None:
+            first, _, second = found["name"].partition(" x ")
+            keys = ("delta_pp", "ci_low", "ci_high", "verdict")
+            rows.append({"first": first, "second": second, **{k: found[k] for k in keys}})
+    known = [{**row, "metric": answer.verdicts["metric"]} for row in rows]
+    return pd.DataFrame(known if len(rows) >= SEVERAL else [], columns=list(COLUMNS))
+
+
+def draw(rows: pd.DataFrame) -> Canvas:
+    """Draw the lower triangle of all pairs."""
+    names = list(dict.fromkeys([*rows["first"], *rows.second]))
+    across = [name for name in names if name in set(rows["first"])]
+    down = [name for name in names if name in set(rows.second)]
+    grid = pd.DataFrame(np.nan, index=down, columns=across)
+    for cell in records(rows):
+        grid.loc[cell.second, cell.first] = cell.delta_pp
+    words = grid.map(lambda value: "" if pd.isna(value) else signed(value))
+    width, height = CELL * len(across) * 1.25, CELL * len(down) * 0.8
+    fig = sheet(width + 3.6, height + 1.6)
+    ax = fig.add_axes(
+        (2.4 / (width + 3.6), 1.3 / (height + 1.6), width / (width + 3.6), height / (height + 1.6))
+    )
+    most = max(float(np.nanmax(np.abs(grid.to_numpy()))), 0.01)
+    # Not seaborn's `center`, which is deprecated inside: the limits are symmetric.
+    sns.heatmap(
+        grid, ax=ax, vmin=-most, vmax=most, cmap="vlag_r", annot=words, fmt="",
+        linewidths=1.5, annot_kws={"fontsize": 9}, cbar_kws={"label": "interaction (pp)"},
+    )  # fmt: skip
+    for cell in records(rows):
+        if pd.isna(cell.ci_low) or cell.ci_low <= 0 <= cell.ci_high:
+            corner = (across.index(cell.first), down.index(cell.second))
+            ax.add_patch(
+                Rectangle(
+                    corner, 1, 1, fill=False, hatch="///", edgecolor=FAINT, linewidth=0, alpha=0.35
+                )
+            )
+    ax.set_xticks(
+        np.arange(len(across)) + 0.5, [wrapped(n, 22) for n in across], rotation=35, ha="right"
+    )
+    ax.set_yticks(np.arange(len(down)) + 0.5, [wrapped(n, 30) for n in down], rotation=0)
+    ax.tick_params(length=0)
+    ax.set(xlabel="", ylabel="")
+    return fig
+
+
+FIGURE = Figure(
+    title="Interactions",
+    table=table,
+    draw=draw,
+    absent="fewer than three interactions could be estimated",
+    applies=lambda answer: answer.plan.get("design") in {"factorial", "fraction"},
+)

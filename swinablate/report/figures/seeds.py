@@ -1,0 +1,151 @@
+"""Every trial's test accuracy: one dot a seed, one row an arm.
+
+The bar is the mean with its t-interval, for this arm alone; it is not the interval of the verdict.
+A cross in the left margin is a trial that failed or diverged. An arrow stands for what lies
+outside the axis; its numbers are at the right.
+"""
+
+import itertools
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
+from swinablate.report.drawing.interval import mean
+from swinablate.report.drawing.numbers import mean_sd, share
+from swinablate.report.drawing.place import core, padded, within
+from swinablate.report.results import StudyResults
+
+COLUMNS = (
+    "mark", "arm", "baseline", "seed", "status", "value", "low", "high", "sd", "n", "seeds",
+    "level", "metric",
+)  # fmt: skip
+AXIS = 5.0  # inches
+LOST = ("failed", "diverged")
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every arm (`mean`), best first, and one for every trial that ended (`seed`)."""
+    same = {"level": 1 - answer.verdicts["alpha"], "metric": answer.verdicts["metric"]}
+    arms = []
+    for name, trials in answer.trials.groupby("arm", sort=False):
+        values = trials.test_acc[trials.status == "done"].dropna()
+        found = mean(values.tolist(), same["level"])
+        first = name == answer.verdicts["baseline"]["name"]
+        shared = {
+            "arm": name,
+            "baseline": first,
+            "n": found.n,
+            "seeds": len(trials),
+            "sd": found.sd,
+            **same,
+        }
+        row = {"mark": "mean", "value": found.mean, "low": found.low, "high": found.high}
+        ended = trials[trials.status.isin(["done", *LOST])]
+        arms.append([{**shared, **row}, *(_dot(shared, t) for t in records(ended))])
+    arms.sort(key=lambda rows: -rows[0]["value"] if rows[0]["n"] else float("inf"))
+    rows = [row for arm in arms for row in arm]
+    some = any(row["n"] for row in rows)
+    return pd.DataFrame(rows if some else [], columns=list(COLUMNS))
+
+
+def draw(rows: pd.DataFrame) -> Canvas:
+    """Draw one line for every arm."""
+    arms = rows[rows.mark == "mean"].reset_index(drop=True)
+    names = [wrapped(name) for name in arms.arm]
+    height = max(len(arms), 2) * (0.34 if max(name.count("\n") for name in names) < 2 else 0.46)
+    fig = sheet(AXIS + 4, height + 0.9)
+    ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 4), height / (height + 0.9)))
+    ax.set_ylim(len(arms) - 0.5, -0.75)  # room for the highest stack of dots
+    ax.set_xlim(*_limits(rows, arms))
+    for y, arm in enumerate(records(arms)):
+        _row(ax, y, arm, rows[(rows.arm == arm.arm) & (rows.mark == "seed")])
+    ax.set_yticks(range(len(arms)), names, linespacing=1.0)
+    ax.tick_params(axis="y", length=0, pad=26)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x", color=GRID, linewidth=0.7)
+    ax.set_axisbelow(True)
+    for x, head, align in ((12, "mean \u00b1 sd", "left"), (102, "n", "right")):
+        ax.annotate(
+            head, (1, 1), (x, 6), xycoords="axes fraction", textcoords="offset points",
+            ha=align, color=FAINT, fontsize=8.5,
+        )  # fmt: skip
+    ax.set_xlabel(f"{arms.metric[0]} (%)")
+    return fig
+
+
+def _dot(shared: dict[str, Any], trial: Any) -> dict[str, Any]:
+    value = trial.test_acc if trial.status == "done" else None
+    return {
+        **shared, "mark": "seed", "seed": trial.seed, "status": trial.status, "value": value
+    }  # fmt: skip
+
+
+def _limits(rows: pd.DataFrame, arms: pd.DataFrame) -> tuple[float, float]:
+    known = arms[arms.n > 0]
+    seeds = rows[(rows.mark == "seed") & rows.value.notna()].groupby("arm").value
+    lows = known.low.fillna(known.value).clip(upper=known.arm.map(seeds.min()))
+    highs = known.high.fillna(known.value).clip(lower=known.arm.map(seeds.max()))
+    limits = core(lows.tolist(), highs.tolist(), float(known.value.median()))
+    return within(padded(*limits, least=0.5))
+
+
+def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:
+    left, right = ax.get_xlim()
+    ax.axhline(y, color=GRID, linewidth=0.7, zorder=0)
+    colour = INK if arm.baseline else OKABE_ITO[0]
+    ends = [value for value in (arm.low, arm.value, arm.high) if pd.notna(value)]
+    if ends and (max(ends) < left or min(ends) > right):
+        edge, step, align = (left, 1, "left") if max(ends) < left else (right, -1, "right")
+        ax.annotate(
+            "outside the axis", (edge, y), (26 * step, 0), textcoords="offset points", va="center",
+            ha=align, fontsize=8.5, color=colour,
+            arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 2, "shrinkB": 0},
+        )  # fmt: skip
+    else:
+        values = trials.value.dropna().sort_values().tolist()
+        shown = [value for value in values if left <= value <= right]
+        for value, step in zip(shown, _steps(shown, (right - left) * 0.016), strict=True):
+            ax.plot(
+                value, y - 0.08 - 0.1 * step, "o", markersize=4.6, color=colour, alpha=0.55,
+                markeredgewidth=0,
+            )  # fmt: skip
+        for value in set(values) - set(shown):
+            edge, tip = (left, "<") if value < left else (right, ">")
+            ax.plot(edge, y, marker=tip, color=colour, markersize=5, clip_on=False)
+        if pd.notna(arm.low):
+            ax.plot([arm.low, arm.high], [y + 0.2] * 2, color=colour, linewidth=1.6)
+        if arm.n:
+            ax.plot(arm.value, y + 0.2, "|", color=colour, markersize=9, markeredgewidth=2)
+    _margin(ax, y, arm, int(trials.status.isin(LOST).sum()))
+
+
+def _steps(values: list[float], reach: float) -> list[int]:
+    """How far each dot moves up so that it does not hide its neighbour."""
+    steps: list[int] = []
+    for i, value in enumerate(values):
+        near = [s for v, s in zip(values[:i], steps, strict=True) if abs(v - value) < reach]
+        steps.append(next(s for s in itertools.count() if s not in near))
+    return steps
+
+
+def _margin(ax: Axes, y: int, arm: Any, lost: int) -> None:
+    """The crosses of lost trials at the left, the numbers at the right."""
+    where: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
+    if lost:
+        text = "\u00d7" * lost if lost <= 2 else f"{lost}\u00d7"
+        ax.annotate(text, (0, y), (-4, 0), ha="right", va="center", color="#B34700",
+                    fontsize=11, weight="bold", **where)  # fmt: skip
+    mono: dict[str, Any] = {"va": "center", "fontsize": 8.5, "family": "monospace", **where}
+    ax.annotate(mean_sd(arm.value, arm.sd), (1, y), (12, 0), **mono)
+    ax.annotate(share(arm.n, arm.seeds), (1, y), (102, 0), ha="right", **mono)
+
+
+FIGURE = Figure(
+    title="Every seed",
+    table=table,
+    draw=draw,
+    absent="no trial has ended with a test accuracy yet",
+)

@@ -1,0 +1,122 @@
+"""What each look at an arm said: the difference to the baseline and its repeated interval.
+
+Shaded: where a difference decides nothing, because its interval holds 0; the shape is the verdict
+of the look that ended the arm. Between the dotted lines a difference is too small to matter. An
+arm that left early needed no more seeds; the baseline has twice as many.
+"""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, wrapped
+from swinablate.report.drawing.place import padded
+from swinablate.report.results import StudyResults
+
+COLUMNS = (
+    "arm", "look", "delta_pp", "ci_low", "ci_high", "boundary_pp", "p", "level", "verdict",
+    "looks", "rope_pp", "metric",
+)  # fmt: skip
+SHADE = "#E4E4E4"
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every look at every arm that was still open, arms in the order of the plan."""
+    judged = answer.verdicts
+    steps = judged.get("trace", [])
+    same = {
+        "looks": " ".join(map(str, judged.get("looks", []))),
+        "rope_pp": judged["rope_pp"],
+        "metric": judged["metric"],
+    }
+    rows = [
+        {
+            **step,
+            "boundary_pp": None if step["ci_low"] is None else step["delta_pp"] - step["ci_low"],
+            **same,
+        }
+        for arm in judged["arms"]
+        for step in steps
+        if step["arm"] == arm["name"]
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def draw(rows: pd.DataFrame) -> Canvas:
+    """Draw a panel for every arm, all with the same looks."""
+    arms = list(dict.fromkeys(rows.arm))
+    across = min(3, len(arms))
+    down = -(-len(arms) // across)
+    titles = [wrapped(arm, 34, 2) for arm in arms]
+    fig = sheet(0.6 + 3.0 * across, 1.95 * down + 0.5)
+    grid = fig.add_gridspec(
+        down, across, left=0.55 / fig.get_figwidth(), right=0.99, wspace=0.28,
+        hspace=0.62 if any("\n" in title for title in titles) else 0.5,
+        bottom=0.5 / fig.get_figheight(), top=1 - 0.4 / fig.get_figheight(),
+    )  # fmt: skip
+    looks = [int(look) for look in str(rows.looks.iloc[0]).split()]
+    for i, arm in enumerate(arms):
+        ax = fig.add_subplot(grid[i // across, i % across])
+        _panel(ax, rows[rows.arm == arm], looks)
+        ax.set_title(titles[i], fontsize=8.5, loc="left", pad=14, linespacing=1.0)
+    fig.supxlabel("seeds of the arm", fontsize=9.5, y=0)
+    fig.supylabel("difference, percentage points", fontsize=9.5, x=0.0)
+    return fig
+
+
+def _panel(ax: Axes, mine: pd.DataFrame, looks: list[int]) -> None:
+    known = mine.dropna(subset=["boundary_pp"])
+    at, edge = known["look"].astype(float), known.boundary_pp.astype(float)
+    ax.fill_between(at, -edge, edge, color=SHADE, linewidth=0, zorder=0)
+    if len(known) == 1:  # one look has no area
+        ax.plot(
+            [at.iloc[0]] * 2,
+            [-edge.iloc[0], edge.iloc[0]],
+            color=SHADE,
+            linewidth=9,
+            solid_capstyle="butt",
+            zorder=0,
+        )
+    ax.axhline(0, color=INK, linewidth=0.8, zorder=1)
+    rope = mine.rope_pp.iloc[0]
+    if pd.notna(rope):
+        for side in (-rope, rope):
+            ax.axhline(side, color=LOOKS["equivalent"].colour, linewidth=0.9, linestyle=":")
+    for step in records(mine):
+        _step(ax, step)
+    last = mine.iloc[-1]
+    ax.text(
+        0, 1, f"{last.verdict} at {int(last['look'])} seeds", transform=ax.transAxes, va="bottom",
+        fontsize=8.5, color=LOOKS[last.verdict].colour,
+    )  # fmt: skip
+    ends = [0.0, *known.ci_low, *known.ci_high, *mine.delta_pp.dropna()]
+    ax.set_ylim(*padded(min(map(float, ends)), max(map(float, ends)), 0.08, 0.5))
+    ax.set_xlim(looks[0] - 0.6, looks[-1] + 0.6)
+    ax.set_xticks(looks)
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.tick_params(labelsize=8)
+    ax.grid(axis="y", color=GRID, linewidth=0.7)
+    ax.set_axisbelow(True)
+
+
+def _step(ax: Axes, step: Any) -> None:
+    if pd.isna(step.delta_pp):
+        return
+    open_ = step.verdict == "pending"
+    look = LOOKS[step.verdict]
+    colour = FAINT if open_ else look.colour
+    if pd.notna(step.ci_low):
+        ax.plot([step.look] * 2, [step.ci_low, step.ci_high], color=colour, linewidth=2.0)
+    mark(ax, step.look, step.delta_pp, look)
+
+
+FIGURE = Figure(
+    title="Looks",
+    table=table,
+    draw=draw,
+    absent="no look was reached yet",
+    applies=lambda answer: bool(answer.verdicts.get("looks")),
+)

@@ -1,0 +1,138 @@
+"""Best validation accuracy that so many tries may be expected to find, for every arm.
+
+Each point is the mean, over all choices of so many of the tries that ran, of the best among them,
+so that arms that tried more are not favoured. The cross is the arm's own recipe, the fixed one. A
+recipe that diverged counts as 0 %. What lies far below the rest is cut off. A curve that still
+rises at its end would have gained from more tries; where curves cross, which arm is better depends
+on the budget of tuning. Few arms share one plot; many have a panel each, over the baseline in
+black.
+"""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.ink import GRID, INK, OKABE_ITO, dark, sheet, wrapped
+from swinablate.report.drawing.numbers import plain
+from swinablate.report.drawing.panels import panels
+from swinablate.report.drawing.place import core, padded, spread, within
+from swinablate.report.results import StudyResults
+from swinablate.stats.budget import expected_best
+
+COLUMNS = ("arm", "baseline", "tries", "expected_best", "own", "ran", "planned")
+TOGETHER = 4
+"""More lines than this in one plot cannot be told apart."""
+WORST = 0.0
+LATE = 0.25
+"""Share of the tries whose values the axis need not show: the first ones may lie far below."""
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every arm and number of tries; `own` is what the arm's own recipe reached."""
+    if not answer.verdicts.get("tuning"):
+        return pd.DataFrame(columns=list(COLUMNS))
+    planned = answer.verdicts["tuning"]["trials"]
+    base = answer.verdicts["baseline"]["name"]
+    rows = []
+    for arm in [arm["name"] for arm in answer.plan["arms"]]:
+        reached = _reached(answer.tuning[answer.tuning.arm == arm])
+        same = {
+            "arm": arm, "baseline": arm == base, "own": reached.get(0), "ran": len(reached),
+            "planned": planned,
+        }  # fmt: skip
+        best = expected_best(list(reached.values()))
+        rows += [{**same, "tries": k, "expected_best": v} for k, v in enumerate(best, 1)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def draw(rows: pd.DataFrame) -> Canvas:
+    """All arms in one plot, or a panel for each."""
+    return _together(rows) if rows.arm.nunique() <= TOGETHER else _panels(rows)
+
+
+def _reached(trials: pd.DataFrame) -> dict[int, float]:
+    """Validation accuracy of every try that ended, mean over its seeds."""
+    found: dict[int, float] = {}
+    for number, mine in trials[trials.kind == "tune"].groupby("number"):
+        ended = set(mine.status)
+        if ended == {"done"}:
+            found[int(str(number))] = float(mine.val_acc.astype(float).mean())
+        elif ended <= {"done", "diverged"}:
+            found[int(str(number))] = WORST
+    return found
+
+
+def _together(rows: pd.DataFrame) -> Canvas:
+    fig = sheet(8.2, 3.6)
+    ax = fig.add_axes((0.08, 0.15, 0.6, 0.8))
+    others = dict.fromkeys(rows.arm[~rows.baseline])
+    colours = {**dict(zip(others, OKABE_ITO, strict=False)), rows.arm[rows.baseline].iloc[0]: INK}
+    for arm, colour in colours.items():
+        _line(ax, rows[rows.arm == arm], colour)
+    _frame(ax, rows)
+    ax.set_xlabel("tries")
+    ax.set_ylabel("expected best validation accuracy (%)")
+    lasts = records(rows.groupby("arm", sort=False).tail(1))
+    low, high = ax.get_ylim()
+    texts = [f"{wrapped(one.arm, 26, 2)}\n{_end(one)}" for one in lasts]
+    tallest = max(text.count("\n") + 1 for text in texts)
+    gap = (tallest * 11.5 + 3) * (high - low) / (ax.get_window_extent().height * 72 / 100)
+    ends = [min(max(one.expected_best, low), high) for one in lasts]
+    for text, one, end, at in zip(texts, lasts, ends, spread(ends, gap), strict=True):
+        colour = colours[one.arm]
+        ax.annotate(
+            text, (one.tries, end), (1.05, at), xycoords="data", va="center", fontsize=8.5,
+            textcoords=ax.get_yaxis_transform(), color=dark(colour), linespacing=1.1,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0},
+            annotation_clip=False,
+        )  # fmt: skip
+    return fig
+
+
+def _panels(rows: pd.DataFrame) -> Canvas:
+    others = list(dict.fromkeys(rows.arm[~rows.baseline]))
+    fig, axes = panels(others, "tries", "expected best validation accuracy (%)")
+    for arm, ax in zip(others, axes, strict=True):
+        _line(ax, rows[rows.baseline], INK)
+        _line(ax, rows[rows.arm == arm], OKABE_ITO[1])
+        _frame(ax, rows)
+        (last,) = records(rows[rows.arm == arm].tail(1))
+        ax.text(0.98, 0.05, _end(last), transform=ax.transAxes, ha="right", fontsize=8,
+                color=dark(OKABE_ITO[1]))  # fmt: skip
+    return fig
+
+
+def _line(ax: Axes, mine: pd.DataFrame, colour: str) -> None:
+    ax.plot(mine.tries, mine.expected_best, color=colour, linewidth=1.7, marker="o", markersize=3)
+    own = mine.own.dropna()
+    if len(own):
+        ax.plot([1], own.iloc[:1], color=colour, marker="x", markersize=7, markeredgewidth=1.6)
+
+
+def _frame(ax: Axes, rows: pd.DataFrame) -> None:
+    late = rows[rows.tries > LATE * rows.planned]
+    ends = (late if len(late) else rows).groupby("arm").expected_best.agg(["min", "max"])
+    low, high = core(ends["min"].tolist(), ends["max"].tolist(), float(ends["max"].median()))
+    ax.set_ylim(*within(padded(low, high, 0.25, 2.0)))
+    ax.set_xlim(0.5, float(rows.planned.iloc[0]) + 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.grid(axis="y", color=GRID, linewidth=0.7)
+    ax.set_axisbelow(True)
+
+
+def _end(last: Any) -> str:
+    short = "" if last.ran == last.planned else f" of {last.planned}"
+    return f"{plain(last.expected_best, 1)} with {last.ran}{short}"
+
+
+FIGURE = Figure(
+    title="Tries of tuning",
+    table=table,
+    draw=draw,
+    absent="no try has ended yet",
+    applies=lambda answer: bool(answer.verdicts.get("tuning")),
+)

@@ -1,0 +1,123 @@
+"""From the baseline to all changes, one after the other, in the declared order and in reverse.
+
+A bar goes from the mean before a change to the mean after it; its line is the interval of that
+step, which gives the verdict. A step that is another one in the other order depends on the changes
+before it: no order is the right one. The axis does not begin at 0.
+"""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.bars import beside
+from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, wrapped
+from swinablate.report.drawing.numbers import count, interval, plain, signed
+from swinablate.report.drawing.place import padded
+from swinablate.report.results import StudyResults
+
+COLUMNS = (
+    "direction", "step", "change", "before", "after", "mean_before", "mean_after", "delta_pp",
+    "ci_low", "ci_high", "p_holm", "verdict", "macs", "level", "metric",
+)  # fmt: skip
+AXIS = 3.9  # inches
+DELTA, INTERVAL, MACS, VERDICT = 44, 54, 214, 226  # points right of the axis
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every step of both directions that could be estimated."""
+    judged = answer.verdicts
+    means = {arm["name"]: arm["mean"] for arm in (judged["baseline"], *judged["arms"])}
+    macs = {arm["name"]: arm.get("macs") for arm in answer.plan["arms"]}
+    rows = []
+    for found in judged["contrasts"]:
+        if found["kind"] != "step" or found["delta_pp"] is None:
+            continue
+        head, _, change = found["name"].partition(": ")
+        direction, _, step = head.partition(" ")
+        after, before = sorted(found["weights"], key=lambda arm: -found["weights"][arm])
+        keys = ("delta_pp", "ci_low", "ci_high", "p_holm", "verdict")
+        rows.append(
+            {
+                "direction": direction, "step": int(step), "change": change, "before": before,
+                "after": after, "mean_before": means[before], "mean_after": means[after],
+                **{key: found[key] for key in keys}, "macs": macs[after],
+                "level": 1 - judged["alpha"], "metric": judged["metric"],
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def draw(rows: pd.DataFrame) -> Canvas:
+    """Draw the two directions one above the other, on one scale."""
+    directions = list(dict.fromkeys(rows.direction))
+    heights = [0.36 * (int((rows.direction == each).sum()) + 1) for each in directions]
+    whole = sum(heights) + 0.75 * len(directions) + 0.3
+    fig = sheet(AXIS + 5.4, whole)
+    reach = [*(rows.mean_before + rows.ci_low), *(rows.mean_before + rows.ci_high)]
+    ends = [float(x) for x in [*rows.mean_before, *rows.mean_after, *reach] if pd.notna(x)]
+    limits = padded(min(ends), max(ends))
+    top = whole - 0.35
+    for k, (direction, height) in enumerate(zip(directions, heights, strict=True)):
+        box = (0.1, (top - height) / whole, AXIS / (AXIS + 5.4), height / whole)
+        ax = fig.add_axes(box)
+        ax.set_xlim(*limits)
+        _direction(ax, rows[rows.direction == direction])
+        ax.set_title(direction, fontsize=9, loc="left", color=FAINT, pad=4)
+        if k == len(directions) - 1:
+            ax.set_xlabel(f"mean {rows.metric.iloc[0]} (%), axis cut")
+        else:
+            ax.tick_params(labelbottom=False)
+        top -= height + 0.55
+    return fig
+
+
+def _direction(ax: Axes, steps: pd.DataFrame) -> None:
+    found = records(steps.sort_values("step"))
+    ax.set_ylim(len(found) + 0.5, -0.5)
+    ax.plot(found[0].mean_before, 0, "|", color=INK, markersize=13, markeredgewidth=2)
+    beside(ax, 0, DELTA, plain(found[0].mean_before), ha="right", fontsize=8.5, family="monospace")
+    labels = ["baseline"]
+    for y, step in enumerate(found, 1):
+        look = LOOKS[step.verdict]
+        left, right = sorted((step.mean_before, step.mean_after))
+        ax.barh(y, right - left, left=left, height=0.62, color=look.colour, alpha=0.3, linewidth=0)
+        ax.plot([step.mean_before] * 2, [y - 1, y + 0.31], color=INK, linewidth=0.7, linestyle=":")
+        if pd.notna(step.ci_low):
+            line = [step.mean_before + step.ci_low, step.mean_before + step.ci_high]
+            ax.plot(line, [y, y], color=look.colour, linewidth=2.0, solid_capstyle="butt")
+        mark(ax, step.mean_after, y, look)
+        _numbers(ax, y, step)
+        labels.append(wrapped(f"+ {step.change}", 30))
+    for x, text, align in (
+        (DELTA, "\u0394", "right"),
+        (INTERVAL, f"{100 * found[0].level:g} % CI, simultaneous", "left"),
+        (MACS, "MACs", "right"),
+        (VERDICT, "verdict", "left"),
+    ):
+        ax.annotate(text, (1, 1), (x, 5), xycoords="axes fraction", textcoords="offset points",
+                    ha=align, fontsize=8.5, color=FAINT)  # fmt: skip
+    ax.set_yticks(range(len(labels)), labels, linespacing=1.0)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x", color=GRID, linewidth=0.7)
+    ax.set_axisbelow(True)
+
+
+def _numbers(ax: Axes, y: int, step: Any) -> None:
+    figures = {"fontsize": 8.5, "family": "monospace"}
+    look = LOOKS[step.verdict]
+    beside(ax, y, DELTA, signed(step.delta_pp), ha="right", **figures)
+    beside(ax, y, INTERVAL, interval(step.ci_low, step.ci_high), **figures)
+    beside(ax, y, MACS, count(step.macs), ha="right", **figures)
+    beside(ax, y, VERDICT, step.verdict, color=look.colour, fontsize=9, weight="bold")
+
+
+FIGURE = Figure(
+    title="The path",
+    table=table,
+    draw=draw,
+    absent="no two neighbours of the path have results yet",
+    applies=lambda answer: answer.plan.get("design") == "path",
+)

@@ -1,0 +1,28 @@
+"""All that was recorded of a study, as plain data: what figures, tables and pages are made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResults:
+    """All that was recorded of a study, as plain data; figures and reports read nothing else.
+
+    Attributes:
+        plan: the recorded plan (`plan.json`).
+        trials: a row for every planned trial; accuracies in percent.
+        curves: a row for every epoch of every trial that started.
+        verdicts: the judged arms (`verdicts.json`); differences in percentage points.
+        provenance: commits, versions, machines, hours.
+        tuning: a row for every trial of tuning and at a tuned recipe; empty without tuning.
+    """
+
+    plan: Mapping[str, Any]
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    verdicts: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame)

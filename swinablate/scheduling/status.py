@@ -1,0 +1,145 @@
+"""How far a study is, from files alone: no torch, no stores, from any terminal."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import mean
+from typing import Any
+
+from swinablate.records.events import ENDINGS
+from swinablate.records.home import Home, Outcome
+from swinablate.scheduling.ledger import everything, wanted
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Current:
+    """A trial that runs, or was running when its coordinator went away."""
+
+    arm: str
+    seed: int
+    epoch: int
+    epochs: int
+    attempt: int
+    val_accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Counts of a study's trials.
+
+    Attributes:
+        planned: trials wanted by now; with adaptive seeds more may follow.
+        most: trials there can be at the end.
+        owner: the process that runs the study; empty when none does.
+        eta_s: seconds until the end, or until the next look is complete; None when nobody
+            runs it or nothing is known.
+        arms: name -> count by status.
+    """
+
+    study: str
+    declaration: str
+    planned: int
+    most: int
+    done: int
+    running: int
+    failed: int
+    diverged: int
+    waiting: int
+    eta_s: float | None
+    owner: str
+    arms: Mapping[str, Mapping[str, int]]
+    current: tuple[Current, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """`status --json`."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+def read_status(home: Home, name: str) -> Status:
+    """Look at the newest declaration of a study.
+
+    Raises:
+        InputError: the study was never run in this home.
+    """
+    plan = home.declared(name)
+    owner = home.holder(name)
+    counts: Counter[str] = Counter()
+    arms: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    current: list[Current] = []
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
+    recorded = home.outcomes(everything(plan))
+    rows, most = _wanted(plan, recorded)
+    for arm, seed, trial in rows:
+        outcome = recorded.get(trial)
+        status: str = outcome.status if outcome else "waiting"
+        if outcome is None and (now := _current(home, arm, seed, trial)):
+            current.append(now)
+            status = "running" if owner else "waiting"
+        elif outcome and outcome.status == "done":
+            seconds[arm["name"]].append(outcome.seconds)
+        counts[status] += 1
+        arms[arm["name"]][status] += 1
+    return Status(
+        study=name,
+        declaration=plan["declaration"],
+        planned=sum(counts.values()),
+        most=most,
+        done=counts["done"],
+        running=counts["running"],
+        failed=counts["failed"],
+        diverged=counts["diverged"],
+        waiting=counts["waiting"],
+        eta_s=_eta(arms, seconds, max(1, len(current))) if owner else None,
+        owner=owner,
+        arms={name: dict(found) for name, found in arms.items()},
+        current=tuple(current),
+    )
+
+
+def _wanted(
+    plan: Mapping[str, Any], recorded: Mapping[str, Outcome]
+) -> tuple[Sequence[tuple[Mapping[str, Any], int, str]], int]:
+    """The trials that count by now, and how many there can be."""
+    if not plan.get("looks"):
+        return wanted(plan, recorded)
+    from swinablate.scheduling.due import (
+        due,
+    )  # pandas and scipy take seconds, and only looks need them
+
+    now = due(plan, recorded)
+    return now.rows, now.most
+
+
+def _current(home: Home, arm: Mapping[str, Any], seed: int, trial: str) -> Current | None:
+    """What the newest attempt says of itself; None if it has not begun, or has ended."""
+    events = list(home.events(trial))
+    if not events or events[-1].kind in ENDINGS:
+        return None
+    rows: list[Mapping[str, Any]] = []
+    for happened in events:
+        rows = list(happened.data["curve"]) if happened.kind == "resumed" else rows
+        rows = [*rows, happened.data] if happened.kind == "epoch" else rows
+    return Current(
+        arm=arm["name"],
+        seed=seed,
+        epoch=len(rows),
+        epochs=arm["recipe"]["train"]["epochs"],
+        attempt=events[-1].attempt,
+        val_accuracy=rows[-1]["val/accuracy"] if rows else None,
+    )
+
+
+def _eta(
+    arms: Mapping[str, Mapping[str, int]], seconds: Mapping[str, list[float]], slots: int
+) -> float | None:
+    """Trials left times what such trials took, over the slots; running ones count half."""
+    known = [s for found in seconds.values() for s in found]
+    if not known:
+        return None
+    left = sum(
+        (found.get("waiting", 0) + found.get("running", 0) / 2) * mean(seconds.get(arm) or known)
+        for arm, found in arms.items()
+    )
+    return left / slots

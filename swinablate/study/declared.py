@@ -1,0 +1,92 @@
+"""What a recorded plan declared, as the statistics read it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from swinablate.stats import PATH, Contrast, Declaration, Hypothesis, factorial, path
+from swinablate.study.designs import SHOWS, directions
+from swinablate.study.files import label
+
+WEIGHTLESS = 1e-9
+ONE_WAY = "one direction of the path could not be run: what a step does may depend on the order"
+
+
+def declaration(plan: Mapping[str, Any], trials: pd.DataFrame) -> Declaration:
+    """What the plan declared.
+
+    Args:
+        plan: a recorded plan (`plan.json`).
+        trials: a row for every planned trial; says how large the test set is.
+    """
+    images = trials.test_images.dropna()
+    contrasts, lost = effects_of(plan)
+    one_way = plan["design"] == "path" and lost
+    return Declaration(
+        metric=plan["compare"]["metric"],
+        alpha=plan["compare"]["alpha"],
+        rope_pp=plan["compare"]["rope"],
+        planned={arm["name"]: len(arm["seeds"]) for arm in plan["arms"]},
+        contrasts=contrasts,
+        hypotheses=tuple(Hypothesis(h["arm"], h["expect"], h["by"]) for h in plan["hypotheses"]),
+        test_images=int(images.min()) if len(images) else None,
+        shows=SHOWS[plan["design"]],
+        withheld={PATH: ONE_WAY} if one_way else {},
+    )
+
+
+def looks_of(plan: Mapping[str, Any]) -> tuple[int, ...]:
+    """Seeds of an arm at each look; empty for a fixed number of seeds."""
+    return tuple(look["seeds"] for look in plan.get("looks", ()))
+
+
+def effects_of(plan: Mapping[str, Any]) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
+    """The effects a design is made for, and those that got lost with its refused cells.
+
+    A cell that is the same as another arm lends that arm's results.
+    """
+    if plan["design"] == "one_at_a_time":
+        return (), ()
+    alias = {r["name"]: r["same_as"] for r in plan["refusals"] if r["cell"] and r["same_as"]}
+    cells = {arm["name"]: arm["changes"] for arm in plan["arms"] if arm["cell"]}
+    cells |= {r["name"]: r["changes"] for r in plan["refusals"] if r["name"] in alias}
+    metric = plan["compare"]["metric"]
+    contrasts, lost = (
+        _steps(plan["axes"], cells, metric)
+        if plan["design"] == "path"
+        else factorial(cells, switches=list(plan.get("axes", ())), metric=metric)
+    )
+    found = []
+    for contrast in contrasts:
+        weights: defaultdict[str, float] = defaultdict(float)
+        for arm, weight in contrast.weights.items():
+            weights[alias.get(arm, arm)] += weight
+        kept = {arm: weight for arm, weight in weights.items() if abs(weight) > WEIGHTLESS}
+        if kept:
+            found.append(replace(contrast, weights=kept))
+        elif plan["design"] != "path":
+            lost = (*lost, contrast.name)  # the same trials on both sides
+    return tuple(found), lost
+
+
+def _steps(
+    axes: Mapping[str, Sequence[Any]], cells: Mapping[str, Mapping[str, Any]], metric: str
+) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
+    """What each change adds to those before it, in both directions; and steps without a cell."""
+    arms = {frozenset(changes): name for name, changes in cells.items()}
+    steps: list[Contrast] = []
+    lost: list[str] = []
+    for direction, stops in directions(list(axes)).items():
+        for k, (before, after) in enumerate(pairwise(stops), 1):
+            switch = after[-1]
+            name = f"{direction} {k}: {label({switch: axes[switch][0]})}"
+            pair = [arms.get(frozenset(stop)) for stop in (before, after)]
+            if pair[0] is None or pair[1] is None:
+                lost.append(name)
+            else:
+                steps += path([pair[0], pair[1]], names=[name], metric=metric)
+    return tuple(steps), tuple(lost)

@@ -1,0 +1,329 @@
+"""A study: one question, a baseline, the axes to vary. Read from TOML, strictly."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from swinablate.config import plugins, schema
+from swinablate.config.levels import Level, setting, show
+from swinablate.config.recipe import (
+    Claim,
+    DataConfig,
+    Recipe,
+    StartConfig,
+    TrainConfig,
+)
+from swinablate.config.weights import settled
+from swinablate.data import user_function
+from swinablate.errors import InputError
+from swinablate.models.registry import load_family
+from swinablate.study.seeds import Adaptive, Budget, Seeds, Tune, every_seed
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
+BASELINE = "baseline"
+Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
+
+FAMILY_SCHEMA: dict[str, Any] = {
+    "required": ["family"],
+    "properties": {
+        "family": {
+            "description": "a built-in family, an import path, or a model of timm or torchvision",
+            "anyOf": [
+                {"enum": list(plugins.names("swinablate.models.families"))},
+                {"type": "string", "pattern": "^[^:]+:[^:]+$"},
+            ],
+        }
+    },
+}
+"""What the JSON Schema of a recipe says of `[model]`."""
+
+
+class Compare(schema.Frozen):
+    """What is compared, and what counts as a difference; declared before launch."""
+
+    metric: Literal["test/accuracy"] = "test/accuracy"
+    rope: Annotated[float, Field(gt=0, le=100)] | None = None  # percentage points
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    sd: Annotated[float, Field(gt=0, le=50)] | None = None  # expected, over seeds, points
+
+
+class DeclaredHypothesis(schema.Frozen):
+    """What somebody says an arm does, declared before launch."""
+
+    arm: str
+    expect: Literal["better", "worse", "equivalent"]
+    by: Annotated[float, Field(ge=0, le=100)] = 0.0  # at least, percentage points
+    source: str = ""
+
+
+class Match(schema.Frozen):
+    """One field to solve, so that the arm is as large as the baseline."""
+
+    by: Literal["params", "macs"]
+    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.02  # relative
+    adjust: Annotated[str, Field(min_length=1)]  # a recipe path: model.width
+
+
+class NamedArm(schema.Frozen):
+    """Several changes under one name, to the baseline or to it with parts of another recipe."""
+
+    name: str
+    changes: dict[str, Any] = Field(default_factory=dict)
+    recipe: str | None = None
+    take: tuple[Literal["model", "train", "data", "start"], ...] = ("model",)
+    match: Match | None = None
+
+
+class StudyFile(schema.Frozen):
+    """A study as written; `Study` is the same with its recipes read."""
+
+    question: Annotated[str, Field(min_length=1)]
+    baseline: Annotated[str, Field(min_length=1)]
+    seeds: Seeds | None = None
+    baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None
+    adaptive: Adaptive | None = None
+    tune: Tune | None = None
+    budget: Budget = Budget()
+    design: Design = "one_at_a_time"
+    axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    arms: tuple[NamedArm, ...] = ()
+    compare: Compare = Compare()
+    hypotheses: tuple[DeclaredHypothesis, ...] = ()
+
+
+class RecipeFile(schema.Frozen):
+    """A recipe as written; the family of `model` decides which keys it may hold."""
+
+    model: Annotated[dict[str, Any], Field(json_schema_extra=FAMILY_SCHEMA)]
+    data: DataConfig
+    train: TrainConfig = TrainConfig()
+    start: StartConfig = StartConfig()
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named arm before it is applied: changes to the baseline, or another recipe."""
+
+    name: str
+    changes: Mapping[str, Level]
+    recipe: Recipe | None
+    take: tuple[str, ...]
+    match: Match | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is asked, of what, varying what, how often."""
+
+    name: str
+    file: str
+    question: str
+    baseline: Recipe
+    axes: Mapping[str, tuple[Level, ...]]
+    variants: tuple[Variant, ...]
+    design: Design
+    seeds: tuple[int, ...]
+    baseline_seeds: tuple[int, ...]
+    looks: tuple[int, ...]
+    budget: Budget
+    compare: Compare
+    hypotheses: tuple[DeclaredHypothesis, ...]
+    tune: Tune | None = None
+    smoke: bool = False
+
+
+def load_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:
+    """Read an experiment file.
+
+    Args:
+        path: the file.
+        folders: where the module of an import path may be, besides the file's own folder
+            and the current one.
+
+    Raises:
+        InputError: the file is missing, malformed, or a value is refused.
+    """
+    file = schema.validate(RecipeFile, schema.read_toml(path), str(path))
+    return _recipe(file, path, folders)
+
+
+def load_claim(path: Path) -> Claim:
+    """Read what an experiment file claims of itself."""
+    return schema.validate(RecipeFile, schema.read_toml(path), str(path)).claim or Claim()
+
+
+def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False) -> Study:
+    """Read a study file and the experiments it names.
+
+    Args:
+        path: the study file; its stem is the study's name.
+        settings: `KEY=VALUE` from the command line. `study.seeds=3` changes the study,
+            any recipe path (`train.epochs=3`) the baseline.
+        smoke: allow one seed.
+
+    Raises:
+        InputError: anything in the files or settings that cannot be done as written.
+    """
+    if not NAME.fullmatch(path.stem):
+        hint = "letters, digits, and ._=,+()- or blanks; at most 80, the first a letter or digit"
+        raise InputError(f"{path.stem!r} cannot name a study", at=str(path), hint=hint)
+    written = schema.read_toml(path)
+    changes = [setting(text) for text in settings]
+    for key, level in changes:
+        if key.startswith("study."):
+            _write(written, key.removeprefix("study."), level)
+    file = schema.validate(StudyFile, written, str(path))
+    baseline = load_recipe(path.parent / file.baseline, [path.parent])
+    levels = {key: level for key, level in changes if not key.startswith("study.")}
+    if levels:
+        at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
+        baseline = settled(schema.evolve(baseline, levels, at), Path(), at)
+    seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
+    _check_effort(file, seeds, str(path), smoke=smoke)
+    return Study(
+        name=path.stem,
+        file=str(path),
+        question=file.question,
+        baseline=baseline,
+        axes=_axes(file, str(path)),
+        variants=tuple(_variant(arm, path) for arm in file.arms),
+        design=file.design,
+        seeds=seeds,
+        baseline_seeds=more,
+        looks=file.adaptive.looks if file.adaptive else (),
+        budget=file.budget,
+        compare=file.compare,
+        hypotheses=file.hypotheses,
+        tune=file.tune,
+        smoke=smoke,
+    )
+
+
+def smoke(study: Study) -> Study:
+    """The same study for a quick check: one seed, two steps, a few images, nothing tuned.
+
+    Data that would have to be downloaded are replaced by noise of the same shape.
+    """
+    first = study.seeds[:1]
+    once = replace(study, smoke=True, seeds=first, baseline_seeds=first)
+    return replace(once, looks=(), tune=None, budget=Budget())
+
+
+def label(changes: Mapping[str, Level], *, full: bool = False) -> str:
+    """Name an arm after what it changes: `shift=false`, `depths=(2,4), heads=(2,4)`."""
+    parts = []
+    for path, level in changes.items():
+        if isinstance(level, Mapping):
+            parts.append(label(level))
+        else:
+            parts.append(f"{path if full else path.rpartition('.')[2]}={show(level)}")
+    name = re.sub(r"[^A-Za-z0-9 ._=,+()-]", "-", ", ".join(parts))
+    return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
+
+
+def _recipe(file: RecipeFile, path: Path, folders: Sequence[Path]) -> Recipe:
+    model = dict(file.model)
+    family = load_family(model.get("family"), f"{path}: model", [path.parent, *folders])
+    config = schema.validate(family.config, model, at=f"{path}: model")
+    if user_function.is_path(file.data.name):
+        user_function.function(file.data.name, [path.parent, *folders], f"{path}: data.name")
+    recipe = Recipe(model=config, data=file.data, train=file.train, start=file.start)
+    read = settled(recipe, path.parent, str(path))
+    if file.start.sha256 and read.start.each:
+        raise InputError(
+            f"{file.start.weights!r} names one file a seed, and sha256 is the digest of one",
+            at=f"{path}: start.sha256",
+            hint="leave it out: the digest of every file is part of its trial's identity",
+        )
+    if file.start.sha256 not in {"", read.start.sha256}:
+        raise InputError(
+            f"the weights are others than those the recipe names: {read.start.sha256}",
+            at=f"{path}: start.sha256",
+            hint="get the right file, or leave sha256 out to take this one",
+        )
+    return read
+
+
+def _variant(arm: NamedArm, path: Path) -> Variant:
+    at = f"{path}: arms: {arm.name!r}"
+    if not NAME.fullmatch(arm.name) or arm.name == BASELINE:
+        hint = "letters, digits, and ._=,+()- or blanks; at most 80; not 'baseline'"
+        raise InputError(f"{arm.name!r} cannot name an arm", at=f"{path}: arms", hint=hint)
+    if not arm.changes and not arm.recipe:
+        raise InputError(
+            "an arm has 'changes', a 'recipe', or both; this one has neither",
+            at=at,
+            hint='write changes = { "model.shift" = false } or recipe = "other.toml"',
+        )
+    if not arm.take or len(set(arm.take)) < len(arm.take):
+        raise InputError(
+            f"take = {list(arm.take)} names nothing, or one twice",
+            at=at,
+            hint='write take = ["model"] or ["model", "train", "data"]',
+        )
+    other = load_recipe(path.parent / arm.recipe, [path.parent]) if arm.recipe else None
+    return Variant(arm.name, arm.changes, other, arm.take, arm.match)
+
+
+def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bool) -> None:
+    """Refuse one seed, and looks at a design for which they were never shown to be right."""
+    if len(seeds) < 2 and not smoke:
+        raise InputError(
+            f"{len(seeds)} seed gives no verdict",
+            at=f"{at}: seeds = {file.seeds}",
+            hint="give at least 3 seeds, or add --smoke to try the study out",
+        )
+    if file.adaptive is not None and file.design != "one_at_a_time":
+        raise InputError(
+            f"[adaptive] adds seeds arm by arm, which design = {file.design!r} cannot use",
+            at=f"{at}: adaptive",
+            hint="give a fixed number: seeds = 5",
+        )
+    if file.tune is not None and (file.adaptive is not None or file.design != "one_at_a_time"):
+        other = "[adaptive]" if file.adaptive is not None else f"design = {file.design!r}"
+        raise InputError(
+            f"[tune] and {other} are not possible together in this version",
+            at=f"{at}: tune",
+            hint='give a fixed number of seeds and design = "one_at_a_time"',
+        )
+
+
+def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
+    for switch, levels in file.axes.items():
+        if not levels:
+            raise InputError(
+                f"axis {switch!r} has no levels",
+                at=f"{at}: axes",
+                hint=f'write "{switch}" = [VALUE, ...]',
+            )
+        for i, level in enumerate(levels):
+            if any(level == other and type(level) is type(other) for other in levels[:i]):
+                raise InputError(
+                    f"axis {switch!r} has the level {show(level)} twice",
+                    at=f"{at}: axes",
+                    hint="name every level once",
+                )
+        if switch in {"model.family", "family"}:
+            raise InputError(
+                "a family cannot be an axis",
+                at=f"{at}: axes: {switch!r}",
+                hint='use a named arm: [[arms]] name = "ViT", recipe = "vit.toml"',
+            )
+    return dict(file.axes)
+
+
+def _write(table: dict[str, Any], key: str, level: Level) -> None:
+    """Set a key of the study file; `adaptive.looks` is a key of the table `adaptive`."""
+    head, _, rest = key.partition(".")
+    if not rest:
+        table[head] = level
+        return
+    inner = table.get(head)
+    inner = dict(inner) if isinstance(inner, Mapping) else {}
+    _write(inner, rest, level)
+    table[head] = inner

@@ -1,0 +1,249 @@
+"""What a plan promises, before anything runs: `plan --json`, `plan.json`, and its sums."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from swinablate.config import schema
+from swinablate.config.levels import show
+from swinablate.config.plugins import did_you_mean
+from swinablate.errors import EnvironmentFault, InputError
+from swinablate.models.diff import grouped
+from swinablate.records.home import Home, Outcome
+from swinablate.stats import detectable, detectable_at, detectable_effects
+from swinablate.stats.estimate import BASELINE_RATIO
+from swinablate.study.declared import effects_of
+from swinablate.study.designs import SHOWS, plain
+from swinablate.study.plan import Arm, Plan
+
+SCHEMA = 1
+STATISTICS_SEEDS = 3
+"""With fewer seeds nothing is tested."""
+NAMED = 4
+"""Names that a warning shows."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How much test accuracy varies over seeds, and how we know.
+
+    Attributes:
+        sd: percentage points; None if nobody knows.
+        source: where it comes from, in words.
+    """
+
+    sd: float | None
+    source: str
+
+
+def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict[str, Any]:
+    """The plan as other programs read it; also what `run` records and `report` reads."""
+    study = plan.study
+    trials = plan.trials
+    found = {
+        "schema": SCHEMA,
+        "study": study.name,
+        "question": study.question,
+        "declaration": plan.declaration,
+        "design": study.design,
+        "shows": SHOWS[study.design],
+        "axes": plain(study.axes),
+        "looks": looks_json(plan, noise),
+        "tune": study.tune.model_dump(mode="json") if study.tune else None,
+        "budget": study.budget.model_dump(mode="json"),
+        "smoke": study.smoke,
+        "compare": study.compare.model_dump(mode="json"),
+        "hypotheses": [h.model_dump(mode="json") for h in study.hypotheses],
+        "arms": [_arm(arm) for arm in plan.arms],
+        "refusals": [
+            {
+                "name": r.name,
+                "changes": dict(r.changes),
+                "cell": r.cell,
+                "reason": r.reason,
+                "same_as": r.same_as,
+            }
+            for r in plan.refusals
+        ],
+        "warnings": [*_warnings(plan)],
+        "trials": {"min": plan.fewest, "max": plan.most},
+        "reused": sum(trial.id in recorded for trial in trials),
+        "detectable_pp": smallest_effect(plan, noise),
+        "noise": {"sd": noise.sd, "source": noise.source},
+    }
+    return found | {"effects_pp": _effects(found, noise)}
+
+
+def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
+    """What the arms, and the weights that they start from, make a reader beware of."""
+    yield from _proved(plan)
+    yield from _shared(plan)
+
+
+def _shared(plan: Plan) -> Iterator[dict[str, str]]:
+    """W17: seeds that start from the same trained weights repeat the fine-tuning alone."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for arm in plan.arms:
+        files = {start.sha256 for start in (arm.trial(seed).recipe.start for seed in arm.seeds)}
+        if arm.recipe.start.weights and len(files) < len(arm.seeds):
+            found["all" if len(files) == 1 else "some"].append(arm.name)
+    for which, arms in found.items():
+        more = f" and {len(arms) - NAMED} more" if len(arms) > NAMED else ""
+        yield {
+            "code": "W17",
+            "text": f"{', '.join(arms[:NAMED])}{more}: {which} seeds start from the same file of "
+            "weights, so the intervals do not contain the spread over pre-trainings.",
+        }
+
+
+def _proved(plan: Plan) -> Iterator[dict[str, str]]:
+    """W13: a change that does nothing in its arm; W15: a switch that does more than it says."""
+    for arm in plan.arms:
+        for path in arm.idle:
+            yield {
+                "code": "W13",
+                "text": f"{arm.name}: {path} = {show(arm.changes[path])} changes nothing here; "
+                "without it the arm would be the same.",
+            }
+        if arm.proof and arm.proof.unused:
+            yield {
+                "code": "W13",
+                "text": f"{arm.name}: its answers are the baseline's: what it adds, removes or "
+                "resizes is used by nothing.",
+            }
+        if arm.proof and arm.proof.outside:
+            where = ", ".join(list(grouped(arm.proof.outside))[:NAMED])
+            yield {
+                "code": "W15",
+                "text": f"{arm.name}: {len(arm.proof.outside)} names differ that its switches "
+                f"do not declare: {where}. Its effect is not theirs alone.",
+            }
+
+
+def smallest_effect(plan: Plan, noise: Noise) -> float | None:
+    """The smallest difference the study finds with power 0.8, in percentage points."""
+    study = plan.study
+    if noise.sd is None or len(study.seeds) < STATISTICS_SEEDS:
+        return None
+    if study.looks:
+        found: float = looks_json(plan, noise)[-1]["detectable_pp"]
+        return found
+    return round(
+        detectable(
+            len(study.seeds),
+            len(study.baseline_seeds),
+            len(plan.arms) - 1,
+            noise.sd,
+            alpha=study.compare.alpha,
+        ),
+        3,
+    )
+
+
+def _effects(plan: Mapping[str, Any], noise: Noise) -> dict[str, float]:
+    """Family -> the size from which the design finds all effects of it, percentage points."""
+    seeds = {arm["name"]: len(arm["seeds"]) for arm in plan["arms"]}
+    contrasts, lost = effects_of(plan)
+    _check_hypotheses(plan, [*(c.name for c in contrasts), *lost])
+    if noise.sd is None or min(seeds.values()) < STATISTICS_SEEDS:
+        return {}
+    sizes = detectable_effects(contrasts, seeds, noise.sd, alpha=plan["compare"]["alpha"])
+    return {family: round(size, 3) for family, size in sizes.items()}
+
+
+def _check_hypotheses(plan: Mapping[str, Any], effects: Sequence[str]) -> None:
+    """Refuse a hypothesis about something that is neither an arm nor an effect of the design."""
+    arms = [*plan["arms"][1:], *plan["refusals"]]
+    names = [*(arm["name"] for arm in arms), *effects]
+    for hypothesis in plan["hypotheses"]:
+        if hypothesis["arm"] not in names:
+            raise InputError(
+                f"no arm or effect is called {hypothesis['arm']!r}",
+                at=f"{plan['study']}: hypotheses",
+                hint=did_you_mean(hypothesis["arm"], names),
+            )
+
+
+def looks_json(plan: Plan, noise: Noise) -> list[dict[str, Any]]:
+    """Every look of an adaptive study: seeds, all trials until then, what it alone can find."""
+    study, arms = plan.study, len(plan.arms) - 1
+    if not study.looks:
+        return []
+    found: list[float] = []
+    if noise.sd is not None:
+        found = detectable_at(study.looks, arms, noise.sd, alpha=study.compare.alpha)
+    return [
+        {
+            "seeds": seeds,
+            "baseline_seeds": BASELINE_RATIO * seeds,
+            "trials": seeds * (arms + BASELINE_RATIO),
+            "detectable_pp": round(found[i], 3) if found else None,
+        }
+        for i, seeds in enumerate(study.looks)
+    ]
+
+
+def expected_noise(plan: Plan, home: Home) -> Noise:
+    """The sd over seeds: as declared, else pooled from recorded trials of the same data."""
+    declared = plan.study.compare.sd
+    if declared is not None:
+        return Noise(declared, "compare.sd in the study file")
+    data = plan.arms[0].recipe.data
+    groups: defaultdict[str, list[float]] = defaultdict(list)
+    for outcome in _everything(home):
+        if outcome.kind != "final" or outcome.status != "done":
+            continue  # a tuning trial has no test accuracy
+        if outcome.recipe["data"] == data.model_dump(mode="json"):
+            key = json.dumps([outcome.recipe["model"], outcome.recipe["train"]], sort_keys=True)
+            groups[key].append(outcome.metrics["test/accuracy"])
+    known = [values for values in groups.values() if len(values) >= STATISTICS_SEEDS]
+    free = sum(len(values) - 1 for values in known)
+    if not known:
+        return Noise(None, "unknown: set compare.sd, or run a few seeds first")
+    pooled = sum(float(np.var(values, ddof=1)) * (len(values) - 1) for values in known) / free
+    trials = sum(map(len, known))
+    return Noise(pooled**0.5, f"{trials} recorded trials of {len(known)} recipes on {data.name}")
+
+
+def _everything(home: Home) -> Iterable[Outcome]:
+    for path in sorted(home.trials.glob("*/result.json")):
+        try:
+            outcome = home.outcome(path.parent.name)
+        except EnvironmentFault:
+            continue  # a damaged record is `run`'s to complain about
+        if outcome is not None:
+            yield outcome
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    return {
+        "name": arm.name,
+        "changes": dict(arm.changes),
+        "cell": arm.cell,
+        "differs": {path: list(pair) for path, pair in arm.differs.items()},
+        "recipe": arm.recipe.model_dump(mode="json"),
+        "recipe_digest": schema.digest(arm.recipe.model_dump(mode="json")),
+        "image": arm.image.model_dump(mode="json"),
+        "params": arm.params,
+        "macs": arm.macs,
+        "activation_bytes": arm.activation_bytes,
+        "geometry": list(arm.geometry),
+        "match": arm.match.to_json() if arm.match else None,
+        "proof": arm.proof.to_json() if arm.proof else None,
+        "idle": list(arm.idle),
+        "seeds": list(arm.seeds),
+        "trials": [arm.trial(seed).id for seed in arm.seeds],
+        "starts": _starts(arm),
+    }
+
+
+def _starts(arm: Arm) -> dict[str, dict[str, Any]]:
+    """Kind -> seed -> the file that a trial starts from, where every seed has its own."""
+    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for (kind, seed), start in arm.starts.items():
+        found[kind][str(seed)] = {"weights": start.weights, "sha256": start.sha256}
+    return dict(found)

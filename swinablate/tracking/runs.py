@@ -1,0 +1,190 @@
+"""Runs of one MLflow experiment, written so that a second time changes nothing."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["DO_NOT_TRACK"] = "true"
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # its own 7 take four minutes
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from swinablate.records import stores
+from swinablate.tracking import text
+
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks of what we tell
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+Row = tuple[str, float, int, int]
+"""Metric, value, Unix time in milliseconds, step."""
+
+
+@dataclass
+class Known:
+    """What we know of one run, so that nothing is written twice."""
+
+    id: str
+    name: str
+    status: str
+    started: int
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: tuple[str, ...] = ()
+    rows: set[Row] | None = None  # None: not read yet
+
+
+class Runs:
+    """The runs of one experiment. One thread writes; every failure is MLflow's own."""
+
+    def __init__(self, client: MlflowClient, experiment: str) -> None:
+        self._client, self.experiment = client, experiment
+
+    def __iter__(self) -> Iterator[Known]:
+        token: str | None = None
+        while True:
+            page = self._client.search_runs([self.experiment], max_results=1000, page_token=token)
+            yield from map(_known, page)
+            token = page.token
+            if not token:
+                return
+
+    def create(self, name: str, tags: Mapping[str, str], started: int) -> Known:
+        """A new running run."""
+        tags = {key: text.cut(value) for key, value in tags.items()}
+        run = self._client.create_run(
+            self.experiment, start_time=started, tags=tags, run_name=name
+        )
+        known = _known(run)
+        known.rows = set()
+        return known
+
+    def delete(self, run: Known) -> None:
+        """Put a run into MLflow's bin."""
+        self._client.delete_run(run.id)
+
+    def restart(self, run: Known) -> None:
+        """Show an ended run as running again."""
+        if run.status != "RUNNING":
+            self._client.update_run(run.id, status="RUNNING")
+            run.status = "RUNNING"
+
+    def end(self, run: Known, status: str, at: int) -> None:
+        """Show a run as ended at `at`, Unix ms."""
+        self._client.set_terminated(run.id, status=status, end_time=max(at, run.started))
+        run.status = status
+
+    def rename(self, run: Known, name: str) -> None:
+        """Give a run another name."""
+        if run.name != name:
+            self._client.update_run(run.id, name=name)
+            run.name = name
+
+    def tag(self, run: Known, tags: Mapping[str, str]) -> None:
+        """Set what differs."""
+        new = {key: text.cut(value) for key, value in tags.items()}
+        new = {key: value for key, value in new.items() if run.tags.get(key) != value}
+        if new:
+            self._client.log_batch(run.id, tags=[RunTag(k, v) for k, v in new.items()])
+            run.tags |= new
+
+    def describe(self, run: Known, params: Mapping[str, str]) -> None:
+        """Add the parameters the run does not have; MLflow never changes one."""
+        new = [Param(key, value) for key, value in params.items() if key not in run.params]
+        for start in range(0, len(new), 100):
+            self._client.log_batch(run.id, params=new[start : start + 100])
+        run.params |= {param.key: param.value for param in new}
+
+    def rows(self, run: Known) -> set[Row]:
+        """Every metric row of the run."""
+        if run.rows is None:
+            run.rows = {
+                (key, row.value, row.timestamp, row.step)
+                for key in run.metrics
+                for row in self._client.get_metric_history(run.id, key)
+            }
+        return run.rows
+
+    def log(self, run: Known, rows: set[Row]) -> None:
+        """Add the rows the run does not have."""
+        known = self.rows(run)
+        new = sorted(rows - known, key=lambda row: (row[3], row[0]))
+        for start in range(0, len(new), 1000):
+            part = [Metric(*row) for row in new[start : start + 1000]]
+            self._client.log_batch(run.id, metrics=part)
+        known.update(new)
+
+    def write(self, run: Known, file: str, content: Any) -> None:
+        """Keep plain data as a JSON file among the run's artifacts."""
+        self._client.log_text(run.id, json.dumps(content, indent=1), file)
+
+    def keep(self, run: Known, folder: Path) -> None:
+        """Keep the files of a folder among the run's artifacts."""
+        self._client.log_artifacts(run.id, str(folder))
+
+    def trained_on(self, run: Known, dataset: str, sha256: str) -> None:
+        """Name the data set."""
+        data = Dataset(
+            name=dataset,
+            digest=sha256[:12],
+            source_type="local",
+            source=json.dumps({"name": dataset, "sha256": sha256}),
+        )
+        context = InputTag("mlflow.data.context", "training")
+        self._client.log_inputs(run.id, [DatasetInput(data, [context])])
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store at `uri`, whose tables exist."""
+    with stores.creation(uri):
+        stores.reach(uri)  # MLflow would try for minutes
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def experiment(client: MlflowClient, name: str, artifacts: str | None) -> Experiment:
+    """The experiment called `name`; created, or taken out of MLflow's bin."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            client.create_experiment(name, artifact_location=artifacts)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        found = client.get_experiment_by_name(name)
+    assert found is not None
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return found
+
+
+@contextmanager
+def telling(uri: str) -> Iterator[None]:
+    """Tell every failure of the store as ours."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        raise stores.fault(error, uri, "MLflow cannot be written") from error
+
+
+def _known(run: Run) -> Known:
+    return Known(
+        id=run.info.run_id,
+        name=run.info.run_name,
+        status=run.info.status,
+        started=run.info.start_time,
+        tags=dict(run.data.tags),
+        params=dict(run.data.params),
+        metrics=tuple(run.data.metrics),
+    )

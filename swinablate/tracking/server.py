@@ -1,0 +1,179 @@
+"""MLflow's pages on one's own records, for one's own machine only.
+
+The server is a child that cannot outlive us: a watchdog between us and it reads a pipe
+that the kernel closes when we die, however we die, and then ends its process group.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from swinablate.errors import EnvironmentFault
+from swinablate.records import stores
+from swinablate.tracking import views
+
+HOST = "127.0.0.1"
+START_S = 180.0
+"""A loaded machine of two cores needs 45 s to import MLflow's server."""
+
+
+@contextmanager
+def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Iterator[str]:
+    """Run MLflow's pages while the context lasts.
+
+    Args:
+        uri: the store; of a server that runs already, only the address is built.
+        port: on 127.0.0.1; 0 takes a free one.
+        artifacts: where files of studies are.
+        study: whose table to open; without it, the one changed last.
+
+    Yields:
+        The address of the ablation table.
+
+    Raises:
+        EnvironmentFault: no study was run yet, the port is in use, or MLflow does not start.
+    """
+    if uri.startswith(("http://", "https://")):
+        yield _table(uri.rstrip("/"), study)
+        return
+    uri = stores.sqlalchemy_url(uri)
+    path = stores.database(uri)
+    if path is not None and not path.exists():
+        raise EnvironmentFault(
+            "there are no records yet",
+            at=str(path),
+            hint="run a study first: swinablate run studies/quickstart.toml",
+        )
+    try:
+        stores.reach(uri)
+    except (SQLAlchemyError, ImportError) as error:
+        raise stores.fault(error, uri, "the records cannot be read") from None
+    port = _free(port)
+    base = f"http://{HOST}:{port}"
+    with tempfile.TemporaryFile() as log:
+        child = _start(uri, port, artifacts, log)
+        try:
+            _wait(child, base, log)
+            yield _table(base, study)
+        finally:
+            _stop(child)
+
+
+def _start(uri: str, port: int, artifacts: Path, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
+        *("--workers", "1", "--no-serve-artifacts"),
+        *("--default-artifact-root", artifacts.absolute().as_uri()),
+        *("--allowed-hosts", f"{HOST}:{port},localhost:{port}"),
+    ]
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument: everybody reads those
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "swinablate.tracking.server", *command],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        env={**os.environ, **settings},
+        start_new_session=True,
+    )
+
+
+def _stop(child: "subprocess.Popen[bytes]") -> None:
+    assert child.stdin is not None
+    child.stdin.close()
+    child.wait()
+
+
+def _free(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise EnvironmentFault(
+                f"port {port} cannot be used: {getattr(error, 'strerror', None) or error}",
+                at="--port",
+                hint="choose another, or 0 for any that is free",
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _wait(child: "subprocess.Popen[bytes]", base: str, log: IO[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            with urllib.request.urlopen(f"{base}/health", timeout=5):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError):
+            pass
+        if child.poll() is not None or time.monotonic() > deadline:
+            log.seek(0)
+            said = [line for line in log.read().decode(errors="replace").splitlines() if line]
+            raise EnvironmentFault(
+                f"MLflow's server does not start: {said[-1] if said else 'it says nothing'}",
+                at=base,
+                hint="`swinablate doctor` looks at the installation and the stores",
+            )
+        time.sleep(0.2)
+
+
+def _table(base: str, study: str | None) -> str:
+    """The address of a study's ablation table; MLflow's front page if there is none."""
+    token, found = "", list[dict[str, Any]]()
+    while True:
+        asked = {"max_results": 1000, "order_by": ["last_update_time DESC"], "page_token": token}
+        request = urllib.request.Request(  # noqa: S310  http(s) only: checked by the caller
+            f"{base}/api/2.0/mlflow/experiments/search",
+            data=json.dumps(asked).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                page = json.load(answer)
+        except (OSError, ValueError) as error:
+            raise stores.fault(error, base, "MLflow's server does not answer") from None
+        found += page.get("experiments", [])
+        token = page.get("next_page_token", "")
+        if not token:
+            break
+    for experiment in found:
+        tags = {tag["key"]: tag["value"] for tag in experiment.get("tags", ())}
+        if "study" in tags and study in {None, tags["study"]}:
+            return f"{base}/{views.link(experiment['experiment_id'], 'table')}"
+    return f"{base}/#/experiments"
+
+
+def _watch(command: list[str]) -> None:
+    """Run `command` until it ends or our parent does; leave nothing of it."""
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the group's, meant for the server
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while server.poll() is None and not select.select([sys.stdin], [], [], 0.2)[0]:
+        pass
+    os.killpg(0, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(timeout=3)
+    os.killpg(0, signal.SIGKILL)  # us too
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1:])

@@ -1,0 +1,347 @@
+"""The door to MLflow: what a study did, for browsing.
+
+MLflow holds copies. Everything here may be called again: runs are found by their tags,
+metric rows keep the time at which they were measured, and an equal row is stored once.
+One process, and in it one thread, writes: two that create MLflow's tables in one SQLite
+file at the same moment destroy it (`store.creation`).
+"""
+
+import getpass
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from swinablate.errors import EnvironmentFault
+from swinablate.records import stores
+from swinablate.tracking import text as track_text
+from swinablate.tracking import views as track_views
+from swinablate.tracking.runs import Known, Row, Runs, connect, experiment, telling
+from swinablate.tracking.text import StudyCard, TrialCard
+
+__all__ = ["StudyCard", "Tracker", "TrialCard"]
+
+STATUS = {"done": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "stopped": "KILLED"}
+"""Ours -> MLflow's. MLflow's own guesses (a killed process: running for ever) are not used."""
+
+
+class Tracker:
+    """One study in MLflow: a run a trial, a summary an arm, views, the report."""
+
+    def __init__(self, uri: str, artifacts: Path | None, card: StudyCard) -> None:
+        """Use `open`."""
+        self._uri, self._study = uri, card
+        server = uri.startswith(("http://", "https://"))
+        place = None if server or artifacts is None else artifacts.absolute().as_uri()
+        self._client = connect(uri)
+        found = experiment(self._client, track_text.experiment(card.name, card.dataset), place)
+        self.experiment = str(found.experiment_id)
+        self._tags = {str(key): str(value) for key, value in found.tags.items()}
+        self._created = int(found.creation_time or 0)
+        self._runs = Runs(self._client, self.experiment)
+        self._cards: dict[str, TrialCard] = {}
+        self._held: dict[str, list[Mapping[str, Any]]] = {}  # rows of trials told again
+        self._trials: dict[str, Known] = {}
+        self._summaries: dict[str, Known] = {}
+        self._report: Known | None = None
+        for run in self._runs:
+            self._remember(run)
+        self._label()
+
+    @classmethod
+    def open(cls, uri: str, artifacts: Path | None, card: StudyCard) -> "Tracker":
+        """Open the study's experiment, or create it, and write its views.
+
+        Args:
+            uri: SQLite or PostgreSQL address, or the http(s) address of a server.
+            artifacts: where files go; a server decides for itself.
+            card: the study.
+
+        Raises:
+            InputError: `uri` is no address.
+            EnvironmentFault: the store is locked, corrupt or out of reach.
+        """
+        uri = stores.sqlalchemy_url(uri)
+        with telling(uri):
+            return cls(uri, artifacts, card)
+
+    def begin(self, card: TrialCard) -> None:
+        """Show a trial as running; one that is told again is shown when it ends.
+
+        Raises:
+            EnvironmentFault: the store failed.
+        """
+        self._cards[card.trial] = card
+        if card.reused:
+            self._held[card.trial] = []
+            return
+        self._held.pop(card.trial, None)
+        with telling(self._uri):
+            run = self._run(card, _now())
+            self._describe(run, card)
+            self._runs.restart(run)
+
+    def epochs(self, trial_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows of the learning curve: `epoch`, `at` (Unix ms), and metrics by name.
+
+        Raises:
+            EnvironmentFault: the store failed, or the trial was never begun.
+        """
+        card = self._card(trial_id)
+        if trial_id in self._held:
+            self._held[trial_id].extend(rows)
+            return
+        with telling(self._uri):
+            self._runs.log(self._run(card, _now()), _curve(rows))
+
+    def end(self, trial_id: str, outcome: Mapping[str, Any]) -> None:
+        """Show how a trial ended. What was shown and is no longer true is replaced.
+
+        Args:
+            trial_id: content address.
+            outcome: as in `result.json`; of a stopped trial, its status and `finished_at`.
+
+        Raises:
+            EnvironmentFault: the store failed, or the trial was never begun.
+        """
+        card, stamp = self._card(trial_id), _digest(outcome)
+        with telling(self._uri):
+            run = self._trials.get(trial_id)
+            if run and run.tags.get("record") == stamp and run.status != "RUNNING":
+                self._describe(run, card)
+            else:
+                self._conclude(card, outcome, stamp)
+        self._held.pop(trial_id, None)
+
+    def sweep(self, alive: set[str]) -> None:
+        """Close the runs a crash left running, but for the trials in `alive`.
+
+        Raises:
+            EnvironmentFault: the store failed.
+        """
+        with telling(self._uri):
+            for trial, run in self._trials.items():
+                if run.status == "RUNNING" and trial not in alive:
+                    self._runs.end(run, "KILLED", _now())
+
+    def summaries(self, verdicts: Mapping[str, Any]) -> None:
+        """Show every arm's mean, difference and verdict, above the trials.
+
+        Args:
+            verdicts: as in `verdicts.json`.
+
+        Raises:
+            EnvironmentFault: the store failed.
+        """
+        newest = max((run.started for run in self._trials.values()), default=0)
+        with telling(self._uri):
+            for arm in reversed(track_text.arms(verdicts)):  # the newest stands on top
+                self._summarize(arm, newest)
+            self._note(verdicts)
+
+    def attach(self, report_dir: Path) -> None:
+        """Keep the files of a report with the study, in a run of their own.
+
+        Raises:
+            EnvironmentFault: the store failed, or the report cannot be read.
+        """
+        with telling(self._uri):
+            if self._report is None:
+                tags = self._origin() | {"kind": "report"}
+                self._report = self._runs.create("report", tags, _now())
+            self._runs.keep(self._report, report_dir)
+            note = track_text.report(self._study)
+            self._runs.tag(self._report, {"mlflow.note.content": note})
+            self._runs.end(self._report, "FINISHED", _now())
+            self._note(None)
+
+    def links(self) -> dict[str, str]:
+        """Title -> address, relative to the address of MLflow's pages."""
+        found = track_views.links(self.experiment)
+        if self._report:
+            found["Report"] = track_views.run_link(self.experiment, self._report.id, "index.html")
+        return found
+
+    def close(self) -> None:
+        """Leave no trial running that we do not hear of any more.
+
+        Raises:
+            EnvironmentFault: the store failed.
+        """
+        self.sweep(set())
+
+    # ---- trials ----
+
+    def _remember(self, run: Known) -> None:
+        kind, tags = run.tags.get("kind"), run.tags
+        if kind == "trial" and "trial" in tags:
+            self._trials.setdefault(tags["trial"], run)
+        elif tags.get("declaration") != self._study.declaration:
+            return
+        elif kind == "summary" and "summarizes" in tags:
+            self._summaries.setdefault(tags["summarizes"], run)
+        elif kind == "report":
+            self._report = self._report or run
+
+    def _card(self, trial: str) -> TrialCard:
+        if trial not in self._cards:
+            raise EnvironmentFault(
+                f"trial {trial[:12]} was not begun in MLflow",
+                at=stores.redacted(self._uri),
+                hint="run `swinablate sync`",
+            )
+        return self._cards[trial]
+
+    def _run(self, card: TrialCard, started: int) -> Known:
+        """The trial's run; created where there is none."""
+        if card.trial not in self._trials:
+            tags = self._origin() | track_text.tags(card)
+            if card.reused:
+                tags["reused_from"] = f"trials/{card.trial[:12]}"
+            run = self._runs.create(track_text.name(card), tags, started)
+            self._trials[card.trial] = run
+            self._views()
+            self._runs.log(run, _sizes(card, run))
+            self._runs.write(run, "recipe.json", card.recipe)
+            self._runs.write(run, "geometry.json", card.geometry)
+        return self._trials[card.trial]
+
+    def _describe(self, run: Known, card: TrialCard) -> None:
+        """Name, tags and parameters as this study sees them; another may share the trial."""
+        self._runs.rename(run, track_text.name(card))
+        self._runs.tag(run, self._origin() | track_text.tags(card))
+        self._runs.describe(run, track_text.params(card, self._study.varied))
+
+    def _conclude(self, card: TrialCard, outcome: Mapping[str, Any], stamp: str) -> None:
+        curve: Sequence[Mapping[str, Any]] = (
+            outcome.get("curve") or self._held.get(card.trial) or ()
+        )
+        ended = int(outcome.get("finished_at") or _now())
+        truth = _curve(curve) | _final(outcome, curve, ended)
+        run = self._trials.get(card.trial)
+        if run and "curve" in outcome and self._runs.rows(run) - _sizes(card, run) - truth:
+            self._runs.delete(run)  # it shows rows of an attempt that did not count
+            del self._trials[card.trial]
+        run = self._run(card, int(outcome.get("started_at") or _now()))
+        self._describe(run, card)
+        self._runs.log(run, truth)
+        if digest := str(outcome.get("provenance", {}).get("data", "")):
+            self._runs.trained_on(run, self._study.dataset, digest)
+        note = track_text.ending(card, self._study, outcome)
+        self._runs.tag(run, note | {"record": stamp})
+        self._runs.end(run, STATUS[str(outcome["status"])], ended)
+
+    # ---- the study ----
+
+    def _origin(self) -> dict[str, str]:
+        tags = {
+            "study": self._study.name,
+            "declaration": self._study.declaration,
+            "mlflow.user": _user(),
+            "mlflow.source.name": "swinablate",
+            "mlflow.source.type": "LOCAL",
+        }
+        if self._study.commit:
+            tags["mlflow.source.git.commit"] = self._study.commit
+        return tags
+
+    def _label(self) -> None:
+        """The experiment's kind, note and views."""
+        self._set("mlflow.experimentKind", "custom_model_development")
+        self._set("study", self._study.name)
+        self._views()
+        if self._tags.get("declaration") != self._study.declaration:  # else keep the verdicts
+            self._note(None)
+            self._set("declaration", self._study.declaration)
+
+    def _views(self) -> None:
+        varied = [track_text.key(name) for name in track_text.short(self._study.varied).values()]
+        arms = sorted({run.tags["arm"] for run in self._trials.values()})
+        views = track_views.tags(self._study.declaration, varied, arms, self._created)
+        for key, value in views.items():
+            self._set(key, value)
+
+    def _note(self, verdicts: Mapping[str, Any] | None) -> None:
+        """The experiment's note; verdicts stay in it until there are others."""
+        if verdicts is not None:
+            self._set("verdicts", track_text.verdicts(verdicts))
+        said = self._tags.get("verdicts", "") if self._summaries else ""
+        text = track_text.study(self._study, said, self.links())
+        self._set("mlflow.note.content", text)
+
+    def _set(self, key: str, value: str) -> None:
+        value = value if key.startswith("mlflow.sharedViewState") else track_text.cut(value)
+        if self._tags.get(key) != value:
+            self._client.set_experiment_tag(self.experiment, key, value)
+            self._tags[key] = value
+
+    def _summarize(self, arm: Mapping[str, Any], newest: int) -> None:
+        """One summary run, rewritten in place; anew where trials are newer."""
+        name, step, now = str(arm["name"]), int(arm["n"]), _now()
+        run, kept = self._summaries.get(name), set[Row]()
+        if run:
+            kept = {row for row in self._runs.rows(run) if row[3] <= step}
+            if run.started < newest or kept != self._runs.rows(run):
+                self._runs.delete(run)
+                run = None
+        if run is None:
+            tags = self._origin() | {"kind": "summary", "summarizes": name}
+            run = self._runs.create(name, tags, max(now, newest))
+            self._summaries[name] = run
+            self._runs.log(run, kept)
+        now = max(now, run.started)
+        last = sorted(self._runs.rows(run), key=lambda row: (row[3], row[2]))
+        latest = {key: (value, at_n) for key, value, _, at_n in last}
+        values = track_text.numbers(arm)
+        new = {(k, v, now, step) for k, v in values.items() if latest.get(k) != (v, step)}
+        self._runs.log(run, new)
+        self._runs.tag(run, track_text.summary(arm))
+        card = next((card for card in self._cards.values() if card.arm == name), None)
+        if card:
+            self._runs.describe(run, track_text.varied(card, self._study.varied))
+        if run.status != "FINISHED":
+            self._runs.end(run, "FINISHED", now)
+
+
+def _curve(rows: Iterable[Mapping[str, Any]]) -> set[Row]:
+    return {
+        (track_text.key(key), float(value), int(row["at"]), int(row["epoch"]))
+        for row in rows
+        for key, value in row.items()
+        if key not in {"epoch", "at"} and track_text.finite(value)
+    }
+
+
+def _final(outcome: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], at: int) -> set[Row]:
+    """What was measured once, at the end; the curve's own metrics stay the curve's."""
+    shown = {key for row in curve for key in row}
+    step = max((int(row["epoch"]) for row in curve), default=0)
+    return {
+        (track_text.key(key), float(value), at, step)
+        for key, value in outcome.get("metrics", {}).items()
+        if key not in shown and track_text.finite(value)
+    }
+
+
+def _sizes(card: TrialCard, run: Known) -> set[Row]:
+    """What is known before a trial starts."""
+    sizes = {"model/params": card.params, "model/macs": card.macs}
+    return {(key, float(value), run.started, 0) for key, value in sizes.items()}
+
+
+def _digest(outcome: Mapping[str, Any]) -> str:
+    text = json.dumps(outcome, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return "unknown"
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

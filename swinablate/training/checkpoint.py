@@ -1,0 +1,130 @@
+"""Checkpoints: whole or not at all, and never loaded unchecked.
+
+A file is the sha256 of what follows, a line feed, and `torch.save`'s bytes. The two newest
+of an attempt are kept, so that a damaged one costs an epoch and not the run.
+"""
+
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from swinablate.errors import EnvironmentFault, InputError
+
+log = logging.getLogger(__name__)
+KEPT = 2
+
+
+def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Write the checkpoint of a training step, atomically; drop all but the newest two.
+
+    Not flushed to the disk: after a power loss the digest finds a torn file, and the one
+    before it, or a fresh start, gives the same numbers.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    payload = buffer.getbuffer()  # not copied: it is as large as the network and its optimizer
+    path = folder / f"checkpoint-{step:012d}.pt"
+    temporary = folder / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(hashlib.sha256(payload).hexdigest().encode() + b"\n")
+            file.write(payload)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    for old in sorted(folder.glob("checkpoint-*.pt"))[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool:
+    """Write the weights that a finished trial was judged by, as a state dict.
+
+    Args:
+        folders: the trial's attempts, newest first.
+        path: the new file.
+        replace: write over a file that is there.
+
+    Returns:
+        Whether it was written: the same file that is there already is left alone.
+
+    Raises:
+        InputError: another file is there, and is not to be replaced.
+        EnvironmentFault: no checkpoint is left, or the file cannot be written.
+    """
+    state = load_checkpoint(folders, torch.device("cpu"))
+    if state is None:
+        raise EnvironmentFault(
+            "no checkpoint of this trial is left",
+            at=str(folders[0]) if folders else "",
+            hint="move the trial's folder away and run its study again",
+        )
+    best, averaged = state["progress"]["best"], state.get("ema", {})
+    weights = best.get("model") or _unwrapped(averaged) or state["model"]
+    buffer = io.BytesIO()
+    torch.save(weights, buffer)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if not replace and path.exists():
+            _check_same(path, buffer.getvalue())
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(path)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the weights cannot be written: {error.strerror or error}", at=str(path)
+        ) from None
+    return True
+
+
+def _check_same(path: Path, payload: bytes) -> None:
+    if path.read_bytes() != payload:
+        raise InputError(
+            "another file is there, and is not written over",
+            at=str(path),
+            hint="move it away, or name another path",
+        )
+
+
+def _unwrapped(averaged: dict[str, Any]) -> dict[str, Any]:
+    """An averaged network's weights under their own names."""
+    start = "module."
+    return {name[len(start) :]: v for name, v in averaged.items() if name.startswith(start)}
+
+
+def steps(folders: Sequence[Path]) -> set[int]:
+    """The training steps of which there are checkpoints, whole or not."""
+    paths = [path for folder in folders for path in folder.glob("checkpoint-*.pt")]
+    return {int(path.stem.removeprefix("checkpoint-")) for path in paths}
+
+
+def load_checkpoint(
+    folders: Sequence[Path], device: torch.device, step: int | None = None
+) -> dict[str, Any] | None:
+    """The newest whole checkpoint in `folders`; None if there is none.
+
+    Args:
+        folders: attempts, newest first.
+        device: where tensors go.
+        step: only checkpoints of this training step.
+    """
+    name = "checkpoint-*.pt" if step is None else f"checkpoint-{step:012d}.pt"
+    paths = [path for folder in folders for path in folder.glob(name)]
+    for path in sorted(paths, key=lambda p: (p.name, folders.index(p.parent) * -1), reverse=True):
+        digest, _, payload = path.read_bytes().partition(b"\n")
+        if hashlib.sha256(payload).hexdigest().encode() != digest:
+            log.warning("damaged checkpoint %s: using the one before it", path)
+            continue
+        state: dict[str, Any] = torch.load(
+            io.BytesIO(payload), map_location=device, weights_only=True
+        )
+        return state
+    return None

@@ -1,0 +1,286 @@
+"""One training run, from a job to its metrics: one loop, straight down.
+
+All randomness comes from generators derived by name from (seed, stream, epoch, step), so a
+resumed run needs no generator state and equals an uninterrupted one; on a CPU bit for bit.
+"""
+
+import base64
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from swinablate.config import schema
+from swinablate.config.recipe import ImageSpec, Recipe, TrainConfig, derive
+from swinablate.data import (
+    Images,
+    augmentation,
+    batch,
+    epoch_order,
+    eval_batches,
+    load_splits,
+    of_step,
+    raw_batches,
+)
+from swinablate.errors import Diverged
+from swinablate.models import transfer
+from swinablate.models.build import start
+from swinablate.models.registry import load_family
+from swinablate.records.events import Job, Kind
+from swinablate.training import checkpoint
+from swinablate.training.machine import device_name, execution, forget_peak, peak_mib
+from swinablate.training.optim import Averaged, rate, set_rate
+from swinablate.training.precision import autocast, resolved_train, settle
+from swinablate.training.step import make_learner
+
+Report = Callable[[Kind, Mapping[str, Any]], None]
+"""Takes an event's kind and its data."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop and has written its checkpoint."""
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a run is: the part of its state that is not tensors of the model.
+
+    Attributes:
+        epoch: from 0; the one under way.
+        step: steps done in this epoch.
+        loss: sum of this epoch's losses, one number on the device.
+        seconds: spent training in this epoch, before an interruption.
+        curve: rows of the finished epochs.
+        best: validation accuracy and weights of the best epoch, where they decide.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
+    seconds: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+
+    def keep_best(self, accuracy: float, model: nn.Module) -> None:
+        """Keep the weights if they are the best yet on validation images."""
+        if accuracy > self.best.get("accuracy", -1.0):
+            self.best = {"accuracy": accuracy, "epoch": self.epoch + 1, "model": snapshot(model)}
+
+    def end_epoch(self, loss: float, accuracy: float, images: int, peak: float) -> dict[str, Any]:
+        """Add a row to the curve and go on to the next epoch; returns the row.
+
+        Args:
+            loss: mean of the epoch's steps.
+            accuracy: percent of the validation images.
+            images: that were trained on.
+            peak: largest memory in MiB.
+        """
+        row = {
+            "epoch": self.epoch + 1,
+            "at": int(time.time() * 1000),
+            "train/loss": loss,
+            "val/accuracy": accuracy,
+            "time/epoch_s": self.seconds,
+            "time/images_per_s": images / self.seconds,
+            "memory/peak_mib": peak,
+        }
+        self.curve.append(row)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.seconds, self.loss = 0.0, torch.zeros_like(self.loss)
+        return row
+
+
+def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to check
+    job: Job, report: Report, stopping: Callable[[], bool]
+) -> dict[str, Any]:
+    """Train one trial, or go on with it.
+
+    Args:
+        job: what to train, where, and which checkpoints may be used.
+        report: takes "epoch", "resumed" and "checkpoint" events as they happen.
+        stopping: asked before every step; True ends the run after a checkpoint.
+
+    Returns:
+        `metrics` (final values, accuracy in percent), `predictions` (of the test images;
+        empty for tuning trials), `execution`.
+
+    Raises:
+        Diverged: the loss of an epoch is not finite.
+        Stopped: `stopping()` was true.
+    """
+    recipe, image = read_job(job)
+    train, device = recipe.train, torch.device(job.device)
+    settle(train)
+    forget_peak(device)
+
+    # ---- data, model, optimizer
+    splits = load_splits(recipe.data, Path(job.data), job.seed, train.stream, device)
+    augment = augmentation(recipe.data, image)
+    model = build(recipe, image, job.seed)
+    frozen = transfer.begin(model, recipe.start)
+    head = transfer.head(model) if recipe.start.head_lr != 1 else ""
+    learner = make_learner(model, train, device, (head, recipe.start.head_lr))
+    model, optimizer, scaler = learner.model, learner.optimizer, learner.scaler
+    averaged = Averaged(model, train.ema) if train.ema else None
+    judged = averaged.module if averaged else model  # the weights that are evaluated
+    size = min(train.batch, len(splits.train))
+    per_epoch = len(splits.train) // size
+    total = train.total(per_epoch)
+    epochs = math.ceil(total / per_epoch)
+
+    # ---- resume
+    now = Progress(loss=torch.zeros((), device=device))
+    saved = checkpoint.load_checkpoint([Path(job.folder), *map(Path, job.resume)], device)
+    if saved is not None:
+        now = Progress(**saved["progress"])
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        scaler.load_state_dict(saved.get("scaler", {}))
+        if averaged:
+            averaged.load_state_dict(saved["ema"])
+        report("resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve})
+
+    def save() -> None:
+        state = state_of(now, model, optimizer)
+        state |= {"scaler": scaler.state_dict()}
+        state |= {"ema": averaged.state_dict() if averaged else {}}
+        checkpoint.save(Path(job.folder), now.epoch * per_epoch + now.step, state)
+
+    # ---- loop
+    while now.epoch < epochs:
+        model.train()
+        for part in frozen:
+            part.eval()
+        order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch)
+        raws = raw_batches(splits.train, order, size, now.step)
+        steps = min(per_epoch, total - now.epoch * per_epoch)
+        began = time.perf_counter()
+        while now.step < steps:
+            if stopping():
+                now.seconds += time.perf_counter() - began
+                save()
+                raise Stopped
+            at = now.epoch * per_epoch + now.step
+            set_rate(optimizer, train.lr * rate(train, at, total))
+            chance = of_step(job.seed, train.stream, now.epoch, now.step)
+            x, y = batch(next(raws), splits.train, augment, chance)
+            torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
+            now.loss = now.loss + learner.step(x, y)
+            if averaged:
+                averaged.update_parameters(model)
+            now.step += 1
+        mean = now.loss.item() / steps  # waits for the device: the time is the epoch's own
+        now.seconds += time.perf_counter() - began
+        if not math.isfinite(mean):
+            raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
+
+        # ---- evaluate on validation images, record, checkpoint
+        accuracy = 100 * correct(judged, splits.val, train).float().mean().item()
+        if train.select == "best_val":
+            now.keep_best(accuracy, judged)
+        row = now.end_epoch(mean, accuracy, steps * size, peak_mib(device))
+        report("epoch", row)
+        save()
+        report("checkpoint", {"epoch": now.epoch})
+
+    # ---- final metrics; the test images are looked at here, once
+    if train.select == "best_val":
+        judged.load_state_dict(now.best["model"])
+    return summary(job, judged, splits.test, train, now)
+
+
+def state_of(
+    now: Progress, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, dict[str, Any]]:
+    """What a checkpoint holds of every run."""
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scaler": {},
+        "ema": {},
+        "progress": vars(now),
+    }
+
+
+def summary(
+    job: Job, model: nn.Module, test: Images, train: TrainConfig, now: Progress
+) -> dict[str, Any]:
+    """The final metrics of a trained model; without the test set for tuning trials."""
+    last = now.curve[-1]
+    metrics = {
+        "val/accuracy": now.best["accuracy"] if now.best else last["val/accuracy"],
+        "train/loss": last["train/loss"],
+        "time/train_s": sum(row["time/epoch_s"] for row in now.curve),
+        "time/images_per_s": float(np.median([row["time/images_per_s"] for row in now.curve])),
+        "memory/peak_mib": max(row["memory/peak_mib"] for row in now.curve),
+        "epochs": len(now.curve),
+    }
+    predictions: dict[str, Any] = {}
+    if job.kind == "final":
+        predicted = predict(model, test, train)
+        right = (predicted == test.labels).cpu()
+        metrics["test/accuracy"] = 100 * right.float().mean().item()
+        predictions = {
+            "sha256": hashlib.sha256(
+                predicted.cpu().to(torch.int32).numpy().tobytes()
+            ).hexdigest(),
+            "images": len(right),
+            "correct": base64.b64encode(np.packbits(right.numpy()).tobytes()).decode(),
+        }
+    return {
+        "metrics": metrics,
+        "predictions": predictions,
+        "execution": execution(train, torch.device(job.device)),
+    }
+
+
+def read_job(job: Job) -> tuple[Recipe, ImageSpec]:
+    """Rebuild the values a job carries as plain data, with what was chosen for `auto`.
+
+    Raises:
+        ValueError: nothing was chosen for this device.
+    """
+    folders = [Path(folder) for folder in job.folders]
+    family = load_family(job.recipe["model"]["family"], "job", folders)
+    model = schema.validate(family.config, job.recipe["model"], "job: model")
+    rest = {part: dict(job.recipe[part]) for part in ("data", "train", "start")}
+    recipe = schema.validate(Recipe, {"model": model, **rest}, "job")
+    if recipe.train.open and job.kind != "probe":
+        train = resolved_train(recipe.train, device_name(torch.device(job.device)), job.choices)
+        recipe = recipe.model_copy(update={"train": train})
+    return recipe, schema.validate(ImageSpec, job.image, "job: image")
+
+
+def build(recipe: Recipe, image: ImageSpec, seed: int) -> nn.Module:
+    """The network with the initial weights of a seed, each drawn by its own name."""
+    family = load_family(recipe.model.family, "job")
+
+    def generator_for(name: str) -> torch.Generator:
+        return torch.Generator().manual_seed(derive(seed, recipe.train.stream, "init", name))
+
+    return start(family, recipe.model, image, generator_for)
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
+    """The most probable class of every image, in evaluation mode."""
+    model.eval()
+    with autocast(train, images.device):
+        return torch.cat([model(x).argmax(1) for x in eval_batches(images)])
+
+
+def correct(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
+    """Which images are classified correctly."""
+    return predict(model, images, train) == images.labels
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights that training does not change."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,1 @@
+"""Several trials of one arm as one graph. Imports training."""

@@ -1,0 +1,306 @@
+"""Several replicas of one network trained as one: seeds, learning rates, weight decays.
+
+The weights of K replicas are one matrix [K, P], the network is called through `torch.vmap`
+over its rows, and the optimizer is a few elementwise operations on the matrix. So a step of K
+replicas launches about as many kernels as a step of one (HFTA, arXiv:2102.02344, has the
+idea). Every replica keeps its own order of images, augmentation, drop masks, optimizer state,
+clipping, rate and metrics; no number of one reaches another.
+
+Shapes: k replicas, p all parameters of one, b batch, c channels, h w pixels.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from swinablate.config.recipe import Recipe, TrainConfig
+from swinablate.config.schema import sparse
+from swinablate.models.layers.block import DropPath
+from swinablate.training.optim import make_optimizer
+
+
+def why_not(recipes: Sequence[Recipe]) -> str | None:
+    """Why these recipes cannot train as one; None if they can.
+
+    They may differ in learning rate and weight decay, as the same arm may in its seed.
+    """
+    first = recipes[0]
+    if any(common(recipe) != common(first) for recipe in recipes):
+        return "they differ in more than learning rate and weight decay"
+    alone = {
+        "train.precision = fp16": first.train.precision == "fp16",
+        "train.ema": first.train.ema > 0,
+        "train.accumulate": first.train.accumulate > 1,
+        "train.compile": first.train.compile,
+        "a recipe with [start]": bool(sparse(first.start)),
+    }
+    used = [name for name, on in alone.items() if on]
+    return f"{' and '.join(used)} trains alone only" if used else None
+
+
+def common(recipe: Recipe) -> Recipe:
+    """The recipe without what replicas of one graph may differ in."""
+    free = {"lr": 1.0, "weight_decay": 0.0}
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update=free)})
+
+
+class Given(nn.Module):
+    """Multiplies by a mask that was drawn outside; in the place of a drop layer."""
+
+    mask: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.ones(()), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mask in training; pass in evaluation."""
+        return x * self.mask if self.training else x
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A layer that drops, by its path, in the order in which the network calls them."""
+
+    path: str
+    layer: nn.Module
+    shape: tuple[int, ...]
+
+    def draw(self) -> Tensor:
+        """The mask that the layer would draw now from torch's global generator."""
+        shape = self.shape
+        if isinstance(self.layer, DropPath):
+            shape = (shape[0], *[1] * (len(shape) - 1))  # one number an image
+        mask: Tensor = self.layer.train()(torch.ones(shape))
+        return mask
+
+
+def find_drops(model: nn.Module, x: Tensor) -> list[Drop]:
+    """Run the network once, and note which layers drop, in which order and shape."""
+    found: list[Drop] = []
+    hooks = []
+    for path, layer in model.named_modules():
+        if isinstance(layer, DropPath) or (isinstance(layer, nn.Dropout) and layer.p > 0):
+
+            def note(
+                module: nn.Module, args: tuple[Tensor, ...], _: Tensor, path: str = path
+            ) -> None:
+                found.append(Drop(path, module, tuple(args[0].shape)))
+
+            hooks.append(layer.register_forward_hook(note))
+    if hooks:
+        kept = {name: value.clone() for name, value in model.state_dict().items()}
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model.train()(x)
+        model.load_state_dict(kept)  # batch statistics have moved
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+class Stack:
+    """K replicas of a network.
+
+    Args:
+        models: the replicas with their initial weights, alike but for these; they are kept to
+            carry a replica's state in and out.
+        trains: how each is trained.
+        example: one batch for one replica, of the shape that training has.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        trains: Sequence[TrainConfig],
+        example: Float[Tensor, "b c h w"],
+    ) -> None:
+        self.models, self.train = list(models), trains[0]
+        self.optimizers = [make_optimizer(m, t) for m, t in zip(self.models, trains, strict=True)]
+        first = self.models[0]
+        self.drops = find_drops(first, example)
+        self._shapes = {name: p.shape for name, p in first.named_parameters()}
+        rows = [torch.cat([p.detach().flatten() for p in m.parameters()]) for m in self.models]
+        self.flat = torch.stack(rows)  # k p
+        self._leaves = {
+            name: part.detach().requires_grad_() for name, part in self._parts(self.flat).items()
+        }
+        buffers = [dict(m.named_buffers()) for m in self.models]
+        self._buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
+        self._decay = torch.stack([self._decays(k) for k in range(len(rows))])  # k p
+        self._lr = self.flat.new_tensor([[t.lr] for t in trains])  # k 1
+        self.moments = [torch.zeros_like(self.flat) for _ in range(2)]
+        self.steps = 0
+        self._net = copy.deepcopy(first)
+        for drop in self.drops:
+            self._net.set_submodule(drop.path, Given())
+        self._net.to("meta")  # its structure is what is used
+
+    def _decays(self, k: int) -> Float[Tensor, " p"]:
+        """The weight decay of every number, as the standalone optimizer's groups have it."""
+        rates = {
+            p: group["weight_decay"]
+            for group in self.optimizers[k].param_groups
+            for p in group["params"]
+        }
+        parameters = list(self.models[k].parameters())
+        return torch.cat([torch.full((p.numel(),), rates[p]) for p in parameters]).to(self.flat)
+
+    def _parts(self, flat: Tensor) -> dict[str, Tensor]:
+        """Views of the rows of [k, p] as the parameters of all replicas, by name."""
+        found, at = {}, 0
+        for name, shape in self._shapes.items():
+            found[name] = flat[:, at : at + shape.numel()].view(len(flat), *shape)
+            at += shape.numel()
+        return found
+
+    def learn(
+        self, x: Float[Tensor, "k b c h w"], masks: Mapping[str, Tensor]
+    ) -> Float[Tensor, "k b classes"]:
+        """Logits in training mode.
+
+        Args:
+            x: a batch for each replica.
+            masks: of the drop layers, as `draw` gives them.
+        """
+        self._net.train()
+        state = self._buffers | {f"{path}.mask": mask for path, mask in masks.items()}
+        return torch.vmap(self._call)(self._leaves, state, x)
+
+    @torch.no_grad()
+    def judge(self, x: Float[Tensor, "k b c h w"]) -> Float[Tensor, "k b classes"]:
+        """Logits in evaluation mode."""
+        self._net.eval()
+        one = self.flat.new_ones(len(self.flat))
+        state = self._buffers | {f"{drop.path}.mask": one for drop in self.drops}
+        return torch.vmap(self._call)(self._leaves, state, x)
+
+    def _call(self, weights: dict[str, Tensor], state: dict[str, Tensor], x: Tensor) -> Tensor:
+        logits: Tensor = functional_call(self._net, (weights, state), (x,))
+        return logits
+
+    def rehearse(self, x: Float[Tensor, "b c h w"]) -> None:
+        """Do all that training does, on any images, and leave no trace.
+
+        Raises:
+            RuntimeError: something in the network does not run over a stack of weights, or
+                drops twice in one pass: there is one mask for every layer that drops.
+        """
+        paths = [drop.path for drop in self.drops]
+        if twice := next((path for path in paths if paths.count(path) > 1), None):
+            raise RuntimeError(f"{twice} drops more than once in a pass, and has one mask")
+        kept = {name: value.clone() for name, value in self._buffers.items()}
+        with torch.random.fork_rng(devices=[]):
+            masks = self.draw(range(len(self.flat)))
+        every = x.expand(len(self.flat), *x.shape)
+        logits = self.learn(every, masks)
+        torch.autograd.grad(logits.square().sum(), list(self._leaves.values()))
+        self.judge(every)
+        for name, value in kept.items():
+            self._buffers[name].copy_(value)
+
+    def draw(self, seeds: Sequence[int]) -> dict[str, Tensor]:
+        """Masks of one step: those that each replica would draw alone from its seed."""
+        rows = []
+        for seed in seeds if self.drops else ():
+            torch.manual_seed(seed)
+            with self.flat.device:
+                rows.append([drop.draw() for drop in self.drops])
+        return {
+            drop.path: torch.stack([row[i] for row in rows]) for i, drop in enumerate(self.drops)
+        }
+
+    def step(self, losses: Float[Tensor, " k"], rate: float) -> None:
+        """One step of every replica's optimizer.
+
+        Args:
+            losses: of the replicas.
+            rate: share of the peak learning rate.
+        """
+        parts = torch.autograd.grad(losses.sum(), list(self._leaves.values()))
+        grads = torch.cat([part.flatten(1) for part in parts], 1)  # k p
+        if self.train.clip:
+            norms = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
+            grads *= (self.train.clip / (norms + 1e-6)).clamp(max=1.0)
+        self.steps += 1
+        with torch.no_grad():
+            self._update(grads, self._lr * rate)
+
+    def _update(self, grads: Float[Tensor, "k p"], lr: Float[Tensor, "k 1"]) -> None:
+        """The rules of torch.optim's AdamW, Adam and SGD, with a rate for every row."""
+        first, second = self.moments
+        train = self.train
+        if train.optimizer == "adamw":
+            self.flat.mul_(1 - lr * self._decay)
+        else:
+            grads = grads + self._decay * self.flat
+        if train.optimizer == "sgd":
+            first.mul_(train.momentum).add_(grads)
+            ahead = grads + train.momentum * first if train.nesterov else first
+            self.flat.sub_(lr * ahead)
+            return
+        slow, slower = train.betas
+        first.lerp_(grads, 1 - slow)
+        second.mul_(slower).addcmul_(grads, grads, value=1 - slower)
+        size = (second / (1 - slower**self.steps)).sqrt_().add_(train.eps)
+        self.flat.sub_(lr * (first / (1 - slow**self.steps)) / size)
+
+    @torch.no_grad()
+    def give(self, k: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Replica `k` as a network and an optimizer of its own, with their present state."""
+        model, optimizer = self.models[k], self.optimizers[k]
+        weights = {name: part[k] for name, part in self._parts(self.flat).items()}
+        buffers = {name: value[k] for name, value in self._buffers.items()}
+        kept = model.state_dict()
+        model.load_state_dict({n: v for n, v in (weights | buffers).items() if n in kept})
+        moments = [self._parts(moment) for moment in self.moments]
+        for name, parameter in model.named_parameters():
+            values = [moment[name][k].clone() for moment in moments]
+            optimizer.state[parameter] = (
+                {"momentum_buffer": values[0]}
+                if self.train.optimizer == "sgd"
+                else {
+                    "step": torch.tensor(float(self.steps)),
+                    "exp_avg": values[0],
+                    "exp_avg_sq": values[1],
+                }
+            )
+        return model, optimizer
+
+    @torch.no_grad()
+    def take(self, k: int, steps: int) -> None:
+        """Set replica `k` to the state of its own network and optimizer, after `steps` steps."""
+        model, optimizer = self.models[k], self.optimizers[k]
+        weights, moments = self._parts(self.flat), [self._parts(m) for m in self.moments]
+        keys = ("momentum_buffer",) if self.train.optimizer == "sgd" else ("exp_avg", "exp_avg_sq")
+        for name, parameter in model.named_parameters():
+            weights[name][k].copy_(parameter)
+            for moment, key in zip(moments, keys, strict=False):
+                moment[name][k].copy_(optimizer.state[parameter][key])
+        for name, value in model.named_buffers():
+            self._buffers[name][k].copy_(value)
+        self.steps = steps
+
+
+def losses(
+    logits: Float[Tensor, "k b classes"], targets: Tensor, smoothing: float
+) -> Float[Tensor, " k"]:
+    """Mean cross-entropy of every replica.
+
+    Args:
+        logits: of the replicas.
+        targets: classes [k, b], or shares of the classes [k, b, classes].
+        smoothing: label smoothing.
+    """
+    each = F.cross_entropy(
+        logits.float().flatten(0, 1),
+        targets.flatten(0, 1),
+        label_smoothing=smoothing,
+        reduction="none",
+    )
+    return each.view(logits.shape[:2]).mean(1)

@@ -1,0 +1,69 @@
+"""The machine a trial runs on: what it is, and the memory the trial takes."""
+
+import contextlib
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from swinablate.config.recipe import TrainConfig
+
+
+def forget_peak(device: torch.device) -> None:
+    """Start counting memory afresh: a warm worker has run other trials."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):  # Linux only; elsewhere the peak is the worker's
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mib(device: torch.device) -> float:
+    """Largest memory of this trial: the device's for a GPU, the whole process for a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+        return int(next(x for x in lines if x.startswith("VmHWM:")).split()[1]) / 2**10
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def execution(train: TrainConfig, device: torch.device) -> dict[str, Any]:
+    """What the numbers depend on besides the recipe; equal for one execution class.
+
+    Options that came later stand here only where they are not off, so that the class of
+    older records is still the class of the same trial today.
+    """
+    later = {
+        "matmul": (train.matmul, "highest"),
+        "channels_last": (train.channels_last, False),
+        "compile": (train.compile, False),
+    }
+    return {
+        "device": device_name(device),
+        "type": device.type,
+        "precision": train.precision,
+        "threads": train.threads,
+        "fused": 1,
+        "torch": torch.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        **{key: now for key, (now, off) in later.items() if now != off},
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """The model of a GPU, or of the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+
+
+def cpu_name() -> str:
+    """The processor's model."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "CPU"

@@ -1,0 +1,87 @@
+"""A network and what updates it: one step of training."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from swinablate.config.recipe import TrainConfig
+from swinablate.training.optim import make_optimizer
+from swinablate.training.precision import Forward, autocast, compiled, layout, make_scaler
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """A network that trains.
+
+    Attributes:
+        train: how.
+        model: on its device, in its layout.
+        forward: the model as training calls it, compiled or not.
+    """
+
+    train: TrainConfig
+    model: nn.Module
+    forward: Forward
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+    def step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Take one step of the optimizer; returns the batch's mean loss.
+
+        Args:
+            x: images [b, c, h, w], on the model's device.
+            y: classes [b].
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._backward(x, y)
+        if self.train.clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.train.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss
+
+    def _backward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add up the gradients of a batch's mean loss, part after part; returns that loss.
+
+        The parts of a batch are of its own images, in their order, already augmented: what
+        differs from the whole batch at once is rounding, the statistics of batch norm, and which
+        random numbers a dropped branch draws.
+        """
+        x = x.contiguous(memory_format=layout(self.train))
+        parts = min(self.train.accumulate, len(x))
+        total = torch.zeros((), device=x.device)
+        for some, target in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+            with autocast(self.train, x.device):
+                answer = self.forward(some).float()
+                loss = F.cross_entropy(answer, target, label_smoothing=self.train.label_smoothing)
+            loss = loss * (len(some) / len(x))  # parts may differ by an image
+            torch.autograd.backward(self.scaler.scale(loss))
+            total += loss.detach()
+        return total
+
+
+def make_learner(
+    model: nn.Module,
+    train: TrainConfig,
+    device: torch.device,
+    faster: tuple[str, float] = ("", 1.0),
+) -> Learner:
+    """Bring a network to its device, in training mode, and make its optimizer.
+
+    Args:
+        model: with its initial weights.
+        train: how.
+        device: where.
+        faster: the name of a part, and the factor on its learning rate.
+    """
+    model = model.to(device).to(memory_format=layout(train)).train()
+    return Learner(
+        train=train,
+        model=model,
+        forward=compiled(model, train, device),
+        optimizer=make_optimizer(model, train, faster),
+        scaler=make_scaler(train, device),
+    )

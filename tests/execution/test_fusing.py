@@ -1,0 +1,129 @@
+"""Which trials train as one, and how far that is from training alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from swinablate.cli.app import main
+from swinablate.config.recipe import Recipe
+from swinablate.errors import InputError
+from swinablate.execution.fusing import Width, calls, group, mates, width, worth
+from swinablate.study.files import load_recipe, load_study
+from swinablate.study.plan import plan
+from swinablate.training.fused.verify import Verification, verify
+from tests.conftest import RECIPE, STUDY
+
+
+@pytest.fixture
+def arms(write):
+    def made(axes="", recipe=RECIPE):
+        return {arm.name: arm for arm in plan(load_study(write(STUDY + axes, recipe))).arms}
+
+    return made
+
+
+def trials(arms):
+    found = plan_of(arms)
+    return {name: [t for t in found if t.arm == name] for name in arms}
+
+
+def plan_of(arms):
+    from swinablate.study.plan import Trial
+
+    return [Trial(arm=a.name, recipe=a.recipe, seed=s) for a in arms.values() for s in a.seeds]
+
+
+def test_nothing_is_fused_on_a_cpu_unless_it_is_asked_for(arms):
+    base = arms()["baseline"]
+    assert width(base, None, "cpu") == Width(1)
+    assert width(base, 8, "cpu") == Width(8)
+    assert width(base, 1, "cuda:0") == Width(1)
+
+
+def test_what_trains_alone_says_why(arms):
+    base = arms(recipe=RECIPE + "ema = 0.9\n")["baseline"]
+    assert width(base, 8, "cpu") == Width(1, "train.ema trains alone only")
+
+
+def test_small_networks_are_worth_fusing_and_large_ones_are_not(arms):
+    """Launches against traffic; a batch 64 times as large has 64 times the traffic."""
+    base = arms()["baseline"]
+    assert worth(base, float("inf")) == 32
+    large = replace(base, activation_bytes=50_000_000)
+    assert worth(large, float("inf")) == 1
+    assert worth(base, 3.5 * (2 * base.activation_bytes * 32 + 24 * base.params)) == 3
+
+
+def test_calls_that_compute_are_counted_and_views_are_not(arms):
+    """One block more without shift: two norms, four linear maps, attention, GELU, two sums."""
+    found = arms('"model.depths" = [[1], [3]]\n')
+    one, three = calls(found["depths=(1)"]), calls(found["depths=(3)"])
+    assert 2 * 10 <= three - one <= 2 * 30  # two blocks of ten calls and window plumbing
+
+
+def test_seeds_rates_and_decays_share_a_group_and_nothing_else(arms):
+    found = trials(
+        arms('"train.lr" = [1e-2]\n"train.weight_decay" = [0.0]\n"train.clip" = [1.0]\n')
+    )
+    key = {name: {group(t) for t in some} for name, some in found.items()}
+    assert key["baseline"] == key["lr=0.01"] == key["weight_decay=0.0"]
+    assert len(key["baseline"]) == 1
+    assert not key["baseline"] & (key["clip=1.0"] | key["shift=false"])
+    tuning = replace(found["baseline"][0], kind="tune")
+    assert group(tuning) not in key["baseline"]
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "sizes"), [(9, 8, [5, 4]), (3, 8, [3]), (8, 4, [4, 4]), (7, 3, [3, 2, 2])]
+)
+def test_batches_are_of_nearly_equal_size(arms, count, most, sizes):
+    first = trials(arms())["baseline"][0]
+    waiting = [replace(first, seed=seed) for seed in range(count)]
+    found = []
+    while waiting:
+        chosen = mates(waiting[0], waiting[1:], most)
+        found.append(len(chosen))
+        waiting = [t for t in waiting if t not in chosen]
+    assert found == sizes
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("batch = 32", "batch = 8"))
+    return load_recipe(tmp_path / "recipe.toml")
+
+
+def test_fused_runs_are_as_close_as_rounding(recipe: Recipe):
+    found = verify(recipe, replicas=2, steps=6, device="cpu")
+    assert found.ok
+    assert 0 < found.floor < 1e-5
+    assert found.to_json()["ratio"] == found.fused / found.floor
+
+
+def test_runs_that_differ_more_are_refused(recipe, monkeypatch):
+    """A replica that takes another's rate."""
+    from swinablate.training.fused import stack
+
+    kept = stack.Stack.step
+    monkeypatch.setattr(
+        stack.Stack, "step", lambda self, losses, rate: kept(self, losses, rate / 2)
+    )
+    found = verify(recipe, replicas=2, steps=6, device="cpu")
+    assert not found.ok
+    assert isinstance(found, Verification)
+
+
+def test_what_is_not_fused_cannot_be_verified(recipe):
+    train = recipe.train.model_copy(update={"ema": 0.9})
+    with pytest.raises(
+        InputError, match=r"this recipe is not fused: train\.ema trains alone only"
+    ):
+        verify(recipe.model_copy(update={"train": train}), replicas=2, steps=1, device="cpu")
+
+
+def test_the_option_takes_auto_off_or_a_number(write, capsys):
+    assert main(["run", str(write(STUDY)), "--fuse", "many"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --fuse: expected auto, off or a number, got 'many'\n\n"
+        "hint: --fuse 8 trains up to 8 seeds of an arm as one graph\n"
+    )

@@ -1,0 +1,165 @@
+"""Networks of timm and torchvision, by name."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from swinablate.config import imports
+from swinablate.config.recipe import ImageSpec
+from swinablate.config.schema import evolve, validate
+from swinablate.errors import InputError
+from swinablate.models.build import start, tables
+from swinablate.models.registry import load_family
+
+IMAGE = ImageSpec(height=32, width=32, channels=1, classes=4)
+COLOR = ImageSpec(height=32, width=32, channels=3, classes=4)
+VIT = "timm:vit_tiny_patch16_224"
+
+
+def config(name, **fields):
+    return validate(load_family(name, "r.toml").config, fields, "r.toml: model")
+
+
+def built(name, image=IMAGE, **fields):
+    made = load_family(name, "")
+    return start(made, config(name, **fields), image, lambda n: torch.Generator().manual_seed(0))
+
+
+def test_timm_by_name_is_timms_own_network_on_our_images():
+    import timm
+
+    ours = built(VIT, depth=2)
+    torch.manual_seed(0)
+    theirs = timm.create_model(
+        "vit_tiny_patch16_224", img_size=32, in_chans=1, num_classes=4, depth=2
+    )
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {
+        k: v.shape for k, v in theirs.state_dict().items()
+    }
+    assert all(map(torch.equal, ours.state_dict().values(), theirs.state_dict().values()))
+    assert len(ours.blocks) == 2
+    assert ours.embed_dim == 192  # of the name, not of the class
+
+
+def test_a_preset_is_left_to_the_name_and_names_the_trial():
+    chosen = config(VIT)
+    assert (chosen.embed_dim, chosen.img_size, chosen.num_classes) == ("preset", "data", "data")
+    assert chosen.model_dump(exclude_defaults=True) == {
+        "code": f"timm {imports.package_version('timm')}"
+    }
+    assert config(VIT, drop_path_rate=0.1).drop_path_rate == 0.1
+    assert config(VIT, global_pool="avg").global_pool == "avg"
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("timm:vit_tiny_patch16_22", {}, ("r.toml: timm has no model called 'vit_tiny_patch16_22'"
+         "\n\nhint: did you mean 'vit_tiny_patch16_224'?")),
+        ("timm:", {}, "r.toml: timm has no model called ''\n\nhint: see timm.models.list_models()"),
+        ("torchvision:resnet81", {}, ("r.toml: torchvision has no model called 'resnet81'\n\n"
+         "hint: did you mean 'resnet18'?")),
+        ("torchvision:maskrcnn_resnet50_fpn", {}, "r.toml: torchvision has no model called "),
+        (VIT, {"pretrained": True}, ("r.toml: model: 'pretrained' cannot be set: every network "
+         "here starts from its seed\n\nhint: leave it out")),
+        ("torchvision:resnet18", {"weights": "DEFAULT"}, "r.toml: model: 'weights' cannot be set"),
+        (VIT, {"dropout_rat": 1}, "r.toml: model: unknown key 'dropout_rat'\n\nhint: did you "),
+        (VIT, {"depth": "two"}, "r.toml: model: depth.int: expected a valid integer, got 'two'"),
+    ],
+)  # fmt: skip
+def test_what_a_zoo_does_not_have_is_refused(name, fields, message):
+    with pytest.raises(InputError) as caught:
+        config(name, **fields)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_library_that_is_not_there_is_named_with_its_extra(monkeypatch):
+    def absent(name, *rest):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name.partition(".")[0])
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    with pytest.raises(InputError) as caught:
+        load_family("timm:resnet34", "r.toml: model")
+    assert str(caught.value) == (
+        "r.toml: model: timm is not installed\n\nhint: pip install 'swinablate[timm]'"
+    )
+
+
+def test_torchvision_by_name():
+    from torchvision.models import resnet18
+
+    ours = built("torchvision:resnet18", COLOR)
+    torch.manual_seed(0)
+    theirs = resnet18(num_classes=4)
+    assert all(map(torch.equal, ours.state_dict().values(), theirs.state_dict().values()))
+    assert built("torchvision:vit_b_32", COLOR, dropout=0.1).image_size == 32
+    known = set(type(config("torchvision:vit_b_32")).model_fields)
+    assert known == {"family", "code", "image_size", "dropout", "attention_dropout", "num_classes",
+                     "representation_size"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        (
+            "torchvision:resnet18",
+            {},
+            (
+                "torchvision:resnet18 fails on images of 1x32x32 in evaluation mode: RuntimeError: "
+                "Given groups=1, weight of size [64, 3, 7, 7]"
+            ),
+        ),
+        (
+            "torchvision:swin_t",
+            {"stochastic_depth_prob": 0.3},
+            "torchvision:swin_t(stochastic_depth_prob=0.3, num_classes=4) failed: TypeError: ",
+        ),
+    ],
+)
+def test_what_a_zoos_network_cannot_do_is_told(name, fields, message):
+    made = load_family(name, "")
+    with pytest.raises(ValueError, match="torchvision") as caught:
+        made.geometry(config(name, **fields), IMAGE)
+    assert str(caught.value).startswith(message)
+
+
+def test_networks_with_two_answers_in_training_are_refused():
+    made = load_family("torchvision:googlenet", "")
+    fields = {"init_weights": False}
+    with pytest.raises(ValueError, match="returns a GoogLeNetOutputs in training mode"):
+        made.geometry(config("torchvision:googlenet", **fields), COLOR)
+    single = config("torchvision:googlenet", aux_logits=False, **fields)
+    assert made.geometry(single, COLOR)[-1] == {"child": "fc", "kind": "Linear", "shape": (4,)}
+
+
+def test_timms_and_torchvisions_tables_are_not_decayed():
+    """By timm's own word; of torchvision's the reference scripts name the same."""
+    swin = tables(built("timm:swin_tiny_patch4_window7_224", COLOR, depths=[1, 1]))
+    assert {name.rpartition(".")[2] for name in swin} == {"relative_position_bias_table"}
+    second = tables(built("timm:swinv2_tiny_window8_256", COLOR, depths=[1, 1], window_size=2))
+    assert {
+        "layers.0.blocks.0.attn.logit_scale",
+        "layers.0.blocks.0.attn.cpb_mlp.0.weight",
+    } <= second
+    assert {"cls_token", "pos_embed"} <= tables(built(VIT, depth=1))
+    assert tables(built("torchvision:vit_b_32", COLOR)) == {"class_token", "encoder.pos_embedding"}
+
+
+def test_an_axis_of_a_zoos_network_is_checked_like_any_other():
+    chosen = config(VIT)
+    changed = evolve(chosen, {"depth": 3}, at="axes")
+    assert (changed.depth, changed.code) == (3, chosen.code)
+    with pytest.raises(InputError, match="no switch is called 'dept'"):
+        evolve(chosen, {"dept": 3}, at="axes")
+
+
+def test_workers_do_not_import_a_zoo_unless_they_need_it():
+    code = (
+        "import sys, swinablate.execution.worker as w; from swinablate.models.registry import load_family; "
+        "load_family('swin', ''); print({'timm', 'torchvision'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,121 @@
+"""The truth on disk: attempts, commit markers, locks."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.events import Event
+from swinablate.records.home import Home, Outcome, write_atomically
+
+OUTCOME = Outcome(
+    trial="t1", seed=0, kind="final", recipe={"model": {}}, image={"height": 8}, status="done",
+    attempt=1, metrics={"test/accuracy": 95.0}, curve=({"epoch": 1, "val/accuracy": 90.0},),
+)  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / "home")
+    made.create()
+    return made
+
+
+def test_outcome_is_read_back_as_written(home):
+    home.begin("t1")
+    home.commit(OUTCOME)
+    assert home.outcome("t1") == OUTCOME
+    assert home.outcomes(["t1", "t2"]) == {"t1": OUTCOME}
+
+
+def test_trials_that_trained_as_one_share_the_time():
+    timed = replace(OUTCOME, started_at=1_000, finished_at=13_000)
+    assert timed.seconds == 12.0
+    assert replace(timed, execution={"fused": 4}).seconds == 3.0
+
+
+def test_attempts_count_up_and_only_unfinished_ones_are_resumed(home):
+    assert [home.begin("t1") for _ in range(3)] == [1, 2, 3]
+    (home.attempt("t1", 1) / "result.json").write_text("{}")
+    assert home.earlier("t1", 3) == (str(home.attempt("t1", 2)),)
+
+
+def test_reopening_keeps_what_the_attempt_recorded(home):
+    home.begin("t1")
+    home.commit(OUTCOME)
+    home.reopen("t1")
+    assert home.outcome("t1") is None
+    kept = json.loads((home.attempt("t1", 1) / "result.json").read_text())
+    assert kept["metrics"] == {"test/accuracy": 95.0}
+
+
+def test_torn_last_event_is_not_an_event(home):
+    home.begin("t1")
+    home.append(Event(trial="t1", attempt=1, kind="started", at=1))
+    log = home.attempt("t1", 1) / "events.jsonl"
+    log.write_text(log.read_text() + '{"trial": "t1", "att')
+    assert [e.kind for e in home.events("t1")] == ["started"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1}', "[]"])
+def test_unreadable_record_is_an_environment_fault_that_names_the_file(home, text):
+    write_atomically(home.trials / "t1" / "result.json", text)
+    with pytest.raises(EnvironmentFault, match="unreadable record") as caught:
+        home.outcome("t1")
+    assert caught.value.at == str(home.trials / "t1" / "result.json")
+    assert "move this folder away" in caught.value.hint
+
+
+def test_record_of_a_newer_version_is_not_guessed_at(home):
+    write_atomically(home.trials / "t1" / "result.json", '{"schema": 99}')
+    with pytest.raises(EnvironmentFault, match="newer swinablate"):
+        home.outcome("t1")
+
+
+def test_newest_declaration_is_the_one_reported(home):
+    home.declare("s", "a" * 8, {"declaration": "a"})
+    home.declare("s", "b" * 8, {"declaration": "b"})
+    assert home.declared("s") == {"declaration": "b"}
+    assert home.declarations("s") == ["a" * 8, "b" * 8]
+    with pytest.raises(InputError, match="study 'other' has not been run in"):
+        home.declared("other")
+
+
+def test_second_owner_is_told_who_the_first_is(home):
+    with home.owned("s"):
+        code = (
+            "import sys; from pathlib import Path; from swinablate.records.home import Home\n"
+            "with Home(Path(sys.argv[1])).owned('s'): pass"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(home.root)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "study 's' is already running: pid" in done.stderr
+        assert " on " in done.stderr
+        assert " since " in done.stderr
+    with home.owned("s"):
+        pass
+    assert home.holder("s") == ""
+
+
+def test_crash_while_writing_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x.json"
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "new \ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folder_that_cannot_be_written_is_an_environment_fault(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentFault, match="cannot write") as caught:
+        Home(tmp_path / "file" / "home").create()
+    assert "--home" in caught.value.hint

@@ -1,0 +1,115 @@
+"""Results trained anywhere: read strictly, judged as our own."""
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swinablate.cli.app import main
+from swinablate.report.analyze import analyze, read_results
+from swinablate.stats import effects
+
+GOOD = "arm,seed,value\n" + "".join(
+    f"{arm},{seed},{mean + 0.1 * seed}\n"
+    for arm, mean in (("swin", 90), ("vit", 85))
+    for seed in range(5)
+)
+
+
+@pytest.fixture
+def csv(tmp_path):
+    def write(text=GOOD):
+        path = tmp_path / "results.csv"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_verdicts_are_those_of_effects(csv, capsys):
+    assert main(["analyze", str(csv()), "--baseline", "swin", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (arm,) = found["arms"]
+    (own,) = effects(pd.read_csv(csv()), baseline="swin")
+    assert (arm["name"], arm["verdict"]) == ("vit", "worse")
+    assert arm["ci_low"] == pytest.approx(own.ci_low)
+    assert arm["delta_pp"] == pytest.approx(-5.0)
+
+
+def test_report_is_written_where_asked(csv, tmp_path, capsys):
+    out = tmp_path / "report"
+    assert (
+        main(["analyze", str(csv()), "--baseline", "swin", "--rope", "0.5", "--out", str(out)])
+        == 0
+    )
+    assert "worse" in capsys.readouterr().out
+    assert json.loads((out / "verdicts.json").read_text())["rope_pp"] == 0.5
+    assert (out / "index.html").exists()
+
+
+def test_last_step_is_the_result_and_all_steps_are_the_curve(csv):
+    rows = [
+        f"{arm},{seed},{80 + step + seed},{step}"
+        for arm in "ab"
+        for seed in range(3)
+        for step in (3, 1, 2)
+    ]
+    answer = analyze(csv("\n".join(["arm,seed,value,step", *rows])), "a", rope=None, alpha=0.05)
+    assert answer.verdicts["baseline"]["mean"] == pytest.approx(84.0)
+    assert len(answer.curves) == 18
+
+
+def test_failed_seeds_are_counted_not_averaged(csv):
+    text = (
+        GOOD.replace("seed,value", "seed,value,status")
+        .replace("\n", ",done\n")
+        .replace("status,done", "status")
+    )
+    text = text.replace("vit,0,85.0,done", "vit,0,,failed").replace(
+        "vit,1,85.1,done", "vit,1,,diverged"
+    )
+    found = analyze(csv(text), "swin", rope=None, alpha=0.05).verdicts["arms"][0]
+    assert (found["n"], found["failed"], found["diverged"]) == (3, 1, 1)
+    assert found["verdict"] == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("arm,seed\na,1\n", ["results.csv", "column 'value' is missing", "columns: arm, seed, value"]),
+        ("arm,seed,value\na,0,ninety\n", ["results.csv: line 2", "value = 'ninety' is no number"]),
+        ("arm,seed,value\na,0,90\n,1,90\n", ["results.csv: line 3", "no arm or no seed"]),
+        (GOOD.replace("swin", "swim"), ["--baseline", "'swin'", "did you mean 'swim'?"]),
+        (GOOD + "vit,4,1.0\n", ["results.csv: line 12", "twice", "'step'"]),
+        ("", ["results.csv", "not a CSV table"]),
+    ],
+)  # fmt: skip
+def test_wrong_tables_are_refused(csv, capsys, text, says):
+    assert main(["analyze", str(csv(text)), "--baseline", "swin", "--json"]) == 2
+    err = capsys.readouterr().err
+    assert "\n\nhint: " in err
+    for part in says:
+        assert part in err
+
+
+def test_missing_file_is_an_input_error(tmp_path, capsys):
+    assert main(["analyze", str(tmp_path / "no.csv"), "--baseline", "swin"]) == 2
+    assert "no.csv: no such file" in capsys.readouterr().err
+
+
+def test_ten_thousand_rows_take_no_longer_than_reading_them_a_few_times(csv):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        [(f"a{i}", s, v) for i in range(50) for s, v in enumerate(rng.normal(90, 1, 200))],
+        columns=["arm", "seed", "value"],
+    )
+    path = csv(frame.to_csv(index=False))
+    analyze(path, "a0", rope=0.5, alpha=0.05)
+    began = time.process_time()
+    read_results(path)
+    once = time.process_time() - began
+    began = time.process_time()
+    analyze(path, "a0", rope=0.5, alpha=0.05)
+    assert time.process_time() - began < 100 * once + 1.0

@@ -1,0 +1,153 @@
+"""From records to verdicts: what is judged is what was recorded."""
+
+from pathlib import Path
+
+import pytest
+
+from swinablate.records.home import Home, Outcome
+from swinablate.records.tables import curves_table, trials_table
+from swinablate.report.answer import gather
+from swinablate.study.files import load_study
+from swinablate.study.plan import plan
+from swinablate.study.plan_json import Noise, expected_noise, plan_json
+from tests.conftest import STUDY
+
+WOBBLE = (0.0, 0.4, -0.3, 0.1, -0.2)
+FACTORIAL = STUDY.replace(
+    "seeds = 3\nbaseline_seeds = 3", 'seeds = 5\nbaseline_seeds = 5\ndesign = "factorial"'
+)
+
+
+def recorded(home: Home, study: Path, accuracy, status=lambda trial: "done", execution=None):
+    """Declare a study and record made-up results: `accuracy(arm)` plus a wobble by seed."""
+    made = plan(load_study(study))
+    home.create()
+    home.declare(made.study.name, made.declaration, plan_json(made, {}, Noise(None, "")))
+    for trial in made.trials:
+        how = status(trial)
+        if how == "waiting":
+            continue
+        arm = next(a for a in made.arms if a.name == trial.arm)
+        value = accuracy(arm) + WOBBLE[trial.seed % 5] * (1 + 0.1 * len(trial.arm))
+        home.begin(trial.id)
+        home.commit(
+            Outcome(
+                trial=trial.id, seed=trial.seed, kind="final", attempt=1, status=how,
+                recipe=trial.recipe.model_dump(mode="json"), image={},
+                metrics={"test/accuracy": value, "val/accuracy": value - 1} if how == "done" else {},
+                curve=({"epoch": 1, "train/loss": 1.0, "val/accuracy": 50.0, "time/epoch_s": 2.0,
+                        "time/images_per_s": 9.0},),
+                execution=execution(trial) if execution else {"device": "CPU", "torch": "2"},
+                predictions={"sha256": f"{trial.id}", "images": 540} if how == "done" else {},
+                failure=None if how == "done" else {"kind": "nan", "message": "?"},
+                started_at=1000, finished_at=4000,
+            )
+        )  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home")
+
+
+def test_verdict_of_a_recorded_study(home, write):
+    study = write(STUDY.replace("seeds = 3\nbaseline_seeds = 3", "seeds = 5\nbaseline_seeds = 5"))
+    recorded(home, study, lambda arm: 90.0 - 6.0 * bool(arm.changes))
+    answer = gather(home, "study")
+    (arm,) = answer.verdicts["arms"]
+    assert (arm["name"], arm["n"], arm["verdict"]) == ("shift=false", 5, "worse")
+    assert arm["delta_pp"] == pytest.approx(-6.0, abs=0.1)
+    assert answer.provenance["hours"] == pytest.approx(10 * 3 / 3600, abs=1e-4)
+    assert len(answer.curves) == 10
+    assert answer.curves.epoch_s.tolist() == [2.0] * 10
+
+
+def test_unfinished_study_has_intervals_and_no_verdicts(home, write):
+    study = write(STUDY.replace("seeds = 3\nbaseline_seeds = 3", "seeds = 5\nbaseline_seeds = 5"))
+    recorded(home, study, lambda arm: 90.0, lambda t: "waiting" if t.seed == 4 else "done")
+    (arm,) = gather(home, "study").verdicts["arms"]
+    assert arm["verdict"] == "pending"
+    assert arm["ci_low"] < 0 < arm["ci_high"]
+
+
+def test_diverged_seed_withholds_the_verdict_and_is_counted(home, write):
+    study = write(STUDY.replace("seeds = 3\nbaseline_seeds = 3", "seeds = 5\nbaseline_seeds = 5"))
+    recorded(
+        home,
+        study,
+        lambda arm: 90.0 - 9.0 * bool(arm.changes),
+        lambda t: "diverged" if t.arm != "baseline" and t.seed == 1 else "done",
+    )
+    answer = gather(home, "study")
+    (arm,) = answer.verdicts["arms"]
+    assert (arm["n"], arm["diverged"], arm["verdict"]) == (4, 1, "undecided")
+    assert (answer.trials.status == "diverged").sum() == 1
+    assert answer.provenance["hours_failed"] > 0
+
+
+def test_factorial_study_estimates_main_effects_and_interactions(home, write):
+    study = write(FACTORIAL + '"model.norm" = ["batch"]\n')
+
+    def accuracy(arm):
+        shift, norm = "model.shift" in arm.changes, "model.norm" in arm.changes
+        return 90 - 4 * shift + 2 * norm - 3 * (shift and norm)
+
+    recorded(home, study, accuracy)
+    contrasts = {c["name"]: c for c in gather(home, "study").verdicts["contrasts"]}
+    main = {n: c["delta_pp"] for n, c in contrasts.items() if c["kind"] == "main effect"}
+    assert main["shift=false"] == pytest.approx(-5.5, abs=0.2)
+    assert main["norm=batch"] == pytest.approx(0.5, abs=0.2)
+    ((name, both),) = [(n, c) for n, c in contrasts.items() if c["kind"] == "interaction"]
+    assert both["delta_pp"] == pytest.approx(-3.0, abs=0.2)
+    assert both["family"] == "interactions"
+    assert both["verdict"] == "worse", name
+
+
+def test_alias_lends_its_results_to_the_factorial_analysis(home, write):
+    """Without a shift the mask does nothing: that cell is the same network."""
+    study = write(FACTORIAL + '"model.shift_mask" = ["none"]\n')
+    made = recorded(home, study, lambda arm: 90.0 - 4.0 * ("model.shift" in arm.changes))
+    assert [(r.name, r.same_as) for r in made.refusals] == [
+        ("shift=false, shift_mask=none", "shift=false")
+    ]
+    contrasts = {c["name"]: c for c in gather(home, "study").verdicts["contrasts"]}
+    main = {n: c for n, c in contrasts.items() if c["kind"] == "main effect"}
+    assert main["shift=false"]["delta_pp"] == pytest.approx(-4.0, abs=0.2)
+    assert set(main["shift=false"]["weights"]) <= {"baseline", "shift=false", "shift_mask=none"}
+    assert main["shift_mask=none"]["weights"] == {"baseline": -0.5, "shift_mask=none": 0.5}
+
+
+def test_warnings_that_need_more_than_accuracies(home, write, tmp_path):
+    study = write(STUDY.replace('"model.shift" = [false]', '"model.width" = [16]'))
+    recorded(home, study, lambda arm: 90.0)
+    write(STUDY.replace('"model.shift" = [false]', '"model.width" = [16]\n"model.norm" = ["rms"]'))
+    recorded(home, study, lambda arm: 90.0, execution=lambda t: {"device": f"CPU {t.seed}"})
+    codes = {w["code"]: w["text"] for w in gather(home, "study").verdicts["warnings"]}
+    assert "2 declarations" in codes["W8"]
+    assert "width=16" in codes["W10"]
+    assert "params" in codes["W10"]
+    assert "execution classes" in codes["W11"]
+
+
+def test_tables_have_a_row_for_every_planned_trial_and_epoch(home, write):
+    made = recorded(home, write(), lambda arm: 90.0, lambda t: "waiting" if t.seed else "done")
+    declared = home.declared("study")
+    found = home.outcomes(t.id for t in made.trials)
+    trials = trials_table(declared, found)
+    assert trials.status.tolist().count("waiting") == 4
+    assert trials[trials.status == "done"].test_acc.notna().all()
+    assert len(curves_table(declared, found)) == 2
+
+
+def test_noise_comes_from_the_file_then_from_records_then_from_nobody(home, write):
+    made = plan(load_study(write(STUDY + "\n[compare]\nsd = 0.7\n")))
+    assert expected_noise(made, home) == Noise(0.7, "compare.sd in the study file")
+    made = recorded(home, write(), lambda arm: 90.0)
+    found = expected_noise(made, home)
+    assert found.sd == pytest.approx(0.73, abs=0.2)
+    assert found.source == "6 recorded trials of 2 recipes on digits"
+    other = plan(load_study(write(), ["data.limit=64"]))
+    assert expected_noise(other, home).sd is None
+    assert plan_json(other, {}, expected_noise(other, home))["detectable_pp"] is None
+    assert plan_json(made, {}, found)["detectable_pp"] > 0

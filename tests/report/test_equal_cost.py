@@ -1,0 +1,77 @@
+"""Effects at equal cost: which epoch is read, and that nothing above depends on it."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from scipy.stats import t
+
+from swinablate.report.equal_cost import curve_effects
+from tests.answers import BASELINE, Sketch, adaptive, study
+
+EPOCHS = 4
+
+
+def made(macs: int = 2_000_000, seconds: float = 1.0, epochs: int = EPOCHS):
+    """Baseline: 1 M MACs and 1 s an epoch; the arm is given; accuracy is 10 points an epoch."""
+    base = replace(BASELINE, macs=1_000_000, statuses=("done",) * 6)
+    answer = study([base, Sketch(name="arm", macs=macs, statuses=("done",) * 3)])
+    rows = [
+        {
+            "arm": trial.arm, "seed": trial.seed, "trial": trial.trial, "epoch": epoch, "train_loss": 1.0,
+            "val_acc": 10.0 * epoch + 0.01 * (trial.seed % 3) + (1.0 if trial.arm == "arm" else 0.0),
+            "epoch_s": seconds if trial.arm == "arm" else 1.0,
+            "images_per_s": 100 / (seconds if trial.arm == "arm" else 1.0),
+        }
+        for trial in answer.trials.itertuples()
+        for epoch in range(1, (epochs if trial.arm == "arm" else EPOCHS) + 1)
+    ]  # fmt: skip
+    return replace(answer, curves=pd.DataFrame(rows))
+
+
+def effects(answer) -> dict[str, float]:
+    found = curve_effects(answer.plan, answer.trials, answer.curves)
+    assert {(e.contrast.kind, e.contrast.metric) for e in found} == {("curve", "val/accuracy")}
+    return {e.contrast.name.rpartition(" ")[2]: round(e.delta_pp, 6) for e in found}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (made(), {"epochs": 1.0, "MACs": -19.0, "seconds": 1.0}),  # 4 epochs against 2
+        (made(seconds=4.0), {"epochs": 1.0, "MACs": -19.0, "seconds": -29.0}),  # 4 against 1
+        (made(macs=500_000, epochs=8), {"epochs": 1.0, "MACs": 41.0, "seconds": 1.0}),
+        (made(macs=1_000_000, epochs=2), {"epochs": 1.0, "MACs": 1.0, "seconds": 1.0}),
+    ],
+    ids=["twice the MACs", "four times as slow", "half the MACs, twice the epochs", "shorter"],
+)
+def test_every_arm_is_read_where_the_cheapest_ends(answer, expected):
+    assert effects(answer) == expected
+
+
+def test_the_three_questions_share_one_error_rate():
+    answer = made()
+    found = curve_effects(answer.plan, answer.trials, answer.curves)
+    assert {e.verdict for e in found} == {"better", "worse"}
+    assert min(e.p_holm for e in found) == pytest.approx(3 * min(e.p for e in found))
+    for each in found:  # one arm: the interval at a third of 0.05 is Student's
+        half = t.ppf(1 - 0.05 / 3 / 2, each.df) * each.se
+        assert (each.ci_high - each.ci_low) / 2 == pytest.approx(half)
+
+
+def test_no_effects_while_trials_are_missing_or_seeds_are_adaptive():
+    answer = made()
+    trials = answer.trials.assign(status=["waiting", *answer.trials.status[1:]])
+    assert curve_effects(answer.plan, trials, answer.curves) == []
+    looked = adaptive()
+    assert curve_effects(looked.plan, looked.trials, looked.curves) == []
+
+
+def test_a_seed_that_diverged_leaves_no_verdict():
+    answer = made()
+    status = ["diverged" if (a, s) == ("arm", 1) else "done"
+              for a, s in zip(answer.trials.arm, answer.trials.seed, strict=True)]  # fmt: skip
+    found = curve_effects(answer.plan, answer.trials.assign(status=status), answer.curves)
+    assert {(e.verdict, e.reason) for e in found} == {
+        ("undecided", "arm diverged on 1 of 3 seeds")
+    }

@@ -1,0 +1,424 @@
+import json
+import os
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from swinablate.errors import EnvironmentFault
+from swinablate.report import contents, render
+from swinablate.report.drawing import numbers
+from swinablate.report.latex import arms_tex, escape
+from swinablate.report.page import breakable, md, minus, shortened
+from swinablate.report.results import StudyResults
+from swinablate.report.tables import arms_table, changes, flat, grouped, whole
+from tests.answers import BASELINE, QUICKSTART, Sketch, elsewhere, many, study
+
+DASH = "\N{EN DASH}"
+HOSTILE = "<script>alert('x')</script> & \"q\" |`*_ $x_2$ \\end{tabular} 100% 窗口"
+REFUSED = (
+    {"name": "window=3", "changes": {}, "reason": "stage 0: window 3 does not tile grid 8",
+     "same_as": None},
+)  # fmt: skip
+CLAIMS = (
+    {"arm": "shift=false", "expect": "worse", "by": 1.0, "source": "Swin, Table 4"},
+    {"arm": "window=3", "expect": "better", "by": 0.0, "source": ""},
+)
+FILES = [
+    "figures/forest.png", "figures/cost.png", "figures/curves.png", "figures/seeds.png",
+    "tables/trials.csv", "tables/arms.csv", "tables/arms.tex",
+    "tables/forest.csv", "figures/forest.svg", "tables/cost.csv", "figures/cost.svg",
+    "tables/curves.csv", "figures/curves.svg", "tables/seeds.csv", "figures/seeds.svg",
+    "verdicts.json", "plan.json", "provenance.json", "report.md", "index.html",
+]  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags, attributes, text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag in ("td", "th", "dd", "dt", "li", "p", "h2"):
+            self.words.append(" ")
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def quick() -> dict[str, bytes]:
+    return contents(study(refusals=REFUSED, hypotheses=CLAIMS))
+
+
+@pytest.fixture(scope="module")
+def hostile() -> dict[str, bytes]:
+    arms = [BASELINE, Sketch(name=HOSTILE, mean=96.0, changes={HOSTILE: HOSTILE})]
+    claims = [{"arm": HOSTILE, "expect": "worse", "by": 0.0, "source": HOSTILE}]
+    refusals = [{"name": HOSTILE, "reason": HOSTILE, "same_as": None}]
+    answer = study(arms, hypotheses=claims, refusals=refusals, name=HOSTILE)
+    provenance = {"command": HOSTILE, HOSTILE: {"x": [HOSTILE]}}
+    return contents(replace(answer, provenance=provenance))
+
+
+def test_every_file_is_written_the_page_last(tmp_path: Path) -> None:
+    paths = render(study(), tmp_path / "out")
+    assert [str(p.relative_to(tmp_path / "out")) for p in paths] == FILES
+    found = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert sorted(found) == sorted(paths)
+
+
+def test_the_same_answer_gives_the_same_bytes(quick: dict[str, bytes]) -> None:
+    assert contents(study(refusals=REFUSED, hypotheses=CLAIMS)) == quick
+
+
+def test_foreign_files_stay_and_old_figures_go(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "figures/mine.svg").write_text("mine")
+    render(study(), tmp_path)
+    assert (tmp_path / "figures/cost.svg").exists()
+    render(study(QUICKSTART[:2]), tmp_path)
+    assert not (tmp_path / "figures/cost.svg").exists()
+    assert not (tmp_path / "tables/cost.csv").exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "figures/mine.svg").read_text() == "mine"
+
+
+def test_a_crash_while_drawing_leaves_the_old_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render(study(QUICKSTART[:2]), tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == "report.md":
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(EnvironmentFault, match="No space left on device"):
+        render(study(), tmp_path)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(EnvironmentFault) as caught:
+        render(study(QUICKSTART[:2]), tmp_path / "out")
+    assert str(caught.value) == (
+        f"{tmp_path / 'out'}: cannot write the report: Permission denied\n\n"
+        "hint: choose another folder with --out"
+    )
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(EnvironmentFault) as caught:
+        render(study(QUICKSTART[:2]), tmp_path / "out")
+    assert str(caught.value) == (
+        f"{tmp_path / 'out'}: cannot write the report: File exists\n\n"
+        "hint: choose another folder with --out"
+    )
+
+
+def test_page_is_one_file_without_script_or_request(quick: dict[str, bytes]) -> None:
+    page = Page(quick["index.html"].decode())
+    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(page.tags)
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert ("meta", "content", policy) in page.attributes
+    links = [v for _, key, v in page.attributes if key in ("href", "src", "xlink:href", "action")]
+    assert links
+    assert all(link.startswith(("#", "data:text/csv;base64,")) for link in links)
+    assert ("html", "lang", "en") in page.attributes
+    assert not re.search(r"url\((?!#)|@import", quick["index.html"].decode())
+
+
+def test_page_is_accessible(quick: dict[str, bytes]) -> None:
+    text = quick["index.html"].decode()
+    page = Page(text)
+    tables = text.split("<table>")[1:]
+    assert tables
+    assert all("<caption>" in t and 'scope="col"' in t and 'scope="row"' in t for t in tables)
+    ids = [v for _, key, v in page.attributes if key == "id"]
+    assert len(ids) == len(set(ids))
+    targets = [v[1:] for tag, key, v in page.attributes if tag == "a" and key == "href"]
+    assert {t for t in targets if not t.startswith("ata:")} <= set(ids)
+    drawn = re.findall(r'<svg [^>]*role="img" aria-labelledby="([^"]*)"', text)
+    assert [label.split() for label in drawn] == [
+        [f"{n}-title", f"{n}-desc"] for n in ("forest", "cost", "curves", "seeds")
+    ]
+
+
+def test_page_says_what_the_statistics_say(quick: dict[str, bytes]) -> None:
+    answer = study(refusals=REFUSED, hypotheses=CLAIMS)
+    page = Page(quick["index.html"].decode())
+    for arm in answer.verdicts["arms"]:
+        assert minus(arm["sentence"]) in page.text
+        assert numbers.interval(arm["ci_low"], arm["ci_high"]) in page.text
+        assert numbers.mean_sd(arm["mean"], arm["sd"]) in page.text
+    for warning in answer.verdicts["warnings"]:
+        assert minus(warning["text"]) in page.text
+    assert answer.verdicts["methods"] in page.text
+    assert "stage 0: window 3 does not tile grid 8" in page.text
+    assert "not run: stage 0: window 3 does not tile grid 8 unresolved" in page.text
+    given = answer.verdicts["arms"][0]["hypothesis"]["answer"]
+    assert "shift=false worse by at least 1 pp Swin, Table 4 " in page.text
+    assert given in ("supported", "contradicted", "unresolved")
+    assert "INTERIM" not in page.text
+    assert "45 trials done." in page.text
+
+
+def test_hostile_names_stay_text_everywhere(hostile: dict[str, bytes]) -> None:
+    text = hostile["index.html"].decode()
+    page = Page(text)
+    assert "script" not in page.tags
+    assert page.text.count("<script>alert('x')</script> & \"q\"") >= 8
+    assert not re.search(r"\son\w+=", re.sub(r">[^<]*<", "><", text))
+    markdown = hostile["report.md"].decode()
+    assert "<script" not in markdown
+    row = next(line for line in markdown.splitlines() if line.startswith("| &lt;script"))
+    header = next(line for line in markdown.splitlines() if line.startswith("| arm | n"))
+    assert len(re.findall(r"(?<!\\)\|", row)) == len(re.findall(r"(?<!\\)\|", header))
+    frame = pd.read_csv(__import__("io").BytesIO(hostile["tables/arms.csv"]))
+    assert frame.arm.tolist() == ["baseline", HOSTILE]
+
+
+def test_every_markdown_table_has_one_width(quick: dict[str, bytes]) -> None:
+    blocks = re.findall(r"(?:^\|.*\n)+", quick["report.md"].decode(), re.MULTILINE)
+    assert len(blocks) == 3
+    for block in blocks:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+def test_markdown_links_exist(quick: dict[str, bytes]) -> None:
+    links = re.findall(r"\]\(([^)]*)\)", quick["report.md"].decode())
+    assert len(links) == 9
+    assert set(links) <= set(quick)
+
+
+def test_interim_has_intervals_and_no_verdicts() -> None:
+    arms = [
+        replace(BASELINE, statuses=("done",) * 4 + ("waiting",)),
+        Sketch(name="a", mean=80.0, statuses=("done",) * 4 + ("waiting",)),
+    ]
+    answer = study(arms)
+    page = Page(contents(answer)["index.html"].decode())
+    assert "INTERIM: quickstart" in page.text
+    arm = answer.verdicts["arms"][0]
+    assert numbers.interval(arm["ci_low"], arm["ci_high"]) in page.text
+    verdicts = [v for tag, key, v in page.attributes if key == "class" and "verdict" in v.split()]
+    assert set(verdicts) == {"verdict pending"}
+    assert "4/5" in page.text
+
+
+def test_lost_trials_are_never_silent() -> None:
+    lost = Sketch(name="half", statuses=("done", "done", "failed", "diverged", "done"))
+    files = contents(study([BASELINE, lost]))
+    page = Page(files["index.html"].decode())
+    assert "2 of 15 trials failed or diverged." in page.text
+    assert "3/5" in page.text
+    assert "1 diverged" in page.text
+    assert "1 failed" in page.text
+    assert "half 2 failed out of memory 1" in page.text
+    assert "- failed: half, seed 2 (out of memory)" in files["report.md"].decode()
+    assert r"half & 3/5 &" in files["tables/arms.tex"].decode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        study([replace(s, statuses=("waiting",) * 3) for s in QUICKSTART]),
+        study([replace(s, statuses=("failed",) * 3) for s in QUICKSTART]),
+        study(QUICKSTART[:2]),
+        study([BASELINE, Sketch(name="a", mean=float("nan")), Sketch(name="b", sd=0.0)]),
+        elsewhere(),
+        many(30),
+    ],
+    ids=["nothing done", "all failed", "one arm", "not a number", "elsewhere", "thirty arms"],
+)
+def test_every_study_can_be_reported(answer: StudyResults) -> None:
+    files = contents(answer)
+    page = Page(files["index.html"].decode())
+    for heading in ("Findings", "Effects", "Arms", "Seeds", "Warnings", "Methods", "Trials"):
+        assert heading in page.text
+    for word in ("nan", "inf", "None"):
+        assert not re.search(rf"(?<![\w\"]){word}(?![\w\"])", page.text.replace("None.", ""))
+    drawn = {name[8:-4] for name in files if name.endswith(".svg")}
+    absent = page.text.count("No figure here: ")
+    assert len(drawn) + absent == 4
+    json.loads(files["verdicts.json"])
+
+
+def test_results_from_elsewhere_need_three_columns() -> None:
+    answer = study(QUICKSTART[:2])
+    bare = answer.trials[["arm", "seed", "test_acc"]].rename(columns={"test_acc": "value"})
+    plan = {"study": "results", "compare": {"metric": "test/accuracy"}}
+    found = contents(
+        StudyResults(
+            plan=plan, trials=bare, curves=pd.DataFrame(), verdicts=answer.verdicts, provenance={}
+        )
+    )
+    page = Page(found["index.html"].decode())
+    assert minus(answer.verdicts["arms"][0]["sentence"]) in page.text
+    assert "No figure here: no curve was recorded." in page.text
+    assert json.loads(found["plan.json"]) == plan
+
+
+def test_arms_table_holds_costs_and_counts() -> None:
+    answer = study()
+    arms = arms_table(whole(answer)).set_index("arm")
+    mine = answer.trials[answer.trials.arm == "window=4"]
+    assert arms.loc["window=4", "macs"] == 2_300_000
+    assert arms.loc["window=4", "train_s"] == pytest.approx(mine.train_s.sum())
+    assert arms.loc["window=4", "images_per_s"] == pytest.approx(mine.images_per_s.median())
+    assert arms.loc["no shift, no bias", "changes"] == (
+        'model.shift = false, model.position_bias = "none"'
+    )
+    assert arms.loc["baseline", "n"] == 10
+
+
+def test_latex_escapes_what_it_must() -> None:
+    assert escape('a_b & 5% $x$ #1 {z} ~^\\ <>|"') == (
+        r"a\_b \& 5\% \$x\$ \#1 \{z\} \textasciitilde{}\textasciicircum{}\textbackslash{} "
+        r"\textless{}\textgreater{}\textbar{}\textquotedbl{}"
+    )
+    assert escape("\N{MINUS SIGN}1 \N{PLUS-MINUS SIGN} 2\x00") == r"$-$1 $\pm$ 2?"
+
+
+def test_latex_table_is_well_formed(hostile: dict[str, bytes]) -> None:
+    lines = hostile["tables/arms.tex"].decode().splitlines()
+    columns = re.fullmatch(r"\\begin\{tabular\}\{@\{\}([lr]*)@\{\}\}", lines[2])
+    assert columns
+    rows = [line for line in lines if line.endswith(r" \\")]
+    assert len(rows) == 3
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)&", row)) == len(columns[1]) - 1
+        bare = re.sub(r"\\[{}\\$&%#_]", "", row)
+        assert bare.count("{") == bare.count("}")
+        assert bare.count("$") % 2 == 0
+        # An optional argument of \\ would swallow it.
+        assert not row.lstrip().startswith("[")
+    assert sum(line == r"\end{tabular}" for line in lines) == 1
+
+
+def test_latex_numbers_are_the_verdicts() -> None:
+    answer = study(QUICKSTART[:2])
+    text = arms_tex(answer, arms_table(whole(answer)))
+    arm = answer.verdicts["arms"][0]
+    cells = text.splitlines()[-3].removesuffix(r" \\").split(" & ")
+    assert cells[0] == "shift=false"
+    assert cells[3].replace("$-$", "-") == f"{arm['delta_pp']:+.2f}"
+    assert cells[4].replace("$-$", "-") == f"{{[{arm['ci_low']:+.2f}, {arm['ci_high']:+.2f}]}}"
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "expected"),
+    [
+        (97.3111, 0.4213, "97.31 ± 0.42"), (97.3, 12.34, "97 ± 12"), (97.3, 1.234, "97.3 ± 1.2"),
+        (97.3, 0.0123, "97.300 ± 0.012"), (97.3, 0.0, "97.30 ± 0.00"), (97.3, None, "97.30"),
+        (None, None, DASH), (float("nan"), 1.0, DASH), (97.3, 0.0999, "97.30 ± 0.10"),
+    ],
+)  # fmt: skip
+def test_mean_and_sd(mean: float | None, sd: float | None, expected: str) -> None:
+    assert numbers.mean_sd(mean, sd) == expected
+
+
+def test_numbers_as_text() -> None:
+    assert numbers.signed(-0.126) == "\N{MINUS SIGN}0.13"
+    assert numbers.signed(0.0) == "+0.00"
+    assert numbers.signed(float("inf")) == DASH
+    assert numbers.interval(-1.0, 0.5) == "[\N{MINUS SIGN}1.00, +0.50]"
+    assert numbers.interval(None, 0.5) == DASH
+    assert [numbers.p_value(p) for p in (0.0, 0.0123, 0.5, 1.0, None)] == [
+        "< 0.001", "0.012", "0.50", "1.00", DASH,
+    ]  # fmt: skip
+    assert [numbers.count(v) for v in (34_710, 28_288_354, 999, 4.5e9, None)] == [
+        "34.7 k", "28.3 M", "999", "4.5 G", DASH,
+    ]  # fmt: skip
+    assert [numbers.duration(s) for s in (12.34, 90, 7200, None)] == [
+        "12.3 s", "1.5 min", "2 h", DASH,
+    ]  # fmt: skip
+    assert [numbers.share(*v) for v in ((5, 5), (2, 3), (None, 4))] == ["5", "2/3", "0/4"]
+
+
+def test_text_helpers() -> None:
+    assert minus("CI -1.20 to -0.3; e-3 stays, s-2 too") == (
+        "CI \N{MINUS SIGN}1.20 to \N{MINUS SIGN}0.3; e-3 stays, s-2 too"
+    )
+    assert breakable("model.shift=<b> 0.25") == "model.<wbr>shift=&lt;b&gt; 0.25"
+    assert md("a|b_c <i>\n`x`") == r"a\|b\_c &lt;i&gt; \`x\`"
+
+
+def test_long_changes_are_cut_at_a_change() -> None:
+    text = ", ".join(f"model.switch_{i} = {i}" for i in range(9))
+    assert shortened(text).endswith("model.switch_3 = 3, ...")
+    assert shortened("model.shift = false") == "model.shift = false"
+    arm = {"changes": {"model.family": "vit", "model.window": None}}
+    assert changes(arm) == 'model.family = "vit"'
+
+
+def test_nested_values_become_lines() -> None:
+    nested = {
+        "a": 1,
+        "b": {"c": [1, 2], "d": {"e": True}},
+        "f": [{"g": None}, {"g": "x"}],
+        "h": "",
+    }
+    assert flat(nested) == [("a", "1"), ("b.c", "1, 2"), ("b.d.e", "yes"), ("f 2.g", "x")]
+    assert grouped(nested) == [
+        ("study", [("a", "1")]),
+        ("b", [("c", "1, 2"), ("d.e", "yes")]),
+        ("f", [("2.g", "x")]),
+    ]
+
+
+PROOF = {
+    "modules": {"added": [], "removed": ["a.0.roll"], "changed": ["a.0.bias"]},
+    "parameters": {"added": [], "removed": [], "changed": []},
+    "buffers": {"added": [], "removed": ["a.0.bias.mask"], "changed": []},
+    "restarted": [],
+    "where": {"a.*.roll": 1, "a.*.bias": 1},
+    "output": 0.0042,
+    "output_train": 0.0042,
+    "outside": [],
+}
+MATCH = {"by": "params", "tolerance": 0.02, "off": -0.0041, "target": 34710, "found": 34568,
+         "solved": {"model.width": [32, 30]}}  # fmt: skip
+
+
+def test_the_page_says_what_was_switched():
+    answer = study()
+    base, *arms = answer.plan["arms"]
+    proved = [{**arms[0], "proof": PROOF, "match": None, "differs": {"model.shift": [True, False]}},
+              {**arms[1], "proof": PROOF, "match": MATCH, "differs": {"model.family": ["a", "b"]}}]  # fmt: skip
+    files = contents(replace(answer, plan={**answer.plan, "arms": [base, *proved, *arms[2:]]}))
+    page = Page(files["index.html"].decode()).text
+    assert f"{arms[0]['name']} 2 0 1 0 0.42 a.*.roll, a.*.bias" in page
+    assert (
+        f"{arms[1]['name']}matched in params (\u22120.4 %): model.width 32 to 30 2 0 1 0 \u2013 another family"
+        in page
+    )
+    text = files["report.md"].decode()
+    assert "| 2 | 0 | 1 | 0 | 0.42 | a.\\*.roll, a.\\*.bias |" in text
+    assert "another family; matched in params (-0.4 %): model.width 32 to 30 |" in text
+
+
+def test_a_plan_without_proofs_has_no_table_of_them(quick: dict[str, bytes]) -> None:
+    assert b"What was switched" not in quick["index.html"] + quick["report.md"]

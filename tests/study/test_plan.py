@@ -1,0 +1,245 @@
+"""Expanding a design; refusing what cannot be, or is something else already."""
+
+from pathlib import Path
+
+import pytest
+
+from swinablate.errors import InputError
+from swinablate.study import plan as planning
+from swinablate.study.files import load_study, smoke
+from swinablate.study.plan import plan
+from tests.conftest import RECIPE, STUDY
+
+ROOT = Path(__file__).parents[2]
+
+
+def planned(path, *settings):
+    return plan(load_study(path, settings))
+
+
+def names(found):
+    return [arm.name for arm in found.arms]
+
+
+def test_one_at_a_time_changes_one_switch_an_arm(write):
+    text = STUDY + '"model.norm" = ["batch", "rms"]\n'
+    found = planned(write(text))
+    assert names(found) == ["baseline", "shift=false", "norm=batch", "norm=rms"]
+    assert found.arms[2].recipe.model.norm == "batch"
+    assert found.arms[2].recipe.model.shift is True
+    assert found.arms[2].differs == {"model.norm": ("layer", "batch")}
+    assert found.arms[0].differs == {}
+
+
+def test_factorial_crosses_levels_and_implies_the_baselines(write):
+    text = STUDY.replace("seeds = 3", 'design = "factorial"\nseeds = 3', 1)
+    found = planned(write(text + '"model.norm" = ["batch"]\n"model.position_bias" = ["none"]\n'))
+    assert len(found.arms) == 8
+    assert names(found)[:4] == [
+        "baseline", "position_bias=none", "norm=batch", "norm=batch, position_bias=none",
+    ]  # fmt: skip
+    assert names(found)[-1] == "shift=false, norm=batch, position_bias=none"
+
+
+def test_impossible_arm_is_refused_with_its_reason_and_the_rest_goes_on(write):
+    found = planned(write(STUDY + '"model.window" = [3]\n'))
+    assert names(found) == ["baseline", "shift=false"]
+    (refusal,) = found.refusals
+    assert refusal.name == "window=3"
+    assert refusal.reason.startswith("stage 0: window 3 does not tile the 4x4 grid")
+    assert refusal.same_as is None
+
+
+def test_arm_that_computes_the_same_is_refused_as_an_alias(write):
+    """With one window over the grid there is nothing to shift."""
+    recipe = RECIPE.replace("window = 2", "window = 4")
+    text = STUDY + '"model.position_bias" = ["none"]\n'
+    found = planned(write(text, recipe))
+    assert names(found) == ["baseline", "position_bias=none"]
+    (refusal,) = found.refusals
+    assert (refusal.name, refusal.same_as) == ("shift=false", "baseline")
+
+
+def test_alias_of_another_arm_is_found_too(write):
+    text = STUDY + '\n[[arms]]\nname = "still windows"\nchanges = { "model.shift" = false }\n'
+    (refusal,) = planned(write(text)).refusals
+    assert (refusal.name, refusal.same_as) == ("still windows", "shift=false")
+
+
+@pytest.mark.parametrize(
+    ("field", "level", "read_with"),
+    [("momentum", "0.5", "train.optimizer=sgd"), ("nesterov", "true", "train.optimizer=sgd"),
+     ("step_at", "[0.9]", "train.schedule=step"), ("step_factor", "0.5", "train.schedule=step")],
+)  # fmt: skip
+def test_field_is_no_difference_where_nothing_reads_it(write, field, level, read_with):
+    text = STUDY + f'"train.{field}" = [{level}]\n'
+    (refusal,) = planned(write(text)).refusals
+    assert refusal.name.startswith(f"{field}=")
+    assert refusal.same_as == "baseline"
+    assert not planned(write(text), read_with).refusals
+
+
+@pytest.mark.parametrize(
+    ("field", "level", "read_with"),
+    [("policy_ops", "1", "data.policy=randaugment"),
+     ("policy_magnitude", "14", "data.policy=randaugment"),
+     ("erase_fill", '"noise"', "data.erase=0.25"), ("mix_share", "0.5", "data.mixup=0.8"),
+     ("mix_share", "0.5", "data.cutmix=1.0")],
+)  # fmt: skip
+def test_field_of_data_is_no_difference_where_nothing_reads_it(write, field, level, read_with):
+    text = STUDY + f'"data.{field}" = [{level}]\n'
+    (refusal,) = planned(write(text)).refusals
+    assert refusal.same_as == "baseline"
+    assert not planned(write(text), read_with).refusals
+
+
+def test_magnitude_is_void_with_trivialaugment(write):
+    text = STUDY + '"data.policy_magnitude" = [14]\n'
+    (refusal,) = planned(write(text), "data.policy=trivialaugment").refusals
+    assert refusal.same_as == "baseline"
+
+
+def test_a_share_that_rounds_to_the_same_images_is_the_same_arm(write):
+    text = STUDY + '"data.train_fraction" = [0.9999, 0.999]\n'
+    found = planned(write(text, RECIPE.replace("limit = 128\n", "")))
+    assert [(r.name, r.same_as) for r in found.refusals] == [("train_fraction=0.9999", "baseline")]
+
+
+def test_a_change_that_the_images_cannot_have_is_refused(write):
+    found = planned(write(STUDY + '"data.hue" = [0.1]\n"data.cutout" = [4, 9]\n'))
+    assert names(found) == ["baseline", "shift=false", "cutout=4"]
+    assert {r.name: r.reason for r in found.refusals} == {
+        "hue=0.1": "data.hue needs colour: 3 channels, not 1; leave it out",
+        "cutout=9": "data.cutout = 9 is larger than the 8x8 images; give at most 8",
+    }
+
+
+def test_a_smoke_run_of_pictures_needs_no_folder(write):
+    recipe = RECIPE.replace(
+        'name = "digits"\n',
+        'name = "image_folder"\nroot = "nowhere"\n'
+        "image = { height = 8, width = 8, channels = 3, classes = 2 }\n",
+    )
+    found = plan(smoke(load_study(write(STUDY, recipe))))
+    assert found.arms[0].recipe.data.name == "noise"
+    assert found.arms[0].recipe.data.root is None
+    assert found.arms[0].image.channels == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "level", "void_with"),
+    [("betas", "[0.9, 0.99]", "train.optimizer=sgd"), ("eps", "1e-6", "train.optimizer=sgd"),
+     ("epochs", "7", "train.steps=9"), ("optimizer", '"adam"', "train.weight_decay=0.0")],
+)  # fmt: skip
+def test_field_is_void_with_another(write, field, level, void_with):
+    text = STUDY + f'"train.{field}" = [{level}]\n'
+    assert not planned(write(text)).refusals
+    assert [r.same_as for r in planned(write(text), void_with).refusals] == ["baseline"]
+
+
+@pytest.mark.parametrize(
+    "axis",
+    ['"train.stream" = ["again"]', '"model.init" = ["trunc02"]', '"data.split_seed" = [1]',
+     '"train.weight_decay" = [0.0]', '"train.epochs" = [3]', '"train.ema" = [0.9]',
+     '"data.normalisation" = ["half"]', '"data.cutout" = [3]', '"data.mixup" = [0.8]',
+     '"data.policy" = ["trivialaugment"]', '"train.accumulate" = [2]', '"train.matmul" = ["medium"]', '"train.precision" = ["fp16"]'],
+)  # fmt: skip
+def test_same_network_with_other_start_data_or_training_is_another_arm(write, axis):
+    found = planned(write(STUDY + axis + "\n"))
+    assert len(found.arms) == 3
+    assert not found.refusals
+
+
+def test_named_arm_says_what_it_changes(write, tmp_path):
+    other = RECIPE.replace('"swin"', '"vit"').replace("depths = [2]", "depth = 2")
+    other = other.replace("heads = [2]\nwindow = 2\n", "heads = 2\n").replace(
+        "epochs = 2", "epochs = 9"
+    )
+    (tmp_path / "vit.toml").write_text(other)
+    found = planned(write(STUDY + '\n[[arms]]\nname = "ViT"\nrecipe = "vit.toml"\n'))
+    arm = found.arms[-1]
+    assert arm.name == "ViT"
+    assert arm.recipe.train.epochs == 2
+    assert arm.changes["model.family"] == "vit"
+    assert arm.differs["model.family"] == ("swin", "vit")
+    assert not any(path.startswith("train.") for path in arm.differs)
+
+
+def test_trials_are_seeds_outermost_and_ids_are_content(write):
+    found = planned(write())
+    assert [(t.seed, t.arm) for t in found.trials] == [
+        (seed, arm) for seed in (0, 1, 2) for arm in ("baseline", "shift=false")
+    ]
+    again = planned(write())
+    assert [t.id for t in found.trials] == [t.id for t in again.trials]
+    assert len({t.id for t in found.trials}) == 6
+    assert again.declaration == found.declaration
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("seeds = 3\n", "seeds = 4\n"), ("[axes]", "[compare]\nrope = 0.5\n\n[axes]"),
+     ("[axes]", '[[hypotheses]]\narm = "shift=false"\nexpect = "worse"\n\n[axes]')],
+)  # fmt: skip
+def test_declaration_is_what_was_declared(write, change):
+    text = STUDY.replace("baseline_seeds = 3\n", "")
+    before = planned(write(text)).declaration
+    assert planned(write(text, swap=change)).declaration != before
+    reworded = planned(write(text, swap=("Does the shift matter?", "Does it?")))
+    assert reworded.declaration == before
+
+
+def test_smoke_is_another_trial_of_two_steps_on_noise(write):
+    real = planned(write())
+    found = plan(smoke(load_study(write(), smoke=True)))
+    assert len(found.trials) == 2
+    assert not {t.id for t in found.trials} & {t.id for t in real.trials}
+    recipe = found.arms[0].recipe
+    assert (recipe.train.steps, recipe.data.name) == (2, "noise")
+    assert (recipe.data.image.height, recipe.data.image.classes) == (8, 10)
+
+
+def test_a_recipe_may_be_changed_before_it_is_an_arm(write, tmp_path):
+    """The model of another recipe, with its own changes; the baseline's training."""
+    other = RECIPE.replace("window = 2", "window = 1").replace("epochs = 2", "epochs = 9")
+    (tmp_path / "other.toml").write_text(other)
+    arm = '\n[[arms]]\nname = "one"\nrecipe = "other.toml"\nchanges = { "model.norm" = "rms" }\n'
+    found = planned(write(STUDY + arm)).arms[-1]
+    assert found.differs == {"model.window": (2, 1), "model.norm": ("layer", "rms")}
+    assert found.changes == {"model.window": 1, "model.norm": "rms"}
+
+
+def test_an_arm_without_a_difference_is_refused(write):
+    with pytest.raises(InputError) as error:
+        planned(write(STUDY + '\n[[arms]]\nname = "one"\n'))
+    assert error.value.problem == (
+        "an arm has 'changes', a 'recipe', or both; this one has neither"
+    )
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*.toml")), ids=lambda p: p.stem)
+def test_every_shipped_recipe_keeps_its_claim(path):
+    from swinablate.data import image_spec
+    from swinablate.models.fingerprint import size
+    from swinablate.models.registry import load_family
+    from swinablate.study.files import load_claim, load_recipe
+
+    recipe = load_recipe(path)
+    family = load_family(recipe.model.family, str(path))
+    found = size(family, recipe.model, image_spec(recipe.data), "params")
+    assert found == load_claim(path).params
+
+
+def test_arms_of_one_network_are_counted_and_looked_at_once(write, monkeypatch):
+    calls = []
+    for name in ("cost", "observe"):
+        real = getattr(planning, name)
+        monkeypatch.setattr(
+            planning,
+            name,
+            lambda *args, real=real, name=name: (calls.append(name), real(*args))[1],
+        )
+    study = STUDY.replace('"model.shift" = [false]', '"train.batch" = [8, 16]')
+    made = plan(load_study(write(study)))
+    assert calls == ["cost", "observe"]
+    assert len({arm.params for arm in made.arms}) == 1

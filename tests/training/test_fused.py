@@ -1,0 +1,223 @@
+"""Replicas that train as one: each as it would alone, none touching another."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from swinablate.config.recipe import DataConfig, Recipe
+from swinablate.data import prepare
+from swinablate.execution import worker
+from swinablate.models.registry import load_family
+from swinablate.records.events import Batch
+from swinablate.training import checkpoint
+from swinablate.training.fit import Stopped, fit, read_job
+from swinablate.training.fused.fit import CannotFuse, fit_fused
+from swinablate.training.fused.fit import prepare as ready
+from swinablate.training.fused.stack import why_not
+from tests.training.test_fit import make_job
+
+CLOSE = 2e-5  # of a loss, after 12 steps in fp32; one thread more moves it as much
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    root = tmp_path_factory.mktemp("datasets")
+    prepare(DataConfig(name="digits"), root)
+    return root
+
+
+def make_jobs(datasets, folder, variants=({}, {}, {}), **changes):
+    """Three seeds; each may have a rate and a decay of its own."""
+    return [
+        replace(
+            make_job(datasets, folder / str(seed), seed=seed, **{"epochs": 2, **changes, **own}),
+            trial=f"t{seed}",
+        )
+        for seed, own in enumerate(variants)
+    ]
+
+
+def alone(job, stop_after=None):
+    return _run(
+        lambda report, stopping: fit(job, lambda *e: report(job, *e), stopping), stop_after
+    )
+
+
+def together(jobs, stop_after=None):
+    return _run(lambda *hooks: fit_fused(ready(jobs), *hooks), stop_after)
+
+
+def _run(train, stop_after):
+    """The result, and every job's epoch rows without what time and memory say."""
+    rows, asked = {}, 0
+
+    def report(job, kind, data):
+        if kind == "epoch":
+            kept = {k: v for k, v in data.items() if not k.startswith(("time", "mem", "at"))}
+            rows.setdefault(job.trial, []).append(kept)
+
+    def stopping():
+        nonlocal asked
+        asked += 1
+        return stop_after is not None and asked > stop_after
+
+    return train(report, stopping), rows
+
+
+def weights(folder):
+    return checkpoint.load_checkpoint([folder], torch.device("cpu"))
+
+
+RATES = ({}, {"lr": 1e-3, "weight_decay": 0.0}, {"lr": 5e-3, "weight_decay": 0.2})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"variants": RATES},
+        {
+            "model": {"drop_path": 0.4, "drop": 0.1, "attn_drop": 0.1},
+            "data": {"augment": "flip_crop"},
+        },
+        {"model": {"norm": "batch"}, "optimizer": "sgd", "lr": 0.05},
+        {"optimizer": "sgd", "nesterov": True, "lr": 0.05, "clip": 0.1, "variants": RATES},
+        {"optimizer": "adam", "schedule": "one_cycle", "label_smoothing": 0.1, "clip": 0.5},
+        {"data": {"mixup": 0.4, "cutout": 2}, "select": "best_val"},
+    ],
+    ids=["rates", "drop", "batchnorm", "sgd", "adam", "mixup"],
+)
+def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
+    jobs = make_jobs(datasets, tmp_path / "one", **changes)
+    results, rows = together(jobs)
+    for i, job in enumerate(jobs):
+        folder = tmp_path / "alone" / str(i)
+        folder.mkdir(parents=True)
+        result, own = alone(replace(job, folder=str(folder)))
+        for a, b in zip(rows[job.trial], own[job.trial], strict=True):
+            assert a["train/loss"] == pytest.approx(b["train/loss"], abs=CLOSE)
+            assert a["epoch"] == b["epoch"]
+        found = results[job.trial]
+        assert found["execution"] == {**result["execution"], "fused": 3}
+        assert found["metrics"].keys() == result["metrics"].keys()
+        assert found["metrics"]["test/accuracy"] == pytest.approx(
+            result["metrics"]["test/accuracy"], abs=3.2
+        )  # 3 of 96 images
+        mine, theirs = weights(tmp_path / "one" / str(i)), weights(folder)
+        assert mine.keys() == theirs.keys()
+        assert mine["model"].keys() == theirs["model"].keys()
+        assert mine["progress"].keys() == theirs["progress"].keys()
+        for name, value in theirs["model"].items():
+            if "running" in name or "steps" in name or "tracked" in name:
+                torch.testing.assert_close(mine["model"][name], value, atol=1e-3, rtol=1e-3)
+        states = mine["optimizer"], theirs["optimizer"]
+        assert states[0]["param_groups"][0]["params"] == states[1]["param_groups"][0]["params"]
+        for key, moments in states[1]["state"].items():
+            assert states[0]["state"][key].keys() >= {
+                k for k, v in moments.items() if v is not None
+            }
+
+
+def test_seeds_differ_from_each_other(datasets, tmp_path):
+    _, rows = together(make_jobs(datasets, tmp_path))
+    assert len({rows[t][0]["train/loss"] for t in ("t0", "t1", "t2")}) == 3
+
+
+@pytest.mark.parametrize("steps", [1, 6, 8])
+def test_a_stopped_batch_goes_on_bit_for_bit(datasets, tmp_path, steps):
+    """6 steps an epoch: the stops are in the first epoch, at its end, in the second."""
+    changes = {"model": {"drop_path": 0.3, "norm": "batch"}, "variants": RATES}
+    calm, rows = together(make_jobs(datasets, tmp_path / "calm", **changes))
+    first = make_jobs(datasets, tmp_path / "1", **changes)
+    with pytest.raises(Stopped):
+        together(first, stop_after=steps)
+    second = [
+        replace(job, resume=(old.folder,))
+        for job, old in zip(make_jobs(datasets, tmp_path / "2", **changes), first, strict=True)
+    ]
+    results, rest = together(second)
+    for job in second:
+        assert rest[job.trial] == rows[job.trial][steps // 6 :]
+        assert results[job.trial]["predictions"] == calm[job.trial]["predictions"]
+        states = [weights(tmp_path / name / job.trial[1:])["model"] for name in ("calm", "2")]
+        assert all(torch.equal(v, states[1][name]) for name, v in states[0].items())
+
+
+def test_replicas_at_different_steps_go_on_from_the_newest_they_share(datasets, tmp_path):
+    """One has lost its newest checkpoint: a worker was killed while it wrote them."""
+    _, rows = together(make_jobs(datasets, tmp_path / "calm"))
+    first = make_jobs(datasets, tmp_path / "1")
+    with pytest.raises(Stopped):
+        together(first, stop_after=8)
+    (tmp_path / "1" / "1" / "checkpoint-000000000008.pt").unlink()
+    second = make_jobs(datasets, tmp_path / "2")
+    second = [replace(j, resume=(o.folder,)) for j, o in zip(second, first, strict=True)]
+    _, rest = together(second)
+    assert rest == {trial: own[1:] for trial, own in rows.items()}
+
+
+def test_a_fused_replica_can_go_on_alone(datasets, tmp_path):
+    _, rows = together(make_jobs(datasets, tmp_path / "calm", variants=RATES))
+    jobs = make_jobs(datasets, tmp_path / "1", variants=RATES)
+    with pytest.raises(Stopped):
+        together(jobs, stop_after=8)
+    folder = tmp_path / "2"
+    folder.mkdir()
+    _, rest = alone(replace(jobs[1], folder=str(folder), resume=(jobs[1].folder,)))
+    assert rest["t1"][-1]["train/loss"] == pytest.approx(rows["t1"][1]["train/loss"], abs=CLOSE)
+
+
+def test_a_replica_that_diverges_leaves_the_others_alone(datasets, tmp_path):
+    rates = ({}, {"lr": 1e30}, {})
+    results, rows = together(make_jobs(datasets, tmp_path / "sick", variants=rates, clip=0.0))
+    healthy, _ = together(make_jobs(datasets, tmp_path / "well", clip=0.0))
+    assert results["t1"] == "the loss of epoch 1 is nan"
+    assert "t1" not in rows
+    for trial in ("t0", "t2"):
+        assert results[trial]["predictions"] == healthy[trial]["predictions"]
+
+
+def test_transfer_trains_alone():
+    recipe = Recipe(
+        model=load_family("swin", "").config(), data=DataConfig(name="digits"), start={"freeze": 1}
+    )
+    assert why_not([recipe, recipe]) == "a recipe with [start] trains alone only"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"ema": 0.9}, "train.ema trains alone only"),
+        ({"precision": "fp16", "accumulate": 2},
+         "train.precision = fp16 and train.accumulate trains alone only"),
+        ({"variants": ({}, {"epochs": 3}, {})},
+         "they differ in more than learning rate and weight decay"),
+        ({"variants": ({}, {"model": {"norm": "rms"}}, {})},
+         "they differ in more than learning rate and weight decay"),
+    ],
+)  # fmt: skip
+def test_what_cannot_train_as_one_says_why(datasets, tmp_path, changes, reason):
+    jobs = make_jobs(datasets, tmp_path, **changes)
+    assert why_not([read_job(job)[0] for job in jobs]) == reason
+    with pytest.raises(CannotFuse, match=reason):
+        ready(jobs)
+
+
+def test_the_worker_trains_a_batch_as_one(datasets, tmp_path):
+    happened = []
+    jobs = make_jobs(datasets, tmp_path)
+    assert worker.execute(Batch(jobs=tuple(jobs)), happened.append, lambda: False)
+    for trial in ("t0", "t1", "t2"):
+        kinds = [e.kind for e in happened if e.trial == trial]
+        assert kinds == ["started", "epoch", "checkpoint", "epoch", "checkpoint", "done"]
+    assert happened[0].data["fused"] == ["t0", "t1", "t2"]
+    assert "alone" not in happened[0].data
+
+
+def test_the_worker_trains_them_one_by_one_if_it_must_and_says_so(datasets, tmp_path):
+    happened = []
+    jobs = make_jobs(datasets, tmp_path, ema=0.5, epochs=1)
+    assert worker.execute(Batch(jobs=tuple(jobs)), happened.append, lambda: False)
+    assert [e.trial for e in happened] == ["t0"] * 4 + ["t1"] * 4 + ["t2"] * 4
+    assert happened[0].data["alone"] == "train.ema trains alone only"
+    assert happened[3].data["execution"]["fused"] == 1

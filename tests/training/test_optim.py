@@ -1,0 +1,123 @@
+"""Rates against torch's schedulers, optimizers, averaged weights."""
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
+from swinablate.config.recipe import TrainConfig
+from swinablate.training import optim
+
+TOTAL, WARM = 40, 8
+
+
+def cosine(optimizer):
+    return lr_scheduler.CosineAnnealingLR(optimizer, T_max=TOTAL - WARM)
+
+
+def constant(optimizer):
+    return lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
+def step(optimizer):
+    return lr_scheduler.MultiStepLR(optimizer, [20 - WARM, 30 - WARM], gamma=0.1)
+
+
+def one_cycle(optimizer):
+    return lr_scheduler.OneCycleLR(
+        optimizer, 0.5, total_steps=TOTAL, pct_start=WARM / TOTAL, cycle_momentum=False
+    )
+
+
+def rates_of_torch(rule):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
+    if rule is one_cycle:
+        scheduler = one_cycle(optimizer)
+    else:
+        rise = lr_scheduler.LinearLR(optimizer, start_factor=1 / WARM, total_iters=WARM - 1)
+        scheduler = lr_scheduler.SequentialLR(optimizer, [rise, rule(optimizer)], [WARM])
+    rates = []
+    for _ in range(TOTAL):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step() if len(rates) < TOTAL else None
+    return rates
+
+
+@pytest.mark.parametrize("rule", [cosine, constant, step, one_cycle], ids=lambda f: f.__name__)
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step:UserWarning")
+def test_rates_are_those_of_torch(rule):
+    train = TrainConfig(schedule=rule.__name__, warmup=WARM / TOTAL)
+    ours = [0.5 * optim.rate(train, at, TOTAL) for at in range(TOTAL)]
+    assert ours == pytest.approx(rates_of_torch(rule), rel=1e-9)
+
+
+def test_rates_without_warmup_start_at_the_peak_and_short_runs_have_rates():
+    for schedule in ("cosine", "constant", "step", "one_cycle"):
+        train = TrainConfig(schedule=schedule, warmup=0.0)
+        assert optim.rate(train, 0, TOTAL) == 1.0
+        for total in (1, 2, 3):
+            assert all(
+                0 < optim.rate(TrainConfig(schedule=schedule), at, total) <= 1
+                for at in range(total)
+            )
+
+
+def net():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "wanted"),
+    [
+        ({}, torch.optim.AdamW, {"betas": (0.9, 0.999), "eps": 1e-8}),
+        ({"optimizer": "adam", "betas": (0.5, 0.9)}, torch.optim.Adam, {"betas": (0.5, 0.9)}),
+        ({"eps": 1e-4}, torch.optim.AdamW, {"eps": 1e-4}),
+        ({"optimizer": "sgd"}, torch.optim.SGD, {"momentum": 0.9, "nesterov": False}),
+        ({"optimizer": "sgd", "nesterov": True}, torch.optim.SGD, {"nesterov": True}),
+        (
+            {"optimizer": "sgd", "nesterov": True, "momentum": 0.0},
+            torch.optim.SGD,
+            {"momentum": 0.0, "nesterov": False},
+        ),
+    ],
+)
+def test_optimizer_is_the_one_asked_for(changes, kind, wanted):
+    made = optim.make_optimizer(net(), TrainConfig(**changes))
+    assert type(made) is kind
+    assert {key: made.defaults[key] for key in wanted} == wanted
+
+
+def test_frozen_parameters_are_not_the_optimizers():
+    model = net()
+    model[0].requires_grad_(requires_grad=False)
+    held = [
+        p for g in optim.make_optimizer(model, TrainConfig()).param_groups for p in g["params"]
+    ]
+    assert {id(p) for p in held} == {
+        id(p) for p in [*model[1].parameters(), *model[2].parameters()]
+    }
+
+
+def test_average_is_exponential_for_weights_and_statistics_and_copies_the_rest():
+    model = net()
+    model.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    model.register_buffer("index", torch.arange(100))
+    averaged = optim.Averaged(model, 0.9)
+    names = ("0.weight", "1.running_mean", "1.running_var")
+    wanted = {}
+    for k in range(5):
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(k)))
+            model(torch.randn(16, 3, generator=torch.Generator().manual_seed(k)))
+        averaged.update_parameters(model)
+        now = {name: model.state_dict()[name].clone() for name in names}
+        wanted = {name: 0.9 * wanted[name] + 0.1 * now[name] for name in names} if k else now
+    found = averaged.module.state_dict()
+    for name in names:
+        assert torch.allclose(found[name], wanted[name], atol=1e-6), name
+    assert not torch.allclose(found["0.weight"], model[0].weight)
+    assert found["mask"].tolist() == [0.0, -float("inf")]
+    assert found["index"].tolist() == list(range(100))
+    assert found["1.num_batches_tracked"] == 5
