@@ -10,11 +10,13 @@ from swinablate.config.weights import of_seed
 from swinablate.errors import InputError, TrialError
 from swinablate.execution.coordinator import Options, execute
 from swinablate.records.events import Event
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
 from swinablate.report.results import StudyResults
 from swinablate.study.files import Study, load_study
-from swinablate.study.plan import Plan, Trial, plan
+from swinablate.study.plan import Plan, Trial
+from swinablate.study.planner import plan
 from swinablate.training import checkpoint
 
 

@@ -71,7 +71,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the digits, prepared."""
-    from swinablate.config.recipe import DataConfig
+    from swinablate.config.data import DataConfig
     from swinablate.data import prepare
 
     root = tmp_path_factory.mktemp("datasets")

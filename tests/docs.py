@@ -15,10 +15,10 @@ from pathlib import Path
 from torch import nn
 
 from swinablate.config import plugins
-from swinablate.config.recipe import ImageSpec, ModelConfig
+from swinablate.config.family import ImageSpec, ModelConfig
 from swinablate.data import image_spec
 from swinablate.models.catalogue import catalogue
-from swinablate.models.fingerprint import macs, measured
+from swinablate.models.cost import macs, measured
 from swinablate.models.registry import load_family
 from swinablate.study.files import load_claim, load_recipe
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS, Pair, agree

@@ -7,7 +7,7 @@ import pytest
 
 from swinablate.models.catalogue import catalogue
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from tests.docs import MODELS, SWITCHES, models_page, read, switches_page
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS
 

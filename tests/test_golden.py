@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from swinablate.config import plugins
-from swinablate.config.recipe import DataConfig, Recipe, StartConfig, TrainConfig, derive, trial_id
+from swinablate.config.data import DataConfig
+from swinablate.config.recipe import Recipe, StartConfig, derive, trial_id
+from swinablate.config.train import TrainConfig
 from swinablate.models.registry import load_family
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "defaults.json").read_text())

@@ -27,7 +27,8 @@ from benchmarks.harness import (
     interleave,
     repeated,
 )
-from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 from swinablate.data import Images, augmentation, batch, epoch_order, of_step, raw_batches
 
 FORMAT = ImageSpec(height=32, width=32, channels=3, classes=10)

@@ -15,7 +15,8 @@ from torch import nn
 from benchmarks.harness import Benchmark, Comparison, Pair, Result, Settings, answer, interleave
 from benchmarks.peers.post000 import Swin
 from benchmarks.peers.steps import DEFAULT, FAST, SAME, TINY, A, C, Track, others, own, recipe
-from swinablate.config.recipe import Recipe, TrainConfig
+from swinablate.config.recipe import Recipe
+from swinablate.config.train import TrainConfig
 
 TIE = 0.97
 VIT: dict[str, Any] = {"patch": 4, "width": 96, "depth": 6, "heads": 3}

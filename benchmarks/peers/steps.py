@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Round, Side, Spent, repeated
 from swinablate.config import schema
-from swinablate.config.recipe import ImageSpec, Recipe
+from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import Recipe
 from swinablate.data import image_spec
 from swinablate.models.registry import load_family
 from swinablate.training.fit import build

@@ -18,9 +18,11 @@ from swinablate.execution import coordinator
 from swinablate.execution.coordinator import Options
 from swinablate.execution.processes import environment
 from swinablate.records.events import Event
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.study.files import load_study
-from swinablate.study.plan import Plan, Trial, plan
+from swinablate.study.plan import Plan, Trial
+from swinablate.study.planner import plan
 
 ROOT = Path(__file__).parent.parent.parent
 """The checkout: this suite is no part of what is installed."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from swinablate.records.events import Job
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from swinablate.training.fit import fit
 
 study, datasets, folder = sys.argv[1:4]

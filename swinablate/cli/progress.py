@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from swinablate.records.events import ENDINGS, Event
-from swinablate.records.home import Outcome
+from swinablate.records.outcome import Outcome
 from swinablate.study.plan import Plan, Trial
 
 

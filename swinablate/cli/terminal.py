@@ -1,5 +1,6 @@
 """What commands print: tables for people. No logic, no heavy imports."""
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from swinablate.cli.plan_text import promise
+
+if TYPE_CHECKING:
+    pass
 
 if TYPE_CHECKING:
     from swinablate.models.conformance import Finding
@@ -235,3 +239,8 @@ def _stage(stage: Mapping[str, Any]) -> str:
 
 def _size(value: object) -> str:
     return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def print_json(data: Any) -> None:
+    """Print data for programs on stdout."""
+    sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + os.linesep)

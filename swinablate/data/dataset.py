@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 
 Pixels = NDArray[np.uint8]
 """Images, raw: n c h w."""

@@ -24,7 +24,8 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from swinablate.config import schema
-from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Part, Parts, Pixels
 from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
 from swinablate.errors import EnvironmentFault, InputError

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.config import plugins
-from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 from swinablate.data import user_function
 from swinablate.data.augment.pipeline import augmentation
 from swinablate.data.dataset import Dataset

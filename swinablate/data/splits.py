@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from swinablate.config.recipe import DataConfig
+from swinablate.config.data import DataConfig
 from swinablate.data.dataset import draws, stratified_order
 from swinablate.data.prepared import opened
 from swinablate.data.registry import sizes_of

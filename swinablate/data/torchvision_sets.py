@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Part, Parts, Pixels
 from swinablate.data.image_files import fitted
 from swinablate.errors import InputError

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from swinablate.config import imports
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Arrays, Dataset
 from swinablate.errors import InputError
 

@@ -19,21 +19,24 @@ from typing import Any, Protocol
 from swinablate import data
 from swinablate.config import imports as source
 from swinablate.config import plugins
-from swinablate.config.recipe import DataConfig
+from swinablate.config.data import DataConfig
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution.autotune import Choices, choose
 from swinablate.execution.devices import choose_slots
 from swinablate.execution.executor import Execution, Executor
 from swinablate.execution.fusing import Width, mates, width
 from swinablate.records.events import ENDINGS, Batch, Event, Job
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.records.provenance import provenance
 from swinablate.scheduling.due import Due, due
 from swinablate.scheduling.queue import Queue, Ticket, queue_name
 from swinablate.scheduling.suggest import extended, tune_trials
+from swinablate.study.noise import expected_noise
 from swinablate.study.plan import Arm, Plan, Trial
-from swinablate.study.plan_json import expected_noise, plan_json
-from swinablate.tracking.mirror import Mirror, study_card, trial_card
+from swinablate.study.plan_json import plan_json
+from swinablate.tracking.cards import study_card, trial_card
+from swinablate.tracking.mirror import Mirror
 from swinablate.tracking.tracker import TrialCard
 
 RETRIES = 2

@@ -19,7 +19,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from swinablate.config import schema
-from swinablate.models.fingerprint import measured
+from swinablate.models.cost import measured
 from swinablate.models.registry import load_family
 from swinablate.study.plan import Arm, Trial
 from swinablate.training.fused.stack import common, why_not

@@ -1,17 +1,13 @@
 """Rebuild Optuna's and MLflow's copies of a study from its records."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from swinablate.records.home import Home
 from swinablate.scheduling.due import due
 from swinablate.scheduling.ledger import everything
 from swinablate.scheduling.queue import Queue, Ticket, queue_name
-from swinablate.tracking.mirror import study_card, trial_card
+from swinablate.tracking.cards import study_card, trial_card
 from swinablate.tracking.tracker import Tracker
-
-if TYPE_CHECKING:
-    pass
 
 
 def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> int:

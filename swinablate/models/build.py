@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig
+from swinablate.config.family import Family, ImageSpec, ModelConfig
 
 
 def start(

@@ -18,13 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swinablate.config import plugins, schema
+from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.levels import setting
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, derive
+from swinablate.config.recipe import derive
 from swinablate.errors import InputError
 from swinablate.models.build import start
 from swinablate.models.catalogue import switches
+from swinablate.models.cost import cost
 from swinablate.models.external.lookup import PRESET, ZOOS
-from swinablate.models.fingerprint import Fingerprint, cost, observe
+from swinablate.models.fingerprint import Fingerprint, observe
 from swinablate.models.registry import load_family
 
 WHERE: Mapping[tuple[str, str], Mapping[str, Any]] = {

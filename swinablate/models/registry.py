@@ -4,10 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swinablate.config import plugins
-from swinablate.config.recipe import (
-    Family,
-    ModelConfig,
-)
+from swinablate.config.family import Family, ModelConfig
 from swinablate.errors import InputError
 
 FAMILIES = "swinablate.models.families"

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Recipe, StartConfig
+from swinablate.config.family import Family, ImageSpec, ModelConfig
+from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.errors import EnvironmentFault
 
 STAGES = ("stages", "blocks", "layers", "steps")

@@ -18,53 +18,16 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.events import Event
-
-SCHEMA = 1
-Status = Literal["done", "diverged", "failed"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a trial ended, and all that was measured on the way.
-
-    Attributes:
-        metrics: final values; accuracies in percent.
-        curve: one row an epoch: `epoch`, `at` (Unix ms), and metrics by name.
-        execution: device model, precision, threads, versions; equal for equal classes.
-        predictions: digest of the test predictions, and which were right (base64 bits).
-        failure: kind, message, traceback; None for a done trial.
-    """
-
-    trial: str
-    seed: int
-    kind: str
-    recipe: Mapping[str, Any]
-    image: Mapping[str, int]
-    status: Status
-    attempt: int
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    curve: tuple[Mapping[str, Any], ...] = ()
-    execution: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    predictions: Mapping[str, Any] = field(default_factory=dict)
-    failure: Mapping[str, str] | None = None
-    started_at: int = 0
-    finished_at: int = 0
-    schema: int = SCHEMA
-
-    @property
-    def seconds(self) -> float:
-        """How long it took; of trials that trained as one, its share."""
-        together = int(self.execution.get("fused", 1))
-        return (self.finished_at - self.started_at) / 1000 / together
+from swinablate.records.files import write_atomically
+from swinablate.records.outcome import SCHEMA, Outcome
 
 
 class Home:
@@ -288,21 +251,6 @@ def planned(plan: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, s
         yield from (
             (arm, seed, trial) for seed, trial in zip(arm["seeds"], arm["trials"], strict=True)
         )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file so that a crash leaves the old or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _number(path: Path) -> int:

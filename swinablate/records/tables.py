@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from swinablate.records.home import Outcome, planned
+from swinablate.records.home import planned
+from swinablate.records.outcome import Outcome
 
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),

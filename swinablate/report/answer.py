@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import TUNING, curves_table, trials_table
 from swinablate.report.equal_cost import curve_effects

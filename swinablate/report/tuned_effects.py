@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from swinablate.records.home import Outcome
+from swinablate.records.outcome import Outcome
 from swinablate.records.tables import tabulated
 from swinablate.scheduling.ledger import Try, chosen, tries, tune_rows, tuned_rows
 from swinablate.stats import Contrast, Estimate, Tally, Verdicts, Warn, judge_family, read_samples

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from swinablate.records.home import Outcome, planned
+from swinablate.records.home import planned
+from swinablate.records.outcome import Outcome
 from swinablate.records.tables import trials_table
 from swinablate.scheduling.ledger import wanted
 from swinablate.stats import Decisions, look

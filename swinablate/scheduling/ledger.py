@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any, Literal
 
-from swinablate.records.home import Outcome, planned
+from swinablate.records.home import planned
+from swinablate.records.outcome import Outcome
 
 Row = tuple[Mapping[str, Any], int, str]
 """An arm, a seed, a trial's id; the arm of a tuned row has the recipe that was tried or chosen."""

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from swinablate.records.home import Outcome
+from swinablate.records.outcome import Outcome
 from swinablate.scheduling.due import due
 from swinablate.scheduling.suggest import extended, tune_trials
+from swinablate.study.noise import Noise
 from swinablate.study.plan import Plan, Trial
-from swinablate.study.plan_json import Noise, plan_json
+from swinablate.study.plan_json import plan_json
 
 
 def next_trials(

@@ -7,7 +7,8 @@ from statistics import mean
 from typing import Any
 
 from swinablate.records.events import ENDINGS
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.scheduling.ledger import everything, wanted
 
 SCHEMA = 1

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from swinablate.config import schema
-from swinablate.records.home import Outcome
+from swinablate.records.outcome import Outcome
 from swinablate.scheduling.ledger import tries, unguided, wants
-from swinablate.scheduling.queue import suggest
+from swinablate.scheduling.sampler import suggest
 from swinablate.study.plan import Arm, Plan, Trial
 from swinablate.study.tunable import point, trying, tuned
 

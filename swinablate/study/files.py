@@ -9,19 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from swinablate.config import plugins, schema
+from swinablate.config.data import DataConfig
 from swinablate.config.levels import Level, setting, show
-from swinablate.config.recipe import (
-    Claim,
-    DataConfig,
-    Recipe,
-    StartConfig,
-    TrainConfig,
-)
+from swinablate.config.recipe import Claim, Recipe, StartConfig
+from swinablate.config.train import TrainConfig
 from swinablate.config.weights import settled
 from swinablate.data import user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
-from swinablate.study.seeds import Adaptive, Budget, Seeds, Tune, every_seed
+from swinablate.study.search_space import Tune
+from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 BASELINE = "baseline"

@@ -11,11 +11,12 @@ from functools import cache
 from typing import Any
 
 from swinablate.config import schema
+from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.levels import Level, show
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Recipe
+from swinablate.config.recipe import Recipe
 from swinablate.data import image_spec
 from swinablate.errors import InputError
-from swinablate.models.fingerprint import Measure, size
+from swinablate.models.cost import Measure, size
 from swinablate.models.registry import load_family
 from swinablate.study.files import Match
 

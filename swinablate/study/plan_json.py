@@ -1,43 +1,25 @@
 """What a plan promises, before anything runs: `plan --json`, `plan.json`, and its sums."""
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from swinablate.config import schema
 from swinablate.config.levels import show
 from swinablate.config.plugins import did_you_mean
-from swinablate.errors import EnvironmentFault, InputError
+from swinablate.errors import InputError
 from swinablate.models.diff import grouped
-from swinablate.records.home import Home, Outcome
+from swinablate.records.outcome import Outcome
 from swinablate.stats import detectable, detectable_at, detectable_effects
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.declared import effects_of
 from swinablate.study.designs import SHOWS, plain
+from swinablate.study.noise import STATISTICS_SEEDS, Noise
 from swinablate.study.plan import Arm, Plan
 
 SCHEMA = 1
-STATISTICS_SEEDS = 3
-"""With fewer seeds nothing is tested."""
 NAMED = 4
 """Names that a warning shows."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """How much test accuracy varies over seeds, and how we know.
-
-    Attributes:
-        sd: percentage points; None if nobody knows.
-        source: where it comes from, in words.
-    """
-
-    sd: float | None
-    source: str
 
 
 def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict[str, Any]:
@@ -185,38 +167,6 @@ def looks_json(plan: Plan, noise: Noise) -> list[dict[str, Any]]:
         }
         for i, seeds in enumerate(study.looks)
     ]
-
-
-def expected_noise(plan: Plan, home: Home) -> Noise:
-    """The sd over seeds: as declared, else pooled from recorded trials of the same data."""
-    declared = plan.study.compare.sd
-    if declared is not None:
-        return Noise(declared, "compare.sd in the study file")
-    data = plan.arms[0].recipe.data
-    groups: defaultdict[str, list[float]] = defaultdict(list)
-    for outcome in _everything(home):
-        if outcome.kind != "final" or outcome.status != "done":
-            continue  # a tuning trial has no test accuracy
-        if outcome.recipe["data"] == data.model_dump(mode="json"):
-            key = json.dumps([outcome.recipe["model"], outcome.recipe["train"]], sort_keys=True)
-            groups[key].append(outcome.metrics["test/accuracy"])
-    known = [values for values in groups.values() if len(values) >= STATISTICS_SEEDS]
-    free = sum(len(values) - 1 for values in known)
-    if not known:
-        return Noise(None, "unknown: set compare.sd, or run a few seeds first")
-    pooled = sum(float(np.var(values, ddof=1)) * (len(values) - 1) for values in known) / free
-    trials = sum(map(len, known))
-    return Noise(pooled**0.5, f"{trials} recorded trials of {len(known)} recipes on {data.name}")
-
-
-def _everything(home: Home) -> Iterable[Outcome]:
-    for path in sorted(home.trials.glob("*/result.json")):
-        try:
-            outcome = home.outcome(path.parent.name)
-        except EnvironmentFault:
-            continue  # a damaged record is `run`'s to complain about
-        if outcome is not None:
-            yield outcome
 
 
 def _arm(arm: Arm) -> dict[str, Any]:

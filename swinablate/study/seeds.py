@@ -1,11 +1,9 @@
 """How much a study may run: its seeds, or the looks that add seeds, tuning, and its budget."""
 
-import math
-from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from swinablate.config.schema import Frozen
 from swinablate.errors import InputError
@@ -27,82 +25,6 @@ class Adaptive(Frozen):
                 f"looks = {list(looks)} do not rise; give seeds of an arm: [3, 5, 8, 12, 16]"
             )
         return looks
-
-
-class Range(Frozen):
-    """Values from `low` to `high`; whole numbers if both ends are: 1.0 to 5.0 needs its dots."""
-
-    low: int | float
-    high: int | float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Range":
-        if not self.low < self.high:
-            raise ValueError(f"low = {self.low} is not below high = {self.high}; swap them")
-        if self.log and self.low <= 0:
-            raise ValueError(f"low = {self.low} has no logarithm; give more than 0, or drop log")
-        return self
-
-    @property
-    def points(self) -> float:
-        """How many values there are."""
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
-        return self.high - self.low + 1 if whole else math.inf
-
-
-class Tune(Frozen):
-    """Every arm is tuned with the same budget, on validation accuracy; then it runs once more.
-
-    Attributes:
-        trials: recipes an arm may try, its own among them.
-        seeds: of each try, in a random stream that no final trial shares.
-        space: `train.` key -> a range, or a list of values.
-    """
-
-    trials: Annotated[int, Field(ge=2, le=1000)]
-    seeds: Annotated[int, Field(ge=1, le=100)] = 1
-    space: Annotated[dict[str, Range | tuple[Any, ...]], Field(min_length=1)]
-
-    @field_validator("space", mode="before")
-    @classmethod
-    def _readable(cls, space: Any) -> Any:
-        """Say in one sentence what a range or list is; a union of types would say it in many."""
-        for key, part in space.items() if isinstance(space, Mapping) else ():
-            if isinstance(part, Range | tuple):
-                continue
-            if not isinstance(part, Mapping) or not {"low", "high"} <= {*part} <= {*FIELDS}:
-                raise ValueError(
-                    f"{key} = {dict(part) if isinstance(part, Mapping) else part!r} is no range "
-                    "and no list; write { low = 3e-4, high = 1e-2, log = true } or [0.0, 0.05]"
-                )
-        return space
-
-    @model_validator(mode="after")
-    def _enough(self) -> "Tune":
-        for key, part in self.space.items():
-            if not isinstance(part, Range) and not _distinct(part):
-                raise ValueError(
-                    f"{key} = {list(part)} is no choice; list two or more different plain values"
-                )
-        points = math.prod(
-            part.points if isinstance(part, Range) else len(part) for part in self.space.values()
-        )
-        if points < self.trials:
-            raise ValueError(
-                f"the space has {points} points, {self.trials} trials are asked for; "
-                f"write trials = {points}, or a larger space"
-            )
-        return self
-
-
-FIELDS = tuple(Range.model_fields)
-
-
-def _distinct(levels: tuple[Any, ...]) -> bool:
-    plain = all(isinstance(level, bool | int | float | str) for level in levels)
-    kinds = {(isinstance(level, bool), level) for level in levels} if plain else set()
-    return len(levels) >= 2 and len(kinds) == len(levels)
 
 
 class Budget(Frozen):

@@ -7,7 +7,7 @@ from swinablate.config import schema
 from swinablate.config.recipe import Recipe
 from swinablate.errors import InputError
 from swinablate.study.files import Study
-from swinablate.study.seeds import Range, Tune
+from swinablate.study.search_space import Range, Tune
 
 STREAM = "tune"
 """Tuning draws from generators of its own: no final trial shares its luck with the choice."""

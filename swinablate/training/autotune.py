@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from swinablate.config.recipe import ImageSpec, Recipe
+from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import Recipe
 from swinablate.records.events import Job
 from swinablate.training.fit import build, read_job
 from swinablate.training.machine import device_name

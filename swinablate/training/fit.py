@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from swinablate.config import schema
-from swinablate.config.recipe import ImageSpec, Recipe, TrainConfig, derive
+from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import Recipe, derive
+from swinablate.config.train import TrainConfig
 from swinablate.data import (
     Images,
     augmentation,

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from swinablate.config.recipe import TrainConfig
+from swinablate.config.train import TrainConfig
 
 
 def forget_peak(device: torch.device) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from swinablate.config.recipe import TrainConfig
+from swinablate.config.train import TrainConfig
 from swinablate.models.build import tables
 
 START, END = 25.0, 1e4

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from swinablate.config.recipe import TrainConfig
+from swinablate.config.train import TrainConfig
 
 Forward = Callable[[Tensor], Tensor]
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swinablate.config.recipe import TrainConfig
+from swinablate.config.train import TrainConfig
 from swinablate.training.optim import make_optimizer
 from swinablate.training.precision import Forward, autocast, compiled, layout, make_scaler
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from swinablate.config import plugins
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models import conformance
 from swinablate.models.build import tables
 from swinablate.models.catalogue import switches

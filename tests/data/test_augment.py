@@ -16,7 +16,8 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, RandomResizedCrop, autoaugment
 from torchvision.transforms import functional as tv
 
-from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 from swinablate.data import (
     Images,
     augmentation,

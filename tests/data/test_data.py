@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from swinablate import data
-from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 from swinablate.data import (
     Images,
     Splits,

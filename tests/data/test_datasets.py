@@ -19,7 +19,8 @@ import torch
 import torchvision
 from PIL import Image
 
-from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 from swinablate.data import image_spec, load_splits, prepare, raw_batches, splits
 from swinablate.data import prepared as store
 from swinablate.data.batches import eval_batches

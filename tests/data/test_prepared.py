@@ -17,7 +17,8 @@ import pytest
 import torch
 import torchvision
 
-from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 from swinablate.data import Prepared, load_splits, prepare
 from swinablate.data import prepared as store
 from swinablate.data.dataset import Arrays, draws, stratified_order

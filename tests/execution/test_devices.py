@@ -5,7 +5,7 @@ import pytest
 from swinablate.errors import InputError
 from swinablate.execution.devices import choose_slots
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from tests.conftest import STUDY
 
 

@@ -9,7 +9,7 @@ from swinablate.config.recipe import Recipe
 from swinablate.errors import InputError
 from swinablate.execution.fusing import Width, calls, group, mates, width, worth
 from swinablate.study.files import load_recipe, load_study
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from swinablate.training.fused.verify import Verification, verify
 from tests.conftest import RECIPE, STUDY
 

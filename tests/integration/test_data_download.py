@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torchvision
 
-from swinablate.config.recipe import DataConfig
+from swinablate.config.data import DataConfig
 from swinablate.data import prepare
 from swinablate.errors import EnvironmentFault
 

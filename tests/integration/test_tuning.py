@@ -10,7 +10,7 @@ from swinablate.records.home import Home
 from swinablate.report.answer import gather
 from swinablate.scheduling.status import read_status
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from swinablate.study.tunable import trying, tuned
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, derive
+from swinablate.config.family import Family, ImageSpec, ModelConfig
+from swinablate.config.recipe import derive
 
 
 @pytest.fixture

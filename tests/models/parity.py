@@ -22,7 +22,8 @@ from torchvision.models import convnext as vision_convnext
 from torchvision.models import swin_transformer as vision_swin
 from torchvision.models import vision_transformer as vision_vit
 
-from swinablate.config.recipe import ImageSpec, ModelConfig, derive
+from swinablate.config.family import ImageSpec, ModelConfig
+from swinablate.config.recipe import derive
 from swinablate.models.registry import load_family
 from tests.models import copying, references
 

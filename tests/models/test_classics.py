@@ -5,9 +5,9 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
+from swinablate.models.cost import cost
 from swinablate.models.families import googlenet, nin, rnn
-from swinablate.models.fingerprint import cost
 from swinablate.models.layers.conv import ChannelNorm
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)

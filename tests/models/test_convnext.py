@@ -4,9 +4,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
+from swinablate.models.cost import cost
 from swinablate.models.families.convnext import FAMILY, ConvNeXt, ConvNeXtConfig, geometry
-from swinablate.models.fingerprint import cost
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
 SMALL = {"patch": 4, "widths": (8, 12), "depths": (2, 1)}

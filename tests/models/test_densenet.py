@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.models.families.densenet import DenseNet, DenseNetConfig, geometry
 from swinablate.models.layers.conv import ChannelNorm
 

@@ -5,13 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from swinablate.config.recipe import ImageSpec, Switch
+from swinablate.config.family import ImageSpec, Switch
 from swinablate.models.diff import Change, compare, grouped
 from swinablate.models.families import swin
 from swinablate.models.fingerprint import observe
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
-from swinablate.study.plan_json import Noise, plan_json
+from swinablate.study.noise import Noise
+from swinablate.study.plan_json import plan_json
+from swinablate.study.planner import plan
 from tests.conftest import STUDY
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)

@@ -12,19 +12,21 @@ from torch import nn
 
 from swinablate.cli.app import main
 from swinablate.config import imports
-from swinablate.config.recipe import ImageSpec, TrainConfig, trial_id
+from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import trial_id
 from swinablate.config.schema import validate
+from swinablate.config.train import TrainConfig
 from swinablate.errors import InputError
 from swinablate.execution import worker
 from swinablate.models import conformance
 from swinablate.models.build import start, tables
 from swinablate.models.conformance import Case, examine
+from swinablate.models.cost import cost
 from swinablate.models.external import lookup
-from swinablate.models.fingerprint import cost
 from swinablate.models.registry import load_family
 from swinablate.records.events import Batch, Event, Job
 from swinablate.study.files import load_recipe, load_study
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from swinablate.training.optim import make_optimizer
 
 IMAGE = ImageSpec(height=8, width=8, channels=1, classes=10)

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.models.families.resnet import ResNet, ResNetConfig, Subsample, geometry
 from swinablate.models.layers.conv import ChannelNorm
 

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from swinablate.config import plugins
-from swinablate.config.recipe import Family, ImageSpec
+from swinablate.config.family import Family, ImageSpec
+from swinablate.models.cost import activation_bytes, cost, macs
 from swinablate.models.families import resnet, swin, vit
-from swinablate.models.fingerprint import activation_bytes, cost, macs, signature
+from swinablate.models.fingerprint import signature
 from swinablate.models.registry import load_family
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)

@@ -9,7 +9,7 @@ from timm.models.pvt_v2 import MlpWithDepthwiseConv
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.models.families.swin import (
     FAMILY,
     Swin,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 from torchvision.models.swin_transformer import SwinTransformer
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.models.families.swin import FAMILY, Swin, SwinConfig, geometry
 from swinablate.models.fingerprint import signature
 from swinablate.models.layers.norm import TokenBatchNorm, TokenRMSNorm

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torchvision.models import swin_transformer as vision
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
+from swinablate.models.cost import cost
 from swinablate.models.families.swin import FAMILY, SwinConfig, WindowAttention, stages
-from swinablate.models.fingerprint import cost
 from tests.models.parity import V2
 
 

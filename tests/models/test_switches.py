@@ -5,7 +5,7 @@ from typing import Literal, get_args, get_origin
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from swinablate.config.recipe import Switch
+from swinablate.config.family import Switch
 from swinablate.models.layers import fields, switches
 from swinablate.models.layers.conv import ConvNorm
 from swinablate.models.layers.merge import halved

@@ -13,18 +13,23 @@ import typer
 from swinablate.api import keep_each, keep_weights
 from swinablate.cli.app import app, main
 from swinablate.config import plugins
-from swinablate.config.recipe import DataConfig, ImageSpec, StartConfig, TrainConfig, trial_id
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import StartConfig, trial_id
+from swinablate.config.train import TrainConfig
 from swinablate.data import image_spec
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.models import transfer
 from swinablate.models.registry import load_family
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
 from swinablate.report.prose import checklist
 from swinablate.study.files import load_recipe, load_study, smoke
-from swinablate.study.plan import plan
-from swinablate.study.plan_json import Noise, plan_json
-from swinablate.tracking.mirror import trial_card
+from swinablate.study.noise import Noise
+from swinablate.study.plan_json import plan_json
+from swinablate.study.planner import plan
+from swinablate.tracking.cards import trial_card
 from swinablate.training import checkpoint, fit
 from swinablate.training.optim import make_optimizer
 from tests.conftest import RECIPE, STUDY

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.models.families.vit import FAMILY, ViT, ViTConfig, geometry
 from swinablate.models.layers.attention import OverQueries
 from swinablate.models.layers.norm import TokenBatchNorm, TokenRMSNorm

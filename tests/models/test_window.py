@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.models.families.swin import Swin, SwinConfig, stages, window_attention
 from swinablate.models.layers.window import ChannelFirstWindows, Windows, allowed, relative_index
 

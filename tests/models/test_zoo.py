@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from swinablate.config import imports
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.config.schema import evolve, validate
 from swinablate.errors import InputError
 from swinablate.models.build import start, tables

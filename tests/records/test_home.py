@@ -10,7 +10,9 @@ import pytest
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.events import Event
-from swinablate.records.home import Home, Outcome, write_atomically
+from swinablate.records.files import write_atomically
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 
 OUTCOME = Outcome(
     trial="t1", seed=0, kind="final", recipe={"model": {}}, image={"height": 8}, status="done",

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.records.tables import curves_table, trials_table
 from swinablate.report.answer import gather
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
-from swinablate.study.plan_json import Noise, expected_noise, plan_json
+from swinablate.study.noise import Noise, expected_noise
+from swinablate.study.plan_json import plan_json
+from swinablate.study.planner import plan
 from tests.conftest import STUDY
 
 WOBBLE = (0.0, 0.4, -0.3, 0.1, -0.2)

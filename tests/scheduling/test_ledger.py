@@ -10,19 +10,21 @@ import pytest
 from swinablate.cli.plan_text import promise
 from swinablate.config.recipe import trial_id
 from swinablate.errors import InputError
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.report import render
 from swinablate.report.answer import gather
 from swinablate.scheduling.due import due
 from swinablate.scheduling.ledger import chosen, everything, tries, unguided
 from swinablate.scheduling.next_trials import next_trials
-from swinablate.scheduling.queue import suggest
+from swinablate.scheduling.sampler import suggest
 from swinablate.scheduling.status import read_status
 from swinablate.scheduling.suggest import extended, tune_trials
 from swinablate.stats.budget import expected_best
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
-from swinablate.study.plan_json import Noise, expected_noise, plan_json
+from swinablate.study.noise import Noise, expected_noise
+from swinablate.study.plan_json import plan_json
+from swinablate.study.planner import plan
 from swinablate.study.tunable import trying, tuned
 from tests.conftest import RECIPE, STUDY
 

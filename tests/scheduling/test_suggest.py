@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from swinablate.errors import InputError
-from swinablate.records.home import Home, Outcome
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
 from swinablate.scheduling.due import due
 from swinablate.scheduling.next_trials import next_trials
 from swinablate.scheduling.status import read_status
 from swinablate.stats import Contrast, detectable, detectable_at, detectable_effects
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
-from swinablate.study.plan_json import Noise, plan_json
+from swinablate.study.noise import Noise
+from swinablate.study.plan_json import plan_json
+from swinablate.study.planner import plan
 from tests.conftest import STUDY
 
 WOBBLE = (0.0, 0.4, -0.3, 0.1, -0.2, 0.3, -0.1, 0.2)

@@ -11,8 +11,9 @@ from swinablate.report.answer import gather
 from swinablate.study.declared import ONE_WAY, effects_of
 from swinablate.study.designs import GENERATORS, SHOWS, cells, directions
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
-from swinablate.study.plan_json import Noise, plan_json
+from swinablate.study.noise import Noise
+from swinablate.study.plan_json import plan_json
+from swinablate.study.planner import plan
 from tests.conftest import STUDY
 from tests.scheduling.test_suggest import outcome
 

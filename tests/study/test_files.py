@@ -4,7 +4,7 @@ import pytest
 
 from swinablate.config.recipe import Recipe
 from swinablate.study.files import label, load_claim, load_recipe, load_study
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
 
 

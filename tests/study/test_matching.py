@@ -2,14 +2,15 @@
 
 import pytest
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.errors import InputError
+from swinablate.models.cost import cost
 from swinablate.models.families import swin
-from swinablate.models.fingerprint import cost
 from swinablate.study.files import Match, load_recipe, load_study
 from swinablate.study.matching import solve
-from swinablate.study.plan import plan
-from swinablate.study.plan_json import Noise, plan_json
+from swinablate.study.noise import Noise
+from swinablate.study.plan_json import plan_json
+from swinablate.study.planner import plan
 from tests.conftest import STUDY
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)

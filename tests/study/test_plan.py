@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from swinablate.errors import InputError
-from swinablate.study import plan as planning
+from swinablate.study import equality
 from swinablate.study.files import load_study, smoke
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
 
 ROOT = Path(__file__).parents[2]
@@ -220,7 +220,7 @@ def test_an_arm_without_a_difference_is_refused(write):
 @pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_recipe_keeps_its_claim(path):
     from swinablate.data import image_spec
-    from swinablate.models.fingerprint import size
+    from swinablate.models.cost import size
     from swinablate.models.registry import load_family
     from swinablate.study.files import load_claim, load_recipe
 
@@ -233,9 +233,9 @@ def test_every_shipped_recipe_keeps_its_claim(path):
 def test_arms_of_one_network_are_counted_and_looked_at_once(write, monkeypatch):
     calls = []
     for name in ("cost", "observe"):
-        real = getattr(planning, name)
+        real = getattr(equality, name)
         monkeypatch.setattr(
-            planning,
+            equality,
             name,
             lambda *args, real=real, name=name: (calls.append(name), real(*args))[1],
         )

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from swinablate.config.recipe import derive
 from swinablate.models.registry import load_family
 from swinablate.study.files import load_study
-from swinablate.study.plan import Arm, plan
+from swinablate.study.plan import Arm
+from swinablate.study.planner import plan
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
 

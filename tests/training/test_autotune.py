@@ -6,14 +6,14 @@ import json
 import pytest
 import torch
 
-from swinablate.config.recipe import TrainConfig
+from swinablate.config.train import TrainConfig
 from swinablate.errors import EnvironmentFault
 from swinablate.execution import autotune as choosing
 from swinablate.execution.executor import Slot
 from swinablate.execution.executors.serial import Serial
 from swinablate.records.home import Home
 from swinablate.study.files import load_study
-from swinablate.study.plan import plan
+from swinablate.study.planner import plan
 from swinablate.training import autotune as probe
 from swinablate.training import precision
 from swinablate.training.machine import cpu_name

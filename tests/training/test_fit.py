@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from swinablate.config import recipe
-from swinablate.config.recipe import DataConfig, Recipe, StartConfig, TrainConfig
+from swinablate.config.data import DataConfig
+from swinablate.config.recipe import Recipe, StartConfig
+from swinablate.config.train import TrainConfig
 from swinablate.data import batches, image_spec, rng, splits
 from swinablate.errors import Diverged
 from swinablate.models.registry import load_family

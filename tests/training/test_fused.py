@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from swinablate.config.recipe import DataConfig, Recipe
+from swinablate.config.data import DataConfig
+from swinablate.config.recipe import Recipe
 from swinablate.data import prepare
 from swinablate.execution import worker
 from swinablate.models.registry import load_family

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from swinablate.config.recipe import TrainConfig
+from swinablate.config.train import TrainConfig
 from swinablate.training import optim
 
 TOTAL, WARM = 40, 8

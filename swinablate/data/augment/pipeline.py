@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from swinablate.config.recipe import DataConfig, ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 from swinablate.data.augment import colour
 from swinablate.data.augment.geometric import ResizedCrop, Shift
 from swinablate.data.augment.mixing import Cutout, Erase, Mixing

@@ -1,6 +1,6 @@
 """CIFAR-100, 32x32 colour photographs of a hundred kinds of things (Krizhevsky, 2009)."""
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.torchvision_sets import cifar_by_hand, torchvision_set
 
 DATASET = torchvision_set(

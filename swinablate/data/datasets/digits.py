@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, draws, stratified_order
 
 TEST = 540

@@ -6,7 +6,7 @@ The balanced split. As in its files, the images are mirrored along the diagonal.
 from pathlib import Path
 from typing import Any
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.torchvision_sets import torchvision_set
 
 SPLIT = "balanced"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.torchvision_sets import mnist_by_hand, torchvision_set
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from swinablate.config import schema
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Dataset, Labels, Part, Parts, Pixels
 from swinablate.data.image_files import MODES, fitted
 from swinablate.errors import InputError

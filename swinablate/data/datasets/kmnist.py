@@ -1,6 +1,6 @@
 """Kuzushiji-MNIST, 28x28 grey, ten hiragana (Clanuwat et al., 2018, arXiv:1812.01718)."""
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.torchvision_sets import mnist_by_hand, torchvision_set
 
 DATASET = torchvision_set(

@@ -1,6 +1,6 @@
 """MNIST, 28x28 grey, handwritten digits (LeCun et al., 1998)."""
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.torchvision_sets import mnist_by_hand, torchvision_set
 
 DATASET = torchvision_set(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Pixels, draws, made_here
 
 TRAIN, TEST = 3000, 1000

@@ -1,6 +1,6 @@
 """STL-10, 96x96 colour photographs of ten kinds of things (Coates et al., 2011)."""
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.torchvision_sets import BY_SPLIT, stl_by_hand, torchvision_set
 
 DATASET = torchvision_set(

@@ -1,6 +1,6 @@
 """SVHN, 32x32 colour house numbers, the digit in the middle (Netzer et al., 2011)."""
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.torchvision_sets import BY_SPLIT, files_by_hand, torchvision_set
 
 DATASET = torchvision_set(

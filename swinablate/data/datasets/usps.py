@@ -1,6 +1,6 @@
 """USPS, 16x16 grey, handwritten digits of envelopes (Hull, 1994)."""
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 from swinablate.data.torchvision_sets import files_by_hand, torchvision_set
 
 DATASET = torchvision_set(

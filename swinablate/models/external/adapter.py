@@ -15,7 +15,7 @@ import torch
 from pydantic import AfterValidator, ConfigDict, Field, create_model, model_validator
 from torch import Tensor, nn
 
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.errors import InputError
 from swinablate.models.external.signature import Argument, options
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from torch import nn
 
 from swinablate.config import imports
+from swinablate.config.family import Family
 from swinablate.config.plugins import did_you_mean
-from swinablate.config.recipe import Family
 from swinablate.errors import InputError
 from swinablate.models.external.adapter import Origin, adopt, assemble
 from swinablate.models.external.signature import Argument, arguments_of, describe

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models.layers import switches
 from swinablate.models.layers.conv import ConvNorm, convolve, strided
 from swinablate.models.layers.fields import Count, Counts, Rate, check_lengths, check_middle

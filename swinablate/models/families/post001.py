@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models.layers.init import draw
 
 WIDTHS = (32, 32, 64)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models.layers.fields import Count
 from swinablate.models.layers.init import GeneratorFor, initialise
 from swinablate.models.layers.norm import Norm, make_norm

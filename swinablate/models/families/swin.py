@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from swinablate.config.recipe import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models.layers import switches
 from swinablate.models.layers.attention import (
     FIRST,

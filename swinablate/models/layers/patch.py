@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.config.recipe import ImageSpec
+from swinablate.config.family import ImageSpec
 
 Stem = Literal["patchify", "conv", "conv_pool", "spt"]
 INNER = 64

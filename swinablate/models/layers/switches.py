@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from swinablate.config.recipe import Switch
+from swinablate.config.family import Switch
 from swinablate.models.layers import attention, conv, mlp, norm, patch
 from swinablate.models.layers.fields import Rate
 

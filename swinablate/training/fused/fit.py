@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swinablate.config.recipe import ImageSpec, Recipe, derive
+from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import Recipe, derive
 from swinablate.data import (
     Chance,
     Splits,

@@ -19,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from swinablate.config.recipe import Recipe, TrainConfig
+from swinablate.config.recipe import Recipe
 from swinablate.config.schema import sparse
+from swinablate.config.train import TrainConfig
 from swinablate.models.layers.block import DropPath
 from swinablate.training.optim import make_optimizer
 

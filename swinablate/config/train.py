@@ -1,0 +1,109 @@
+"""[train] of a recipe: how long, how fast, in which number format."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from swinablate.config.family import Switch
+from swinablate.config.schema import Frozen
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainConfig(Frozen):
+    """How to train. Units are in the names."""
+
+    epochs: Annotated[int, Field(ge=1), Switch("passes over the data", "", (15, 30))] = 15
+    steps: Annotated[int, Field(ge=1)] | None = None  # instead of epochs: stop after so many
+    batch: Annotated[int, Field(ge=1), Switch("images a step", "", (32, 64))] = 64
+    optimizer: Annotated[
+        Literal["adamw", "adam", "sgd"],
+        Switch("update rule", "Swin sec. 4.1; Loshchilov 2019", ("adamw", "adam", "sgd")),
+    ] = "adamw"
+    lr: Annotated[float, Field(gt=0), Switch("peak learning rate", "", (3e-3, 1e-3))] = 3e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # sgd only
+    nesterov: Annotated[
+        bool, Switch("momentum looked ahead; sgd only", "Sutskever 2013, sec. 2.1", (False, True))
+    ] = False
+    betas: tuple[Share, Share] = (0.9, 0.999)  # adam, adamw
+    eps: Annotated[float, Field(gt=0)] = 1e-8  # adam, adamw
+    weight_decay: Annotated[
+        float,
+        Field(ge=0),
+        Switch(
+            "decoupled decay of matrices, not of norms, biases, tables", "Swin A2.1", (0.05, 0.0)
+        ),
+    ] = 0.05
+    schedule: Annotated[
+        Literal["cosine", "constant", "step", "one_cycle"],
+        Switch(
+            "learning rate over the run",
+            "Loshchilov 2017; Smith 2018",
+            ("cosine", "constant", "step", "one_cycle"),
+        ),
+    ] = "cosine"
+    step_at: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.5, 0.75)  # shares of the steps
+    step_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of schedule "step", at each of them
+    warmup: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch("share of the steps with rising rate", "Swin A2.1", (0.1, 0.0)),
+    ] = 0.1
+    clip: Annotated[
+        float, Field(ge=0), Switch("largest gradient norm; 0 is off", "Swin config.py", (5.0, 0.0))
+    ] = 5.0
+    label_smoothing: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch("smoothing of targets", "Szegedy 2016, sec. 7", (0.0, 0.1)),
+    ] = 0.0
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16", "auto"],
+        Switch("number format of forward and backward", "", ("fp32", "bf16", "fp16")),
+    ] = "fp32"
+    matmul: Annotated[
+        Literal["highest", "high", "medium", "auto"],
+        Switch("precision inside fp32 matrix products", "", ("highest", "high", "medium")),
+    ] = "highest"
+    channels_last: Annotated[
+        bool | Literal["auto"], Switch("channels innermost in memory", "", (False, True))
+    ] = False
+    compile: Annotated[
+        bool | Literal["auto"], Switch("training compiled by torch", "", (False, True))
+    ] = False
+    accumulate: Annotated[
+        int, Field(ge=1), Switch("parts of a batch, one after the other", "", (1, 2))
+    ] = 1
+    ema: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch(
+            "decay a step of the averaged weights that are evaluated; 0 is off",
+            "Polyak 1992; Izmailov 2018",
+            (0.0, 0.99),
+        ),
+    ] = 0.0
+    select: Literal["last", "best_val"] = "last"
+    stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    def total(self, per_epoch: int) -> int:
+        """Steps of a whole run, where an epoch has so many."""
+        return self.steps if self.steps is not None else self.epochs * per_epoch
+
+    @property
+    def open(self) -> frozenset[str]:
+        """Fields that say `auto`: decided once for a study and a device model."""
+        fields = ("precision", "matmul", "channels_last", "compile")
+        return frozenset(field for field in fields if getattr(self, field) == "auto")
+
+    @model_validator(mode="after")
+    def _parts(self) -> TrainConfig:
+        if self.accumulate > self.batch:
+            raise ValueError(
+                f"a batch of {self.batch} has no {self.accumulate} parts; "
+                "lower accumulate or raise batch"
+            )
+        return self

@@ -1,0 +1,143 @@
+"""When two arms are one: what acts, what differs, what is idle."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from swinablate.config import schema
+from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.levels import Level
+from swinablate.config.recipe import Recipe
+from swinablate.config.train import TrainConfig
+from swinablate.data import image_spec, resolved_data
+from swinablate.errors import InputError
+from swinablate.models.cost import Cost, cost
+from swinablate.models.diff import Proof, compare
+from swinablate.models.fingerprint import Fingerprint, observe
+from swinablate.models.registry import load_family
+from swinablate.study.files import Study
+from swinablate.study.plan import Arm
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a plan has found out, by config; many arms share one, and many are asked twice.
+
+    Attributes:
+        networks: what they are and do.
+        costs: what they cost.
+    """
+
+    networks: dict[tuple[str, ImageSpec], Fingerprint] = field(default_factory=dict)
+    costs: dict[tuple[str, ImageSpec], Cost] = field(default_factory=dict)
+
+
+def _look(recipe: Recipe, looked: Looked) -> Fingerprint:
+    image = image_spec(recipe.data)
+    key = recipe.model.model_dump_json(), image
+    if key not in looked.networks:
+        family = load_family(recipe.model.family, "plan")
+        looked.networks[key] = observe(family, recipe.model, image)
+    return looked.networks[key]
+
+
+def cost_of(family: Family[ModelConfig], recipe: Recipe, image: ImageSpec, looked: Looked) -> Cost:
+    """What a recipe's network costs; asked of the network once for every config."""
+    key = recipe.model.model_dump_json(), image
+    if key not in looked.costs:
+        looked.costs[key] = cost(family, recipe.model, image)
+    return looked.costs[key]
+
+
+def meaning(recipe: Recipe, looked: Looked) -> str:
+    """A digest of all that acts in a recipe: two recipes of one digest are one arm."""
+    return schema.digest([_look(recipe, looked).signature, _resolved(recipe)])
+
+
+def prove(base: Arm, recipe: Recipe, differs: Iterable[str], looked: Looked) -> Proof:
+    """What of the arm's network differs, and whether its switches said so."""
+    return compare(
+        _look(base.recipe, looked), _look(recipe, looked), _declared(base, recipe, differs)
+    )
+
+
+def _declared(base: Arm, recipe: Recipe, differs: Iterable[str]) -> tuple[str, ...] | None:
+    """Where an arm's switches act; None if one of its changes is no switch of the model."""
+    model = recipe.model
+    if type(model) is not type(base.recipe.model) or image_spec(recipe.data) != base.image:
+        return None
+    fields = [path.removeprefix("model.") for path in differs if path.startswith("model.")]
+    found: list[str] = []
+    for name in fields:
+        marks = [m for m in type(model).model_fields[name].metadata if isinstance(m, Switch)]
+        if not marks:
+            return None
+        found += marks[0].acts_on
+    return tuple(found)
+
+
+def idle_changes(
+    study: Study, recipe: Recipe, changes: Mapping[str, Level], looked: Looked
+) -> tuple[str, ...]:
+    """Which of several changes nobody would notice: without them the arm is the same."""
+    same_family = recipe.model.family == study.baseline.model.family
+    switches = [path for path in changes if path.startswith("model.")]
+    if len(changes) < 2 or not same_family:
+        return ()
+    return tuple(path for path in switches if _without(study, recipe, path, looked))
+
+
+def _without(study: Study, recipe: Recipe, path: str, looked: Looked) -> bool:
+    before = getattr(study.baseline.model, path.removeprefix("model."))
+    try:
+        other = schema.evolve(recipe, {path: before}, study.file)
+        return other != recipe and meaning(other, looked) == meaning(recipe, looked)
+    except (InputError, ValueError):
+        return False  # the change is needed for the others
+
+
+def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
+    """Training and data as they act: a field that nothing reads in this recipe is left out."""
+    train = recipe.train.model_dump(mode="json")
+    for name in _unread(recipe.train):
+        del train[name]
+    if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
+        train["optimizer"] = "adam"  # they differ in the decay alone
+    start = recipe.start.model_dump(mode="json", exclude={"weights", "sha256"})
+    if not recipe.start.weights:
+        del start["head"]
+    return [train, resolved_data(recipe.data), start]
+
+
+def _unread(train: TrainConfig) -> set[str]:
+    unread: set[str] = set()
+    if train.optimizer == "sgd":
+        unread |= {"betas", "eps"} | ({"nesterov"} if train.momentum == 0 else set())
+    else:
+        unread |= {"momentum", "nesterov"}
+    if train.schedule != "step":
+        unread |= {"step_at", "step_factor"}
+    if train.steps is not None:
+        unread.add("epochs")
+    return unread
+
+
+def differing(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Level, Level]]:
+    """Every recipe path whose value differs: (ours, theirs); None where one has none."""
+    a, b = flat(ours.model_dump(mode="json")), flat(theirs.model_dump(mode="json"))
+    return {
+        path: (a.get(path), b.get(path))
+        for path in [*a, *(p for p in b if p not in a)]
+        if a.get(path) != b.get(path)
+    }
+
+
+def flat(value: Mapping[str, Any], path: str = "") -> dict[str, Level]:
+    """A recipe as plain data by dotted path, without the digest of somebody's code."""
+    found: dict[str, Level] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            found |= flat(item, f"{path}{key}.")
+        elif f"{path}{key}" != "model.code":  # it goes with the family, and is nobody's choice
+            found[f"{path}{key}"] = item
+    return found

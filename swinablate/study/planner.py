@@ -1,0 +1,281 @@
+"""From a study to its plan. Pure: same study, same plan."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swinablate.config import schema
+from swinablate.config.levels import Level, show
+from swinablate.config.plugins import did_you_mean
+from swinablate.config.recipe import Recipe, StartConfig
+from swinablate.config.weights import each, settled
+from swinablate.data import image_spec
+from swinablate.errors import InputError
+from swinablate.models.registry import load_family
+from swinablate.models.transfer import check_start
+from swinablate.study.designs import cells
+from swinablate.study.equality import (
+    Looked,
+    cost_of,
+    differing,
+    flat,
+    idle_changes,
+    meaning,
+    prove,
+)
+from swinablate.study.files import BASELINE, Match, Study, Variant, label
+from swinablate.study.matching import solve
+from swinablate.study.plan import Arm, Kind, Plan, Refusal
+from swinablate.study.tunable import check_tuning as check_tuning
+
+SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An arm before it is built."""
+
+    name: str
+    changes: Mapping[str, Level]
+    recipe: Recipe
+    cell: bool
+    match: Match | None = None
+
+
+def plan(study: Study) -> Plan:
+    """Expand the design; refuse what cannot be built or is the same as another arm.
+
+    Raises:
+        InputError: a switch or level that does not exist, an impossible baseline, two arms
+            of one name, a hypothesis about no arm, or nothing left to compare.
+    """
+    arms: list[Arm] = []
+    refusals: list[Refusal] = []
+    seen: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    looked = Looked()
+    for made in _cells(study):
+        if made.name in {a.name for a in arms} | {r.name for r in refusals}:
+            raise InputError(
+                f"two arms are called {made.name!r}",
+                at=f"{study.file}: arms",
+                hint="give one of them another name",
+            )
+        same = None
+        try:
+            arm, meaning = _build(study, made, arms[0] if arms else None, looked)
+            same = seen.get(meaning)
+            if same is None:
+                owners |= _apart(arm, owners)
+                seen[meaning] = made.name
+                arms.append(arm)
+                continue
+            reason = f"the same network and training as {same!r}"
+        except ValueError as error:
+            reason = str(error)
+        refusals.append(
+            Refusal(
+                name=made.name,
+                changes=made.changes,
+                cell=made.cell,
+                reason=reason,
+                same_as=same,
+            )
+        )
+    _check(study, arms, refusals)
+    check_tuning(study, {arm.name: arm.recipe for arm in arms})
+    made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
+    budget = study.budget.trials
+    if study.looks and budget is not None and budget < made_plan.fewest:
+        raise InputError(
+            f"the first look needs {made_plan.fewest} trials, the budget has {budget}",
+            at=f"{study.file}: budget.trials",
+            hint="give the study more trials, or fewer arms",
+        )
+    return made_plan
+
+
+def smoked(recipe: Recipe) -> Recipe:
+    """The recipe of a smoke run: two steps on a few images of noise, of the right shape.
+
+    Noise needs no download; what a smoke run checks is that everything runs. The changed
+    fields are part of the trial's identity, so nothing is mistaken for a real result.
+    """
+    data = recipe.data.model_copy(
+        update={
+            "name": "noise",
+            "root": None,
+            "image": image_spec(recipe.data),
+            "limit": SMOKE_IMAGES,
+        }
+    )
+    train = recipe.train.model_copy(
+        update={"steps": SMOKE_STEPS, "batch": min(recipe.train.batch, SMOKE_BATCH)}
+    )
+    return recipe.model_copy(update={"data": data, "train": train})
+
+
+def _cells(study: Study) -> Iterator[Cell]:
+    yield Cell(BASELINE, {}, study.baseline, cell=True)
+    at = f"{study.file}: axes"
+    last = [switch.rpartition(".")[2] for switch in study.axes]
+    full = len(set(last)) < len(last)
+    for changes in _changes(study):
+        recipe = _evolved(study, study.baseline, changes, at)
+        yield Cell(label(changes, full=full), changes, recipe, cell=True)
+    for variant in study.variants:
+        at = f"{study.file}: arms: {variant.name!r}"
+        recipe = _take(study.baseline, variant) if variant.recipe else study.baseline
+        changed = _evolved(study, recipe, variant.changes, at)
+        if changed == study.baseline:
+            raise InputError(
+                "this arm is the baseline itself",
+                at=at,
+                hint="change something, or drop the arm",
+            )
+        changes = _differences(study, changed) if variant.recipe else dict(variant.changes)
+        yield Cell(variant.name, changes, changed, cell=False, match=variant.match)
+
+
+def _changes(study: Study) -> Iterator[dict[str, Level]]:
+    for switch, levels in study.axes.items():
+        for level in levels:
+            at = f"{study.file}: axes: {switch!r}"
+            made = _evolved(study, study.baseline, {switch: level}, f"{study.file}: axes")
+            if made == study.baseline:
+                raise InputError(
+                    f"{show(level)} is the baseline's own level",
+                    at=at,
+                    hint="leave it out: the baseline is always run",
+                )
+    yield from cells(study.design, study.axes, f"{study.file}: axes")
+
+
+def _evolved(study: Study, recipe: Recipe, changes: Mapping[str, Level], at: str) -> Recipe:
+    return settled(schema.evolve(recipe, changes, at), Path(study.file).parent, at)
+
+
+def _take(recipe: Recipe, variant: Variant) -> Recipe:
+    assert variant.recipe is not None
+    parts = {part: getattr(variant.recipe, part) for part in variant.take}
+    return recipe.model_copy(update=parts)
+
+
+def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[Arm, str]:
+    """The arm, and a digest of all that makes it what it is: two equal ones are one arm.
+
+    Of the weights it starts from the content counts, seed by seed, and not where it lies.
+    """
+    recipe, changes, match = made.recipe, dict(made.changes), None
+    if made.match and base:
+        at = f"{study.file}: arms: {made.name!r}"
+        target = base.macs if made.match.by == "macs" else base.params
+        recipe, match = solve(recipe, made.match, target, at)
+        changes |= {path: level for path, (_, level) in match.solved.items()}
+    recipe = smoked(recipe) if study.smoke else recipe
+    seeds = study.seeds if made.changes else study.baseline_seeds
+    starts = _starts(study, made.name, recipe.start, seeds)
+    family = load_family(recipe.model.family, study.file)
+    image = image_spec(recipe.data)
+    geometry = family.geometry(recipe.model, image)
+    check_start(family, recipe, image, tuple(starts.values()))
+    spent = cost_of(family, recipe, image, looked)
+    differs = differing(study.baseline, recipe) if made.changes else {}
+    arm = Arm(
+        name=made.name,
+        changes=changes,
+        cell=made.cell,
+        differs=differs,
+        recipe=recipe,
+        image=image,
+        geometry=geometry,
+        params=spent.params,
+        macs=spent.macs,
+        activation_bytes=spent.activation_bytes,
+        match=match,
+        proof=prove(base, recipe, differs, looked) if base else None,
+        idle=idle_changes(study, recipe, made.changes, looked),
+        seeds=seeds,
+        starts=starts,
+    )
+    own = [arm.trial(seed).recipe.start.sha256 for seed in study.seeds]
+    return arm, schema.digest([meaning(recipe, looked), own])
+
+
+def _starts(
+    study: Study, name: str, start: StartConfig, seeds: Sequence[int]
+) -> dict[tuple[Kind, int], StartConfig]:
+    """What each trial of an arm starts from, where every seed has a file of its own.
+
+    Tries of tuning start from the files of the seeds after the last: a recipe that was chosen on
+    the weights of a final trial would suit those.
+    """
+    if not start.each:
+        return {}
+    found: dict[tuple[Kind, int], StartConfig] = {}
+    at, why = f"{study.file}: {name}", f"{name} runs {len(seeds)} seeds"
+    for seed, own in each(start, seeds, at, why).items():
+        found["final", seed] = own
+    if study.tune:
+        spare = max(study.baseline_seeds) + 1
+        why = "tries of tuning start from files of their own, those after the last seed"
+        files = each(start, range(spare, spare + study.tune.seeds), at, why)
+        for seed, own in enumerate(files.values()):
+            found["tune", seed] = own
+    return found
+
+
+def _apart(arm: Arm, owners: Mapping[str, str]) -> dict[str, str]:
+    """The arm's trials, by id; refuses one that is another arm's: none counts for two.
+
+    Args:
+        arm: the arm.
+        owners: trial id -> arm.
+
+    Raises:
+        ValueError: where seeds start from files of their own, two arms are one at some of them.
+    """
+    trials = {trial.id: trial for trial in map(arm.trial, arm.seeds)}
+    for one, trial in trials.items():
+        if one in owners:
+            raise ValueError(
+                f"at seed {trial.seed} it is {owners[one]!r}: both start from what is in "
+                f"{Path(trial.recipe.start.weights).name}; take weights that no seed of "
+                f"{owners[one]!r} starts from"
+            )
+    return dict.fromkeys(trials, arm.name)
+
+
+def _differences(study: Study, recipe: Recipe) -> dict[str, Level]:
+    """What a recipe has that the baseline has not, or has otherwise."""
+    ours, theirs = (
+        flat(study.baseline.model_dump(mode="json")),
+        flat(recipe.model_dump(mode="json")),
+    )
+    missing = object()
+    return {path: level for path, level in theirs.items() if ours.get(path, missing) != level}
+
+
+def _check(study: Study, arms: Sequence[Arm], refusals: Sequence[Refusal]) -> None:
+    if not arms or arms[0].name != BASELINE:
+        problem, _, hint = refusals[0].reason.partition("; ")
+        raise InputError(
+            f"the baseline is impossible: {problem}",
+            at=study.file,
+            hint=hint or "change the baseline's recipe",
+        )
+    if len(arms) < 2:
+        why = "; ".join(f"{r.name}: {r.reason}" for r in refusals)
+        raise InputError(
+            "nothing is left to compare with the baseline",
+            at=study.file,
+            hint=f"every arm was refused ({why})" if why else "add [axes] or [[arms]]",
+        )
+    names = [a.name for a in arms[1:]] + [r.name for r in refusals]
+    for hypothesis in study.hypotheses:
+        if hypothesis.arm not in names and study.design == "one_at_a_time":
+            raise InputError(
+                f"no arm is called {hypothesis.arm!r}",
+                at=f"{study.file}: hypotheses",
+                hint=did_you_mean(hypothesis.arm, names),
+            )
