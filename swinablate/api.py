@@ -8,7 +8,7 @@ from typing import Literal
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.weights import of_seed
 from swinablate.errors import InputError, TrialError
-from swinablate.execution.coordinator import Options, execute
+from swinablate.execution.run import Options, execute
 from swinablate.records.events import Event
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome

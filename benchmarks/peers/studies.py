@@ -14,9 +14,8 @@ from typing import Any
 
 from benchmarks.harness import Spent
 from swinablate.errors import EnvironmentFault
-from swinablate.execution import coordinator
-from swinablate.execution.coordinator import Options
 from swinablate.execution.processes import environment
+from swinablate.execution.run import Options, execute
 from swinablate.records.events import Event
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
@@ -100,7 +99,7 @@ class OurStudies:
         """
         path = self._write(seeds)
         made, clock = plan(load_study(path, smoke=self._smoke)), Clock()
-        summary = coordinator.execute(made, self._home, Options(slots=self._slots), clock)
+        summary = execute(made, self._home, Options(slots=self._slots), clock)
         if summary.exit_code:
             raise EnvironmentFault(f"a study ended so: {dict(summary.counts)}", at=str(path))
         return clock, len(made.trials)

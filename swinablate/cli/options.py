@@ -11,7 +11,7 @@ from swinablate.errors import InputError
 from swinablate.records.home import Home
 
 if TYPE_CHECKING:
-    from swinablate.execution.coordinator import Options
+    from swinablate.execution.run import Options
 Study = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
 HomeFolder = Annotated[
     Path, typer.Option("--home", envvar="SWINABLATE_HOME", help="Folder of everything recorded.")
@@ -70,7 +70,7 @@ def options_of(
     retry: bool = False,
 ) -> "Options":
     """How a study runs, from the words of the command line."""
-    from swinablate.execution.coordinator import Options
+    from swinablate.execution.run import Options
 
     return Options(
         slots=slots,

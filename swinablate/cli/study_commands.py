@@ -35,7 +35,7 @@ from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 
 if TYPE_CHECKING:
-    from swinablate.execution.coordinator import Options, Summary
+    from swinablate.execution.run import Options, Summary
     from swinablate.report.results import StudyResults
     from swinablate.study.plan import Plan
 
@@ -91,13 +91,13 @@ def plan(
 ) -> None:
     """Show what a study would run: arms, cost, geometry, refusals, what it can detect."""
     from swinablate.study.noise import expected_noise
-    from swinablate.study.plan_json import plan_json
+    from swinablate.study.plan_record import plan_record
 
     where = home_of(home, smoke=smoke)
     made = _plan(study, settings or [], smoke=smoke)
     recorded = where.outcomes(trial.id for trial in made.trials)
-    data = plan_json(made, recorded, expected_noise(made, where))
-    print_json(data) if as_json else terminal.show_plan(data)
+    data = plan_record(made, recorded, expected_noise(made, where))
+    print_json(data.to_json()) if as_json else terminal.show_plan(data)
 
 
 @commands.command(epilog="Example: swinablate status studies/quickstart.toml --watch")
@@ -300,7 +300,7 @@ def _run(
     as_json: bool,
 ) -> None:
     from swinablate.cli.progress import Watch
-    from swinablate.execution.coordinator import execute
+    from swinablate.execution.run import execute
 
     made = _plan(study, settings, smoke=smoke)
     where = home_of(home, smoke=smoke)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     from swinablate.models.conformance import Finding
+    from swinablate.records.plan import PlanRecord
     from swinablate.scheduling.status import Status
 
 PLACES = 3

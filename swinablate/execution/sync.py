@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from swinablate.records.home import Home
-from swinablate.scheduling.due import due
+from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import everything
 from swinablate.scheduling.queue import Queue, Ticket, queue_name
 from swinablate.tracking.cards import study_card, trial_card
@@ -23,23 +23,22 @@ def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> in
     plan = home.declared(name)
     with home.owned(name):
         found = home.outcomes(everything(plan))
-        arms = {trial: (arm, seed) for arm, seed, trial in due(plan, found).rows}
-        recorded = {trial: found[trial] for trial in arms if trial in found}
+        rows = [row for row in due(State.of(plan, found)).rows if row.trial in found]
         queue = Queue.open(
             storage or home.optuna_url,
-            queue_name(name, plan["declaration"]),
-            [arm["name"] for arm in plan["arms"]],
+            queue_name(name, plan.declaration),
+            [arm.name for arm in plan.arms],
         )
         queue.reap()
         tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, study_card(plan, ""))
         tracker.sweep(set())
-        for trial, outcome in recorded.items():
-            arm, seed = arms[trial]
-            ticket = Ticket(trial=trial, arm=arm["name"], seed=seed, attempt=outcome.attempt)
+        for row in rows:
+            outcome = found[row.trial]
+            ticket = Ticket(row.trial, row.arm.name, row.seed, outcome.attempt)
             queue.done(ticket, outcome.metrics.get("val/accuracy"), outcome.status)
-            tracker.begin(trial_card(arm, seed, trial, reused=False))
-            tracker.epochs(trial, outcome.curve)
-            tracker.end(trial, asdict(outcome))
+            tracker.begin(trial_card(row, reused=False))
+            tracker.epochs(row.trial, outcome.curve)
+            tracker.end(row.trial, asdict(outcome))
         queue.close()
         tracker.close()
-    return len(recorded)
+    return len(rows)

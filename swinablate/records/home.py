@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -28,6 +28,9 @@ from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.events import Event
 from swinablate.records.files import write_atomically
 from swinablate.records.outcome import SCHEMA, Outcome
+from swinablate.records.plan import Ledger, PlanRecord, Record
+
+R = TypeVar("R", bound=Record)
 
 
 class Home:
@@ -147,45 +150,51 @@ class Home:
         """Make a failed trial wait again; what its attempts recorded stays."""
         (self.trials / trial / "result.json").unlink(missing_ok=True)
 
-    def declare(self, name: str, declaration: str, plan: Mapping[str, Any]) -> None:
+    def declare(self, plan: PlanRecord) -> None:
         """Record what a study declared, and that this is its newest declaration."""
-        folder = self.studies / name
-        write_atomically(folder / declaration / "plan.json", json.dumps(plan, indent=1))
-        write_atomically(folder / "latest", declaration)
+        folder = self.studies / plan.study
+        text = json.dumps(plan.to_json(), indent=1, allow_nan=False)
+        write_atomically(folder / plan.declaration / "plan.json", text)
+        write_atomically(folder / "latest", plan.declaration)
 
-    def declared(self, name: str, declaration: str = "") -> dict[str, Any]:
+    def declared(self, name: str, declaration: str = "") -> PlanRecord:
         """A recorded plan of a study: that of a declaration's digest, or the newest.
 
         What its tuning has suggested so far is its `ledger`.
 
         Raises:
             InputError: the study was never run in this home.
+            EnvironmentFault: the plan is there and cannot be understood.
         """
         try:
             latest = declaration or (self.studies / name / "latest").read_text("utf-8").strip()
-            text = (self.studies / name / latest / "plan.json").read_text("utf-8")
+            path = self.studies / name / latest / "plan.json"
+            text = path.read_text("utf-8")
         except OSError:
             raise InputError(
                 f"study {name!r} has not been run in {self.root}",
                 hint=f"swinablate run studies/{name}.toml, or name the right folder with --home",
             ) from None
-        plan: dict[str, Any] = json.loads(text)
-        ledger = self.ledger(name, latest)
-        return {**plan, "ledger": ledger} if ledger else plan
+        plan = _parsed(PlanRecord, text, path, f"`swinablate run studies/{name}.toml` declares it")
+        return plan.model_copy(update={"ledger": self.ledger(name, latest)})
 
-    def ledger(self, name: str, declaration: str) -> dict[str, Any]:
-        """What the tuning of a declared study suggested so far; empty before it began."""
+    def ledger(self, name: str, declaration: str) -> Ledger:
+        """What the tuning of a declared study suggested so far; empty before it began.
+
+        Raises:
+            EnvironmentFault: it is there and cannot be understood.
+        """
+        path = self.studies / name / declaration / "tuning.json"
         try:
-            text = (self.studies / name / declaration / "tuning.json").read_text("utf-8")
+            text = path.read_text("utf-8")
         except FileNotFoundError:
-            return {}
-        found: dict[str, Any] = json.loads(text)
-        return found
+            return Ledger()
+        return _parsed(Ledger, text, path, "`swinablate run` then tunes from the start")
 
-    def keep_ledger(self, name: str, declaration: str, ledger: Mapping[str, Any]) -> None:
+    def keep_ledger(self, name: str, declaration: str, ledger: Ledger) -> None:
         """Record what tuning suggested, before any of it runs."""
         path = self.studies / name / declaration / "tuning.json"
-        write_atomically(path, json.dumps(ledger, indent=1))
+        write_atomically(path, json.dumps(ledger.to_json(), indent=1))
 
     def declarations(self, name: str) -> list[str]:
         """Digests of all declarations of a study that were run."""
@@ -245,12 +254,32 @@ class Home:
             return ""
 
 
-def planned(plan: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, str]]:
-    """Every planned trial: its arm, its seed, its id."""
-    for arm in plan["arms"]:
-        yield from (
-            (arm, seed, trial) for seed, trial in zip(arm["seeds"], arm["trials"], strict=True)
-        )
+def _parsed(kind: type[R], text: str, path: Path, again: str) -> R:
+    """A recorded file as a value.
+
+    Args:
+        kind: of the record.
+        text: the file's content.
+        path: the file, for messages.
+        again: what becomes of it where it is moved away, in words.
+
+    Raises:
+        EnvironmentFault: it is no such record, or a newer swinablate wrote it.
+    """
+    try:
+        data = json.loads(text)
+        if data["schema"] > SCHEMA:
+            raise EnvironmentFault(
+                f"written by a newer swinablate (schema {data['schema']})",
+                at=str(path),
+                hint="upgrade swinablate",
+            )
+        return kind.model_validate(data)
+    except (ValueError, KeyError, TypeError) as error:  # pydantic's errors are ValueErrors
+        first = str(error).partition("\n")[0]
+        raise EnvironmentFault(
+            f"unreadable record: {first}", at=str(path), hint=f"move this file away; {again}"
+        ) from None
 
 
 def _number(path: Path) -> int:

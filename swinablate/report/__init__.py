@@ -68,7 +68,7 @@ def contents(answer: StudyResults) -> dict[str, bytes]:
             binary[f"figures/{plot.name}.png"] = plot.png
     files |= {
         "verdicts.json": _json(answer.verdicts),
-        "plan.json": _json(given.plan),
+        "plan.json": _json(given.plan.to_json()),
         "provenance.json": _json(answer.provenance),
         "report.md": markdown(answer, arms, drawn),
         "index.html": html(answer, arms, drawn),

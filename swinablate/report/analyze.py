@@ -8,6 +8,7 @@ import pandas as pd
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
+from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.results import StudyResults
@@ -112,23 +113,20 @@ def _numbers(table: pd.DataFrame, column: str, file: Path) -> "pd.Series[float]"
 
 def _plan(
     file: Path, arms: list[str], last: pd.DataFrame, *, rope: float | None, alpha: float
-) -> dict[str, Any]:
-    def arm(name: str) -> dict[str, Any]:
+) -> PlanRecord:
+    """The little that is known of a study that ran elsewhere."""
+
+    def arm(name: str) -> ArmRecord:
         rows = last[last.arm == name]
         sizes = {key: rows[key].dropna() for key in ("params", "macs")}
         known = {key: int(found.iloc[0]) for key, found in sizes.items() if len(found)}
-        return {"name": name, "seeds": [int(seed) for seed in rows.seed], **known}
+        return ArmRecord(name=name, seeds=tuple(int(seed) for seed in rows.seed), **known)
 
-    return {
-        "schema": 1,
-        "study": file.name,
-        "question": "",
-        "compare": {"metric": "value", "rope": rope, "alpha": alpha},
-        "arms": [arm(name) for name in arms],
-        "refusals": [],
-        "hypotheses": [],
-        "smoke": False,
-    }
+    return PlanRecord(
+        study=file.name,
+        compare=CompareRecord(metric="value", rope=rope, alpha=alpha),
+        arms=tuple(arm(name) for name in arms),
+    )
 
 
 def _trials(last: pd.DataFrame) -> pd.DataFrame:

@@ -8,12 +8,13 @@ import pandas as pd
 
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
+from swinablate.records.plan import PlanRecord
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import TUNING, curves_table, trials_table
 from swinablate.report.equal_cost import curve_effects
 from swinablate.report.results import StudyResults
 from swinablate.report.tuned_effects import tuned_effects
-from swinablate.scheduling.due import Due, due
+from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.ledger import everything
 from swinablate.stats import Verdicts, Warn, verdicts
 from swinablate.study.declared import declaration, effects_of
@@ -40,7 +41,7 @@ def gather(home: Home, name: str) -> StudyResults:
     secondary = curve_effects(plan, trials, curves)
     found = [*judged.warnings, *warnings(home, plan, trials)]
     tuned = None
-    if plan.get("tune"):
+    if plan.tune:
         tuned = tuned_effects(plan, recorded, judged, ended=now.spent)
         found += tuned.warnings
         secondary += tuned.effects
@@ -59,44 +60,45 @@ def gather(home: Home, name: str) -> StudyResults:
     )
 
 
-def stand(home: Home, plan: Mapping[str, Any]) -> tuple[Due, dict[str, Outcome]]:
+def stand(home: Home, plan: PlanRecord) -> tuple[Due, dict[str, Outcome]]:
     """Where a declared study stands, and the outcomes that count."""
     known = home.outcomes(everything(plan))
-    now = due(plan, known)
-    mine = {trial for _, _, trial in now.rows}
+    now = due(State.of(plan, known))
+    mine = {row.trial for row in now.rows}
     return now, {trial: outcome for trial, outcome in known.items() if trial in mine}
 
 
-def counted(plan: Mapping[str, Any], now: Due, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
+def counted(plan: PlanRecord, now: Due, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
     """The table of the trials that count; seeds nobody asked for are no part of it."""
     table = trials_table(plan, recorded)
-    mine = [trial for _, _, trial in now.rows]
+    mine = [row.trial for row in now.rows]
     return table[table.trial.isin(mine)].reset_index(drop=True)
 
 
-def judge(plan: Mapping[str, Any], now: Due, trials: pd.DataFrame) -> Verdicts:
+def judge(plan: PlanRecord, now: Due, trials: pd.DataFrame) -> Verdicts:
     """The verdicts on what counts."""
     if now.decisions is not None:
         return now.decisions.verdicts
-    complete = bool((trials.status != "waiting").all()) and not plan["smoke"]
+    complete = bool((trials.status != "waiting").all()) and not plan.smoke
     frame = trials.rename(columns={"test_acc": "value"})
     return verdicts(frame, declaration(plan, trials), complete=complete)
 
 
-def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple[Warn, ...]:
+def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, ...]:
     """The warnings that need more than the accuracies, the plan's own among them."""
-    found = [Warn(w["code"], w["text"]) for w in plan.get("warnings", ())]
+    found = [Warn(w.code, w.text) for w in plan.warnings]
     found += _declarations(home, plan)
-    base = plan["arms"][0]
-    for arm in plan["arms"][1:]:
-        off = {key: arm[key] / base[key] - 1 for key in ("params", "macs") if base[key]}
+    base = plan.baseline
+    for arm in plan.arms[1:]:
+        sizes = {"params": (arm.params, base.params), "macs": (arm.macs, base.macs)}
+        off = {key: ours / theirs - 1 for key, (ours, theirs) in sizes.items() if ours and theirs}
         if any(abs(share) > ISO_COST for share in off.values()):
             text = ", ".join(f"{share:+.0%} {key}" for key, share in off.items())
-            found.append(Warn("W10", f"{arm['name']}: {text}: not an iso-cost comparison."))
+            found.append(Warn("W10", f"{arm.name}: {text}: not an iso-cost comparison."))
     found += [
-        Warn("W13", f"{r['name']} is {r['same_as']} by another name: its change does nothing.")
-        for r in plan["refusals"]
-        if r["cell"] and r["same_as"]
+        Warn("W13", f"{r.name} is {r.same_as} by another name: its change does nothing.")
+        for r in plan.refusals
+        if r.cell and r.same_as
     ]
     _, lost = effects_of(plan)
     if lost:
@@ -113,10 +115,10 @@ def warnings(home: Home, plan: Mapping[str, Any], trials: pd.DataFrame) -> tuple
     return tuple(found)
 
 
-def _declarations(home: Home, plan: Mapping[str, Any]) -> Iterator[Warn]:
+def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:
     """W8: it was declared otherwise, too; W9: with fewer seeds, and what they had answered."""
-    digests = [d for d in home.declarations(plan["study"]) if d != plan["declaration"]]
-    others = [home.declared(plan["study"], digest) for digest in digests]
+    digests = [d for d in home.declarations(plan.study) if d != plan.declaration]
+    others = [home.declared(plan.study, digest) for digest in digests]
     shorter = [other for other in others if _extends(plan, other)]
     if len(shorter) < len(others):
         yield Warn(
@@ -135,35 +137,33 @@ def _declarations(home: Home, plan: Mapping[str, Any]) -> Iterator[Warn]:
         )
 
 
-def _extends(plan: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _extends(plan: PlanRecord, other: PlanRecord) -> bool:
     """Whether the plan asks the other's question with more seeds."""
 
-    def asked(one: Mapping[str, Any]) -> list[object]:
-        arms = [(arm["name"], arm["recipe_digest"]) for arm in one["arms"]]
-        return [one["design"], one["compare"], one["hypotheses"], arms]
+    def asked(one: PlanRecord) -> list[object]:
+        arms = [(arm.name, arm.recipe_digest) for arm in one.arms]
+        return [one.design, one.compare, one.hypotheses, arms]
 
-    def most(one: Mapping[str, Any]) -> int:
-        return sum(len(arm["seeds"]) for arm in one["arms"])
+    def most(one: PlanRecord) -> int:
+        return sum(len(arm.seeds) for arm in one.arms)
 
     return asked(plan) == asked(other) and most(plan) > most(other) and _same_files(plan, other)
 
 
-def _same_files(plan: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _same_files(plan: PlanRecord, other: PlanRecord) -> bool:
     """Whether the other's seeds, where each has a file of its own, start from the same ones."""
-    ours, theirs = (
-        [arm.get("starts", {}).get("final", {}) for arm in one["arms"]] for one in (plan, other)
-    )
+    ours, theirs = ([arm.starts.get("final", {}) for arm in one.arms] for one in (plan, other))
     return all(b.items() <= a.items() for a, b in zip(ours, theirs, strict=True))
 
 
-def _seeds(plan: Mapping[str, Any]) -> str:
-    looks = [look["seeds"] for look in plan.get("looks", ())]
+def _seeds(plan: PlanRecord) -> str:
+    looks = [look.seeds for look in plan.looks]
     if looks:
         return f"looks at {', '.join(map(str, looks))} seeds"
-    return f"{len(plan['arms'][1]['seeds'])} seeds an arm"
+    return f"{len(plan.arms[1].seeds)} seeds an arm"
 
 
-def origin(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> dict[str, Any]:
+def origin(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[str, Any]:
     """Where the numbers come from: commits, machines, data, hours."""
     outcomes = list(recorded.values())
     seconds = [outcome.seconds for outcome in outcomes]
@@ -172,14 +172,14 @@ def origin(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> dict[str
         "report": provenance(),
         "trials": _distinct([o.provenance for o in outcomes]),
         "execution": _distinct([o.execution for o in outcomes if o.execution]),
-        "declaration": plan["declaration"],
-        "seeds": plan["arms"][0]["seeds"],
-        "data": plan["arms"][0]["recipe"]["data"]["name"],
+        "declaration": plan.declaration,
+        "seeds": list(plan.baseline.seeds),
+        "data": plan.baseline.recipe["data"]["name"],
         "hours": round(sum(seconds) / 3600, 4),
         "hours_failed": round(sum(lost) / 3600, 4),
         "attempts": sum(o.attempt for o in outcomes),
-        "command": f"swinablate run studies/{plan['study']}.toml",
-        "ui": f"swinablate ui studies/{plan['study']}.toml",
+        "command": f"swinablate run studies/{plan.study}.toml",
+        "ui": f"swinablate ui studies/{plan.study}.toml",
     }
 
 

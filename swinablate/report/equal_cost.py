@@ -6,13 +6,12 @@ all others lies before the end of their learning rate's schedule. The three
 questions share one error rate, which is not that of the study: they decide nothing about it.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from swinablate.records.plan import PlanRecord
 from swinablate.stats import Contrast, Estimate, holm, judge_family, read_samples
 from swinablate.study.declared import declaration, looks_of
 
@@ -21,9 +20,7 @@ METRIC = "val/accuracy"
 RESOURCES = ("epochs", "MACs", "seconds")
 
 
-def curve_effects(
-    plan: Mapping[str, Any], trials: pd.DataFrame, curves: pd.DataFrame
-) -> list[Estimate]:
+def curve_effects(plan: PlanRecord, trials: pd.DataFrame, curves: pd.DataFrame) -> list[Estimate]:
     """Judge every arm at equal cost, three ways.
 
     Args:
@@ -47,7 +44,7 @@ def curve_effects(
     ]
 
 
-def _spent(plan: Mapping[str, Any], curves: pd.DataFrame) -> pd.DataFrame:
+def _spent(plan: PlanRecord, curves: pd.DataFrame) -> pd.DataFrame:
     """The curves with what each trial has used by the end of each epoch."""
     macs = {arm["name"]: arm["macs"] for arm in plan["arms"]}
     rows = curves.sort_values(["arm", "seed", "epoch"]).reset_index(drop=True)
@@ -61,7 +58,7 @@ def _spent(plan: Mapping[str, Any], curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _at_equal(
-    plan: Mapping[str, Any], trials: pd.DataFrame, spent: pd.DataFrame, resource: str
+    plan: PlanRecord, trials: pd.DataFrame, spent: pd.DataFrame, resource: str
 ) -> list[Estimate]:
     """Every arm minus the baseline where both have used as much of a resource."""
     done = trials[trials.status == "done"][["arm", "seed"]]

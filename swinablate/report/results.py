@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from swinablate.records.plan import PlanRecord
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
@@ -20,7 +22,7 @@ class StudyResults:
         tuning: a row for every trial of tuning and at a tuned recipe; empty without tuning.
     """
 
-    plan: Mapping[str, Any]
+    plan: PlanRecord
     trials: pd.DataFrame
     curves: pd.DataFrame
     verdicts: Mapping[str, Any]

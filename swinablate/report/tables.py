@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from swinablate.records.plan import ArmRecord
 from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.results import StudyResults
 
@@ -93,10 +94,11 @@ def whole(answer: StudyResults) -> StudyResults:
     if trials.seed.isna().all():
         trials["seed"] = trials.groupby("arm").cumcount()
     names = [arm["name"] for arm in (answer.verdicts["baseline"], *answer.verdicts["arms"])]
-    unknown = {"study": "results", "question": "", "refusals": [], "hypotheses": []}
     return replace(
         answer,
-        plan={**unknown, "arms": [{"name": name} for name in names], **answer.plan},
+        plan=answer.plan
+        if answer.plan.arms
+        else answer.plan.model_copy(update={"arms": tuple(ArmRecord(name=n) for n in names)}),
         trials=trials[[*TRIALS, *(c for c in trials if c not in TRIALS)]],
         curves=answer.curves.reindex(columns=[*CURVES]),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from swinablate.records.outcome import Outcome
+from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import tabulated
 from swinablate.scheduling.ledger import Try, chosen, tries, tune_rows, tuned_rows
 from swinablate.stats import Contrast, Estimate, Tally, Verdicts, Warn, judge_family, read_samples
@@ -41,7 +42,7 @@ class Tuned:
 
 
 def tuned_effects(
-    plan: Mapping[str, Any], recorded: Mapping[str, Outcome], fixed: Verdicts, *, ended: bool
+    plan: PlanRecord, recorded: Mapping[str, Outcome], fixed: Verdicts, *, ended: bool
 ) -> Tuned:
     """Judge the arms at their tuned recipes, beside what they are at the fixed ones.
 
@@ -77,7 +78,7 @@ def tuned_effects(
 
 
 def _judge(
-    plan: Mapping[str, Any], finals: pd.DataFrame, recorded: Mapping[str, Outcome]
+    plan: PlanRecord, finals: pd.DataFrame, recorded: Mapping[str, Outcome]
 ) -> tuple[list[Estimate], dict[str, Tally]]:
     """The differences at the tuned recipes, and every arm's seeds; pending while some lack."""
     frame = finals.rename(columns={"test_acc": "value"})
@@ -94,7 +95,7 @@ def _judge(
         )
         for arm in plan["arms"][1:]
     ]
-    known = {trial for _, _, trial in tuned_rows(plan, recorded)}
+    known = {row.trial for row in tuned_rows(plan, recorded)}
     seeds = sum(len(arm["seeds"]) for arm in plan["arms"])
     complete = len(known) == seeds and known <= recorded.keys()
     effects = judge_family(contrasts, samples, declared, complete=complete)

@@ -1,24 +1,109 @@
-"""What a study needs now: a pure function of its plan and its records, for whoever asks.
+"""What a study needs now: a fold over its records, for whoever asks.
 
 The coordinator runs what waits, `status` counts it, the report judges it; all see the same.
+
+    state = State.of(plan, recorded)      # once
+    state = state.add(outcome)            # at every end of a trial; nothing is read again
+    now = due(state)                      # what counts, what waits, what is decided
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from swinablate.records.home import planned
 from swinablate.records.outcome import Outcome
-from swinablate.records.tables import trials_table
-from swinablate.scheduling.ledger import wanted
-from swinablate.stats import Decisions, look
-from swinablate.study.declared import declaration, looks_of
+from swinablate.records.plan import Ledger, PlanRecord, Row
+from swinablate.scheduling.ledger import by_seed, wanted
 
-Row = tuple[Mapping[str, Any], int, str]
-"""An arm of the plan, a seed, a trial's id."""
+if TYPE_CHECKING:
+    from swinablate.stats import Decisions
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """All that is recorded of a study, folded into what `due` asks of it.
+
+    Attributes:
+        plan: the recorded plan, with the ledger of its tuning.
+        outcomes: trial id -> outcome, of any trial.
+        arms: the arms that run (`--only`); None is all. The others' records still count.
+        rows: the trials that count by now, seeds outermost, those of tuning last.
+        by_trial: `rows`, by the id of the trial.
+        mine: those of `rows` that may run here.
+        place: all of `mine` before it are recorded.
+        used: how many of `rows` are recorded.
+        seconds: what those took.
+        ran: how many of `mine` are recorded.
+        most: how many trials there can be at the end, as far as is known.
+        decisions: what the looks decided, as of the last look that is complete; None for a
+            fixed number of seeds.
+        stuck: a look has come whose trials the budget does not allow.
+        tuning: a suggestion may have become possible since `suggest.advance` looked.
+    """
+
+    plan: PlanRecord
+    outcomes: Mapping[str, Outcome]
+    arms: frozenset[str] | None = None
+    rows: tuple[Row, ...] = ()
+    by_trial: Mapping[str, Row] = field(default_factory=dict)
+    mine: tuple[Row, ...] = ()
+    place: int = 0
+    used: int = 0
+    seconds: float = 0.0
+    ran: int = 0
+    most: int = 0
+    decisions: "Decisions | None" = None
+    stuck: bool = False
+    tuning: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        plan: PlanRecord,
+        outcomes: Mapping[str, Outcome],
+        arms: Collection[str] | None = None,
+    ) -> "State":
+        """The state of a study from all that is recorded.
+
+        Args:
+            plan: a recorded plan.
+            outcomes: trial id -> outcome, of any trial.
+            arms: names of those that run; None is all.
+        """
+        only = None if arms is None else frozenset(arms)
+        return _gathered(cls(plan=plan, outcomes=dict(outcomes), arms=only))
+
+    def add(self, outcome: Outcome) -> "State":
+        """The state after one more trial has ended, or has ended otherwise."""
+        trial = outcome.trial
+        now = replace(self, outcomes={**self.outcomes, trial: outcome})
+        again = trial in self.outcomes
+        if again or (self.plan.tune and outcome.kind == "tune"):
+            return _gathered(now)  # what follows from it may have changed everywhere
+        if row := self.by_trial.get(trial):
+            now = replace(
+                now,
+                used=now.used + 1,
+                seconds=now.seconds + outcome.seconds,
+                ran=now.ran + self.runs(row.arm.name),
+            )
+        now = _moved(now)
+        return _gathered(now) if now.decisions is not None and _complete(now) else now
+
+    def runs(self, arm: str) -> bool:
+        """Whether trials of an arm run here."""
+        return self.arms is None or arm in self.arms
+
+    def suggested(self, ledger: Ledger, outcomes: Mapping[str, Outcome]) -> "State":
+        """The state with more suggestions of tuning.
+
+        Args:
+            ledger: all that was suggested.
+            outcomes: what is recorded already of the trials that it names.
+        """
+        plan = self.plan.model_copy(update={"ledger": ledger})
+        return _gathered(replace(self, plan=plan, outcomes={**self.outcomes, **outcomes}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,121 +113,177 @@ class Due:
     Attributes:
         rows: the trials that count by now, seeds outermost, those of tuning last. With adaptive
             seeds nobody may look at any other, even where an earlier study has recorded it.
-        waiting: of these, the ones without a record that may start.
         most: how many trials there can be at the end.
+        left: how many trials without a record may start.
         spent: the budget ended the study before it had all that it wanted.
         decisions: what the looks so far decided; None for a fixed number of seeds.
+        state: what this was made of.
     """
 
     rows: tuple[Row, ...]
-    waiting: tuple[str, ...]
     most: int
+    left: int
     spent: bool
-    decisions: Decisions | None
+    decisions: "Decisions | None"
+    state: State
+
+    def upcoming(self) -> Iterator[Row]:
+        """The trials without a record that may start, first those that should.
+
+        The first few cost the same however many there are.
+        """
+        found, left = self.state, self.left
+        for row in found.mine[found.place :] if left else ():
+            if row.trial not in found.outcomes:
+                yield row
+                left -= 1
+                if not left:
+                    return
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The ids of all of `upcoming`."""
+        return tuple(row.trial for row in self.upcoming())
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to run, by decision or by budget."""
-        return not self.waiting
+        return not self.left
 
 
-def due(plan: Mapping[str, Any], recorded: Mapping[str, Outcome]) -> Due:
-    """Say what counts, what waits, and what is decided.
-
-    Args:
-        plan: a recorded plan (`plan.json`).
-        recorded: trial id -> outcome, of any trial.
-    """
-    if looks_of(plan):
-        rows = sorted(planned(plan), key=lambda row: row[1])  # stable: arms in the plan's order
-        return _adaptive(plan, rows, recorded)
-    rows, most = wanted(plan, recorded)
-    waiting = [trial for _, _, trial in rows if trial not in recorded]
-    used = [recorded[trial] for _, _, trial in rows if trial in recorded]
-    room = _room(plan, used)
+def due(state: State) -> Due:
+    """Say what counts, what waits, and what is decided."""
+    if state.decisions is not None:
+        return _adaptive(state)
+    room = _room(state)
+    missing = len(state.mine) - state.ran
     return Due(
-        rows=tuple(rows),
-        waiting=tuple(waiting[:room]),
-        most=most,
-        spent=bool(waiting) and room == 0,
+        rows=state.rows,
+        most=state.most,
+        left=missing if room is None else min(missing, room),
+        spent=bool(missing) and room == 0,
         decisions=None,
+        state=state,
     )
 
 
-def _adaptive(plan: Mapping[str, Any], rows: list[Row], recorded: Mapping[str, Outcome]) -> Due:
-    table = trials_table(plan, recorded)
-    now = _look(plan, table, ended=False)
-    counted = _upto(rows, now.wanted)
-    used = [recorded[trial] for _, _, trial in counted if trial in recorded]
-    waiting = [trial for _, _, trial in counted if trial not in recorded]
+def _adaptive(state: State) -> Due:
+    now = state.decisions
+    assert now is not None
     first = not any(now.reached.values())
     # Before the first look nobody knows what a trial costs; later a look that would not fit is
     # not begun, and one that was begun is ended, for half a look is worth nothing.
-    fits = _room(plan, used) != 0 if first else _fits(plan, rows, recorded, now)
-    if waiting and not fits:
-        now = _look(plan, table, ended=True)
+    fits = _room(state) != 0 if first else not state.stuck
+    missing = len(state.mine) - state.ran
+    if missing and not fits:
         kept = now.reached if not first else now.wanted
-        counted = [row for row in _upto(rows, kept) if row[2] in recorded]
-        return Due(rows=tuple(counted), waiting=(), most=len(counted), spent=True, decisions=now)
+        rows = tuple(row for row in _upto(state.rows, kept) if row.trial in state.outcomes)
+        ended = _look(state, ended=True)
+        return Due(rows=rows, most=len(rows), left=0, spent=True, decisions=ended, state=state)
     return Due(
-        rows=tuple(counted),
-        waiting=tuple(waiting),
-        most=_most(plan, now),
+        rows=state.rows,
+        most=state.most,
+        left=missing,
         spent=False,
         decisions=now,
+        state=state,
     )
 
 
-def _look(plan: Mapping[str, Any], table: pd.DataFrame, *, ended: bool) -> Decisions:
+def _gathered(state: State) -> State:
+    """The state with everything that follows from its records worked out anew."""
+    rows, most = wanted(state.plan, state.outcomes)
+    decisions, stuck = None, False
+    if state.plan.looks:
+        every = by_seed(state.plan)
+        decisions = _look(state, ended=False)
+        rows = list(_upto(every, decisions.wanted))
+        most = _most(state.plan, decisions)
+        stuck = not _fits(state, every, decisions)
+    mine = tuple(row for row in rows if state.runs(row.arm.name))
+    used = [state.outcomes[row.trial] for row in rows if row.trial in state.outcomes]
+    found = replace(
+        state,
+        rows=tuple(rows),
+        by_trial={row.trial: row for row in rows},
+        mine=mine,
+        place=0,
+        used=len(used),
+        seconds=_seconds(used),
+        ran=sum(row.trial in state.outcomes for row in mine),
+        most=most,
+        decisions=decisions,
+        stuck=stuck,
+        tuning=state.plan.tune is not None,
+    )
+    return _moved(found)
+
+
+def _moved(state: State) -> State:
+    """The state with `place` behind the trials that are recorded."""
+    place = state.place
+    while place < len(state.mine) and state.mine[place].trial in state.outcomes:
+        place += 1
+    return state if place == state.place else replace(state, place=place)
+
+
+def _complete(state: State) -> bool:
+    """Whether all that the looks want so far is recorded: then there may be a new look."""
+    return state.used == len(state.rows)
+
+
+def _look(state: State, *, ended: bool) -> "Decisions":
+    # pandas and scipy take seconds, and only looks need them
+    from swinablate.records.tables import trials_table
+    from swinablate.stats import look
+    from swinablate.study.declared import declaration, looks_of
+
+    plan = state.plan
+    table = trials_table(plan, state.outcomes)
     frame = table[table.status != "waiting"].rename(columns={"test_acc": "value"})
     return look(frame, looks_of(plan), declaration(plan, table), ended=ended)
 
 
-def _upto(rows: list[Row], counts: Mapping[str, int]) -> list[Row]:
-    return [row for row in rows if row[1] < counts[row[0]["name"]]]
+def _upto(rows: Sequence[Row], counts: Mapping[str, int]) -> Iterator[Row]:
+    return (row for row in rows if row.seed < counts[row.arm.name])
 
 
-def _most(plan: Mapping[str, Any], now: Decisions) -> int:
+def _most(plan: PlanRecord, now: "Decisions") -> int:
     """Trials at the end if every open arm needs the last look."""
-    looks, (base, *_) = looks_of(plan), now.wanted
     going = [arm.name for arm in now.verdicts.arms if arm.verdict == "pending"]
-    last = dict.fromkeys(going, looks[-1])
+    last = dict.fromkeys(going, plan.looks[-1].seeds)
     if going:
-        last[base] = max(len(arm["seeds"]) for arm in plan["arms"] if arm["name"] == base)
+        last[plan.baseline.name] = len(plan.baseline.seeds)
     return sum({**now.wanted, **last}.values())
 
 
-def _room(plan: Mapping[str, Any], used: Sequence[Outcome]) -> int | None:
+def _room(state: State) -> int | None:
     """How many more trials the budget lets start; None if it has no end."""
-    budget = plan.get("budget") or {}
-    if budget.get("hours") is not None and _seconds(used) >= 3600 * budget["hours"]:
+    budget = state.plan.budget
+    if budget.hours is not None and state.seconds >= 3600 * budget.hours:
         return 0
-    if budget.get("trials") is not None:
-        return max(0, int(budget["trials"]) - len(used))
-    return None
+    return None if budget.trials is None else max(0, budget.trials - state.used)
 
 
-def _fits(
-    plan: Mapping[str, Any], rows: list[Row], recorded: Mapping[str, Outcome], now: Decisions
-) -> bool:
+def _fits(state: State, rows: Sequence[Row], now: "Decisions") -> bool:
     """Whether the next look fits the budget, as far as the looks before it can tell.
 
     Judged from what was reached alone, so that the answer does not change on the way.
     """
-    budget = plan.get("budget") or {}
-    if budget.get("trials") is not None and sum(now.wanted.values()) > budget["trials"]:
+    budget = state.plan.budget
+    if budget.trials is not None and sum(now.wanted.values()) > budget.trials:
         return False
-    if budget.get("hours") is None:
+    if budget.hours is None or not any(now.reached.values()):
         return True
     costs: dict[str, list[float]] = {arm: [] for arm in now.wanted}
-    for arm, _, trial in _upto(rows, now.reached):
-        costs[arm["name"]].append(_seconds([recorded[trial]]))
+    for row in _upto(rows, now.reached):
+        costs[row.arm.name].append(state.outcomes[row.trial].seconds)
     every = mean(s for found in costs.values() for s in found)
     more = sum(
         (now.wanted[arm] - now.reached[arm]) * mean(found or [every])
         for arm, found in costs.items()
     )
-    return sum(map(sum, costs.values())) + more <= 3600 * float(budget["hours"])
+    return sum(map(sum, costs.values())) + more <= 3600 * budget.hours
 
 
 def _seconds(outcomes: Sequence[Outcome]) -> float:

@@ -1,15 +1,16 @@
 """How far a study is, from files alone: no torch, no stores, from any terminal."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
 from swinablate.records.events import ENDINGS
 from swinablate.records.home import Home
-from swinablate.records.outcome import Outcome
-from swinablate.scheduling.ledger import everything, wanted
+from swinablate.records.plan import Row
+from swinablate.scheduling.due import State, due
+from swinablate.scheduling.ledger import everything
 
 SCHEMA = 1
 
@@ -71,22 +72,22 @@ def read_status(home: Home, name: str) -> Status:
     current: list[Current] = []
     seconds: defaultdict[str, list[float]] = defaultdict(list)
     recorded = home.outcomes(everything(plan))
-    rows, most = _wanted(plan, recorded)
-    for arm, seed, trial in rows:
-        outcome = recorded.get(trial)
+    now = due(State.of(plan, recorded))
+    for row in now.rows:
+        outcome = recorded.get(row.trial)
         status: str = outcome.status if outcome else "waiting"
-        if outcome is None and (now := _current(home, arm, seed, trial)):
-            current.append(now)
+        if outcome is None and (runs := _current(home, row)):
+            current.append(runs)
             status = "running" if owner else "waiting"
         elif outcome and outcome.status == "done":
-            seconds[arm["name"]].append(outcome.seconds)
+            seconds[row.arm.name].append(outcome.seconds)
         counts[status] += 1
-        arms[arm["name"]][status] += 1
+        arms[row.arm.name][status] += 1
     return Status(
         study=name,
-        declaration=plan["declaration"],
+        declaration=plan.declaration,
         planned=sum(counts.values()),
-        most=most,
+        most=now.most,
         done=counts["done"],
         running=counts["running"],
         failed=counts["failed"],
@@ -99,36 +100,22 @@ def read_status(home: Home, name: str) -> Status:
     )
 
 
-def _wanted(
-    plan: Mapping[str, Any], recorded: Mapping[str, Outcome]
-) -> tuple[Sequence[tuple[Mapping[str, Any], int, str]], int]:
-    """The trials that count by now, and how many there can be."""
-    if not plan.get("looks"):
-        return wanted(plan, recorded)
-    from swinablate.scheduling.due import (
-        due,
-    )  # pandas and scipy take seconds, and only looks need them
-
-    now = due(plan, recorded)
-    return now.rows, now.most
-
-
-def _current(home: Home, arm: Mapping[str, Any], seed: int, trial: str) -> Current | None:
+def _current(home: Home, row: Row) -> Current | None:
     """What the newest attempt says of itself; None if it has not begun, or has ended."""
-    events = list(home.events(trial))
+    events = list(home.events(row.trial))
     if not events or events[-1].kind in ENDINGS:
         return None
-    rows: list[Mapping[str, Any]] = []
+    curve: list[Mapping[str, Any]] = []
     for happened in events:
-        rows = list(happened.data["curve"]) if happened.kind == "resumed" else rows
-        rows = [*rows, happened.data] if happened.kind == "epoch" else rows
+        curve = list(happened.data["curve"]) if happened.kind == "resumed" else curve
+        curve = [*curve, happened.data] if happened.kind == "epoch" else curve
     return Current(
-        arm=arm["name"],
-        seed=seed,
-        epoch=len(rows),
-        epochs=arm["recipe"]["train"]["epochs"],
+        arm=row.arm.name,
+        seed=row.seed,
+        epoch=len(curve),
+        epochs=row.arm.recipe["train"]["epochs"],
         attempt=events[-1].attempt,
-        val_accuracy=rows[-1]["val/accuracy"] if rows else None,
+        val_accuracy=curve[-1]["val/accuracy"] if curve else None,
     )
 
 

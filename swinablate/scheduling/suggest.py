@@ -1,63 +1,106 @@
-"""Writes down what is tried next: the ledger of a study's tuning, one suggestion after another."""
+"""The trials to run now. Pure: the same plan and records, the same trials.
 
-from collections.abc import Collection, Mapping
+What tuning tries next is suggested here, and written into the ledger, before anything is due.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from swinablate.config import schema
 from swinablate.records.outcome import Outcome
-from swinablate.scheduling.ledger import tries, unguided, wants
+from swinablate.records.plan import Ledger, PlanRecord, Row, TryRecord
+from swinablate.scheduling.due import State, due
+from swinablate.scheduling.ledger import everything, tries, unguided, wants
 from swinablate.scheduling.sampler import suggest
+from swinablate.study.noise import Noise
 from swinablate.study.plan import Arm, Plan, Trial
+from swinablate.study.plan_record import plan_record
+from swinablate.study.search_space import Tune
 from swinablate.study.tunable import point, trying, tuned
 
-SCHEMA = 1
+Lookup = Callable[[Iterable[str]], Mapping[str, Outcome]]
+"""Trial ids -> the outcomes of those that are recorded."""
 
 
-def extended(
-    plan: Plan,
-    declared: Mapping[str, Any],
-    recorded: Mapping[str, Outcome],
-    arms: Collection[str],
-) -> dict[str, Any] | None:
-    """The ledger with every suggestion that can be made now; None if there is none to make.
+def next_trials(
+    plan: Plan, records: Mapping[str, Outcome], ledger: Ledger | None = None
+) -> list[Trial]:
+    """The trials to run now, given what is recorded.
+
+    With a fixed number of seeds these are all trials without a record. With adaptive seeds they
+    are the next look's, for arms that are still open and the baseline. With tuning they are also
+    what every arm tries next, and at last the final trials at what it chose. Nothing is returned
+    when everything is decided or recorded, and when the budget is met.
 
     Args:
         plan: the plan.
-        declared: the same as plain data, with the `ledger` so far.
-        recorded: trial id -> outcome.
-        arms: names of those that run.
+        records: trial id -> outcome of everything recorded, of this study or another.
+        ledger: what was suggested before (`tuning.json`); without it, it is suggested again.
+
+    Returns:
+        Trials without a record, seeds outermost.
     """
-    ledger = dict(declared.get("ledger", {"schema": SCHEMA, "arms": {}}))
-    new = False
-    for arm in plan.arms:
-        while arm.name in arms and wants({**declared, "ledger": ledger}, arm.name, recorded):
-            before = ledger["arms"].get(arm.name, [])
-            entry = _next(plan, arm, {**declared, "ledger": ledger}, recorded)
-            ledger = {**ledger, "arms": {**ledger["arms"], arm.name: [*before, entry]}}
-            new = True
-    return ledger if new else None
+    declared = plan_record(plan, {}, Noise(None, ""))
+    declared = declared.model_copy(update={"ledger": ledger or Ledger()})
+    state = advance(plan, State.of(declared, records), lambda trials: _among(records, trials))
+    arms = {arm.name: arm for arm in plan.arms}
+    rows = due(state).upcoming()
+    return [trial_of(arms[row.arm.name], row, state.plan.ledger) for row in rows]
 
 
-def tune_trials(plan: Plan, declared: Mapping[str, Any]) -> list[Trial]:
-    """All trials of tuning that the ledger names, and the final ones they may lead to."""
-    found = []
-    for arm in plan.arms:
-        for entry in declared.get("ledger", {}).get("arms", {}).get(arm.name, []):
-            again = trying(arm.recipe, entry["params"])
-            tries = range(len(entry["trials"]))
-            found += [arm.trial(seed, again, "tune") for seed in tries]
-            recipe = tuned(arm.recipe, entry["params"])
-            found += [arm.trial(seed, recipe) for seed in arm.seeds]
-    return found
+def advance(plan: Plan, state: State, lookup: Lookup) -> State:
+    """The state with every suggestion of tuning in its ledger that can be made now.
+
+    The coordinator keeps the ledger before it runs what is due; so a suggestion is made once and
+    for all, whatever becomes of this process or of the sampler's version.
+
+    Args:
+        plan: the plan.
+        state: what is recorded.
+        lookup: finds the records of the trials that a new suggestion names.
+    """
+    while state.tuning:
+        made = state.plan
+        for arm in plan.arms:
+            while state.runs(arm.name) and wants(made, arm.name, state.outcomes):
+                entry = _next(arm, plan.study.tune, made, state.outcomes)
+                ledger = made.ledger.with_try(arm.name, entry)
+                made = made.model_copy(update={"ledger": ledger})
+        if made is state.plan:
+            return replace(state, tuning=False)
+        state = state.suggested(made.ledger, lookup(everything(made)))
+    return state
+
+
+def trial_of(arm: Arm, row: Row, ledger: Ledger) -> Trial:
+    """The trial that a row of a recorded plan names.
+
+    Args:
+        arm: the row's, as planned.
+        row: of the plan, or of tuning.
+        ledger: what tuning suggested.
+    """
+    if row.number is None:
+        return arm.trial(row.seed)
+    params = ledger.of(arm.name)[row.number].params
+    if row.basis == "try":
+        return arm.trial(row.seed, trying(arm.recipe, params), "tune")
+    return arm.trial(row.seed, tuned(arm.recipe, params))
+
+
+def _among(records: Mapping[str, Outcome], trials: Iterable[str]) -> dict[str, Outcome]:
+    return {trial: records[trial] for trial in trials if trial in records}
 
 
 def _next(
-    plan: Plan, arm: Arm, declared: Mapping[str, Any], recorded: Mapping[str, Outcome]
-) -> dict[str, Any]:
+    arm: Arm, tune: Tune | None, plan: PlanRecord, recorded: Mapping[str, Outcome]
+) -> TryRecord:
     """The next recipe of an arm, with the ids of its trials."""
-    space = declared["tune"]["space"]
-    assert plan.study.tune is not None
-    found = tries(declared, arm.name, recorded)
+    assert tune is not None
+    assert plan.tune is not None
+    space: Mapping[str, Any] = plan.tune.space
+    found = tries(plan, arm.name, recorded)
     params = point(arm.recipe, list(space))  # first its own: tuning can never do worse on it
     if found:
         params = suggest(
@@ -66,12 +109,12 @@ def _next(
             # The number alone: arms are offered the same first recipes, as they share the order
             # of their images; and a baseline tuned in another study is not tuned again.
             seed=int(schema.digest(["tune", len(found)])[:8], 16),
-            unguided=unguided(declared["tune"]["trials"]),
+            unguided=unguided(tune.trials),
         )
     again, final = trying(arm.recipe, params), tuned(arm.recipe, params)
-    return {
-        "number": len(found),
-        "params": params,
-        "trials": [arm.trial(seed, again, "tune").id for seed in range(plan.study.tune.seeds)],
-        "finals": [arm.trial(seed, final).id for seed in arm.seeds],
-    }
+    return TryRecord(
+        number=len(found),
+        params=params,
+        trials=tuple(arm.trial(seed, again, "tune").id for seed in range(tune.seeds)),
+        finals=tuple(arm.trial(seed, final).id for seed in arm.seeds),
+    )

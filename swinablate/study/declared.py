@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from swinablate.records.plan import PlanRecord
 from swinablate.stats import PATH, Contrast, Declaration, Hypothesis, factorial, path
 from swinablate.study.designs import SHOWS, directions
 from swinablate.study.files import label
@@ -16,7 +17,7 @@ WEIGHTLESS = 1e-9
 ONE_WAY = "one direction of the path could not be run: what a step does may depend on the order"
 
 
-def declaration(plan: Mapping[str, Any], trials: pd.DataFrame) -> Declaration:
+def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
     """What the plan declared.
 
     Args:
@@ -25,40 +26,40 @@ def declaration(plan: Mapping[str, Any], trials: pd.DataFrame) -> Declaration:
     """
     images = trials.test_images.dropna()
     contrasts, lost = effects_of(plan)
-    one_way = plan["design"] == "path" and lost
+    one_way = plan.design == "path" and bool(lost)
     return Declaration(
-        metric=plan["compare"]["metric"],
-        alpha=plan["compare"]["alpha"],
-        rope_pp=plan["compare"]["rope"],
-        planned={arm["name"]: len(arm["seeds"]) for arm in plan["arms"]},
+        metric=plan.compare.metric,
+        alpha=plan.compare.alpha,
+        rope_pp=plan.compare.rope,
+        planned={arm.name: len(arm.seeds) for arm in plan.arms},
         contrasts=contrasts,
-        hypotheses=tuple(Hypothesis(h["arm"], h["expect"], h["by"]) for h in plan["hypotheses"]),
+        hypotheses=tuple(Hypothesis(h.arm, h.expect, h.by) for h in plan.hypotheses),
         test_images=int(images.min()) if len(images) else None,
-        shows=SHOWS[plan["design"]],
+        shows=SHOWS[plan.design],
         withheld={PATH: ONE_WAY} if one_way else {},
     )
 
 
-def looks_of(plan: Mapping[str, Any]) -> tuple[int, ...]:
+def looks_of(plan: PlanRecord) -> tuple[int, ...]:
     """Seeds of an arm at each look; empty for a fixed number of seeds."""
-    return tuple(look["seeds"] for look in plan.get("looks", ()))
+    return tuple(look.seeds for look in plan.looks)
 
 
-def effects_of(plan: Mapping[str, Any]) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
+def effects_of(plan: PlanRecord) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
     """The effects a design is made for, and those that got lost with its refused cells.
 
     A cell that is the same as another arm lends that arm's results.
     """
-    if plan["design"] == "one_at_a_time":
+    if plan.design == "one_at_a_time":
         return (), ()
-    alias = {r["name"]: r["same_as"] for r in plan["refusals"] if r["cell"] and r["same_as"]}
-    cells = {arm["name"]: arm["changes"] for arm in plan["arms"] if arm["cell"]}
-    cells |= {r["name"]: r["changes"] for r in plan["refusals"] if r["name"] in alias}
-    metric = plan["compare"]["metric"]
+    alias = {r.name: r.same_as for r in plan.refusals if r.cell and r.same_as}
+    cells = {arm.name: arm.changes for arm in plan.arms if arm.cell}
+    cells |= {r.name: r.changes for r in plan.refusals if r.name in alias}
+    metric = plan.compare.metric
     contrasts, lost = (
-        _steps(plan["axes"], cells, metric)
-        if plan["design"] == "path"
-        else factorial(cells, switches=list(plan.get("axes", ())), metric=metric)
+        _steps(plan.axes, cells, metric)
+        if plan.design == "path"
+        else factorial(cells, switches=list(plan.axes), metric=metric)
     )
     found = []
     for contrast in contrasts:
@@ -68,7 +69,7 @@ def effects_of(plan: Mapping[str, Any]) -> tuple[tuple[Contrast, ...], tuple[str
         kept = {arm: weight for arm, weight in weights.items() if abs(weight) > WEIGHTLESS}
         if kept:
             found.append(replace(contrast, weights=kept))
-        elif plan["design"] != "path":
+        elif plan.design != "path":
             lost = (*lost, contrast.name)  # the same trials on both sides
     return tuple(found), lost
 

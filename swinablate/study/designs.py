@@ -11,7 +11,7 @@ from typing import Any
 
 from swinablate.config.levels import Level
 from swinablate.errors import InputError
-from swinablate.study.files import Design
+from swinablate.records.plan import Design
 
 Axes = Mapping[str, Sequence[Level]]
 

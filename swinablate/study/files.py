@@ -17,12 +17,12 @@ from swinablate.config.weights import settled
 from swinablate.data import user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
+from swinablate.records.plan import Design
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 BASELINE = "baseline"
-Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
 
 FAMILY_SCHEMA: dict[str, Any] = {
     "required": ["family"],

@@ -5,10 +5,11 @@ mirrored is counted, and `swinablate sync` rebuilds it from the records.
 """
 
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PATIENCE = 3
-"""After so many failures in a row nothing more is sent: the store is gone."""
+"""After so many failures in a row nothing more is sent: the store is gone.
+
+One failure may be a moment's; three calls that each waited for the store in vain already hold up
+the end of a study by minutes, and `sync` brings back what is missing.
+"""
 
 
 class Mirror:
@@ -31,26 +36,43 @@ class Mirror:
         problem: the first reason why.
     """
 
-    def __init__(self, uri: str, artifacts: Path, card: StudyCard) -> None:
+    def __init__(self, connect: Callable[[], Tracker]) -> None:
+        """Connect, in the background.
+
+        Args:
+            connect: opens the tracker; called in the thread that writes.
+        """
         self.missed, self.problem = 0, ""
         self._in_a_row = 0
         self._tracker: Tracker | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
-        self._futures: list[Future[None]] = []
-        self._thread.submit(self._open, uri, artifacts, card)
+        self._thread.submit(self._connect, connect)
 
-    def call(self, method: str, *args: object) -> None:
-        """Call a method of the tracker later, in order."""
-        self._thread.submit(self._call, method, args)
+    def sweep(self, waiting: Collection[str]) -> None:
+        """Forget what MLflow shows of trials as running, but for those that wait."""
+        self._send(lambda tracker: tracker.sweep(set(waiting)))
+
+    def begin(self, card: TrialCard) -> None:
+        """Mirror that a trial runs."""
+        self._send(lambda tracker: tracker.begin(card))
+
+    def epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Mirror rows of a learning curve."""
+        self._send(lambda tracker: tracker.epochs(trial, rows))
+
+    def stopped(self, trial: str, at: int) -> None:
+        """Mirror that a trial ended before its end; `at` is Unix ms."""
+        ended = {"status": "stopped", "finished_at": at}
+        self._send(lambda tracker: tracker.end(trial, ended))
 
     def end(self, outcome: Outcome) -> None:
         """Mirror how a trial ended."""
-        self.call("end", outcome.trial, asdict(outcome))
+        self._send(lambda tracker: tracker.end(outcome.trial, asdict(outcome)))
 
     def replay(self, card: TrialCard, outcome: Outcome) -> None:
         """Mirror a recorded trial from its start to its end."""
-        self.call("begin", card)
-        self.call("epochs", card.trial, outcome.curve)
+        self.begin(card)
+        self.epochs(card.trial, outcome.curve)
         self.end(outcome)
 
     def close(self, *, wait: bool = True) -> None:
@@ -59,19 +81,22 @@ class Mirror:
             self._thread.submit(self._shut)
         self._thread.shutdown(wait=wait, cancel_futures=not wait)
 
-    def _open(self, uri: str, artifacts: Path, card: StudyCard) -> None:
+    def _connect(self, connect: Callable[[], Tracker]) -> None:
         try:
-            self._tracker = Tracker.open(uri, artifacts, card)
+            self._tracker = connect()
         except Exception as error:  # noqa: BLE001  nothing in MLflow may stop a study
             self._fail(error)
-            self._in_a_row = PATIENCE
 
-    def _call(self, method: str, args: tuple[object, ...]) -> None:
+    def _send(self, call: Callable[[Tracker], None]) -> None:
+        """Make a call later, after those before it."""
+        self._thread.submit(self._call, call)
+
+    def _call(self, call: Callable[[Tracker], None]) -> None:
         if self._tracker is None or self._in_a_row >= PATIENCE:
             self.missed += 1
             return
         try:
-            getattr(self._tracker, method)(*args)
+            call(self._tracker)
             self._in_a_row = 0
         except Exception as error:  # noqa: BLE001  nothing in MLflow may stop a study
             self._fail(error)
@@ -86,6 +111,17 @@ class Mirror:
     def _shut(self) -> None:
         if self._tracker is not None:
             self._tracker.close()
+
+
+def mirror(uri: str, artifacts: Path, card: StudyCard) -> Mirror:
+    """The mirror of a study in a store of MLflow's.
+
+    Args:
+        uri: of the store.
+        artifacts: where files go; a server decides for itself.
+        card: the study.
+    """
+    return Mirror(lambda: Tracker.open(uri, artifacts, card))
 
 
 def publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:

@@ -54,8 +54,8 @@ class TrialCard:
     changes: Mapping[str, object]
     recipe: Mapping[str, Any]
     geometry: Sequence[Mapping[str, Any]]
-    params: int
-    macs: int
+    params: int | None
+    macs: int | None
     reused: bool
     number: int | None = None
 

@@ -328,7 +328,7 @@ def _final(outcome: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], at: i
 def _sizes(card: TrialCard, run: Known) -> set[Row]:
     """What is known before a trial starts."""
     sizes = {"model/params": card.params, "model/macs": card.macs}
-    return {(key, float(value), run.started, 0) for key, value in sizes.items()}
+    return {(k, float(v), run.started, 0) for k, v in sizes.items() if v is not None}
 
 
 def _digest(outcome: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from swinablate import load_study, plan
 from swinablate.api import Silent
 from swinablate.cli.app import main
-from swinablate.execution.coordinator import Options, execute
+from swinablate.execution.run import Options, execute
 from swinablate.records.home import Home
 from swinablate.scheduling.status import read_status
 from swinablate.training import checkpoint

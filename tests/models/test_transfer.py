@@ -27,7 +27,7 @@ from swinablate.report.answer import gather
 from swinablate.report.prose import checklist
 from swinablate.study.files import load_recipe, load_study, smoke
 from swinablate.study.noise import Noise
-from swinablate.study.plan_json import plan_json
+from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from swinablate.tracking.cards import trial_card
 from swinablate.training import checkpoint, fit
@@ -289,7 +289,7 @@ def test_every_seed_starts_from_a_file_of_its_own(write, tmp_path):
     before = plan(load_study(write(base=EACH)))
     assert started(before.trials) == {seed: {digest} for seed, digest in digests.items()}
     assert {Path(t.recipe.start.weights).name for t in before.trials if t.seed == 2} == {"a-2.pt"}
-    declared = plan_json(before, {}, Noise(None, ""))
+    declared = plan_record(before, {}, Noise(None, ""))
     assert declared["arms"][1]["trials"] == [t.id for t in before.trials if t.arm != "baseline"]
     for seed in digests:  # a trial is what it computes, however its file was named
         (tmp_path / "r.toml").write_text(EACH.replace("{seed}", str(seed)))
@@ -401,20 +401,20 @@ def test_the_same_files_under_other_names_are_the_same_arm(write, tmp_path):
 def test_seeds_that_share_a_file_are_warned_about(write, tmp_path):
     write_each(tmp_path, range(3))
     rest = "so the intervals do not contain the spread over pre-trainings."
-    own = plan_json(plan(load_study(write(base=EACH))), {}, Noise(None, ""))
+    own = plan_record(plan(load_study(write(base=EACH))), {}, Noise(None, ""))
     assert not codes(own)
-    assert not codes(plan_json(plan(load_study(write())), {}, Noise(None, "")))
+    assert not codes(plan_record(plan(load_study(write())), {}, Noise(None, "")))
     one = STUDY.replace(
         '"model.shift" = [false]', '"start.weights" = ["", "a-0.pt"]\n"train.lr" = [1e-3]'
     )
-    found = plan_json(
+    found = plan_record(
         plan(load_study(write(one, EACH.replace("{seed}", "1")))), {}, Noise(None, "")
     )
     assert codes(found) == [
         f"baseline, weights=a-0.pt, lr=0.001: all seeds start from the same file of weights, {rest}"
     ]
     (tmp_path / "a-1.pt").write_bytes((tmp_path / "a-0.pt").read_bytes())
-    some = plan_json(plan(load_study(write(base=EACH))), {}, Noise(None, ""))
+    some = plan_record(plan(load_study(write(base=EACH))), {}, Noise(None, ""))
     assert codes(some) == [
         f"baseline, shift=false: some seeds start from the same file of weights, {rest}"
     ]
@@ -423,7 +423,7 @@ def test_seeds_that_share_a_file_are_warned_about(write, tmp_path):
 def told(home, made):
     """What the report of a study says whose every trial came to the same."""
     home.create()
-    declared = plan_json(made, {}, Noise(None, ""))
+    declared = plan_record(made, {}, Noise(None, ""))
     home.declare(made.study.name, made.declaration, declared)
     for trial in made.trials:
         if home.outcome(trial.id) is None:

@@ -23,7 +23,7 @@ from swinablate.scheduling.suggest import extended, tune_trials
 from swinablate.stats.budget import expected_best
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise, expected_noise
-from swinablate.study.plan_json import plan_json
+from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from swinablate.study.tunable import trying, tuned
 from tests.conftest import RECIPE, STUDY
@@ -75,7 +75,7 @@ def measured(trial, status: str = "done") -> Outcome:
 
 def play(made, status=lambda trial: "done", order=sorted, at_once=100):
     """Run a study as the coordinator does, trials ending in any order; records and ledger."""
-    declared, recorded = plan_json(made, {}, Noise(None, "")), {}
+    declared, recorded = plan_record(made, {}, Noise(None, "")), {}
     arms = [arm.name for arm in made.arms]
     while True:
         while (more := extended(made, declared, recorded, arms)) is not None:
@@ -91,7 +91,7 @@ def play(made, status=lambda trial: "done", order=sorted, at_once=100):
 def told(home: Home, made, declared, recorded):
     """The answer of a home that holds these records and this ledger."""
     home.create()
-    home.declare(made.study.name, made.declaration, plan_json(made, {}, Noise(None, "")))
+    home.declare(made.study.name, made.declaration, plan_record(made, {}, Noise(None, "")))
     if "ledger" in declared:
         home.keep_ledger(made.study.name, made.declaration, declared["ledger"])
     for found in recorded.values():
@@ -160,7 +160,7 @@ def test_killed_in_tuning_the_ledger_decides_not_the_sampler(write, tmp_path):
 
     home = Home(tmp_path / "home")
     home.create()
-    home.declare(made.study.name, made.declaration, plan_json(made, {}, Noise(None, "")))
+    home.declare(made.study.name, made.declaration, plan_record(made, {}, Noise(None, "")))
     home.keep_ledger(made.study.name, made.declaration, ledger)
     assert home.declared(made.study.name)["ledger"] == ledger
 
@@ -302,7 +302,7 @@ def test_a_budget_ends_tuning_and_the_tuned_stay_without_verdict(write, tmp_path
 def test_plan_says_what_tuning_costs_and_the_declaration_holds_it(write):
     path = write(TUNE)
     made = planned(path)
-    shown = plan_json(made, {}, Noise(None, ""))
+    shown = plan_record(made, {}, Noise(None, ""))
     assert shown["trials"] == {"min": 6 + 14, "max": 6 + 14 + 6}
     assert shown["tune"] == {
         "trials": 7, "seeds": 1,
@@ -318,7 +318,7 @@ def test_plan_says_what_tuning_costs_and_the_declaration_holds_it(write):
         "validation accuracy: 14 trials; then up to 6 final trials more at what was chosen."
     ) in promise(shown)
     plain = planned(write(STUDY))
-    assert plan_json(plain, {}, Noise(None, ""))["tune"] is None
+    assert plan_record(plain, {}, Noise(None, ""))["tune"] is None
     other = planned(write(TUNE.replace("trials = 7", "trials = 8")))
     assert len({made.declaration, plain.declaration, other.declaration}) == 3
 

@@ -12,7 +12,7 @@ from swinablate.study.declared import ONE_WAY, effects_of
 from swinablate.study.designs import GENERATORS, SHOWS, cells, directions
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise
-from swinablate.study.plan_json import plan_json
+from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY
 from tests.scheduling.test_suggest import outcome
@@ -91,7 +91,7 @@ def path_answer(write, tmp_path, swap=("", "")):
     made = plan(load_study(write(THREE, swap=swap)))
     home = Home(tmp_path / "home")
     home.create()
-    home.declare(made.study.name, made.declaration, plan_json(made, {}, Noise(None, "")))
+    home.declare(made.study.name, made.declaration, plan_record(made, {}, Noise(None, "")))
     worth = {"model.shift": -4.0, "model.norm": 2.0, "model.position_bias": -6.0}
     arms = {arm.name: arm for arm in made.arms}
     for trial in made.trials:
@@ -134,7 +134,7 @@ def test_a_path_of_one_direction_gets_no_verdict(write, tmp_path):
 def test_the_plan_says_what_a_design_finds(write):
     text = STUDY.replace("seeds = 3\nbaseline_seeds = 3", 'seeds = 3\ndesign = "factorial"')
     text = text.replace("[false]", '[false]\n"model.norm" = ["batch"]\n"train.lr" = [1e-3]')
-    made = plan_json(plan(load_study(write(text))), {}, Noise(0.5, ""))
+    made = plan_record(plan(load_study(write(text))), {}, Noise(0.5, ""))
     assert made["shows"] == SHOWS["factorial"]
     main, pairs = (made["effects_pp"][family] for family in ("main effects", "interactions"))
     assert pairs == pytest.approx(2 * main, rel=0.01)
@@ -151,9 +151,9 @@ def test_a_hypothesis_may_be_about_an_effect_and_about_nothing_else(write):
         '\n[[hypotheses]]\narm = "shift=false x norm=batch"\nexpect = "worse"\n'
     )
     made = plan(load_study(write(text)))
-    assert plan_json(made, {}, Noise(None, ""))["hypotheses"][0]["expect"] == "worse"
+    assert plan_record(made, {}, Noise(None, ""))["hypotheses"][0]["expect"] == "worse"
     wrong = plan(load_study(write(text.replace("x norm", "y norm"))))
     with pytest.raises(InputError) as raised:
-        plan_json(wrong, {}, Noise(None, ""))
+        plan_record(wrong, {}, Noise(None, ""))
     assert raised.value.problem == "no arm or effect is called 'shift=false y norm=batch'"
     assert raised.value.hint == "did you mean 'shift=false x norm=batch'?"

@@ -1,5 +1,6 @@
 """What a plan promises, before anything runs: `plan --json`, `plan.json`, and its sums."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.models.diff import grouped
 from swinablate.records.outcome import Outcome
+from swinablate.records.plan import SCHEMA, PlanRecord
 from swinablate.stats import detectable, detectable_at, detectable_effects
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.declared import effects_of
@@ -17,13 +19,21 @@ from swinablate.study.designs import SHOWS, plain
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
 from swinablate.study.plan import Arm, Plan
 
-SCHEMA = 1
 NAMED = 4
 """Names that a warning shows."""
 
 
-def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict[str, Any]:
-    """The plan as other programs read it; also what `run` records and `report` reads."""
+def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> PlanRecord:
+    """The plan as it is recorded and printed: equal to what is read back from `plan.json`.
+
+    Args:
+        plan: the plan.
+        recorded: trial id -> outcome, of any trial.
+        noise: of the accuracies, from which the smallest effect follows.
+
+    Raises:
+        InputError: a hypothesis about something that is neither an arm nor an effect.
+    """
     study = plan.study
     trials = plan.trials
     found = {
@@ -57,7 +67,8 @@ def plan_json(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> dict
         "detectable_pp": smallest_effect(plan, noise),
         "noise": {"sd": noise.sd, "source": noise.source},
     }
-    return found | {"effects_pp": _effects(found, noise)}
+    made = PlanRecord.model_validate_json(json.dumps(found))
+    return made.model_copy(update={"effects_pp": _effects(made, noise)})
 
 
 def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
@@ -126,27 +137,26 @@ def smallest_effect(plan: Plan, noise: Noise) -> float | None:
     )
 
 
-def _effects(plan: Mapping[str, Any], noise: Noise) -> dict[str, float]:
+def _effects(plan: PlanRecord, noise: Noise) -> dict[str, float]:
     """Family -> the size from which the design finds all effects of it, percentage points."""
-    seeds = {arm["name"]: len(arm["seeds"]) for arm in plan["arms"]}
+    seeds = {arm.name: len(arm.seeds) for arm in plan.arms}
     contrasts, lost = effects_of(plan)
     _check_hypotheses(plan, [*(c.name for c in contrasts), *lost])
     if noise.sd is None or min(seeds.values()) < STATISTICS_SEEDS:
         return {}
-    sizes = detectable_effects(contrasts, seeds, noise.sd, alpha=plan["compare"]["alpha"])
+    sizes = detectable_effects(contrasts, seeds, noise.sd, alpha=plan.compare.alpha)
     return {family: round(size, 3) for family, size in sizes.items()}
 
 
-def _check_hypotheses(plan: Mapping[str, Any], effects: Sequence[str]) -> None:
+def _check_hypotheses(plan: PlanRecord, effects: Sequence[str]) -> None:
     """Refuse a hypothesis about something that is neither an arm nor an effect of the design."""
-    arms = [*plan["arms"][1:], *plan["refusals"]]
-    names = [*(arm["name"] for arm in arms), *effects]
-    for hypothesis in plan["hypotheses"]:
-        if hypothesis["arm"] not in names:
+    names = [*(a.name for a in plan.arms[1:]), *(r.name for r in plan.refusals), *effects]
+    for hypothesis in plan.hypotheses:
+        if hypothesis.arm not in names:
             raise InputError(
-                f"no arm or effect is called {hypothesis['arm']!r}",
-                at=f"{plan['study']}: hypotheses",
-                hint=did_you_mean(hypothesis["arm"], names),
+                f"no arm or effect is called {hypothesis.arm!r}",
+                at=f"{plan.study}: hypotheses",
+                hint=did_you_mean(hypothesis.arm, names),
             )
 
 

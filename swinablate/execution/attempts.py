@@ -1,0 +1,150 @@
+"""Attempts under way: who runs, what they said, how often a trial was tried, who hangs."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from swinablate.records.events import ENDINGS, Event
+from swinablate.records.outcome import Outcome
+from swinablate.scheduling.queue import Ticket
+from swinablate.study.plan import Arm, Trial
+
+RETRIES = 2
+"""How often an attempt that was killed or hung is repeated: a machine that kills the same trial
+three times does so for a reason that a fourth attempt would meet too."""
+HANG_S, HANG_EPOCHS = 900.0, 20.0
+"""A trial hangs after so many seconds, and so many of its longest silence, without an event.
+
+The first step may compile a network for minutes, and an epoch of ImageNet takes an hour; nothing
+that was seen to train took 20 times as long as the slowest epoch before it."""
+
+Fate = Literal["recorded", "again", "later", "disk full"]
+"""What becomes of a trial whose attempt ended: a record; another attempt at once, or when the
+study goes on; or the study stops, for nothing can be written."""
+
+
+@dataclass
+class Attempt:
+    """One attempt at a trial; times are this process's monotonic clock, never the wall's.
+
+    Attributes:
+        handle: the executor's, shared by trials that train as one.
+        started: Unix ms.
+        curve: the rows of its learning curve so far.
+        last: when it was last heard of.
+        longest: its longest silence, seconds.
+    """
+
+    trial: Trial
+    ticket: Ticket
+    number: int
+    handle: object
+    last: float
+    started: int = field(default_factory=lambda: int(time.time() * 1000))
+    curve: list[Mapping[str, Any]] = field(default_factory=list)
+    longest: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The trial as people call it."""
+        return f"{self.trial.arm} s{self.trial.seed}"
+
+
+class Attempts:
+    """The attempts that run now, and how often each trial was tried by this process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._running: dict[str, Attempt] = {}
+        self._tries: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __contains__(self, trial: str) -> bool:
+        return trial in self._running
+
+    def begin(self, trial: Trial, ticket: Ticket, number: int, handle: object) -> None:
+        """An attempt was submitted; `number` is that of its folder."""
+        self._tries[trial.id] += 1
+        self._running[trial.id] = Attempt(trial, ticket, number, handle, self._clock())
+
+    def of(self, happened: Event) -> Attempt | None:
+        """The attempt that an event tells of; None for one that was superseded.
+
+        A worker may outlive its coordinator, and go on telling of an attempt that nobody waits
+        for any more; what it says must not be taken for the newest attempt's words.
+        """
+        now = self._running.get(happened.trial)
+        return now if now is not None and now.number == happened.attempt else None
+
+    def heard(self, now: Attempt, happened: Event) -> None:
+        """Take in an event: all that train with it are alive; at its end it runs no more."""
+        moment = self._clock()
+        for mate in self._running.values():
+            if mate.handle == now.handle:
+                mate.longest = max(mate.longest, moment - mate.last)
+                mate.last = moment
+        if happened.kind == "epoch":
+            now.curve.append(happened.data)
+        elif happened.kind == "resumed":
+            now.curve = list(happened.data["curve"])
+        elif happened.kind in ENDINGS:
+            del self._running[now.trial.id]
+
+    def silent(self) -> Iterator[tuple[Attempt, float]]:
+        """Attempts that hang: silent for far longer than they ever were, and for how long."""
+        for now in self._running.values():
+            silent = self._clock() - now.last
+            if silent > max(HANG_S, HANG_EPOCHS * now.longest):
+                yield now, silent
+
+    def fate(self, last: Event, *, stopping: bool) -> Fate:
+        """What becomes of a trial whose attempt ended so.
+
+        Args:
+            last: the attempt's last event.
+            stopping: the study is being stopped.
+        """
+        if last.kind == "failed" and last.data.get("kind") == "disk":
+            return "disk full"
+        if last.kind == "stopped" or (last.kind == "lost" and stopping):
+            return "later"
+        if last.kind == "lost" and self._tries[last.trial] <= RETRIES:
+            return "again"
+        return "recorded"
+
+
+def conclude(
+    now: Attempt, last: Event, arm: Arm, sha256: str, provenance: Mapping[str, Any]
+) -> Outcome:
+    """The record of a trial whose last attempt ended with `last`.
+
+    Args:
+        now: the attempt.
+        last: its last event.
+        arm: the trial's.
+        sha256: digest of the images it was trained with.
+        provenance: where it ran.
+    """
+    trial = now.trial
+    done = last.kind == "done"
+    return Outcome(
+        trial=trial.id,
+        seed=trial.seed,
+        kind=trial.kind,
+        recipe=trial.recipe.model_dump(mode="json"),
+        image=arm.image.model_dump(mode="json"),
+        status="done" if done else "diverged" if last.kind == "diverged" else "failed",
+        attempt=now.number,
+        metrics=last.data["metrics"] if done else {},
+        curve=tuple(now.curve),
+        execution=last.data["execution"] if done else {},
+        predictions=last.data["predictions"] if done else {},
+        provenance={**provenance, "data": sha256},
+        failure=None if done else {k: str(v) for k, v in last.data.items()},
+        started_at=now.started,
+        finished_at=last.at,
+    )

@@ -1,0 +1,122 @@
+"""What is submitted next: from the trials that are due to batches with a ticket each."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from swinablate.execution.fusing import Width, mates, width
+from swinablate.records.plan import Ledger, Row
+from swinablate.scheduling.queue import Ending, Ticket
+from swinablate.scheduling.suggest import trial_of
+from swinablate.study.plan import Arm, Trial
+
+
+class Tickets(Protocol):
+    """What a feeder asks of a queue; `scheduling.queue.Queue` is one."""
+
+    def put(self, tickets: Sequence[Ticket]) -> int:
+        """Enqueue tickets whose trial neither waits nor runs."""
+
+    def pop(self) -> Ticket | None:
+        """Take the next ticket; None when none waits."""
+
+    def done(self, ticket: Ticket, value: float | None, state: Ending) -> None:
+        """Record how a ticket ended."""
+
+    def reap(self) -> int:
+        """Fail every running ticket, which a dead coordinator left; how many there were."""
+
+    def close(self) -> None:
+        """Let the store go."""
+
+
+Batch = list[tuple[Trial, Ticket]]
+"""Trials that are submitted together, each with the ticket that the queue gave for it."""
+
+
+class Feeder:
+    """Makes batches of the trials that are due; none of them waits in the queue before its time.
+
+    A study of ten thousand trials has as many tickets as slots: what is due is asked of its
+    records, and the queue is told of what runs.
+    """
+
+    def __init__(
+        self,
+        queue: Tickets,
+        arms: Mapping[str, Arm],
+        attempts: Callable[[str], int],
+        widths: "Widths | None" = None,
+    ) -> None:
+        """Feed from a queue.
+
+        Args:
+            queue: of tickets.
+            arms: name -> arm, of all.
+            attempts: trial id -> how many attempts have begun.
+            widths: how many trials of an arm train as one; None if each trains alone.
+        """
+        self._queue, self._arms, self._attempts, self._widths = queue, arms, attempts, widths
+
+    def next(self, rows: Iterator[Row], ledger: Ledger) -> Batch:
+        """The next batch; empty when nothing is due.
+
+        Args:
+            rows: what is due and does not run yet, first what should run first; no more of
+                them are taken than the batch needs.
+            ledger: what tuning suggested.
+        """
+        trials = (trial_of(self._arms[row.arm.name], row, ledger) for row in rows)
+        first = next(trials, None)
+        if first is None:
+            return []
+        chosen = [first]
+        if self._widths and (most := self._widths.of(self._arms[first.arm])) > 1:
+            chosen = mates(first, list(trials), most)
+        return self._with_tickets(chosen)
+
+    def done(self, ticket: Ticket, value: float | None, state: Ending) -> None:
+        """Tell the queue how a ticket ended."""
+        self._queue.done(ticket, value, state)
+
+    def _with_tickets(self, trials: Sequence[Trial]) -> Batch:
+        """Take a ticket for every trial; others that wait are nobody's any more, and end.
+
+        They were put there by a run with another budget, without `--only`, or before this
+        study was asked so little at a time.
+        """
+        wanted = {trial.id: trial for trial in trials}
+        self._queue.put([self._ticket(trial) for trial in trials])
+        found: Batch = []
+        while wanted and (ticket := self._queue.pop()) is not None:
+            if ticket.trial in wanted:
+                found.append((wanted.pop(ticket.trial), ticket))
+            else:
+                self._queue.done(ticket, None, "failed")
+        return found
+
+    def _ticket(self, trial: Trial) -> Ticket:
+        attempt = self._attempts(trial.id) + 1
+        return Ticket(trial=trial.id, arm=trial.arm, seed=trial.seed, attempt=attempt)
+
+
+class Widths:
+    """How many trials of each arm train as one; looked at once, and said once where it is one."""
+
+    def __init__(self, asked: int | None, device: str, say: Callable[[str], None]) -> None:
+        """Decide for one device.
+
+        Args:
+            asked: as `--fuse` says; None chooses.
+            device: "cpu" or "cuda:N".
+            say: takes a line for the user.
+        """
+        self._asked, self._device, self._say = asked, device, say
+        self._found: dict[str, Width] = {}
+
+    def of(self, arm: Arm) -> int:
+        """How many trials of an arm train as one."""
+        if arm.name not in self._found:
+            found = self._found[arm.name] = width(arm, self._asked, self._device)
+            if found.why:
+                self._say(f"{arm.name}: not fused: {found.why}")
+        return self._found[arm.name].trials

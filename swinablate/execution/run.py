@@ -1,0 +1,291 @@
+"""One run of a study: lock it, declare it, recall its records, let a coordinator train, count."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from swinablate import data
+from swinablate.config import plugins
+from swinablate.config.data import DataConfig
+from swinablate.errors import InputError
+from swinablate.execution.attempts import Attempts
+from swinablate.execution.autotune import choose
+from swinablate.execution.coordinator import (
+    Context,
+    Coordinator,
+    Copy,
+    Watcher,
+    advanced,
+    progress,
+)
+from swinablate.execution.devices import choose_slots
+from swinablate.execution.executor import Execution, Executor, Slot
+from swinablate.execution.feeder import Feeder, Tickets, Widths
+from swinablate.execution.stop import Stop
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
+from swinablate.records.plan import PlanRecord
+from swinablate.records.provenance import provenance
+from swinablate.scheduling.due import Due, State, due
+from swinablate.scheduling.ledger import everything
+from swinablate.scheduling.queue import Queue, queue_name
+from swinablate.study.noise import expected_noise
+from swinablate.study.plan import Plan
+from swinablate.study.plan_record import plan_record
+from swinablate.tracking.cards import study_card
+from swinablate.tracking.mirror import mirror
+
+EXECUTORS = "swinablate.execution.executors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run a study; nothing here changes what a trial computes."""
+
+    slots: int | None = None
+    devices: str = "auto"
+    fuse: int | None = None  # trials that train as one; None chooses, 1 is off
+    executor: str = "local"
+    only: tuple[str, ...] = ()
+    storage: str | None = None
+    tracking: str | None = None
+    retry: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How a run ended.
+
+    Attributes:
+        counts: trials by status, of those that the study has asked for.
+        missing: trials it has asked for that have no record.
+        unmirrored: calls that did not reach MLflow.
+        spent: the budget ended it.
+    """
+
+    counts: Counter[str]
+    missing: int
+    unmirrored: int
+    exit_code: int
+    spent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """Ways out of this process: where trials run, where tickets wait, what MLflow is told.
+
+    Attributes:
+        execution: (slots, folder for logs, "is a stop wanted?") -> an execution.
+        queue: opens the tickets of the study.
+        copy: opens what is shown of it.
+    """
+
+    execution: Callable[[Sequence[Slot], Path, Callable[[], bool]], Execution]
+    queue: Callable[[], Tickets]
+    copy: Callable[[], Copy]
+
+    @classmethod
+    def real(cls, record: PlanRecord, home: Home, options: Options) -> "Doors":
+        """Those that the options name.
+
+        Raises:
+            InputError: no executor has that name.
+        """
+        executor = plugins.load(EXECUTORS, options.executor, Executor, at="--executor")
+        name = queue_name(record.study, record.declaration)
+        arms = [arm.name for arm in record.arms]
+        card = study_card(record, options.command)
+        return cls(
+            execution=executor.open,
+            queue=lambda: Queue.open(options.storage or home.optuna_url, name, arms),
+            copy=lambda: mirror(options.tracking or home.mlflow_uri, home.artifacts, card),
+        )
+
+
+def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summary:
+    """Declare a plan in a home and train what is not recorded there.
+
+    Raises:
+        InputError: `--only` or `--executor` names nothing, or the images are others than those
+            of recorded trials.
+        EnvironmentFault: lock, disk, data or Optuna's store are in the way.
+        KeyboardInterrupt: the second Ctrl-C; the workers were killed.
+    """
+    check_only(made, options.only)
+    home.create()
+    recorded = home.outcomes(trial.id for trial in made.trials)
+    record = plan_record(made, recorded, expected_noise(made, home))
+    doors = Doors.real(record, home, options)
+    return Run(made, record, home, options, watcher, doors).run()
+
+
+class Run:
+    """A declared study, about to run."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  all that a run depends on; there is no default
+        self,
+        plan: Plan,
+        record: PlanRecord,
+        home: Home,
+        options: Options,
+        watcher: Watcher,
+        doors: Doors,
+        attempts: Attempts | None = None,
+    ) -> None:
+        self._plan, self._record, self._home = plan, record, home
+        self._options, self._watcher, self._doors = options, watcher, doors
+        self._attempts = attempts or Attempts()
+        self._stop = Stop()
+
+    def run(self) -> Summary:
+        """Train what is not recorded; returns when nothing is due and nothing runs."""
+        slots = choose_slots(self._options.slots, self._options.devices, self._plan)
+        with self._home.owned(self._record.study):
+            self._home.declare(self._record)
+            state = advanced(self._plan, self._recalled(), self._home)
+            if not due(state).left:
+                self._begin(due(state), 0)
+                return self._ended(state, 0)
+            digests = self._prepared(state)
+            with self._stop.on_signals(self._say_stopping), self._opened(slots) as (running, copy):
+                context = Context(
+                    plan=self._plan,
+                    home=self._home,
+                    data=digests,
+                    choices=choose(self._plan, self._home, running, lambda: self._stop.wanted),
+                    provenance=provenance(),
+                )
+                self._begin(due(state), len(slots))
+                copy.sweep(set(everything(state.plan)) - set(state.outcomes))
+                with closing(self._doors.queue()) as queue:
+                    queue.reap()  # we hold the lock: what runs there is a dead coordinator's
+                    feeder = self._feeder(queue, slots[0].device)
+                    outlets = (running, feeder, copy)
+                    coordinator = Coordinator(
+                        context,
+                        state,
+                        outlets,
+                        attempts=self._attempts,
+                        stop=self._stop,
+                        watcher=self._watcher,
+                    )
+                    coordinator.run()
+                state = coordinator.state
+        if self._stop.fault:
+            raise self._stop.fault
+        return self._ended(state, copy.missed)
+
+    def _recalled(self) -> State:
+        """What is recorded already, of this study or of any other in this home."""
+        ledger = self._home.ledger(self._record.study, self._record.declaration)
+        record = self._record.model_copy(update={"ledger": ledger})
+        outcomes = self._home.outcomes(everything(record))
+        state = State.of(record, outcomes, self._options.only or None)
+        if not self._options.retry:
+            return state
+        again = [row.trial for row in state.mine if row.trial in outcomes]
+        again = [trial for trial in again if not ended_well(outcomes[trial])]
+        for trial in again:
+            self._home.reopen(trial)
+            del outcomes[trial]
+        return State.of(record, outcomes, self._options.only or None)
+
+    def _prepared(self, state: State) -> dict[DataConfig, str]:
+        """Get all images; refuse to mix trials of other images with those recorded.
+
+        Returns:
+            Data of an arm -> digest of its images.
+        """
+        prepared: dict[DataConfig, data.Prepared] = {}
+        digests: dict[DataConfig, str] = {}
+        arms = {arm.name: arm for arm in self._plan.arms if state.runs(arm.name)}
+        for config in dict.fromkeys(arm.recipe.data for arm in arms.values()):
+            source = data.source(config)
+            if source not in prepared:
+                prepared[source] = data.prepare(config, self._home.datasets)
+            data.check_sizes(config, prepared[source])
+            digests[config] = prepared[source].sha256
+        for row in state.mine:
+            config = arms[row.arm.name].recipe.data
+            outcome = state.outcomes.get(row.trial)
+            now = digests[config]
+            if outcome is not None and outcome.provenance.get("data", now) != now:
+                raise InputError(
+                    f"the images of {config.name!r} are not those that trials were recorded with",
+                    at="data.root" if config.root else "data.name",
+                    hint="bring the old images back, or give the new ones another folder or name",
+                )
+        return digests
+
+    @contextmanager
+    def _opened(self, slots: Sequence[Slot]) -> Iterator[tuple[Execution, Copy]]:
+        """Workers and the copy; ended whatever happens."""
+        running = self._doors.execution(slots, self._home.logs, lambda: self._stop.wanted)
+        copy = self._doors.copy()
+        try:
+            yield running, copy
+        finally:
+            running.close()
+            copy.close(wait=not self._stop.impatient)
+
+    def _feeder(self, queue: Tickets, device: str) -> Feeder:
+        fuse = self._options.fuse
+        alone = fuse == 1 or (fuse is None and device == "cpu")
+        widths = None if alone else Widths(fuse, device, self._watcher.say)
+        arms = {arm.name: arm for arm in self._plan.arms}
+        return Feeder(queue, arms, self._home.attempts, widths)
+
+    def _begin(self, now: Due, slots: int) -> None:
+        self._watcher.begin(self._plan, counted(now.state), slots)
+        self._watcher.expect(*progress(now))
+
+    def _say_stopping(self) -> None:
+        self._watcher.say(
+            f"stopping: {len(self._attempts)} trials write their checkpoints; "
+            "Ctrl-C again kills them"
+        )
+
+    def _ended(self, state: State, unmirrored: int) -> Summary:
+        now = due(advanced(self._plan, state, self._home))
+        outcomes = counted(now.state).values()
+        counts: Counter[str] = Counter(found.status for found in outcomes)
+        missing = len(now.state.mine) - counts.total()
+        code = 0 if sum(map(ended_well, outcomes)) == len(now.state.mine) else 3
+        if missing and self._stop.exit_code is not None:
+            code = self._stop.exit_code
+        return Summary(
+            counts=counts,
+            missing=missing,
+            unmirrored=unmirrored,
+            exit_code=code,
+            spent=now.spent,
+        )
+
+
+def counted(state: State) -> dict[str, Outcome]:
+    """The recorded trials that the study has asked for; others stay unseen."""
+    mine = [row.trial for row in state.mine]
+    return {trial: state.outcomes[trial] for trial in mine if trial in state.outcomes}
+
+
+def ended_well(outcome: Outcome) -> bool:
+    """Whether a trial told what it was run for: a recipe that diverges is a bad one to choose."""
+    tried = outcome.kind == "tune" and outcome.status == "diverged"
+    return outcome.status == "done" or tried
+
+
+def check_only(plan: Plan, only: Sequence[str]) -> None:
+    """Refuse an `--only` that names no arm.
+
+    Raises:
+        InputError: it does.
+    """
+    names = [arm.name for arm in plan.arms]
+    for name in only:
+        if name not in names:
+            raise InputError(
+                f"no arm is called {name!r}", at="--only", hint=plugins.did_you_mean(name, names)
+            )

@@ -1,0 +1,321 @@
+"""The recorded plan: what `plan.json` holds, and what everything behind `Plan` takes.
+
+Written once, when a study is declared, and read back as itself. Recipes, levels and geometry are
+plain data here: a record opens for ever, also when the family it names is gone.
+
+Fields that a later version adds have a default, so that older records open; what a newer version
+wrote beside the fields known here is ignored. A record of a newer `schema` is refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
+SCHEMA = 1
+"""Raised when a field changes its meaning; a new field alone does not raise it."""
+
+
+_NAMES = {"schema": "version", "min": "fewest", "max": "most"}
+
+
+class Record(BaseModel):
+    """Base of recorded values: typed, frozen, open to fields of later versions."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, _NAMES.get(key, key))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys()
+
+    def keys(self) -> Any:
+        back = {v: k for k, v in _NAMES.items()}
+        return [back.get(k, k) for k in type(self).model_fields]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self.keys() else default
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as `plan.json` has it."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class CompareRecord(Record):
+    """What was declared to be compared; differences in percentage points."""
+
+    metric: str = "test/accuracy"
+    rope: float | None = None
+    alpha: float = 0.05
+    sd: float | None = None
+
+
+class HypothesisRecord(Record):
+    """What somebody said an arm or an effect does."""
+
+    arm: str
+    expect: Literal["better", "worse", "equivalent"]
+    by: float = 0.0
+    source: str = ""
+
+
+class ChangeRecord(Record):
+    """Names that one of two networks has, or both otherwise."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many names."""
+        return len(self.added) + len(self.removed) + len(self.changed)
+
+
+class ProofRecord(Record):
+    """How an arm's network differs from the baseline's; `models.diff.Proof` tells of each field.
+
+    Attributes:
+        where: places of what differs, numbers as `*`, and how many each stands for.
+    """
+
+    modules: ChangeRecord = ChangeRecord()
+    parameters: ChangeRecord = ChangeRecord()
+    buffers: ChangeRecord = ChangeRecord()
+    restarted: tuple[str, ...] = ()
+    where: Mapping[str, int] = Field(default_factory=dict)
+    output: float | None = None
+    output_train: float | None = None
+    outside: tuple[str, ...] = ()
+
+
+class MatchRecord(Record):
+    """What was solved to make an arm as large as the baseline.
+
+    Attributes:
+        solved: recipe path -> (as written, in the arm).
+        off: relative difference of `found` to `target`.
+    """
+
+    by: str
+    tolerance: float
+    solved: Mapping[str, tuple[Any, Any]]
+    target: int
+    found: int
+    off: float
+
+
+class StartRecord(Record):
+    """The file of weights that one seed starts from."""
+
+    weights: str
+    sha256: str
+
+
+class ArmRecord(Record):
+    """One arm as it was planned; the baseline is the first and changes nothing.
+
+    Only the name is sure: results trained elsewhere have arms without a recipe.
+
+    Attributes:
+        changes: switch -> level.
+        cell: a point of the design that the axes span, and no named arm.
+        differs: recipe path -> (the baseline's value, the arm's).
+        recipe: plain data, every field.
+        geometry: effective numbers of each stage.
+        params: trainable numbers.
+        macs: multiply-accumulates of one image, forward.
+        activation_bytes: kept by a training step for one image, in fp32.
+        idle: changes of the model without which the arm would be the same.
+        trials: ids, by `seeds`.
+        starts: kind of trial -> seed -> its file of weights, where every seed has its own.
+    """
+
+    name: str
+    changes: Mapping[str, Any] = Field(default_factory=dict)
+    cell: bool = False
+    differs: Mapping[str, tuple[Any, Any]] = Field(default_factory=dict)
+    recipe: Mapping[str, Any] = Field(default_factory=dict)
+    recipe_digest: str = ""
+    image: Mapping[str, int] = Field(default_factory=dict)
+    params: int | None = None
+    macs: int | None = None
+    activation_bytes: int | None = None
+    geometry: tuple[Mapping[str, Any], ...] = ()
+    match: MatchRecord | None = None
+    proof: ProofRecord | None = None
+    idle: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    trials: tuple[str, ...] = ()
+    starts: Mapping[str, Mapping[str, StartRecord]] = Field(default_factory=dict)
+
+
+class RefusalRecord(Record):
+    """An arm that was not run, and why; `same_as` names the arm that it is."""
+
+    name: str
+    changes: Mapping[str, Any] = Field(default_factory=dict)
+    cell: bool = False
+    reason: str
+    same_as: str | None = None
+
+
+class WarningRecord(Record):
+    """What the plan makes a reader beware of."""
+
+    code: str
+    text: str
+
+
+class LookRecord(Record):
+    """One look of an adaptive study: seeds, trials until then, and what it alone can find."""
+
+    seeds: int
+    baseline_seeds: int | None = None
+    trials: int | None = None
+    detectable_pp: float | None = None
+
+
+class TuneRecord(Record):
+    """How arms are tuned; `space` has a range `{low, high, log}` or a list of levels a key."""
+
+    trials: int
+    seeds: int = 1
+    space: Mapping[str, Any]
+
+
+class BudgetRecord(Record):
+    """Where a study ends whether or not it has its answer."""
+
+    hours: float | None = None
+    trials: int | None = None
+
+
+class TrialsRecord(Record):
+    """How many trials a study may take."""
+
+    fewest: Annotated[int, Field(alias="min")] = 0
+    most: Annotated[int, Field(alias="max")] = 0
+
+
+class NoiseRecord(Record):
+    """How much accuracy varies over seeds, percentage points, and how we know."""
+
+    sd: float | None = None
+    source: str = ""
+
+
+class TryRecord(Record):
+    """One recipe that tuning suggested to an arm.
+
+    Attributes:
+        number: from 0, the arm's own recipe.
+        params: recipe path -> value.
+        trials: ids of its tuning trials, by seed.
+        finals: ids of the final trials it would have, by the arm's seeds.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    trials: tuple[str, ...]
+    finals: tuple[str, ...]
+
+
+class Ledger(Record):
+    """All that tuning suggested, in order (`tuning.json`).
+
+    What a sampler suggests is asked for once: a later version of it cannot change a study.
+    """
+
+    version: Annotated[int, Field(alias="schema")] = SCHEMA
+    arms: Mapping[str, tuple[TryRecord, ...]] = Field(default_factory=dict)
+
+    def of(self, arm: str) -> tuple[TryRecord, ...]:
+        """What was suggested to an arm."""
+        return self.arms.get(arm, ())
+
+    def with_try(self, arm: str, entry: TryRecord) -> "Ledger":
+        """The ledger with one more suggestion to an arm."""
+        return Ledger(arms={**self.arms, arm: (*self.of(arm), entry)})
+
+
+class Row(NamedTuple):
+    """A trial of a plan: its arm, its seed, its id.
+
+    Attributes:
+        arm: as planned; of tuning, with the recipe that was tried or chosen.
+        basis: the arm's own recipe, one that tuning tried, or the one that it chose.
+        number: which suggestion of tuning; None at the arm's own recipe.
+    """
+
+    arm: ArmRecord
+    seed: int
+    trial: str
+    basis: Literal["fixed", "try", "tuned"] = "fixed"
+    number: int | None = None
+
+    @property
+    def kind(self) -> Literal["final", "tune"]:
+        """What the trial is run for; only a final one sees the test images."""
+        return "tune" if self.basis == "try" else "final"
+
+
+class PlanRecord(Record):
+    """A declared study, as plain typed data.
+
+    Attributes:
+        declaration: digest of all that was declared.
+        shows: what the design can and cannot show, in a sentence.
+        trials: how many there may be.
+        reused: final trials that were recorded when it was declared.
+        detectable_pp: the smallest difference found with power 0.8, percentage points.
+        effects_pp: family of effects -> the size from which the design finds all of it.
+        ledger: what tuning has suggested so far; kept in a file of its own.
+    """
+
+    version: Annotated[int, Field(alias="schema")] = SCHEMA
+    study: str = "results"
+    question: str = ""
+    declaration: str = ""
+    design: Design = "one_at_a_time"
+    shows: str = ""
+    axes: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict)
+    looks: tuple[LookRecord, ...] = ()
+    tune: TuneRecord | None = None
+    budget: BudgetRecord = BudgetRecord()
+    smoke: bool = False
+    compare: CompareRecord = CompareRecord()
+    hypotheses: tuple[HypothesisRecord, ...] = ()
+    arms: tuple[ArmRecord, ...] = ()
+    refusals: tuple[RefusalRecord, ...] = ()
+    warnings: tuple[WarningRecord, ...] = ()
+    trials: TrialsRecord = TrialsRecord()
+    reused: int = 0
+    detectable_pp: float | None = None
+    noise: NoiseRecord = NoiseRecord()
+    effects_pp: Mapping[str, float] = Field(default_factory=dict)
+    ledger: Annotated[Ledger, Field(exclude=True)] = Ledger()
+
+    @property
+    def baseline(self) -> ArmRecord:
+        """The arm that the others are compared with."""
+        return self.arms[0]
+
+    def arm(self, name: str) -> ArmRecord:
+        """The arm of a name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+    def rows(self) -> Iterator[Row]:
+        """Every final trial at the arms' own recipes, arm by arm."""
+        for arm in self.arms:
+            pairs = zip(arm.seeds, arm.trials, strict=True)
+            yield from (Row(arm, seed, trial) for seed, trial in pairs)
