@@ -33,6 +33,10 @@ check: lint test
 integration *ARGS:
     pytest -n 2 --dist loadfile -q -m "integration and not slow" {{ARGS}}
 
+# Speed against peers: `just bench step data --rounds 5 --out benchmarks/results`
+bench *ARGS:
+    python -m benchmarks {{ARGS}}
+
 # What is longer than CI allows, and GPU tests
 full *ARGS:
     pytest -q -m "slow or gpu" {{ARGS}}

@@ -11,6 +11,7 @@ HEAVY = {"torch", "torchvision", "mlflow", "optuna", "pandas", "matplotlib", "se
 @pytest.mark.parametrize(
     ("words", "code"),
     [
+        (["--version"], 0),
         (["--help"], 0),
         (["plan", "--help"], 0),
         (["run", "--help"], 0),

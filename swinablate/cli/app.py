@@ -8,14 +8,15 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from swinablate import __version__
 from swinablate.cli import machine_commands, model_commands, study_commands
 from swinablate.errors import SwinablateError
 
 app = typer.Typer(
-    help="Ablation studies of vision models: plan, run, record, report.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -24,6 +25,24 @@ app = typer.Typer(
 
 for part in (study_commands, model_commands, machine_commands):
     app.add_typer(part.commands)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"swinablate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def swinablate(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Ablation studies of vision models: plan, run, record, report."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,12 +1,13 @@
 """Does this machine have what a study needs? Every check names its remedy."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
-from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.provenance import LIBRARIES, cores, installed_version
 
@@ -82,16 +83,26 @@ def _devices() -> list[Diagnosis]:
 
 
 def _folder(home: Home) -> Diagnosis:
-    try:
-        home.create()
-    except SwinablateError as error:
-        return Diagnosis(name="home", ok=False, found=str(error.problem), hint=error.hint)
-    return Diagnosis(name="home", ok=True, found=str(home.root))
+    """Look whether it can be written, or made: a check leaves nothing behind."""
+    place = _nearest(home.root)
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        return Diagnosis(
+            name="home",
+            ok=False,
+            found=f"cannot write: {place}",
+            hint="choose another folder with --home or SWINABLATE_HOME",
+        )
+    made = "" if place == home.root else " (not there yet)"
+    return Diagnosis(name="home", ok=True, found=f"{home.root}{made}")
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself, or the first folder above it that is there."""
+    return next(p for p in (path, *path.parents) if os.access(p, os.F_OK))
 
 
 def _disk(home: Home) -> Diagnosis:
-    place = next(p for p in (home.root, *home.root.parents) if p.exists())
-    free = shutil.disk_usage(place).free / 2**30
+    free = shutil.disk_usage(_nearest(home.root)).free / 2**30
     return Diagnosis(
         name="disk",
         ok=free > 1,

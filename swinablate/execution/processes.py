@@ -198,7 +198,7 @@ def kill_group(pid: int) -> None:
 HELD = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """Keep glibc from giving the memory of a step back to the system, which asks for it in the next.
 
-`swinablate bench malloc` measures it. 32 MiB is the most that older versions accept, and the
+`just bench malloc` measures it. 32 MiB is the most that older versions accept, and the
 second without the first is worse than neither. Source: mallopt(3).
 """
 

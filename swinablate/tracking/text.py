@@ -7,6 +7,7 @@ Pure, and without MLflow. Keys of metrics and parameters take only letters, digi
 import json
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class StudyCard:
     Attributes:
         declaration: digest of what was declared before launch.
         varied: paths of the switches the arms differ in.
-        command: repeats the study.
+        command: repeats the study; empty where no command started it.
     """
 
     name: str
@@ -128,11 +129,11 @@ def ending(card: TrialCard, study: StudyCard, outcome: Mapping[str, Any]) -> dic
     }[status]
     note = [
         f"**{plain(result)}** after {epochs} epochs" if epochs else f"**{plain(result)}**",
-        *([_block(message)] if message else []),
-        f"Again, alone: `swinablate reproduce {card.trial[:12]}`",
-        f"The study: `{study.command.replace('`', '')}`",
+        _block(message) if message else "",
+        _next(card, study, status),
+        _command("The study", study.command),
     ]
-    shown = {"status": status, "mlflow.note.content": "\n\n".join(note)}
+    shown = {"status": status, "mlflow.note.content": "\n\n".join(filter(None, note))}
     shown |= {"failure": kind, "message": message} if status != "done" or kind else {}
     attempts = outcome.get("attempts", outcome.get("attempt"))
     return shown | ({"attempts": str(attempts)} if attempts else {})
@@ -183,16 +184,14 @@ def verdicts(answer: Mapping[str, Any]) -> str:
 def study(card: StudyCard, said: str, links: Mapping[str, str]) -> str:
     """The note of an experiment: the question, the answers, where to look."""
     views = " | ".join(f"[{title}]({address})" for title, address in links.items())
-    again = f"Again: `{card.command.replace('`', '')}`"
+    again = _command("Again", card.command)
     return "\n\n".join(filter(None, [plain(card.question), said, views, again]))
 
 
 def report(card: StudyCard) -> str:
     """The note of the run that keeps the report."""
-    return (
-        f"Figures, tables and index.html of {plain(card.name)}, under Artifacts.\n\n"
-        f"Again: `{card.command.replace('`', '')}`"
-    )
+    what = f"Figures, tables and index.html of {plain(card.name)}, under Artifacts."
+    return "\n\n".join(filter(None, [what, _command("Again", card.command)]))
 
 
 def key(text: str) -> str:
@@ -229,6 +228,22 @@ def _result(outcome: Mapping[str, Any]) -> str:
         if finite(metrics.get(f"{split}/accuracy"))
     ]
     return ", ".join(found) or "done"
+
+
+def _next(card: TrialCard, study: StudyCard, status: str) -> str:
+    """What can be done with a trial that ended."""
+    file = shlex.quote(f"studies/{study.name}.toml")
+    if card.kind == "final" and status == "done":
+        which = f"{file} {shlex.quote(card.arm)} weights.pt --seed {card.seed}"
+        return _command("Its weights", f"swinablate weights {which}")
+    if card.kind == "final" and status in {"failed", "diverged"}:
+        return _command("Again", f"swinablate retry {file}")
+    return ""
+
+
+def _command(what: str, command: str) -> str:
+    """A command to copy, as code that its content cannot leave; nothing where there is none."""
+    return f"{what}: `{command.replace('`', '')}`" if command else ""
 
 
 def _hypothesis(said: Mapping[str, Any] | None) -> str:

@@ -253,7 +253,7 @@ def test_a_finished_trial(tracker, client, home):
     assert run.data.tags["attempts"] == "1"
     assert run.data.tags["mlflow.note.content"] == (
         "**test 91.25 %, val 53.00 %** after 3 epochs\n\n"
-        f"Again, alone: `swinablate reproduce {card.trial[:12]}`\n\n"
+        "Its weights: `swinablate weights studies/quickstart.toml baseline weights.pt --seed 0`\n\n"
         "The study: `swinablate run studies/quickstart.toml`"
     )
     (used,) = run.inputs.dataset_inputs
@@ -262,6 +262,26 @@ def test_a_finished_trial(tracker, client, home):
     folder = home / "artifacts" / run.info.run_id / "artifacts"
     assert json.loads((folder / "recipe.json").read_text()) == RECIPE
     assert json.loads((folder / "geometry.json").read_text())[0]["window"] == 2
+
+
+def test_an_arm_with_blanks_is_one_argument_of_the_command():
+    card = trial_card(arm="no shift, no bias", seed=3)
+    note = text.ending(card, STUDY, outcome(card))["mlflow.note.content"]
+    assert "toml 'no shift, no bias' weights.pt --seed 3`" in note
+
+
+def test_a_try_of_tuning_has_no_weights_that_a_command_can_write():
+    card = trial_card(kind="tune", number=2)
+    note = text.ending(card, STUDY, outcome(card))["mlflow.note.content"]
+    assert "swinablate weights" not in note
+
+
+def test_a_study_run_from_python_names_no_command():
+    card, study = trial_card(), replace(STUDY, command="")
+    note = text.ending(card, study, outcome(card))["mlflow.note.content"]
+    assert note.endswith("weights.pt --seed 0`")
+    assert "Again" not in text.study(study, "", {})
+    assert text.report(study).endswith("under Artifacts.")
 
 
 def test_a_failed_trial_says_why(tracker, client):
@@ -274,6 +294,7 @@ def test_a_failed_trial_says_why(tracker, client):
     assert run.data.tags["message"] == "out of memory ```\n<script>"
     assert run.data.tags["mlflow.note.content"].startswith(
         "**failed \\(oom\\)** after 3 epochs\n\n```\nout of memory '''\n<script>\n```\n\n"
+        "Again: `swinablate retry studies/quickstart.toml`\n\n"
     )
     assert "test/accuracy" not in run.data.metrics
 
