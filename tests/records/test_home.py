@@ -13,6 +13,7 @@ from swinablate.records.events import Event
 from swinablate.records.files import write_atomically
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
+from swinablate.records.plan import PlanRecord
 
 OUTCOME = Outcome(
     trial="t1", seed=0, kind="final", recipe={"model": {}}, image={"height": 8}, status="done",
@@ -79,9 +80,11 @@ def test_record_of_a_newer_version_is_not_guessed_at(home):
 
 
 def test_newest_declaration_is_the_one_reported(home):
-    home.declare("s", "a" * 8, {"declaration": "a"})
-    home.declare("s", "b" * 8, {"declaration": "b"})
-    assert home.declared("s") == {"declaration": "b"}
+    first, second = (PlanRecord(study="s", declaration=c * 8) for c in "ab")
+    home.declare(first)
+    home.declare(second)
+    assert home.declared("s") == second
+    assert home.declared("s", "a" * 8) == first
     assert home.declarations("s") == ["a" * 8, "b" * 8]
     with pytest.raises(InputError, match="study 'other' has not been run in"):
         home.declared("other")

@@ -12,14 +12,14 @@ from swinablate.config.recipe import trial_id
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
+from swinablate.records.plan import Ledger, Row
 from swinablate.report import render
 from swinablate.report.answer import gather
-from swinablate.scheduling.due import due
+from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import chosen, everything, tries, unguided
-from swinablate.scheduling.next_trials import next_trials
 from swinablate.scheduling.sampler import suggest
 from swinablate.scheduling.status import read_status
-from swinablate.scheduling.suggest import extended, tune_trials
+from swinablate.scheduling.suggest import advance, next_trials, trial_of
 from swinablate.stats.budget import expected_best
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise, expected_noise
@@ -75,25 +75,40 @@ def measured(trial, status: str = "done") -> Outcome:
 
 def play(made, status=lambda trial: "done", order=sorted, at_once=100):
     """Run a study as the coordinator does, trials ending in any order; records and ledger."""
-    declared, recorded = plan_record(made, {}, Noise(None, "")), {}
-    arms = [arm.name for arm in made.arms]
+    state = State.of(plan_record(made, {}, Noise(None, "")), {})
+    arms = {arm.name: arm for arm in made.arms}
     while True:
-        while (more := extended(made, declared, recorded, arms)) is not None:
-            declared["ledger"] = more
-        trials = {t.id: t for t in [*tune_trials(made, declared), *made.trials]}
-        waiting = due(declared, recorded).waiting
-        if not waiting:
-            return declared, recorded
-        for trial in order(waiting)[:at_once]:
-            recorded[trial] = measured(trials[trial], status(trials[trial]))
+        state = advance(made, state, lambda _: {})
+        rows = {row.trial: row for row in due(state).upcoming()}
+        if not rows:
+            return state.plan, dict(state.outcomes)
+        for one in order(list(rows))[:at_once]:
+            trial = trial_of(arms[rows[one].arm.name], rows[one], state.plan.ledger)
+            assert trial.id == one
+            state = state.add(measured(trial, status(trial)))
+
+
+def tune_trials(made, declared):
+    """All trials that the ledger names: those of tuning, and the final ones they may lead to."""
+    ledger, found = declared.ledger, []
+    for arm in made.arms:
+        own = declared.arm(arm.name)
+        for entry in ledger.of(arm.name):
+            tries = [Row(own, i, t, "try", entry.number) for i, t in enumerate(entry.trials)]
+            seeds = zip(arm.seeds, entry.finals, strict=True)
+            finals = [Row(own, seed, t, "tuned", entry.number) for seed, t in seeds]
+            for row in [*tries, *finals]:
+                found.append(trial_of(arm, row, ledger))
+                assert found[-1].id == row.trial
+    return found
 
 
 def told(home: Home, made, declared, recorded):
     """The answer of a home that holds these records and this ledger."""
     home.create()
-    home.declare(made.study.name, made.declaration, plan_record(made, {}, Noise(None, "")))
-    if "ledger" in declared:
-        home.keep_ledger(made.study.name, made.declaration, declared["ledger"])
+    home.declare(plan_record(made, {}, Noise(None, "")))
+    if declared.ledger.arms:
+        home.keep_ledger(made.study.name, made.declaration, declared.ledger)
     for found in recorded.values():
         if not (home.trials / found.trial).exists():
             home.begin(found.trial)
@@ -137,32 +152,32 @@ def test_the_order_in_which_trials_end_changes_nothing(write, at_once):
     whole, recorded = play(made)
     rng = random.Random(at_once)
     mixed, again = play(made, order=lambda ids: rng.sample(ids, len(ids)), at_once=at_once)
-    assert mixed["ledger"] == whole["ledger"]
+    assert mixed.ledger == whole.ledger
     assert again == recorded
 
 
 def test_killed_in_tuning_the_ledger_decides_not_the_sampler(write, tmp_path):
     made = planned(write(TUNE))
     whole, recorded = play(made)
-    half = {name: entries[:4] for name, entries in whole["ledger"]["arms"].items()}
+    half = {name: list(entries[:4]) for name, entries in whole.ledger.arms.items()}
     odd = {"number": 3, "params": {"train.lr": 0.0077, "train.clip": 0.0}}
     arm = made.arms[1]
     odd["trials"] = [trial_id(trying(arm.recipe, odd["params"]), 0)]
     odd["finals"] = [trial_id(tuned(arm.recipe, odd["params"]), seed) for seed in arm.seeds]
     half[SHIFTED] = [*half[SHIFTED][:3], odd]  # as another version of the sampler suggested it
-    ledger = {"schema": 1, "arms": half}
+    ledger = Ledger(arms=half)
     lost = odd["trials"][0]
     known = {trial: found for trial, found in recorded.items() if trial != lost}
 
     waiting = next_trials(made, known, ledger)
     assert (lost, "tune", 0.0077) in [(t.id, t.kind, t.recipe.train.lr) for t in waiting]
-    assert next_trials(made, known, whole["ledger"]) == []
+    assert next_trials(made, known, whole.ledger) == []
 
     home = Home(tmp_path / "home")
     home.create()
-    home.declare(made.study.name, made.declaration, plan_record(made, {}, Noise(None, "")))
+    home.declare(plan_record(made, {}, Noise(None, "")))
     home.keep_ledger(made.study.name, made.declaration, ledger)
-    assert home.declared(made.study.name)["ledger"] == ledger
+    assert home.declared(made.study.name).ledger == ledger
 
 
 def test_the_seeds_at_both_recipes_are_never_mixed(write, tmp_path):
@@ -247,7 +262,7 @@ def test_a_test_accuracy_in_a_tuning_trial_is_told_and_not_used(write, tmp_path)
     made = planned(write(TUNE))
     declared, recorded = play(made)
     before = told(Home(tmp_path / "clean"), made, declared, recorded).verdicts["tuning"]
-    first = declared["ledger"]["arms"][BASE][1]["trials"][0]
+    first = declared.ledger.of(BASE)[1].trials[0]
     old = recorded[first]
     recorded[first] = Outcome(
         **{**vars(old), "kind": "final", "metrics": {**old.metrics, "test/accuracy": 99.9}}
@@ -266,10 +281,8 @@ def test_unfinished_the_fixed_recipes_have_verdicts_and_the_tuned_wait(write, tm
     made = planned(write(TUNE))
     declared, recorded = play(made)
     short = {k: v for k, v in recorded.items() if v.kind == "final"}
-    declared["ledger"] = {
-        "schema": 1,
-        "arms": {arm: found[:2] for arm, found in declared["ledger"]["arms"].items()},
-    }
+    first = {arm: found[:2] for arm, found in declared.ledger.arms.items()}
+    declared = declared.model_copy(update={"ledger": Ledger(arms=first)})
     home = Home(tmp_path / "home")
     answer = told(home, made, declared, short)
     assert [arm["verdict"] for arm in answer.verdicts["arms"]] == ["worse"]
@@ -291,7 +304,7 @@ def test_a_budget_ends_tuning_and_the_tuned_stay_without_verdict(write, tmp_path
     made = planned(write(TUNE + "[budget]\ntrials = 12\n"))
     declared, recorded = play(made)
     assert len(recorded) == 12
-    now = due(declared, recorded)
+    now = due(State.of(declared, recorded))
     assert (now.spent, now.waiting) == (True, ())
     answer = told(Home(tmp_path / "home"), made, declared, recorded)
     assert [arm["verdict"] for arm in answer.verdicts["arms"]] == ["worse"]
@@ -303,22 +316,22 @@ def test_plan_says_what_tuning_costs_and_the_declaration_holds_it(write):
     path = write(TUNE)
     made = planned(path)
     shown = plan_record(made, {}, Noise(None, ""))
-    assert shown["trials"] == {"min": 6 + 14, "max": 6 + 14 + 6}
-    assert shown["tune"] == {
+    assert shown.to_json()["trials"] == {"min": 6 + 14, "max": 6 + 14 + 6}
+    assert shown.to_json()["tune"] == {
         "trials": 7, "seeds": 1,
         "space": {
             "train.lr": {"low": 3e-4, "high": 1e-2, "log": True}, "train.clip": [0.0, 5.0]
         },
     }  # fmt: skip
-    assert [arm["trials"] for arm in shown["arms"]] == [
-        [trial_id(arm.recipe, seed) for seed in arm.seeds] for arm in made.arms
+    assert [arm.trials for arm in shown.arms] == [
+        tuple(trial_id(arm.recipe, seed) for seed in arm.seeds) for arm in made.arms
     ]
     assert (
         "Tuning: 7 recipes for each of 2 arms over train.lr, train.clip, 1 seed each, on "
         "validation accuracy: 14 trials; then up to 6 final trials more at what was chosen."
     ) in promise(shown)
     plain = planned(write(STUDY))
-    assert plan_record(plain, {}, Noise(None, ""))["tune"] is None
+    assert plan_record(plain, {}, Noise(None, "")).tune is None
     other = planned(write(TUNE.replace("trials = 7", "trials = 8")))
     assert len({made.declaration, plain.declaration, other.declaration}) == 3
 
@@ -340,8 +353,8 @@ def test_the_ledger_names_every_trial_and_only_real_ones(write):
     assert recorded.keys() <= ids
     assert len(recorded) == 6 + 28 + 6
     found = tries(declared, BASE, recorded)[1]
-    entry = declared["ledger"]["arms"][BASE][1]
-    assert found.value == sum(recorded[t].metrics["val/accuracy"] for t in entry["trials"]) / 2
+    entry = declared.ledger.of(BASE)[1]
+    assert found.value == sum(recorded[t].metrics["val/accuracy"] for t in entry.trials) / 2
 
 
 def test_ties_go_to_the_earliest(write, monkeypatch):

@@ -8,9 +8,9 @@ from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
-from swinablate.scheduling.due import due
-from swinablate.scheduling.next_trials import next_trials
+from swinablate.scheduling.due import State, due
 from swinablate.scheduling.status import read_status
+from swinablate.scheduling.suggest import next_trials
 from swinablate.stats import Contrast, detectable, detectable_at, detectable_effects
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise
@@ -64,7 +64,7 @@ def names(batch) -> dict[str, list[int]]:
 def told(home: Home, made, recorded):
     """The answer of a home that holds these records."""
     home.create()
-    home.declare(made.study.name, made.declaration, plan_record(made, {}, Noise(None, "")))
+    home.declare(plan_record(made, {}, Noise(None, "")))
     for found in recorded.values():
         if not (home.trials / found.trial).exists():
             home.begin(found.trial)
@@ -169,7 +169,7 @@ def test_trials_of_the_budget_end_a_study_between_looks(write, tmp_path):
     made = planned(write(LOOKS), "study.budget.trials=17")
     recorded, asked = play(made)
     assert [len(batch) for batch in asked] == [12]  # the second look would need 18
-    now = due(plan_record(made, {}, Noise(None, "")), recorded)
+    now = due(State.of(plan_record(made, {}, Noise(None, "")), recorded))
     assert (now.spent, now.finished, now.most) == (True, True, 12)
     answer = told(Home(tmp_path / "h"), made, recorded)
     assert words(answer) == {"shift=false": "worse", "lr=0.001": "undecided"}
@@ -210,7 +210,7 @@ def test_a_fixed_study_stops_at_its_budget_and_says_what_is_missing(
     while batch := next_trials(made, recorded):
         recorded[batch[0].id] = measured(batch[0])
     assert len(recorded) == count
-    now = due(plan_record(made, {}, Noise(None, "")), recorded)
+    now = due(State.of(plan_record(made, {}, Noise(None, "")), recorded))
     assert (now.spent, len(now.rows)) == (count < 6, 6)
     waiting = told(Home(tmp_path / "h"), made, recorded).trials.status == "waiting"
     assert waiting.sum() == 6 - count
@@ -242,11 +242,11 @@ def test_more_looks_are_another_analysis_and_the_first_one_stays_visible(write, 
 def test_the_plan_says_what_the_looks_can_find(write):
     made = planned(write(LOOKS), "study.compare.sd=0.5")
     told_ = plan_record(made, {}, Noise(0.5, "guess"))
-    assert told_["trials"] == {"min": 12, "max": 32}
-    assert [look["trials"] for look in told_["looks"]] == [12, 20, 32]
-    found = [look["detectable_pp"] for look in told_["looks"]]
+    assert told_.to_json()["trials"] == {"min": 12, "max": 32}
+    assert [look.trials for look in told_.looks] == [12, 20, 32]
+    found = [look.detectable_pp for look in told_.looks]
     assert found == sorted(found, reverse=True)
-    assert told_["detectable_pp"] == found[-1]
+    assert told_.detectable_pp == found[-1]
 
 
 def test_one_look_finds_what_a_fixed_design_finds():
