@@ -15,6 +15,8 @@ from optuna.pruners import NopPruner
 from optuna.samplers import TPESampler
 from optuna.trial import create_trial
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # a study in memory is made every time
+
 DRAWS = 50
 """After so many draws of points tried before, the first point not yet tried is taken."""
 

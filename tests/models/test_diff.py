@@ -92,8 +92,8 @@ def test_the_plan_proves_every_arm(write):
     assert rate.proof.names == ()
     assert rate.proof.output == 0.0
     found = plan_record(made, {}, Noise(None, ""))
-    assert found["warnings"] == []
-    assert found["arms"][1]["proof"]["where"]["stages.*.blocks.*.attention.enter.*"] == len(
+    assert found.warnings == ()
+    assert found.arms[1].proof.where["stages.*.blocks.*.attention.enter.*"] == len(
         [n for n in shift.proof.places if ".enter." in n]
     )
 
@@ -103,7 +103,7 @@ def test_a_change_that_does_nothing_in_its_arm_is_named(write):
     arm = '\n[[arms]]\nname = "both"\nchanges = { "model.shift" = false, "model.shift_mask" = "none", "model.norm" = "rms" }\n'
     made = plan(load_study(write(STUDY + arm)))
     assert [a.idle for a in made.arms] == [(), (), ("model.shift_mask",)]
-    assert plan_record(made, {}, Noise(None, ""))["warnings"] == [
+    assert plan_record(made, {}, Noise(None, "")).to_json()["warnings"] == [
         {
             "code": "W13",
             "text": "both: model.shift_mask = none changes nothing here; "
@@ -121,11 +121,11 @@ def test_parameters_that_nothing_uses_are_named(write, monkeypatch):
         return model
 
     family = dataclasses.replace(swin.FAMILY, build=build)
-    monkeypatch.setattr("swinablate.study.plan.load_family", lambda *_: family)
+    monkeypatch.setattr("swinablate.study.planner.load_family", lambda *_: family)
     study = STUDY.replace('"model.shift" = [false]', '"model.band" = [1]')
     made = plan(load_study(write(study)))
     assert made.arms[1].proof.parameters.added == ("spare.weight", "spare.bias")
-    assert plan_record(made, {}, Noise(None, ""))["warnings"][0] == {
+    assert plan_record(made, {}, Noise(None, "")).warnings[0].to_json() == {
         "code": "W13",
         "text": "band=1: its answers are the baseline's: what it adds, removes or resizes is used "
         "by nothing.",
@@ -142,7 +142,7 @@ def test_a_switch_that_does_more_than_it_says_is_a_warning(write, monkeypatch):
     ]
     monkeypatch.setattr(field, "metadata", narrow)
     made = plan(load_study(write(STUDY)))
-    (warning,) = plan_record(made, {}, Noise(None, ""))["warnings"]
+    (warning,) = plan_record(made, {}, Noise(None, "")).to_json()["warnings"]
     assert warning["code"] == "W15"
     assert warning["text"].startswith("shift=false: 2 names differ that its switches do not ")
     assert "stages.*.blocks.*.attention.enter.*" in warning["text"]

@@ -91,7 +91,7 @@ def path_answer(write, tmp_path, swap=("", "")):
     made = plan(load_study(write(THREE, swap=swap)))
     home = Home(tmp_path / "home")
     home.create()
-    home.declare(made.study.name, made.declaration, plan_record(made, {}, Noise(None, "")))
+    home.declare(plan_record(made, {}, Noise(None, "")))
     worth = {"model.shift": -4.0, "model.norm": 2.0, "model.position_bias": -6.0}
     arms = {arm.name: arm for arm in made.arms}
     for trial in made.trials:
@@ -135,10 +135,10 @@ def test_the_plan_says_what_a_design_finds(write):
     text = STUDY.replace("seeds = 3\nbaseline_seeds = 3", 'seeds = 3\ndesign = "factorial"')
     text = text.replace("[false]", '[false]\n"model.norm" = ["batch"]\n"train.lr" = [1e-3]')
     made = plan_record(plan(load_study(write(text))), {}, Noise(0.5, ""))
-    assert made["shows"] == SHOWS["factorial"]
-    main, pairs = (made["effects_pp"][family] for family in ("main effects", "interactions"))
+    assert made.shows == SHOWS["factorial"]
+    main, pairs = (made.effects_pp[family] for family in ("main effects", "interactions"))
     assert pairs == pytest.approx(2 * main, rel=0.01)
-    assert main < made["detectable_pp"]
+    assert main < made.detectable_pp
     contrasts, lost = effects_of(made)
     assert [c.name for c in contrasts][:4] == [
         "shift=false", "norm=batch", "lr=0.001", "shift=false x norm=batch",
@@ -151,7 +151,7 @@ def test_a_hypothesis_may_be_about_an_effect_and_about_nothing_else(write):
         '\n[[hypotheses]]\narm = "shift=false x norm=batch"\nexpect = "worse"\n'
     )
     made = plan(load_study(write(text)))
-    assert plan_record(made, {}, Noise(None, ""))["hypotheses"][0]["expect"] == "worse"
+    assert plan_record(made, {}, Noise(None, "")).hypotheses[0].expect == "worse"
     wrong = plan(load_study(write(text.replace("x norm", "y norm"))))
     with pytest.raises(InputError) as raised:
         plan_record(wrong, {}, Noise(None, ""))
