@@ -121,7 +121,8 @@ def test_parameters_that_nothing_uses_are_named(write, monkeypatch):
         return model
 
     family = dataclasses.replace(swin.FAMILY, build=build)
-    monkeypatch.setattr("swinablate.study.planner.load_family", lambda *_: family)
+    for module in ("equality", "planner"):
+        monkeypatch.setattr(f"swinablate.study.{module}.load_family", lambda *_: family)
     study = STUDY.replace('"model.shift" = [false]', '"model.band" = [1]')
     made = plan(load_study(write(study)))
     assert made.arms[1].proof.parameters.added == ("spare.weight", "spare.bias")

@@ -133,7 +133,7 @@ def test_a_matched_arm_says_what_it_changed(write, tmp_path):
     assert arm.changes["model.width"] == arm.recipe.model.width
     assert arm.differs["model.width"] == (base.recipe.model.width, arm.recipe.model.width)
     found = plan_record(made, {}, Noise(None, "")).to_json()["arms"][-1]["match"]
-    assert found["solved"] == {"model.width": (16, arm.recipe.model.width)} != {}
+    assert found["solved"] == {"model.width": [16, arm.recipe.model.width]} != {}
     assert found["off"] == pytest.approx(arm.params / base.params - 1)
 
 
