@@ -9,6 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from swinablate.records.plan import (
+    ArmRecord,
+    CompareRecord,
+    Design,
+    HypothesisRecord,
+    LookRecord,
+    NoiseRecord,
+    PlanRecord,
+    RefusalRecord,
+)
 from swinablate.records.tables import CURVES, TRIALS, TUNING
 from swinablate.report.results import StudyResults
 from swinablate.stats import look, verdicts
@@ -62,10 +72,10 @@ def study(
     sketches: Sequence[Sketch] = QUICKSTART,
     *,
     rope: float | None = 0.5,
-    hypotheses: Sequence[Mapping[str, Any]] = (),
-    refusals: Sequence[Mapping[str, Any]] = (),
+    hypotheses: Sequence[HypothesisRecord] = (),
+    refusals: Sequence[RefusalRecord] = (),
     name: str = "quickstart",
-    design: str = "one_at_a_time",
+    design: Design = "one_at_a_time",
     axes: Mapping[str, Sequence[Any]] | None = None,
 ) -> StudyResults:
     """A recorded study, its accuracies drawn from the sketches, judged by `stats.verdicts`."""
@@ -78,23 +88,19 @@ def study(
     frame = trials.rename(columns={"test_acc": "value"}).replace(
         {"status": {"running": "waiting"}}
     )
-    plan = {
-        "schema": 1,
-        "study": name,
-        "question": "Which parts of Swin matter on 8x8 digits?",
-        "declaration": "3f" * 32,
-        "design": design,
-        "axes": {switch: list(levels) for switch, levels in (axes or {}).items()},
-        "smoke": False,
-        "compare": {"metric": "test/accuracy", "rope": rope, "alpha": 0.05, "sd": None},
-        "hypotheses": [dict(h) for h in hypotheses],
-        "arms": [_arm(s) for s in sketches],
-        "refusals": [dict(r) for r in refusals],
-        "trials": {"min": len(trials), "max": len(trials)},
-        "reused": 0,
-        "detectable_pp": 0.81,
-        "noise": {"sd": 0.4, "source": "10 recorded trials of the same data"},
-    }
+    plan = PlanRecord(
+        study=name,
+        question="Which parts of Swin matter on 8x8 digits?",
+        declaration="3f" * 32,
+        design=design,
+        axes={switch: tuple(levels) for switch, levels in (axes or {}).items()},
+        compare=CompareRecord(rope=rope),
+        hypotheses=tuple(hypotheses),
+        arms=tuple(_arm(s) for s in sketches),
+        refusals=tuple(refusals),
+        detectable_pp=0.81,
+        noise=NoiseRecord(sd=0.4, source="10 recorded trials of the same data"),
+    )
     return StudyResults(
         plan=plan,
         trials=trials,
@@ -115,7 +121,7 @@ def adaptive(looks: Sequence[int] = (3, 5, 8), upto: int = 99) -> StudyResults:
     frame = frame[frame.seed < frame.arm.map(lambda arm: (1 + (arm == "baseline")) * upto)]
     decided = look(frame, looks, declaration(answer.plan, answer.trials))
     mine = answer.trials.seed < answer.trials.arm.map(decided.wanted)
-    plan = {**answer.plan, "looks": [{"seeds": n} for n in looks]}
+    plan = answer.plan.model_copy(update={"looks": tuple(LookRecord(seeds=n) for n in looks)})
     return replace(
         answer,
         plan=plan,
@@ -130,7 +136,7 @@ AXES = {
 }  # fmt: skip
 
 
-def designed(design: str, switches: int = 3) -> StudyResults:
+def designed(design: Design, switches: int = 3) -> StudyResults:
     """A factorial, a fraction or a path of several switches, whose effects partly add up."""
     axes = dict(list(AXES.items())[:switches])
     worth = dict(zip(axes, (-0.9, -1.6, 0.8, -0.4, 0.1), strict=False))
@@ -145,7 +151,7 @@ def designed(design: str, switches: int = 3) -> StudyResults:
 
 def tuned(answer: StudyResults, tries: int = 6) -> StudyResults:
     """The same study, with tries of tuning: the last arm diverged in half of them."""
-    arms = [arm["name"] for arm in answer.plan["arms"]]
+    arms = [arm.name for arm in answer.plan.arms]
     rows = [
         {"arm": arm, "number": k, "seed": 0, "trial": _id(f"{arm} try {k}", 0), "kind": "tune"}
         | {
@@ -165,15 +171,8 @@ def elsewhere() -> StudyResults:
     whole = study()
     bare = whole.trials.assign(**dict.fromkeys(TRIALS[6:]))
     bare["val_acc"] = None
-    arms = [{"name": arm["name"], "seeds": arm["seeds"]} for arm in whole.plan["arms"]]
-    plan = {
-        "schema": 1,
-        "study": "results.csv",
-        "question": "",
-        "compare": whole.plan["compare"],
-        "arms": arms,
-        "refusals": [],
-    }
+    arms = tuple(ArmRecord(name=arm.name, seeds=arm.seeds) for arm in whole.plan.arms)
+    plan = PlanRecord(study="results.csv", compare=whole.plan.compare, arms=arms)
     return StudyResults(
         plan=plan,
         trials=bare,
@@ -206,25 +205,23 @@ def many(arms: int) -> StudyResults:
     )
 
 
-def _arm(sketch: Sketch) -> dict[str, Any]:
-    seeds = list(range(len(sketch.statuses)))
-    return {
-        "name": sketch.name,
-        "changes": {}
-        if sketch.name == "baseline"
-        else dict(sketch.changes or {"arm": sketch.name}),
-        "recipe": {
+def _arm(sketch: Sketch) -> ArmRecord:
+    seeds = tuple(range(len(sketch.statuses)))
+    changes = {} if sketch.name == "baseline" else sketch.changes or {"arm": sketch.name}
+    return ArmRecord(
+        name=sketch.name,
+        changes=changes,
+        recipe={
             "model": {"family": sketch.family, "width": 16},
             "data": {"name": "digits", "resample_split": False},
             "train": {"epochs": EPOCHS, "batch": 64, "select": "last"},
         },
-        "cell": sketch.cell,
-        "params": sketch.params,
-        "macs": sketch.macs,
-        "geometry": [],
-        "seeds": seeds,
-        "trials": [_id(sketch.name, seed) for seed in seeds],
-    }
+        cell=sketch.cell,
+        params=sketch.params,
+        macs=sketch.macs,
+        seeds=seeds,
+        trials=tuple(_id(sketch.name, seed) for seed in seeds),
+    )
 
 
 def _id(arm: str, seed: int) -> str:

@@ -16,7 +16,7 @@ from swinablate.report.results import StudyResults
 from swinablate.report.tuned_effects import tuned_effects
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.ledger import everything
-from swinablate.stats import Verdicts, Warn, verdicts
+from swinablate.stats import Declaration, Verdicts, Warn, verdicts
 from swinablate.study.declared import declaration, effects_of
 
 ISO_COST = 0.05
@@ -37,12 +37,13 @@ def gather(home: Home, name: str) -> StudyResults:
     now, recorded = stand(home, plan)
     trials = counted(plan, now, recorded)
     curves = curves_table(plan, recorded)
-    judged = judge(plan, now, trials)
-    secondary = curve_effects(plan, trials, curves)
+    declared = declaration(plan, trials)
+    judged = judge(plan, declared, now, trials)
+    secondary = curve_effects(plan, declared, trials, curves)
     found = [*judged.warnings, *warnings(home, plan, trials)]
     tuned = None
     if plan.tune:
-        tuned = tuned_effects(plan, recorded, judged, ended=now.spent)
+        tuned = tuned_effects(plan, declared, recorded, judged, ended=now.spent)
         found += tuned.warnings
         secondary += tuned.effects
     judged = replace(
@@ -75,13 +76,13 @@ def counted(plan: PlanRecord, now: Due, recorded: Mapping[str, Outcome]) -> pd.D
     return table[table.trial.isin(mine)].reset_index(drop=True)
 
 
-def judge(plan: PlanRecord, now: Due, trials: pd.DataFrame) -> Verdicts:
-    """The verdicts on what counts."""
+def judge(plan: PlanRecord, declared: Declaration, now: Due, trials: pd.DataFrame) -> Verdicts:
+    """The verdicts on what counts; with adaptive seeds, those of the looks."""
     if now.decisions is not None:
         return now.decisions.verdicts
     complete = bool((trials.status != "waiting").all()) and not plan.smoke
     frame = trials.rename(columns={"test_acc": "value"})
-    return verdicts(frame, declaration(plan, trials), complete=complete)
+    return verdicts(frame, declared, complete=complete)
 
 
 def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, ...]:
@@ -128,7 +129,8 @@ def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:
         )
     for other in shorter:
         now, recorded = stand(home, other)
-        said = judge(other, now, counted(other, now, recorded))
+        trials = counted(other, now, recorded)
+        said = judge(other, declaration(other, trials), now, trials)
         words = "; ".join(f"{arm.name} {arm.verdict}" for arm in said.arms)
         yield Warn(
             "W9",

@@ -12,20 +12,23 @@ import numpy as np
 import pandas as pd
 
 from swinablate.records.plan import PlanRecord
-from swinablate.stats import Contrast, Estimate, holm, judge_family, read_samples
-from swinablate.study.declared import declaration, looks_of
+from swinablate.stats import Contrast, Declaration, Estimate, holm, judge_family, read_samples
+from swinablate.study.declared import looks_of
 
 CURVE = "curve"
 METRIC = "val/accuracy"
 RESOURCES = ("epochs", "MACs", "seconds")
 
 
-def curve_effects(plan: PlanRecord, trials: pd.DataFrame, curves: pd.DataFrame) -> list[Estimate]:
+def curve_effects(
+    plan: PlanRecord, declared: Declaration, trials: pd.DataFrame, curves: pd.DataFrame
+) -> list[Estimate]:
     """Judge every arm at equal cost, three ways.
 
     Args:
         plan: a recorded plan; with adaptive seeds there are no such effects, for the number of
             seeds then depends on what was seen.
+        declared: what the plan declared.
         trials: a row for every trial that counts.
         curves: a row for every epoch.
 
@@ -33,10 +36,17 @@ def curve_effects(plan: PlanRecord, trials: pd.DataFrame, curves: pd.DataFrame) 
         Contrasts of the family `curve`; none while trials are missing.
     """
     waiting = (trials.status == "waiting").any()
-    if curves.empty or waiting or looks_of(plan) or plan["smoke"] or len(plan["arms"]) < 2:
+    if curves.empty or waiting or looks_of(plan) or plan.smoke or len(plan.arms) < 2:
         return []
     spent = _spent(plan, curves)
-    found = [each for resource in RESOURCES for each in _at_equal(plan, trials, spent, resource)]
+    third = replace(
+        declared,
+        metric=METRIC,
+        alpha=declared.alpha / len(RESOURCES),  # one family of three questions
+        contrasts=(),
+        hypotheses=(),
+    )
+    found = [each for resource in RESOURCES for each in _at_equal(third, trials, spent, resource)]
     adjusted = holm(np.array([np.nan if e.p is None else e.p for e in found]))
     return [
         replace(e, p_holm=float(p) if np.isfinite(p) else None)
@@ -46,7 +56,7 @@ def curve_effects(plan: PlanRecord, trials: pd.DataFrame, curves: pd.DataFrame) 
 
 def _spent(plan: PlanRecord, curves: pd.DataFrame) -> pd.DataFrame:
     """The curves with what each trial has used by the end of each epoch."""
-    macs = {arm["name"]: arm["macs"] for arm in plan["arms"]}
+    macs = {arm.name: arm.macs for arm in plan.arms}
     rows = curves.sort_values(["arm", "seed", "epoch"]).reset_index(drop=True)
     images = (rows.images_per_s * rows.epoch_s).round()
     trial = [rows.arm, rows.seed]
@@ -58,7 +68,7 @@ def _spent(plan: PlanRecord, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _at_equal(
-    plan: PlanRecord, trials: pd.DataFrame, spent: pd.DataFrame, resource: str
+    declared: Declaration, trials: pd.DataFrame, spent: pd.DataFrame, resource: str
 ) -> list[Estimate]:
     """Every arm minus the baseline where both have used as much of a resource."""
     done = trials[trials.status == "done"][["arm", "seed"]]
@@ -72,20 +82,16 @@ def _at_equal(
     frame = trials[["arm", "seed", "status"]].copy()
     pairs = zip(frame.arm, frame.seed, strict=True)
     frame["value"] = [last.get(pair, np.nan) for pair in pairs]
-    # One family of three questions: each gets a third of the error.
-    declared = declaration(plan, trials)
-    declared = replace(
-        declared, metric=METRIC, alpha=declared.alpha / len(RESOURCES), contrasts=(), hypotheses=()
-    )
     base = declared.baseline
     contrasts = [
         Contrast(
-            name=f"{arm['name']} at equal {resource}",
+            name=f"{arm} at equal {resource}",
             kind=CURVE,
             family=CURVE,
-            weights={arm["name"]: 1.0, base: -1.0},
+            weights={arm: 1.0, base: -1.0},
             metric=METRIC,
         )
-        for arm in plan["arms"][1:]
+        for arm in declared.planned
+        if arm != base
     ]
     return judge_family(contrasts, read_samples(frame, declared), declared, complete=True)

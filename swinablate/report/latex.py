@@ -38,7 +38,7 @@ def arms_tex(answer: StudyResults, arms: pd.DataFrame) -> str:
             "verdict", "params", "MACs"]  # fmt: skip
     lines = [
         r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX for other scripts",
-        f"% {_comment(answer.plan['study'])}: {judged['metric']}, mean {DASH} sd over seeds;"
+        f"% {_comment(answer.plan.study)}: {judged['metric']}, mean {DASH} sd over seeds;"
         f" {level} % {kind(answer)} intervals".replace(DASH, "+-"),
         r"\begin{tabular}{@{}lrlrlrlrr@{}}",
         r"\toprule",

@@ -131,7 +131,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "proofs": tables.proofs(answer),
         "plots": drawn,
         "interim": tables.interim(answer),
-        "smoke": bool(answer.plan.get("smoke")),
+        "smoke": answer.plan.smoke,
         "statuses": tables.statuses(answer),
         "lost": finals[finals.trial.isin(tables.lost(answer).trial)].to_dict("records"),
         "finals": len(finals),

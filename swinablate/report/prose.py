@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from swinablate.config.recipe import EACH
+from swinablate.records.plan import HypothesisRecord, PlanRecord
 from swinablate.report.drawing.numbers import plain
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
@@ -15,19 +16,19 @@ def hypotheses(answer: StudyResults) -> list[dict[str, Any]]:
     """Every declared hypothesis with its answer; the declaration's order."""
     arms = {arm["name"]: arm for arm in (*answer.verdicts["arms"], *answer.verdicts["contrasts"])}
     rows = []
-    for declared in answer.plan.get("hypotheses", []):
-        judged = arms.get(declared["arm"])
+    for declared in answer.plan.hypotheses:
+        judged = arms.get(declared.arm)
         found = (judged.get("hypotheses") or [judged.get("hypothesis")]) if judged else []
         same = [
             h for h in found
-            if h and h["expect"] == declared["expect"] and h["by"] == declared["by"]
+            if h and h["expect"] == declared.expect and h["by"] == declared.by
         ]  # fmt: skip
-        why = f"not run: {_refused(answer, declared['arm'])}" if judged is None else ""
+        why = f"not run: {_refused(answer, declared.arm)}" if judged is None else ""
         rows.append(
             {
-                **declared,
+                "arm": declared.arm,
                 "text": _claim(declared),
-                "source": declared.get("source", ""),
+                "source": declared.source,
                 "answer": same[0]["answer"] if same else "unresolved",
                 "why": why,
                 "judged": judged,
@@ -126,7 +127,7 @@ def kind(answer: StudyResults) -> str:
 
 
 def _declared(answer: StudyResults) -> str:
-    asked = {declared["arm"] for declared in answer.plan.get("hypotheses", [])}
+    asked = {declared.arm for declared in answer.plan.hypotheses}
     rest = [arm["name"] for arm in answer.verdicts["arms"] if arm["name"] not in asked]
     if not asked:
         return "none was declared before launch: every comparison is exploratory"
@@ -136,7 +137,7 @@ def _declared(answer: StudyResults) -> str:
 
 
 def _varies(answer: StudyResults) -> str:
-    recipe = answer.plan["arms"][0].get("recipe")
+    recipe = answer.plan.baseline.recipe
     if not recipe:
         return ""
     split = recipe["data"].get("resample_split")
@@ -156,8 +157,8 @@ def _weights(start: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return head, ["trained weights fixed"]
 
 
-def _selection(plan: Any) -> str:
-    recipe = plan["arms"][0].get("recipe")
+def _selection(plan: PlanRecord) -> str:
+    recipe = plan.baseline.recipe
     if not recipe:
         return ""
     last = recipe["train"].get("select", "last") == "last"
@@ -166,17 +167,17 @@ def _selection(plan: Any) -> str:
         if last
         else "the epoch with the best validation accuracy is tested"
     )
-    tuned = "; tuning chose on validation accuracy" if plan.get("tune") else ""
+    tuned = "; tuning chose on validation accuracy" if plan.tune else ""
     return f"{how}; no trial was pruned; the test set is used once a trial{tuned}"
 
 
-def _claim(declared: Any) -> str:
-    if declared["expect"] == "equivalent":
+def _claim(declared: HypothesisRecord) -> str:
+    if declared.expect == "equivalent":
         return "equivalent"
-    by = f" by at least {declared['by']:g} pp" if declared["by"] else ""
-    return f"{declared['expect']}{by}"
+    by = f" by at least {declared.by:g} pp" if declared.by else ""
+    return f"{declared.expect}{by}"
 
 
 def _refused(answer: StudyResults, name: str) -> str:
-    reasons = [r["reason"] for r in answer.plan["refusals"] if r["name"] == name]
+    reasons = [r.reason for r in answer.plan.refusals if r.name == name]
     return reasons[0] if reasons else "no such arm"

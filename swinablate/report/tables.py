@@ -26,9 +26,12 @@ def arms_table(answer: StudyResults) -> pd.DataFrame:
     Throughput is the median over seeds, memory the highest, time the sum of all trials.
     """
     base = answer.verdicts["baseline"]
-    planned = {arm["name"]: arm for arm in answer.plan["arms"]}
     rows = [
-        {**_judged(arm), **_declared(planned.get(arm["name"], {})), **_cost(answer, arm["name"])}
+        {
+            **_judged(arm),
+            **_declared(answer.plan.arm(arm["name"])),
+            **_cost(answer, arm["name"]),
+        }
         for arm in (base, *answer.verdicts["arms"])
     ]
     for row in rows:
@@ -76,7 +79,7 @@ def tuning(answer: StudyResults) -> list[dict[str, Any]]:
 
 
 def whole(answer: StudyResults) -> StudyResults:
-    """The answer with every column and key a report asks for; what is unknown is empty.
+    """The answer with every column and arm a report asks for; what is unknown is empty.
 
     Results trained elsewhere have an arm, a seed and a value, and perhaps nothing else.
     """
@@ -93,25 +96,24 @@ def whole(answer: StudyResults) -> StudyResults:
     trials["test_acc"] = trials.test_acc.where(~lost, np.nan)
     if trials.seed.isna().all():
         trials["seed"] = trials.groupby("arm").cumcount()
-    names = [arm["name"] for arm in (answer.verdicts["baseline"], *answer.verdicts["arms"])]
+    judged = (answer.verdicts["baseline"], *answer.verdicts["arms"])
+    arms = answer.plan.arms or tuple(ArmRecord(name=arm["name"]) for arm in judged)
     return replace(
         answer,
-        plan=answer.plan
-        if answer.plan.arms
-        else answer.plan.model_copy(update={"arms": tuple(ArmRecord(name=n) for n in names)}),
+        plan=answer.plan.model_copy(update={"arms": arms}),
         trials=trials[[*TRIALS, *(c for c in trials if c not in TRIALS)]],
         curves=answer.curves.reindex(columns=[*CURVES]),
     )
 
 
-def changes(arm: Mapping[str, Any]) -> str:
+def changes(arm: ArmRecord) -> str:
     """What an arm changes, as it would be written in a study file.
 
     An arm that takes another recipe lacks some of the baseline's switches; they are not listed.
     """
     return ", ".join(
         f"{key} = {json.dumps(level, ensure_ascii=False)}"
-        for key, level in arm.get("changes", {}).items()
+        for key, level in arm.changes.items()
         if level is not None
     )
 
@@ -123,39 +125,37 @@ def proofs(answer: StudyResults) -> list[dict[str, Any]]:
     None for another family, which shares nothing.
     """
     rows = []
-    for arm in answer.plan["arms"]:
-        proof = arm.get("proof")
+    for arm in answer.plan.arms:
+        proof = arm.proof
         if not proof:
             continue
-        other = "model.family" in arm["differs"]
-        moves = proof["output"] or proof["output_train"]
-        counts = {
-            part: sum(map(len, proof[part].values()))
-            for part in ("modules", "parameters", "buffers")
-        }
+        other = "model.family" in arm.differs
+        moves = proof.output or proof.output_train
         rows.append(
             {
-                "arm": arm["name"],
-                **counts,
-                "restarted": len(proof["restarted"]),
+                "arm": arm.name,
+                "modules": proof.modules.count,
+                "parameters": proof.parameters.count,
+                "buffers": proof.buffers.count,
+                "restarted": len(proof.restarted),
                 "logits": None if other or moves is None else 100 * moves,
-                "where": "another family" if other else ", ".join(proof["where"]),
+                "where": "another family" if other else ", ".join(proof.where),
                 "match": matched(arm),
             }
         )
     return rows
 
 
-def matched(arm: Mapping[str, Any]) -> str:
+def matched(arm: ArmRecord) -> str:
     """What was solved to make an arm as large as the baseline, and how well it fits."""
-    match = arm.get("match")
+    match = arm.match
     if not match:
         return ""
     changes = ", ".join(
         f"{path} {json.dumps(before)} to {json.dumps(after)}"
-        for path, (before, after) in match["solved"].items()
+        for path, (before, after) in match.solved.items()
     )
-    return f"matched in {match['by']} ({100 * match['off']:+.1f} %): {changes or 'nothing'}"
+    return f"matched in {match.by} ({100 * match.off:+.1f} %): {changes or 'nothing'}"
 
 
 def along(contrasts: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
@@ -231,13 +231,12 @@ def _judged(arm: Mapping[str, Any]) -> dict[str, Any]:
     return {"arm": arm["name"], **{key: arm[key] for key in keys}}
 
 
-def _declared(arm: Mapping[str, Any]) -> dict[str, Any]:
-    recipe = arm.get("recipe") or {}
+def _declared(arm: ArmRecord) -> dict[str, Any]:
     return {
         "changes": changes(arm),
-        "family": recipe.get("model", {}).get("family"),
-        "params": arm.get("params"),
-        "macs": arm.get("macs"),
+        "family": arm.recipe.get("model", {}).get("family"),
+        "params": arm.params,
+        "macs": arm.macs,
     }
 
 

@@ -14,9 +14,17 @@ import pandas as pd
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import tabulated
-from swinablate.scheduling.ledger import Try, chosen, tries, tune_rows, tuned_rows
-from swinablate.stats import Contrast, Estimate, Tally, Verdicts, Warn, judge_family, read_samples
-from swinablate.study.declared import declaration
+from swinablate.scheduling.ledger import Try, choices, tries, tune_rows, tuned_rows
+from swinablate.stats import (
+    Contrast,
+    Declaration,
+    Estimate,
+    Tally,
+    Verdicts,
+    Warn,
+    judge_family,
+    read_samples,
+)
 
 TUNED = "tuned"
 UNEQUAL = 1.5
@@ -42,24 +50,31 @@ class Tuned:
 
 
 def tuned_effects(
-    plan: PlanRecord, recorded: Mapping[str, Outcome], fixed: Verdicts, *, ended: bool
+    plan: PlanRecord,
+    declared: Declaration,
+    recorded: Mapping[str, Outcome],
+    fixed: Verdicts,
+    *,
+    ended: bool,
 ) -> Tuned:
     """Judge the arms at their tuned recipes, beside what they are at the fixed ones.
 
     Args:
         plan: a recorded plan with tuning, and its ledger.
+        declared: what the plan declared.
         recorded: trial id -> outcome.
         fixed: the verdicts at the fixed recipes.
         ended: nothing more will run, be the tuning complete or not.
     """
     trying = tabulated(tune_rows(plan), recorded)
-    finals = tabulated(tuned_rows(plan, recorded), recorded)
-    effects, tallies = _judge(plan, finals, recorded)
-    found = {arm["name"]: tries(plan, arm["name"], recorded) for arm in plan["arms"]}
+    best = choices(plan, recorded)
+    finals = tabulated(tuned_rows(plan, best), recorded)
+    effects, tallies = _judge(declared, finals)
+    found = {arm.name: tries(plan, arm.name, recorded) for arm in plan.arms}
     arms = [
         {
             **_spent(found[name]),
-            **_choice(found[name], chosen(plan, name, recorded)),
+            **_choice(found[name], best.get(name)),
             **{key: getattr(tallies[name], key) for key in ("planned", "n", "mean", "sd")},
             **_flip(name, fixed, effects),
         }
@@ -67,8 +82,8 @@ def tuned_effects(
     ]
     for name, arm in zip(found, arms, strict=True):
         arm["name"] = name
-    over = ended or all(arm["chosen"] is not None for arm in arms)
-    tune = plan["tune"]
+    over = ended or len(best) == len(arms)
+    tune = plan.tune.to_json() if plan.tune else {}
     return Tuned(
         trials=pd.concat([trying, finals], ignore_index=True) if len(finals) else trying,
         effects=tuple(effects),
@@ -77,27 +92,25 @@ def tuned_effects(
     )
 
 
-def _judge(
-    plan: PlanRecord, finals: pd.DataFrame, recorded: Mapping[str, Outcome]
-) -> tuple[list[Estimate], dict[str, Tally]]:
+def _judge(declared: Declaration, finals: pd.DataFrame) -> tuple[list[Estimate], dict[str, Tally]]:
     """The differences at the tuned recipes, and every arm's seeds; pending while some lack."""
     frame = finals.rename(columns={"test_acc": "value"})
-    declared = replace(declaration(plan, finals), contrasts=(), hypotheses=())
+    declared = replace(declared, contrasts=(), hypotheses=())
     samples = read_samples(frame, declared)
     contrasts = [
         Contrast(
-            name=f"{arm['name']}, tuned",
+            name=f"{arm}, tuned",
             kind="arm",
             family=TUNED,
-            weights={arm["name"]: 1.0, declared.baseline: -1.0},
+            weights={arm: 1.0, declared.baseline: -1.0},
             basis="tuned",
             metric=declared.metric,
         )
-        for arm in plan["arms"][1:]
+        for arm in declared.planned
+        if arm != declared.baseline
     ]
-    known = {row.trial for row in tuned_rows(plan, recorded)}
-    seeds = sum(len(arm["seeds"]) for arm in plan["arms"])
-    complete = len(known) == seeds and known <= recorded.keys()
+    known = finals[finals.status != "waiting"].trial.nunique()
+    complete = known == sum(declared.planned.values())
     effects = judge_family(contrasts, samples, declared, complete=complete)
     return effects, {name: sample.tally for name, sample in samples.items()}
 

@@ -61,6 +61,12 @@ def chosen(plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome]) -> Try |
     return max(done, key=lambda one: (one.value, -one.number), default=found[0])
 
 
+def choices(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[str, Try]:
+    """What `chosen` says of every arm whose tuning has ended."""
+    found = {arm.name: chosen(plan, arm.name, recorded) for arm in plan.arms}
+    return {arm: best for arm, best in found.items() if best is not None}
+
+
 def wants(plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome]) -> bool:
     """Whether the next recipe of an arm can be suggested: all it may depend on has ended.
 
@@ -89,14 +95,18 @@ def tune_rows(plan: PlanRecord) -> Iterator[Row]:
             yield Row(tried, seed, trial, "try", entry.number)
 
 
-def tuned_rows(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> Iterator[Row]:
-    """Every final trial at a tuned recipe, for arms whose tuning has ended."""
-    for arm in plan.arms if plan.tune else ():
-        best = chosen(plan, arm.name, recorded)
-        if best is not None:
-            tuned = _at(arm, best.params)
-            for seed, trial in zip(arm.seeds, best.finals, strict=True):
-                yield Row(tuned, seed, trial, "tuned", best.number)
+def tuned_rows(plan: PlanRecord, best: Mapping[str, Try]) -> Iterator[Row]:
+    """Every final trial at a tuned recipe, for arms whose tuning has ended.
+
+    Args:
+        plan: a recorded plan.
+        best: what `choices` says.
+    """
+    for arm in plan.arms:
+        if choice := best.get(arm.name):
+            tuned = _at(arm, choice.params)
+            for seed, trial in zip(arm.seeds, choice.finals, strict=True):
+                yield Row(tuned, seed, trial, "tuned", choice.number)
 
 
 def wanted(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> tuple[list[Row], int]:
@@ -109,13 +119,14 @@ def wanted(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> tuple[list[Row]
     tune = plan.tune
     if tune is None:
         return rows, len(rows)
-    tuned = sorted(tuned_rows(plan, recorded), key=lambda row: row.seed)
+    best = choices(plan, recorded)
+    tuned = sorted(tuned_rows(plan, best), key=lambda row: row.seed)
     unique = {row.trial: row for row in reversed([*rows, *tune_rows(plan), *tuned])}
     found = list(reversed(unique.values()))
     unknown = 0
     for arm in plan.arms:
         unknown += (tune.trials - len(plan.ledger.of(arm.name))) * tune.seeds
-        if chosen(plan, arm.name, recorded) is None:
+        if arm.name not in best:
             unknown += len(arm.seeds)
     return found, len(found) + unknown
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from swinablate.records.plan import HypothesisRecord, RefusalRecord
 from swinablate.report import render
 from tests.answers import BASELINE, QUICKSTART, Sketch, many, study
 
@@ -35,8 +36,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lost = Sketch(name="half", statuses=("done", "done", "failed", "diverged", "done"))
     answer = study(
         [*QUICKSTART, Sketch(name=HOSTILE), Sketch(name="far", mean=11.0), lost],
-        hypotheses=[{"arm": "shift=false", "expect": "worse", "by": 1.0, "source": HOSTILE}],
-        refusals=[{"name": HOSTILE, "reason": HOSTILE, "same_as": None}],
+        hypotheses=[HypothesisRecord(arm="shift=false", expect="worse", by=1.0, source=HOSTILE)],
+        refusals=[RefusalRecord(name=HOSTILE, reason=HOSTILE)],
     )
     out = tmp_path_factory.mktemp("report")
     render(answer, out)

@@ -24,7 +24,7 @@ def recorded(home: Home, study: Path, accuracy, status=lambda trial: "done", exe
     """Declare a study and record made-up results: `accuracy(arm)` plus a wobble by seed."""
     made = plan(load_study(study))
     home.create()
-    home.declare(made.study.name, made.declaration, plan_record(made, {}, Noise(None, "")))
+    home.declare(plan_record(made, {}, Noise(None, "")))
     for trial in made.trials:
         how = status(trial)
         if how == "waiting":
@@ -151,5 +151,5 @@ def test_noise_comes_from_the_file_then_from_records_then_from_nobody(home, writ
     assert found.source == "6 recorded trials of 2 recipes on digits"
     other = plan(load_study(write(), ["data.limit=64"]))
     assert expected_noise(other, home).sd is None
-    assert plan_record(other, {}, expected_noise(other, home))["detectable_pp"] is None
-    assert plan_record(made, {}, found)["detectable_pp"] > 0
+    assert plan_record(other, {}, expected_noise(other, home)).detectable_pp is None
+    assert plan_record(made, {}, found).detectable_pp > 0

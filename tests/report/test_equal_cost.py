@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import t
 
 from swinablate.report.equal_cost import curve_effects
+from swinablate.study.declared import declaration
 from tests.answers import BASELINE, Sketch, adaptive, study
 
 EPOCHS = 4
@@ -29,8 +30,13 @@ def made(macs: int = 2_000_000, seconds: float = 1.0, epochs: int = EPOCHS):
     return replace(answer, curves=pd.DataFrame(rows))
 
 
+def judged(answer):
+    declared = declaration(answer.plan, answer.trials)
+    return curve_effects(answer.plan, declared, answer.trials, answer.curves)
+
+
 def effects(answer) -> dict[str, float]:
-    found = curve_effects(answer.plan, answer.trials, answer.curves)
+    found = judged(answer)
     assert {(e.contrast.kind, e.contrast.metric) for e in found} == {("curve", "val/accuracy")}
     return {e.contrast.name.rpartition(" ")[2]: round(e.delta_pp, 6) for e in found}
 
@@ -51,7 +57,7 @@ def test_every_arm_is_read_where_the_cheapest_ends(answer, expected):
 
 def test_the_three_questions_share_one_error_rate():
     answer = made()
-    found = curve_effects(answer.plan, answer.trials, answer.curves)
+    found = judged(answer)
     assert {e.verdict for e in found} == {"better", "worse"}
     assert min(e.p_holm for e in found) == pytest.approx(3 * min(e.p for e in found))
     for each in found:  # one arm: the interval at a third of 0.05 is Student's
@@ -62,16 +68,16 @@ def test_the_three_questions_share_one_error_rate():
 def test_no_effects_while_trials_are_missing_or_seeds_are_adaptive():
     answer = made()
     trials = answer.trials.assign(status=["waiting", *answer.trials.status[1:]])
-    assert curve_effects(answer.plan, trials, answer.curves) == []
+    assert judged(replace(answer, trials=trials)) == []
     looked = adaptive()
-    assert curve_effects(looked.plan, looked.trials, looked.curves) == []
+    assert judged(looked) == []
 
 
 def test_a_seed_that_diverged_leaves_no_verdict():
     answer = made()
     status = ["diverged" if (a, s) == ("arm", 1) else "done"
               for a, s in zip(answer.trials.arm, answer.trials.seed, strict=True)]  # fmt: skip
-    found = curve_effects(answer.plan, answer.trials.assign(status=status), answer.curves)
+    found = judged(replace(answer, trials=answer.trials.assign(status=status)))
     assert {(e.verdict, e.reason) for e in found} == {
         ("undecided", "arm diverged on 1 of 3 seeds")
     }

@@ -9,6 +9,15 @@ import pandas as pd
 import pytest
 
 from swinablate.errors import EnvironmentFault
+from swinablate.records.plan import (
+    ArmRecord,
+    ChangeRecord,
+    HypothesisRecord,
+    MatchRecord,
+    PlanRecord,
+    ProofRecord,
+    RefusalRecord,
+)
 from swinablate.report import contents, render
 from swinablate.report.drawing import numbers
 from swinablate.report.latex import arms_tex, escape
@@ -19,13 +28,10 @@ from tests.answers import BASELINE, QUICKSTART, Sketch, elsewhere, many, study
 
 DASH = "\N{EN DASH}"
 HOSTILE = "<script>alert('x')</script> & \"q\" |`*_ $x_2$ \\end{tabular} 100% 窗口"
-REFUSED = (
-    {"name": "window=3", "changes": {}, "reason": "stage 0: window 3 does not tile grid 8",
-     "same_as": None},
-)  # fmt: skip
+REFUSED = (RefusalRecord(name="window=3", reason="stage 0: window 3 does not tile grid 8"),)
 CLAIMS = (
-    {"arm": "shift=false", "expect": "worse", "by": 1.0, "source": "Swin, Table 4"},
-    {"arm": "window=3", "expect": "better", "by": 0.0, "source": ""},
+    HypothesisRecord(arm="shift=false", expect="worse", by=1.0, source="Swin, Table 4"),
+    HypothesisRecord(arm="window=3", expect="better"),
 )
 FILES = [
     "figures/forest.png", "figures/cost.png", "figures/curves.png", "figures/seeds.png",
@@ -68,8 +74,8 @@ def quick() -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def hostile() -> dict[str, bytes]:
     arms = [BASELINE, Sketch(name=HOSTILE, mean=96.0, changes={HOSTILE: HOSTILE})]
-    claims = [{"arm": HOSTILE, "expect": "worse", "by": 0.0, "source": HOSTILE}]
-    refusals = [{"name": HOSTILE, "reason": HOSTILE, "same_as": None}]
+    claims = [HypothesisRecord(arm=HOSTILE, expect="worse", source=HOSTILE)]
+    refusals = [RefusalRecord(name=HOSTILE, reason=HOSTILE)]
     answer = study(arms, hypotheses=claims, refusals=refusals, name=HOSTILE)
     provenance = {"command": HOSTILE, HOSTILE: {"x": [HOSTILE]}}
     return contents(replace(answer, provenance=provenance))
@@ -269,7 +275,7 @@ def test_every_study_can_be_reported(answer: StudyResults) -> None:
 def test_results_from_elsewhere_need_three_columns() -> None:
     answer = study(QUICKSTART[:2])
     bare = answer.trials[["arm", "seed", "test_acc"]].rename(columns={"test_acc": "value"})
-    plan = {"study": "results", "compare": {"metric": "test/accuracy"}}
+    plan = PlanRecord(study="results")
     found = contents(
         StudyResults(
             plan=plan, trials=bare, curves=pd.DataFrame(), verdicts=answer.verdicts, provenance={}
@@ -278,7 +284,7 @@ def test_results_from_elsewhere_need_three_columns() -> None:
     page = Page(found["index.html"].decode())
     assert minus(answer.verdicts["arms"][0]["sentence"]) in page.text
     assert "No figure here: no curve was recorded." in page.text
-    assert json.loads(found["plan.json"]) == plan
+    assert json.loads(found["plan.json"]) == plan.to_json()
 
 
 def test_arms_table_holds_costs_and_counts() -> None:
@@ -370,7 +376,7 @@ def test_long_changes_are_cut_at_a_change() -> None:
     text = ", ".join(f"model.switch_{i} = {i}" for i in range(9))
     assert shortened(text).endswith("model.switch_3 = 3, ...")
     assert shortened("model.shift = false") == "model.shift = false"
-    arm = {"changes": {"model.family": "vit", "model.window": None}}
+    arm = ArmRecord(name="vit", changes={"model.family": "vit", "model.window": None})
     assert changes(arm) == 'model.family = "vit"'
 
 
@@ -389,30 +395,35 @@ def test_nested_values_become_lines() -> None:
     ]
 
 
-PROOF = {
-    "modules": {"added": [], "removed": ["a.0.roll"], "changed": ["a.0.bias"]},
-    "parameters": {"added": [], "removed": [], "changed": []},
-    "buffers": {"added": [], "removed": ["a.0.bias.mask"], "changed": []},
-    "restarted": [],
-    "where": {"a.*.roll": 1, "a.*.bias": 1},
-    "output": 0.0042,
-    "output_train": 0.0042,
-    "outside": [],
-}
-MATCH = {"by": "params", "tolerance": 0.02, "off": -0.0041, "target": 34710, "found": 34568,
-         "solved": {"model.width": [32, 30]}}  # fmt: skip
+PROOF = ProofRecord(
+    modules=ChangeRecord(removed=("a.0.roll",), changed=("a.0.bias",)),
+    buffers=ChangeRecord(removed=("a.0.bias.mask",)),
+    where={"a.*.roll": 1, "a.*.bias": 1},
+    output=0.0042,
+    output_train=0.0042,
+)
+MATCH = MatchRecord(
+    by="params",
+    tolerance=0.02,
+    solved={"model.width": (32, 30)},
+    target=34710,
+    found=34568,
+    off=-0.0041,
+)
 
 
 def test_the_page_says_what_was_switched():
     answer = study()
-    base, *arms = answer.plan["arms"]
-    proved = [{**arms[0], "proof": PROOF, "match": None, "differs": {"model.shift": [True, False]}},
-              {**arms[1], "proof": PROOF, "match": MATCH, "differs": {"model.family": ["a", "b"]}}]  # fmt: skip
-    files = contents(replace(answer, plan={**answer.plan, "arms": [base, *proved, *arms[2:]]}))
+    base, *arms = answer.plan.arms
+    switched = {"proof": PROOF, "differs": {"model.shift": (True, False)}}
+    other = {"proof": PROOF, "match": MATCH, "differs": {"model.family": ("a", "b")}}
+    proved = (arms[0].model_copy(update=switched), arms[1].model_copy(update=other))
+    plan = answer.plan.model_copy(update={"arms": (base, *proved, *arms[2:])})
+    files = contents(replace(answer, plan=plan))
     page = Page(files["index.html"].decode()).text
-    assert f"{arms[0]['name']} 2 0 1 0 0.42 a.*.roll, a.*.bias" in page
+    assert f"{arms[0].name} 2 0 1 0 0.42 a.*.roll, a.*.bias" in page
     assert (
-        f"{arms[1]['name']}matched in params (\u22120.4 %): model.width 32 to 30 2 0 1 0 \u2013 another family"
+        f"{arms[1].name}matched in params (\u22120.4 %): model.width 32 to 30 2 0 1 0 \u2013 another family"
         in page
     )
     text = files["report.md"].decode()

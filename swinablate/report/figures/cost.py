@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
+from swinablate.records.plan import ArmRecord
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.ink import FAINT, GRID, INK, root, sheet, wrapped
 from swinablate.report.drawing.interval import mean
@@ -50,7 +51,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     level = 1 - answer.verdicts["alpha"]
     values = answer.trials[answer.trials.status == "done"].groupby("arm").test_acc
     rows = []
-    families = {arm["name"]: _family(arm) for arm in answer.plan["arms"]}
+    families = {arm.name: _family(arm) for arm in answer.plan.arms}
     for arm, trials in answer.trials.groupby("arm", sort=False):
         macs, params = trials.macs.dropna(), trials.params.dropna()
         found = mean(
@@ -59,7 +60,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
         if found.n and len(macs):
             rows.append(
                 {"arm": arm, "baseline": arm == answer.verdicts["baseline"]["name"],
-                 "family": families.get(arm, ""), "kind": kind(families.get(arm, "")),
+                 "family": families.get(str(arm), ""), "kind": kind(families.get(str(arm), "")),
                  "params": params.iloc[0] if len(params) else None, "macs": macs.iloc[0],
                  "mean": found.mean, "low": found.low, "high": found.high, "n": found.n,
                  "level": level, "metric": answer.verdicts["metric"]}
@@ -118,8 +119,8 @@ def draw(rows: pd.DataFrame) -> Canvas:
     return fig
 
 
-def _family(arm: Mapping[str, Any]) -> str:
-    return str(arm["recipe"]["model"]["family"]) if "recipe" in arm else ""
+def _family(arm: ArmRecord) -> str:
+    return str(arm.recipe["model"]["family"]) if arm.recipe else ""
 
 
 def _spread(rows: list[dict[str, Any]]) -> float:

@@ -40,7 +40,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     points = answer.curves[["arm", "seed", "epoch", "val_acc"]].join(status, on=["arm", "seed"])
     points = points[np.isfinite(points.val_acc.astype(float))]
     frames = []
-    for arm in [arm["name"] for arm in answer.plan["arms"]]:
+    for arm in [arm.name for arm in answer.plan.arms]:
         mine = points[points.arm == arm]
         same = {"arm": arm, "baseline": arm == answer.verdicts["baseline"]["name"], "level": level}
         frames.append(mine.assign(mark="seed", **same))

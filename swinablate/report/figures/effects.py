@@ -82,5 +82,5 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="no cell has a result yet",
-    applies=lambda answer: answer.plan.get("design") in {"factorial", "fraction"},
+    applies=lambda answer: answer.plan.design in {"factorial", "fraction"},
 )

@@ -74,5 +74,5 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="fewer than three interactions could be estimated",
-    applies=lambda answer: answer.plan.get("design") in {"factorial", "fraction"},
+    applies=lambda answer: answer.plan.design in {"factorial", "fraction"},
 )

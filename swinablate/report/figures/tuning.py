@@ -37,7 +37,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     planned = answer.verdicts["tuning"]["trials"]
     base = answer.verdicts["baseline"]["name"]
     rows = []
-    for arm in [arm["name"] for arm in answer.plan["arms"]]:
+    for arm in [arm.name for arm in answer.plan.arms]:
         reached = _reached(answer.tuning[answer.tuning.arm == arm])
         same = {
             "arm": arm, "baseline": arm == base, "own": reached.get(0), "ran": len(reached),

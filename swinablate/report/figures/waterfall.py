@@ -29,7 +29,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     """A row for every step of both directions that could be estimated."""
     judged = answer.verdicts
     means = {arm["name"]: arm["mean"] for arm in (judged["baseline"], *judged["arms"])}
-    macs = {arm["name"]: arm.get("macs") for arm in answer.plan["arms"]}
+    macs = {arm.name: arm.macs for arm in answer.plan.arms}
     rows = []
     for found in judged["contrasts"]:
         if found["kind"] != "step" or found["delta_pp"] is None:
@@ -119,5 +119,5 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="no two neighbours of the path have results yet",
-    applies=lambda answer: answer.plan.get("design") == "path",
+    applies=lambda answer: answer.plan.design == "path",
 )
