@@ -152,10 +152,10 @@ def keep_each(
 
 def _trials(home: Home, study: str, arm: str) -> dict[int, str]:
     """The final trials of an arm, by seed."""
-    arms = {found["name"]: found for found in home.declared(study)["arms"]}
+    arms = {found.name: found for found in home.declared(study).arms}
     if arm not in arms:
         raise InputError(f"no arm is called {arm!r}", at=study, hint=did_you_mean(arm, list(arms)))
-    return dict(zip(arms[arm]["seeds"], arms[arm]["trials"], strict=True))
+    return dict(zip(arms[arm].seeds, arms[arm].trials, strict=True))
 
 
 def _finished(home: Home, study: str, arm: str, seed: int) -> Outcome:

@@ -1,62 +1,61 @@
 """What a plan promises, in words: trials, looks, budget, and what it can and cannot show."""
 
-from collections.abc import Mapping
-from typing import Any
+from swinablate.records.plan import PlanRecord
 
 
-def promise(plan: Mapping[str, Any]) -> list[str]:
+def promise(plan: PlanRecord) -> list[str]:
     """One line for each thing to know before launch.
 
     Args:
-        plan: as `plan --json` prints it.
+        plan: as it is recorded.
     """
-    lines = [plan["shows"], *_effort(plan), *_power(plan)]
-    if plan["compare"]["rope"] is None:
+    lines = [plan.shows, *_effort(plan), *_power(plan)]
+    if plan.compare.rope is None:
         lines.append("No compare.rope is declared: nothing will be called equivalent.")
     return lines
 
 
-def _effort(plan: Mapping[str, Any]) -> list[str]:
-    least, most = plan["trials"]["min"], plan["trials"]["max"]
+def _effort(plan: PlanRecord) -> list[str]:
+    least, most = plan.trials.fewest, plan.trials.most
     count = f"{least} to {most}" if least < most else str(most)
-    lines = [f"{count} trials, {plan['reused']} of them recorded already."]
-    if plan["looks"]:
-        looks = ", ".join(str(look["seeds"]) for look in plan["looks"])
+    lines = [f"{count} trials, {plan.reused} of them recorded already."]
+    if plan.looks:
+        looks = ", ".join(str(look.seeds) for look in plan.looks)
         lines.append(
             f"Looks at {looks} seeds an arm, twice as many of the baseline; what is decided at a "
             "look runs no further."
         )
-    if tune := plan["tune"]:
-        arms, least, trials = len(plan["arms"]), plan["trials"]["min"], tune["trials"]
-        seeds = f"{tune['seeds']} seed{'s' if tune['seeds'] > 1 else ''}"
-        tries = arms * trials * tune["seeds"]
+    if tune := plan.tune:
+        arms, least, trials = len(plan.arms), plan.trials.fewest, tune.trials
+        seeds = f"{tune.seeds} seed{'s' if tune.seeds > 1 else ''}"
+        tries = arms * trials * tune.seeds
         lines.append(
-            f"Tuning: {trials} recipes for each of {arms} arms over {', '.join(tune['space'])}, "
+            f"Tuning: {trials} recipes for each of {arms} arms over {', '.join(tune.space)}, "
             f"{seeds} each, on validation accuracy: {tries} trials; then up to {most - least} "
             "final trials more at what was chosen."
         )
-    limits = [f"{value:g} {unit}" for unit, value in plan["budget"].items() if value is not None]
+    limits = [f"{value:g} {unit}" for unit, value in plan.budget if value is not None]
     if limits:
         lines.append(f"Ends at {' or '.join(limits)}, decided or not.")
     return lines
 
 
-def _power(plan: Mapping[str, Any]) -> list[str]:
-    noise, effect = plan["noise"], plan["detectable_pp"]
+def _power(plan: PlanRecord) -> list[str]:
+    noise, effect = plan.noise, plan.detectable_pp
     if effect is None:
-        return [f"Smallest detectable difference: {noise['source']}."]
+        return [f"Smallest detectable difference: {noise.source}."]
     found = f"about {effect:.2f} percentage points"
-    if plan["looks"]:
-        first, last = plan["looks"][0], plan["looks"][-1]
+    if plan.looks:
+        first, last = plan.looks[0], plan.looks[-1]
         found = (
-            f"about {first['detectable_pp']:.2f} percentage points at the first look, "
-            f"{last['detectable_pp']:.2f} at the last"
+            f"about {first.detectable_pp:.2f} percentage points at the first look, "
+            f"{last.detectable_pp:.2f} at the last"
         )
-    source = f"sd {noise['sd']:.2f} over seeds, {noise['source']}"
+    source = f"sd {noise.sd:.2f} over seeds, {noise.source}"
     lines = [
         f"Smallest difference found with power 0.8: {found} ({source}; more if noise differs)."
     ]
-    effects = ", ".join(f"{pp:.2f} for {family}" for family, pp in plan["effects_pp"].items())
+    effects = ", ".join(f"{pp:.2f} for {family}" for family, pp in plan.effects_pp.items())
     if effects:
         lines.append(f"Of the design's own effects: {effects}.")
     return lines

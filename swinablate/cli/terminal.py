@@ -13,11 +13,8 @@ from rich.table import Table
 from swinablate.cli.plan_text import promise
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from swinablate.models.conformance import Finding
-    from swinablate.records.plan import PlanRecord
+    from swinablate.records.plan import ArmRecord, PlanRecord, ProofRecord
     from swinablate.scheduling.status import Status
 
 PLACES = 3
@@ -55,23 +52,23 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     out.print(drawn)
 
 
-def show_plan(plan: Mapping[str, Any]) -> None:
+def show_plan(plan: "PlanRecord") -> None:
     """Print a plan: arms, geometry, refusals, what the study can show."""
-    base = plan["arms"][0]
-    out.print(f"[bold]{escape(plan['study'])}[/]: {escape(plan['question'])}\n")
+    base = plan.baseline
+    out.print(f"[bold]{escape(plan.study)}[/]: {escape(plan.question)}\n")
     table(
         "Arms: parameters, and of one image: multiply-accumulates, and what a training step keeps",
         ["arm", ">params", ">MMACs", ">KiB kept", ">seeds", "changes"],
         [
             [
-                arm["name"],
-                f"{arm['params']:,}{_relative(arm['params'], base['params'])}",
-                f"{arm['macs'] / 1e6:,.2f}{_relative(arm['macs'], base['macs'])}",
-                f"{arm['activation_bytes'] / 1024:,.0f}",
-                len(arm["seeds"]),
+                arm.name,
+                _count(arm.params, base.params, 1, 0),
+                _count(arm.macs, base.macs, 1e6, 2),
+                _count(arm.activation_bytes, None, 1024, 0),
+                len(arm.seeds),
                 _differences(arm) + _matched(arm) or "-",
             ]
-            for arm in plan["arms"]
+            for arm in plan.arms
         ],
     )
     out.print()
@@ -79,9 +76,9 @@ def show_plan(plan: Mapping[str, Any]) -> None:
         "Effective geometry (arms that are not listed have the baseline's)",
         ["arm", "stages"],
         [
-            [arm["name"], "\n".join(map(_stage, arm["geometry"]))]
-            for arm in plan["arms"]
-            if arm is base or arm["geometry"] != base["geometry"]
+            [arm.name, "\n".join(map(_stage, arm.geometry))]
+            for arm in plan.arms
+            if arm is base or arm.geometry != base.geometry
         ],
     )
     out.print()
@@ -89,16 +86,16 @@ def show_plan(plan: Mapping[str, Any]) -> None:
         "What differs in the network from the baseline's, and how far its logits move under "
         "the same weights",
         ["arm", ">modules", ">params", ">buffers", ">starts", ">logits", "where"],
-        [[arm["name"], *_proof(arm)] for arm in plan["arms"] if arm["proof"]],
+        [[a.name, *_proof(a, a.proof)] for a in plan.arms if a.proof],
     )
-    for warning in plan["warnings"]:
-        out.print(f"[yellow]{warning['code']}[/] {escape(warning['text'])}")
-    if plan["refusals"]:
+    for warning in plan.warnings:
+        out.print(f"[yellow]{warning.code}[/] {escape(warning.text)}")
+    if plan.refusals:
         out.print()
         table(
             "Not run, because",
             ["arm", "reason"],
-            [[r["name"], r["reason"]] for r in plan["refusals"]],
+            [[r.name, r.reason] for r in plan.refusals],
         )
     out.print()
     for line in promise(plan):
@@ -180,13 +177,16 @@ def _points(value: float | None) -> str:
     return "-" if value is None else f"{value:+.2f}"
 
 
-def _relative(value: int, base: int) -> str:
-    change = 100 * (value - base) / base
-    return f" ({change:+.1f} %)" if abs(change) >= 0.05 else ""
+def _count(value: int | None, base: int | None, unit: float, places: int) -> str:
+    """A number in some unit, and how far it is from the baseline's; nothing where unknown."""
+    if value is None:
+        return "-"
+    change = 100 * (value - base) / base if base else 0.0
+    return f"{value / unit:,.{places}f}" + (f" ({change:+.1f} %)" if abs(change) >= 0.05 else "")
 
 
-def _differences(arm: Mapping[str, Any]) -> str:
-    pairs = arm["differs"]
+def _differences(arm: "ArmRecord") -> str:
+    pairs = arm.differs
     if len(pairs) > 6:
         family = pairs.get("model.family")
         what = f"{family[0]} -> {family[1]}, " if family else ""
@@ -194,29 +194,27 @@ def _differences(arm: Mapping[str, Any]) -> str:
     return ", ".join(f"{path} {_level(a)} -> {_level(b)}" for path, (a, b) in pairs.items())
 
 
-def _matched(arm: Mapping[str, Any]) -> str:
-    match = arm["match"]
+def _matched(arm: "ArmRecord") -> str:
+    match = arm.match
     if not match:
         return ""
     changes = ", ".join(
         f"{path} {_size(written)} -> {_size(solved)}"
-        for path, (written, solved) in match["solved"].items()
+        for path, (written, solved) in match.solved.items()
     )
-    return f"; matched in {match['by']}: {changes}, {100 * match['off']:+.1f} %"
+    return f"; matched in {match.by}: {changes}, {100 * match.off:+.1f} %"
 
 
-def _proof(arm: Mapping[str, Any]) -> list[str]:
+def _proof(arm: "ArmRecord", proof: "ProofRecord") -> list[str]:
     """Counts of what differs, the change of the logits, and the first places."""
-    proof = arm["proof"]
-    if "model.family" in arm["differs"]:
+    if "model.family" in arm.differs:
         return ["", "", "", "", "", "another family, another network"]
-    parts = ("modules", "parameters", "buffers")
-    counts = [sum(map(len, proof[part].values())) for part in parts]
-    where = list(proof["where"])
+    counts = [part.count for part in (proof.modules, proof.parameters, proof.buffers)]
+    where = list(proof.where)
     more = f", {len(where) - PLACES} more" if len(where) > PLACES else ""
-    moves = proof["output"] or proof["output_train"]
+    moves = proof.output or proof.output_train
     return [
-        *(str(count or "") for count in (*counts, len(proof["restarted"]))),
+        *(str(count or "") for count in (*counts, len(proof.restarted))),
         _share(moves) if moves else "",
         (", ".join(where[:PLACES]) + more) or "nothing: training or data only",
     ]

@@ -17,26 +17,10 @@ SCHEMA = 1
 """Raised when a field changes its meaning; a new field alone does not raise it."""
 
 
-_NAMES = {"schema": "version", "min": "fewest", "max": "most"}
-
-
 class Record(BaseModel):
     """Base of recorded values: typed, frozen, open to fields of later versions."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, _NAMES.get(key, key))
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.keys()
-
-    def keys(self) -> Any:
-        back = {v: k for k, v in _NAMES.items()}
-        return [back.get(k, k) for k in type(self).model_fields]
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self.keys() else default
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as `plan.json` has it."""

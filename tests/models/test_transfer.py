@@ -23,6 +23,7 @@ from swinablate.models import transfer
 from swinablate.models.registry import load_family
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
+from swinablate.records.plan import ArmRecord, PlanRecord, Row
 from swinablate.report.answer import gather
 from swinablate.report.prose import checklist
 from swinablate.study.files import load_recipe, load_study, smoke
@@ -150,8 +151,8 @@ def test_exported_weights_are_those_that_were_judged(weights):
 
 def test_weights_of_a_recorded_trial_are_kept(datasets, tmp_path):
     home = Home(tmp_path / "home")
-    arm = {"name": "baseline", "seeds": [0, 3], "trials": ["t0", "t3"]}
-    home.declare("study", "d", {"arms": [arm]})
+    arm = ArmRecord(name="baseline", seeds=(0, 3), trials=("t0", "t3"))
+    home.declare(PlanRecord(study="study", declaration="d", arms=(arm,)))
     home.begin("t3")
     run(make_job(datasets, home.attempt("t3", 1), epochs=1))
     with pytest.raises(InputError, match="study: baseline s3 has not finished"):
@@ -281,7 +282,10 @@ def started(trials, kind="final"):
 
 
 def codes(declared, code="W17"):
-    return [w["text"] for w in declared["warnings"] if w["code"] == code]
+    warnings = (
+        declared["warnings"] if isinstance(declared, dict) else declared.to_json()["warnings"]
+    )
+    return [w["text"] for w in warnings if w["code"] == code]
 
 
 def test_every_seed_starts_from_a_file_of_its_own(write, tmp_path):
@@ -290,7 +294,8 @@ def test_every_seed_starts_from_a_file_of_its_own(write, tmp_path):
     assert started(before.trials) == {seed: {digest} for seed, digest in digests.items()}
     assert {Path(t.recipe.start.weights).name for t in before.trials if t.seed == 2} == {"a-2.pt"}
     declared = plan_record(before, {}, Noise(None, ""))
-    assert declared["arms"][1]["trials"] == [t.id for t in before.trials if t.arm != "baseline"]
+    others = tuple(t.id for t in before.trials if t.arm != "baseline")
+    assert declared.arms[1].trials == others
     for seed in digests:  # a trial is what it computes, however its file was named
         (tmp_path / "r.toml").write_text(EACH.replace("{seed}", str(seed)))
         assert trial_id(load_recipe(tmp_path / "r.toml"), seed) == before.trials[2 * seed].id
@@ -347,17 +352,17 @@ def test_tries_of_tuning_start_from_files_that_no_final_trial_starts_from(write,
     made = plan(load_study(write(text, EACH)))
     declared, recorded = play(made)
     ran = {trial: found.recipe["start"]["sha256"] for trial, found in recorded.items()}
-    entries = [e for arm in declared["ledger"]["arms"].values() for e in arm]
-    tried = [[ran[trial] for trial in entry["trials"]] for entry in entries]
+    entries = [e for arm in declared.ledger.arms.values() for e in arm]
+    tried = [[ran[trial] for trial in entry.trials] for entry in entries]
     assert tried == [[digests[3], digests[4]]] * 6
-    finals = [[ran[t] for t in entry["finals"] if t in ran] for entry in entries]
+    finals = [[ran[t] for t in entry.finals if t in ran] for entry in entries]
     assert [f for f in finals if f] == [[digests[0], digests[1], digests[2]]] * len(
         [f for f in finals if f]
     )
     assert any(finals)
-    card = trial_card({**declared["arms"][0], "kind": "tune"}, 1, "t", reused=False)
+    card = trial_card(Row(declared.arms[0], 1, "t", "try", 0), reused=False)
     assert card.recipe["start"]["sha256"] == digests[4]
-    card = trial_card({**declared["arms"][1], "kind": "tuned"}, 1, "t", reused=False)
+    card = trial_card(Row(declared.arms[1], 1, "t", "tuned", 0), reused=False)
     assert card.recipe["start"]["weights"] == f"{tmp_path}/a-1.pt"
     assert card.recipe["start"]["sha256"] == digests[1]
 
@@ -424,7 +429,7 @@ def told(home, made):
     """What the report of a study says whose every trial came to the same."""
     home.create()
     declared = plan_record(made, {}, Noise(None, ""))
-    home.declare(made.study.name, made.declaration, declared)
+    home.declare(declared)
     for trial in made.trials:
         if home.outcome(trial.id) is None:
             home.begin(trial.id)
@@ -465,9 +470,8 @@ def test_more_seeds_on_other_files_are_no_extension(write, tmp_path):
 
 def test_weights_of_every_recorded_seed_are_kept_and_none_written_over(datasets, tmp_path, capsys):
     home = Home(tmp_path / "home")
-    home.declare(
-        "study", "d", {"arms": [{"name": "arm", "seeds": [0, 3, 4], "trials": ["t0", "t3", "t4"]}]}
-    )
+    arm = ArmRecord(name="arm", seeds=(0, 3, 4), trials=("t0", "t3", "t4"))
+    home.declare(PlanRecord(study="study", declaration="d", arms=(arm,)))
     path = tmp_path / "new" / "w-{seed}.pt"
     with pytest.raises(InputError, match="study: no trial of arm has finished"):
         list(keep_each(home, "study", "arm", path))
