@@ -300,6 +300,15 @@ def test_arms_table_holds_costs_and_counts() -> None:
     assert arms.loc["baseline", "n"] == 10
 
 
+def test_memory_of_an_arm_is_the_highest_over_its_seeds() -> None:
+    answer = study(QUICKSTART[:2])
+    peaks = [400.0, 412.0, 403.0, float("nan"), 399.0]
+    trials = answer.trials.copy()
+    trials.loc[trials.arm == "shift=false", "peak_mib"] = peaks
+    arms = arms_table(whole(replace(answer, trials=trials))).set_index("arm")
+    assert arms.loc["shift=false", "peak_mib"] == 412.0
+
+
 def test_latex_escapes_what_it_must() -> None:
     assert escape('a_b & 5% $x$ #1 {z} ~^\\ <>|"') == (
         r"a\_b \& 5\% \$x\$ \#1 \{z\} \textasciitilde{}\textasciicircum{}\textbackslash{} "
