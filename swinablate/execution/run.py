@@ -137,7 +137,7 @@ class Run:
     ) -> None:
         self._plan, self._record, self._home = plan, record, home
         self._options, self._watcher, self._doors = options, watcher, doors
-        self._attempts = attempts or Attempts()
+        self._attempts = Attempts() if attempts is None else attempts  # an empty one is false
         self._stop = Stop()
 
     def run(self) -> Summary:
