@@ -449,3 +449,21 @@ def test_one_coordinator_at_a_time(stage):
     with on.home.owned("study"), pytest.raises(EnvironmentFault, match="is already running"):
         on.run()
     assert on.ran == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "stopping", "fate"),
+    [
+        ("done", {}, True, "recorded"),
+        ("diverged", {}, True, "recorded"),
+        ("failed", {"kind": "exception"}, True, "recorded"),
+        ("failed", {"kind": "disk"}, False, "disk full"),
+        ("stopped", {}, True, "later"),
+        ("lost", {"kind": "killed"}, True, "later"),
+        ("lost", {"kind": "killed"}, False, "again"),
+    ],
+)
+def test_what_becomes_of_a_trial_by_how_its_attempt_ended(kind, data, stopping, fate):
+    """A worker that dies while the study stops is no failure of its trial: it goes on later."""
+    last = Event(trial="t", attempt=1, kind=kind, at=1, data=data)
+    assert attempts.Attempts().fate(last, stopping=stopping) == fate

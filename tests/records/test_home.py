@@ -124,3 +124,12 @@ def test_folder_that_cannot_be_written_is_an_environment_fault(tmp_path):
     with pytest.raises(EnvironmentFault, match="cannot write") as caught:
         Home(tmp_path / "file" / "home").create()
     assert "--home" in caught.value.hint
+
+
+def test_the_newest_attempt_is_the_one_that_tells(home):
+    """Of eleven attempts the eleventh, not the first, and not the ninth that sorts last."""
+    for number in range(1, 12):
+        assert home.begin("t1") == number
+        told = {"epoch": number}
+        home.append(Event(trial="t1", attempt=number, kind="epoch", at=1, data=told))
+    assert [happened.data["epoch"] for happened in home.events("t1")] == [11]
