@@ -246,7 +246,7 @@ def test_a_store_that_is_none_is_named(tmp_path):
 SERVER = """
 import sys, time
 from pathlib import Path
-from swinablate.track_ui import serve
+from swinablate.tracking.server import serve
 with serve(sys.argv[1], 0, Path(sys.argv[2])) as url:
     print(url, flush=True)
     time.sleep(600)
