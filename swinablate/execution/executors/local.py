@@ -56,7 +56,7 @@ class Local:
         batch = Batch(jobs=tuple(replace(job, device=device) for job in batch.jobs))
         worker.batch, worker.unfinished = batch, {job.trial for job in batch.jobs}
         self._send(worker, batch.dumps())
-        return worker.slot.index
+        return batch
 
     def poll(self, timeout: float) -> list[Event]:
         """Read what the workers wrote; a worker whose output ended is gone."""
@@ -72,14 +72,10 @@ class Local:
 
     def cancel(self, handle: object) -> None:
         """Kill the worker; the next `poll` says that its jobs are lost."""
-        assert isinstance(handle, int)
-        if handle in self._workers:
-            self._workers[handle].why = "hung"
-            self._workers[handle].process.kill()
-
-    def reattach(self, handle: object) -> bool:
-        """Whether the worker is still ours; one of an earlier coordinator ended with it."""
-        return handle in self._workers
+        for worker in self._workers.values():
+            if worker.batch is not None and worker.batch is handle:
+                worker.why = "hung"
+                worker.process.kill()
 
     def stop(self) -> None:
         """Tell every worker."""
@@ -118,7 +114,8 @@ class Local:
         if not worker.unfinished:
             worker.batch = None
         worker.failed |= any(happened.kind == "failed" for happened in events)
-        if worker.failed and not worker.unfinished:
+        spoilt = worker.failed or worker.why == "hung"
+        if spoilt and not worker.unfinished:
             worker.process.kill()  # an error may have left the process in any state
             self._forget(worker)
         return events

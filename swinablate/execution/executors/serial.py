@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swinablate.execution.executor import Executor, Slot
 from swinablate.execution.worker import execute
-from swinablate.records.events import Batch, Event
+from swinablate.records.events import Batch, Event, event
 
 
 class Serial:
@@ -15,41 +15,45 @@ class Serial:
 
     def __init__(self, slots: Sequence[Slot], _: Path, stopping: Callable[[], bool]) -> None:
         self._device, self._stopping = slots[0].device, stopping
-        self._waiting: list[Batch] = []
+        self._waiting: Batch | None = None
+        self._cancelled = self._stopped = False
 
     @property
     def free(self) -> int:
         """One batch at a time."""
-        return 1 - len(self._waiting)
+        return int(self._waiting is None)
 
     def submit(self, batch: Batch) -> object:
         """Keep the batch for the next `poll`."""
+        assert self._waiting is None
         jobs = tuple(replace(job, device=self._device) for job in batch.jobs)
-        self._waiting.append(Batch(jobs=jobs))
-        return batch
+        self._waiting, self._cancelled = Batch(jobs=jobs), False
+        return self._waiting
 
     def poll(self, timeout: float) -> list[Event]:
         """Run what waits, however long it takes."""
-        if not self._waiting:
+        batch, self._waiting = self._waiting, None
+        if batch is None:
             time.sleep(timeout)
+            return []
+        if self._cancelled:
+            lost = {"kind": "hung", "message": "it was cancelled before it began"}
+            return [event(job, "lost", lost) for job in batch.jobs]
         events: list[Event] = []
-        while self._waiting:
-            execute(self._waiting.pop(), events.append, self._stopping)
+        execute(batch, events.append, lambda: self._stopped or self._stopping())
         return events
 
     def cancel(self, handle: object) -> None:
-        """Drop a batch that `poll` has not run; nothing runs between two polls."""
-        self._waiting = [batch for batch in self._waiting if batch is not handle]
-
-    def reattach(self, handle: object) -> bool:
-        """Whether the batch still waits here; what ran in another process is gone with it."""
-        return any(batch is handle for batch in self._waiting)
+        """Let the next `poll` give up what waits; nothing runs between two polls."""
+        self._cancelled |= handle is self._waiting
 
     def stop(self) -> None:
-        """`stopping` says it already."""
+        """Let what waits end at its first step; what runs asks `stopping`."""
+        self._stopped = True
 
     def close(self) -> None:
-        """There are no processes to end."""
+        """Forget what waits; there are no processes to end."""
+        self._waiting = None
 
 
 EXECUTOR = Executor("in this process, one trial at a time, for debugging", Serial)
