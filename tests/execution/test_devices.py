@@ -1,12 +1,26 @@
 """Where trials may run."""
 
 import pytest
+import torch
 
 from swinablate.errors import InputError
-from swinablate.execution.devices import choose_slots
+from swinablate.execution import devices
+from swinablate.execution.devices import choose_slots, find_devices
+from swinablate.execution.executor import Slot
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
-from tests.conftest import STUDY
+from tests.conftest import RECIPE, STUDY
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine of so many cores and GPUs."""
+
+    def make(cores: int, gpus: int = 0) -> None:
+        monkeypatch.setattr(devices, "cores", lambda: cores)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+
+    return make
 
 
 def test_fp16_is_refused_on_a_cpu_before_anything_starts(write):
@@ -18,3 +32,40 @@ def test_fp16_is_refused_on_a_cpu_before_anything_starts(write):
         'on a CPU\n\nhint: "bf16" is the short format that CPUs have'
     )
     assert len(choose_slots(2, "cpu", plan(load_study(write())))) == 2
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "slots"), [(8, 1, 8), (8, 4, 2), (8, 3, 2), (2, 4, 1)]
+)
+def test_slots_times_threads_are_at_most_the_cores(write, machine, cores, threads, slots):
+    """The arm with the most threads decides: any slot may run it."""
+    machine(cores)
+    axis = f'"train.threads" = [{threads}]\n' if threads > 1 else ""
+    found = plan(load_study(write(STUDY + axis)))
+    cpus = [Slot(index=i, device="cpu") for i in range(slots)]
+    assert choose_slots(None, "auto", found) == cpus
+    recipe = RECIPE + f"threads = {threads}\n"
+    assert choose_slots(None, "auto", plan(load_study(write(STUDY, recipe)))) == cpus
+
+
+def test_a_slot_a_gpu_and_more_in_turn_where_more_are_asked_for(write, machine):
+    machine(cores=8, gpus=2)
+    found = plan(load_study(write()))
+    assert [slot.device for slot in choose_slots(None, "auto", found)] == ["cuda:0", "cuda:1"]
+    three = [Slot(index=0, device="cuda:1"), Slot(index=1, device="cpu")]
+    assert choose_slots(None, "cuda:1, cpu", found) == three
+    assert [s.device for s in choose_slots(3, "auto", found)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert find_devices("auto") == ["cuda:0", "cuda:1"]
+
+
+def test_no_slot_and_no_such_device_are_refused(write, machine):
+    machine(cores=8, gpus=1)
+    found = plan(load_study(write()))
+    with pytest.raises(InputError) as refusal:
+        choose_slots(0, "auto", found)
+    assert str(refusal.value) == "--slots: 0 slots run nothing\n\nhint: give 1 or more"
+    with pytest.raises(InputError) as refusal:
+        choose_slots(None, "cuda:0,cuda:1", found)
+    assert str(refusal.value) == (
+        "--devices: this machine has no device 'cuda:1'\n\nhint: known: auto, cpu, cuda:0"
+    )

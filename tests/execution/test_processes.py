@@ -1,8 +1,18 @@
-"""What a worker process finds in its environment."""
+"""Worker processes: what they find in their environment, how they start and end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 
 import pytest
 
-from swinablate.execution.processes import HELD, environment
+from swinablate.execution.executor import Slot
+from swinablate.execution.processes import HELD, Anew, Forked, environment, make_starter
+
+CPU = Slot(index=0, device="cpu")
 
 
 @pytest.mark.parametrize(("device", "seen"), [("cpu", ""), ("cuda:0", "0"), ("cuda:3", "3")])
@@ -21,3 +31,72 @@ def test_what_the_user_set_for_the_allocator_stays(monkeypatch):
     assert HELD.items() <= environment("cpu").items()
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "1")
     assert environment("cpu")["MALLOC_MMAP_THRESHOLD_"] == "1"
+
+
+@pytest.fixture
+def log(tmp_path):
+    with (tmp_path / "worker.log").open("ab") as file:
+        yield file
+
+
+def test_workers_are_forked_only_where_nothing_but_cpus_is_used(tmp_path):
+    gpu = Slot(index=1, device="cuda:0")
+    assert isinstance(make_starter([CPU, gpu], tmp_path), Anew)
+    starter = make_starter([CPU], tmp_path)
+    assert isinstance(starter, Forked if sys.platform == "linux" else Anew)
+    starter.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+def test_a_forked_worker_ends_with_its_input_and_its_server_is_replaced(tmp_path, log):
+    starter = Forked(tmp_path / "forkserver.log")
+    first, second = starter.start(CPU, log), starter.start(CPU, log)
+    first.stdin.close()
+    assert first.wait() == 0
+    second.kill()
+    assert second.wait() == -signal.SIGKILL
+    starter.close()  # as if it had died
+    third = starter.start(CPU, log)
+    third.stdin.close()
+    assert third.wait() == 0
+    starter.close()
+    for process in (first, second, third):
+        process.stdout.close()
+        process.stdin.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+def test_a_worker_killed_before_it_was_forked_never_is(tmp_path, log):
+    """The server still imports torch: it ends, and nobody knows with what the worker did."""
+    starter = Forked(tmp_path / "forkserver.log")
+    process = starter.start(CPU, log)
+    process.kill()
+    assert process.wait() is None
+    assert process.stdout.read() == b""
+    process.stdout.close()
+    process.stdin.close()
+    starter.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+def test_the_fork_server_answers_with_process_ids_and_exit_codes_and_ends_with_its_socket(log):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "swinablate.execution.forkserver", str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        env=environment("cpu"),
+    )
+    theirs.close()
+    (read, write), (out, into) = os.pipe(), os.pipe()
+    socket.send_fds(ours, [b"{}"], [read, into, log.fileno()])
+    pid = json.loads(ours.recv(1 << 10))
+    for end in (read, into):
+        os.close(end)
+    assert os.getpgid(pid) == pid  # a group of its own
+    os.close(write)
+    assert os.read(out, 1) == b""
+    os.close(out)
+    ours.send(json.dumps({"wait": pid}).encode())
+    assert json.loads(ours.recv(1 << 10)) == 0
+    ours.close()
+    assert server.wait() == 0

@@ -1,0 +1,147 @@
+"""A worker by itself: what it reads, what it writes, and when it ends."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from swinablate.execution.executor import Slot
+from swinablate.execution.processes import Anew
+from swinablate.execution.worker import AFTERWARDS, execute
+from swinablate.records.events import Batch, Event
+from tests.execution.jobs import Jobs
+
+
+@pytest.fixture
+def jobs(datasets, tmp_path) -> Jobs:
+    return Jobs(datasets, tmp_path)
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """A new one, in its own process."""
+    with (tmp_path / "worker.log").open("ab") as log:
+        process = Anew().start(Slot(index=0, device="cpu"), log)
+    yield process
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def send(process, line: str) -> None:
+    process.stdin.write(line.encode() + b"\n")
+    process.stdin.flush()
+
+
+def heard(process, *kinds: str) -> list[Event]:
+    """Events up to the first of some kinds."""
+    events = [Event.loads(process.stdout.readline().decode())]
+    while events[-1].kind not in kinds:
+        events.append(Event.loads(process.stdout.readline().decode()))
+    return events
+
+
+def test_batches_are_served_in_turn_until_the_input_ends(worker, jobs):
+    for _ in range(2):
+        send(worker, Batch(jobs=(jobs.make(),)).dumps())
+    first, second = heard(worker, "done"), heard(worker, "done")
+    assert first[-1].data["predictions"] == second[-1].data["predictions"]
+    assert first[0].data["pid"] == second[0].data["pid"]
+    worker.stdin.close()
+    assert worker.wait() == 0
+    assert worker.stdout.read() == b""
+
+
+def test_an_input_that_ends_ends_a_batch_that_runs(worker, jobs):
+    """Its coordinator is gone: nobody would read what it still wrote."""
+    send(worker, Batch(jobs=(jobs.make("sleeps"),)).dumps())
+    heard(worker, "started")
+    worker.stdin.close()
+    assert worker.wait() == 0
+
+
+def test_ctrl_c_is_for_others_and_stop_is_heard(worker, jobs):
+    send(worker, Batch(jobs=(jobs.make("lingers", epochs=100),)).dumps())
+    (started,) = heard(worker, "started")
+    subprocess.run(["kill", "-INT", str(started.data["pid"])], check=True)
+    heard(worker, "epoch")
+    send(worker, '{"stop": true}')
+    heard(worker, "stopped")
+
+
+def test_an_error_ends_the_worker(worker, jobs):
+    send(worker, Batch(jobs=(jobs.make("raises"),)).dumps())
+    heard(worker, "failed")
+    assert worker.wait() == 1
+
+
+def test_killing_takes_it_at_once(worker):
+    worker.kill()
+    assert worker.wait() == -signal.SIGKILL
+
+
+def test_a_worker_imports_none_of_the_heavy_libraries():
+    code = "import sys, swinablate.execution.worker; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"mlflow", "optuna", "pandas", "matplotlib", "torchvision", "sklearn"}
+    assert heavy.isdisjoint(done.stdout.split())
+
+
+def test_a_probe_times_what_is_open_and_trains_nothing(jobs):
+    events: list[Event] = []
+    job = jobs.make(kind="probe", matmul="auto")
+    assert execute(Batch(jobs=(job,)), events.append, lambda: False)
+    assert [happened.kind for happened in events] == ["started", "done"]
+    rows = events[-1].data["measured"]
+    assert [row["matmul"] for row in rows] == ["highest", "medium"]
+    assert all(row["step_s"] > 0 for row in rows)
+
+
+def test_what_cannot_train_as_one_says_why_and_trains_one_after_the_other(jobs):
+    events: list[Event] = []
+    pair = jobs.make(), jobs.make(ema=0.5)
+    assert execute(Batch(jobs=pair), events.append, lambda: False)
+    started = [happened for happened in events if happened.kind == "started"]
+    assert [happened.trial for happened in started] == [job.trial for job in pair]
+    assert all(happened.data["alone"] for happened in started)
+    assert [e.trial for e in events if e.kind == "done"] == [job.trial for job in pair]
+
+
+def test_a_process_is_clean_after_every_ending_but_an_error(jobs):
+    events: list[Event] = []
+    assert execute(Batch(jobs=(jobs.make("nan"),)), events.append, lambda: False)
+    assert execute(Batch(jobs=(jobs.make(),)), events.append, lambda: True)
+    assert [e.kind for e in events] == ["started", "diverged", "started", "stopped"]
+    events.clear()
+    assert not execute(
+        Batch(jobs=(jobs.make("raises"), jobs.make())), events.append, lambda: False
+    )
+    assert events[-1].data == {"kind": "killed", "message": AFTERWARDS}
+
+
+def test_trials_that_train_as_one_diverge_each_by_itself(jobs):
+    events: list[Event] = []
+    pair = jobs.make(clip=0.0), jobs.make(clip=0.0, lr=1e38)
+    assert execute(Batch(jobs=pair), events.append, lambda: False)
+    assert [e.data.get("fused") for e in events[:2]] == [[job.trial for job in pair]] * 2
+    ends = {e.trial: e.kind for e in events}
+    assert [ends[job.trial] for job in pair] == ["done", "diverged"]
+
+
+def test_trials_that_train_as_one_fail_as_one(jobs, tmp_path):
+    events: list[Event] = []
+    pair = [replace(jobs.make(seed=seed), data=str(tmp_path / "none")) for seed in range(2)]
+    assert not execute(Batch(jobs=tuple(pair)), events.append, lambda: False)
+    assert [(e.trial, e.kind, e.data["kind"]) for e in events] == [
+        (job.trial, "failed", "data") for job in pair
+    ]
+
+
+def test_trials_that_train_as_one_stop_as_one(jobs):
+    events: list[Event] = []
+    pair = tuple(jobs.make(seed=seed) for seed in range(2))
+    assert execute(Batch(jobs=pair), events.append, lambda: True)
+    assert [e.kind for e in events[-2:]] == ["stopped", "stopped"]

@@ -1,0 +1,143 @@
+"""Addresses of stores, their secrets, and what their errors tell the user."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records import stores
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("postgres://me@h/d", "postgresql+psycopg2://me@h/d"),
+        ("postgresql://me@h/d", "postgresql+psycopg2://me@h/d"),
+        ("postgresql+psycopg://me@h/d", "postgresql+psycopg://me@h/d"),
+        ("sqlite:////a.db", "sqlite:////a.db"),
+        ("https://mlflow", "https://mlflow"),
+    ],
+)
+def test_postgres_has_the_driver_that_we_install(given, made):
+    assert stores.sqlalchemy_url(given) == made
+
+
+def test_the_file_of_an_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert stores.database("sqlite:////a/b.db") == Path("/a/b.db")
+    assert stores.database("sqlite:///b.db") == tmp_path / "b.db"
+    assert stores.database("postgresql://me@h/d") is None
+    assert stores.database("http://mlflow:5000") is None
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_memory_forgets(url):
+    with pytest.raises(InputError, match="a store in memory forgets everything"):
+        stores.database(url)
+
+
+def test_what_is_no_address_is_refused():
+    with pytest.raises(InputError) as refusal:
+        stores.database("results.db")
+    assert str(refusal.value).splitlines()[0] == "results.db: not the address of a store"
+
+
+def test_a_password_is_never_shown():
+    url = "postgresql://me:s3cret@host/name"
+    assert stores.redacted(url) == "postgresql://me:***@host/name"
+    assert stores.redacted("postgresql://me@host/name") == "postgresql://me@host/name"
+    assert stores.redacted("sqlite:////a.db") == "sqlite:////a.db"
+    error = ValueError("connection to me:s3cret failed\nmore")
+    assert stores.cause(error, url) == "connection to me:*** failed"
+    assert "s3cret" not in str(stores.fault(error, url, "no store"))
+
+
+def test_the_first_cause_is_told():
+    error = ValueError("later")
+    error.__cause__ = KeyError()
+    assert stores.cause(error, "") == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("database is locked", "another program holds it: close what has it open and start again"),
+        (
+            "file is not a database",
+            "move the file away and run `swinablate sync STUDY`: it is rebuilt from the records",
+        ),
+        ("No module named 'psycopg2'", "pip install 'swinablate[postgres]'"),
+        ("database or disk is full", "is the disk full, or the folder not yours?"),
+        ("connection refused", "is the server running, and the address right?"),
+    ],
+)
+def test_every_cause_has_its_remedy(said, hint):
+    fault = stores.fault(ValueError(said), "sqlite:////a.db", "no store")
+    assert str(fault) == f"sqlite:////a.db: no store: {said}\n\nhint: {hint}"
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [("database is locked", True), ("Deadlock found", True), ("disk I/O error", False)],
+)
+def test_waiting_helps_where_somebody_else_holds_the_store(said, waits):
+    assert stores.locked(ValueError(said)) == waits
+
+
+def test_what_is_no_database_is_seen_before_anything_is_written(tmp_path):
+    path = tmp_path / "a.db"
+    path.write_text("no database at all" * 100)
+    with pytest.raises(DatabaseError):
+        stores.reach(f"sqlite:///{path}")
+    with pytest.raises(OperationalError):
+        stores.reach(f"sqlite:///{tmp_path}/none/a.db")
+    sqlite3.connect(tmp_path / "b.db").close()
+    stores.reach(f"sqlite:///{tmp_path}/b.db")
+    stores.reach("http://127.0.0.1:1")  # asked when it is used
+
+
+def test_one_at_a_time_creates_a_store(tmp_path, monkeypatch):
+    url, inside, most = f"sqlite:///{tmp_path}/new/a.db", [], []
+
+    def create() -> None:
+        with stores.creation(url):
+            inside.append(1)
+            most.append(len(inside))
+            threading.Event().wait(0.02)
+            inside.pop()
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1, 1]
+
+    monkeypatch.setattr(stores, "PATIENCE_S", 0.1)
+    with FileLock(tmp_path / "new/.a.db.lock"), pytest.raises(EnvironmentFault) as fault:
+        create()
+    assert "another process has been creating the store for 0 s" in str(fault.value)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(EnvironmentFault, match="the store cannot be created"),
+        stores.creation(f"sqlite:///{tmp_path}/file/a.db"),
+    ):
+        pass
+
+
+def test_a_server_out_of_reach_is_named_and_others_need_no_lock():
+    with (
+        pytest.raises(EnvironmentFault, match="the store cannot be opened") as fault,
+        stores.creation("postgresql+psycopg2://me:s3cret@127.0.0.1:1/d"),
+    ):
+        pass
+    assert "s3cret" not in str(fault.value)
+    with stores.creation("https://mlflow"):
+        pass
