@@ -26,8 +26,16 @@ test *ARGS:
 docs *ARGS:
     python -m tests.docs {{ARGS}}
 
+# Unit tests, what of the package they run by branch, and whether that is enough
+cover *ARGS:
+    coverage erase
+    coverage run -m pytest -n 2 -q {{ARGS}}
+    coverage combine --quiet
+    coverage report
+    python -m tests.coverage_gate
+
 # What CI runs first: at most 8 minutes on 2 cores
-check: lint test
+check: lint cover
 
 # Real processes, stores, servers and browsers: at most 15 minutes on 2 cores
 integration *ARGS:

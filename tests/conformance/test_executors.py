@@ -275,6 +275,24 @@ def test_cancelling_what_has_ended_leaves_the_next_batch_alone(name, jobs, tmp_p
     execution.close()
 
 
+def test_the_batch_right_after_an_error_has_a_process_that_is_clean(shared, jobs):
+    shared.submit(Batch(jobs=(jobs.make("raises"),)))
+    until(shared, endings)
+    shared.submit(Batch(jobs=(job := jobs.make(),)))
+    assert ended(shared, job)[-1].kind == "done"
+
+
+def test_a_cancel_that_comes_too_late_leaves_the_next_batch_alone(apart, jobs):
+    """The batch had ended, but nobody had polled: its process is killed all the same."""
+    handle = apart.submit(Batch(jobs=(first := jobs.make(),)))
+    until(apart, curve)
+    time.sleep(0.5)  # most likely it ends meanwhile
+    apart.cancel(handle)
+    until(apart, lambda seen: first.trial in endings(seen))
+    apart.submit(Batch(jobs=(job := jobs.make(),)))
+    assert ended(apart, job)[-1].kind == "done"
+
+
 @pytest.mark.parametrize(("mood", "how"), [("killed", "signal SIGKILL"), ("exits", "exit code 3")])
 def test_a_batch_whose_process_ends_is_lost_and_says_how(apart, jobs, calm, mood, how):
     pair = jobs.make(mood), jobs.make()
