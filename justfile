@@ -31,6 +31,7 @@ cover *ARGS:
     coverage erase
     coverage run -m pytest -n 2 -q {{ARGS}}
     coverage combine --quiet
+    rm -f .coverage.* # what a killed process had half written
     coverage report
     python -m tests.coverage_gate
 
