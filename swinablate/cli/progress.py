@@ -5,7 +5,7 @@ Only validation accuracy is shown: nobody should stop a study because of a test 
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from rich.console import Console
@@ -22,13 +22,14 @@ from rich.progress import (
 from swinablate.records.events import ENDINGS, Event
 from swinablate.records.outcome import Outcome
 from swinablate.study.plan import Plan, Trial
+from swinablate.text import time_left
 
 
 class Watch:
     """Draws a study on standard error; a context manager."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
         self._live = console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -47,7 +48,7 @@ class Watch:
         self._last: dict[str, Mapping[str, float]] = {}
         self._counts: Counter[str] = Counter()
         self._total, self._most = 0, 0
-        self._fresh, self._began = 0, time.monotonic()
+        self._fresh, self._began = 0, clock()
 
     def __enter__(self) -> "Watch":
         self._progress.start()
@@ -127,22 +128,10 @@ class Watch:
     def _left(self) -> str:
         """The time to the end; where more looks may follow, from the next look to the last."""
         known, most = (
-            duration((count - self._counts["done"]) * self._pace())
+            time_left((count - self._counts["done"]) * self._pace())
             for count in (self._total, self._most)
         )
         return f"about {known}" if self._most == self._total else f"{known} to at most {most}"
 
     def _pace(self) -> float:
-        return (time.monotonic() - self._began) / max(1, self._fresh)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words of at most two units."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return (
-        f"{minutes} min {rest:02d} s"
-        if minutes < 60
-        else f"{minutes // 60} h {minutes % 60:02d} min"
-    )
+        return (self._clock() - self._began) / max(1, self._fresh)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from swinablate.cli.plan_text import promise
+from swinablate.text import level, signed
 
 if TYPE_CHECKING:
     from swinablate.models.conformance import Finding
@@ -23,14 +24,15 @@ PIPED = 140
 """Columns where there is no terminal to ask; rich would take 80."""
 
 
-def _console(*, stderr: bool) -> Console:
+def console(*, stderr: bool) -> Console:
+    """A console as wide as the terminal; of a pipe, as COLUMNS says, or as tables need."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED
     return Console(stderr=stderr, highlight=False, width=width)
 
 
-out = _console(stderr=False)
-err = _console(stderr=True)
+out = console(stderr=False)
+err = console(stderr=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -161,10 +163,10 @@ def show_verdicts(verdicts: Mapping[str, Any]) -> None:
         [
             [
                 arm["name"],
-                _points(arm["delta_pp"]),
+                signed(arm["delta_pp"]),
                 "-"
                 if arm["ci_low"] is None
-                else f"[{_points(arm['ci_low'])}, {_points(arm['ci_high'])}]",
+                else f"[{signed(arm['ci_low'])}, {signed(arm['ci_high'])}]",
                 arm["n"],
                 arm["verdict"] + (" (negligible)" if arm["negligible"] else ""),
             ]
@@ -173,16 +175,14 @@ def show_verdicts(verdicts: Mapping[str, Any]) -> None:
     )
 
 
-def _points(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.2f}"
-
-
 def _count(value: int | None, base: int | None, unit: float, places: int) -> str:
     """A number in some unit, and how far it is from the baseline's; nothing where unknown."""
     if value is None:
         return "-"
     change = 100 * (value - base) / base if base else 0.0
-    return f"{value / unit:,.{places}f}" + (f" ({change:+.1f} %)" if abs(change) >= 0.05 else "")
+    return f"{value / unit:,.{places}f}" + (
+        f" ({signed(change, 1)} %)" if abs(change) >= 0.05 else ""
+    )
 
 
 def _differences(arm: "ArmRecord") -> str:
@@ -202,7 +202,7 @@ def _matched(arm: "ArmRecord") -> str:
         f"{path} {_size(written)} -> {_size(solved)}"
         for path, (written, solved) in match.solved.items()
     )
-    return f"; matched in {match.by}: {changes}, {100 * match.off:+.1f} %"
+    return f"; matched in {match.by}: {changes}, {signed(100 * match.off, 1)} %"
 
 
 def _proof(arm: "ArmRecord", proof: "ProofRecord") -> list[str]:
@@ -225,11 +225,7 @@ def _share(value: float) -> str:
 
 
 def _level(value: object) -> str:
-    return (
-        {True: "true", False: "false", None: "-"}.get(value, str(value))
-        if isinstance(value, bool | None)
-        else str(value)
-    )
+    return "-" if value is None else level(value)
 
 
 def _stage(stage: Mapping[str, Any]) -> str:

@@ -89,7 +89,10 @@ def code(path: str) -> str:
 
 
 def package_version(package: str) -> str:
-    """Version of an installed package, without the part that names a build (`+cpu`)."""
+    """Version of the code behind an import name, without the build's part (`+cpu`).
+
+    It is part of the ids of trials; a record of the machine has `provenance.installed_version`.
+    """
     try:
         found = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""A level of a switch: as a file, `--set` or an arm's name has it; read and shown in one place."""
+"""A level of a switch, as a file or `--set` has it."""
 
 import tomllib
 from typing import Any
@@ -27,12 +27,3 @@ def setting(text: str) -> tuple[str, Level]:
     except tomllib.TOMLDecodeError:
         level = value.strip()  # a bare word is text: --set model.norm=batch
     return key.strip(), level
-
-
-def show(level: Level) -> str:
-    """A level as a file or an arm's name has it."""
-    if isinstance(level, bool):
-        return "true" if level else "false"
-    if isinstance(level, tuple | list):
-        return f"({','.join(map(show, level))})"
-    return str(level)

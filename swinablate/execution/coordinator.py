@@ -54,7 +54,9 @@ class Watcher(Protocol):
 class Copy(Protocol):
     """Where a study is copied to, for browsing; `tracking.mirror.Mirror` is one."""
 
-    missed: int
+    @property
+    def missed(self) -> int:
+        """Calls that did not reach it."""
 
     def sweep(self, waiting: Collection[str]) -> None:
         """Forget what is shown of trials as running, but for those that wait."""

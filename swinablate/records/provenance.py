@@ -34,7 +34,7 @@ def cores() -> int:
 
 
 def installed_version(name: str) -> str:
-    """An installed package's version; empty if it is not installed."""
+    """A distribution's version with its build (`+cpu`); empty if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

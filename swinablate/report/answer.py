@@ -18,6 +18,7 @@ from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.ledger import everything
 from swinablate.stats import Declaration, Verdicts, Warn, verdicts
 from swinablate.study.declared import declaration, effects_of
+from swinablate.text import signed
 
 ISO_COST = 0.05
 """Arms further than this from the baseline's parameters or MACs are not iso-cost."""
@@ -94,7 +95,7 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
         sizes = {"params": (arm.params, base.params), "macs": (arm.macs, base.macs)}
         off = {key: ours / theirs - 1 for key, (ours, theirs) in sizes.items() if ours and theirs}
         if any(abs(share) > ISO_COST for share in off.values()):
-            text = ", ".join(f"{share:+.0%} {key}" for key, share in off.items())
+            text = ", ".join(f"{signed(100 * share, 0)}% {key}" for key, share in off.items())
             found.append(Warn("W10", f"{arm.name}: {text}: not an iso-cost comparison."))
     found += [
         Warn("W13", f"{r.name} is {r.same_as} by another name: its change does nothing.")

@@ -14,6 +14,7 @@ from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
+from swinablate.text import known
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
@@ -101,7 +102,7 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
     }
     env.globals |= {
         "interval": numbers.interval,
-        "known": numbers.known,
+        "known": known,
         "mean_sd": numbers.mean_sd,
     }
     return env

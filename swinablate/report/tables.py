@@ -1,6 +1,5 @@
 """The tables of a report, as numbers; how they look is decided elsewhere."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 from swinablate.records.plan import ArmRecord
 from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.results import StudyResults
+from swinablate.text import level, signed
 
 ARMS = (
     "arm", "changes", "family", "planned", "n", "failed", "diverged", "waiting", "mean", "sd",
@@ -68,7 +68,7 @@ def tuning(answer: StudyResults) -> list[dict[str, Any]]:
     return [
         {
             **arm,
-            "recipe": ", ".join(f"{_last(key)} = {_level(v)}" for key, v in arm["params"].items())
+            "recipe": ", ".join(f"{_last(key)} = {_tried(v)}" for key, v in arm["params"].items())
             if arm["params"]
             else "",
             "fixed": fixed.get(arm["name"]),
@@ -112,9 +112,9 @@ def changes(arm: ArmRecord) -> str:
     An arm that takes another recipe lacks some of the baseline's switches; they are not listed.
     """
     return ", ".join(
-        f"{key} = {json.dumps(level, ensure_ascii=False)}"
-        for key, level in arm.changes.items()
-        if level is not None
+        f"{key} = {level(value, quote=True)}"
+        for key, value in arm.changes.items()
+        if value is not None
     )
 
 
@@ -152,10 +152,10 @@ def matched(arm: ArmRecord) -> str:
     if not match:
         return ""
     changes = ", ".join(
-        f"{path} {json.dumps(before)} to {json.dumps(after)}"
+        f"{path} {level(before)} to {level(after)}"
         for path, (before, after) in match.solved.items()
     )
-    return f"matched in {match.by} ({100 * match.off:+.1f} %): {changes or 'nothing'}"
+    return f"matched in {match.by} ({signed(100 * match.off, 1)} %): {changes or 'nothing'}"
 
 
 def along(contrasts: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
@@ -260,8 +260,9 @@ def _last(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _level(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else json.dumps(value)
+def _tried(value: object) -> str:
+    """A level that tuning tried: a number it drew has more digits than anybody reads."""
+    return f"{value:g}" if isinstance(value, float) else level(value, quote=True)
 
 
 def _first(answer: StudyResults, arm: str, column: str) -> float | None:

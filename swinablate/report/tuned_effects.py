@@ -25,6 +25,7 @@ from swinablate.stats import (
     judge_family,
     read_samples,
 )
+from swinablate.text import signed
 
 TUNED = "tuned"
 UNEQUAL = 1.5
@@ -186,6 +187,7 @@ def _flipped(arms: Sequence[Mapping[str, Any]]) -> Iterator[Warn]:
             )
             yield Warn(
                 "W16",
-                f"{arm['name']}: {arm['fixed_pp']:+.2f} pp at the fixed recipe, "
-                f"{arm['tuned_pp']:+.2f} pp when every arm is tuned. The sign flips; {sure}",
+                f"{arm['name']}: {signed(arm['fixed_pp'])} pp at the fixed recipe, "
+                f"{signed(arm['tuned_pp'])} pp when every arm is tuned. The sign flips; "
+                f"{sure}",
             )

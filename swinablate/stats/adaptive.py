@@ -24,6 +24,7 @@ from swinablate.stats.sentence import SEQUENTIAL, sequential_methods
 from swinablate.stats.sequential import Course, Rule, Run, State, course
 from swinablate.stats.spending import check_looks
 from swinablate.stats.verdict import against, arm_verdict
+from swinablate.text import known_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,11 +165,11 @@ def _trace(now: Course) -> Iterator[Step]:
             yield Step(
                 look=state.look,
                 arm=arm,
-                delta_pp=_known(state.delta),
-                ci_low=_known(state.low),
-                ci_high=_known(state.high),
-                p=_known(state.p),
-                level=_known(state.level),
+                delta_pp=known_or_none(state.delta),
+                ci_low=known_or_none(state.low),
+                ci_high=known_or_none(state.high),
+                p=known_or_none(state.p),
+                level=known_or_none(state.level),
                 verdict=state.word,
             )
 
@@ -183,18 +184,18 @@ def _estimate(
     power = float(t_quantile(1 - state.level / 2, state.df) + t_quantile(POWER, state.df))
     return Estimate(
         contrast=contrast,
-        delta_pp=_known(state.delta),
-        ci_low=_known(state.low),
-        ci_high=_known(state.high),
-        equivalence_low=_known(state.near[0]),
-        equivalence_high=_known(state.near[1]),
-        p=_known(state.p),
+        delta_pp=known_or_none(state.delta),
+        ci_low=known_or_none(state.low),
+        ci_high=known_or_none(state.high),
+        equivalence_low=known_or_none(state.near[0]),
+        equivalence_high=known_or_none(state.near[1]),
+        p=known_or_none(state.p),
         p_holm=None,  # what the look compares is `p`; a corrected one would ignore the looks
-        se=_known(state.se),
-        df=_known(state.df),
+        se=known_or_none(state.se),
+        df=known_or_none(state.df),
         verdict=state.word,
         negligible=state.word in {"better", "worse"} and inside,
-        detectable_pp=_known(power * state.se),
+        detectable_pp=known_or_none(power * state.se),
         seeds_needed=None,
         reason=f"{now.wanted[contrast.name]} seeds are due" if open_ else state.reason,
         method=method,
@@ -234,7 +235,3 @@ def _name(now: Course) -> str:
     kind = "paired t" if now.paired else "Welch t"
     spread = " (variances differ)" if now.welch else ""
     return f"{SEQUENTIAL} {kind}, repeated intervals{spread}"
-
-
-def _known(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -21,6 +21,7 @@ from swinablate.stats.estimate import (
     spread,
 )
 from swinablate.stats.sample import Sample, cells
+from swinablate.text import signed
 
 OUTLIER = 4.0  # sds from its arm's mean
 
@@ -87,8 +88,8 @@ def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[W
         found += [
             Warn(
                 "W7",
-                f"{sample.tally.name}: seed {seed} lies {gap:+.2f} pp from its arm's mean, "
-                f"more than {OUTLIER:g} sd. It is shown and kept.",
+                f"{sample.tally.name}: seed {seed} lies {signed(gap)} pp from its arm's "
+                f"mean, more than {OUTLIER:g} sd. It is shown and kept.",
             )
             for seed, gap in zip(sample.seeds, away, strict=True)
             if abs(gap) > OUTLIER * scale

@@ -19,6 +19,7 @@ from swinablate.stats.estimate import TESTED, Contrast, Estimates, Method, estim
 from swinablate.stats.paired import estimate_pairs, pairs, pays
 from swinablate.stats.power import POWER, seeds_needed
 from swinablate.stats.sample import Sample, cells
+from swinablate.text import known_or_none
 
 SHRUNKEN = "Welch t with shrunken variances, simultaneous intervals"
 WELCH = "Welch t, Bonferroni intervals, Holm p"
@@ -153,18 +154,18 @@ def _judge(
     inside = negligible or word == "equivalent"
     return Estimate(
         contrast=contrast,
-        delta_pp=_known(found.delta),
-        ci_low=_known(low),
-        ci_high=_known(high),
-        equivalence_low=_known(near[0]),
-        equivalence_high=_known(near[1]),
-        p=_known(found.p),
-        p_holm=_known(found.p_holm),
-        se=_known(found.se),
-        df=_known(found.df),
+        delta_pp=known_or_none(found.delta),
+        ci_low=known_or_none(low),
+        ci_high=known_or_none(high),
+        equivalence_low=known_or_none(near[0]),
+        equivalence_high=known_or_none(near[1]),
+        p=known_or_none(found.p),
+        p_holm=known_or_none(found.p_holm),
+        se=known_or_none(found.se),
+        df=known_or_none(found.df),
         verdict=word,
         negligible=negligible,
-        detectable_pp=_known(found.detectable),
+        detectable_pp=known_or_none(found.detectable),
         seeds_needed=_needed(found, declaration) if word == "undecided" and not reason else None,
         reason=reason,
         method=found.method,
@@ -279,7 +280,3 @@ def _pair(contrast: Contrast, samples: Mapping[str, Sample]) -> tuple[int, int] 
 
 def _seeds(n: int) -> str:
     return f"{n} seed" if n == 1 else f"{n} seeds"
-
-
-def _known(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -6,6 +6,7 @@ from swinablate.stats.declaration import Declaration, Judged, Tally
 from swinablate.stats.estimate import BASELINE_RATIO, GATE_P, GATE_RATIO, prior_seeds
 from swinablate.stats.judge import DUNNETT, SHRUNKEN, UNEQUAL
 from swinablate.stats.sample import Sample
+from swinablate.text import signed
 
 SEQUENTIAL = "group-sequential"
 
@@ -29,10 +30,10 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     if found.verdict == "equivalent":
         return (
             f"{arm.name}: equivalent to the baseline within {declaration.rope_pp:g} pp "
-            f"({_signed(found.delta_pp)} pp, {evidence})."
+            f"({signed(found.delta_pp)} pp, {evidence})."
         )
     if found.verdict == "undecided":
-        return f"{arm.name}: undecided ({_signed(found.delta_pp)} pp, {evidence}); " + _need(
+        return f"{arm.name}: undecided ({signed(found.delta_pp)} pp, {evidence}); " + _need(
             arm, found, declaration
         )
     moves = "raises" if found.verdict == "better" else "lowers"
@@ -46,7 +47,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
 def interval(found: Judged, alpha: float) -> str:
     """Return the simultaneous interval in words, signed."""
     kind = "repeated" if found.method.startswith(SEQUENTIAL) else "simultaneous"
-    return f"{_level(alpha)} {kind} CI {_signed(found.ci_low)} to {_signed(found.ci_high)}"
+    return f"{_level(alpha)} {kind} CI {signed(found.ci_low)} to {signed(found.ci_high)}"
 
 
 def methods(
@@ -176,7 +177,7 @@ def _so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
     if found.ci_low is None or found.delta_pp is None:
         return ""
     given = " given convergence" if arm.diverged else ""
-    return f"; {_signed(found.delta_pp)} pp{given}, {interval(found, declaration.alpha)}"
+    return f"; {signed(found.delta_pp)} pp{given}, {interval(found, declaration.alpha)}"
 
 
 def _against(arm: Tally, found: Judged, baseline: Tally) -> str:
@@ -208,8 +209,3 @@ def _count(n: int) -> str:
 
 def _s(n: int) -> str:
     return "" if n == 1 else "s"
-
-
-def _signed(points: float | None) -> str:
-    """Two decimals with a sign, where a rounded 0 is +0.00."""
-    return f"{round(points or 0.0, 2) + 0.0:+.2f}"

@@ -17,6 +17,7 @@ from swinablate.models.fingerprint import Fingerprint, observe
 from swinablate.models.registry import load_family
 from swinablate.study.files import Study
 from swinablate.study.plan import Arm
+from swinablate.text import flat
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _unread(train: TrainConfig) -> set[str]:
 
 def differing(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Level, Level]]:
     """Every recipe path whose value differs: (ours, theirs); None where one has none."""
-    a, b = flat(ours.model_dump(mode="json")), flat(theirs.model_dump(mode="json"))
+    a, b = fields(ours.model_dump(mode="json")), fields(theirs.model_dump(mode="json"))
     return {
         path: (a.get(path), b.get(path))
         for path in [*a, *(p for p in b if p not in a)]
@@ -132,12 +133,7 @@ def differing(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Level, Level]]:
     }
 
 
-def flat(value: Mapping[str, Any], path: str = "") -> dict[str, Level]:
+def fields(value: Mapping[str, Any]) -> dict[str, Level]:
     """A recipe as plain data by dotted path, without the digest of somebody's code."""
-    found: dict[str, Level] = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            found |= flat(item, f"{path}{key}.")
-        elif f"{path}{key}" != "model.code":  # it goes with the family, and is nobody's choice
-            found[f"{path}{key}"] = item
-    return found
+    code = "model.code"  # it goes with the family, and is nobody's choice
+    return {path: level for path, level in flat(value).items() if path != code and level != {}}

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from swinablate.config import plugins, schema
 from swinablate.config.data import DataConfig
-from swinablate.config.levels import Level, setting, show
+from swinablate.config.levels import Level, setting
 from swinablate.config.recipe import Claim, Recipe, StartConfig
 from swinablate.config.train import TrainConfig
 from swinablate.config.weights import settled
@@ -20,6 +20,7 @@ from swinablate.models.registry import load_family
 from swinablate.records.plan import Design
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
+from swinablate.text import named_level
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 BASELINE = "baseline"
@@ -218,7 +219,7 @@ def label(changes: Mapping[str, Level], *, full: bool = False) -> str:
         if isinstance(level, Mapping):
             parts.append(label(level))
         else:
-            parts.append(f"{path if full else path.rpartition('.')[2]}={show(level)}")
+            parts.append(f"{path if full else path.rpartition('.')[2]}={named_level(level)}")
     name = re.sub(r"[^A-Za-z0-9 ._=,+()-]", "-", ", ".join(parts))
     return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
 
@@ -301,7 +302,7 @@ def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
         for i, level in enumerate(levels):
             if any(level == other and type(level) is type(other) for other in levels[:i]):
                 raise InputError(
-                    f"axis {switch!r} has the level {show(level)} twice",
+                    f"axis {switch!r} has the level {named_level(level)} twice",
                     at=f"{at}: axes",
                     hint="name every level once",
                 )

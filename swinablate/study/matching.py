@@ -12,13 +12,14 @@ from typing import Any
 
 from swinablate.config import schema
 from swinablate.config.family import Family, ImageSpec, ModelConfig
-from swinablate.config.levels import Level, show
+from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
 from swinablate.data import image_spec
 from swinablate.errors import InputError
 from swinablate.models.cost import Measure, size
 from swinablate.models.registry import load_family
 from swinablate.study.files import Match
+from swinablate.text import named_level, signed
 
 LARGEST = 1 << 16
 """Of the solved number; nobody trains a wider network here."""
@@ -94,11 +95,12 @@ def solve(recipe: Recipe, match: Match, target: int, at: str) -> tuple[Recipe, M
         by=match.by, tolerance=match.tolerance, solved=solved, target=target, found=cost
     )
     if off > match.tolerance:
-        level = show(getattr(made.model, match.adjust.removeprefix("model.")))
+        level = named_level(getattr(made.model, match.adjust.removeprefix("model.")))
         raise ValueError(
             f"no {match.adjust} brings its {match.by} within {match.tolerance:.1%} of the "
             f"baseline's {target:,}: the closest, {level}, has {cost:,} "
-            f"({result.off:+.1%}); widen match.tolerance, or adjust another field"
+            f"({signed(100 * result.off, 1)}%); widen match.tolerance, or adjust "
+            "another field"
         )
     return made, result
 
@@ -171,7 +173,7 @@ def _written(recipe: Recipe, path: str, at: str) -> Level:
     written = getattr(recipe.model, name)
     if not _is_number(written):
         raise InputError(
-            f"match.adjust = {path!r} is {show(written)}, not a whole number",
+            f"match.adjust = {path!r} is {named_level(written)}, not a whole number",
             at=at,
             hint='match by a size: adjust = "model.width"',
         )

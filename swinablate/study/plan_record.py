@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from swinablate.config import schema
-from swinablate.config.levels import show
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.models.diff import grouped
@@ -18,6 +17,7 @@ from swinablate.study.declared import effects_of
 from swinablate.study.designs import SHOWS, plain
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
 from swinablate.study.plan import Arm, Plan
+from swinablate.text import named_level
 
 NAMED = 4
 """Names that a warning shows."""
@@ -99,8 +99,8 @@ def _proved(plan: Plan) -> Iterator[dict[str, str]]:
         for path in arm.idle:
             yield {
                 "code": "W13",
-                "text": f"{arm.name}: {path} = {show(arm.changes[path])} changes nothing here; "
-                "without it the arm would be the same.",
+                "text": f"{arm.name}: {path} = {named_level(arm.changes[path])} changes nothing "
+                "here; without it the arm would be the same.",
             }
         if arm.proof and arm.proof.unused:
             yield {

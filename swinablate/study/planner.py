@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swinablate.config import schema
-from swinablate.config.levels import Level, show
+from swinablate.config.levels import Level
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.config.weights import each, settled
@@ -18,7 +18,7 @@ from swinablate.study.equality import (
     Looked,
     cost_of,
     differing,
-    flat,
+    fields,
     idle_changes,
     meaning,
     prove,
@@ -27,6 +27,7 @@ from swinablate.study.files import BASELINE, Match, Study, Variant, label
 from swinablate.study.matching import solve
 from swinablate.study.plan import Arm, Kind, Plan, Refusal
 from swinablate.study.tunable import check_tuning as check_tuning
+from swinablate.text import named_level
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
 
@@ -144,7 +145,7 @@ def _changes(study: Study) -> Iterator[dict[str, Level]]:
             made = _evolved(study, study.baseline, {switch: level}, f"{study.file}: axes")
             if made == study.baseline:
                 raise InputError(
-                    f"{show(level)} is the baseline's own level",
+                    f"{named_level(level)} is the baseline's own level",
                     at=at,
                     hint="leave it out: the baseline is always run",
                 )
@@ -249,8 +250,8 @@ def _apart(arm: Arm, owners: Mapping[str, str]) -> dict[str, str]:
 def _differences(study: Study, recipe: Recipe) -> dict[str, Level]:
     """What a recipe has that the baseline has not, or has otherwise."""
     ours, theirs = (
-        flat(study.baseline.model_dump(mode="json")),
-        flat(recipe.model_dump(mode="json")),
+        fields(study.baseline.model_dump(mode="json")),
+        fields(recipe.model_dump(mode="json")),
     )
     missing = object()
     return {path: level for path, level in theirs.items() if ours.get(path, missing) != level}

@@ -32,8 +32,7 @@ class Mirror:
     """A tracker whose calls return at once and never fail.
 
     Attributes:
-        missed: calls that did not reach the store.
-        problem: the first reason why.
+        problem: why the first call, or the connection, failed.
     """
 
     def __init__(self, connect: Callable[[], Tracker]) -> None:
@@ -42,11 +41,16 @@ class Mirror:
         Args:
             connect: opens the tracker; called in the thread that writes.
         """
-        self.missed, self.problem = 0, ""
-        self._in_a_row = 0
+        self.problem = ""
+        self._sent = self._arrived = self._in_a_row = 0
         self._tracker: Tracker | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
         self._thread.submit(self._connect, connect)
+
+    @property
+    def missed(self) -> int:
+        """Calls that did not reach the store; before `close`, also those that wait."""
+        return self._sent - self._arrived
 
     def sweep(self, waiting: Collection[str]) -> None:
         """Forget what MLflow shows of trials as running, but for those that wait."""
@@ -78,7 +82,7 @@ class Mirror:
     def close(self, *, wait: bool = True) -> None:
         """Finish what waits, or drop it."""
         if wait:
-            self._thread.submit(self._shut)
+            self._send(lambda tracker: tracker.close())
         self._thread.shutdown(wait=wait, cancel_futures=not wait)
 
     def _connect(self, connect: Callable[[], Tracker]) -> None:
@@ -89,28 +93,23 @@ class Mirror:
 
     def _send(self, call: Callable[[Tracker], None]) -> None:
         """Make a call later, after those before it."""
+        self._sent += 1
         self._thread.submit(self._call, call)
 
     def _call(self, call: Callable[[Tracker], None]) -> None:
         if self._tracker is None or self._in_a_row >= PATIENCE:
-            self.missed += 1
             return
         try:
             call(self._tracker)
-            self._in_a_row = 0
+            self._arrived, self._in_a_row = self._arrived + 1, 0
         except Exception as error:  # noqa: BLE001  nothing in MLflow may stop a study
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        self.missed += 1
         self._in_a_row += 1
         if not self.problem:
             self.problem = str(error)
             log.warning("MLflow: %s", error)
-
-    def _shut(self) -> None:
-        if self._tracker is not None:
-            self._tracker.close()
 
 
 def mirror(uri: str, artifacts: Path, card: StudyCard) -> Mirror:

@@ -4,8 +4,6 @@ Pure, and without MLflow. Keys of metrics and parameters take only letters, digi
 `_-. :/`; arms and messages therefore go into names and values, never into keys.
 """
 
-import json
-import math
 import re
 import shlex
 from collections import Counter
@@ -13,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-PLUS_MINUS, MINUS = "\N{PLUS-MINUS SIGN}", "\N{MINUS SIGN}"
+from swinablate.text import flat, known, level, signed
+
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def name(card: TrialCard) -> str:
 
 def tags(card: TrialCard) -> dict[str, str]:
     """By what a trial's run is found, filtered and grouped."""
-    changes = [f"{path} = {_level(level)}" for path, level in card.changes.items()]
+    changes = [f"{path} = {level(value)}" for path, value in card.changes.items()]
     return {
         "kind": "trial",
         "purpose": card.kind,
@@ -88,9 +88,9 @@ def tags(card: TrialCard) -> dict[str, str]:
 def params(card: TrialCard, paths: Sequence[str]) -> dict[str, str]:
     """The varied switches under short names; every other field of the recipe under `cfg.`."""
     found = varied(card, paths)
-    for path, value in _flat(card.recipe):
+    for path, value in flat(card.recipe).items():
         if not any(path == p or path.startswith(f"{p}.") for p in paths):
-            found[key(f"cfg.{path}")] = cut(_level(value), 6000)
+            found[key(f"cfg.{path}")] = cut(level(value), 6000)
     return found
 
 
@@ -102,7 +102,7 @@ def varied(card: TrialCard, paths: Sequence[str]) -> dict[str, str]:
         for part in path.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         if value is not None:
-            found[key(label)] = cut(_level(value), 6000)
+            found[key(label)] = cut(level(value), 6000)
     return found
 
 
@@ -150,7 +150,7 @@ def numbers(arm: Mapping[str, Any]) -> dict[str, float]:
     shown = {"mean": "acc_mean", "sd": "acc_std"}
     names = ("mean", "sd", "delta_pp", "ci_low", "ci_high", "n")
     found = {shown.get(field, field): arm.get(field) for field in names}
-    return {k: round(float(v), 3) for k, v in found.items() if v is not None and finite(v)}
+    return {k: round(float(v), 3) for k, v in found.items() if v is not None and known(v)}
 
 
 def summary(arm: Mapping[str, Any]) -> dict[str, str]:
@@ -209,23 +209,12 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#|~!])", r"\\\1", " ".join(text.split()))
 
 
-def signed(value: float) -> str:
-    """A difference with its sign."""
-    text = f"{value:+.2f}"
-    return "0.00" if text in {"+0.00", "-0.00"} else text.replace("-", MINUS)
-
-
-def finite(value: object) -> bool:
-    """Whether MLflow keeps the number as it is; infinities become 1.8e308 there."""
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
 def _result(outcome: Mapping[str, Any]) -> str:
     metrics = outcome.get("metrics", {})
     found = [
         f"{split} {metrics[f'{split}/accuracy']:.2f} %"
         for split in ("test", "val")
-        if finite(metrics.get(f"{split}/accuracy"))
+        if known(metrics.get(f"{split}/accuracy"))
     ]
     return ", ".join(found) or "done"
 
@@ -256,16 +245,3 @@ def _hypothesis(said: Mapping[str, Any] | None) -> str:
 def _block(text: str) -> str:
     """A code block that its content cannot leave."""
     return "```\n" + text.replace("```", "'''") + "\n```"
-
-
-def _level(value: object) -> str:
-    """A level as in an arm's name: TOML's booleans, bare strings."""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _flat(value: Mapping[str, Any], path: str = "") -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
-    for name, item in value.items():
-        here = f"{path}.{name}" if path else str(name)
-        found += _flat(item, here) if isinstance(item, Mapping) and item else [(here, item)]
-    return found

@@ -16,6 +16,7 @@ from typing import Any
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records import stores
+from swinablate.text import known
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
 from swinablate.tracking.runs import Known, Row, Runs, connect, experiment, telling
@@ -310,7 +311,7 @@ def _curve(rows: Iterable[Mapping[str, Any]]) -> set[Row]:
         (track_text.key(key), float(value), int(row["at"]), int(row["epoch"]))
         for row in rows
         for key, value in row.items()
-        if key not in {"epoch", "at"} and track_text.finite(value)
+        if key not in {"epoch", "at"} and known(value)
     }
 
 
@@ -321,7 +322,7 @@ def _final(outcome: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], at: i
     return {
         (track_text.key(key), float(value), at, step)
         for key, value in outcome.get("metrics", {}).items()
-        if key not in shown and track_text.finite(value)
+        if key not in shown and known(value)
     }
 
 

@@ -357,7 +357,7 @@ def test_mean_and_sd(mean: float | None, sd: float | None, expected: str) -> Non
 
 def test_numbers_as_text() -> None:
     assert numbers.signed(-0.126) == "\N{MINUS SIGN}0.13"
-    assert numbers.signed(0.0) == "+0.00"
+    assert numbers.signed(0.0) == "0.00"
     assert numbers.signed(float("inf")) == DASH
     assert numbers.interval(-1.0, 0.5) == "[\N{MINUS SIGN}1.00, +0.50]"
     assert numbers.interval(None, 0.5) == DASH

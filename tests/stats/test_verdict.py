@@ -446,7 +446,7 @@ def test_sentences():
         "5 seeds vs 10 baseline seeds): worse."
     )
     assert b == (
-        "b: equivalent to the baseline within 1.5 pp (+0.00 pp, 95 % simultaneous CI "
+        "b: equivalent to the baseline within 1.5 pp (0.00 pp, 95 % simultaneous CI "
         "-0.50 to +0.50; 5 seeds vs 10 baseline seeds)."
     )
     assert c.startswith("c: equivalent")

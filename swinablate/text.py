@@ -1,0 +1,78 @@
+"""How numbers, levels and times read, wherever they are shown: terminal, MLflow, pages, figures.
+
+Plain ASCII unless asked otherwise; a page asks for a true minus sign.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+
+def known(value: object) -> TypeGuard[float]:
+    """Whether the value is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def known_or_none(value: float) -> float | None:
+    """The number, or None for what could not be computed."""
+    return value if math.isfinite(value) else None
+
+
+def number(value: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-") -> str:
+    """A number; what is rounded to zero has no sign."""
+    return f"{value:z.{places}f}".replace("-", minus) if known(value) else unknown
+
+
+def signed(value: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-") -> str:
+    """A difference with its sign; what is rounded to zero has none."""
+    shown = number(value, places, minus=minus, unknown=unknown)
+    return f"+{shown}" if known(value) and float(f"{value:.{places}f}") > 0 else shown
+
+
+def level(value: object, *, quote: bool = False) -> str:
+    """A level of a switch as data: `true`, `0.1`, `[2, 2]`; text bare, or in quotes."""
+    if isinstance(value, str) and not quote:
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def named_level(value: object) -> str:
+    """A level as the name of an arm has it: `true`, `0.1`, `(2,2)`.
+
+    Arms of recorded studies have these names: they may not change.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        return f"({','.join(map(named_level, value))})"
+    return str(value)
+
+
+def flat(value: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Nested data by dotted path; an empty table stays one."""
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        here = f"{path}.{key}" if path else str(key)
+        found |= flat(item, here) if isinstance(item, Mapping) and item else {here: item}
+    return found
+
+
+def duration(seconds: float | None, *, unknown: str = "-") -> str:
+    """A time that was measured, to three digits, in the unit that suits it."""
+    if not known(seconds):
+        return unknown
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def time_left(seconds: float) -> str:
+    """A time to wait, in whole units, two at most."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,146 @@
+"""Numbers, levels and times as text, the same on every surface."""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from swinablate.cli import terminal
+from swinablate.report.drawing import numbers
+from swinablate.stats.declaration import Declaration, Judged, Tally
+from swinablate.stats.sentence import sentence
+from swinablate.text import (
+    duration,
+    flat,
+    known,
+    known_or_none,
+    level,
+    named_level,
+    number,
+    signed,
+    time_left,
+)
+from swinablate.tracking import text as mlflow
+
+SMALL = -0.001
+MINUS = "\N{MINUS SIGN}"
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What commands print on stdout."""
+    stream = io.StringIO()
+    monkeypatch.setattr(terminal, "out", Console(file=stream, width=140, highlight=False))
+    return stream
+
+
+def judged(delta: float, low: float, high: float) -> dict[str, Any]:
+    return {
+        "name": "shift=false", "mean": 90.0, "sd": 0.4, "n": 5, "delta_pp": delta, "ci_low": low,
+        "ci_high": high, "verdict": "undecided", "negligible": False,
+    }  # fmt: skip
+
+
+def in_a_sentence(delta: float, low: float, high: float) -> str:
+    arm, base = (
+        Tally(
+            name=name, planned=n, n=n, mean=90.0, sd=0.4, diverged=0, failed=0, waiting=0,
+            divergence_low=None, divergence_high=None,
+        )
+        for name, n in (("shift=false", 5), ("baseline", 10))
+    )  # fmt: skip
+    found = Judged(
+        delta_pp=delta, ci_low=low, ci_high=high, equivalence_low=None, equivalence_high=None,
+        p=0.9, p_holm=0.9, se=0.2, df=13.0, verdict="undecided", negligible=False,
+        detectable_pp=0.61, seeds_needed=None, reason=None, method="Welch t", pairs=None,
+    )  # fmt: skip
+    return sentence(arm, found, base, Declaration())
+
+
+def test_a_difference_that_rounds_to_zero_has_no_sign_on_any_surface(printed):
+    """Page, MLflow, terminal and sentence."""
+    assert numbers.signed(SMALL) == "0.00"
+    assert numbers.interval(-0.3, SMALL) == f"[{MINUS}0.30, 0.00]"
+    note = mlflow.summary(judged(SMALL, -0.3, 0.004))
+    assert note["mlflow.note.content"].startswith(r"0.00 pp \[-0.30, 0.00\], undecided")
+    assert note["interval"] == "[-0.30, 0.00]"
+    terminal.show_verdicts({"baseline": judged(0, 0, 0), "alpha": 0.05,
+                            "arms": [judged(SMALL, -0.3, 0.004)]})  # fmt: skip
+    assert printed.getvalue().splitlines()[-1].split()[1:4] == ["0.00", "[-0.30,", "0.00]"]
+    assert in_a_sentence(SMALL, -0.3, 0.004) == (
+        "shift=false: undecided (0.00 pp, 95 % simultaneous CI -0.30 to 0.00; "
+        "5 seeds vs 10 baseline seeds); 5 seeds detect 0.61 pp."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "shown"),
+    [
+        (0.126, 2, "+0.13"), (-0.126, 2, "-0.13"), (0.0, 2, "0.00"), (-0.0, 2, "0.00"),
+        (-0.004, 2, "0.00"), (0.004, 2, "0.00"), (-0.006, 2, "-0.01"), (0.006, 2, "+0.01"),
+        (-0.04, 1, "0.0"), (0.4, 0, "0"), (-12.6, 0, "-13"), (1234.5, 1, "+1234.5"),
+    ],
+)  # fmt: skip
+def test_a_difference_has_its_sign_unless_it_shows_as_zero(value, places, shown):
+    assert signed(value, places) == shown
+    assert signed(value, places, minus=MINUS) == shown.replace("-", MINUS)
+    assert number(value, places) == shown.lstrip("+")
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
+def test_what_is_not_known_is_a_dash(value):
+    assert [signed(value), number(value), duration(value)] == ["-", "-", "-"]
+    assert [show(value, unknown="?") for show in (signed, number, duration)] == ["?", "?", "?"]
+    assert not known(value)
+
+
+def test_only_finite_numbers_are_known():
+    assert known(0)
+    assert known(np.float64(1.5))
+    assert not known("1")
+    assert known_or_none(np.float64(1.5)) == 1.5
+    assert known_or_none(np.float64("nan")) is None
+    assert known_or_none(-math.inf) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "bare", "quoted", "in_a_name"),
+    [
+        (True, "true", "true", "true"), (False, "false", "false", "false"),
+        ("batch", "batch", '"batch"', "batch"), (0.1, "0.1", "0.1", "0.1"),
+        (1e-5, "1e-05", "1e-05", "1e-05"), (None, "null", "null", "None"),
+        ((2, 4), "[2, 4]", "[2, 4]", "(2,4)"), ([True, [1]], "[true, [1]]", "[true, [1]]",
+        "(true,(1))"), ("größer", "größer", '"größer"', "größer"),
+        ({"depths": [2]}, '{"depths": [2]}', '{"depths": [2]}', "{'depths': [2]}"),
+    ],
+)  # fmt: skip
+def test_a_level_as_data_and_as_an_arms_name_has_it(value, bare, quoted, in_a_name):
+    assert level(value) == bare
+    assert level(value, quote=True) == quoted
+    assert named_level(value) == in_a_name
+
+
+def test_nested_data_by_dotted_path():
+    assert flat({"model": {"width": 8, "mlp": {"ratio": 2}}, "notes": {}, "seed": 0}) == {
+        "model.width": 8,
+        "model.mlp.ratio": 2,
+        "notes": {},
+        "seed": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "measured", "left"),
+    [
+        (0, "0 s", "0 s"), (12.34, "12.3 s", "12 s"), (59.4, "59.4 s", "59 s"),
+        (59.6, "59.6 s", "1 min 00 s"), (60, "1 min", "1 min 00 s"),
+        (90, "1.5 min", "1 min 30 s"), (3599.6, "60 min", "1 h 00 min"),
+        (3600, "1 h", "1 h 00 min"), (7325, "2.03 h", "2 h 02 min"),
+    ],
+)  # fmt: skip
+def test_times_measured_and_left(seconds, measured, left):
+    assert duration(seconds) == measured
+    assert time_left(seconds) == left

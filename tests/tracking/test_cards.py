@@ -1,0 +1,54 @@
+"""What MLflow is told of a study and of a trial, from the recorded plan alone."""
+
+import pytest
+
+from swinablate.records.plan import ArmRecord, PlanRecord, Row, StartRecord, TuneRecord
+from swinablate.tracking.cards import study_card, trial_card
+
+RECIPE = {"data": {"name": "digits"}, "start": {"weights": "{seed}.pt", "head": "new"}}
+BASE = ArmRecord(name="baseline", recipe=RECIPE)
+
+
+def test_a_study_varies_what_its_arms_change_and_what_is_tuned_each_once():
+    plan = PlanRecord(
+        study="s",
+        question="?",
+        declaration="d",
+        arms=(
+            BASE,
+            ArmRecord(name="a", changes={"model.shift": False, "train.lr": 0.1}),
+            ArmRecord(name="b", changes={"model.norm": "batch", "model.shift": False}),
+        ),
+        tune=TuneRecord(trials=2, space={"train.lr": [0.1, 0.2], "train.clip": [0.0, 5.0]}),
+    )
+    card = study_card(plan, "swinablate run s.toml")
+    assert card.varied == ("model.shift", "train.lr", "model.norm", "train.clip")
+    assert (card.name, card.dataset, card.question) == ("s", "digits", "?")
+    assert (card.declaration, card.command) == ("d", "swinablate run s.toml")
+
+
+@pytest.mark.parametrize(
+    ("basis", "number", "kind"),
+    [("fixed", None, "final"), ("tuned", 3, "tuned"), ("try", 3, "tune")],
+)
+def test_a_trial_says_at_which_recipe_it_counts(basis, number, kind):
+    arm = BASE.model_copy(update={"params": 7, "macs": 9, "changes": {"model.shift": False}})
+    card = trial_card(Row(arm, 4, "t", basis, number), reused=True)
+    assert (card.kind, card.number, card.reused) == (kind, number, True)
+    assert (card.trial, card.arm, card.seed) == ("t", "baseline", 4)
+    assert (card.params, card.macs, card.changes) == (7, 9, {"model.shift": False})
+    assert card.recipe == RECIPE
+
+
+@pytest.mark.parametrize(
+    ("basis", "weights"), [("fixed", "1.pt"), ("tuned", "1.pt"), ("try", "tune1.pt")]
+)
+def test_a_trial_names_the_file_of_weights_that_its_own_seed_starts_from(basis, weights):
+    starts = {
+        "final": {str(k): StartRecord(weights=f"{k}.pt", sha256=f"{k}") for k in (0, 1)},
+        "tune": {"1": StartRecord(weights="tune1.pt", sha256="x")},
+    }
+    arm = BASE.model_copy(update={"starts": starts})
+    start = trial_card(Row(arm, 1, "t", basis), reused=False).recipe["start"]
+    assert (start["weights"], start["head"]) == (weights, "new")
+    assert trial_card(Row(arm, 2, "t", basis), reused=False).recipe == RECIPE

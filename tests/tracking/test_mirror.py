@@ -1,0 +1,243 @@
+"""The mirror under a scripted tracker: order, patience, what is missed, how it ends. No MLflow."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+
+from swinablate.errors import EnvironmentFault
+from swinablate.records.home import Home
+from swinablate.records.outcome import Outcome
+from swinablate.records.plan import ArmRecord, PlanRecord
+from swinablate.report.results import StudyResults
+from swinablate.tracking import mirror as mirrors
+from swinablate.tracking.mirror import Mirror, publish
+from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
+
+PATIENCE_S = 10
+"""A thread that has not moved by then never will."""
+
+
+class Scripted:
+    """A tracker that notes what arrives and fails the calls of a script, by number from 0."""
+
+    def __init__(self, fails: Callable[[int], bool] = lambda _: False) -> None:
+        self.arrived: list[tuple[str, Any]] = []
+        self._fails, self._calls = fails, 0
+
+    def sweep(self, alive: set[str]) -> None:
+        self._take("sweep", alive)
+
+    def begin(self, card: TrialCard) -> None:
+        self._take("begin", card.trial)
+
+    def epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._take("epochs", (trial, [row["epoch"] for row in rows]))
+
+    def end(self, trial: str, outcome: Mapping[str, Any]) -> None:
+        self._take("end", (trial, outcome["status"], outcome["finished_at"]))
+
+    def summaries(self, verdicts: Mapping[str, Any]) -> None:
+        self._take("summaries", verdicts)
+
+    def attach(self, report_dir: Path) -> None:
+        self._take("attach", report_dir)
+
+    def close(self) -> None:
+        self._take("close", None)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.arrived]
+
+    def _take(self, name: str, what: Any) -> None:
+        number, self._calls = self._calls, self._calls + 1
+        if self._fails(number):
+            raise EnvironmentFault(f"call {number} failed", at="store", hint="")
+        self.arrived.append((name, what))
+
+
+def mirror_of(tracker: Scripted) -> Mirror:
+    return Mirror(lambda: cast("Tracker", tracker))
+
+
+def card(trial: str = "t1") -> TrialCard:
+    return TrialCard(
+        trial=trial, arm="baseline", seed=0, kind="final", changes={}, recipe={}, geometry=(),
+        params=1, macs=1, reused=False,
+    )  # fmt: skip
+
+
+def outcome(trial: str = "t1") -> Outcome:
+    return Outcome(
+        trial=trial, seed=0, kind="final", recipe={}, image={}, status="done", attempt=1,
+        curve=({"epoch": 1}, {"epoch": 2}), started_at=1, finished_at=9,
+    )  # fmt: skip
+
+
+def send(mirror: Mirror, calls: int) -> None:
+    for number in range(calls):
+        mirror.epochs("t1", [{"epoch": number}])
+
+
+def test_calls_arrive_once_and_in_order():
+    tracker = Scripted()
+    mirror = mirror_of(tracker)
+    mirror.sweep(["t3", "t2"])
+    mirror.begin(card())
+    mirror.epochs("t1", [{"epoch": 1}])
+    mirror.stopped("t1", 5)
+    mirror.replay(card("t2"), outcome("t2"))
+    mirror.end(outcome("t3"))
+    mirror.close()
+    assert tracker.arrived == [
+        ("sweep", {"t2", "t3"}),
+        ("begin", "t1"),
+        ("epochs", ("t1", [1])),
+        ("end", ("t1", "stopped", 5)),
+        ("begin", "t2"),
+        ("epochs", ("t2", [1, 2])),
+        ("end", ("t2", "done", 9)),
+        ("end", ("t3", "done", 9)),
+        ("close", None),
+    ]
+    assert (mirror.missed, mirror.problem) == (0, "")
+
+
+def test_three_failures_in_a_row_end_it():
+    """One arrives, three fail; the fifth and the closing would arrive, and are not sent."""
+    tracker = Scripted(fails=lambda number: 1 <= number <= 3)
+    mirror = mirror_of(tracker)
+    send(mirror, 5)
+    mirror.close()
+    assert tracker.arrived == [("epochs", ("t1", [0]))]
+    assert mirror.missed == 5
+
+
+def test_three_failures_with_a_success_between_do_not_end_it():
+    tracker = Scripted(fails=lambda number: number in {0, 1, 3, 4, 6})
+    mirror = mirror_of(tracker)
+    send(mirror, 9)
+    mirror.close()
+    assert [what for name, what in tracker.arrived if name == "epochs"] == [
+        ("t1", [2]), ("t1", [5]), ("t1", [7]), ("t1", [8]),
+    ]  # fmt: skip
+    assert mirror.missed == 5
+
+
+def test_the_first_reason_is_kept_and_logged_once(caplog):
+    mirror = mirror_of(Scripted(fails=lambda number: number in {1, 3}))
+    with caplog.at_level(logging.WARNING):
+        send(mirror, 5)
+        mirror.close()
+    assert mirror.problem.startswith("store: call 1 failed")
+    assert [record.getMessage() for record in caplog.records] == [f"MLflow: {mirror.problem}"]
+    assert mirror.missed == 2
+
+
+def test_a_connection_that_never_came_misses_every_call(caplog):
+    def refuse() -> Tracker:
+        raise EnvironmentFault("out of reach", at="store", hint="")
+
+    mirror = Mirror(refuse)
+    with caplog.at_level(logging.WARNING):
+        mirror.begin(card())
+        send(mirror, 4)
+        mirror.close()
+    assert mirror.missed == 6  # the closing too
+    assert mirror.problem.startswith("store: out of reach")
+    assert len(caplog.records) == 1
+
+
+def test_nobody_waits_for_a_slow_connection():
+    """Calls return while it connects, and arrive once it has."""
+    opened, tracker = threading.Event(), Scripted()
+
+    def connect() -> Tracker:
+        assert opened.wait(PATIENCE_S)
+        return cast("Tracker", tracker)
+
+    mirror = Mirror(connect)
+    send(mirror, 2)
+    assert tracker.arrived == []
+    opened.set()
+    mirror.close()
+    assert tracker.names == ["epochs", "epochs", "close"]
+    assert mirror.missed == 0
+
+
+def test_closing_without_waiting_drops_what_waits():
+    """Neither they nor the closing of the tracker come later; what was dropped is missed."""
+    begun, go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Scripted):
+        def begin(self, card: TrialCard) -> None:
+            begun.set()
+            assert go.wait(PATIENCE_S)
+            super().begin(card)
+            ended.set()
+
+    tracker = Slow()
+    mirror = mirror_of(tracker)
+    mirror.begin(card())
+    send(mirror, 3)
+    assert begun.wait(PATIENCE_S)
+    mirror.close(wait=False)
+    go.set()
+    assert ended.wait(PATIENCE_S)
+    for thread in threading.enumerate():
+        if thread.name.startswith("mirror"):
+            thread.join(PATIENCE_S)
+    assert tracker.names == ["begin"]
+    assert mirror.missed == 3
+
+
+def test_a_tracker_that_cannot_be_closed_is_told(caplog):
+    """The study has ended well, and MLflow still shows trials as running."""
+    mirror = mirror_of(Scripted(fails=lambda number: number == 1))
+    send(mirror, 1)
+    with caplog.at_level(logging.WARNING):
+        mirror.close()
+    assert (mirror.missed, len(caplog.records)) == (1, 1)
+    assert mirror.problem.startswith("store: call 1 failed")
+
+
+def results() -> StudyResults:
+    recipe = {"data": {"name": "digits"}}
+    plan = PlanRecord(study="quick", question="?", arms=(ArmRecord(name="b", recipe=recipe),))
+    return StudyResults(
+        plan=plan, trials=pd.DataFrame(), curves=pd.DataFrame(), verdicts={"arms": []},
+        provenance={"command": "swinablate run studies/quick.toml"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_report_is_published_and_the_tracker_closed(tmp_path, monkeypatch, fails):
+    opened: list[tuple[str, Path, StudyCard]] = []
+    tracker = Scripted(fails=lambda number: fails and number == 1)
+
+    def connect(uri: str, artifacts: Path, study: StudyCard) -> Scripted:
+        opened.append((uri, artifacts, study))
+        return tracker
+
+    monkeypatch.setattr(mirrors.Tracker, "open", connect)
+    home, answer = Home(tmp_path), results()
+    if fails:
+        with pytest.raises(EnvironmentFault, match="call 1 failed"):
+            publish("sqlite:///x.db", home, answer, tmp_path / "report")
+        assert tracker.names == ["summaries", "close"]
+    else:
+        publish("sqlite:///x.db", home, answer, tmp_path / "report")
+        assert tracker.arrived == [
+            ("summaries", {"arms": []}),
+            ("attach", tmp_path / "report"),
+            ("close", None),
+        ]
+    ((uri, artifacts, study),) = opened
+    assert (uri, artifacts) == ("sqlite:///x.db", home.artifacts)
+    assert (study.name, study.dataset) == ("quick", "digits")
+    assert study.command == "swinablate run studies/quick.toml"
