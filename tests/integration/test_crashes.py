@@ -30,11 +30,13 @@ def test_killed_worker_costs_an_attempt_and_no_number(command, calm):
 
 def test_killed_coordinator_takes_its_workers_along_and_loses_nothing(command, calm):
     process = command.start()
-    command.wait_for("done")
-    done = set(command.results())
+    until(command.results, seconds=60)
     workers = {e["data"]["pid"] for e in command.events("started")}
     send(process.pid, signal.SIGKILL)
     process.communicate()
+    done = set(
+        command.results()
+    )  # read when nobody writes any more: an event comes before its record
     until(lambda: not any(map(alive, workers)), seconds=2)
 
     code, out, _ = command.run("--json", command="status")
