@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
@@ -281,8 +282,17 @@ def test_channels_last_lays_kernels_out_and_changes_rounding_at_most(datasets, t
     assert told["execution"]["channels_last"] is True
 
 
+@pytest.fixture
+def unchecked():
+    """Shapes are not checked: the compiler would compile the checks as well."""
+    jaxtyping.config.update("jaxtyping_disable", value=True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", value=False)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # a graph takes minutes on a busy machine
+@pytest.mark.usefixtures("unchecked")
 def test_compiled_run_trains_like_an_eager_one(datasets, tmp_path):
     small = {"model": {"depths": (1,)}, "ema": 0.9}
     told, rows = run(make_job(datasets, tmp_path / "a", compile=True, epochs=2, **small))
