@@ -104,7 +104,7 @@ def test_every_data_set_is_described_without_its_library():
 def test_loading_imports_torch_only(root):
     code = (
         "import sys, torch; from pathlib import Path; from swinablate.data import *\n"
-        "from swinablate.config.recipe import DataConfig\n"
+        "from swinablate.config.data import DataConfig\n"
         "config = DataConfig(name='digits', augment='flip_crop')\n"
         "splits = load_splits(config, Path(sys.argv[1]), 0, 'main', torch.device('cpu'))\n"
         "raws = raw_batches(splits.train, epoch_order(len(splits.train), 0, 'main', 0), 8)\n"

@@ -73,7 +73,7 @@ from torchvision.datasets import FashionMNIST
 from swinablate.data import prepare
 from swinablate.data.datasets import fashion_mnist
 from swinablate.errors import EnvironmentFault
-from swinablate.config.recipe import DataConfig
+from swinablate.config.data import DataConfig
 
 root, mirror, resources = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 FashionMNIST.mirrors, FashionMNIST.resources = [mirror], resources
