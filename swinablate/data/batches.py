@@ -22,7 +22,7 @@ EVAL_BATCH = 1000
 EVAL_VALUES = 2**25  # at most so many numbers in a batch: 1000 images of up to 105x105x3
 
 
-def epoch_order(n: int, seed: int, stream: str, epoch: int) -> Int[Tensor, " n"]:
+def epoch_order(n: int, seed: int, stream: str, epoch: int) -> Int[Tensor, " {n}"]:
     """The order of `n` training images in one epoch; the same for all arms of a seed."""
     chance = torch.Generator().manual_seed(derive(seed, stream, "order", epoch))
     return torch.randperm(n, generator=chance)

@@ -6,24 +6,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64, UInt8, UInt64
 from numpy.typing import NDArray
 
 from swinablate.config.family import ImageSpec
 
-Pixels = NDArray[np.uint8]
-"""Images, raw: n c h w."""
-Labels = NDArray[np.int64]
-Draws = NDArray[np.uint64]
+Pixels = UInt8[NDArray[np.uint8], "n c h w"]
+"""Images, raw."""
+Picture = UInt8[NDArray[np.uint8], "c h w"]
+"""One of them."""
+Labels = Int64[NDArray[np.int64], " n"]
+Moments = Int64[NDArray[np.int64], "n c 2"]
+"""Sum and sum of squares of each image's channels."""
+Rows = Int64[NDArray[np.int64], " n"]
+"""Positions of images."""
+Draws = UInt64[NDArray[np.uint64], " n"]
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """A data set in memory; the test images are the same for ever."""
+    """A data set in memory; the test images are the same for ever.
 
-    train_pixels: Pixels
-    train_labels: Labels
-    test_pixels: Pixels
-    test_labels: Labels
+    Its numbers of images, classes and pixels are compared with what was promised afterwards.
+    """
+
+    train_pixels: UInt8[NDArray[np.uint8], "_ _ _ _"]
+    train_labels: Int64[NDArray[np.int64], " _"]
+    test_pixels: UInt8[NDArray[np.uint8], "_ _ _ _"]
+    test_labels: Int64[NDArray[np.int64], " _"]
 
 
 @dataclass(frozen=True)
@@ -82,13 +92,13 @@ def made_here(_raw: Path) -> str:
     return "the images are made by swinablate itself"
 
 
-def draws(n: int, *names: object) -> Draws:
+def draws(n: int, *names: object) -> UInt64[NDArray[np.uint64], " {n}"]:
     """Uniform 64-bit numbers that depend on `names` alone, not on any library's version."""
     text = "\x1f".join(map(str, names)).encode()
     return np.frombuffer(hashlib.shake_256(text).digest(8 * n), dtype="<u8").astype(np.uint64)
 
 
-def stratified_order(labels: Labels, chance: Draws) -> NDArray[np.int64]:
+def stratified_order(labels: Labels, chance: Draws) -> Rows:
     """A random order in which every stretch holds the classes in proportion.
 
     In any stretch the count of a class is within one of its share, so prefixes are

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swinablate.config.family import ImageSpec
-from swinablate.data.dataset import Pixels
+from swinablate.data.dataset import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -14,8 +14,8 @@ MODES = {1: "L", 3: "RGB"}
 DEEP = {"I", "F", "I;16", "I;16B", "I;16L", "I;16N"}  # PIL would cut these off at 255
 
 
-def fitted(picture: "Image", image: ImageSpec) -> Pixels:
-    """Cut the middle in the format's proportions, scale it, and grey or colour it (c h w).
+def fitted(picture: "Image", image: ImageSpec) -> Picture:
+    """Cut the middle in the format's proportions, scale it, and grey or colour it.
 
     Scaling averages over what a pixel covers (PIL's bilinear filter, as in torchvision's
     `Resize`). A picture that has the format already keeps its bytes.

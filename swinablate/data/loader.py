@@ -35,7 +35,7 @@ def all_batches(images: Images, size: int) -> Iterator[Raw]:
     return _cut(images, torch.split(torch.arange(len(images)), size))
 
 
-def _cut(images: Images, parts: Sequence[Int[Tensor, " b"]]) -> Iterator[Raw]:
+def _cut(images: Images, parts: Sequence[Int[Tensor, " _"]]) -> Iterator[Raw]:
     if images.ahead:
         yield from _read_ahead(images, parts)
         return
@@ -44,11 +44,11 @@ def _cut(images: Images, parts: Sequence[Int[Tensor, " b"]]) -> Iterator[Raw]:
         yield images.pixels[images.rows[index]], images.labels[index]
 
 
-def _read_ahead(images: Images, parts: Sequence[Int[Tensor, " b"]]) -> Iterator[Raw]:
+def _read_ahead(images: Images, parts: Sequence[Int[Tensor, " _"]]) -> Iterator[Raw]:
     """The same batches while a thread waits for the disk; torch lets go of Python meanwhile."""
     rows, labels, pinned = images.rows.cpu(), images.labels.cpu(), images.device.type == "cuda"
 
-    def read(part: Tensor) -> Raw:
+    def read(part: Int[Tensor, " b"]) -> Raw:
         raw = images.pixels.index_select(0, rows[part]), labels[part]
         return (raw[0].pin_memory(), raw[1].pin_memory()) if pinned else raw
 

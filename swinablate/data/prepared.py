@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from swinablate.config import schema
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
-from swinablate.data.dataset import Arrays, Dataset, Labels, Part, Parts, Pixels
+from swinablate.data.dataset import Arrays, Dataset, Labels, Moments, Part, Parts, Pixels
 from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
 from swinablate.errors import EnvironmentFault, InputError
 
@@ -204,7 +204,7 @@ class Source:
         except FAULTS as error:
             raise self._fault(error) from error
 
-    def _check(self, pixels: Pixels, labels: Labels, n: int) -> None:
+    def _check(self, pixels: NDArray[Any], labels: NDArray[Any], n: int) -> None:
         """Refuse images that are not what the description says."""
         image = self.image
         expected = (n, image.channels, image.height, image.width)
@@ -270,7 +270,7 @@ def _check_space(parts: Parts, image: ImageSpec, folder: Path) -> None:
         )
 
 
-def _write_part(folder: Path, name: str, part: Part, source: Source) -> NDArray[np.int64]:
+def _write_part(folder: Path, name: str, part: Part, source: Source) -> Moments:
     """Write images and classes as they come; returns each image's moments."""
     image = source.image
     shape = (part.n, image.channels, image.height, image.width)
@@ -293,8 +293,8 @@ def _save(path: Path, array: NDArray[Any]) -> None:
         _flush(file)
 
 
-def _moments(pixels: Pixels) -> NDArray[np.int64]:
-    """Sum and sum of squares of each image's channels (n c 2).
+def _moments(pixels: Pixels) -> Moments:
+    """Sum and sum of squares of each image's channels.
 
     Any subset's mean and deviation follow from these without reading its pixels.
     """

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
 from swinablate.config.data import DataConfig
-from swinablate.data.dataset import draws, stratified_order
+from swinablate.data.dataset import Moments, Rows, draws, stratified_order
 from swinablate.data.prepared import opened
 from swinablate.data.registry import sizes_of
 
@@ -97,7 +97,9 @@ def load_splits(
     place = torch.device("cpu") if ahead else device
     pixels, test_pixels = (torch.from_numpy(x).to(place) for x in held)
 
-    def part(pixels: Tensor, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> Images:
+    def part(
+        pixels: UInt8[Tensor, "all c h w"], labels: Int64[NDArray[np.int64], " all"], rows: Rows
+    ) -> Images:
         return Images(
             pixels=pixels,
             rows=torch.from_numpy(rows).to(device),
@@ -127,7 +129,7 @@ def fits(size: int, device: torch.device) -> bool:
 
 
 def _normalisation(
-    config: DataConfig, arrays: Mapping[str, NDArray[Any]], train: NDArray[np.int64]
+    config: DataConfig, arrays: Mapping[str, NDArray[Any]], train: Rows
 ) -> tuple[Float[Tensor, "c 1 1"], Float[Tensor, "c 1 1"]]:
     first = arrays["train_pixels"][0]
     if config.normalisation == "dataset":
@@ -137,12 +139,12 @@ def _normalisation(
 
 
 def normalisation(
-    moments: NDArray[np.int64], values: int
+    moments: Moments, values: int
 ) -> tuple[Float[Tensor, "c 1 1"], Float[Tensor, "c 1 1"]]:
     """Scale and shift that give images mean 0 and variance 1 in each channel.
 
     Args:
-        moments: sum and sum of squares of each training image's channels (n c 2).
+        moments: sum and sum of squares of each training image's channels.
         values: numbers in an image: channels x height x width.
     """
     n, channels, _ = moments.shape

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.config import plugins, schema
@@ -69,8 +70,8 @@ class Case:
 
         return start(self.family, self.config, self.image, generator_for)
 
-    def images(self, count: int = 4) -> Tensor:
-        """The same noise every time: b c h w."""
+    def images(self, count: int = 4) -> Float[Tensor, "{count} c h w"]:
+        """The same noise every time."""
         chance = torch.Generator().manual_seed(0)
         image = self.image
         x = torch.empty(count, image.channels, image.height, image.width)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
@@ -31,8 +32,8 @@ class Fingerprint:
     modules: Mapping[str, str]
     parameters: Mapping[str, tuple[tuple[int, ...], str]]
     buffers: Mapping[str, tuple[tuple[int, ...], str]]
-    trained: Tensor
-    evaluated: Tensor
+    trained: Float[Tensor, "b classes"]
+    evaluated: Float[Tensor, "b classes"]
     config: str
 
     @property
@@ -100,7 +101,9 @@ def _print(value: Tensor) -> tuple[tuple[int, ...], str]:
     return tuple(value.shape), hashlib.sha256(_bytes(value)).hexdigest()
 
 
-def _answers(model: nn.Module, image: ImageSpec) -> tuple[Tensor, Tensor]:
+def _answers(
+    model: nn.Module, image: ImageSpec
+) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b classes"]]:
     """Logits in train and in evaluation mode under the test weights."""
     for name, parameter in model.named_parameters():
         parameter.normal_(std=_spread(parameter), generator=_generator(name, *parameter.shape))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from swinablate.config import schema
@@ -65,7 +66,7 @@ class Progress:
 
     epoch: int = 0
     step: int = 0
-    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
+    loss: Float[Tensor, ""] = field(default_factory=lambda: torch.zeros(()))
     seconds: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
@@ -271,14 +272,16 @@ def build(recipe: Recipe, image: ImageSpec, seed: int) -> nn.Module:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
+def predict(model: nn.Module, images: Images, train: TrainConfig) -> Int[Tensor, " {len(images)}"]:
     """The most probable class of every image, in evaluation mode."""
     model.eval()
     with autocast(train, images.device):
         return torch.cat([model(x).argmax(1) for x in eval_batches(images)])
 
 
-def correct(model: nn.Module, images: Images, train: TrainConfig) -> Tensor:
+def correct(
+    model: nn.Module, images: Images, train: TrainConfig
+) -> Bool[Tensor, " {len(images)}"]:
     """Which images are classified correctly."""
     return predict(model, images, train) == images.labels
 

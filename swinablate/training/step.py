@@ -1,14 +1,22 @@
-"""A network and what updates it: one step of training."""
+"""A network and what updates it: one step of training.
+
+Shapes: b images in a batch, c channels, h w pixels, k classes.
+"""
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from swinablate.config.train import TrainConfig
 from swinablate.training.optim import make_optimizer
 from swinablate.training.precision import Forward, autocast, compiled, layout, make_scaler
+
+Images = Float[Tensor, "b c h w"]
+Targets = Int[Tensor, " b"] | Float[Tensor, "b k"]
+"""Classes, or the share of each class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +35,12 @@ class Learner:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
 
-    def step(self, x: Tensor, y: Tensor) -> Tensor:
+    def step(self, x: Images, y: Targets) -> Float[Tensor, ""]:
         """Take one step of the optimizer; returns the batch's mean loss.
 
         Args:
-            x: images [b, c, h, w], on the model's device.
-            y: classes [b].
+            x: images, on the model's device.
+            y: what they show.
         """
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._backward(x, y)
@@ -43,7 +51,7 @@ class Learner:
         self.scaler.update()
         return loss
 
-    def _backward(self, x: Tensor, y: Tensor) -> Tensor:
+    def _backward(self, x: Images, y: Targets) -> Float[Tensor, ""]:
         """Add up the gradients of a batch's mean loss, part after part; returns that loss.
 
         The parts of a batch are of its own images, in their order, already augmented: what

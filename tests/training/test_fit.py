@@ -229,15 +229,16 @@ def test_parts_of_a_batch_train_like_the_whole(datasets, tmp_path, changes):
 
 
 def test_parts_keep_the_batchs_gradient_to_rounding():
-    x, y = torch.randn(7, 3), torch.randint(4, (7,))
+    x, y = torch.randn(7, 3, 1, 1), torch.randint(4, (7,))
     config, cpu = TrainConfig(label_smoothing=0.1, clip=0.0), torch.device("cpu")
     found = []
     for parts in (1, 2, 3, 7, 99):
         torch.manual_seed(0)
-        model = torch.nn.Linear(3, 4)
+        linear = torch.nn.Linear(3, 4)
         parted = config.model_copy(update={"accumulate": parts})
+        model = torch.nn.Sequential(torch.nn.Flatten(), linear)
         loss = make_learner(model, parted, cpu).step(x, y)
-        found.append(torch.cat([loss[None], model.weight.grad.flatten(), model.bias.grad]))
+        found.append(torch.cat([loss[None], linear.weight.grad.flatten(), linear.bias.grad]))
     for other in found[1:]:
         assert torch.allclose(found[0], other, atol=1e-6)
 

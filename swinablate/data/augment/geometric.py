@@ -35,7 +35,9 @@ class Shift:
     flip: bool
     margin: int
 
-    def __call__(self, pixels: UInt8[Tensor, "b c h w"], chance: Chance) -> Tensor:
+    def __call__(
+        self, pixels: UInt8[Tensor, "b c h w"], chance: Chance
+    ) -> UInt8[Tensor, "b c h w"]:
         """Draw and move."""
         (b, c, h, w), margin, at = pixels.shape, self.margin, pixels.device
         generator = chance("augment")
@@ -65,13 +67,15 @@ class ResizedCrop:
     least: float
     flip: bool
 
-    def __call__(self, pixels: UInt8[Tensor, "b c h w"], chance: Chance) -> Tensor:
+    def __call__(
+        self, pixels: UInt8[Tensor, "b c h w"], chance: Chance
+    ) -> UInt8[Tensor, "b c h w"]:
         """Draw and enlarge."""
         b, _, h, w = pixels.shape
         edges = self.draw(b, h, w, chance("resized_crop"))
         return enlarged(pixels, edges, half(b, chance("augment"), flip=self.flip))
 
-    def draw(self, b: int, h: int, w: int, generator: torch.Generator) -> Int[Tensor, "4 b"]:
+    def draw(self, b: int, h: int, w: int, generator: torch.Generator) -> Int[Tensor, "4 {b}"]:
         """Edges of each image's rectangle: top, bottom, left, right, ends out."""
         rectangles = Rectangles((self.least, 1.0), ASPECT, least=1, spare=0)
         edges, fits = rectangles.draw(b, h, w, generator)
@@ -81,7 +85,7 @@ class ResizedCrop:
         return torch.where(fits, edges.long(), middle)
 
 
-def half(b: int, generator: torch.Generator, *, flip: bool) -> Bool[Tensor, "b 1"]:
+def half(b: int, generator: torch.Generator, *, flip: bool) -> Bool[Tensor, "{b} 1"]:
     """Which images are mirrored: each with probability 1/2, or none; drawn in both cases."""
     return torch.rand(b, 1, generator=generator) < (0.5 if flip else 0.0)
 
@@ -112,7 +116,7 @@ def enlarged(
 
 def _places(
     start: Int[Tensor, " b"], stop: Int[Tensor, " b"], size: int
-) -> Float[Tensor, "b size"]:
+) -> Float[Tensor, "b {size}"]:
     """Where along one side each pixel comes from, as `grid_sample` counts: the side is -1 to 1."""
     first, last = start[:, None].double(), stop[:, None] - 1.0  # centres of pixels
     at = first + (torch.arange(size) + 0.5) * ((last - first + 1) / size) - 0.5

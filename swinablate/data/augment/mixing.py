@@ -29,7 +29,7 @@ class Cutout:
 
     side: int
 
-    def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Tensor:
+    def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Float[Tensor, "b c h w"]:
         """Cut, in place."""
         generator, (b, _, h, w) = chance("cutout"), x.shape
         row = torch.randint(h, (b,), generator=generator) - self.side // 2
@@ -54,7 +54,7 @@ class Erase:
     share: float
     noise: bool
 
-    def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Tensor:
+    def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Float[Tensor, "b c h w"]:
         """Erase, in place."""
         generator, (b, _, h, w) = chance("erase"), x.shape
         hit = torch.rand(b, generator=generator) < self.share
@@ -90,7 +90,7 @@ class Mixing:
 
     def __call__(
         self, x: Float[Tensor, "b c h w"], labels: Int[Tensor, " b"], chance: Chance
-    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b k"]]:
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b {self.classes}"]]:
         """Mix images, and their classes in the same proportions."""
         (b, _, h, w), device = x.shape, x.device
         added, hole = self.draw(b, h, w, chance("mix"))
@@ -105,7 +105,7 @@ class Mixing:
 
     def draw(
         self, b: int, h: int, w: int, generator: torch.Generator
-    ) -> tuple[Float[Tensor, " b"], Int[Tensor, "4 b"]]:
+    ) -> tuple[Float[Tensor, " {b}"], Int[Tensor, "4 {b}"]]:
         """Share of the image itself in each sum, and the rectangle of the other one.
 
         Exactly one of them acts on an image that is mixed: the share is 1 where there is a
@@ -136,7 +136,7 @@ class Mixing:
         return torch.where(adds, adding, 1.0), hole
 
 
-def outside(edges: Int[Tensor, "4 b"], h: int, w: int) -> Float[Tensor, "b 1 h w"]:
+def outside(edges: Int[Tensor, "4 b"], h: int, w: int) -> Float[Tensor, "b 1 {h} {w}"]:
     """0 inside each image's rectangle, else 1: from top to bottom, left to right, ends out.
 
     Numbers, because on a CPU a product is several times as fast as a choice by a mask;

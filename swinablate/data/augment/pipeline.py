@@ -39,7 +39,9 @@ class Jitter:
 
     strength: tuple[float, float, float, float]
 
-    def __call__(self, pixels: UInt8[Tensor, "b c h w"], chance: Chance) -> Tensor:
+    def __call__(
+        self, pixels: UInt8[Tensor, "b c h w"], chance: Chance
+    ) -> UInt8[Tensor, "b c h w"]:
         """Draw and change."""
         draws = torch.rand(4, len(pixels), generator=chance("colour"), dtype=torch.float64)
         draws = (2 * draws - 1).to(pixels.device, non_blocking=True)

@@ -51,7 +51,9 @@ class Policy:
     count: int
     bin: int | None
 
-    def __call__(self, pixels: UInt8[Tensor, "b c h w"], chance: Chance) -> Tensor:
+    def __call__(
+        self, pixels: UInt8[Tensor, "b c h w"], chance: Chance
+    ) -> UInt8[Tensor, "b c h w"]:
         """Draw and apply."""
         generator, b = chance("policy"), len(pixels)
         for _ in range(self.count):

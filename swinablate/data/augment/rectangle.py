@@ -33,7 +33,7 @@ class Rectangles:
 
     def draw(
         self, b: int, h: int, w: int, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "4 b"], Bool[Tensor, " b"]]:
+    ) -> tuple[Float[Tensor, "4 {b}"], Bool[Tensor, " {b}"]]:
         """Edges, whole pixels: top, bottom, left, right, ends out; and whether any of ten fits."""
         draws = torch.rand(4, TRIES, b, generator=generator, dtype=torch.float64)
         area = h * w * (self.area[0] + (self.area[1] - self.area[0]) * draws[0])

@@ -14,7 +14,7 @@ import numpy as np
 
 from swinablate.config import schema
 from swinablate.config.family import ImageSpec
-from swinablate.data.dataset import Dataset, Labels, Part, Parts, Pixels
+from swinablate.data.dataset import Dataset, Labels, Part, Parts, Picture, Pixels
 from swinablate.data.image_files import MODES, fitted
 from swinablate.errors import InputError
 
@@ -100,7 +100,7 @@ def _pictures(part: Path, classes: list[str]) -> Files:
 def _decoded(files: Files, image: ImageSpec) -> Iterator[tuple[Pixels, Labels]]:
     """Decode in threads: PIL lets go of Python while it decodes and scales."""
 
-    def one(path: Path) -> Pixels:
+    def one(path: Path) -> Picture:
         from PIL import Image
 
         try:

@@ -157,7 +157,7 @@ class Downsample(nn.Module):
         self.norm = make_norm(norm, width)
         self.reduce = PatchEmbed(2, width, out)
 
-    def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w c2"]:
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h//2 w//2 c2"]:
         """Halve the grid."""
         return self.reduce(self.norm(x).permute(0, 3, 1, 2))
 

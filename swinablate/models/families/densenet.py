@@ -164,7 +164,7 @@ class Dense(Chain):
 class Halving(nn.Sequential):
     """A 1x1 convolution and the mean of each 2x2 pixels. Source: DenseNet sec. 3."""
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h//2 w//2"]:
         """Mix and halve."""
         return F.avg_pool2d(super().forward(x), 2)
 

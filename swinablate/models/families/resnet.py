@@ -107,7 +107,7 @@ class Subsample(nn.Module):
         super().__init__()
         self.stride, self.new = stride, new
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c+{self.new} h2 w2"]:
         """Subsample."""
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new))
 

@@ -42,11 +42,11 @@ class Qkv(nn.Linear):
     def __init__(self, width: int, *, bias: bool = True) -> None:
         super().__init__(width, 3 * width, bias)
 
-    def biases(self) -> Tensor | None:
+    def biases(self) -> Float[Tensor, " outputs"] | None:
         """One for each output, or none."""
         return self.bias
 
-    def transposed(self, rows: Float[Tensor, "t c"]) -> Float[Tensor, "3c t"]:
+    def transposed(self, rows: Float[Tensor, "t c"]) -> Float[Tensor, "3*c t"]:
         """Project; the transpose of what `forward` gives, made without a copy of it."""
         biases = self.biases()
         if biases is None:
@@ -64,12 +64,12 @@ class NoKeyBias(Qkv):
         super().__init__(width, bias=False)
         self.bias = nn.Parameter(torch.zeros(2 * width))
 
-    def biases(self) -> Tensor:
+    def biases(self) -> Float[Tensor, " outputs"]:
         """Zeros for keys."""
         query, value = self.bias.chunk(2)
         return torch.cat((query, torch.zeros_like(query), value))
 
-    def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b 3c"]:
+    def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b 3*c"]:
         """Project."""
         return F.linear(x, self.weight, self.biases())
 
@@ -86,7 +86,9 @@ class Scaled(nn.Module):
         super().__init__()
         self.scale = scale
 
-    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, q: Float[Tensor, "*axes"], k: Float[Tensor, "*axes"]
+    ) -> tuple[Float[Tensor, "*axes"], Float[Tensor, "*axes"]]:
         """Prepare queries and keys for their products."""
         return q * self.scale, k
 
@@ -108,7 +110,9 @@ class LearnedScale(Started):
         self.shape = (heads, *[1] * axes.after)
         self.log_scale = nn.Parameter(torch.zeros(heads))
 
-    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, q: Float[Tensor, "*axes"], k: Float[Tensor, "*axes"]
+    ) -> tuple[Float[Tensor, "*axes"], Float[Tensor, "*axes"]]:
         """Prepare queries and keys for their products."""
         return q * self.log_scale.exp().view(self.shape), k
 
@@ -140,7 +144,9 @@ class NormedHeads(nn.Module):
         self.norm_k = nn.LayerNorm(depth, eps=EPS)
         self.similarity = similarity
 
-    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, q: Float[Tensor, "*axes"], k: Float[Tensor, "*axes"]
+    ) -> tuple[Float[Tensor, "*axes"], Float[Tensor, "*axes"]]:
         """Prepare queries and keys for their products."""
         q, k = self.norm_q(q.movedim(self.axis, -1)), self.norm_k(k.movedim(self.axis, -1))
         return self.similarity(q.movedim(-1, self.axis), k.movedim(-1, self.axis))
@@ -161,7 +167,9 @@ class Cosine(Started):
         self.shape = (heads, *[1] * axes.after)
         self.log_scale = nn.Parameter(torch.full((heads,), math.log(10)))
 
-    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, q: Float[Tensor, "*axes"], k: Float[Tensor, "*axes"]
+    ) -> tuple[Float[Tensor, "*axes"], Float[Tensor, "*axes"]]:
         """Prepare queries and keys for their products."""
         scale = self.log_scale.clamp(max=math.log(100)).exp().view(self.shape)
         return F.normalize(q, dim=self.axis) * scale, F.normalize(k, dim=self.axis)

@@ -111,7 +111,7 @@ class AddBias(nn.Module):
         super().__init__()
         self.position = position
 
-    def forward(self, scores: Float[Tensor, "*b m n n"]) -> Float[Tensor, "*b m n n"]:
+    def forward(self, scores: Float[Tensor, "*#b #m n n"]) -> Float[Tensor, "*b m n n"]:
         """Add."""
         return scores + self.position()
 
@@ -125,7 +125,7 @@ class AddMask(nn.Module):
         super().__init__()
         self.register_buffer("mask", mask, persistent=False)
 
-    def forward(self, scores: Float[Tensor, "b k m n n"]) -> Float[Tensor, "b k m n n"]:
+    def forward(self, scores: Float[Tensor, "*#b #m n n"]) -> Float[Tensor, "*b m n n"]:
         """Add."""
         return scores + self.mask
 
@@ -140,7 +140,7 @@ class AddMaskedBias(nn.Module):
         self.position = position
         self.register_buffer("mask", mask, persistent=False)
 
-    def forward(self, scores: Float[Tensor, "b k m n n"]) -> Float[Tensor, "b k m n n"]:
+    def forward(self, scores: Float[Tensor, "*#b #m n n"]) -> Float[Tensor, "*b m n n"]:
         """Add."""
         return scores + (self.position() + self.mask)
 
@@ -159,7 +159,7 @@ def make_position(kind: PositionBias, window: Pair, heads: int) -> nn.Module | N
     return _POSITIONS[kind](window, heads)
 
 
-def make_bias(position: nn.Module | None, mask: Tensor | None) -> nn.Module:
+def make_bias(position: nn.Module | None, mask: Float[Tensor, "k 1 n n"] | None) -> nn.Module:
     """What acts on the scores before the softmax; nothing where both are None."""
     if mask is None:
         return nn.Identity() if position is None else AddBias(position)

@@ -5,7 +5,7 @@ So two networks of one seed share the values of every tensor they share, whateve
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ Draw = Callable[[Tensor, torch.Generator], object]
 _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
+@runtime_checkable
 class Initialised(Protocol):
     """A config that says how weights start."""
 

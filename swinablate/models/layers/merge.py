@@ -1,6 +1,6 @@
 """Halving the grid between stages.
 
-Shapes: b batch, h w token grid after merging, c channels before it.
+Shapes: b batch, h w token grid before merging, c channels there.
 """
 
 from typing import Literal
@@ -37,7 +37,7 @@ class MergeLinear(nn.Module):
         self.norm = make_norm(of_channels(norm), 4 * width)
         self.reduce = nn.Linear(4 * width, 2 * width, bias=False)
 
-    def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h//2 w//2 2*c"]:
         """Merge."""
         return self.reduce(self.norm(neighbours(x)))
 
@@ -50,7 +50,7 @@ class MergeThenNorm(nn.Module):
         self.reduce = nn.Linear(4 * width, 2 * width, bias=False)
         self.norm = make_norm(of_channels(norm), 2 * width)
 
-    def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h//2 w//2 2*c"]:
         """Merge."""
         return self.norm(self.reduce(neighbours(x)))
 
@@ -63,7 +63,7 @@ class MergeConv(nn.Module):
         self.norm = make_norm(of_channels(norm), width)
         self.reduce = nn.Conv2d(width, 2 * width, 3, 2, 1, bias=False)
 
-    def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h//2 w//2 2*c"]:
         """Merge."""
         return self.reduce(self.norm(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
@@ -76,15 +76,15 @@ class MergeAverage(nn.Module):
         self.norm = make_norm(of_channels(norm), width)
         self.reduce = nn.Linear(width, 2 * width, bias=False)
 
-    def forward(self, x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 2c"]:
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h//2 w//2 2*c"]:
         """Merge."""
         x = F.avg_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
         return self.reduce(self.norm(x))
 
 
-def neighbours(x: Float[Tensor, "b 2h 2w c"]) -> Float[Tensor, "b h w 4c"]:
+def neighbours(x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h//2 w//2 4*c"]:
     """Concatenate each 2x2 neighbourhood, columns outermost as in the Swin code."""
-    x = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # b h 2 w 2 c
+    x = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # b h/2 2 w/2 2 c
     return x.permute(0, 1, 3, 4, 2, 5).flatten(3)
 
 

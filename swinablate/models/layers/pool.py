@@ -41,12 +41,12 @@ class SequencePool(nn.Module):
 
 
 class Skip(nn.Module):
-    """All tokens but the first."""
+    """All tokens but the first `count`."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self.count = count
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n2 c"]:
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n-{self.count} c"]:
         """Cut."""
         return x[:, self.count :]

@@ -6,7 +6,7 @@ Shapes: b batch, n tokens, c channels, `*tokens` n or rows and columns.
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 Absolute = Literal["none", "learned", "sincos1d", "sincos2d"]
@@ -49,12 +49,12 @@ class Prefix(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.zeros(count, width))
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n2 c"]:
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b {len(self.table)}+n c"]:
         """Put them first."""
         return torch.cat((self.table.expand(x.shape[0], -1, -1), x), 1)
 
 
-def sincos(at: Float[Tensor, " n"], width: int) -> Float[Tensor, "n c"]:
+def sincos(at: Int[Tensor, " n"], width: int) -> Float[Tensor, "n {width}"]:
     """Sines and cosines of falling frequency, in pairs.
 
     Args:
@@ -68,7 +68,7 @@ def sincos(at: Float[Tensor, " n"], width: int) -> Float[Tensor, "n c"]:
     return torch.stack((angle.sin(), angle.cos()), -1).flatten(1)
 
 
-def sincos_post002(at: Float[Tensor, " n"], width: int) -> Float[Tensor, "n c"]:
+def sincos_post002(at: Int[Tensor, " n"], width: int) -> Float[Tensor, "n {width}"]:
     """The code of post 002: each cosine has another frequency than its sine.
 
     So the length of a code depends on the place, and products of two on more than their

@@ -33,21 +33,25 @@ class Windows:
         self.window, self.counts = window, (grid[0] // window[0], grid[1] // window[1])
         self.heads = (heads, width // heads)
 
-    def split(self, x: Float[Tensor, "b h w pc"]) -> tuple[Tensor, ...]:
-        """Cut p tensors that stand side by side (queries, keys, values), each b k m n d."""
+    def split(self, x: Float[Tensor, "b h w pc"]) -> tuple[Float[Tensor, "b k m n d"], ...]:
+        """Cut p tensors that stand side by side (queries, keys, values)."""
         x = self._axes(x).permute(5, 0, 1, 3, 6, 2, 4, 7)  # p b rows columns m high wide d
         return x.flatten(5, 6).flatten(2, 3).unbind(0)
 
-    def join(self, y: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b h w c"]:
+    def join(self, y: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b h w m*d"]:
         """Undo `split` for one tensor."""
         y = y.unflatten(3, self.window).unflatten(1, self.counts)
         return self._grid(y.permute(0, 1, 4, 2, 5, 3, 6))
 
-    def _axes(self, x: Float[Tensor, "b h w pc"]) -> Tensor:
+    def _axes(
+        self, x: Float[Tensor, "b h w pc"]
+    ) -> Float[Tensor, "b rows high columns wide p m d"]:
         (rows, columns), (high, wide) = self.counts, self.window
         return x.reshape(x.shape[0], rows, high, columns, wide, -1, *self.heads)
 
-    def _grid(self, y: Float[Tensor, "b rows high columns wide m d"]) -> Tensor:
+    def _grid(
+        self, y: Float[Tensor, "b rows high columns wide m d"]
+    ) -> Float[Tensor, "b rows*high columns*wide m*d"]:
         return y.flatten(5, 6).flatten(3, 4).flatten(1, 2)
 
 
@@ -58,14 +62,14 @@ class ChannelFirstWindows(Windows):
     lie side by side in each row of the matrix.
     """
 
-    def cut(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "t c"]:
+    def cut(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b*h*w c"]:
         """Order tokens as rows."""
         (rows, columns), (high, wide) = self.counts, self.window
         x = x.reshape(x.shape[0], rows, high, columns, wide, x.shape[-1])
         return x.permute(2, 4, 1, 3, 0, 5).flatten(0, 4)  # high wide rows columns b c
 
-    def split(self, x: Float[Tensor, "pc t"]) -> tuple[Tensor, ...]:
-        """Cut p matrices that stand on each other, each m d n k b."""
+    def split(self, x: Float[Tensor, "pc t"]) -> tuple[Float[Tensor, "m d n k b"], ...]:
+        """Cut p matrices that stand on each other."""
         tokens, windows = math.prod(self.window), math.prod(self.counts)
         return x.unflatten(1, (tokens, windows, -1)).unflatten(0, (-1, *self.heads)).unbind(0)
 
@@ -106,7 +110,9 @@ class Crop(nn.Module):
         super().__init__()
         self.grid = grid
 
-    def forward(self, x: Float[Tensor, "b H W c"]) -> Float[Tensor, "b h w c"]:
+    def forward(
+        self, x: Float[Tensor, "b H W c"]
+    ) -> Float[Tensor, "b {self.grid[0]} {self.grid[1]} c"]:
         """Crop."""
         return x[:, : self.grid[0], : self.grid[1]]
 
@@ -178,7 +184,7 @@ def without_self(seen: Bool[Tensor, "k n n"]) -> Bool[Tensor, "k n n"]:
     return others | (itself & ~others.any(-1, keepdim=True))
 
 
-def _bands(size: int, window: int, shift: int, kind: ShiftMask) -> Int[Tensor, " size"]:
+def _bands(size: int, window: int, shift: int, kind: ShiftMask) -> Int[Tensor, " {size}"]:
     """Label the rolled positions along one axis; equal labels may see each other."""
     at = torch.arange(size)
     if kind == "post000":

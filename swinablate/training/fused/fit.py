@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from swinablate.config.family import ImageSpec
@@ -222,7 +223,7 @@ def save(runs: Together) -> None:
             checkpoint.save(Path(member.job.folder), runs.done, state)
 
 
-def _order(member: Replica, runs: Together) -> Tensor:
+def _order(member: Replica, runs: Together) -> Int[Tensor, " n"]:
     images = len(member.splits.train)
     return epoch_order(images, member.job.seed, member.recipe.train.stream, runs.epoch)
 

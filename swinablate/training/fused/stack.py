@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -82,7 +82,7 @@ class Drop:
         return mask
 
 
-def find_drops(model: nn.Module, x: Tensor) -> list[Drop]:
+def find_drops(model: nn.Module, x: Float[Tensor, "b c h w"]) -> list[Drop]:
     """Run the network once, and note which layers drop, in which order and shape."""
     found: list[Drop] = []
     hooks = []
@@ -152,8 +152,8 @@ class Stack:
         parameters = list(self.models[k].parameters())
         return torch.cat([torch.full((p.numel(),), rates[p]) for p in parameters]).to(self.flat)
 
-    def _parts(self, flat: Tensor) -> dict[str, Tensor]:
-        """Views of the rows of [k, p] as the parameters of all replicas, by name."""
+    def _parts(self, flat: Float[Tensor, "k p"]) -> dict[str, Float[Tensor, "k ..."]]:
+        """Views of the rows as the parameters of all replicas, by name."""
         found, at = {}, 0
         for name, shape in self._shapes.items():
             found[name] = flat[:, at : at + shape.numel()].view(len(flat), *shape)
@@ -289,13 +289,15 @@ class Stack:
 
 
 def losses(
-    logits: Float[Tensor, "k b classes"], targets: Tensor, smoothing: float
+    logits: Float[Tensor, "k b classes"],
+    targets: Int[Tensor, "k b"] | Float[Tensor, "k b classes"],
+    smoothing: float,
 ) -> Float[Tensor, " k"]:
     """Mean cross-entropy of every replica.
 
     Args:
         logits: of the replicas.
-        targets: classes [k, b], or shares of the classes [k, b, classes].
+        targets: classes, or shares of the classes.
         smoothing: label smoothing.
     """
     each = F.cross_entropy(

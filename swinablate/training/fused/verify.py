@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from swinablate.config.recipe import Recipe, derive
@@ -88,8 +89,8 @@ def verify(recipe: Recipe, replicas: int, steps: int, device: str) -> Verificati
     )
 
 
-Batch = tuple[Tensor, Tensor]
-"""Images [k, b, c, h, w] and classes [k, b]; of one replica, without k."""
+Batch = tuple[Float[Tensor, "*k b c h w"], Int[Tensor, "*k b"]]
+"""Images and classes of k replicas; of one replica, without k."""
 
 
 def _variant(recipe: Recipe, k: int) -> Recipe:
