@@ -106,7 +106,7 @@ class Merging(nn.Module):
         self.norm = nn.LayerNorm(4 * width)
         self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
 
-    def forward(self, x: Float[Tensor, "b h w d"]) -> Float[Tensor, "b h/2 w/2 2*d"]:
+    def forward(self, x: Float[Tensor, "b h w d"]) -> Float[Tensor, "b h//2 w//2 2*d"]:
         """Merge."""
         corners = x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]
         merged: Tensor = self.reduction(self.norm(torch.cat(corners, -1)))
