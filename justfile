@@ -2,6 +2,7 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 export OMP_NUM_THREADS := "1"
+uv := env("UV", "uv") # dev.py names the one it installed
 
 default:
     @just --list
@@ -25,6 +26,19 @@ test *ARGS:
 # Write docs/models.md and docs/switches.md; `just docs measure` compares the models again
 docs *ARGS:
     python -m tests.docs {{ARGS}}
+
+# Unit tests with the lowest versions that pyproject.toml allows, in .venv-lowest
+lowest *ARGS: (_environment "lowest" "--resolution lowest-direct")
+    .venv-lowest/bin/pytest -n 2 -q {{ARGS}}
+
+# Unit tests with the newest versions that pyproject.toml allows, in .venv-newest
+newest *ARGS: (_environment "newest" "--upgrade")
+    .venv-newest/bin/pytest -n 2 -q {{ARGS}}
+
+# UV_PYTHON chooses another Python; UV_TORCH_BACKEND=cpu a torch without CUDA, from its own index.
+_environment NAME OPTIONS:
+    {{uv}} venv --quiet --allow-existing .venv-{{NAME}}
+    {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,timm]'
 
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint test

@@ -95,7 +95,7 @@ class Home:
             raise EnvironmentFault(
                 f"unreadable record: {error}",
                 at=str(path),
-                hint="move this folder away; `swinablate run` then trains the trial again",
+                hint="move this folder away; `swinablate run STUDY` then trains the trial again",
             ) from None
 
     def outcomes(self, trials: Iterable[str]) -> dict[str, Outcome]:
@@ -229,7 +229,7 @@ class Home:
             raise EnvironmentFault(
                 f"study {name!r} is already running: {self.holder(name)}",
                 at=str(self.root),
-                hint="wait for it, stop it, or look with `swinablate status`",
+                hint="wait for it, stop it, or look with `swinablate status STUDY`",
             ) from None
         try:
             since = time.strftime("%Y-%m-%d %H:%M:%S")

@@ -123,7 +123,7 @@ def test_a_worker_refuses_missing_or_short_files(damage, tmp_path):
         load_splits(NOISE, tmp_path, 0, "main", torch.device("cpu"))
     assert str(error.value) == (
         f"{folder}: data set 'noise' is not prepared, or damaged\n\n"
-        "hint: start the study again: `swinablate run` prepares it"
+        "hint: start the study again: `swinablate run STUDY` prepares it"
     )
 
 
