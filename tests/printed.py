@@ -5,7 +5,6 @@ to type has all its arguments. Upper-case words (STUDY, ARM) stand for values.
 """
 
 import ast
-import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -20,13 +19,13 @@ from swinablate.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = r"(?:swinablate|python3 dev\.py|just)"
-SPAN = re.compile(rf"`({PROGRAM} [^`]+)`")
+SPAN = re.compile(rf"`({PROGRAM}\s[^`]+)`")
 """A command in backticks."""
-LINE = re.compile(rf"(?:^|Example:)[\s#$>]*({PROGRAM} \S.*)$", re.MULTILINE)
+LINE = re.compile(rf"(?:^|Example:)[\s#$>]*({PROGRAM} [a-z{{[-].*)$", re.MULTILINE)
 """A command with which a line begins."""
 BARE = re.compile(r"(?<![\w./`-])(swinablate [a-z{-].*)$", re.MULTILINE)
 """Our name with a word behind it, anywhere in a message."""
-NO_COMMAND = ("from", "itself", "process")
+NO_COMMAND = ("from", "itself", "needs", "process")
 """Words behind our name in sentences."""
 COMMENT = re.compile(r"\s{2,}|\s#|\s[|>&]")
 """Where a command in a block of code ends: blanks, a comment, a pipe."""
@@ -43,7 +42,7 @@ PLACEHOLDERS = {
     "file.name": "results.csv",
     "name": "quickstart",
     "path": "studies/quickstart.toml",
-    "plan['study']": "quickstart",
+    "plan.study": "quickstart",
     "start.weights": "start-{seed}.pt",
     "study": "studies/quickstart.toml",
 }
@@ -69,7 +68,8 @@ def in_python(source: str, where: str) -> Iterator[Printed]:
     documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in _strings(tree):
         found = in_markdown if id(node) in documentation else in_message
-        yield from found(inspect.cleandoc(_text(node)), f"{where}:{node.lineno}")
+        text = re.sub(rf"\n {{{node.col_offset}}}", "\n", _text(node))  # as if not indented
+        yield from found(text, f"{where}:{node.lineno}")
 
 
 def in_message(text: str, where: str) -> Iterator[Printed]:
@@ -175,9 +175,7 @@ def _of_typer(program: typer.Typer, words: list[str], *, whole: bool) -> str:
         command.make_context(command.name, words)
     except typer.Exit:  # --help and --version
         return ""
-    except Exception as error:  # typer's own class has had several names
-        if not hasattr(error, "format_message"):
-            raise
+    except typer.TyperException as error:
         return error.format_message() or "no command"
     return ""
 

@@ -189,7 +189,7 @@ class Home:
             text = path.read_text("utf-8")
         except FileNotFoundError:
             return Ledger()
-        return _parsed(Ledger, text, path, "`swinablate run` then tunes from the start")
+        return _parsed(Ledger, text, path, "`swinablate run STUDY` then tunes from the start")
 
     def keep_ledger(self, name: str, declaration: str, ledger: Ledger) -> None:
         """Record what tuning suggested, before any of it runs."""
