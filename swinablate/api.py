@@ -164,7 +164,9 @@ def _finished(home: Home, study: str, arm: str, seed: int) -> Outcome:
     if found is None or not _done(found):
         known = ", ".join(map(str, trials))
         problem = "has not finished" if seed in trials else f"is not planned; seeds: {known}"
-        raise InputError(f"{arm} s{seed} {problem}", at=study, hint="`swinablate status STUDY` shows all")
+        raise InputError(
+            f"{arm} s{seed} {problem}", at=study, hint="`swinablate status STUDY` shows all"
+        )
     return found
 
 

@@ -85,7 +85,7 @@ def test_formats_and_sizes_are_known_without_data(name, image, sizes):
 def test_every_data_set_is_described_without_its_library():
     code = (
         "import sys; from swinablate.data import describe, image_spec; "
-        "from swinablate.config.recipe import DataConfig, ImageSpec; from swinablate.config import plugins\n"
+        "from swinablate.config.data import DataConfig; from swinablate.config.family import ImageSpec; from swinablate.config import plugins\n"
         "image = ImageSpec(height=8, width=8, channels=1, classes=2)\n"
         "for name in plugins.names('swinablate.data.datasets'):\n"
         "    own = name not in ('noise', 'image_folder')\n"
