@@ -77,23 +77,25 @@ def setup() -> int:
         "UV_PYTHON_DOWNLOADS": "never",
     }
     environment.pop("VIRTUAL_ENV", None)
-    uv = str(python(UV).with_name("uv.exe" if os.name == "nt" else "uv"))
-    make = [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)]
+    make = [uv(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)]
     if not python(VENV).exists() and (code := call(*make)):
         return code
     # Compiled once, here: where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, as in many
     # containers), every process would compile torch and its compiler again, for seconds.
     options = ["--locked", "--compile-bytecode"] + ["--quiet"] * (not sys.stderr.isatty())
-    if code := call(uv, "sync", *options, env=environment):
+    if code := call(uv(), "sync", *options, env=environment):
         return code
     STAMP.write_text(stamp)
     return 0
 
 
 def run(*words: str) -> int:
-    """Run a program of `.venv`, found first on the PATH by whatever it starts."""
+    """Run a program of `.venv`, found first on the PATH by whatever it starts.
+
+    Recipes that make other environments ask `$UV` for uv.
+    """
     path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV)}
+    environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV), "UV": str(uv())}
     return call(str(BIN / words[0]), *words[1:], env=environment)
 
 
@@ -105,6 +107,11 @@ def call(*words: "str | Path", env: "dict[str, str] | None" = None) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue
+
+
+def uv() -> Path:
+    """The uv that manages `.venv`."""
+    return python(UV).with_name("uv.exe" if os.name == "nt" else "uv")
 
 
 def python(environment: Path) -> Path:

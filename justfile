@@ -2,6 +2,9 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 export OMP_NUM_THREADS := "1"
+wheel_bin := justfile_directory() / ".venv-wheel/bin"
+shipped := "from swinablate.models.catalogue import examples; print(examples() / \"studies/quickstart.toml\")"
+uv := env("UV", "uv") # dev.py names the one it installed
 
 default:
     @just --list
@@ -34,6 +37,33 @@ cover *ARGS:
     rm -f .coverage.* # what a killed process had half written
     coverage report
     python -m tests.coverage_gate
+
+# Unit tests with the lowest versions that pyproject.toml allows, in .venv-lowest
+lowest *ARGS: (_environment "lowest" "--resolution lowest-direct")
+    .venv-lowest/bin/pytest -n 2 -q {{ARGS}}
+
+# Unit tests with the newest versions that pyproject.toml allows, in .venv-newest
+newest *ARGS: (_environment "newest" "--upgrade")
+    .venv-newest/bin/pytest -n 2 -q {{ARGS}}
+
+# Unit tests on another Python with the locked versions, in .venv-VERSION: `just on 3.13`
+on VERSION *ARGS:
+    UV_PROJECT_ENVIRONMENT=.venv-{{VERSION}} {{uv}} sync --quiet --locked --python {{VERSION}}
+    .venv-{{VERSION}}/bin/pytest -n 2 -q {{ARGS}}
+
+# Build the wheel, install it alone in .venv-wheel, and use it elsewhere
+wheel:
+    rm -rf dist .venv-wheel
+    {{uv}} build --quiet
+    {{uv}} venv --quiet .venv-wheel
+    {{uv}} pip install --quiet --python .venv-wheel dist/*.whl
+    cd "$(mktemp -d)" && {{wheel_bin}}/swinablate --version
+    cd "$(mktemp -d)" && {{wheel_bin}}/swinablate plan "$({{wheel_bin}}/python -c '{{shipped}}')"
+
+# UV_PYTHON chooses another Python; UV_TORCH_BACKEND=cpu a torch without CUDA, from its own index.
+_environment NAME OPTIONS:
+    {{uv}} venv --quiet --allow-existing .venv-{{NAME}}
+    {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,timm]'
 
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint cover

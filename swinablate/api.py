@@ -140,7 +140,7 @@ def keep_each(
     done = {one: recorded[t] for one, t in trials.items() if t in recorded and _done(recorded[t])}
     if not done:
         raise InputError(
-            f"no trial of {arm} has finished", at=study, hint="swinablate status shows all"
+            f"no trial of {arm} has finished", at=study, hint="`swinablate status STUDY` shows all"
         )
     for one in sorted(done, key=lambda one: not of_seed(path, one).exists()):
         file = of_seed(path, one)
@@ -164,7 +164,9 @@ def _finished(home: Home, study: str, arm: str, seed: int) -> Outcome:
     if found is None or not _done(found):
         known = ", ".join(map(str, trials))
         problem = "has not finished" if seed in trials else f"is not planned; seeds: {known}"
-        raise InputError(f"{arm} s{seed} {problem}", at=study, hint="swinablate status shows all")
+        raise InputError(
+            f"{arm} s{seed} {problem}", at=study, hint="`swinablate status STUDY` shows all"
+        )
     return found
 
 

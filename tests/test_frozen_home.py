@@ -41,6 +41,15 @@ def answer(name: str) -> Any:
     return json.loads((GOLDEN / f"answers/{name}.json").read_text())
 
 
+def told(value: Any) -> Any:
+    """To seven digits: the last ones are the quadrature's of SciPy, which differs by version."""
+    if isinstance(value, dict):
+        return {key: told(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [told(inner) for inner in value]
+    return float(f"{value:.6e}") if isinstance(value, float) else value
+
+
 def plan_file(home: Home, name: str) -> Path:
     return home.studies / name / (home.studies / name / "latest").read_text() / "plan.json"
 
@@ -79,9 +88,9 @@ def test_no_record_of_the_home_belongs_to_no_study(home: Home) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_same_records_give_the_same_verdicts(home: Home, tmp_path: Path, name: str) -> None:
     found = gather(home, name)
-    assert json.loads(json.dumps(found.verdicts)) == answer(name)
+    assert told(json.loads(json.dumps(found.verdicts))) == told(answer(name))
     render(found, tmp_path / "report")
-    assert json.loads((tmp_path / "report/verdicts.json").read_text()) == answer(name)
+    assert told(json.loads((tmp_path / "report/verdicts.json").read_text())) == told(answer(name))
     page = (tmp_path / "report/index.html").read_text()
     assert found.plan.question in page
 
@@ -152,7 +161,8 @@ def test_what_a_later_version_wrote_beside_is_ignored(home: Home) -> None:
 
     rewritten(home, "plain", more)
     assert home.declared("plain") == known
-    assert json.loads(json.dumps(gather(home, "plain").verdicts)) == answer("plain")
+    found = json.loads(json.dumps(gather(home, "plain").verdicts))
+    assert told(found) == told(answer("plain"))
 
 
 def test_a_plan_that_lacks_what_later_versions_added_opens(home: Home) -> None:

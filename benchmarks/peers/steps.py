@@ -138,7 +138,7 @@ def others(name: str, build: Callable[[], nn.Module], mode: Mode, track: Track) 
 
 
 def timed(
-    step: Callable[[], None], units: float, seconds: float, settings: Callable[[], None]
+    step: Callable[[], None], units: int, seconds: float, settings: Callable[[], None]
 ) -> Round:
     """A round of steps, after some that do not count; `settings` are global, so set each time."""
     for _ in range(WARM):

@@ -33,7 +33,7 @@ def settled(recipe: Recipe, folder: Path, at: str) -> Recipe:
         raise InputError(
             f"no weights can be read from {path}: {error.strerror or error}",
             at=f"{at}: start.weights",
-            hint="`swinablate weights` writes such a file from a trained trial",
+            hint="`swinablate weights STUDY ARM FILE` writes such a file from a trained trial",
         ) from None
     start = recipe.start.model_copy(update={"weights": str(path), "sha256": digest})
     return recipe.model_copy(update={"start": start})

@@ -102,7 +102,7 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
     fault = EnvironmentFault(
         f"data set {config.name!r} is not prepared, or damaged",
         at=str(folder),
-        hint="start the study again: `swinablate run` prepares it",
+        hint="start the study again: `swinablate run STUDY` prepares it",
     )
     try:
         files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]

@@ -95,7 +95,7 @@ class Home:
             raise EnvironmentFault(
                 f"unreadable record: {error}",
                 at=str(path),
-                hint="move this folder away; `swinablate run` then trains the trial again",
+                hint="move this folder away; `swinablate run STUDY` then trains the trial again",
             ) from None
 
     def outcomes(self, trials: Iterable[str]) -> dict[str, Outcome]:
@@ -189,7 +189,7 @@ class Home:
             text = path.read_text("utf-8")
         except FileNotFoundError:
             return Ledger()
-        return _parsed(Ledger, text, path, "`swinablate run` then tunes from the start")
+        return _parsed(Ledger, text, path, "`swinablate run STUDY` then tunes from the start")
 
     def keep_ledger(self, name: str, declaration: str, ledger: Ledger) -> None:
         """Record what tuning suggested, before any of it runs."""
@@ -229,7 +229,7 @@ class Home:
             raise EnvironmentFault(
                 f"study {name!r} is already running: {self.holder(name)}",
                 at=str(self.root),
-                hint="wait for it, stop it, or look with `swinablate status`",
+                hint="wait for it, stop it, or look with `swinablate status STUDY`",
             ) from None
         try:
             since = time.strftime("%Y-%m-%d %H:%M:%S")

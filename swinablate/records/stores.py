@@ -87,7 +87,7 @@ def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
     if "locked" in low:
         hint = "another program holds it: close what has it open and start again"
     elif "malformed" in low or "not a database" in low:
-        hint = "move the file away and run `swinablate sync`: it is rebuilt from the records"
+        hint = "move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
     elif "no module named" in low:
         hint = "pip install 'swinablate[postgres]'"
     elif "disk" in low or "full" in low or "readonly" in low or "unable to open" in low:

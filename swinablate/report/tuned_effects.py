@@ -86,7 +86,7 @@ def tuned_effects(
     over = ended or len(best) == len(arms)
     tune = plan.tune.to_json() if plan.tune else {}
     return Tuned(
-        trials=pd.concat([trying, finals], ignore_index=True) if len(finals) else trying,
+        trials=tabulated([*tune_rows(plan), *tuned_rows(plan, best)], recorded),
         effects=tuple(effects),
         summary={**tune, "sampler": "TPE", "metric": "val/accuracy", "arms": arms},
         warnings=(*(_unequal(arms) if over else ()), *_leaked(trying), *_flipped(arms)),

@@ -86,7 +86,7 @@ class Queue:
             raise EnvironmentFault(
                 f"queue {study!r} was made for other arms: {', '.join(known)}",
                 at=stores.redacted(url),
-                hint="move the store away and run `swinablate sync`",
+                hint="move the store away and run `swinablate sync STUDY`",
             )
         return cls(url, storage, opened)
 
@@ -196,7 +196,7 @@ class Queue:
             raise EnvironmentFault(
                 f"the queue gave {found} for {_params(ticket)}",
                 at=stores.redacted(self._url),
-                hint="move the store away and run `swinablate sync`",
+                hint="move the store away and run `swinablate sync STUDY`",
             )
 
     def _spaces(self) -> dict[str, BaseDistribution]:

@@ -223,8 +223,9 @@ def _next(card: TrialCard, study: StudyCard, status: str) -> str:
     """What can be done with a trial that ended."""
     file = shlex.quote(f"studies/{study.name}.toml")
     if card.kind == "final" and status == "done":
-        which = f"{file} {shlex.quote(card.arm)} weights.pt --seed {card.seed}"
-        return _command("Its weights", f"swinablate weights {which}")
+        arm = shlex.quote(card.arm)
+        weights = f"swinablate weights {file} {arm} weights.pt --seed {card.seed}"
+        return _command("Its weights", weights)
     if card.kind == "final" and status in {"failed", "diverged"}:
         return _command("Again", f"swinablate retry {file}")
     return ""

@@ -191,7 +191,7 @@ class Tracker:
             raise EnvironmentFault(
                 f"trial {trial[:12]} was not begun in MLflow",
                 at=stores.redacted(self._uri),
-                hint="run `swinablate sync`",
+                hint="run `swinablate sync STUDY`",
             )
         return self._cards[trial]
 

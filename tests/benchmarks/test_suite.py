@@ -110,10 +110,10 @@ def test_a_side_that_is_missing_answers_nothing():
 
 def test_a_quick_program_is_repeated_until_its_time_is_up():
     count = []
-    spent = repeated(lambda: count.append(sum(range(1000))), 4, 0.01)()
+    spent = repeated(lambda: count.append(sum(range(1000))), 4, 0.2)()
     assert spent.units == 4 * len(count)
     assert len(count) > 1
-    assert spent.wall_s >= 0.01
+    assert spent.wall_s >= 0.2
 
 
 def test_results_are_written_and_a_second_run_keeps_what_it_did_not_measure(tmp_path):

@@ -123,7 +123,7 @@ def test_a_worker_refuses_missing_or_short_files(damage, tmp_path):
         load_splits(NOISE, tmp_path, 0, "main", torch.device("cpu"))
     assert str(error.value) == (
         f"{folder}: data set 'noise' is not prepared, or damaged\n\n"
-        "hint: start the study again: `swinablate run` prepares it"
+        "hint: start the study again: `swinablate run STUDY` prepares it"
     )
 
 
@@ -133,7 +133,8 @@ from dataclasses import replace
 from pathlib import Path
 from swinablate.data import prepare, prepared
 from swinablate.data.datasets import noise
-from swinablate.config.data import DataConfig; from swinablate.config.family import ImageSpec
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
 
 root, log, what = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 
@@ -227,7 +228,8 @@ def test_a_full_disk_leaves_no_half_data_set(tmp_path):
     code = (
         "import resource, sys; from pathlib import Path; from swinablate.data import prepare\n"
         "from swinablate.errors import EnvironmentFault\n"
-        "from swinablate.config.data import DataConfig; from swinablate.config.family import ImageSpec\n"
+        "from swinablate.config.data import DataConfig\n"
+        "from swinablate.config.family import ImageSpec\n"
         "image = ImageSpec(height=32, width=32, channels=3, classes=2)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n"
         "try:\n    prepare(DataConfig(name='noise', image=image), Path(sys.argv[1]))\n"

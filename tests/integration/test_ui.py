@@ -238,7 +238,7 @@ def test_a_store_that_is_none_is_named(tmp_path):
         pass
     assert str(caught.value) == (
         f"{uri}: the records cannot be read: file is not a database\n\n"
-        "hint: move the file away and run `swinablate sync`: it is rebuilt from the records"
+        "hint: move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
     )
 
 

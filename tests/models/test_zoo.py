@@ -140,10 +140,8 @@ def test_timms_and_torchvisions_tables_are_not_decayed():
     swin = tables(built("timm:swin_tiny_patch4_window7_224", COLOR, depths=[1, 1]))
     assert {name.rpartition(".")[2] for name in swin} == {"relative_position_bias_table"}
     second = tables(built("timm:swinv2_tiny_window8_256", COLOR, depths=[1, 1], window_size=2))
-    assert {
-        "layers.0.blocks.0.attn.logit_scale",
-        "layers.0.blocks.0.attn.cpb_mlp.0.weight",
-    } <= second
+    assert "layers.0.blocks.0.attn.logit_scale" in second
+    assert any("attn.cpb_mlp" in name for name in second)  # timm 1.0.31 names what is in it
     assert {"cls_token", "pos_embed"} <= tables(built(VIT, depth=1))
     assert tables(built("torchvision:vit_b_32", COLOR)) == {"class_token", "encoder.pos_embedding"}
 

@@ -187,7 +187,7 @@ def test_other_arms_under_the_same_name_are_refused(url):
         Queue.open(url, "s@1", ("baseline",))
     assert str(caught.value) == (
         f"{url}: queue 's@1' was made for other arms: baseline, shift=false, norm=batch"
-        "\n\nhint: move the store away and run `swinablate sync`"
+        "\n\nhint: move the store away and run `swinablate sync STUDY`"
     )
 
 
@@ -270,7 +270,7 @@ def test_a_corrupt_store_is_named(url):
         Queue.open(url, "s@1", ARMS)
     assert str(caught.value) == (
         f"{url}: the queue cannot be used: file is not a database\n\n"
-        "hint: move the file away and run `swinablate sync`: it is rebuilt from the records"
+        "hint: move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
     )
 
 

@@ -410,7 +410,7 @@ def test_a_trial_nobody_began_is_told(tracker, uri):
     with pytest.raises(EnvironmentFault) as caught:
         tracker.epochs("f" * 64, curve())
     assert str(caught.value) == (
-        f"{uri}: trial ffffffffffff was not begun in MLflow\n\nhint: run `swinablate sync`"
+        f"{uri}: trial ffffffffffff was not begun in MLflow\n\nhint: run `swinablate sync STUDY`"
     )
 
 
@@ -559,7 +559,7 @@ def test_a_store_that_is_none(tmp_path, content):
         Tracker.open(uri, None, STUDY)
     assert str(caught.value) == (
         f"{uri}: MLflow cannot be written: file is not a database\n\n"
-        "hint: move the file away and run `swinablate sync`: it is rebuilt from the records"
+        "hint: move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
     )
 
 
