@@ -71,7 +71,8 @@ def check(
     """Check that a network can be ablated: switches, gradients, seeds, saving, training."""
     from dataclasses import asdict
 
-    from swinablate.models.conformance import case_of, examine
+    from swinablate.models.case import case_of
+    from swinablate.models.conformance import examine
 
     with contextlib.redirect_stdout(sys.stderr):
         case = case_of(family, settings or [], image, classes)

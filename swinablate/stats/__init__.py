@@ -4,7 +4,6 @@ Everything is computed from a tidy table and what was declared before launch; no
 reads a file or draws. `effects` and `verdicts` are the doors.
 """
 
-from swinablate.stats.adaptive import Decisions, look
 from swinablate.stats.critical import holm
 from swinablate.stats.declaration import (
     ARMS,
@@ -24,6 +23,7 @@ from swinablate.stats.judge import judge_family
 from swinablate.stats.power import detectable, detectable_at, detectable_effects, seeds_needed
 from swinablate.stats.sample import read_samples
 from swinablate.stats.selftest import selftest
+from swinablate.stats.sequential.look import Decisions, look
 from swinablate.stats.verdict import effects, verdicts
 
 __all__ = [

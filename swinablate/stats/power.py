@@ -6,7 +6,7 @@ from math import ceil
 from swinablate.errors import InputError
 from swinablate.stats.critical import bonferroni, many_to_one, shared_part, t_quantile
 from swinablate.stats.estimate import BASELINE_RATIO, Contrast, prior_seeds
-from swinablate.stats.spending import nominal
+from swinablate.stats.sequential.spending import nominal
 
 POWER = 0.8
 MOST = 100_000  # seeds; more are no plan

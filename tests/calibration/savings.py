@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from swinablate.stats.sequential import Rule, Run, course
+from swinablate.stats.sequential.course import Rule, Run, course
 from tests.calibration.studies import LOOKS, TRUTHS, Truth, draw, judge
 
 BANK = Path(__file__).parents[2] / "benchmarks" / "results" / "digits_bank.csv"

@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 
 from swinablate.stats.estimate import Cells, Estimates, Method, estimate
-from swinablate.stats.sequential import Rule, Run, course
+from swinablate.stats.sequential.course import Rule, Run, course
 
 LOOKS = (3, 5, 8, 12, 16)
 DIGITS = (0.7, 0.15, 0.3, 0.5, 0.8, 1.2, 3.16)

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from swinablate.config import plugins
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
+from swinablate.models import case as cases
 from swinablate.models import conformance
 from swinablate.models.build import tables
+from swinablate.models.case import Case, seen
 from swinablate.models.catalogue import switches
-from swinablate.models.conformance import Case, seen
 from swinablate.models.diff import compare
 from swinablate.models.fingerprint import Fingerprint
 
@@ -100,11 +101,11 @@ def test_what_fades_in_learns_too():
 
 def test_a_built_in_switch_that_does_nothing_here_is_a_note(monkeypatch):
     """`check` of a built-in family asks what acts on these images, not whether it is right."""
-    monkeypatch.setattr(conformance, "WHERE", {})
+    monkeypatch.setattr(cases, "WHERE", {})
     monkeypatch.setattr(conformance, "CHECKS", conformance.CHECKS[:1])
     small = ImageSpec(height=8, width=8, channels=1, classes=2)
-    case = replace(load("vgg").at(widths=(4,), convs=(1,)), image=small)
-    _, found = itertools.islice(conformance.examine(case), 2)
+    small_vgg = replace(load("vgg").at(widths=(4,), convs=(1,)), image=small)
+    _, found = itertools.islice(conformance.examine(small_vgg), 2)
     assert (found.check, found.status) == ("no switch is dead", "note")
     assert found.found.startswith("here without effect: hidden (")
 

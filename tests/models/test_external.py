@@ -18,9 +18,9 @@ from swinablate.config.schema import validate
 from swinablate.config.train import TrainConfig
 from swinablate.errors import InputError
 from swinablate.execution import worker
-from swinablate.models import conformance
 from swinablate.models.build import start, tables
-from swinablate.models.conformance import Case, examine
+from swinablate.models.case import Case, case_of
+from swinablate.models.conformance import examine
 from swinablate.models.cost import cost
 from swinablate.models.external import lookup
 from swinablate.models.registry import load_family
@@ -595,7 +595,7 @@ def test_the_guides_files_make_a_plan(home):
     assert found.arms[0].geometry[1]["shape"] == (16, 8, 8)
     assert found.refusals == ()
     assert all(arm.proof.outside == () for arm in found.arms[1:])
-    status = {one.status for one in examine(conformance.case_of("mynets:MyNet", [], "8x8x1", 10))}
+    status = {one.status for one in examine(case_of("mynets:MyNet", [], "8x8x1", 10))}
     assert status == {"passed"}
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from swinablate.errors import InputError
 from swinablate.stats import Declaration, Hypothesis, look
-from swinablate.stats.sequential import Rule, Run, course
-from swinablate.stats.spending import bounds, nominal, obrien_fleming, quadratic
+from swinablate.stats.sequential.course import Rule, Run, course
+from swinablate.stats.sequential.spending import bounds, nominal, obrien_fleming, quadratic
 
 LOOKS = (3, 5, 8, 12, 16)
 ARMS = ("worse", "slow", "same", "noise")

@@ -21,8 +21,8 @@ from swinablate.stats.judge import reply
 from swinablate.stats.power import POWER
 from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.sentence import SEQUENTIAL, sequential_methods
-from swinablate.stats.sequential import Course, Rule, Run, State, course
-from swinablate.stats.spending import check_looks
+from swinablate.stats.sequential.course import Course, Rule, Run, State, course
+from swinablate.stats.sequential.spending import check_looks
 from swinablate.stats.verdict import against, arm_verdict
 from swinablate.text import known_or_none
 

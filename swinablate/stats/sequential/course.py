@@ -27,7 +27,7 @@ from swinablate.stats.estimate import (
     errors,
 )
 from swinablate.stats.paired import EVIDENCE, Pairs, estimate_pairs, pays
-from swinablate.stats.spending import nominal
+from swinablate.stats.sequential.spending import nominal
 
 
 @dataclass(frozen=True, kw_only=True)
