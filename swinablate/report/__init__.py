@@ -4,9 +4,11 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from swinablate.config import plugins
 from swinablate.errors import EnvironmentFault
+from swinablate.records.plan import PlanRecord
 from swinablate.report.latex import arms_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
@@ -68,12 +70,18 @@ def contents(answer: StudyResults) -> dict[str, bytes]:
             binary[f"figures/{plot.name}.png"] = plot.png
     files |= {
         "verdicts.json": _json(answer.verdicts),
-        "plan.json": _json(given.plan.to_json()),
+        "plan.json": _json(_plan(given.plan)),
         "provenance.json": _json(answer.provenance),
         "report.md": markdown(answer, arms, drawn),
         "index.html": html(answer, arms, drawn),
     }
     return binary | {name: text.encode() for name, text in files.items()}
+
+
+def _plan(plan: PlanRecord) -> dict[str, Any]:
+    """What was declared; of a tuned study also what was tried, which a home keeps by itself."""
+    tried = {"ledger": plan.ledger.to_json()} if plan.ledger.arms else {}
+    return plan.to_json() | tried
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -13,10 +13,12 @@ from swinablate.records.plan import (
     ArmRecord,
     ChangeRecord,
     HypothesisRecord,
+    Ledger,
     MatchRecord,
     PlanRecord,
     ProofRecord,
     RefusalRecord,
+    TryRecord,
 )
 from swinablate.report import contents, render
 from swinablate.report.drawing import numbers
@@ -285,6 +287,16 @@ def test_results_from_elsewhere_need_three_columns() -> None:
     assert minus(answer.verdicts["arms"][0]["sentence"]) in page.text
     assert "No figure here: no curve was recorded." in page.text
     assert json.loads(found["plan.json"]) == plan.to_json()
+
+
+def test_the_plan_of_a_tuned_study_says_what_was_tried() -> None:
+    answer = study(QUICKSTART[:2])
+    entry = TryRecord(number=0, params={"train.lr": 0.01}, trials=("a",), finals=("b",))
+    ledger = Ledger(arms={"baseline": (entry,)})
+    tuned = replace(answer, plan=answer.plan.model_copy(update={"ledger": ledger}))
+    written = contents(tuned)["plan.json"]
+    assert PlanRecord.model_validate_json(written) == tuned.plan
+    assert "ledger" not in json.loads(contents(answer)["plan.json"])
 
 
 def test_arms_table_holds_costs_and_counts() -> None:
