@@ -25,7 +25,7 @@ lint:
 test *ARGS:
     pytest -n 2 -q {{ARGS}}
 
-# Write docs/models.md and docs/switches.md; `just docs measure` compares the models again
+# Write docs/models.md, docs/switches.md and the map in docs/how-it-works.md; `just docs measure` compares the models again
 docs *ARGS:
     python -m tests.docs {{ARGS}}
 

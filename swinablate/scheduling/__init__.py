@@ -1,4 +1,4 @@
 """What runs next: what is due, tuning's ledger, Optuna's queue and sampler, a study's status.
 
-Imports study and records.
+Imports study, stats and records.
 """
