@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swinablate.config import plugins
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 
@@ -49,7 +50,12 @@ Fuse = Annotated[
         "or a number."
     ),
 ]
-Executor = Annotated[str, typer.Option("--executor", help="local or serial.")]
+Executor = Annotated[
+    str,
+    typer.Option(
+        "--executor", help=" or ".join(plugins.names("swinablate.execution.executors")) + "."
+    ),
+]
 Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="ARM", help="Run this arm only; repeatable.")
 ]

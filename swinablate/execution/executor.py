@@ -70,9 +70,7 @@ class Executor:
     """An executor, as `executors/<name>.py` offers it.
 
     Attributes:
-        what: one line for `--help`.
         open: (slots, folder for logs, "is a stop wanted?") -> an execution.
     """
 
-    what: str
     open: Callable[[Sequence[Slot], Path, Callable[[], bool]], Execution]

@@ -147,4 +147,4 @@ def _how(code: int | None) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-EXECUTOR = Executor("warm worker processes on this machine", Local)
+EXECUTOR = Executor(open=Local)

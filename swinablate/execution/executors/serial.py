@@ -56,4 +56,4 @@ class Serial:
         self._waiting = None
 
 
-EXECUTOR = Executor("in this process, one trial at a time, for debugging", Serial)
+EXECUTOR = Executor(open=Serial)
