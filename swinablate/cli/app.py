@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return 130  # as shells say of Ctrl-C: 128 and the signal's number
     except Exception as error:  # noqa: BLE001  the last resort: what is left is a bug
         if hasattr(error, "format_message"):  # typer's own: wrong usage
             print(f"error: {error.format_message()}\n\nhint: add --help", file=sys.stderr)

@@ -36,6 +36,7 @@ def examine(home: Home) -> list[Diagnosis]:
 
 
 def _python() -> Diagnosis:
+    # 3.11 as in the package's metadata: the first with tomllib.
     found = ".".join(map(str, sys.version_info[:3]))
     return Diagnosis(
         name="python",
@@ -102,6 +103,7 @@ def _nearest(path: Path) -> Path:
 
 
 def _disk(home: Home) -> Diagnosis:
+    # 1 GiB is ten times what has to be free before a trial starts (`coordinator.FLOOR_MIB`).
     free = shutil.disk_usage(_nearest(home.root)).free / 2**30
     return Diagnosis(
         name="disk",

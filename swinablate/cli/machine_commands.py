@@ -60,6 +60,7 @@ def selftest(
 @commands.command(epilog="Example: swinablate ui studies/quickstart.toml --port 5000")
 def ui(
     study: Annotated[Path | None, typer.Argument(help="Open at this study.")] = None,
+    # MLflow's own port, so that bookmarks stay right.
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
     home: HomeFolder = HOME,
     tracking_uri: Tracking = None,

@@ -64,6 +64,7 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set an argument (depth=4); repeatable."),
     ] = None,
+    # The format of CIFAR-10.
     image: Annotated[str, typer.Option(help="Height x width x channels.")] = "32x32x3",
     classes: Annotated[int, typer.Option(help="Number of classes.", min=2)] = 10,
     as_json: Json = False,
@@ -105,6 +106,7 @@ def schema(kind: Annotated[str, typer.Argument(help="study or recipe")]) -> None
 )
 def verify_fusion(
     recipe: Annotated[Path, typer.Argument(help="Recipe file (TOML).", show_default=False)],
+    # So many of both as the gate was measured with (`verify.GATES`).
     replicas: Annotated[int, typer.Option(min=2, max=64, help="Runs in one graph.")] = 4,
     steps: Annotated[int, typer.Option(min=1, max=10_000, help="Optimizer steps.")] = 40,
     device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",

@@ -43,6 +43,7 @@ commands = typer.Typer()
 
 
 RESUMABLE = {75, 130}
+"""Exit codes of a run that was stopped (`execution.stop`, which would import all that runs it)."""
 
 
 @commands.command(epilog="Example: swinablate run studies/quickstart.toml --slots 2")

@@ -179,6 +179,7 @@ def _count(value: int | None, base: int | None, unit: float, places: int) -> str
     """A number in some unit, and how far it is from the baseline's; nothing where unknown."""
     if value is None:
         return "-"
+    # Less than 0.05 would be shown as 0.0.
     change = 100 * (value - base) / base if base else 0.0
     return f"{value / unit:,.{places}f}" + (
         f" ({signed(change, 1)} %)" if abs(change) >= 0.05 else ""
@@ -187,7 +188,7 @@ def _count(value: int | None, base: int | None, unit: float, places: int) -> str
 
 def _differences(arm: "ArmRecord") -> str:
     pairs = arm.differs
-    if len(pairs) > 6:
+    if len(pairs) > 6:  # more make a cell that is taller than the table
         family = pairs.get("model.family")
         what = f"{family[0]} -> {family[1]}, " if family else ""
         return f"{what}{len(pairs)} fields (see --json)"

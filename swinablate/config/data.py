@@ -35,6 +35,7 @@ class DataConfig(Frozen):
         Field(gt=0, le=1),
         Switch("share of the training images used", "post 001", (1.0, 0.3)),
     ] = 1.0
+    # A tenth chooses among recipes and epochs; what it costs is a tenth of the training images.
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     split_seed: Annotated[int, Field(ge=0)] = 0
     resample_split: bool = False

@@ -88,4 +88,5 @@ def trial_id(recipe: Recipe, seed: int) -> str:
 def derive(seed: int, stream: str, *names: object) -> int:
     """A seed for the generator called `names`, independent of all others (63 bits)."""
     text = "\x1f".join([str(seed), stream, *map(str, names)])
+    # 63, for what keeps integers with a sign would make others of the upper half.
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -181,4 +181,4 @@ def _owner(cls: type[BaseModel], where: Iterable[str]) -> tuple[str, ...]:
 
 def _show(value: object) -> str:
     text = "true" if value is True else "false" if value is False else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= 80 else text[:77] + "..."  # a line of a terminal

@@ -15,6 +15,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class TrainConfig(Frozen):
     """How to train. Units are in the names."""
 
+    # Length, batch and rate are those of the examples on digits; no paper argues for a default.
     epochs: Annotated[int, Field(ge=1), Switch("passes over the data", "", (15, 30))] = 15
     steps: Annotated[int, Field(ge=1)] | None = None  # instead of epochs: stop after so many
     batch: Annotated[int, Field(ge=1), Switch("images a step", "", (32, 64))] = 64
@@ -23,12 +24,12 @@ class TrainConfig(Frozen):
         Switch("update rule", "Swin sec. 4.1; Loshchilov 2019", ("adamw", "adam", "sgd")),
     ] = "adamw"
     lr: Annotated[float, Field(gt=0), Switch("peak learning rate", "", (3e-3, 1e-3))] = 3e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # sgd only
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # sgd only; He 2016, sec. 4.2
     nesterov: Annotated[
         bool, Switch("momentum looked ahead; sgd only", "Sutskever 2013, sec. 2.1", (False, True))
     ] = False
-    betas: tuple[Share, Share] = (0.9, 0.999)  # adam, adamw
-    eps: Annotated[float, Field(gt=0)] = 1e-8  # adam, adamw
+    betas: tuple[Share, Share] = (0.9, 0.999)  # adam, adamw; Kingma 2015, alg. 1
+    eps: Annotated[float, Field(gt=0)] = 1e-8  # adam, adamw; Kingma 2015, alg. 1
     weight_decay: Annotated[
         float,
         Field(ge=0),
@@ -44,6 +45,7 @@ class TrainConfig(Frozen):
             ("cosine", "constant", "step", "one_cycle"),
         ),
     ] = "cosine"
+    # The rate falls tenfold after 32 and 48 thousand of 64 thousand steps: He 2016, sec. 4.2.
     step_at: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.5, 0.75)  # shares of the steps
     step_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of schedule "step", at each of them
     warmup: Annotated[
@@ -85,8 +87,10 @@ class TrainConfig(Frozen):
             (0.0, 0.99),
         ),
     ] = 0.0
+    # Last: an epoch that is chosen for its accuracy is better than the training by some luck.
     select: Literal["last", "best_val"] = "last"
     stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"
+    # One: two trials side by side are faster than one with two threads, and numbers depend on it.
     threads: Annotated[int, Field(ge=1)] = 1
 
     def total(self, per_epoch: int) -> int:

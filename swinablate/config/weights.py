@@ -87,6 +87,7 @@ def _digest(path: Path) -> str:
     return _read(path, found.st_mtime_ns, found.st_size)
 
 
+# A plan asks for every seed's file several times; so many are more than the seeds of any study.
 @functools.lru_cache(maxsize=4096)
 def _read(path: Path, _changed: int, _size: int) -> str:
     with path.open("rb") as file:

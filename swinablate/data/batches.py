@@ -19,7 +19,10 @@ from swinablate.data.rng import Chance
 from swinablate.data.splits import Images
 
 EVAL_BATCH = 1000
-EVAL_VALUES = 2**25  # at most so many numbers in a batch: 1000 images of up to 105x105x3
+"""Images that are judged at once: without gradients they take little memory, and a small test
+set is a handful of calls."""
+EVAL_VALUES = 2**25
+"""At most so many numbers in a batch, 128 MiB of them: 1000 images of up to 105x105x3."""
 
 
 def epoch_order(n: int, seed: int, stream: str, epoch: int) -> Int[Tensor, " {n}"]:

@@ -114,6 +114,7 @@ def stratified_order(labels: Labels, chance: Draws) -> Rows:
     grouped = np.lexsort((chance, labels))  # class after class, shuffled inside
     counts = np.bincount(labels)
     rank = np.arange(len(labels)) - (np.cumsum(counts) - counts)[labels[grouped]]
+    # Each class's images spread evenly over 0 to 1; equal places are in random order.
     quantile = (rank + 0.5) / counts[labels[grouped]]
     order: NDArray[np.int64] = grouped[np.lexsort((chance[grouped], quantile))]
     return order

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MODES = {1: "L", 3: "RGB"}
+"""Channels -> PIL's mode with bytes of so many."""
 DEEP = {"I", "F", "I;16", "I;16B", "I;16L", "I;16N"}  # PIL would cut these off at 255
 
 

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from swinablate.data.splits import Images
 
-AHEAD = 3  # batches
+AHEAD = 3
+"""Batches in memory or under way: one is trained on, one is ready, one is read. More would help
+only where reading is uneven, and each takes a batch's memory."""
 Raw = tuple[UInt8[Tensor, "b c h w"], Int[Tensor, " b"]]
 
 

@@ -35,7 +35,8 @@ FILES = ("train_pixels", "train_labels", "train_moments", "test_pixels", "test_l
 MANIFEST = "manifest.json"
 FAULTS = (OSError, RuntimeError, TypeError, ValueError, AssertionError)
 """What reading raw files may raise; see `Dataset.read`."""
-SILENCE_S = 60.0  # a server that says nothing for so long is out of reach
+SILENCE_S = 60.0
+"""A server that says nothing for so long is out of reach; one that sends slowly is waited for."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
         files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
         if any((folder / f"{x}.npy").stat().st_size != files[x]["bytes"] for x in FILES):
             raise fault
+        # Copy on write: torch warns of arrays that cannot be written, and the files stay whole.
         return {x: np.load(folder / f"{x}.npy", mmap_mode="c") for x in FILES}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise fault from error
@@ -311,7 +313,7 @@ def _flush(file: IO[Any]) -> None:
 def _locked(path: Path, name: str) -> Iterator[None]:
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=2)
+        lock.acquire(timeout=2)  # a shorter wait is not worth a line
     except Timeout:
         log.warning("another process prepares data set %r: waiting for it", name)
         lock.acquire()

@@ -135,6 +135,7 @@ def _normalisation(
     if config.normalisation == "dataset":
         return normalisation(arrays["train_moments"][train], first.size)
     one = torch.ones(len(first), 1, 1)
+    # Bytes to -1..1, or to 0..1.
     return (one * (2 / 255), -one) if config.normalisation == "half" else (one / 255, 0 * one)
 
 

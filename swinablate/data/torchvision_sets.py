@@ -15,7 +15,8 @@ from swinablate.data.dataset import Arrays, Dataset, Labels, Part, Parts, Pixels
 from swinablate.data.image_files import fitted
 from swinablate.errors import InputError
 
-CHUNK = 256  # images
+CHUNK = 256
+"""Images in memory before they are written; torchvision hands them out one by one."""
 TRAIN, TEST = ("train", "trainval"), ("test", "val", "valid")
 """Names that torchvision's classes use for a split; the first that a class knows is taken."""
 

@@ -80,7 +80,7 @@ def _ask(
         execution.submit(Batch(jobs=(each,)))
     waiting, answers = {each.trial for each in jobs}, []
     while waiting and not stopping():
-        for happened in execution.poll(0.5):
+        for happened in execution.poll(0.5):  # a wish to stop is seen as soon as in a coordinator
             if happened.kind in ENDINGS:
                 waiting.discard(happened.trial)
             if happened.kind == "done":

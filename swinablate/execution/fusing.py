@@ -4,10 +4,7 @@ On a GPU a small network's kernels are shorter than the time to launch them; K r
 graph share the launches. Once their memory traffic takes as long as the launches, more bring
 nothing. On a CPU nothing is launched, and processes are the better array.
 
-The numbers below are a model that has not been measured on a GPU here: 5 us to launch a kernel
-eagerly, 4 TB/s (an H200), 2.6 kernels a call forward and backward together, and 8.6 times the
-bytes kept for the backward pass as the traffic of a step, which fits networks of 0.8 to 10 MB
-an image within 15 %.
+The numbers below are a model that has not been measured on a GPU here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +22,18 @@ from swinablate.study.plan import Arm, Trial
 from swinablate.training.fused.stack import common, why_not
 
 LAUNCH_S, BYTES_PER_S = 5e-6, 4e12
+"""Time to launch a kernel eagerly, and how fast memory is read and written: an H200's."""
 KERNELS_PER_CALL, TRAFFIC = 2.6, 8.6
+"""Kernels a call, forward and backward together; and what a step reads and writes, in units of
+the bytes kept for the backward pass: fits networks of 0.8 to 10 MB an image within 15 %."""
 WIDEST = 32
+"""Trials in one graph at most: each then pays a 32nd of the launches, and more would save little
+while they share one graph's fate."""
 SHARE = 0.5
-"""Of a GPU's memory that a fused batch may be expected to take."""
+"""Of a GPU's memory that a fused batch may be expected to take.
+
+The rest is for what the expectation leaves out: images, workspaces, fragments.
+"""
 VIEWS = frozenset(
     ("flatten", "unflatten", "squeeze", "unsqueeze", "permute", "movedim", "transpose", "reshape",
      "view", "expand", "unbind", "chunk", "split", "dim", "size", "__get__", "__set__",

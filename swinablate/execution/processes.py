@@ -80,7 +80,10 @@ class Anew:
 
 
 PATIENCE_S = 5.0
-"""How long a server that is ready may take to fork."""
+"""How long a server that is ready may take to fork.
+
+A fork takes hundredths of a second; a server that needs this long hangs, and is killed.
+"""
 
 
 class Forked:
@@ -114,6 +117,7 @@ class _Server:
     """`swinablate.execution.forkserver`, asked in turn; answers are read when they are wanted."""
 
     def __init__(self, log: Path) -> None:
+        # SEQPACKET keeps messages apart: one `recv` is one answer, however many have come.
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with log.open("ab") as file, theirs:
             self._process = subprocess.Popen(
@@ -182,7 +186,7 @@ class _Server:
             text = b""
             if ready:
                 with contextlib.suppress(ConnectionResetError):  # it died with a question unread
-                    text = self._socket.recv(1 << 10)
+                    text = self._socket.recv(1 << 10)  # an answer is one number
             if not text:
                 return False
             self._answers.append(json.loads(text))
@@ -209,8 +213,8 @@ def environment(device: str) -> dict[str, str]:
     fixed = {
         "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # asked for by deterministic cuBLAS in torch 2.11
-        "OMP_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",  # until `settle` sets what the recipe says
         "MKL_NUM_THREADS": "1",
-        "PYTHONUNBUFFERED": "1",
+        "PYTHONUNBUFFERED": "1",  # what a killed worker said last is in its log
     }
     return {**HELD, **os.environ, **fixed}

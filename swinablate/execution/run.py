@@ -253,6 +253,7 @@ class Run:
         outcomes = counted(now.state).values()
         counts: Counter[str] = Counter(found.status for found in outcomes)
         missing = len(now.state.mine) - counts.total()
+        # 3 tells scripts "it ran to its end, and something failed" from a fault of ours (1).
         code = 0 if sum(map(ended_well, outcomes)) == len(now.state.mine) else 3
         if missing and self._stop.exit_code is not None:
             code = self._stop.exit_code

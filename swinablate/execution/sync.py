@@ -29,7 +29,7 @@ def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> in
             queue_name(name, plan.declaration),
             [arm.name for arm in plan.arms],
         )
-        queue.reap()
+        queue.reap()  # we hold the study's lock, so whatever is shown as running is not
         tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, study_card(plan, ""))
         tracker.sweep(set())
         for row in rows:

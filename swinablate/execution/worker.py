@@ -27,6 +27,7 @@ from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
 Emit = Callable[[Event], None]
 AFTERWARDS = "the worker ended after another trial's error"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a full disk, a full quota and a limit on files answer: trying again would not help."""
 
 
 def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
@@ -62,6 +63,7 @@ def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
         for job in batch.jobs:
             emit(event(job, kind, data))
 
+    # `prepare` alone may say CannotFuse: once "started" is told, the jobs cannot start again.
     try:
         runs = prepare(batch.jobs)
         members = [job.trial for job in batch.jobs]
@@ -117,6 +119,7 @@ def failure(error: Exception) -> dict[str, str]:
         kind, message = "disk", f"no space left: {error.filename or error}"
     elif isinstance(error, EnvironmentFault):
         kind, message = "data", str(error)
+    # The innermost calls say where it failed; a runaway recursion must not fill the record.
     return {"kind": kind, "message": message, "traceback": traceback.format_exc(limit=-20)}
 
 
@@ -135,7 +138,7 @@ def main() -> None:
             out.write(happened.dumps() + "\n")
             out.flush()
 
-    torch.set_num_interop_threads(1)
+    torch.set_num_interop_threads(1)  # slots are counted so that `train.threads` fill the cores
     while execute(batches.get(), emit, stop.is_set):
         pass
     sys.exit(1)

@@ -61,7 +61,7 @@ class Case:
         return start(self.family, self.config, self.image, generator_for)
 
     def images(self, count: int = 4) -> Float[Tensor, "{count} c h w"]:
-        """The same noise every time."""
+        """The same noise every time; of fewer than four, batch statistics say little."""
         chance = torch.Generator().manual_seed(0)
         image = self.image
         x = torch.empty(count, image.channels, image.height, image.width)

@@ -82,7 +82,7 @@ def parameters_learn(case: Case) -> str:
     with torch.no_grad():
         for p in model.parameters():
             if not p.any():
-                p.normal_(std=0.1, generator=chance)
+                p.normal_(std=0.1, generator=chance)  # any values but 0
     for _ in range(2):
         model(case.images()).square().sum().backward()
     idle = [
@@ -112,6 +112,7 @@ def images_stay_apart(case: Case) -> str:
     model, x = case.start().eval(), case.images()
     with torch.no_grad():
         together, alone = model(x)[:1], model(x[:1])
+    # Products of another shape add up in another order: fp32 differs by less than 1e-5 then.
     if torch.allclose(together, alone, atol=1e-5, rtol=1e-5):
         return ""
     return f"its logits move by {(together - alone).abs().max():.2g} with the batch"
@@ -181,7 +182,7 @@ def trains(case: Case) -> str:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     y = torch.arange(len(x)) % case.image.classes
     learning = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learning, lr=1e-3)
+    optimizer = torch.optim.AdamW(learning, lr=1e-3)  # its default; no weight is too small to move
     torch.manual_seed(0)
     for _ in range(2):
         loss = F.cross_entropy(model(x).float(), y)

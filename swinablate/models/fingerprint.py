@@ -112,6 +112,7 @@ def _answers(
     torch.manual_seed(derive(0, "signature", "drop"))
     with _batch_statistics(model):
         trained = model.train()(x)
+    # Moved a little, or both modes would normalise by the same batch and give the same answers.
     for name, buffer in model.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             buffer.mul_(torch.empty_like(buffer).uniform_(0.8, 1.25, generator=_generator(name)))
@@ -136,7 +137,8 @@ def _batch_statistics(model: nn.Module) -> Iterator[None]:
 
 def _spread(parameter: Tensor) -> float:
     if parameter.ndim < 2:
-        return 0.7
+        return 0.7  # norms and biases: neither all near 0 nor all near 1, so that each acts
+    # Half as large again as weights start by fan-in, so that no softmax is flat.
     return 1.5 * float(parameter[0].numel()) ** -0.5
 
 

@@ -74,7 +74,7 @@ def check_start(
         freeze(model, start.freeze)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)  # more files than the seeds of a study
 def _shapes(path: str, sha256: str) -> dict[str, Tensor]:
     """The weights in a file without their values: every arm asks for the same files."""
     return {name: value.to("meta") for name, value in read_weights(Path(path), sha256).items()}

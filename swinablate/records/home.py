@@ -134,6 +134,7 @@ class Home:
         """Every event of a trial's newest attempt; a torn last line is not one."""
         attempts = sorted((self.trials / trial / "attempts").glob("*/events.jsonl"), key=_number)
         if attempts:
+            # A crash can tear the last line alone: lines are appended by one process.
             for line in attempts[-1].read_text("utf-8").splitlines():
                 try:
                     yield Event.loads(line)

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SCHEMA = 1
+"""Raised when a field changes its meaning, so that an older version refuses what it would misread.
 
+`records.home` measures plans and ledgers by it too.
+"""
 
 Status = Literal["done", "diverged", "failed"]
 

@@ -11,6 +11,7 @@ from typing import Any
 from swinablate import __version__
 
 LIBRARIES = ("torch", "torchvision", "optuna", "mlflow", "numpy", "pandas", "scipy")
+"""Whose version may change a number, a verdict or a stored file."""
 
 
 @cache
@@ -50,7 +51,7 @@ def git() -> dict[str, Any]:
             capture_output=True,
             text=True,
             check=True,
-            timeout=10,
+            timeout=10,  # one that hangs costs a record its commit, not the study
             cwd=Path.cwd(),
         )
         return done.stdout.strip()

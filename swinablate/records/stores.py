@@ -12,11 +12,15 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from swinablate.errors import EnvironmentFault, InputError
 
 PATIENCE_S = 60.0
-"""How long a locked database is waited for."""
+"""How long a locked database is waited for.
+
+Long enough for a transaction of another program, which may take half a minute; who holds it for
+longer hangs, and a study had better say so.
+"""
 
 
 _KEY = 0x5357494E
-"""Of PostgreSQL's locks, ours."""
+"""Of PostgreSQL's locks, ours: "SWIN" in ASCII, so that no other program takes it by chance."""
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -13,6 +13,7 @@ TRIALS = (
     *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
     *("predictions", "correct", "test_images", "failure"),
 )
+"""Columns of the table of trials, in the order of its file; a table of no rows has them too."""
 TUNING = (*TRIALS, "number")
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
 

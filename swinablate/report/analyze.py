@@ -94,7 +94,9 @@ def read_results(file: Path) -> pd.DataFrame:
 
 def _refuse(wrong: "pd.Series[bool]", problem: str, hint: str, file: Path) -> None:
     if wrong.any():
-        line = int(wrong.to_numpy().argmax()) + 2
+        line = (
+            int(wrong.to_numpy().argmax()) + 2
+        )  # lines count from 1, and the first has the names
         raise InputError(problem, at=f"{file}: line {line}", hint=hint)
 
 

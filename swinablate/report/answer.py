@@ -178,7 +178,7 @@ def origin(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[str, Any]:
         "declaration": plan.declaration,
         "seeds": list(plan.baseline.seeds),
         "data": plan.baseline.recipe["data"]["name"],
-        "hours": round(sum(seconds) / 3600, 4),
+        "hours": round(sum(seconds) / 3600, 4),  # a third of a second
         "hours_failed": round(sum(lost) / 3600, 4),
         "attempts": sum(o.attempt for o in outcomes),
         "command": f"swinablate run studies/{plan.study}.toml",

@@ -19,6 +19,7 @@ from swinablate.text import known
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
 LONG = 90
+"""Characters of a list that are shown: about a line of the page."""
 ICONS = {
     "^": '<path d="M8 2 15 14H1Z"/>',
     "v": '<path d="M8 14 1 2H15Z"/>',

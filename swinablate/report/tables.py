@@ -227,7 +227,7 @@ def _nested(value: object) -> bool:
 
 
 def _judged(arm: Mapping[str, Any]) -> dict[str, Any]:
-    keys = [key for key in ARMS[3:20] if key in arm]
+    keys = [key for key in ARMS[3:20] if key in arm]  # those that a verdict has, not the plan
     return {"arm": arm["name"], **{key: arm[key] for key in keys}}
 
 

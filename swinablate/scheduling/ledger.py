@@ -13,7 +13,7 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ArmRecord, PlanRecord, Row, TryRecord
 
 WORST = 0.0
-"""A recipe that diverged reaches this validation accuracy, percent."""
+"""A recipe that diverged reaches this validation accuracy, percent: no other can be worse."""
 RANDOM_MOST = 10
 """No more recipes than this are drawn at random: TPE's own default, `n_startup_trials`."""
 
@@ -83,6 +83,7 @@ def wants(plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome]) -> bool:
 
 def unguided(trials: int) -> int:
     """How many recipes are tried before results guide the sampler: a third, at most 10."""
+    # A third leaves most of a small budget to the sampler, which learns nothing from one point.
     return max(2, min(RANDOM_MOST, trials // 3))
 
 

@@ -54,7 +54,7 @@ class Ticket:
 
 def queue_name(study: str, declaration: str) -> str:
     """The name of a study's queue; another declaration has another queue."""
-    return f"{study}@{declaration[:12]}"
+    return f"{study}@{declaration[:12]}"  # 48 bits: short enough to read in a dashboard
 
 
 class Queue:
@@ -239,9 +239,11 @@ _STATES: dict[Ending, TrialState] = {
     "failed": TrialState.FAIL,
     "diverged": TrialState.FAIL,
 }
+"""Ours -> Optuna's, which has none for a trial that diverged; the attribute `outcome` tells."""
 
 
 def _open(url: str, name: str, arms: Sequence[str]) -> tuple[RDBStorage, optuna.Study]:
+    # A server may have closed the connection while a trial ran; SQLite waits for locks itself.
     options: dict[str, Any] = {"pool_pre_ping": True}
     if stores.database(url):
         options = {"connect_args": {"timeout": stores.PATIENCE_S}}
@@ -251,7 +253,7 @@ def _open(url: str, name: str, arms: Sequence[str]) -> tuple[RDBStorage, optuna.
         study_name=name,
         direction="maximize",
         load_if_exists=True,
-        sampler=RandomSampler(seed=0),
+        sampler=RandomSampler(seed=0),  # never draws: a ticket fixes every parameter
         pruner=NopPruner(),  # None would mean the median pruner
     )
     if "arms" not in study.user_attrs:
@@ -261,6 +263,7 @@ def _open(url: str, name: str, arms: Sequence[str]) -> tuple[RDBStorage, optuna.
 
 def _patiently(url: str, action: Callable[[], T]) -> T:
     """Do it, again and again while the store is locked; every action may be repeated."""
+    # A short lock costs little more than itself; a long one is asked about every two seconds.
     deadline, pause = time.monotonic() + stores.PATIENCE_S, 0.05
     while True:
         try:

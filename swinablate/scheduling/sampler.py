@@ -18,7 +18,10 @@ from optuna.trial import create_trial
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # a study in memory is made every time
 
 DRAWS = 50
-"""After so many draws of points tried before, the first point not yet tried is taken."""
+"""After so many draws of points tried before, the first point not yet tried is taken.
+
+In a small space TPE returns to the best level again and again, and might never draw a new one.
+"""
 
 
 def suggest(

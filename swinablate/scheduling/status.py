@@ -13,6 +13,7 @@ from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import everything
 
 SCHEMA = 1
+"""Of `status --json`: a script that reads it can refuse what it does not know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,10 @@ def _current(home: Home, row: Row) -> Current | None:
 def _eta(
     arms: Mapping[str, Mapping[str, int]], seconds: Mapping[str, list[float]], slots: int
 ) -> float | None:
-    """Trials left times what such trials took, over the slots; running ones count half."""
+    """Trials left times what such trials took, over the slots.
+
+    Running ones count half, as far as they have come on average.
+    """
     known = [s for found in seconds.values() for s in found]
     if not known:
         return None

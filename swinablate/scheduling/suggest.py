@@ -108,6 +108,7 @@ def _next(
             [(one.params, one.told) for one in found],
             # The number alone: arms are offered the same first recipes, as they share the order
             # of their images; and a baseline tuned in another study is not tuned again.
+            # Its first 32 bits, for numpy takes no larger seed.
             seed=int(schema.digest(["tune", len(found)])[:8], 16),
             unguided=unguided(tune.trials),
         )

@@ -16,9 +16,12 @@ from scipy.special import gammaincinv, ndtr, stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
-REACH, STEP = 9.0, 0.01  # the normal part is tabulated on [0, REACH]; beyond it, it is 1
+REACH, STEP = 9.0, 0.01
+"""The normal part is tabulated on [0, REACH]; beyond it, it is 1 but for 2e-19. Between two places
+of the table a straight line is within what `many_to_one` promises."""
 NODES = 48  # over the scale: the integrand is smooth
 MANY = 500
+"""Degrees of freedom that are solved for at a time; simulations ask for thousands."""
 LARGE = 1e6  # degrees of freedom from which t is normal for our purposes
 
 
@@ -60,7 +63,7 @@ def many_to_one(loadings: Sequence[float], df: ArrayLike, alpha: float) -> Float
     wanted = np.unique(np.clip(df, 1.0, LARGE))
     if len(wanted) > MANY:  # between so many the curve is straight
         wanted = 1 / np.linspace(1 / wanted[0], 1 / wanted[-1], MANY)
-    counts = Counter(round(x, 6) for x in loadings)
+    counts = Counter(round(x, 6) for x in loadings)  # what only rounding tells apart is one group
     c = _solve(wanted, tuple(sorted(counts.items())), alpha)
     inverse = 1 / np.clip(df, 1.0, LARGE)
     return np.asarray(np.interp(inverse, 1 / wanted[::-1], c[::-1]), dtype=float)
@@ -91,6 +94,8 @@ def _solve(wanted: Floats, groups: tuple[tuple[float, int], ...], alpha: float) 
     low = t_quantile(1 - alpha / 2, wanted)  # one comparison alone
     high = bonferroni(sum(count for _, count in groups), wanted, alpha) + 1e-6
     c = low
+    # Newton's steps, bisection where one leaves the bracket: a hundred halvings end below any
+    # rounding, and 1e-7 is far below the accuracy of the table.
     for _ in range(100):
         at = c[:, None] * nodes
         reached = np.sum(weights * np.interp(at, grid, content), axis=1)
@@ -130,6 +135,7 @@ def _scale_nodes(df: Floats) -> tuple[Floats, Floats]:
     geometrically, for 1 degree of freedom as for 1,000.
     """
     half = df / 2
+    # From one tail of 1e-12 to the other: what is left out is less than rounding adds.
     low = np.log(gammaincinv(half, 1e-12) / half) / 2
     high = np.log(gammaincinv(half, 1 - 1e-12) / half) / 2
     at = np.linspace(low, high, NODES, axis=1)

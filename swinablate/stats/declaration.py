@@ -8,6 +8,7 @@ from swinablate.errors import InputError
 from swinablate.stats.estimate import Contrast
 
 SCHEMA = 1
+"""Of verdicts.json: a program that reads it can refuse what it does not know."""
 ARMS = "arms"  # the family of all arms against the baseline
 
 Word = Literal["better", "worse", "equivalent", "undecided", "pending", "not tested"]

@@ -32,11 +32,23 @@ from swinablate.stats.critical import (
 BASELINE_RATIO = 2
 """The baseline takes part in every comparison and runs so many times the seeds of an arm."""
 
-PRIOR_SEEDS = 4.0  # d0: how many seeds' worth of evidence the pool counts for, at most
+PRIOR_SEEDS = 4.0
+"""d0: how many seeds' worth of evidence the pool counts for, at most.
+
+Of 2, 4 and 8 in simulations of 8 comparisons the compromise: 8 errs in up to 7.7 % of families of
+3 seeds with very unequal variances, 2 finds an effect of half a point in .31 at 5 seeds, 4 in .36.
+"""
 CERTAIN = 1e9  # a prior that leaves nothing to an arm's own variance
 GATE_SEEDS = 5  # fewer seeds cannot tell unequal variances from luck
 GATE_RATIO, GATE_P = 3.0, 0.001
-TESTED = 3  # seeds from which an arm is judged
+"""A larger ratio of sds, or a smaller p of Bartlett's, and the family is judged by Welch's t.
+
+With sds of 0.15 to 3.16, as arms on digits had them, shrinking erred in 8.3 % of simulated
+families and Welch's t in 5.6 %. The price is power: at 5 seeds a ratio of 3 turns up by chance in
+half of all families of 8.
+"""
+TESTED = 3
+"""Seeds from which an arm is judged: the sd of two has one degree of freedom."""
 
 Flags = NDArray[np.bool_]
 Method = Literal["auto", "shrunken", "welch-holm", "dunnett", "paired", "auto-paired"]
@@ -205,7 +217,9 @@ def spread(var: Floats, n: Floats) -> tuple[Floats, Floats]:
     logs = np.log(np.maximum(var, tiny))
     statistic = total * np.log(np.maximum(pooled, tiny)) - (f * logs).sum(-1)
     k = var.shape[-1]
-    correction = 1 + ((1 / f).sum() - 1 / total) / (3 * (k - 1))
+    correction = 1 + ((1 / f).sum() - 1 / total) / (
+        3 * (k - 1)
+    )  # Bartlett's own, of his statistic
     ratio = np.sqrt(np.maximum(var.max(-1), tiny) / np.maximum(var.min(-1), tiny))
     return ratio, np.asarray(chdtrc(k - 1, np.maximum(statistic / correction, 0)))
 

@@ -55,6 +55,8 @@ def factorial(
     contrasts, lost = [], []
     for name, kind, wanted in _effects(levels, sizes):
         weights = wanted @ inverse
+        # Weights are whole numbers over the number of cells: 1e-9 lies far from any of them, and
+        # twelve places drop what rounding added.
         if not np.allclose(weights @ design, wanted, atol=1e-9):
             lost.append(name)
             continue

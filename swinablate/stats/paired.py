@@ -28,7 +28,8 @@ from swinablate.stats.estimate import (
 )
 from swinablate.stats.sample import Sample
 
-EVIDENCE = 20  # degrees of freedom from which covariances may decide: fewer err by luck
+EVIDENCE = 20
+"""Degrees of freedom from which covariances may decide: fewer err by luck."""
 WORTH = 0.25
 """Share of the noise that pairing has to remove: a baseline with twice the seeds breaks even."""
 

@@ -9,6 +9,7 @@ from swinablate.stats.estimate import BASELINE_RATIO, Contrast, prior_seeds
 from swinablate.stats.sequential.spending import nominal
 
 POWER = 0.8
+"""The convention for planning (Cohen 1988): one effect in five of that size is missed."""
 MOST = 100_000  # seeds; more are no plan
 
 
@@ -132,7 +133,7 @@ def seeds_needed(
         )
 
     def found(n: int) -> bool:
-        n_baseline = max(2, ceil(baseline_ratio * n - 1e-9))
+        n_baseline = max(2, ceil(baseline_ratio * n - 1e-9))  # not one more for a rounding error
         return detectable(n, n_baseline, m, sd, alpha=alpha, power=power) <= delta
 
     low, high = 2, 3

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("done", "failed", "diverged", "waiting")
 WILSON_Z = 1.959963984540054
+"""The normal quantile at 97.5 %, for an interval of 95 %."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,9 @@ from swinablate.stats.paired import Pairs, estimate_pairs, pays
 from swinablate.stats.power import detectable
 
 SIMS = 4000
+"""Simulated studies: an error rate of 5 % is known to a third of a point, within seconds."""
 ALPHA = 0.05
+"""Of a study that declares no other."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from swinablate.study.designs import SHOWS, directions
 from swinablate.study.files import label
 
 WEIGHTLESS = 1e-9
+"""Smaller is what rounding leaves of 0: a weight is a whole number over the number of cells."""
 ONE_WAY = "one direction of the path could not be run: what a step does may depend on the order"
 
 

@@ -23,6 +23,7 @@ from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
 from swinablate.text import named_level
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
+"""Of studies and arms: as they stand in file names, tables and MLflow, on any system."""
 BASELINE = "baseline"
 
 FAMILY_SCHEMA: dict[str, Any] = {
@@ -46,7 +47,8 @@ class Compare(schema.Frozen):
     metric: Literal["test/accuracy"] = "test/accuracy"
     rope: Annotated[float, Field(gt=0, le=100)] | None = None  # percentage points
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    sd: Annotated[float, Field(gt=0, le=50)] | None = None  # expected, over seeds, points
+    # Expected, over seeds, points; no numbers from 0 to 100 spread wider than 50.
+    sd: Annotated[float, Field(gt=0, le=50)] | None = None
 
 
 class DeclaredHypothesis(schema.Frozen):
@@ -62,7 +64,8 @@ class Match(schema.Frozen):
     """One field to solve, so that the arm is as large as the baseline."""
 
     by: Literal["params", "macs"]
-    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.02  # relative
+    # Relative; well inside the 5 % from which a report says that costs differ (`ISO_COST`).
+    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.02
     adjust: Annotated[str, Field(min_length=1)]  # a recipe path: model.width
 
 
@@ -220,6 +223,7 @@ def label(changes: Mapping[str, Level], *, full: bool = False) -> str:
             parts.append(label(level))
         else:
             parts.append(f"{path if full else path.rpartition('.')[2]}={named_level(level)}")
+    # At most 80, as NAME has it; the digest keeps two long names apart that begin alike.
     name = re.sub(r"[^A-Za-z0-9 ._=,+()-]", "-", ", ".join(parts))
     return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
 

@@ -24,9 +24,11 @@ from swinablate.text import named_level, signed
 LARGEST = 1 << 16
 """Of the solved number; nobody trains a wider network here."""
 HEADS = 32
-"""Numbers of heads tried for one width."""
+"""Numbers of heads tried for one width, the nearest to the written one first; farther ones would
+be another network."""
 TRIES = 512
-"""Numbers looked at beside an invalid one before giving up."""
+"""Numbers looked at beside an invalid one before giving up: what heads, groups or windows have to
+divide comes back much sooner."""
 
 
 @dataclass(frozen=True, kw_only=True)

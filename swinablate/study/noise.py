@@ -13,7 +13,7 @@ from swinablate.records.outcome import Outcome
 from swinablate.study.plan import Plan
 
 STATISTICS_SEEDS = 3
-"""With fewer seeds nothing is tested."""
+"""With fewer seeds nothing is tested: of two, an sd is anybody's guess."""
 
 
 @dataclass(frozen=True)

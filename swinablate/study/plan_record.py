@@ -20,7 +20,7 @@ from swinablate.study.plan import Arm, Plan
 from swinablate.text import named_level
 
 NAMED = 4
-"""Names that a warning shows."""
+"""Names that a warning shows: a line of them says which kind they are."""
 
 
 def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> PlanRecord:

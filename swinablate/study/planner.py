@@ -30,6 +30,8 @@ from swinablate.study.tunable import check_tuning as check_tuning
 from swinablate.text import named_level
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
+"""The least that runs everything: a second step, which meets the state that the first left, on
+batches of several images that fit any memory."""
 
 
 @dataclass(frozen=True)

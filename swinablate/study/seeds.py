@@ -15,6 +15,7 @@ Seeds = Annotated[int, Field(ge=1, le=1000)] | tuple[Annotated[int, Field(ge=0)]
 class Adaptive(Frozen):
     """Seeds are added, look by look, for what is not decided yet."""
 
+    # From 3: with fewer seeds nothing is tested, and alpha would be spent on it.
     looks: tuple[Annotated[int, Field(ge=3, le=1000)], ...]
 
     @field_validator("looks")

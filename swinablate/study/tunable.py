@@ -78,7 +78,7 @@ def tuned(recipe: Recipe, params: Mapping[str, Any], at: str = "tuning.json") ->
 def trying(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
     """The recipe of a tuning trial; arms that differ in their stream are tuned apart."""
     own = recipe.train.stream
-    stream = STREAM if own == "main" else f"{STREAM}/{own}"[:40]
+    stream = STREAM if own == "main" else f"{STREAM}/{own}"[:40]  # as long as a stream may be
     return tuned(recipe, {**params, "train.stream": stream})
 
 

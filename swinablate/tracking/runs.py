@@ -13,7 +13,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
 os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # its own 7 take four minutes
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # its own is 120 s, for every try
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
@@ -101,7 +101,7 @@ class Runs:
     def describe(self, run: Known, params: Mapping[str, str]) -> None:
         """Add the parameters the run does not have; MLflow never changes one."""
         new = [Param(key, value) for key, value in params.items() if key not in run.params]
-        for start in range(0, len(new), 100):
+        for start in range(0, len(new), 100):  # MLflow refuses more in one call
             self._client.log_batch(run.id, params=new[start : start + 100])
         run.params |= {param.key: param.value for param in new}
 
@@ -119,7 +119,7 @@ class Runs:
         """Add the rows the run does not have."""
         known = self.rows(run)
         new = sorted(rows - known, key=lambda row: (row[3], row[0]))
-        for start in range(0, len(new), 1000):
+        for start in range(0, len(new), 1000):  # MLflow refuses more in one call
             part = [Metric(*row) for row in new[start : start + 1000]]
             self._client.log_batch(run.id, metrics=part)
         known.update(new)
@@ -136,7 +136,7 @@ class Runs:
         """Name the data set."""
         data = Dataset(
             name=dataset,
-            digest=sha256[:12],
+            digest=sha256[:12],  # MLflow refuses more than 36; the whole one is in `source`
             source_type="local",
             source=json.dumps({"name": dataset, "sha256": sha256}),
         )

@@ -28,7 +28,7 @@ from swinablate.tracking import views
 
 HOST = "127.0.0.1"
 START_S = 180.0
-"""A loaded machine of two cores needs 45 s to import MLflow's server."""
+"""A loaded machine of two cores needs 45 s to import MLflow's server; this is four times that."""
 
 
 @contextmanager
@@ -76,6 +76,7 @@ def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Ite
 def _start(uri: str, port: int, artifacts: Path, log: IO[bytes]) -> "subprocess.Popen[bytes]":
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
+        # For one reader: MLflow's own 4 workers take three times the memory, and longer to start.
         *("--workers", "1", "--no-serve-artifacts"),
         *("--default-artifact-root", artifacts.absolute().as_uri()),
         *("--allowed-hosts", f"{HOST}:{port},localhost:{port}"),
@@ -84,7 +85,7 @@ def _start(uri: str, port: int, artifacts: Path, log: IO[bytes]) -> "subprocess.
         "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument: everybody reads those
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # processes for what no study uses
         "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
     }
     return subprocess.Popen(
@@ -121,6 +122,7 @@ def _wait(child: "subprocess.Popen[bytes]", base: str, log: IO[bytes]) -> None:
     deadline = time.monotonic() + START_S
     while True:
         try:
+            # It answers at once or is not there yet; one that hangs is asked again.
             with urllib.request.urlopen(f"{base}/health", timeout=5):  # noqa: S310
                 return
         except (urllib.error.URLError, OSError):
@@ -140,6 +142,8 @@ def _table(base: str, study: str | None) -> str:
     """The address of a study's ablation table; MLflow's front page if there is none."""
     token, found = "", list[dict[str, Any]]()
     while True:
+        # The first search of a fresh server has taken 18 s, hence the 60 s below; pages of 1,000
+        # make it the only one in all but the largest stores.
         asked = {"max_results": 1000, "order_by": ["last_update_time DESC"], "page_token": token}
         request = urllib.request.Request(  # noqa: S310  http(s) only: checked by the caller
             f"{base}/api/2.0/mlflow/experiments/search",
@@ -167,11 +171,12 @@ def _watch(command: list[str]) -> None:
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the group's, meant for the server
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Our parent's end wakes us at once; the server's own end is seen within the fifth of a second.
     while server.poll() is None and not select.select([sys.stdin], [], [], 0.2)[0]:
         pass
     os.killpg(0, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
-        server.wait(timeout=3)
+        server.wait(timeout=3)  # to end by itself; what hangs is killed
     os.killpg(0, signal.SIGKILL)  # us too
 
 

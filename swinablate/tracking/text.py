@@ -90,6 +90,7 @@ def params(card: TrialCard, paths: Sequence[str]) -> dict[str, str]:
     found = varied(card, paths)
     for path, value in flat(card.recipe).items():
         if not any(path == p or path.startswith(f"{p}.") for p in paths):
+            # As long as MLflow keeps a parameter.
             found[key(f"cfg.{path}")] = cut(level(value), 6000)
     return found
 
@@ -150,6 +151,7 @@ def numbers(arm: Mapping[str, Any]) -> dict[str, float]:
     shown = {"mean": "acc_mean", "sd": "acc_std"}
     names = ("mean", "sd", "delta_pp", "ci_low", "ci_high", "n")
     found = {shown.get(field, field): arm.get(field) for field in names}
+    # A thousandth of a point is one image of a hundred thousand: finer digits are noise.
     return {k: round(float(v), 3) for k, v in found.items() if v is not None and known(v)}
 
 
@@ -195,12 +197,15 @@ def report(card: StudyCard) -> str:
 
 
 def key(text: str) -> str:
-    """A key MLflow takes."""
+    """A key MLflow takes: of these characters, and no longer than 250."""
     return re.sub(r"[^\w\-. :/]", "_", text, flags=re.ASCII).strip("/ ")[:250]
 
 
 def cut(text: str, limit: int = 5000) -> str:
-    """A value no store cuts without saying so."""
+    """A value no store cuts without saying so.
+
+    MLflow's documents promise 5,000 bytes of a tag in every store; this one takes 8,000.
+    """
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 

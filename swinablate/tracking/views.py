@@ -15,6 +15,7 @@ from urllib.parse import quote
 LIMIT = 8000
 """MLflow cuts a tag at so many characters."""
 TITLES = {"table": "1 Ablation table", "curves": "2 Curves", "failed": "3 Failed"}
+"""Numbered in the order in which to look at them."""
 _NAME, _CREATED, _NOTE = "attributes.`Run Name`", "runDateAndNestInfo", "attributes.`Description`"
 _WIDTHS = {
     _NAME: 165,
@@ -30,6 +31,7 @@ _WIDTHS = {
     "tags.`hypothesis`": 170,
     "tags.`message`": 420,
 }
+"""Pixels that show a column's usual content whole, and of a text its first words."""
 _SUMMARY = ("delta_pp", "acc_mean", "acc_std", "n")
 _CHARTS = ("val/accuracy", "train/loss", "time/epoch_s", "memory/peak_mib")
 
@@ -74,6 +76,7 @@ def tags(
         "table": _state(
             f"tags.kind = 'summary' and {mine}",
             order="metrics.`delta_pp`",
+            # More switches would push the note far to the right; the runs have all of them.
             columns=[*summary, "tags.`hypothesis`", *switches[:8], _NOTE],
         ),
         "curves": _state(
@@ -127,7 +130,7 @@ def _grouped(tag: str, values: Sequence[str]) -> dict[str, Any]:
 
 
 def _section(title: str) -> list[dict[str, Any]]:
-    size = {"columns": 2, "cardHeight": 340}
+    size = {"columns": 2, "cardHeight": 340}  # pixels: four charts in a square of 700
     return [{"uuid": "all", "name": title, "display": True, "isReordered": False} | size]
 
 
@@ -137,7 +140,7 @@ def _chart(metric: str) -> dict[str, Any]:
         "type": "LINE" if line else "BAR",
         "uuid": metric,
         "metricKey": metric,
-        "runsCountToCompare": 100,
+        "runsCountToCompare": 100,  # MLflow's own 10 would draw part of a study as all of it
         "metricSectionId": "all",
         "deleted": False,
         "isGenerated": False,

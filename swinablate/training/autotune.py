@@ -21,9 +21,14 @@ from swinablate.training.precision import choices, settle
 from swinablate.training.step import make_learner
 
 ROUNDS, ROUND_S, WARM = 3, 0.1, 2
-"""Every candidate runs in so many rounds, among the others; the first steps do not count."""
+"""Every candidate runs in so many rounds, among the others; the first steps do not count.
+
+Taken in turn, so that a neighbour's load meets all of them; the 0.3 s of a candidate are nothing
+beside a trial. The first steps choose kernels and allocate.
+"""
 FASTER = 0.9
-"""A departure from the plain settings is worth a tenth of the time, or it is not taken."""
+"""A departure from the plain settings is worth a tenth of the time, or it is not taken: less is
+within what two timings of the same step differ by on a shared machine."""
 
 Measured = dict[str, Any]
 """A candidate's settings, and `step_s`; compiled ones have `compile_s` too."""
@@ -73,6 +78,7 @@ def decide(measured: Iterable[Measured], steps: int) -> dict[str, Any]:
         return sum(row[field] != value for field, value in plain.items())
 
     def seconds(row: Measured) -> float:
+        # Of unknown length (0 steps) a trial is taken as one step: compiling does not pay then.
         return float(row["step_s"]) * max(1, steps) + float(row.get("compile_s", 0.0))
 
     best = rows[0]

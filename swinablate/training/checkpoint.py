@@ -18,6 +18,7 @@ from swinablate.errors import EnvironmentFault, InputError
 
 log = logging.getLogger(__name__)
 KEPT = 2
+"""Checkpoints of an attempt: one damaged costs an epoch; a third would only cost disk."""
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
@@ -26,10 +27,12 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     Not flushed to the disk: after a power loss the digest finds a torn file, and the one
     before it, or a fresh start, gives the same numbers.
     """
+    # Through memory: the digest stands first, and on a full disk torch.save itself raises a
+    # RuntimeError about positions where a plain write says ENOSPC.
     buffer = io.BytesIO()
     torch.save(state, buffer)
     payload = buffer.getbuffer()  # not copied: it is as large as the network and its optimizer
-    path = folder / f"checkpoint-{step:012d}.pt"
+    path = folder / f"checkpoint-{step:012d}.pt"  # zeros: names sort as steps do
     temporary = folder / f".{path.name}.{os.getpid()}.tmp"
     try:
         with temporary.open("wb") as file:

@@ -73,7 +73,7 @@ class Progress:
 
     def keep_best(self, accuracy: float, model: nn.Module) -> None:
         """Keep the weights if they are the best yet on validation images."""
-        if accuracy > self.best.get("accuracy", -1.0):
+        if accuracy > self.best.get("accuracy", -1.0):  # of equals the first
             self.best = {"accuracy": accuracy, "epoch": self.epoch + 1, "model": snapshot(model)}
 
     def end_epoch(self, loss: float, accuracy: float, images: int, peak: float) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     averaged = Averaged(model, train.ema) if train.ema else None
     judged = averaged.module if averaged else model  # the weights that are evaluated
     size = min(train.batch, len(splits.train))
-    per_epoch = len(splits.train) // size
+    per_epoch = len(splits.train) // size  # whole batches: a rest would be a noisier step
     total = train.total(per_epoch)
     epochs = math.ceil(total / per_epoch)
 
@@ -174,8 +174,9 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             set_rate(optimizer, train.lr * rate(train, at, total))
             chance = of_step(job.seed, train.stream, now.epoch, now.step)
             x, y = batch(next(raws), splits.train, augment, chance)
+            # Layers that drop draw from torch's global generator; nothing else does.
             torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
-            now.loss = now.loss + learner.step(x, y)
+            now.loss = now.loss + learner.step(x, y)  # stays on the device: no wait a step
             if averaged:
                 averaged.update_parameters(model)
             now.step += 1

@@ -17,6 +17,7 @@ def forget_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
     else:
         with contextlib.suppress(OSError):  # Linux only; elsewhere the peak is the worker's
+            # 5 resets the peak of resident memory (VmHWM). Source: proc_pid_clear_refs(5).
             Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -27,7 +28,7 @@ def peak_mib(device: torch.device) -> float:
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text("utf-8").splitlines()
         return int(next(x for x in lines if x.startswith("VmHWM:")).split()[1]) / 2**10
-    unit = 2**20 if sys.platform == "darwin" else 2**10
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, others KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 

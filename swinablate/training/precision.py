@@ -22,6 +22,7 @@ def choices(train: TrainConfig, device: torch.device) -> dict[str, tuple[Any, ..
     A CPU never compiles by itself: it takes minutes a network, in every process.
     """
     cuda = device.type == "cuda"
+    # bf16 first: it has the range of fp32, so that no gradient has to be scaled.
     half = "fp16" if cuda and not torch.cuda.is_bf16_supported() else "bf16"
     known: dict[str, tuple[Any, ...]] = {
         "precision": ("fp32", half),

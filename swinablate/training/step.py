@@ -45,7 +45,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._backward(x, y)
         if self.train.clip:
-            self.scaler.unscale_(self.optimizer)
+            self.scaler.unscale_(self.optimizer)  # the limit is one on true gradients
             nn.utils.clip_grad_norm_(self.model.parameters(), self.train.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()

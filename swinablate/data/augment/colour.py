@@ -38,6 +38,7 @@ def sharpness(pixels: Bytes, factor: Factors) -> Bytes:
         return pixels
     wide = pixels.short()
     rows = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
+    # PIL's kernel: 5 in the middle and 1 around it, of 13 in all.
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * wide[:, :, 1:-1, 1:-1]
     blurred = pixels.clone()
     blurred[:, :, 1:-1, 1:-1] = bytes_of((total.float() / 13).round())
@@ -48,6 +49,7 @@ def hue(pixels: Bytes, turn: Factors) -> Bytes:
     """Turn the colour circle by a share of it, -0.5 to 0.5."""
     red, green, blue = (pixels.float() / 255).unbind(1)
     top, bottom = torch.stack((red, green, blue)).aminmax(dim=0)[::-1]
+    # The circle has six sectors: red at 0, green at 2, blue at 4; the colour lies between two.
     span, is_grey = top - bottom, top == bottom
     rest = torch.where(is_grey, 1.0, span)
     r, g, b = (top - red) / rest, (top - green) / rest, (top - blue) / rest
@@ -67,6 +69,7 @@ def hue(pixels: Bytes, turn: Factors) -> Bytes:
     choices = torch.stack((top, q, p, p, t, top))  # red; green and blue lag by 2 and 4 sectors
     place = sector.long() % 6
     mixed = [choices.gather(0, ((place + lag) % 6)[None])[0] for lag in (0, 4, 2)]
+    # torchvision's way from numbers to bytes: 256 equal bins, and 1.0 in the last of them.
     return bytes_of(torch.stack(mixed, 1) * (255 + 1.0 - 1e-3))
 
 
@@ -96,6 +99,7 @@ def equalize(pixels: Bytes, _factor: Factors) -> Bytes:
     flat = pixels.reshape(b * c, h * w).long()
     first = 256 * torch.arange(b * c, device=pixels.device)[:, None]
     counts = (flat + first).flatten().bincount(minlength=256 * b * c).reshape(b * c, 256)
+    # Pixels a grey value should have, if those of the brightest are left out. 0: nothing to do.
     step = (h * w - counts.gather(1, flat.amax(1, keepdim=True))) // 255
     whole = step.clamp(min=1)
     table = ((counts.cumsum(1) + whole // 2) // whole).roll(1, 1).clamp(0, 255)
@@ -110,6 +114,7 @@ def grey(pixels: Bytes) -> UInt8[Tensor, "b 1 h w"]:
     if pixels.shape[1] == 1:
         return pixels
     red, green, blue = pixels.unbind(1)
+    # Weights of luma in television (ITU-R BT.601), with torchvision's digits.
     light = red.float() * 0.2989 + green.float() * 0.587 + blue.float() * 0.114
     return bytes_of(light)[:, None]
 

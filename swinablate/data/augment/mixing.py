@@ -18,6 +18,7 @@ from swinablate.data.augment.rectangle import Rectangles
 from swinablate.data.rng import Chance
 
 ERASED = Rectangles(area=(0.02, 0.33), aspect=(0.3, 3.3), least=0, spare=1)
+"""torchvision's defaults, see `Erase`; there too a rectangle as wide as the image does not fit."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Mixing:
         coin = torch.rand(2, b, generator=generator, dtype=torch.float64)
         row = torch.randint(h, (b,), generator=generator)
         column = torch.randint(w, (b,), generator=generator)
+        # torch draws from Beta with its global generator only.
         chance = np.random.Generator(np.random.PCG64(generator.initial_seed()))
         adding, cutting = (
             torch.from_numpy(chance.beta(alpha or 1.0, alpha or 1.0, b))

@@ -19,6 +19,7 @@ from swinablate.data.augment import colour
 from swinablate.data.rng import Chance
 
 BINS = 31
+"""Magnitudes 0 to 30, torchvision's `num_magnitude_bins`."""
 MOVES = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 COLOURS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "brightness": colour.brightness,
@@ -31,6 +32,7 @@ COLOURS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "equalize": colour.equalize,
 }
 OPERATIONS = ("identity", *MOVES, *COLOURS)
+"""The 14 of torchvision; their places are what is drawn, so the order is part of a trial."""
 SIGNED = {*MOVES, "brightness", "color", "contrast", "sharpness"}
 FACTORS = {"brightness", "color", "contrast", "sharpness"}
 """Their magnitude is what is added to 1."""
@@ -70,7 +72,7 @@ class Policy:
 
 def randaugment(count: int, magnitude: int, height: int, width: int) -> Policy:
     """`count` operations at one magnitude of 0 to 30."""
-    reach = 150.0 / 331.0
+    reach = 150.0 / 331.0  # torchvision's: 150 pixels of 331, as a share of any image
     return Policy(_table(0.3, (reach * width, reach * height), 30.0, 0.9, 4), count, magnitude)
 
 

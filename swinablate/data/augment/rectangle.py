@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 TRIES = 10
+"""As in torchvision's two transforms; all are drawn at once, so that none waits for another."""
 
 
 @dataclass(frozen=True)

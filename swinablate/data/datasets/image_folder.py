@@ -19,7 +19,8 @@ from swinablate.data.image_files import MODES, fitted
 from swinablate.errors import InputError
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-CHUNK = 512  # pictures
+CHUNK = 512
+"""Pictures decoded before they are written: work for every core, and all that memory holds."""
 LAYOUT = "give a folder that holds train/CLASS/*.png and test/CLASS/*.png (or val)"
 Files = list[tuple[Path, int]]
 

@@ -8,6 +8,7 @@ from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Pixels, draws, made_here
 
 TRAIN, TEST = 1024, 256
+"""Enough for some steps of any batch, and no more: every format is made and kept by itself."""
 
 
 def read(_raw: Path, image: ImageSpec) -> Arrays:

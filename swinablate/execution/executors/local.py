@@ -66,6 +66,7 @@ class Local:
             return events
         for key, _ in self._selector.select(timeout):
             worker: Worker = key.data
+            # All that a pipe of Linux holds by default; one that holds more is read again.
             chunk = os.read(worker.process.stdout.fileno(), 1 << 16)
             events += self._read(worker, chunk) if chunk else self._lost(worker)
         return events

@@ -160,6 +160,7 @@ def _outline_of(
 def _answer(model: nn.Module, image: ImageSpec, path: str) -> None:
     mode = "training" if model.training else "evaluation"
     size, wanted = f"{image.channels}x{image.height}x{image.width}", (4, image.classes)
+    # Four: batch norms in training refuse one image, and an axis of 4 is seldom that of channels.
     x = torch.zeros(4, image.channels, image.height, image.width).normal_()
     try:
         with torch.no_grad():
@@ -291,4 +292,5 @@ def _listed(value: object) -> object:
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip().partition("\n")[0]
+    # Two lines of a terminal; some libraries print whole tensors.
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

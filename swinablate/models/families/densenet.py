@@ -22,6 +22,8 @@ from swinablate.models.layers.fields import Count, Rate
 from swinablate.models.layers.init import draw
 
 BLOCKS = 3
+"""As the paper has for images of 32 pixels, sec. 3. A depth is 4 more than a multiple of them: the
+first convolution, the two halvings, the head."""
 FIRST = 16  # channels of the first convolution without bottlenecks; with them, twice the growth
 NARROW = 4  # channels of a bottleneck per channel that a layer adds, sec. 3
 

@@ -38,6 +38,7 @@ class Widths(NamedTuple):
 
 
 STEM = 192
+"""Channels that enter the first inception block in table 1."""
 STAGES = (
     (Widths(64, 96, 128, 16, 32, 32), Widths(128, 128, 192, 32, 96, 64)),
     (
@@ -49,6 +50,7 @@ STAGES = (
     ),
     (Widths(256, 160, 320, 32, 128, 128), Widths(384, 192, 384, 48, 128, 128)),
 )
+"""Table 1, inception 3a to 5b, at the paper's width of 64."""
 
 
 class GoogLeNetConfig(ModelConfig):

@@ -16,6 +16,7 @@ from swinablate.models.layers.init import draw
 
 WIDTHS = (32, 32, 64)
 HIDDEN = 64
+"""As in the post: its network is a claim to be checked, so its sizes are no switches."""
 
 
 class Post001Config(ModelConfig):

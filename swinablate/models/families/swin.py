@@ -69,12 +69,13 @@ SHIFTING = (
 )
 """What shifted windows change."""
 SMALL = 4
-"""Tokens of a window up to which sums of products beat matrix products."""
+"""Tokens of a window up to which sums of products beat matrix products: windows of 2x2."""
 
 
 class SwinConfig(ModelConfig):
     """Swin's shape and switches."""
 
+    # By default half of Swin-T's width and its first two stages, for images of some 32 pixels.
     family: Literal["swin"] = "swin"
     patch: Annotated[
         Count,

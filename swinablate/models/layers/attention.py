@@ -163,7 +163,7 @@ class Cosine(Started):
     def __init__(self, heads: int, axes: Axes) -> None:
         super().__init__()
         self.axis = axes.channels
-        self.start = {"log_scale": math.log(10)}
+        self.start = {"log_scale": math.log(10)}  # as in SwinV2's code, and so is 100, the most
         self.shape = (heads, *[1] * axes.after)
         self.log_scale = nn.Parameter(torch.full((heads,), math.log(10)))
 

@@ -99,6 +99,7 @@ def linear_offsets(window: Pair) -> Float[Tensor, "o 2"]:
 
 def log_offsets(window: Pair) -> Float[Tensor, "o 2"]:
     """sign(x) log2(1 + |x|) / 3 of offsets scaled to 8; 0 along an axis of one token."""
+    # 8 and 3 = log2(8) as in the authors' code: the farthest offsets come close to 1.
     sides = [torch.arange(1.0 - side, side) * (8 / max(1, side - 1)) for side in window]
     logs = [side.sign() * (1 + side.abs()).log2() / 3 for side in sides]
     return torch.cartesian_prod(*logs)

@@ -120,3 +120,4 @@ _LINEAR: Mapping[Scheme, Draw] = {
 }
 _CONV: Mapping[Scheme, Draw] = {**_LINEAR, "trunc02": _uniform}
 _CONV_BIAS = frozenset({"fan_in", "trunc02"})
+"""Schemes under which convolutions have a bias other than 0 at first; see `initialise`."""

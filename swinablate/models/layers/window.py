@@ -159,6 +159,7 @@ def allowed(
     rows, columns = (
         _bands(size, side, by, kind) for size, side, by in zip(full, window, shift, strict=True)
     )
+    # One number for row band, column band and padding: equal numbers may see each other.
     label = 2 * (3 * rows[:, None] + columns[None, :]) + real
     label = label.view(full[0] // window[0], window[0], full[1] // window[1], window[1])
     label = label.transpose(1, 2).flatten(2).flatten(0, 1)  # k n

@@ -12,6 +12,7 @@ from swinablate.report.drawing import Figure
 from swinablate.report.drawing.ink import STYLE
 
 DPI = 160
+"""A figure of nine inches is 1,440 pixels wide: sharp in a README; for print there is the SVG."""
 GLYPH = "Glyph .* missing from font"
 """The SVG keeps the character and the reader's browser has more fonts than matplotlib."""
 

@@ -33,6 +33,7 @@ def core(lows: Sequence[float], highs: Sequence[float], centre: float) -> tuple[
     order = np.argsort(reach)
     keep = len(order)
     for i in range((len(order) + 1) // 2, len(order)):
+        # 1e-9: behind a row without any width all others would be far.
         if reach[order[i]] > FAR * max(reach[order[i - 1]], 1e-9):
             keep = i
             break
@@ -94,8 +95,10 @@ class Note(NamedTuple):
 
 
 TURNS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
+"""Right of a point first, where a name is looked for; above and below last, where bars are."""
 ACROSS: Mapping[int, Literal["left", "center", "right"]] = {1: "left", 0: "center", -1: "right"}
 UP: Mapping[int, Literal["bottom", "center", "top"]] = {1: "bottom", 0: "center", -1: "top"}
+"""Which edge of a text is at its place: the one that faces the point, in both directions."""
 LINE_FROM = 20  # points; a text further away than this gets a line to its point
 
 
@@ -116,6 +119,8 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
             color=note.colour, fontsize=8.5, linespacing=1.1,
         )  # fmt: skip
         options = []
+        # Points: from just off a mark to as far as a line still leads back. Covering less than a
+        # pixel is good enough; among the bad places a near one is better.
         for distance, turn in product((9, 13, 20, 30, 44, 60), TURNS):
             _move(text, note, distance, turn)
             box = text.get_window_extent()
@@ -154,4 +159,5 @@ def _cost(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> float:
             lost += common.width * common.height + 1
     shown = Bbox.intersection(box, inside)
     area = box.width * box.height
+    # What is cut off cannot be read at all: it counts fourfold.
     return lost + 4 * (area - (shown.width * shown.height if shown else 0.0))

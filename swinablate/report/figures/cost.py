@@ -40,6 +40,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
 CNN = ("resnet", "vgg", "nin", "googlenet", "convnext", "lenet", "alexnet", "densenet",
        "mobilenet", "efficientnet", "cnn")  # fmt: skip
 SAME_COST = 0.02
+"""Costs that differ by a smaller share are one: their marks would cover each other."""
 NAMES = 9
 """With more names than this the plot is text."""
 BESIDE = 13  # points between named marks of equal cost
@@ -186,6 +187,7 @@ def _front(ax: Axes, front: pd.DataFrame) -> list[Bbox]:
 
 def _sizes(params: "pd.Series[float]") -> "pd.Series[float]":
     """Diameters in points: areas are proportional to the parameters, except the very small."""
+    # Within a factor of 1.5 areas look alike, and would only make readers compare them.
     if params.isna().any() or params.max() < 1.5 * params.min():
         return pd.Series(8.0, index=params.index)
     share = params.astype(float) / float(params.max())

@@ -157,6 +157,7 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
         texts.append((f"{wrapped(arm.arm, 26, 2)}\n{_value(arm, (low, high))}", arm.arm))
         ends.append(float(np.clip(arm.val_acc, low, high)))
     tallest = max((text.count("\n") + 1 for text, _ in texts), default=1)
+    # In points, 72 to the inch, of pixels, 100 to the inch; a line of text takes 11.5 of them.
     height = ax.get_window_extent().height * 72 / 100
     gap = (tallest * 11.5 + 3) * (high - low) / height
     for (text, arm), end, at in zip(texts, ends, spread(ends, gap), strict=True):

@@ -19,7 +19,7 @@ COLUMNS = (
     "rope_pp", "level", "metric",
 )  # fmt: skip
 KINDS = ("main effect", "interaction")
-AXIS = 4.3  # inches
+AXIS = 4.3  # inches; names and numbers beside it fill a page's width
 
 
 def table(answer: StudyResults) -> pd.DataFrame:

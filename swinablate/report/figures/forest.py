@@ -21,7 +21,7 @@ COLUMNS = (
     "mark", "arm", "seed", "delta_pp", "ci_low", "ci_high", "n", "seeds", "verdict",
     "negligible", "baseline_mean", "baseline_n", "rope_pp", "level", "kind", "metric",
 )  # fmt: skip
-AXIS = 4.3  # inches
+AXIS = 4.3  # inches; names and numbers beside it fill a page's width
 
 
 def table(answer: StudyResults) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from swinablate.report.results import StudyResults
 COLUMNS = ("first", "second", "delta_pp", "ci_low", "ci_high", "verdict", "metric")
 SEVERAL = 3
 """Fewer interactions are read faster as a list."""
-CELL = 0.72  # inches
+CELL = 0.72  # inches: a signed number of two places, with room around it
 
 
 def table(answer: StudyResults) -> pd.DataFrame:
@@ -46,6 +46,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax = fig.add_axes(
         (2.4 / (width + 3.6), 1.3 / (height + 1.6), width / (width + 3.6), height / (height + 1.6))
     )
+    # At least the smallest number that is shown, lest zeros alone have no scale.
     most = max(float(np.nanmax(np.abs(grid.to_numpy()))), 0.01)
     # Not seaborn's `center`, which is deprecated inside: the limits are symmetric.
     sns.heatmap(

@@ -22,7 +22,7 @@ COLUMNS = (
     "mark", "arm", "baseline", "seed", "status", "value", "low", "high", "sd", "n", "seeds",
     "level", "metric",
 )  # fmt: skip
-AXIS = 5.0  # inches
+AXIS = 5.0  # inches; a little more than the forest's, for fewer numbers stand beside it
 LOST = ("failed", "diverged")
 
 

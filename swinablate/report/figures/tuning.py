@@ -25,7 +25,7 @@ from swinablate.stats.budget import expected_best
 COLUMNS = ("arm", "baseline", "tries", "expected_best", "own", "ran", "planned")
 TOGETHER = 4
 """More lines than this in one plot cannot be told apart."""
-WORST = 0.0
+WORST = 0.0  # as the sampler was told (`ledger.WORST`), so that the curve is of what it saw
 LATE = 0.25
 """Share of the tries whose values the axis need not show: the first ones may lie far below."""
 
@@ -79,6 +79,7 @@ def _together(rows: pd.DataFrame) -> Canvas:
     low, high = ax.get_ylim()
     texts = [f"{wrapped(one.arm, 26, 2)}\n{_end(one)}" for one in lasts]
     tallest = max(text.count("\n") + 1 for text in texts)
+    # A line of text takes 11.5 points; of 100 pixels to the inch, 72 points are.
     gap = (tallest * 11.5 + 3) * (high - low) / (ax.get_window_extent().height * 72 / 100)
     ends = [min(max(one.expected_best, low), high) for one in lasts]
     for text, one, end, at in zip(texts, lasts, ends, spread(ends, gap), strict=True):

@@ -79,7 +79,7 @@ def check_looks(looks: Sequence[int]) -> None:
         InputError: they do not, or do.
     """
     rising = all(one < other for one, other in pairwise(looks))
-    if not looks or not rising or looks[0] < 3:
+    if not looks or not rising or looks[0] < 3:  # `estimate.TESTED`
         raise InputError(
             f"looks = {list(looks)} cannot be planned",
             hint="give rising numbers of seeds from 3 on: [3, 5, 8, 12, 16]",
@@ -89,7 +89,7 @@ def check_looks(looks: Sequence[int]) -> None:
 def _bound(at: Floats, weight: Floats, scale: float, due: float) -> float:
     """The bound that a path still inside crosses next with probability `due`."""
     low, high = 0.0, FAR
-    for _ in range(80):
+    for _ in range(80):  # halvings: more than the digits of a double
         middle = (low + high) / 2
         outside = ndtr((at - middle) / scale) + ndtr((-middle - at) / scale)
         if float(weight @ outside) > due:

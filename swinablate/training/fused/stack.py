@@ -47,7 +47,7 @@ def why_not(recipes: Sequence[Recipe]) -> str | None:
 
 def common(recipe: Recipe) -> Recipe:
     """The recipe without what replicas of one graph may differ in."""
-    free = {"lr": 1.0, "weight_decay": 0.0}
+    free = {"lr": 1.0, "weight_decay": 0.0}  # any two valid values, the same for all
     return recipe.model_copy(update={"train": recipe.train.model_copy(update=free)})
 
 
@@ -227,6 +227,7 @@ class Stack:
         grads = torch.cat([part.flatten(1) for part in parts], 1)  # k p
         if self.train.clip:
             norms = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
+            # 1e-6 as in `clip_grad_norm_`, which clips the same trial alone.
             grads *= (self.train.clip / (norms + 1e-6)).clamp(max=1.0)
         self.steps += 1
         with torch.no_grad():
