@@ -15,8 +15,8 @@ from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models.layers.init import draw
 
 WIDTHS = (32, 32, 64)
-HIDDEN = 64
 """As in the post: its network is a claim to be checked, so its sizes are no switches."""
+HIDDEN = 64  # likewise
 
 
 class Post001Config(ModelConfig):

@@ -96,9 +96,10 @@ class Note(NamedTuple):
 
 TURNS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
 """Right of a point first, where a name is looked for; above and below last, where bars are."""
+# Which edge of a text is at its place: the one that faces the point, in both directions.
 ACROSS: Mapping[int, Literal["left", "center", "right"]] = {1: "left", 0: "center", -1: "right"}
 UP: Mapping[int, Literal["bottom", "center", "top"]] = {1: "bottom", 0: "center", -1: "top"}
-"""Which edge of a text is at its place: the one that faces the point, in both directions."""
+"""The same, upwards."""
 LINE_FROM = 20  # points; a text further away than this gets a line to its point
 
 

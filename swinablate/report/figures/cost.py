@@ -45,6 +45,7 @@ NAMES = 9
 """With more names than this the plot is text."""
 BESIDE = 13  # points between named marks of equal cost
 FRONT: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 1.1, "linestyle": (0, (4, 3))}
+"""Thin, grey and dashed: no arm, and behind all of them; the legend draws it alike."""
 
 
 def table(answer: StudyResults) -> pd.DataFrame:
