@@ -55,6 +55,7 @@ def choose(
     for device in {answer["device"] for answer in answers}:
         rows = merge([a["measured"] for a in answers if a["device"] == device])
         if rows:
+            # What is known already wins over what was measured today.
             choice = decide(rows, _steps(recipe)) | known.get(device, {})
             kept[device] = {"choice": choice, "measured": rows, "at": int(time.time() * 1000)}
     home.keep_choices(plan.study.name, kept)

@@ -134,7 +134,7 @@ class Coordinator:
         asked = False
         while True:
             if self._stop.wanted and not asked:
-                asked = True
+                asked = True  # once: workers write a checkpoint and end, which takes a while
                 self._execution.stop()
             if not self._stop.wanted:
                 self._fill()
@@ -211,7 +211,7 @@ class Coordinator:
         now = self._attempts.of(happened)
         if now is None:
             return
-        self._home.append(happened)
+        self._home.append(happened)  # first: all that follows can be rebuilt from it
         self._attempts.heard(now, happened)
         if why := happened.data.get("alone"):
             self._watcher.say(f"{now.name}: not fused: {why}")
@@ -229,6 +229,7 @@ class Coordinator:
         if fate == "recorded":
             self._record(now, last)
             return
+        # This attempt failed, and not the trial: its next attempt gets a ticket of its own.
         self._feeder.done(now.ticket, None, "failed")
         if fate == "again":
             self._watcher.say(f"{now.name}: {last.data['message']}; going on")

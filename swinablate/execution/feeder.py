@@ -70,6 +70,7 @@ class Feeder:
         if first is None:
             return []
         chosen = [first]
+        # The others are looked at only here: alone, a trial costs the same however many wait.
         if self._widths and (most := self._widths.of(self._arms[first.arm])) > 1:
             chosen = mates(first, list(trials), most)
         return self._with_tickets(chosen)

@@ -146,7 +146,7 @@ class Run:
         with self._home.owned(self._record.study):
             self._home.declare(self._record)
             state = advanced(self._plan, self._recalled(), self._home)
-            if not due(state).left:
+            if not due(state).left:  # no worker, no store and no images are needed to say so
                 self._begin(due(state), 0)
                 return self._ended(state, 0)
             digests = self._prepared(state)
@@ -159,6 +159,7 @@ class Run:
                     provenance=provenance(),
                 )
                 self._begin(due(state), len(slots))
+                # A crash leaves runs shown as running; those of trials that go on may stay so.
                 copy.sweep(set(everything(state.plan)) - set(state.outcomes))
                 with closing(self._doors.queue()) as queue:
                     queue.reap()  # we hold the lock: what runs there is a dead coordinator's

@@ -93,6 +93,7 @@ class Local:
 
     def _start(self) -> Worker:
         slot = next(s for s in self._slots if s.index not in self._workers)
+        # Appended to: the workers of a slot follow each other, and the first may tell why.
         log = (self._logs / f"worker-{slot.index}.log").open("ab")
         worker = Worker(slot, self._starter.start(slot, log), log)
         self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
@@ -107,6 +108,7 @@ class Local:
             pass  # it died: its output ends too, and `poll` says so
 
     def _read(self, worker: Worker, chunk: bytes) -> list[Event]:
+        # A chunk may end inside a line; its rest comes with the next.
         *lines, worker.buffer = (worker.buffer + chunk).split(b"\n")
         events = [Event.loads(line.decode()) for line in lines if line]
         for happened in events:
