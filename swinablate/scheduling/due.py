@@ -89,6 +89,7 @@ class State:
                 ran=now.ran + self.runs(row.arm.name),
             )
         now = _moved(now)
+        # A look is taken when all of its trials are there, and not before.
         return _gathered(now) if now.decisions is not None and _complete(now) else now
 
     def runs(self, arm: str) -> bool:

@@ -20,7 +20,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)  # a study in memory is mad
 DRAWS = 50
 """After so many draws of points tried before, the first point not yet tried is taken.
 
-In a small space TPE returns to the best level again and again, and might never draw a new one.
+In a small space TPE may return to the best levels again and again, and never draw a new one.
 """
 
 
