@@ -283,6 +283,7 @@ class Tracker:
         name, step, now = str(arm["name"]), int(arm["n"]), _now()
         run, kept = self._summaries.get(name), set[Row]()
         if run:
+            # MLflow deletes no row: a run that shows more seeds than there are now is made anew.
             kept = {row for row in self._runs.rows(run) if row[3] <= step}
             if run.started < newest or kept != self._runs.rows(run):
                 self._runs.delete(run)
