@@ -121,6 +121,7 @@ class Home:
 
     def earlier(self, trial: str, number: int) -> tuple[str, ...]:
         """Folders of the attempts before `number` that a resume may use, newest first."""
+        # From the checkpoint of one that ended, the next would only end the same way.
         folders = (self.attempt(trial, k) for k in range(number - 1, 0, -1))
         return tuple(str(p) for p in folders if p.is_dir() and not (p / "result.json").exists())
 
@@ -156,7 +157,7 @@ class Home:
         folder = self.studies / plan.study
         text = json.dumps(plan.to_json(), indent=1, allow_nan=False)
         write_atomically(folder / plan.declaration / "plan.json", text)
-        write_atomically(folder / "latest", plan.declaration)
+        write_atomically(folder / "latest", plan.declaration)  # last: it never names what is not
 
     def declared(self, name: str, declaration: str = "") -> PlanRecord:
         """A recorded plan of a study: that of a declaration's digest, or the newest.
