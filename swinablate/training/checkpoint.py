@@ -121,6 +121,7 @@ def load_checkpoint(
     """
     name = "checkpoint-*.pt" if step is None else f"checkpoint-{step:012d}.pt"
     paths = [path for folder in folders for path in folder.glob(name)]
+    # The furthest first, and of equals the newest attempt's: `folders` begins with that.
     for path in sorted(paths, key=lambda p: (p.name, folders.index(p.parent) * -1), reverse=True):
         digest, _, payload = path.read_bytes().partition(b"\n")
         if hashlib.sha256(payload).hexdigest().encode() != digest:

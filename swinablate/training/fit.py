@@ -159,7 +159,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     # ---- loop
     while now.epoch < epochs:
         model.train()
-        for part in frozen:
+        for part in frozen:  # `train` has just woken them
             part.eval()
         order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch)
         raws = raw_batches(splits.train, order, size, now.step)

@@ -31,6 +31,7 @@ def make_optimizer(
         faster: the name of a part, and the factor on its learning rate.
     """
     undecayed = tables(model)
+    # Decayed ones first, always: a checkpoint's groups are matched by their order.
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {(False, 1.0): [], (True, 1.0): []}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

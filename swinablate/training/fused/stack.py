@@ -88,7 +88,7 @@ def find_drops(model: nn.Module, x: Float[Tensor, "b c h w"]) -> list[Drop]:
     hooks = []
     for path, layer in model.named_modules():
         if isinstance(layer, DropPath) or (isinstance(layer, nn.Dropout) and layer.p > 0):
-
+            # `path` as a default: the loop's own will have moved on when a hook is called.
             def note(
                 module: nn.Module, args: tuple[Tensor, ...], _: Tensor, path: str = path
             ) -> None:
@@ -128,6 +128,7 @@ class Stack:
         self._shapes = {name: p.shape for name, p in first.named_parameters()}
         rows = [torch.cat([p.detach().flatten() for p in m.parameters()]) for m in self.models]
         self.flat = torch.stack(rows)  # k p
+        # They share memory with `flat`: gradients come by parameter, updates go by matrix.
         self._leaves = {
             name: part.detach().requires_grad_() for name, part in self._parts(self.flat).items()
         }
@@ -177,7 +178,9 @@ class Stack:
     def judge(self, x: Float[Tensor, "k b c h w"]) -> Float[Tensor, "k b classes"]:
         """Logits in evaluation mode."""
         self._net.eval()
-        one = self.flat.new_ones(len(self.flat))
+        one = self.flat.new_ones(
+            len(self.flat)
+        )  # drops nothing, in place of the last step's masks
         state = self._buffers | {f"{drop.path}.mask": one for drop in self.drops}
         return torch.vmap(self._call)(self._leaves, state, x)
 
