@@ -52,6 +52,7 @@ def batch(
 
 def eval_batches(images: Images, size: int = EVAL_BATCH) -> Iterator[Float[Tensor, "b c h w"]]:
     """All images in their order, normalised, never changed."""
+    # At least one image, however large.
     size = max(1, min(size, EVAL_VALUES // images.pixels[0].numel()))
     for pixels, _ in all_batches(images, size):
         yield images.normalised(pixels)

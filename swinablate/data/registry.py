@@ -139,6 +139,7 @@ def resolved_data(config: DataConfig) -> dict[str, Any]:
         del found["erase_fill"]
     if not (config.mixup or config.cutmix):
         del found["mix_share"]
+    # Fractions that keep the same number of images are one.
     if config.limit is None and (sizes := describe(config)):
         found["train_fraction"] = sizes.train
     return found

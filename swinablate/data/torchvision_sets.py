@@ -116,6 +116,7 @@ def _split(kind: str, raw: Path, names: tuple[str, ...]) -> Any:
             return cls(raw, split=name, **words)
         except ValueError as error:
             refusal = error
+            # So torchvision's `verify_str_arg` refuses a name; the class may know the next one.
             if "Unknown value" not in str(error):
                 raise
     raise refusal

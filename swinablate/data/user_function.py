@@ -30,7 +30,7 @@ TORCHVISION = "torchvision.datasets:"
 def function_set(name: str) -> Dataset:
     """The data set that a function returns; neither imported nor called before it is read."""
 
-    @functools.cache
+    @functools.cache  # asked for its digest first, then for its images: called once
     def arrays() -> Arrays:
         return _arrays(_called(name), name)
 

@@ -87,6 +87,7 @@ class ResizedCrop:
 
 def half(b: int, generator: torch.Generator, *, flip: bool) -> Bool[Tensor, "{b} 1"]:
     """Which images are mirrored: each with probability 1/2, or none; drawn in both cases."""
+    # Drawn even where nothing is flipped: what is drawn next stays what it was.
     return torch.rand(b, 1, generator=generator) < (0.5 if flip else 0.0)
 
 

@@ -101,6 +101,7 @@ class Mixing:
         if self.cutmix:
             kept = kept * outside(hole.to(device, non_blocking=True), h, w)
         own = F.one_hot(labels, self.classes).float()
+        # The first image's partner is the last.
         mixed = torch.cat((x[-1:], x[:-1])).lerp_(x, kept)
         return mixed, torch.lerp(own.roll(1, 0), own, ours[:, None])
 

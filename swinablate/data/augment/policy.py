@@ -60,6 +60,7 @@ class Policy:
         generator, b = chance("policy"), len(pixels)
         for _ in range(self.count):
             kind = torch.randint(len(OPERATIONS), (b,), generator=generator)
+            # All three are drawn whether or not they count, so that no draw depends on another.
             bins = torch.randint(BINS, (b,), generator=generator)
             sign = 1.0 - 2.0 * torch.randint(2, (b,), generator=generator).double()
             if self.bin is not None:
