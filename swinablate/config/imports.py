@@ -176,6 +176,7 @@ def _reachable(root: Path, starts: Iterable[str]) -> dict[str, bytes]:
         if parent and parent not in found:
             waiting.append(parent)  # its __init__ runs first
         if file is not None and name not in found:
+            # A checkout with the line ends of Windows is the same code.
             found[name] = file.read_bytes().replace(b"\r\n", b"\n")
             waiting += _imports(found[name], name if file.stem == "__init__" else parent)
     return found
