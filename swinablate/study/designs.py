@@ -88,6 +88,7 @@ def directions(axes: Sequence[str]) -> dict[str, list[tuple[str, ...]]]:
 
 def _factorial(axes: Axes) -> Iterator[dict[str, Level]]:
     choices = [[None, *((switch, level) for level in levels)] for switch, levels in axes.items()]
+    # The first combination changes nothing: the baseline, which is always run.
     for cell in itertools.islice(itertools.product(*choices), 1, None):
         yield dict(change for change in cell if change is not None)
 

@@ -104,6 +104,7 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
         del train[name]
     if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
         train["optimizer"] = "adam"  # they differ in the decay alone
+    # Of the weights every seed's content counts, which the planner adds.
     start = recipe.start.model_dump(mode="json", exclude={"weights", "sha256"})
     if not recipe.start.weights:
         del start["head"]

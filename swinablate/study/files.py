@@ -304,6 +304,7 @@ def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
                 hint=f'write "{switch}" = [VALUE, ...]',
             )
         for i, level in enumerate(levels):
+            # In Python 1 and true are equal; as levels they are two.
             if any(level == other and type(level) is type(other) for other in levels[:i]):
                 raise InputError(
                     f"axis {switch!r} has the level {named_level(level)} twice",

@@ -157,6 +157,7 @@ def _heads(recipe: Recipe, width: int) -> list[dict[str, Level]]:
         return []
     written = dict(recipe.model)["heads"]
     first = written[0] if isinstance(written, tuple) else written
+    # By ratio: half as many heads are as far away as twice as many.
     near = sorted(range(1, width + 1), key=lambda n: abs(math.log(n / first)))
     return [{"model.heads": _level(written, n)} for n in near[:HEADS]]
 
@@ -201,6 +202,7 @@ def _nearest(target: int, cost: Callable[[int], int], valid: Callable[[int], boo
     if low is None:
         return None
     high = low
+    # Double until it is too large, then halve the gap; a network is built for every look.
     while cost(high) < target:
         low = high
         further = _valid_from(2 * high, valid)

@@ -40,6 +40,7 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
         if outcome.kind != "final" or outcome.status != "done":
             continue  # a tuning trial has no test accuracy
         if outcome.recipe["data"] == data.model_dump(mode="json"):
+            # Seeds of one recipe vary by chance alone; different recipes differ by more.
             key = json.dumps([outcome.recipe["model"], outcome.recipe["train"]], sort_keys=True)
             groups[key].append(outcome.metrics["test/accuracy"])
     known = [values for values in groups.values() if len(values) >= STATISTICS_SEEDS]

@@ -67,6 +67,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "detectable_pp": smallest_effect(plan, noise),
         "noise": {"sd": noise.sd, "source": noise.source},
     }
+    # Through JSON: what is printed and judged now equals what is read back later.
     made = PlanRecord.model_validate_json(json.dumps(found))
     return made.model_copy(update={"effects_pp": _effects(made, noise)})
 

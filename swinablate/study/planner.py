@@ -121,6 +121,7 @@ def smoked(recipe: Recipe) -> Recipe:
 def _cells(study: Study) -> Iterator[Cell]:
     yield Cell(BASELINE, {}, study.baseline, cell=True)
     at = f"{study.file}: axes"
+    # Arms are named by the last key of a switch, unless two switches share it.
     last = [switch.rpartition(".")[2] for switch in study.axes]
     full = len(set(last)) < len(last)
     for changes in _changes(study):
@@ -176,7 +177,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         recipe, match = solve(recipe, made.match, target, at)
         changes |= {path: level for path, (_, level) in match.solved.items()}
     recipe = smoked(recipe) if study.smoke else recipe
-    seeds = study.seeds if made.changes else study.baseline_seeds
+    seeds = study.seeds if made.changes else study.baseline_seeds  # only the baseline has none
     starts = _starts(study, made.name, recipe.start, seeds)
     family = load_family(recipe.model.family, study.file)
     image = image_spec(recipe.data)

@@ -81,5 +81,6 @@ FIELDS = tuple(Range.model_fields)
 
 def _distinct(levels: tuple[Any, ...]) -> bool:
     plain = all(isinstance(level, bool | int | float | str) for level in levels)
+    # In Python 1 and true are equal; as levels they are two.
     kinds = {(isinstance(level, bool), level) for level in levels} if plain else set()
     return len(levels) >= 2 and len(kinds) == len(levels)

@@ -84,5 +84,6 @@ def _fixed(
             at=at,
             hint="leave it out: the baseline then runs twice the seeds",
         )
+    # After the arms' seeds, so that the first ones are shared and may be paired.
     extra = range(max(found) + 1, max(found) + 1 + count - len(found))
     return found, (*found, *extra)

@@ -38,6 +38,7 @@ def check_tuning(study: Study, arms: Mapping[str, Recipe]) -> None:
             )
     if study.tune is not None:
         _check_space(study, study.tune)
+        # One value at a time, and of a range its ends: a field that takes them takes the rest.
         for params in _corners(study.tune):
             for recipe in arms.values():
                 tuned(recipe, params, f"{study.file}: tune.space")
