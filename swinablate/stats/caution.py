@@ -80,6 +80,7 @@ def _failed(samples: Mapping[str, Sample]) -> list[Warn]:
 def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
     moments = cells(samples)
     var = np.maximum(moments.var, declaration.floor_pp**2)
+    # Against the shrunken sd: in three seeds one far away makes its own sd large.
     v, _ = shrunken(var, moments, np.where(moments.pooled, PRIOR_SEEDS, 0.0))
     found = []
     for sample, scale in zip(samples.values(), np.sqrt(v), strict=True):

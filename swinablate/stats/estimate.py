@@ -155,7 +155,7 @@ def errors(
         welch = np.full_like(welch, method == "welch-holm")
     weight = CERTAIN if method == "dunnett" else prior_seeds(int(cells.pooled.sum()) - 1)
     prior = np.where(welch[..., None] | ~cells.pooled, 0.0, weight)
-    v, f = shrunken(var, cells, prior)
+    v, f = shrunken(var, cells, prior)  # a prior of 0 leaves each arm its own variance
     delta, se, df = _combine(cells, weights, v, f)
     # A pool is worth no more than the seeds it is made of: two arms of 3 have 4 degrees of
     # freedom between them, whatever the prior promises.
@@ -264,6 +264,7 @@ def _simultaneous(cells: Cells, weights: Floats, df: Floats, alpha: float) -> Fl
     """Dunnett's critical values where one arm is compared with many, else Bonferroni's."""
     if not is_many_to_one(weights):
         return bonferroni(len(weights), df, alpha)
+    # An arm that has not run yet counts with the seeds it will have.
     n = np.where(cells.n >= TESTED, cells.n, np.maximum(cells.declared, 1))
     others = n[np.argmax(weights, axis=1)].astype(int).tolist()
     loadings = shared_part(others, int(n[np.argmin(weights[0])]))

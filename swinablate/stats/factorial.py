@@ -51,7 +51,7 @@ def factorial(
         )
     sizes = [len(each) for each in levels.values()]
     design = np.array([_row(point, sizes) for point in points.values()])
-    inverse = np.linalg.pinv(design)
+    inverse = np.linalg.pinv(design)  # in a fraction, or without refused cells, columns depend
     contrasts, lost = [], []
     for name, kind, wanted in _effects(levels, sizes):
         weights = wanted @ inverse

@@ -69,6 +69,7 @@ def new_images(
     between = float(gap.var(ddof=1)) / images
     # The mean answer to one image is itself noisy over seeds; `se` counts that already.
     twice = sum(_noise(right) for right in (arm, baseline)) / images
+    # By the method of moments the sum can fall below its parts, which no variance does.
     variance = max(se**2 + between - twice, se**2, between)
     freedom = variance**2 / (se**4 / df + between**2 / (images - 1))
     half: float = float(bonferroni(comparisons, freedom, alpha)) * float(variance) ** 0.5

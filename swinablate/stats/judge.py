@@ -220,7 +220,7 @@ def _word(
     if obstacle:
         return *obstacle, False
     low, high = found.interval
-    if np.isnan(low):
+    if np.isnan(low):  # `_combine` gives no interval where no seed differs from another
         return "undecided", "no seed differs from another: the noise is unknown", False
     inside = rope is not None and -rope < found.near[0] and found.near[1] < rope
     if low > 0:

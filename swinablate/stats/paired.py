@@ -82,6 +82,7 @@ def estimate_pairs(within: Pairs, *, alpha: float, floor: float = 0.0) -> Estima
     """
     known = within.n >= TESTED
     f = np.maximum(within.n - 1, 0)
+    # A difference has the floor of both its arms.
     var = np.where(known, np.maximum(np.nan_to_num(within.var), 2 * floor**2), 0.0)
     gated = known & (within.n >= GATE_SEEDS)
     # The ratio of few variances is a poor judge of few differences: Bartlett alone.
@@ -115,6 +116,7 @@ def pays(within: Pairs, apart: Estimates, together: Estimates) -> Flags:
 def _within(samples: Sequence[Sample], row: Floats) -> tuple[float, float, float, int]:
     used = [(sample, weight) for sample, weight in zip(samples, row, strict=True) if weight]
     values = [dict(zip(s.seeds.tolist(), s.values.tolist(), strict=True)) for s, _ in used]
+    # By text: the seeds of somebody else's table may be numbers and words.
     shared = sorted(set.intersection(*(set(each) for each in values)), key=str)
     n = len(shared)
     table: NDArray[np.float64] = np.array([[each[seed] for seed in shared] for each in values])

@@ -137,7 +137,7 @@ def seeds_needed(
         return detectable(n, n_baseline, m, sd, alpha=alpha, power=power) <= delta
 
     low, high = 2, 3
-    while not found(high):
+    while not found(high):  # doubled until enough, then halved between
         low, high = high, 2 * high
         if low > MOST:
             return None

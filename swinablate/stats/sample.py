@@ -116,6 +116,7 @@ def _columns(frame: "pd.DataFrame") -> dict[str, NDArray[Any]]:
             f"status {unknown[0]!r} is none of {', '.join(STATUSES)}",
             hint="a trial that was stopped early is no replicate: run it to its end",
         )
+    # A result that is no number is a failure, never a gap in a mean.
     lost = (columns["status"] == "done") & ~np.isfinite(values)
     columns["status"] = np.where(lost, "failed", columns["status"])
     return columns

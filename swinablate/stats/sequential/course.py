@@ -243,10 +243,11 @@ def _decide(family: Estimates, states: dict[str, State], at: tuple[int, int], ru
     i, look = at
     arms, m = list(states), len(states)
     levels = [nominal(rule.looks, rule.alpha / k)[i] for k in range(m, 0, -1)]
-    near_level = nominal(rule.looks, 2 * rule.alpha / m)[i]
+    near_level = nominal(rule.looks, 2 * rule.alpha / m)[i]  # two one-sided tests at alpha / m
     rejected = sum(state.word in {"better", "worse"} for state in states.values())
     going = [j for j in range(m) if states[arms[j]].word == "pending"]
     found = True
+    # Holm: what is found raises the level for the rest, which may then be found as well.
     while found:
         hits = [j for j in going if family.p[j] <= levels[min(rejected, m - 1)]]
         found = bool(hits)

@@ -93,6 +93,7 @@ def look(
     if ended and now.open:
         now = replace(now, states=_closed(now))
         wanted = now.reached
+    # Judged are the seeds that are due by now; others may be recorded, by an earlier study, say.
     rows = zip(frame["arm"], frame["seed"], strict=True)
     due = np.array([int(seed) < wanted[str(arm)] for arm, seed in rows], dtype=bool)
     samples = read_samples(frame[due], replace(declaration, planned=wanted))

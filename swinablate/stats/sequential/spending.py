@@ -59,6 +59,7 @@ def bounds(
         due = spending(share, alpha) - spent
         bound = _bound(at, weight, scale, due)
         found.append(bound / share**0.5)
+        # What has not stopped lies between the bounds: its density there starts the next stretch.
         nodes, widths = np.polynomial.legendre.leggauss(NODES)
         new = bound * nodes
         density = np.exp(-(((new[:, None] - at) / scale) ** 2) / 2) / (scale * (2 * np.pi) ** 0.5)
