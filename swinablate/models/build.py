@@ -24,7 +24,7 @@ def start(
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # of the CPU alone: networks are built there
         torch.manual_seed(generator_for("").initial_seed())
         model = family.build(config, image)
     family.init(model, config, generator_for)

@@ -82,7 +82,7 @@ class Case:
             base = self.at(**self.where(name))
             for level in switch.levels:
                 if level != getattr(base.config, name):
-                    with contextlib.suppress(ValueError):
+                    with contextlib.suppress(ValueError):  # a level that the others rule out
                         yield f"{name}={level}", base.at(**{name: level})
 
 

@@ -103,7 +103,7 @@ def parameters_learn_at_every_level(case: Case) -> str:
             continue
         found += [f"{name}: {idle}" if name else idle] if idle else []
         if not name and idle:
-            break  # the same at every level
+            break  # it would be told again at every level
     return "; ".join(found)
 
 
@@ -159,7 +159,7 @@ def same_step_same_bits(case: Case) -> str:
     def gradients() -> dict[str, Tensor]:
         model = case.start()
         torch.manual_seed(0)
-        model(case.images()).logsumexp(1).sum().backward()
+        model(case.images()).logsumexp(1).sum().backward()  # every logit has a part in it
         return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
     first, second = gradients(), gradients()

@@ -103,6 +103,7 @@ def macs(model: nn.Module, image: ImageSpec) -> int:
         model(torch.zeros(1, image.channels, image.height, image.width, device=device))
     for hook in hooks:
         hook.remove()
+    # The counter takes a multiplication and an addition for two operations.
     return counter.get_total_flops() // 2 + sum(uncounted)
 
 

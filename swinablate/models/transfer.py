@@ -95,6 +95,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
             hint="start the study again: its trials get new ids",
         )
     try:
+        # Tensors only: a pickle of somebody else's could run any code.
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except Exception:  # noqa: BLE001  what is no such file fails in many ways
         state = None

@@ -135,6 +135,7 @@ def outline(model: nn.Module, image: ImageSpec, path: str) -> tuple[dict[str, An
         shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
         rows[name] = {"child": name, "kind": type(module).__name__, "shape": shape}
 
+    # In the order they run, which is not always that of the constructor.
     hooks = [
         child.register_forward_hook(functools.partial(note, name))
         for name, child in model.named_children()

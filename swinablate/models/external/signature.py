@@ -115,6 +115,7 @@ def _hints(target: Any) -> dict[str, Any]:
     if isinstance(target, functools.partial):
         target = target.func
     function = target.__init__ if inspect.isclass(target) else target
+    # A class without an `__init__` of its own has a wrapper; an object may be called.
     if not isinstance(
         function, types.FunctionType | types.MethodType | types.WrapperDescriptorType
     ):

@@ -119,7 +119,7 @@ def geometry(config: DenseNetConfig, image: ImageSpec) -> tuple[dict[str, Any], 
     for _ in range(BLOCKS):
         found.append({"grid": (high, wide), "width": width, "layers": layers})
         after = width + layers * config.growth if config.dense else config.growth
-        width = max(1, int(after * config.compression))
+        width = max(1, int(after * config.compression))  # rounded down, as in sec. 3
         high, wide = high // 2, wide // 2
     return tuple(found)
 

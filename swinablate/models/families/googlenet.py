@@ -120,6 +120,7 @@ def geometry(config: GoogLeNetConfig, image: ImageSpec) -> tuple[dict[str, Any],
 
 
 def _scaled(row: Widths, config: GoogLeNetConfig) -> Widths:
+    # Whole numbers: all of table 1, and `width`, are multiples of 8.
     return Widths(*(n * config.width // 64 for n in row))
 
 

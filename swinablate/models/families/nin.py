@@ -126,7 +126,7 @@ def votes(c_in: int, classes: int, config: NiNConfig) -> nn.Sequential:
 
     A ReLU there would leave no gradient to a class that no pixel votes for.
     """
-    steps = list(block(c_in, classes, 3, 1, config))[:-2]
+    steps = list(block(c_in, classes, 3, 1, config))[:-2]  # without its last map and ReLU
     before, kernel = (classes, 1) if steps else (c_in, 3)
     last = nn.Conv2d(before, classes, kernel, padding=kernel // 2)
     return nn.Sequential(*steps, last, nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -123,6 +123,7 @@ class ResNet(nn.Module):
         stages: list[nn.Module] = []
         before = width
         for stage in geometry(config, image):
+            # The first block of each stage but the first halves the grid.
             strides = [1 if stage["width"] == width else 2] + [1] * (stage["blocks"] - 1)
             blocks = []
             for stride in strides:

@@ -328,7 +328,7 @@ def stages(config: SwinConfig, image: ImageSpec) -> tuple[Stage, ...]:
         if i and config.merge != "none":
             grid = halved(grid, i)
         window = _window(config, i, grid)
-        pad = (-grid[0] % window[0], -grid[1] % window[1])
+        pad = (-grid[0] % window[0], -grid[1] % window[1])  # to the next multiple of the window
         if any(pad) and config.pad == "refuse":
             raise ValueError(
                 f"stage {i}: window {window[0] if pad[0] else window[1]} does not tile the "
@@ -357,6 +357,7 @@ def _window(config: SwinConfig, stage: int, grid: Pair) -> Pair:
 
 
 def _shift(config: SwinConfig, stage: int, grid: Pair, window: Pair) -> Pair:
+    # It is every second block that shifts: a stage of one block has none.
     if not config.shift or config.depths[stage] < 2 or config.attention == "linear":
         return 0, 0
     rows, columns = (
@@ -422,7 +423,7 @@ class SmallWindowAttention(WindowAttention):
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the tokens of each window."""
         q, k, v = self.windows.split(self.qkv.transposed(self.windows.cut(self.enter(x))))
-        rows = self.mix(q, k, v).flatten(2).flatten(0, 1).T
+        rows = self.mix(q, k, v).flatten(2).flatten(0, 1).T  # m d n k b to (n k b) (m d)
         return self.leave(self.drop(self.windows.join(self.out(rows))))
 
 
@@ -498,6 +499,7 @@ def _bias(stage: Stage, shift: Pair, config: SwinConfig) -> nn.Module:
     """What acts on a block's scores; uniform attention has no position."""
     kind: PositionBias = "none" if config.attention == "uniform" else config.position_bias
     position = make_position(kind, stage.window, stage.heads)
+    # Where every token of a window sees every other there is nothing to add.
     if not any(shift) and not any(stage.pad) and config.band is None and config.diagonal:
         return make_bias(position, None)
     seen = allowed(stage.grid, stage.pad, stage.window, shift, config.shift_mask, band=config.band)

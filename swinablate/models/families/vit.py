@@ -235,6 +235,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
         """Mix all tokens."""
+        # b n (3 m d) to 3 of b m n d
         q, k, v = self.qkv(x).unflatten(-1, self.split).permute(2, 0, 3, 1, 4).unbind(0)
         return self.drop(self.out(self.mix(q, k, v).transpose(1, 2).flatten(2)))
 
@@ -253,7 +254,7 @@ class UniformAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
         """Mix all tokens."""
-        v = self.value(x).unflatten(-1, self.split).transpose(1, 2)
+        v = self.value(x).unflatten(-1, self.split).transpose(1, 2)  # b m n d
         return self.drop(self.out(self.mix(v).transpose(1, 2).flatten(2)))
 
 
@@ -276,7 +277,7 @@ def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
     position = PrefixedTable(grid, config.heads, extra) if table else None
     if config.band is None and config.diagonal:
         return make_bias(position, None)
-    band = max(grid) if config.band is None else config.band
+    band = max(grid) if config.band is None else config.band  # as wide as the grid is no band
     seen = F.pad(near(grid, band), (extra, 0, extra, 0), value=True)[None]
     return make_bias(position, additive(seen if config.diagonal else without_self(seen)))
 

@@ -227,6 +227,7 @@ class SmallDotProduct(DotProduct):
         """Mix values by the similarity of queries and keys."""
         q, k = self.similarity(q, k)
         scores = (q.unsqueeze(3) * k.unsqueeze(2)).sum(1)  # m n n k b
+        # The bias is of b k m n n, as everywhere else.
         scores = self.bias(scores.permute(4, 3, 0, 1, 2)).permute(2, 3, 4, 1, 0)
         return (self.drop(scores.softmax(2)).unsqueeze(1) * v.unsqueeze(2)).sum(3)
 
@@ -272,6 +273,6 @@ class Linear(nn.Module):
         v: Float[Tensor, "*b m n d"],
     ) -> Float[Tensor, "*b m n d"]:
         """Mix values by the kernel of queries and keys."""
-        q, k = F.elu(q) + 1, F.elu(k) + 1
+        q, k = F.elu(q) + 1, F.elu(k) + 1  # positive, so that the sum below is no 0
         total = (q * k.sum(-2, keepdim=True)).sum(-1, keepdim=True)
-        return q @ (k.mT @ v) / total
+        return q @ (k.mT @ v) / total  # keys with values first: no matrix of tokens by tokens

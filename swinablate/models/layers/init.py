@@ -92,6 +92,7 @@ def _like(weight: Tensor) -> Draw:
 
 
 def _trunc02(x: Tensor, generator: torch.Generator) -> None:
+    # Cut at 2, a hundred standard deviations: nothing is, in Swin's code as here.
     nn.init.trunc_normal_(x, std=0.02, generator=generator)
 
 

@@ -85,7 +85,7 @@ class MergeAverage(nn.Module):
 def neighbours(x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h//2 w//2 4*c"]:
     """Concatenate each 2x2 neighbourhood, columns outermost as in the Swin code."""
     x = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # b h/2 2 w/2 2 c
-    return x.permute(0, 1, 3, 4, 2, 5).flatten(3)
+    return x.permute(0, 1, 3, 4, 2, 5).flatten(3)  # b h/2 w/2 (column row c)
 
 
 def make_merge(kind: Merge, width: int, norm: BlockNorm, *, norm_last: bool) -> nn.Module:

@@ -63,7 +63,7 @@ class ConvStem(nn.Module):
         super().__init__()
         halvings = _halvings(patch)
         steps: list[nn.Module] = []
-        for stride in [2] * halvings or [1]:
+        for stride in [2] * halvings or [1]:  # patches of one pixel keep the grid
             conv = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
             steps += [conv, nn.BatchNorm2d(width), nn.ReLU()]
             channels = width
@@ -98,7 +98,7 @@ class ConvPoolStem(nn.Module):
         for i in range(max(1, halvings)):
             out = width if i + 1 >= halvings else INNER
             steps += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.ReLU()]
-            steps += [nn.MaxPool2d(3, 2, 1)] * bool(halvings)
+            steps += [nn.MaxPool2d(3, 2, 1)] * bool(halvings)  # likewise
             channels = out
         self.steps = nn.Sequential(*steps)
 

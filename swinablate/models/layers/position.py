@@ -98,6 +98,7 @@ def absolute_position(kind: Sequence, grid: tuple[int, int], width: int) -> nn.M
     if kind != "sincos2d":
         code = sincos if kind == "sincos1d" else sincos_post002
         return FixedPosition(code(torch.arange(rows * columns), width))
+    # Half of the channels say the row, the other half the column.
     down = sincos(torch.arange(rows), width // 2).repeat_interleave(columns, 0)
     right = sincos(torch.arange(columns), width // 2).repeat(rows, 1)
     return FixedPosition(torch.cat((down, right), 1))

@@ -36,12 +36,12 @@ class Windows:
     def split(self, x: Float[Tensor, "b h w pc"]) -> tuple[Float[Tensor, "b k m n d"], ...]:
         """Cut p tensors that stand side by side (queries, keys, values)."""
         x = self._axes(x).permute(5, 0, 1, 3, 6, 2, 4, 7)  # p b rows columns m high wide d
-        return x.flatten(5, 6).flatten(2, 3).unbind(0)
+        return x.flatten(5, 6).flatten(2, 3).unbind(0)  # p of b k m n d
 
     def join(self, y: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b h w m*d"]:
         """Undo `split` for one tensor."""
-        y = y.unflatten(3, self.window).unflatten(1, self.counts)
-        return self._grid(y.permute(0, 1, 4, 2, 5, 3, 6))
+        y = y.unflatten(3, self.window).unflatten(1, self.counts)  # b rows columns m high wide d
+        return self._grid(y.permute(0, 1, 4, 2, 5, 3, 6))  # b rows high columns wide m d
 
     def _axes(
         self, x: Float[Tensor, "b h w pc"]
@@ -75,7 +75,7 @@ class ChannelFirstWindows(Windows):
 
     def join(self, y: Float[Tensor, "t c"]) -> Float[Tensor, "b h w c"]:
         """Undo `cut`."""
-        y = y.unflatten(0, (*self.window, *self.counts, -1))
+        y = y.unflatten(0, (*self.window, *self.counts, -1))  # high wide rows columns b c
         return y.permute(4, 2, 0, 3, 1, 5).flatten(3, 4).flatten(1, 2)
 
 
@@ -132,6 +132,7 @@ def leaving(grid: Pair, pad: Pair, shift: Pair) -> nn.Module:
 def relative_index(window: Pair) -> Int[Tensor, " pairs"]:
     """Row of the bias table for each pair (query, key) of a window, as in the Swin code."""
     high, wide = window
+    # Axes: row and column of the query, row and column of the key.
     row, column = torch.arange(high), torch.arange(wide)
     down = (row[:, None] - row[None, :] + high - 1)[:, None, :, None]
     right = (column[:, None] - column[None, :] + wide - 1)[None, :, None, :]
