@@ -93,6 +93,7 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
     base = plan.baseline
     for arm in plan.arms[1:]:
         sizes = {"params": (arm.params, base.params), "macs": (arm.macs, base.macs)}
+        # Of a network without matrix products, or trained elsewhere, a size may be 0 or unknown.
         off = {key: ours / theirs - 1 for key, (ours, theirs) in sizes.items() if ours and theirs}
         if any(abs(share) > ISO_COST for share in off.values()):
             text = ", ".join(f"{signed(100 * share, 0)}% {key}" for key, share in off.items())

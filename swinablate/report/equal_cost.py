@@ -58,6 +58,7 @@ def _spent(plan: PlanRecord, curves: pd.DataFrame) -> pd.DataFrame:
     """The curves with what each trial has used by the end of each epoch."""
     macs = {arm.name: arm.macs for arm in plan.arms}
     rows = curves.sort_values(["arm", "seed", "epoch"]).reset_index(drop=True)
+    # Rates and times are recorded, images are not; rounding gives back the whole number.
     images = (rows.images_per_s * rows.epoch_s).round()
     trial = [rows.arm, rows.seed]
     return rows.assign(

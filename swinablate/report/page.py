@@ -190,6 +190,7 @@ def _titled(plot: Plot) -> str:
         return ""
     head, tail = plot.svg.split(">", 1)
     width = SCALE * float(re.findall(r'\swidth="([\d.]+)pt"', head)[0])
+    # Without a height the browser keeps the proportions on a narrow screen.
     head = re.sub(r'\s(width|height)="[^"]*"', "", head)
     ids = f"{plot.name}-title {plot.name}-desc"
     return (

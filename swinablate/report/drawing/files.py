@@ -35,6 +35,7 @@ def drawn(figure: Figure, rows: pd.DataFrame, name: str) -> tuple[str, bytes]:
         canvas = figure.draw(rows)
         raster, vector = io.BytesIO(), io.StringIO()
         tight: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.06}
+        # No date and no version: they would make every file a new one.
         canvas.savefig(raster, format="png", dpi=DPI, metadata={"Software": None}, **tight)
         canvas.savefig(vector, format="svg", metadata={"Date": None, "Creator": None}, **tight)
     return element(vector.getvalue(), name), raster.getvalue()

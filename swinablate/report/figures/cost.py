@@ -138,7 +138,7 @@ def _labels(rows: pd.DataFrame) -> list[str]:
     champion = rows.groupby("kind")["mean"].rank(ascending=False, method="first") == 1
     first = rows.baseline | rows.front | champion
     named = first | alone | (size <= 3)
-    for fewer in (first | alone, first):
+    for fewer in (first | alone, first):  # until the names have room
         named = named if named.sum() <= NAMES else fewer
     return [
         wrapped(name, 24, 2) if some else "" for name, some in zip(rows.arm, named, strict=True)
