@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
     )
     try:
+        # Not standalone: typer would print errors its own way, and end the process.
         code = app(args=arguments, standalone_mode=False)
     except SwinablateError as error:
         print(f"error: {error}", file=sys.stderr)

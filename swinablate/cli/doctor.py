@@ -122,6 +122,7 @@ def _stores(home: Home) -> list[Diagnosis]:
             continue
         try:
             with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
+                # Unlike `integrity_check` it leaves out the indices, and much of the time.
                 (found,) = store.execute("PRAGMA quick_check").fetchone()
         except sqlite3.Error as error:
             found = str(error)

@@ -110,4 +110,5 @@ def fused(text: str) -> int | None:
 
 def home_of(home: Path, *, smoke: bool) -> Home:
     """The folder of what is recorded; smoke runs have one of their own in it."""
+    # Apart, so that no table or MLflow page ever shows noise beside results.
     return Home(home / "smoke" if smoke else home)

@@ -80,7 +80,7 @@ class Watch:
         """Set what the bars run to: the trials wanted by now; more may follow."""
         if trials > self._total > 0 and self._looks:
             self.say(f"the next look: {trials - self._total} more trials")
-        self._looks = self._looking
+        self._looks = self._looking  # from now on: the first call tells of no new look
         self._total, self._most, self._counts["done"] = trials, most, done
         if self._all is not None:
             note = f"at most {most}" if most > trials else ""
