@@ -32,6 +32,7 @@ from swinablate.errors import EnvironmentFault, InputError
 
 log = logging.getLogger(__name__)
 FILES = ("train_pixels", "train_labels", "train_moments", "test_pixels", "test_labels")
+"""A file an array. Test images have no moments: the training images normalise them too."""
 MANIFEST = "manifest.json"
 FAULTS = (OSError, RuntimeError, TypeError, ValueError, AssertionError)
 """What reading raw files may raise; see `Dataset.read`."""
