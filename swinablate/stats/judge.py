@@ -21,6 +21,7 @@ from swinablate.stats.power import POWER, seeds_needed
 from swinablate.stats.sample import Sample, cells
 from swinablate.text import known_or_none
 
+# How a family was judged. `sentence` looks for words in these, and recorded verdicts have them.
 SHRUNKEN = "Welch t with shrunken variances, simultaneous intervals"
 WELCH = "Welch t, Bonferroni intervals, Holm p"
 UNEQUAL = "(variances differ)"

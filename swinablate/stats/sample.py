@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATUSES = ("done", "failed", "diverged", "waiting")
+"""None for a trial that was stopped early: its value is that of another training."""
 WILSON_Z = 1.959963984540054
 """The normal quantile at 97.5 %, for an interval of 95 %."""
 
