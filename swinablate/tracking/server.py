@@ -27,6 +27,7 @@ from swinablate.records import stores
 from swinablate.tracking import views
 
 HOST = "127.0.0.1"
+"""For this machine alone: MLflow asks nobody who they are."""
 START_S = 180.0
 """A loaded machine of two cores needs 45 s to import MLflow's server; this is four times that."""
 
