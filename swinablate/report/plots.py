@@ -12,6 +12,7 @@ from swinablate.report.drawing.files import drawn
 from swinablate.report.results import StudyResults
 
 ORDER = ("forest", "cost", "curves", "seeds")
+"""What every study has, the answer first and what it is made of last; others follow by name."""
 
 
 @dataclass(frozen=True, kw_only=True)

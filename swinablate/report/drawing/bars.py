@@ -70,7 +70,7 @@ def _ticks(ax: Axes, y: float, seeds: list[float]) -> None:
             ax.plot(edge, y + 0.29, marker=tip, color="#8A8A8A", markersize=3.5, clip_on=False)
             continue
         twins = seeds.count(value)
-        for k in range(twins):
+        for k in range(twins):  # a tick's width apart, and a gap as wide
             x = value + (k - (twins - 1) / 2) * 0.0055 * (right - left)
             ax.plot([x, x], [y + 0.21, y + 0.37], color="#7A7A7A", linewidth=0.8)
 

@@ -16,7 +16,7 @@ def panels(arms: Sequence[str], x: str, y: str) -> tuple[Figure, list[Axes]]:
         x: what runs to the right in all of them.
         y: what runs up.
     """
-    across = 3 if len(arms) <= 6 else 4
+    across = 3 if len(arms) <= 6 else 4  # two rows of wide panels, else more of narrow ones
     down = -(-len(arms) // across)
     titles = [wrapped(arm, 32, 2) for arm in arms]
     fig = sheet(9.6, 1.75 * down + 0.55)

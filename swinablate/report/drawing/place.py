@@ -47,6 +47,7 @@ def padded(
     low: float, high: float, share: float = 0.06, least: float = 0.5
 ) -> tuple[float, float]:
     """The range with a margin on both sides, never narrower than `least`."""
+    # 1e-6: an axis without any width cannot be drawn.
     room = max((high - low) * share, (least - (high - low)) / 2, 1e-6)
     return low - room, high + room
 

@@ -95,6 +95,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     fig = sheet(7.6, 4.6)
     ax = fig.add_axes((0.1, 0.13, 0.86, 0.78))
     ax.set_xscale("log")
+    # Twice as much at the right, where most names stand.
     room = 0.12 * math.log10(rows.macs.max() / rows.macs.min())
     ax.set_xlim(rows.macs.min() / 10**room, rows.macs.max() * 10 ** (2 * room))
     low, high = rows.low.fillna(rows["mean"]), rows.high.fillna(rows["mean"])
@@ -147,6 +148,7 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 def _axis(ax: Axes) -> None:
     left, right = ax.get_xlim()
+    # The roundest numbers that make four ticks; a power of ten has too few in most studies.
     for steps in (
         (1,),
         (1, 3),
@@ -192,6 +194,7 @@ def _sizes(params: "pd.Series[float]") -> "pd.Series[float]":
     if params.isna().any() or params.max() < 1.5 * params.min():
         return pd.Series(8.0, index=params.index)
     share = params.astype(float) / float(params.max())
+    # From 18 points for the largest to 5, which still have a shape.
     return pd.Series(np.maximum(18 * np.sqrt(share.to_numpy()), 5.0), index=params.index)
 
 

@@ -44,6 +44,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     families = list(dict.fromkeys(rows.family))
     lines = len(rows) + len(families)
     names = [wrapped(name, 36) for name in rows.effect]
+    # Inches a row: names of two lines need more.
     height = lines * (0.34 if max(name.count("\n") for name in names) < 1 else 0.4)
     fig = sheet(AXIS + 5, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))

@@ -58,6 +58,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     seeds = rows[rows.mark == "seed"]
     first = arms.iloc[0]
     names = [wrapped(name) for name in arms.arm]
+    # Inches a row: names of three lines need more.
     height = max(len(arms), 2) * (0.37 if max(name.count("\n") for name in names) < 2 else 0.48)
     fig = sheet(AXIS + 5, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))

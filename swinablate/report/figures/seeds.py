@@ -55,6 +55,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     """Draw one line for every arm."""
     arms = rows[rows.mark == "mean"].reset_index(drop=True)
     names = [wrapped(name) for name in arms.arm]
+    # Inches a row: names of three lines need more.
     height = max(len(arms), 2) * (0.34 if max(name.count("\n") for name in names) < 2 else 0.46)
     fig = sheet(AXIS + 4, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 4), height / (height + 0.9)))
@@ -107,6 +108,7 @@ def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:
     else:
         values = trials.value.dropna().sort_values().tolist()
         shown = [value for value in values if left <= value <= right]
+        # 1.6 % of the axis is a little more than a dot.
         for value, step in zip(shown, _steps(shown, (right - left) * 0.016), strict=True):
             ax.plot(
                 value, y - 0.08 - 0.1 * step, "o", markersize=4.6, color=colour, alpha=0.55,
