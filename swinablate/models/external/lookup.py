@@ -90,6 +90,7 @@ def _zoo(library: str, name: str) -> Family[Any]:
         )
     entry = models.model_entrypoint(name) if timm else models.get_model_builder(name)
     make = functools.partial(entry, **({"pretrained": False} if timm else {"weights": None}))
+    # Both libraries annotate what a model's function returns: the class that has its arguments.
     network = inspect.signature(entry).return_annotation
     origin = Origin(f"{library}:{name}", f"{library} {imports.package_version(library)}", make)
     return assemble(origin, _arguments(network, timm=timm), WEIGHTS)
@@ -111,6 +112,7 @@ def _arguments(network: type[nn.Module], *, timm: bool) -> list[Argument]:
             break
     if timm:  # which it hands on to every network
         for name in ("num_classes", "in_chans"):
+            # With a default, so that it is optional; which one does not matter: the data decide.
             parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=0)
             found.setdefault(name, describe(parameter, int))
     return list(found.values())

@@ -25,6 +25,7 @@ from swinablate.models.layers.patch import PatchEmbed, patch_grid
 class ConvNeXtConfig(ModelConfig):
     """ConvNeXt's shape and switches."""
 
+    # By default two stages, of a third and two thirds of ConvNeXt-T's first width.
     family: Literal["convnext"] = "convnext"
     patch: Annotated[
         Count,

@@ -31,6 +31,7 @@ NARROW = 4  # channels of a bottleneck per channel that a layer adds, sec. 3
 class DenseNetConfig(ModelConfig):
     """DenseNet's shape and switches."""
 
+    # By default the paper's smallest depth and growth, as DenseNet-BC.
     family: Literal["densenet"] = "densenet"
     depth: Annotated[
         int,

@@ -56,6 +56,7 @@ STAGES = (
 class GoogLeNetConfig(ModelConfig):
     """GoogLeNet's shape and switches."""
 
+    # By default a quarter of the paper's channels, and all of its blocks.
     family: Literal["googlenet"] = "googlenet"
     width: Annotated[
         int,

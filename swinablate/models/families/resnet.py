@@ -23,6 +23,7 @@ from swinablate.models.layers.init import draw
 class ResNetConfig(ModelConfig):
     """ResNet's shape and switches."""
 
+    # By default the smallest network of the paper's table 6.
     family: Literal["resnet"] = "resnet"
     depth: Annotated[
         int,

@@ -22,6 +22,7 @@ from swinablate.models.layers.init import draw
 class VGGConfig(ModelConfig):
     """VGG's shape and switches."""
 
+    # By default half the channels of the original's first three blocks, for images of 32 pixels.
     family: Literal["vgg"] = "vgg"
     widths: Annotated[
         Counts,
