@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from swinablate.execution.executor import Slot
+from swinablate.records.secrets import without_stores
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ second without the first is worse than neither. Source: mallopt(3).
 
 
 def environment(device: str) -> dict[str, str]:
-    """The environment of a worker: one GPU visible, or none; one thread a library."""
+    """The environment of a worker: one GPU visible, or none; one thread a library; no stores."""
     kind, _, index = device.partition(":")
     fixed = {
         "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "",
@@ -213,4 +214,4 @@ def environment(device: str) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    return {**HELD, **os.environ, **fixed}
+    return {**HELD, **without_stores(os.environ), **fixed}
