@@ -5,16 +5,20 @@ it needs when it runs.
 """
 
 import logging
+import os
+import re
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any
 
 import typer
 
 from swinablate import __version__
 from swinablate.cli import machine_commands, model_commands, study_commands
 from swinablate.errors import SwinablateError
+from swinablate.records.secrets import redact, secrets_of, secrets_of_environment
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,26 +51,65 @@ def swinablate(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (ARCHITECTURE: 0, 1, 2, 3, 4, 75, 130)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    known = secrets_of_environment(os.environ).union(*map(_secrets_in, words))
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
     )
+    with _redacted_logs(known):
+        return _run(words, known)
+
+
+def _run(words: list[str], known: set[str]) -> int:
     try:
         # Not standalone: typer would print errors its own way, and end the process.
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=words, standalone_mode=False, obj=words)
     except SwinablateError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130  # as shells say of Ctrl-C: 128 and the signal's number
     except Exception as error:  # noqa: BLE001  the last resort: what is left is a bug
         if hasattr(error, "format_message"):  # typer's own: wrong usage
-            print(f"error: {error.format_message()}\n\nhint: add --help", file=sys.stderr)
+            said = redact(error.format_message(), known)
+            print(f"error: {said}\n\nhint: add --help", file=sys.stderr)
             return 2
-        traceback.print_exc()
+        print(redact(traceback.format_exc(), known), end="", file=sys.stderr)
         print(
             "\nThis is a bug in swinablate. Please report it with the lines above.",
             file=sys.stderr,
         )
         return 1
     return code if isinstance(code, int) else 0  # what typer.Exit was given
+
+
+def _secrets_in(word: str) -> set[str]:
+    """Those of a word of the command line: an address, or one behind `--option=` or `KEY=`."""
+    address = re.search(r"[A-Za-z][\w+.-]*://.*", word, re.DOTALL)
+    if address:
+        return secrets_of(address[0])
+    return secrets_of(word.partition("=")[2] if word.startswith("-") else word)
+
+
+@contextmanager
+def _redacted_logs(known: set[str]) -> Iterator[None]:
+    """Keep secrets out of what any library logs, whatever handlers it has."""
+    make = logging.getLogRecordFactory()
+
+    def redacted(*args: Any, **fields: Any) -> logging.LogRecord:
+        record = make(*args, **fields)
+        with suppress(
+            TypeError, ValueError
+        ):  # a format that does not fit is the handler's to tell
+            record.msg, record.args = redact(record.getMessage(), known), ()
+        if record.exc_info:
+            text = logging.Formatter().formatException(record.exc_info)
+            record.exc_text = redact(text, known)  # handlers take this and format no other
+        return record
+
+    logging.setLogRecordFactory(redacted)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(make)

@@ -1,5 +1,6 @@
 """What commands have in common: their options, and what becomes of them."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,37 @@ import typer
 from swinablate.config import plugins
 from swinablate.errors import InputError
 from swinablate.records.home import Home
+from swinablate.records.secrets import STORAGE, TRACKING, redact, secrets_of
 
 if TYPE_CHECKING:
     from swinablate.execution.run import Options
+
+
+def checked(
+    context: typer.Context, parameter: typer.CallbackParam, value: str | None
+) -> str | None:
+    """Refuse an address that can be no store; warn of a secret that everybody may read.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    if value is None or context.resilient_parsing:
+        return value
+    from swinablate.records.addresses import check_storage, check_tracking
+
+    option, variable = parameter.opts[0], str(parameter.envvar)
+    check = check_storage if variable == STORAGE else check_tracking
+    typed = _typed(context, str(parameter.name))
+    check(value, option if typed else variable)
+    if typed and secrets_of(value):
+        print(
+            f"warning: {option} holds a password or token, and everybody on this machine can read "
+            f"command lines: give it in the variable {variable} instead",
+            file=sys.stderr,
+        )
+    return value
+
+
 Study = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
 HomeFolder = Annotated[
     Path, typer.Option("--home", envvar="SWINABLATE_HOME", help="Folder of everything recorded.")
@@ -27,11 +56,22 @@ Settings = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print data for programs on stdout.")]
 Storage = Annotated[
-    str | None, typer.Option(help="Optuna storage URL [default: SQLite in the home].")
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar=STORAGE,
+        callback=checked,
+        help="Optuna storage URL [default: SQLite in the home].",
+    ),
 ]
 Tracking = Annotated[
     str | None,
-    typer.Option("--tracking-uri", help="MLflow tracking URI [default: SQLite in the home]."),
+    typer.Option(
+        "--tracking-uri",
+        envvar=TRACKING,
+        callback=checked,
+        help="MLflow tracking URI [default: SQLite in the home].",
+    ),
 ]
 Smoke = Annotated[
     bool, typer.Option("--smoke", help="Two steps on a few images, one seed, no verdicts.")
@@ -63,9 +103,12 @@ NoReport = Annotated[
     bool, typer.Option("--no-report", help="Train and record, but write no report.")
 ]
 HOME = Path(".swinablate")
+ADDRESSES = {"--storage": STORAGE, "--tracking-uri": TRACKING}
+"""Options that may hold a secret -> variables that may hold it instead."""
 
 
 def options_of(
+    context: typer.Context,
     slots: int | None,
     devices: str,
     executor: str,
@@ -86,8 +129,44 @@ def options_of(
         storage=storage,
         tracking=tracking,
         retry=retry,
-        command="swinablate " + " ".join(sys.argv[1:]),
+        command=command_of(words_of(context)),
+        variables=variables_of(context),
     )
+
+
+def words_of(context: typer.Context) -> list[str]:
+    """The words after the name of the program."""
+    return list(sys.argv[1:] if context.obj is None else context.obj)
+
+
+def command_of(words: Sequence[str]) -> str:
+    """The command line, to be pasted and shown to anybody: without options that hold a secret."""
+    kept, rest = list[str](), iter(words)
+    for word in rest:
+        option, _, value = word.partition("=")
+        if word in ADDRESSES:
+            value = next(rest, "")
+            kept += [] if secrets_of(value) else [word, value]
+        elif option not in ADDRESSES or not secrets_of(value):
+            kept.append(redact(word))
+    return shlex.join(["swinablate", *kept])
+
+
+def variables_of(context: typer.Context) -> tuple[str, ...]:
+    """The variables to be set for `command_of` to name the same stores."""
+    given = {"storage": STORAGE, "tracking_uri": TRACKING}
+    values = {name: context.params.get(name) for name in given}
+    return tuple(
+        given[name]
+        for name, value in values.items()
+        if value is not None and (secrets_of(value) or not _typed(context, name))
+    )
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was given on the command line, not in a variable."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def fused(text: str) -> int | None:

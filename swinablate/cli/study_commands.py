@@ -48,6 +48,7 @@ RESUMABLE = {75, 130}
 
 @commands.command(epilog="Example: swinablate run studies/quickstart.toml --slots 2")
 def run(
+    context: typer.Context,
     study: Study,
     slots: Slots = None,
     only: Only = None,
@@ -68,7 +69,7 @@ def run(
     Started again, it goes on: finished trials are reused, interrupted ones continue from
     their checkpoint.
     """
-    options = options_of(slots, devices, executor, only, storage, tracking_uri)
+    options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     options = dataclasses.replace(options, fuse=fused(fuse))
     _run(
         study,
@@ -184,6 +185,7 @@ def new(
 
 @commands.command(epilog="Example: swinablate retry studies/quickstart.toml")
 def retry(
+    context: typer.Context,
     study: Study,
     slots: Slots = None,
     devices: Devices = "auto",
@@ -196,7 +198,9 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Train failed and diverged trials again; earlier attempts stay on record."""
-    options = options_of(slots, devices, executor, None, storage, tracking_uri, retry=True)
+    options = options_of(
+        context, slots, devices, executor, None, storage, tracking_uri, retry=True
+    )
     _run(
         study,
         home,
@@ -266,9 +270,12 @@ def weights(
 
 @commands.command(epilog="Example: swinablate demo")
 def demo(
+    context: typer.Context,
     slots: Slots = None,
     out: Out = None,
     home: HomeFolder = HOME,
+    storage: Storage = None,
+    tracking_uri: Tracking = None,
     smoke: Smoke = False,
     as_json: Json = False,
 ) -> None:
@@ -276,7 +283,7 @@ def demo(
     from swinablate.models.catalogue import examples
 
     study = examples() / "studies" / "quickstart.toml"
-    options = options_of(slots, "auto", "local", None, None, None)
+    options = options_of(context, slots, "auto", "local", None, storage, tracking_uri)
     _run(study, home, options, [], smoke=smoke, report_to=out, silent=False, as_json=as_json)
 
 

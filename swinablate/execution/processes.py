@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from swinablate.execution.executor import Slot
+from swinablate.records.secrets import without_stores
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ second without the first is worse than neither. Source: mallopt(3).
 
 
 def environment(device: str) -> dict[str, str]:
-    """The environment of a worker: one GPU visible, or none; one thread a library."""
+    """The environment of a worker: one GPU visible, or none; one thread a library; no stores."""
     kind, _, index = device.partition(":")
     fixed = {
         "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "",
@@ -217,4 +218,4 @@ def environment(device: str) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",  # what a killed worker said last is in its log
     }
-    return {**HELD, **os.environ, **fixed}
+    return {**HELD, **without_stores(os.environ), **fixed}

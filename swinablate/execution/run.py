@@ -52,7 +52,8 @@ class Options:
     storage: str | None = None
     tracking: str | None = None
     retry: bool = False
-    command: str = ""
+    command: str = ""  # that repeats it, without secrets
+    variables: tuple[str, ...] = ()  # of the environment that must be set for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ class Doors:
         executor = plugins.load(EXECUTORS, options.executor, Executor, at="--executor")
         name = queue_name(record.study, record.declaration)
         arms = [arm.name for arm in record.arms]
-        card = study_card(record, options.command)
+        card = study_card(record, options.command, options.variables)
         return cls(
             execution=executor.open,
             queue=lambda: Queue.open(options.storage or home.optuna_url, name, arms),

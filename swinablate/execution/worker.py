@@ -20,6 +20,7 @@ import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
 from swinablate.records.events import Batch, Event, Job, Kind, event
+from swinablate.records.secrets import redact, secrets_here
 from swinablate.training.autotune import measure
 from swinablate.training.fit import Stopped, fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
@@ -111,7 +112,7 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
 
 
 def failure(error: Exception) -> dict[str, str]:
-    """Name the kind of an error: oom, disk, data or exception."""
+    """Name the kind of an error: oom, disk, data or exception. What it says goes on record."""
     kind, message = "exception", f"{type(error).__name__}: {error}"
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         kind = "oom"
@@ -120,7 +121,12 @@ def failure(error: Exception) -> dict[str, str]:
     elif isinstance(error, EnvironmentFault):
         kind, message = "data", str(error)
     # The innermost calls say where it failed; a runaway recursion must not fill the record.
-    return {"kind": kind, "message": message, "traceback": traceback.format_exc(limit=-20)}
+    known = secrets_here()
+    return {
+        "kind": kind,
+        "message": redact(message, known),
+        "traceback": redact(traceback.format_exc(limit=-20), known),
+    }
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.secrets import redact, redact_address, secrets_here
 
 PATIENCE_S = 60.0
 """How long a locked database is waited for.
@@ -47,7 +48,7 @@ def database(url: str) -> Path | None:
     except ArgumentError:
         raise InputError(
             "not the address of a store",
-            at=redacted(url),
+            at=redact_address(url),
             hint="write sqlite:////absolute/path.db or postgresql://user@host/name",
         ) from None
     if address.get_backend_name() != "sqlite":
@@ -61,21 +62,12 @@ def database(url: str) -> Path | None:
     return Path(str(address.database)).absolute()
 
 
-def redacted(url: str) -> str:
-    """The address without the password in it."""
-    scheme, mark, rest = url.partition("://")
-    user, at, host = rest.rpartition("@")
-    name, colon, _ = user.partition(":")
-    return f"{scheme}{mark}{name}{':***' if colon else ''}{at}{host}"
-
-
 def cause(error: BaseException, url: str) -> str:
     """The first cause of an error, as one line without a secret."""
     while error.__cause__ is not None:
         error = error.__cause__
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    secret = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    return line.replace(secret, "***") if secret else line
+    return redact(line, secrets_here(url))
 
 
 def locked(error: BaseException) -> bool:
@@ -98,7 +90,7 @@ def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
         hint = "is the disk full, or the folder not yours?"
     else:
         hint = "is the server running, and the address right?"
-    return EnvironmentFault(f"{what}: {why}", at=redacted(url), hint=hint)
+    return EnvironmentFault(f"{what}: {why}", at=redact_address(url), hint=hint)
 
 
 def reach(url: str) -> None:

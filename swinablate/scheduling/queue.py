@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records import stores
+from swinablate.records.secrets import redact_address
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -85,7 +86,7 @@ class Queue:
         if set(known) != set(arms):
             raise EnvironmentFault(
                 f"queue {study!r} was made for other arms: {', '.join(known)}",
-                at=stores.redacted(url),
+                at=redact_address(url),
                 hint="move the store away and run `swinablate sync STUDY`",
             )
         return cls(url, storage, opened)
@@ -196,7 +197,7 @@ class Queue:
         if found != _params(ticket):
             raise EnvironmentFault(
                 f"the queue gave {found} for {_params(ticket)}",
-                at=stores.redacted(self._url),
+                at=redact_address(self._url),
                 hint="move the store away and run `swinablate sync STUDY`",
             )
 

@@ -5,12 +5,13 @@ from swinablate.records.provenance import provenance
 from swinablate.tracking.tracker import StudyCard, TrialCard
 
 
-def study_card(plan: PlanRecord, command: str) -> StudyCard:
+def study_card(plan: PlanRecord, command: str, variables: tuple[str, ...] = ()) -> StudyCard:
     """What MLflow shows of a study.
 
     Args:
         plan: as declared (`plan.json`).
         command: what reproduces the study.
+        variables: of the environment that must be set for it.
     """
     paths = [path for arm in plan.arms for path in arm.changes]
     paths += plan.tune.space if plan.tune else ()
@@ -22,6 +23,7 @@ def study_card(plan: PlanRecord, command: str) -> StudyCard:
         commit=provenance()["git"].get("commit"),
         varied=tuple(dict.fromkeys(paths)),
         command=command,
+        variables=variables,
     )
 
 

@@ -4,6 +4,7 @@ The server is a child that cannot outlive us: a watchdog between us and it reads
 that the kernel closes when we die, however we die, and then ends its process group.
 """
 
+import base64
 import json
 import os
 import select
@@ -15,19 +16,23 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records import stores
+from swinablate.records.secrets import redact, secrets_here
 from swinablate.tracking import views
 
 HOST = "127.0.0.1"
 """For this machine alone: MLflow asks nobody who they are."""
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""No proxy leads back to this machine."""
 START_S = 180.0
 """A loaded machine of two cores needs 45 s to import MLflow's server; this is four times that."""
 
@@ -49,7 +54,8 @@ def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Ite
         EnvironmentFault: no study was run yet, the port is in use, or MLflow does not start.
     """
     if uri.startswith(("http://", "https://")):
-        yield _table(uri.rstrip("/"), study)
+        address, credentials = _opened(uri)
+        yield _table(address, study, credentials)
         return
     uri = stores.sqlalchemy_url(uri)
     path = stores.database(uri)
@@ -68,8 +74,8 @@ def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Ite
     with tempfile.TemporaryFile() as log:
         child = _start(uri, port, artifacts, log)
         try:
-            _wait(child, base, log)
-            yield _table(base, study)
+            _wait(child, base, uri, log)
+            yield _table(base, study, {})
         finally:
             _stop(child)
 
@@ -121,29 +127,47 @@ def _free(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(child: "subprocess.Popen[bytes]", base: str, log: IO[bytes]) -> None:
+def _wait(child: "subprocess.Popen[bytes]", base: str, uri: str, log: IO[bytes]) -> None:
     deadline = time.monotonic() + START_S
     while True:
         try:
             # It answers at once or is not there yet; one that hangs is asked again.
-            with urllib.request.urlopen(f"{base}/health", timeout=5):  # noqa: S310
+            with DIRECT.open(f"{base}/health", timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             pass
         if child.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
             said = [line for line in log.read().decode(errors="replace").splitlines() if line]
+            last = redact(said[-1] if said else "it says nothing", secrets_here(uri))
             raise EnvironmentFault(
-                f"MLflow's server does not start: {said[-1] if said else 'it says nothing'}",
+                f"MLflow's server does not start: {last}",
                 at=base,
                 hint="`swinablate doctor` looks at the installation and the stores",
             )
         time.sleep(0.2)
 
 
-def _table(base: str, study: str | None) -> str:
+def _opened(uri: str) -> tuple[str, dict[str, str]]:
+    """A server's address without a secret, and headers with it: as MLflow's client sends them."""
+    parts = urlsplit(uri)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    base = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+    user, _, password = map(unquote, userinfo.partition(":"))
+    if not userinfo:
+        user = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
+        password = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    if userinfo or (user and password):
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return base, {"Authorization": f"Basic {pair}"}
+    return base, {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _table(base: str, study: str | None, credentials: Mapping[str, str]) -> str:
     """The address of a study's ablation table; MLflow's front page if there is none."""
     token, found = "", list[dict[str, Any]]()
+    opener = DIRECT if urlsplit(base).hostname == HOST else urllib.request.build_opener()
     while True:
         # The first search of a fresh server has taken 18 s, hence the 60 s below; pages of 1,000
         # make it the only one in all but the largest stores.
@@ -153,8 +177,10 @@ def _table(base: str, study: str | None) -> str:
             data=json.dumps(asked).encode(),
             headers={"Content-Type": "application/json"},
         )
+        for name, value in credentials.items():
+            request.add_unredirected_header(name, value)  # not for wherever it sends us
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            with opener.open(request, timeout=60) as answer:
                 page = json.load(answer)
         except (OSError, ValueError) as error:
             raise stores.fault(error, base, "MLflow's server does not answer") from None

@@ -24,6 +24,7 @@ class StudyCard:
         declaration: digest of what was declared before launch.
         varied: paths of the switches the arms differ in.
         command: repeats the study; empty where no command started it.
+        variables: of the environment that must be set for it: they hold its secrets.
     """
 
     name: str
@@ -33,6 +34,7 @@ class StudyCard:
     commit: str | None
     varied: tuple[str, ...]
     command: str
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,7 @@ def ending(card: TrialCard, study: StudyCard, outcome: Mapping[str, Any]) -> dic
         f"**{plain(result)}** after {epochs} epochs" if epochs else f"**{plain(result)}**",
         _block(message) if message else "",
         _next(card, study, status),
-        _command("The study", study.command),
+        _command("The study", study.command, study.variables),
     ]
     shown = {"status": status, "mlflow.note.content": "\n\n".join(filter(None, note))}
     shown |= {"failure": kind, "message": message} if status != "done" or kind else {}
@@ -186,14 +188,14 @@ def verdicts(answer: Mapping[str, Any]) -> str:
 def study(card: StudyCard, said: str, links: Mapping[str, str]) -> str:
     """The note of an experiment: the question, the answers, where to look."""
     views = " | ".join(f"[{title}]({address})" for title, address in links.items())
-    again = _command("Again", card.command)
+    again = _command("Again", card.command, card.variables)
     return "\n\n".join(filter(None, [plain(card.question), said, views, again]))
 
 
 def report(card: StudyCard) -> str:
     """The note of the run that keeps the report."""
     what = f"Figures, tables and index.html of {plain(card.name)}, under Artifacts."
-    return "\n\n".join(filter(None, [what, _command("Again", card.command)]))
+    return "\n\n".join(filter(None, [what, _command("Again", card.command, card.variables)]))
 
 
 def key(text: str) -> str:
@@ -236,9 +238,12 @@ def _next(card: TrialCard, study: StudyCard, status: str) -> str:
     return ""
 
 
-def _command(what: str, command: str) -> str:
+def _command(what: str, command: str, variables: Sequence[str] = ()) -> str:
     """A command to copy, as code that its content cannot leave; nothing where there is none."""
-    return f"{what}: `{command.replace('`', '')}`" if command else ""
+    if not command:
+        return ""
+    needed = f", with {' and '.join(variables)} set" if variables else ""
+    return f"{what}: `{command.replace('`', '')}`{needed}"
 
 
 def _hypothesis(said: Mapping[str, Any] | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records import stores
+from swinablate.records.secrets import redact_address
 from swinablate.text import known
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
@@ -190,7 +191,7 @@ class Tracker:
         if trial not in self._cards:
             raise EnvironmentFault(
                 f"trial {trial[:12]} was not begun in MLflow",
-                at=stores.redacted(self._uri),
+                at=redact_address(self._uri),
                 hint="run `swinablate sync STUDY`",
             )
         return self._cards[trial]

@@ -33,6 +33,14 @@ def test_what_the_user_set_for_the_allocator_stays(monkeypatch):
     assert environment("cpu")["MALLOC_MMAP_THRESHOLD_"] == "1"
 
 
+@pytest.mark.parametrize(
+    "name", ["SWINABLATE_STORAGE", "SWINABLATE_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD"]
+)
+def test_a_worker_gets_nothing_that_opens_a_store(name, monkeypatch):
+    monkeypatch.setenv(name, "postgresql://me:s3cret@db")
+    assert name not in environment("cpu")
+
+
 @pytest.fixture
 def log(tmp_path):
     with (tmp_path / "worker.log").open("ab") as file:

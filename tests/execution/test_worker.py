@@ -9,7 +9,7 @@ import pytest
 
 from swinablate.execution.executor import Slot
 from swinablate.execution.processes import Anew
-from swinablate.execution.worker import AFTERWARDS, execute
+from swinablate.execution.worker import AFTERWARDS, execute, failure
 from swinablate.records.events import Batch, Event
 from tests.execution.jobs import Jobs
 
@@ -76,6 +76,17 @@ def test_an_error_ends_the_worker(worker, jobs):
     send(worker, Batch(jobs=(jobs.make("raises"),)).dumps())
     heard(worker, "failed")
     assert worker.wait() == 1
+
+
+def test_what_goes_on_record_of_an_error_has_no_secret(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hunter2/")
+    try:
+        int("of http://me:s3cret@h: hunter2%2F")
+    except ValueError as error:
+        found = failure(error)
+    assert found["message"].endswith("with base 10: 'of http://me:***@h: ***'")
+    assert "ValueError: invalid literal" in found["traceback"]
+    assert not any(secret in str(found) for secret in ("s3cret", "hunter2"))
 
 
 def test_killing_takes_it_at_once(worker):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.request import urlopen
 
@@ -20,7 +21,8 @@ import json, os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 if "broken" in os.environ["MLFLOW_BACKEND_STORE_URI"]:
-    sys.exit("no such revision")
+    userinfo = os.environ["MLFLOW_BACKEND_STORE_URI"].rpartition("@")[0]
+    sys.exit("no such revision" + userinfo.rpartition(":")[2])
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -88,12 +90,32 @@ def test_pages_are_served_for_this_machine_alone_and_only_while_they_are_wanted(
     assert refused(base)
 
 
+def test_no_proxy_is_asked_for_this_machine(mlflow, store, monkeypatch, tmp_path):
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with server.serve(store(), 0, tmp_path / "artifacts", "a") as address:
+        assert address.endswith(views.link("7", "table"))
+
+
 def test_a_server_that_does_not_start_says_why(mlflow, store, tmp_path):
     with (
         pytest.raises(EnvironmentFault, match="MLflow's server does not start: no such revision"),
         server.serve(store("broken.db"), 0, tmp_path),
     ):
         pass
+
+
+def test_what_a_server_says_is_shown_without_the_secret_of_its_store(
+    mlflow, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(server.stores, "reach", lambda uri: None)  # no such database is there
+    uri = "postgresql://me:s3%40cret-broken@db/d"
+    with (
+        pytest.raises(EnvironmentFault, match=r"does not start: no such revision\*\*\*") as fault,
+        server.serve(uri, 0, tmp_path),
+    ):
+        pass
+    assert "cret" not in str(fault.value)
 
 
 def test_records_that_are_not_there_or_are_none(tmp_path):
@@ -125,13 +147,13 @@ def test_a_port_in_use_is_refused(store, tmp_path):
 
 @pytest.fixture
 def remote():
-    """A server of somebody else, with two pages of experiments."""
+    """A server of somebody else, with two pages of experiments; it hears who asks."""
     asked = []
 
     class Pages(BaseHTTPRequestHandler):
         def do_POST(self):
             wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append(wanted)
+            asked.append(wanted | {"who": self.headers["Authorization"]})
             first = {"experiments": [row("1"), row("2", "a")], "next_page_token": "more"}
             text = json.dumps({"experiments": [row("3", "b")]} if wanted["page_token"] else first)
             self.send_response(200)
@@ -165,6 +187,32 @@ def test_of_a_server_that_runs_the_table_of_a_study_is_found(remote, tmp_path, s
 def test_without_such_a_study_mlflows_front_page_is_opened(remote, tmp_path):
     with server.serve(remote[0], 0, tmp_path, "c") as address:
         assert address == f"{remote[0]}/#/experiments"
+
+
+BASIC = "Basic " + b64encode(b"bob:s3@cret").decode()
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "variables", "who"),
+    [
+        ("", {}, None),
+        ("bob:s3%40cret@", {"MLFLOW_TRACKING_TOKEN": "abc"}, BASIC),
+        ("", {"MLFLOW_TRACKING_USERNAME": "bob", "MLFLOW_TRACKING_PASSWORD": "s3@cret"}, BASIC),
+        ("", {"MLFLOW_TRACKING_USERNAME": "bob", "MLFLOW_TRACKING_TOKEN": "abc"}, "Bearer abc"),
+        ("abc@", {}, "Basic " + b64encode(b"abc:").decode()),
+    ],
+)
+def test_a_server_is_asked_by_name_and_the_address_that_is_shown_has_no_secret(
+    *, remote, userinfo, variables, who, monkeypatch, tmp_path
+):
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    base, asked = remote
+    with server.serve(base.replace("//", f"//{userinfo}"), 0, tmp_path, "a") as address:
+        assert address == f"{base}/{views.link('2', 'table')}"
+    assert {one["who"] for one in asked} == {who}
 
 
 def test_a_server_that_does_not_answer_is_named(tmp_path):

@@ -276,6 +276,15 @@ def test_a_try_of_tuning_has_no_weights_that_a_command_can_write():
     assert "swinablate weights" not in note
 
 
+def test_a_note_says_which_variables_its_command_needs():
+    card = replace(STUDY, variables=("SWINABLATE_STORAGE", "SWINABLATE_TRACKING_URI"))
+    needs = f"`{STUDY.command}`, with SWINABLATE_STORAGE and SWINABLATE_TRACKING_URI set"
+    ended = text.ending(trial_card(), card, outcome(trial_card()))["mlflow.note.content"]
+    assert ended.endswith(f"The study: {needs}")
+    assert text.study(card, "", {}).endswith(f"Again: {needs}")
+    assert text.report(card).endswith(f"Again: {needs}")
+
+
 def test_a_study_run_from_python_names_no_command():
     card, study = trial_card(), replace(STUDY, command="")
     note = text.ending(card, study, outcome(card))["mlflow.note.content"]
