@@ -14,6 +14,7 @@ import typer
 
 from swinablate import __version__
 from swinablate.cli import machine_commands, model_commands, study_commands
+from swinablate.config import imports
 from swinablate.errors import SwinablateError
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
     )
+    imports.log.setLevel(logging.INFO)  # whose code a study runs is named before it runs
     try:
         code = app(args=arguments, standalone_mode=False)
     except SwinablateError as error:
