@@ -17,6 +17,7 @@ import typer
 
 from swinablate import __version__
 from swinablate.cli import machine_commands, model_commands, study_commands
+from swinablate.config import imports
 from swinablate.errors import SwinablateError
 from swinablate.records.secrets import redact, secrets_of, secrets_of_environment
 
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
     )
+    imports.log.setLevel(logging.INFO)  # whose code a study runs is named before it runs
     with _redacted_logs(known):
         return _run(words, known)
 

@@ -58,6 +58,8 @@ def show_plan(plan: "PlanRecord") -> None:
     """Print a plan: arms, geometry, refusals, what the study can show."""
     base = plan.baseline
     out.print(f"[bold]{escape(plan.study)}[/]: {escape(plan.question)}\n")
+    if plan.imports:
+        out.print(f"imports: {', '.join(plan.imports)}\n", markup=False)
     table(
         "Arms: parameters, and of one image: multiply-accumulates, and what a training step keeps",
         ["arm", ">params", ">MMACs", ">KiB kept", ">seeds", "changes"],

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib
 import importlib.metadata
+import logging
 import re
 import sys
 import sysconfig
@@ -17,8 +18,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from swinablate.config.plugins import did_you_mean
+from swinablate.config.theirs import Ended, named, theirs
 from swinablate.errors import InputError
 
+log = logging.getLogger(__name__)
 PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -38,17 +41,33 @@ def attribute_of(path: str, folders: Sequence[Path], at: str) -> object:
             f"{path!r} is no import path", at=at, hint='write it like "mypackage.nets:MyNet"'
         )
     name, _, attribute = path.partition(":")
+    if name == "__main__":
+        problem = "'__main__' is the program that runs, not a module to import from"
+        raise InputError(problem, at=at, hint="name the file: mynets.py is mynets:MyNet")
     found: object = _import(name, folders, at)
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            known = [n for n, value in vars(found).items() if callable(value) and n[0] != "_"]
-            raise InputError(
-                f"{name} has no {attribute!r}",
-                at=at,
-                hint=did_you_mean(part, known) if known else f"define {part} in {name}",
-            )
-        found = getattr(found, part)
+        found = _part(found, part, path, at)
     return found
+
+
+def _part(found: object, part: str, path: str, at: str) -> object:
+    """An attribute by name; a module or class may compute it, and fail."""
+    name, _, attribute = path.partition(":")
+    try:
+        with theirs():
+            return getattr(found, part)
+    except AttributeError:
+        inside = getattr(found, "__dict__", {})
+        known = [n for n, value in inside.items() if callable(value) and n[0] != "_"]
+        raise InputError(
+            f"{name} has no {attribute!r}",
+            at=at,
+            hint=did_you_mean(part, known) if known else f"define {part} in {name}",
+        ) from None
+    except Exception as error:
+        raise InputError(
+            f"{path} cannot be looked up: {named(error)}", at=at, hint=f"mend {name}"
+        ) from error
 
 
 def folder(path: str) -> Path | None:
@@ -56,7 +75,8 @@ def folder(path: str) -> Path | None:
     module = sys.modules[path.partition(":")[0].partition(".")[0]]
     if hasattr(module, "__path__"):
         return Path(next(iter(module.__path__))).resolve().parent
-    return Path(module.__file__).resolve().parent if module.__file__ else None
+    file = getattr(module, "__file__", None)  # what is built into Python has none
+    return Path(file).resolve().parent if file else None
 
 
 def folders(path: str) -> tuple[str, ...]:
@@ -110,9 +130,12 @@ def _import(name: str, folders: Sequence[Path], at: str) -> object:
     before = list(sys.path)
     sys.path[:] = [*first, *(place for place in before if place not in first)]
     importlib.invalidate_caches()
+    if name not in sys.modules:
+        log.info("imports: %s", name)  # named before its code runs
     try:
-        module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # their code runs
+        with theirs():
+            module = importlib.import_module(name)
+    except Exception as error:  # their code runs
         raise _failure(error, name, first, at) from error
     finally:  # last, so that later imports of our own libraries find what they always found
         sys.path[:] = [*before, *(place for place in first if place not in before)]
@@ -131,14 +154,18 @@ def _failure(error: BaseException, name: str, places: Sequence[str], at: str) ->
             at=at,
             hint=f"put it into one of {', '.join(places)}, or install it",
         )
+    origin = error.__cause__ if isinstance(error, Ended) and error.__cause__ else error
+    ours = ("importlib", "contextlib.py", str(Path(__file__).parent))
     frames = [
-        f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename
+        frame
+        for frame in traceback.extract_tb(origin.__traceback__)
+        if not any(part in frame.filename for part in ours)
     ]
     line = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     if isinstance(error, SyntaxError):
         line = f" ({error.filename}:{error.lineno})"
     return InputError(
-        f"importing {name} failed: {type(error).__name__}: {error}{line}",
+        f"importing {name} failed: {named(error)}{line}",
         at=at,
         hint=f"make `python -c 'import {name}'` work",
     )

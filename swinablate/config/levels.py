@@ -3,6 +3,7 @@
 import tomllib
 from typing import Any
 
+from swinablate.config.written import parse, plain_text
 from swinablate.errors import InputError
 
 Level = Any
@@ -23,7 +24,17 @@ def setting(text: str) -> tuple[str, Level]:
             hint="for example --set train.epochs=3 or --set study.seeds=3",
         )
     try:
-        level = tomllib.loads(f"x = {value}")["x"]
+        return key.strip(), _level(value)
+    except ValueError as error:
+        raise InputError(
+            f"the value cannot be read: {error}",
+            at=f"--set {key.strip()}",
+            hint="give a number, true, false, a list like [2, 4], or a word",
+        ) from None
+
+
+def _level(value: str) -> Level:
+    try:
+        return parse(f"x = {value}")["x"]
     except tomllib.TOMLDecodeError:
-        level = value.strip()  # a bare word is text: --set model.norm=batch
-    return key.strip(), level
+        return plain_text(value.strip())  # a bare word is text: --set model.norm=batch

@@ -6,7 +6,6 @@ silently ignored is an ablation of nothing.
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from swinablate.config.plugins import did_you_mean
+from swinablate.config.written import encoding_hint, parse, read_text
 from swinablate.errors import InputError
 
 M = TypeVar("M", bound="Frozen")
@@ -30,23 +30,29 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; arrays come back as tuples.
 
     Raises:
-        InputError: no such file, not text, or not TOML.
+        InputError: no such file, no ordinary file, too large, not text, or not TOML.
     """
     try:
-        return {
-            key: _freeze(value) for key, value in tomllib.loads(path.read_text("utf-8")).items()
-        }
+        return parse(read_text(path))
     except FileNotFoundError:
         raise InputError(
             "no such file", at=str(path), hint=_neighbours(path) or "check the path"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError(
-            f"cannot be read: {error}", at=str(path), hint="give a TOML file"
+            f"cannot be read: {error.strerror or error}", at=str(path), hint="give a TOML file"
         ) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        hint = "strings need quotes, booleans are true and false (https://toml.io)"
-        raise InputError(f"not valid TOML: {error}", at=str(path), hint=hint) from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"not UTF-8 text: {error.reason} at byte {error.start}",
+            at=str(path),
+            hint=encoding_hint(error),
+        ) from None
+    except ValueError as error:
+        raise InputError(f"not valid TOML: {error}", at=str(path), hint=TOML) from None
+
+
+TOML = "strings need quotes, booleans are true and false (https://toml.io)"
 
 
 def validate(cls: type[M], data: Mapping[str, Any], at: str, inside: str = "") -> M:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from swinablate.config.recipe import EACH, Recipe, StartConfig
+from swinablate.config.written import check_file
 from swinablate.errors import InputError
 
 
@@ -83,7 +84,7 @@ def _digest(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    found = path.stat()
+    found = check_file(path)
     return _read(path, found.st_mtime_ns, found.st_size)
 
 

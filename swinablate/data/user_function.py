@@ -20,6 +20,7 @@ import numpy as np
 
 from swinablate.config import imports
 from swinablate.config.family import ImageSpec
+from swinablate.config.theirs import builtin, named, theirs
 from swinablate.data.dataset import Arrays, Dataset
 from swinablate.errors import InputError
 
@@ -63,9 +64,9 @@ def function(name: str, folders: Sequence[Path] = (), at: str = AT) -> Callable[
         InputError: no such module or function.
     """
     found = imports.attribute_of(name, folders, at)
-    if not callable(found):
+    if not callable(found) or builtin(found):
         raise InputError(
-            f"{name} is {found!r}, not a function",
+            f"{name} is a {type(found).__name__}, not a function that returns images",
             at=at,
             hint='write name = "mypackage.data:load", where load() returns the images',
         )
@@ -75,10 +76,11 @@ def function(name: str, folders: Sequence[Path] = (), at: str = AT) -> Callable[
 def _called(name: str) -> object:
     load = function(name)
     try:
-        return load()
+        with theirs():
+            return load()
     except Exception as error:
         raise InputError(
-            f"{name}() failed: {type(error).__name__}: {error}",
+            f"{name}() failed: {named(error)}",
             at=AT,
             hint="call it by itself; it takes no arguments",
         ) from error

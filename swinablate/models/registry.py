@@ -8,6 +8,13 @@ from swinablate.config.family import Family, ModelConfig
 from swinablate.errors import InputError
 
 FAMILIES = "swinablate.models.families"
+ZOOS = ("timm", "torchvision")
+"""Libraries of networks by name: `timm:NAME`."""
+
+
+def is_import(name: str) -> bool:
+    """Whether the name of a family is a path to code that is neither ours nor a library's."""
+    return ":" in name and name.partition(":")[0] not in ZOOS
 
 
 def load_family(name: object, at: str, folders: Sequence[Path] = ()) -> Family[ModelConfig]:

@@ -251,6 +251,7 @@ class PlanRecord(Record):
 
     Attributes:
         declaration: digest of all that was declared.
+        imports: modules of nobody's package that a study's recipes name: their code runs.
         shows: what the design can and cannot show, in a sentence.
         trials: how many there may be.
         reused: final trials that were recorded when it was declared.
@@ -263,6 +264,7 @@ class PlanRecord(Record):
     study: str = "results"
     question: str = ""
     declaration: str = ""
+    imports: tuple[str, ...] = ()
     design: Design = "one_at_a_time"
     shows: str = ""
     axes: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict)

@@ -1,12 +1,14 @@
 """The same statistics and figures for results trained anywhere: a CSV file in, an answer out."""
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from swinablate.config.plugins import did_you_mean
+from swinablate.config.written import encoding_hint, read_text
 from swinablate.errors import InputError
 from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
 from swinablate.records.provenance import provenance
@@ -16,6 +18,8 @@ from swinablate.stats import Declaration, verdicts
 
 NEEDED = ("arm", "seed", "value")
 OPTIONAL = ("status", "params", "macs", "step")
+LARGEST = 256 << 20
+"""Bytes of a table: a thousand trials with a thousand epochs each take a tenth of it."""
 
 
 def analyze(file: Path, baseline: str, *, rope: float | None, alpha: float) -> StudyResults:
@@ -66,9 +70,16 @@ def read_results(file: Path) -> pd.DataFrame:
             no arm or no seed, or stands there twice.
     """
     try:
-        table = pd.read_csv(file, dtype={"arm": str, "status": str})
+        text = read_text(file, LARGEST)
+        table = pd.read_csv(io.StringIO(text), dtype={"arm": str, "status": str})
     except FileNotFoundError:
         raise InputError("no such file", at=str(file), hint="check the path") from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"not UTF-8 text: {error.reason} at byte {error.start}",
+            at=str(file),
+            hint=encoding_hint(error),
+        ) from None
     except (OSError, ValueError) as error:
         raise InputError(
             f"not a CSV table: {error}", at=str(file), hint="save it as CSV"

@@ -82,7 +82,7 @@ class NamedArm(schema.Frozen):
 class StudyFile(schema.Frozen):
     """A study as written; `Study` is the same with its recipes read."""
 
-    question: Annotated[str, Field(min_length=1)]
+    question: Annotated[str, Field(min_length=1, max_length=2000)]  # shown above every plan
     baseline: Annotated[str, Field(min_length=1)]
     seeds: Seeds | None = None
     baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None

@@ -7,8 +7,10 @@ from typing import Any
 
 from swinablate.config import schema
 from swinablate.config.plugins import did_you_mean
+from swinablate.data.user_function import is_path
 from swinablate.errors import InputError
 from swinablate.models.diff import grouped
+from swinablate.models.registry import is_import
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import SCHEMA, PlanRecord
 from swinablate.stats import detectable, detectable_at, detectable_effects
@@ -41,6 +43,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "study": study.name,
         "question": study.question,
         "declaration": plan.declaration,
+        "imports": imported(plan),
         "design": study.design,
         "shows": SHOWS[study.design],
         "axes": plain(study.axes),
@@ -70,6 +73,14 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
     # Through JSON: what is printed and judged now equals what is read back later.
     made = PlanRecord.model_validate_json(json.dumps(found))
     return made.model_copy(update={"effects_pp": _effects(made, noise)})
+
+
+def imported(plan: Plan) -> list[str]:
+    """Import paths of networks and data: code that a plan runs, and that is not ours."""
+    recipes = [arm.recipe for arm in plan.arms]
+    networks = {r.model.family for r in recipes if is_import(r.model.family)}
+    data = {r.data.name for r in recipes if is_path(r.data.name)}
+    return sorted(networks | data)
 
 
 def _warnings(plan: Plan) -> Iterator[dict[str, str]]:

@@ -8,10 +8,11 @@ from swinablate.config import schema
 from swinablate.config.levels import Level
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.recipe import Recipe, StartConfig
+from swinablate.config.theirs import named, theirs
 from swinablate.config.weights import each, settled
 from swinablate.data import image_spec
-from swinablate.errors import InputError
-from swinablate.models.registry import load_family
+from swinablate.errors import InputError, SwinablateError
+from swinablate.models.registry import is_import, load_family
 from swinablate.models.transfer import check_start
 from swinablate.study.designs import cells
 from swinablate.study.equality import (
@@ -66,7 +67,7 @@ def plan(study: Study) -> Plan:
             )
         same = None
         try:
-            arm, meaning = _build(study, made, arms[0] if arms else None, looked)
+            arm, meaning = _tried(study, made, arms[0] if arms else None, looked)
             same = seen.get(meaning)
             if same is None:
                 owners |= _apart(arm, owners)
@@ -163,6 +164,22 @@ def _take(recipe: Recipe, variant: Variant) -> Recipe:
     assert variant.recipe is not None
     parts = {part: getattr(variant.recipe, part) for part in variant.take}
     return recipe.model_copy(update=parts)
+
+
+def _tried(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[Arm, str]:
+    """Build an arm; of somebody else's network, whatever it raises is a reason to refuse it."""
+    if not is_import(made.recipe.model.family):
+        return _build(study, made, base, looked)
+    try:
+        with theirs():
+            return _build(study, made, base, looked)
+    except (SwinablateError, ValueError):
+        raise
+    except Exception as error:
+        path = made.recipe.model.family
+        raise ValueError(
+            f"{path} failed: {named(error)}; `swinablate check {path}` says where"
+        ) from error
 
 
 def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[Arm, str]:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, ConfigDict, Field, create_model, model_vali
 from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.theirs import named, theirs
 from swinablate.errors import InputError
 from swinablate.models.external.signature import Argument, options
 
@@ -109,9 +110,10 @@ def construct(call: str, make: Callable[[], object]) -> nn.Module:
         ValueError: it fails, or what it returns is no network that can be trained.
     """
     try:
-        model = make()
+        with theirs():
+            model = make()
     except Exception as error:  # whatever their code raises
-        raise ValueError(f"{call} failed: {_first_line(error)}; change its arguments") from error
+        raise ValueError(f"{call} failed: {named(error)}; change its arguments") from error
     if not isinstance(model, nn.Module):
         problem = f"{call} returned a {type(model).__name__}"
         raise ValueError(f"{problem}; return an nn.Module")  # noqa: TRY004  as `Family` promises
@@ -164,10 +166,10 @@ def _answer(model: nn.Module, image: ImageSpec, path: str) -> None:
     # Four: batch norms in training refuse one image, and an axis of 4 is seldom that of channels.
     x = torch.zeros(4, image.channels, image.height, image.width).normal_()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), theirs():
             logits = model(x)
     except Exception as error:  # whatever their code raises
-        problem = f"{path} fails on images of {size} in {mode} mode: {_first_line(error)}"
+        problem = f"{path} fails on images of {size} in {mode} mode: {named(error)}"
         raise ValueError(
             f"{problem}; it must take b c h w images and return b {image.classes} logits"
         ) from error
@@ -289,9 +291,3 @@ def _from_data(one: Argument, image: ImageSpec, path: str) -> object:
 
 def _listed(value: object) -> object:
     return list(map(_listed, value)) if isinstance(value, tuple) else value
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0]
-    # Two lines of a terminal; some libraries print whole tensors.
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -14,6 +14,7 @@ from torch import nn
 from swinablate.config import imports
 from swinablate.config.family import Family
 from swinablate.config.plugins import did_you_mean
+from swinablate.config.theirs import builtin, named, theirs
 from swinablate.errors import InputError
 from swinablate.models.external.adapter import Origin, adopt, assemble
 from swinablate.models.external.signature import Argument, arguments_of, describe
@@ -46,14 +47,23 @@ def find_family(path: str, folders: Sequence[Path], at: str) -> Family[Any]:
     try:
         if library in ZOOS:
             return _zoo(library, name)
-        return _imported(path, _usable(path, imports.attribute_of(path, folders, at)))
+        with theirs():
+            return _imported(path, _usable(path, imports.attribute_of(path, folders, at)))
     except InputError as error:
         raise InputError(error.problem, at=error.at or at, hint=error.hint) from error
+    except Exception as error:  # whatever a signature, a Family or a library of theirs raises
+        raise InputError(
+            f"no family can be made of {path}: {named(error)}",
+            at=at,
+            hint="name an nn.Module class, a function that returns one, or a Family",
+        ) from error
 
 
 def _usable(path: str, found: object) -> Callable[..., object] | Family[Any]:
     if isinstance(found, type) and not issubclass(found, nn.Module):
         problem = f"{path} is a class, but not a torch.nn.Module"
+    elif builtin(found):  # os.abort and its like would be called to see what they return
+        problem = f"{path} is a function of Python itself, and returns no network"
     elif isinstance(found, Family) or (callable(found) and not isinstance(found, nn.Module)):
         return found
     else:

@@ -1,0 +1,76 @@
+"""Running code that is not ours: it may fail, and it may not end or hold up the program."""
+
+import contextlib
+import signal
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+
+WORDS = 200
+"""Characters of somebody else's message that fit into one of ours."""
+
+
+class Ended(Exception):
+    """Their code asked the program to end: SystemExit, or another exception of that kind."""
+
+
+@contextlib.contextmanager
+def theirs() -> Iterator[None]:
+    """Run code of a module that a study names.
+
+    What it prints goes to stderr, since stdout is for data; stdin is closed to it, or a
+    `breakpoint()` would wait for ever. Ctrl-C stays Ctrl-C.
+
+    Raises:
+        Ended: it raised what would end the program.
+    """
+    stdin = sys.stdin
+    with contextlib.redirect_stdout(sys.stderr), _pressed() as pressed:
+        sys.stdin = None  # then `input()` raises RuntimeError
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException as error:
+            if pressed():
+                raise
+            raise Ended(_words(error)) from error
+        finally:
+            sys.stdin = stdin
+
+
+def named(error: BaseException) -> str:
+    """An exception of theirs in one line: its type, and the first line of its message."""
+    return str(error) if isinstance(error, Ended) else _words(error)
+
+
+def builtin(found: object) -> bool:
+    """Whether it is a function of Python itself: no network and no data, but perhaps an exit."""
+    return isinstance(found, types.BuiltinFunctionType | types.BuiltinMethodType)
+
+
+def _words(error: BaseException) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text[:WORDS]}" if text else type(error).__name__
+
+
+@contextlib.contextmanager
+def _pressed() -> Iterator[Callable[[], bool]]:
+    """Tell a Ctrl-C from a KeyboardInterrupt that their code raised itself."""
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    mine = threading.current_thread() is threading.main_thread() and callable(before)
+
+    def note(number: int, frame: types.FrameType | None) -> None:
+        seen.append(number)
+        assert callable(before)
+        before(number, frame)
+
+    if mine:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before)
