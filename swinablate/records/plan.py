@@ -17,6 +17,10 @@ SCHEMA = 1
 """Raised when a field changes its meaning; a new field alone does not raise it."""
 
 
+LATER = Field(exclude_if=lambda value: not value)
+"""Of a field that came after 0.1: where it says nothing, a plan is written as it was then."""
+
+
 class Record(BaseModel):
     """Base of recorded values: typed, frozen, open to fields of later versions."""
 
@@ -264,7 +268,7 @@ class PlanRecord(Record):
     study: str = "results"
     question: str = ""
     declaration: str = ""
-    imports: tuple[str, ...] = ()
+    imports: Annotated[tuple[str, ...], LATER] = ()
     design: Design = "one_at_a_time"
     shows: str = ""
     axes: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict)
