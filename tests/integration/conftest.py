@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.postgres import BINARIES, Postgres, started
+
 RECIPE = """\
 [model]
 family = "swin"
@@ -149,3 +151,12 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     code, _, err = made.run("--no-report")
     assert code == 0, err
     return made.numbers()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that asks nobody but some for a password."""
+    if not (BINARIES / "initdb").exists():
+        pytest.skip(f"no PostgreSQL server in {BINARIES}")
+    with started() as server:
+        yield server

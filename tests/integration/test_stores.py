@@ -2,21 +2,13 @@
 
 import contextlib
 import hashlib
-import os
-import pwd
-import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-import psycopg2
 import pytest
 from mlflow import MlflowClient
 
@@ -30,7 +22,6 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
 ]
-BINARIES = Path("/usr/lib/postgresql/15/bin")
 STUDY = StudyCard(
     name="quickstart",
     dataset="digits",
@@ -41,78 +32,6 @@ STUDY = StudyCard(
     command="swinablate run studies/quickstart.toml",
 )
 START = 1_700_000_000_000
-
-
-@dataclass
-class Postgres:
-    """A private PostgreSQL server that can be stopped and started again."""
-
-    folder: Path
-    port: int
-    options: dict[str, object]
-    process: subprocess.Popen | None = None
-
-    def start(self):
-        command = [BINARIES / "postgres", "-D", self.folder / "data", "-F", "-h", "127.0.0.1"]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "-p", str(self.port), "-k", self.folder],
-                stdout=log,
-                stderr=log,
-                **self.options,
-            )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.connect("postgres").close()
-                break
-            except psycopg2.OperationalError:
-                assert time.monotonic() < deadline, (self.folder / "log").read_text()
-                time.sleep(0.1)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait()
-
-    def connect(self, name):
-        return psycopg2.connect(host="127.0.0.1", port=self.port, user="tester", dbname=name)
-
-    def create(self, name):
-        connection = self.connect("postgres")
-        connection.autocommit = True
-        connection.cursor().execute(f"CREATE DATABASE {name}")
-        connection.close()
-        return f"postgresql://tester:s3cret@127.0.0.1:{self.port}/{name}"
-
-    def count(self, name, table):
-        with contextlib.closing(self.connect(name)) as connection:
-            cursor = connection.cursor()
-            cursor.execute(f"SELECT count(*) FROM {table}")
-            return cursor.fetchone()[0]
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    if not (BINARIES / "initdb").exists():
-        pytest.skip(f"no PostgreSQL server in {BINARIES}")
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # pytest's folders are closed to other users
-    options: dict[str, object] = {"cwd": folder}
-    if os.geteuid() == 0:  # initdb refuses root
-        name = next(n for n in ("postgres", "nobody") if n in {u.pw_name for u in pwd.getpwall()})
-        user = pwd.getpwnam(name)
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = ["--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C.UTF-8", "-N"]
-    initdb = [BINARIES / "initdb", "-D", folder / "data", *words]
-    subprocess.run(initdb, check=True, capture_output=True, **options)
-    server = Postgres(folder, port, options)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
 
 
 def tickets(count):

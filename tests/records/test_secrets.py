@@ -1,8 +1,5 @@
 """What is secret in addresses and variables, and that no message shows it."""
 
-import base64
-import html
-import json
 import string
 from urllib.parse import quote, quote_plus
 
@@ -18,6 +15,7 @@ from swinablate.records.secrets import (
     secrets_of_environment,
     without_stores,
 )
+from tests.encodings import encodings
 
 
 @pytest.mark.parametrize(
@@ -88,27 +86,6 @@ def test_an_address_without_a_secret_is_shown_as_it_is(url):
 def test_addresses_in_a_text_lose_their_secrets(text, shown):
     assert redact(text).startswith(shown)
     assert "s3cret" not in redact(text)
-
-
-def encodings(secret: str) -> list[str]:
-    """What libraries make of a secret in their messages."""
-    return [
-        secret,
-        quote(secret),
-        quote(secret, safe=""),
-        quote(secret, safe=" +"),  # SQLAlchemy
-        quote(quote(secret, safe=""), safe=""),
-        quote_plus(secret),
-        "".join(f"%{octet:02x}" for octet in secret.encode()),
-        repr(secret)[1:-1],
-        repr(repr(secret))[2:-2],
-        repr(secret.encode())[2:-1],
-        ascii(secret)[1:-1],
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        html.escape(secret),
-        base64.b64encode(f"bob:{secret}".encode()).decode(),
-    ]
 
 
 SECRETS = st.text(

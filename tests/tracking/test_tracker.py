@@ -12,10 +12,12 @@ from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from swinablate.errors import EnvironmentFault
 from swinablate.tracking import text
 from swinablate.tracking import views as track_views
+from swinablate.tracking.runs import connect
 from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
 
 pytestmark = pytest.mark.filterwarnings(  # MLflow 3.17 on SQLAlchemy 2.1
@@ -274,6 +276,20 @@ def test_a_try_of_tuning_has_no_weights_that_a_command_can_write():
     card = trial_card(kind="tune", number=2)
     note = text.ending(card, STUDY, outcome(card))["mlflow.note.content"]
     assert "swinablate weights" not in note
+
+
+def test_a_server_out_of_reach_is_told_of_without_the_secret_that_mlflow_repeats(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    uri = "http://bob:s3%40cret@127.0.0.1:1"  # nobody listens there
+    with pytest.raises(MlflowException, match="s3%40cret"):
+        connect(uri)
+    with pytest.raises(EnvironmentFault) as fault:
+        Tracker.open(uri, None, STUDY)
+    assert str(fault.value).startswith(
+        "http://bob:***@127.0.0.1:1: MLflow cannot be written: "
+        "API request to http://bob:***@127.0.0.1:1/api"
+    )
+    assert "cret" not in str(fault.value)
 
 
 def test_a_note_says_which_variables_its_command_needs():
