@@ -55,6 +55,14 @@ class Options:
     command: str = ""  # that repeats it, without secrets
     variables: tuple[str, ...] = ()  # of the environment that must be set for it
 
+    def stores(self, home: Home) -> tuple[str, str]:
+        """Addresses of Optuna's and MLflow's stores: those that were given, or the home's own.
+
+        Raises:
+            InputError: no address can name a file in this home.
+        """
+        return self.storage or home.optuna_url, self.tracking or home.mlflow_uri
+
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -99,10 +107,11 @@ class Doors:
         name = queue_name(record.study, record.declaration)
         arms = [arm.name for arm in record.arms]
         card = study_card(record, options.command, options.variables)
+        storage, tracking = options.stores(home)
         return cls(
             execution=executor.open,
-            queue=lambda: Queue.open(options.storage or home.optuna_url, name, arms),
-            copy=lambda: mirror(options.tracking or home.mlflow_uri, home.artifacts, card),
+            queue=lambda: Queue.open(storage, name, arms),
+            copy=lambda: mirror(tracking, home.artifacts, card),
         )
 
 
@@ -116,6 +125,7 @@ def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summa
         KeyboardInterrupt: the second Ctrl-C; the workers were killed.
     """
     check_only(made, options.only)
+    options.stores(home)  # where these cannot be, nothing is made
     home.create()
     recorded = home.outcomes(trial.id for trial in made.trials)
     record = plan_record(made, recorded, expected_noise(made, home))

@@ -65,13 +65,37 @@ class Home:
 
     @property
     def optuna_url(self) -> str:
-        """The default store of Optuna."""
-        return f"sqlite:///{self.root / 'optuna.db'}"
+        """The default store of Optuna.
+
+        Raises:
+            InputError: no address can name a file in this folder.
+        """
+        return self._database("optuna.db")
 
     @property
     def mlflow_uri(self) -> str:
-        """The default store of MLflow."""
-        return f"sqlite:///{self.root / 'mlflow.db'}"
+        """The default store of MLflow.
+
+        Raises:
+            InputError: no address can name a file in this folder.
+        """
+        return self._database("mlflow.db")
+
+    def _database(self, name: str) -> str:
+        from sqlalchemy.engine import make_url  # half a second, which `--help` does not need
+
+        path = str(self.root / name)
+        url = f"sqlite:///{path}"
+        # What an address may not hold is read otherwise; MLflow formats braces; bytes are no text.
+        odd = {"{", "}", *map(chr, range(0xD800, 0xE000))} & set(path)
+        if odd or make_url(url).database != path:
+            raise InputError(
+                "no address can name a database in this folder",
+                at=str(self.root),
+                hint="choose one without ?, %, { and } with --home or SWINABLATE_HOME, "
+                "or give both --storage and --tracking-uri",
+            )
+        return url
 
     def outcome(self, trial: str) -> Outcome | None:
         """How a trial ended; None while it has not.

@@ -30,7 +30,7 @@ SHORT = 4
 Anywhere else three letters are part of ordinary words. Variables this short are `1` or `yes`.
 """
 
-_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*):(?P<slashes>/+)(?P<rest>.*)", re.DOTALL)
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*):(?P<slashes>//+)(?P<rest>.*)", re.DOTALL)
 _IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*:/+\S+")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:/?#]*):(?P<port>[^/?#]*)")
 _PAIR = re.compile(r"(?<=[?&;#])(?P<key>[^=&?#]+)=(?P<value>[^&]*)")
@@ -44,6 +44,7 @@ _SECRET_NAME = re.compile(
     r"(?:^|_)(?:PASS|PASSWD|PASSPHRASE|PWD|SECRETS?|TOKEN|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(?:_|$)"
     r"|PASSWORD"
 )
+_WITH_USERS = ("postgres", "mysql", "mariadb", "mssql", "oracle")
 _PLACES = {"PWD", "OLDPWD"}  # the working folder, in every shell
 
 
@@ -134,13 +135,13 @@ def _is_port(text: str) -> bool:
 
 
 def _userinfo(scheme: str, rest: str) -> tuple[str, str, str]:
-    """User, secret and what follows; a name alone is a token where HTTP is spoken."""
+    """User, secret and what follows; a name alone is a token, but for databases."""
     before, at, host = rest.rpartition("@")
     if _is_path(scheme) or not at:
         return "", "", rest
     user, colon, password = before.partition(":")
-    http = scheme.lower().startswith("http") and not re.search("[/?#]", user)
-    if http and not password:
+    alone = scheme and not password and not re.search("[/?#]", user)
+    if alone and not scheme.lower().startswith(_WITH_USERS):
         return "", user, host
     return user, password if colon else "", host
 

@@ -224,3 +224,12 @@ def test_the_command_is_that_of_the_process_where_none_is_given(asked, write, mo
     monkeypatch.setattr(sys, "argv", ["swinablate", "run", study, "--storage", QUEUE])
     main()
     assert asked[0].command == f"swinablate run {study}"
+
+
+def test_a_study_in_such_a_home_is_refused_before_anything_is_made(write, tmp_path, capsys):
+    home = tmp_path / "what?"
+    stores = ["--storage", "sqlite:////dev/null/a", "--tracking-uri", "sqlite:////dev/null/b"]
+    for words in ([], stores[:2], stores[2:]):
+        assert main(["run", str(write()), "--home", str(home), *words]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {home}: no address can name")
+    assert not home.exists()

@@ -14,6 +14,7 @@ from swinablate.records.files import write_atomically
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
+from swinablate.records.stores import database
 
 OUTCOME = Outcome(
     trial="t1", seed=0, kind="final", recipe={"model": {}}, image={"height": 8}, status="done",
@@ -133,3 +134,19 @@ def test_the_newest_attempt_is_the_one_that_tells(home):
         told = {"epoch": number}
         home.append(Event(trial="t1", attempt=number, kind="epoch", at=1, data=told))
     assert [happened.data["epoch"] for happened in home.events("t1")] == [11]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a#b", "a@b:c", "a%1", "\N{LATIN SMALL LETTER E WITH ACUTE}", "a\nb", "'"]
+)
+def test_the_address_of_a_database_in_a_home_names_it(name, tmp_path):
+    home = Home(tmp_path / name)
+    assert database(home.optuna_url) == tmp_path / name / "optuna.db"
+    assert database(home.mlflow_uri) == tmp_path / name / "mlflow.db"
+
+
+@pytest.mark.parametrize("name", ["a?b", "{b}", "b}", "a\udcff"])
+def test_where_no_address_can_name_a_database_the_home_is_refused(name, tmp_path):
+    for read in (lambda home: home.optuna_url, lambda home: home.mlflow_uri):
+        with pytest.raises(InputError, match="no address can name a database in this folder"):
+            read(Home(tmp_path / name))
