@@ -63,7 +63,11 @@ def files(folder: Path) -> dict[str, list[str]]:
 
 
 def children(pid: int) -> dict[int, bytes]:
-    """Command lines of what a process started, and of what that started."""
+    """Command lines of what a process started, and of what that started.
+
+    A child that has forked and not yet become another program has its parent's: what the user
+    typed is not looked at.
+    """
     parents, lines = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -73,7 +77,8 @@ def children(pid: int) -> dict[int, bytes]:
     below = {pid}
     while more := {child for child, parent in parents.items() if parent in below} - below:
         below |= more
-    return {child: lines[child] for child in below - {pid} if child in lines}
+    started = {child: lines[child] for child in below - {pid} if child in lines}
+    return {child: line for child, line in started.items() if line != lines.get(pid)}
 
 
 def watched(process: "subprocess.Popen[str]") -> tuple[str, set[bytes]]:
