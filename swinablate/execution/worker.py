@@ -24,6 +24,7 @@ from swinablate.records.secrets import redact, secrets_here
 from swinablate.training.autotune import measure
 from swinablate.training.fit import Stopped, fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
+from swinablate.training.machine import out_of_memory, peak_mib
 
 Emit = Callable[[Event], None]
 AFTERWARDS = "the worker ended after another trial's error"
@@ -77,7 +78,7 @@ def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
         tell("stopped")
         return True
     except Exception as error:  # noqa: BLE001  as in `_execute`
-        tell("failed", failure(error))
+        tell("failed", failure(error, batch))
         return False
     for job in batch.jobs:
         emit(_ending(job, results[job.trial]))
@@ -104,18 +105,23 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
     except Diverged as error:
         emit(event(job, "diverged", {"kind": "nan", "message": str(error), "traceback": ""}))
     except Exception as error:  # noqa: BLE001  whatever a model does wrong is the trial's failure
-        emit(event(job, "failed", failure(error)))
+        emit(event(job, "failed", failure(error, Batch(jobs=(job,)))))
         return False
     else:
         emit(event(job, "done", result))
     return True
 
 
-def failure(error: Exception) -> dict[str, str]:
-    """Name the kind of an error: oom, disk, data or exception. What it says goes on record."""
+def failure(error: Exception, batch: Batch) -> dict[str, str]:
+    """Name the kind of an error: oom, disk, data or exception. What it says goes on record.
+
+    Args:
+        error: what ended the jobs.
+        batch: the jobs that trained as one.
+    """
     kind, message = "exception", f"{type(error).__name__}: {error}"
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        kind = "oom"
+    if out_of_memory(error):
+        kind, message = "oom", f"{message} ({_demand(batch)})"
     elif isinstance(error, OSError) and error.errno in NO_SPACE:
         kind, message = "disk", f"no space left: {error.filename or error}"
     elif isinstance(error, EnvironmentFault):
@@ -127,6 +133,20 @@ def failure(error: Exception) -> dict[str, str]:
         "message": redact(message, known),
         "traceback": redact(traceback.format_exc(limit=-20), known),
     }
+
+
+def _demand(batch: Batch) -> str:
+    """What took the memory, and what would take less."""
+    job = batch.jobs[0]
+    train = job.recipe["train"]
+    parts = max(1, int(train.get("accumulate", 1)))
+    together = f" for each of {len(batch.jobs)} trials that train as one" * (len(batch.jobs) > 1)
+    size = f"{train.get('batch')} images" + f" in {parts} parts" * (parts > 1)
+    less = "--fuse off" if together else f"train.accumulate = {2 * parts}"
+    return (
+        f"peak memory {peak_mib(torch.device(job.device)):.0f} MiB, a batch of {size}{together}; "
+        f"{less} or a smaller batch needs less"
+    )
 
 
 def main() -> None:

@@ -15,10 +15,13 @@ from typing import Any
 import torch
 
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.training.machine import out_of_memory
 
 log = logging.getLogger(__name__)
 KEPT = 2
 """Checkpoints of an attempt: one damaged costs an epoch; a third would only cost disk."""
+PARTS = ("model", "optimizer", "progress")
+"""What every checkpoint holds; those of older versions lack the other parts."""
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
@@ -114,6 +117,8 @@ def load_checkpoint(
 ) -> dict[str, Any] | None:
     """The newest whole checkpoint in `folders`; None if there is none.
 
+    One that is damaged, or whose digest is right and that is no checkpoint, is passed over.
+
     Args:
         folders: attempts, newest first.
         device: where tensors go.
@@ -127,8 +132,23 @@ def load_checkpoint(
         if hashlib.sha256(payload).hexdigest().encode() != digest:
             log.warning("damaged checkpoint %s: using the one before it", path)
             continue
-        state: dict[str, Any] = torch.load(
-            io.BytesIO(payload), map_location=device, weights_only=True
-        )
+        state = _read(payload, device)
+        if state is None:
+            log.warning("%s holds no checkpoint: using the one before it", path)
+            continue
         return state
     return None
+
+
+def _read(payload: bytes, device: torch.device) -> dict[str, Any] | None:
+    """A checkpoint; None where the bytes are something else, which is never executed."""
+    try:
+        state = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+    except Exception as error:  # torch has no error of its own for what it cannot read
+        if out_of_memory(error):
+            raise
+        log.warning("unreadable: %s", str(error).partition("\n")[0])
+        return None
+    if not isinstance(state, dict) or not all(isinstance(state.get(k), dict) for k in PARTS):
+        return None
+    return state

@@ -38,6 +38,7 @@ from swinablate.models.build import start
 from swinablate.models.registry import load_family
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
+from swinablate.training.divergence import Losses
 from swinablate.training.machine import device_name, execution, forget_peak, peak_mib
 from swinablate.training.optim import Averaged, rate, set_rate
 from swinablate.training.precision import autocast, resolved_train, settle
@@ -115,7 +116,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         empty for tuning trials), `execution`.
 
     Raises:
-        Diverged: the loss of an epoch is not finite.
+        Diverged: a loss is not finite. Seen when its step ends on a CPU, and at most
+            `divergence.LOOK_S` later on a GPU.
         Stopped: `stopping()` was true.
     """
     recipe, image = read_job(job)
@@ -164,10 +166,12 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch)
         raws = raw_batches(splits.train, order, size, now.step)
         steps = min(per_epoch, total - now.epoch * per_epoch)
+        losses = Losses(device)
         began = time.perf_counter()
         while now.step < steps:
             if stopping():
                 now.seconds += time.perf_counter() - began
+                check(losses, now)
                 save()
                 raise Stopped
             at = now.epoch * per_epoch + now.step
@@ -176,12 +180,16 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             x, y = batch(next(raws), splits.train, augment, chance)
             # Layers that drop draw from torch's global generator; nothing else does.
             torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
-            now.loss = now.loss + learner.step(x, y)  # stays on the device: no wait a step
+            loss = learner.step(x, y)
+            now.loss = now.loss + loss  # stays on the device: no wait a step
             if averaged:
                 averaged.update_parameters(model)
             now.step += 1
+            if losses.add(loss):
+                check(losses, now)
         mean = now.loss.item() / steps  # waits for the device: the time is the epoch's own
         now.seconds += time.perf_counter() - began
+        check(losses, now)
         if not math.isfinite(mean):
             raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
 
@@ -198,6 +206,17 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     if train.select == "best_val":
         judged.load_state_dict(now.best["model"])
     return summary(job, judged, splits.test, train, now)
+
+
+def check(losses: Losses, now: Progress) -> None:
+    """Look at the losses of the steps since the last look.
+
+    Raises:
+        Diverged: one of them is not finite.
+    """
+    for why in losses.look(epoch=now.epoch, step=now.step):
+        if why is not None:
+            raise Diverged(why)
 
 
 def state_of(

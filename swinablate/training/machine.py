@@ -32,6 +32,18 @@ def peak_mib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+REFUSED = ("can't allocate memory", "not enough memory")
+"""What torch's allocator for CPUs says in a plain RuntimeError, on Linux and on Windows; only
+GPUs have an error class of their own."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device's or the machine's memory was too small."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in REFUSED)
+
+
 def execution(train: TrainConfig, device: torch.device) -> dict[str, Any]:
     """What the numbers depend on besides the recipe; equal for one execution class.
 

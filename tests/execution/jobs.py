@@ -36,6 +36,10 @@ def no_memory():
     raise MemoryError
 
 
+def no_cpu_memory():
+    torch.empty(1 << 50)
+
+
 def no_gpu_memory():
     raise torch.OutOfMemoryError("tried to allocate 80 GiB")
 

@@ -1,11 +1,13 @@
 """A worker by itself: what it reads, what it writes, and when it ends."""
 
+import re
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+import torch
 
 from swinablate.execution.executor import Slot
 from swinablate.execution.processes import Anew
@@ -83,7 +85,7 @@ def test_what_goes_on_record_of_an_error_has_no_secret(monkeypatch):
     try:
         int("of http://me:s3cret@h: hunter2%2F")
     except ValueError as error:
-        found = failure(error)
+        found = failure(error, Batch(jobs=()))
     assert found["message"].endswith("with base 10: 'of http://me:***@h: ***'")
     assert "ValueError: invalid literal" in found["traceback"]
     assert not any(secret in str(found) for secret in ("s3cret", "hunter2"))
@@ -156,3 +158,37 @@ def test_trials_that_train_as_one_stop_as_one(jobs):
     pair = tuple(jobs.make(seed=seed) for seed in range(2))
     assert execute(Batch(jobs=pair), events.append, lambda: True)
     assert [e.kind for e in events[-2:]] == ["stopped", "stopped"]
+
+
+def told(error: Exception, batch: Batch) -> tuple[str, str]:
+    found = failure(error, batch)
+    return found["kind"], found["message"]
+
+
+def test_too_little_memory_of_a_cpu_is_named_with_what_took_it(jobs):
+    """F6: torch has an error class for GPUs alone."""
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(1 << 50)
+    kind, message = told(error.value, Batch(jobs=(jobs.make(batch=48),)))
+    assert kind == "oom"
+    assert "can't allocate memory: you tried to allocate 4503599627370496 bytes" in message
+    assert re.search(
+        r"\(peak memory \d{2,} MiB, a batch of 48 images; "
+        r"train.accumulate = 2 or a smaller batch needs less\)$",
+        message,
+    )
+
+
+def test_the_hint_at_memory_follows_what_is_in_use_already(jobs):
+    parts = Batch(jobs=(jobs.make(accumulate=4),))
+    assert "16 images in 4 parts; train.accumulate = 8 or" in told(MemoryError(), parts)[1]
+    pair = Batch(jobs=(jobs.make(), jobs.make(seed=1)))
+    assert "16 images for each of 2 trials that train as one; --fuse off" in told(
+        MemoryError(), pair
+    )[1]  # fmt: skip
+
+
+def test_a_runtime_error_of_another_cause_is_no_want_of_memory(jobs):
+    assert told(RuntimeError("memory"), Batch(jobs=(jobs.make(),))) == (
+        "exception", "RuntimeError: memory",
+    )  # fmt: skip

@@ -172,7 +172,7 @@ def test_a_replica_that_diverges_leaves_the_others_alone(datasets, tmp_path):
     rates = ({}, {"lr": 1e30}, {})
     results, rows = together(make_jobs(datasets, tmp_path / "sick", variants=rates, clip=0.0))
     healthy, _ = together(make_jobs(datasets, tmp_path / "well", clip=0.0))
-    assert results["t1"] == "the loss of epoch 1 is nan"
+    assert results["t1"] == "the loss of step 2 in epoch 1 is nan"
     assert "t1" not in rows
     for trial in ("t0", "t2"):
         assert results[trial]["predictions"] == healthy[trial]["predictions"]

@@ -31,6 +31,7 @@ from swinablate.data import (
 )
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
+from swinablate.training.divergence import Losses
 from swinablate.training.fit import Progress, Stopped, build, read_job, state_of, summary
 from swinablate.training.fused.stack import Stack, losses, why_not
 from swinablate.training.machine import forget_peak, peak_mib
@@ -151,10 +152,12 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
     while runs.epoch < math.ceil(total / per_epoch) and any(m.lost is None for m in members):
         steps = min(per_epoch, total - runs.epoch * per_epoch)
         raws = [raw_batches(m.splits.train, _order(m, runs), size, runs.step) for m in members]
+        unseen = Losses(device)
         began = time.perf_counter()
-        while runs.step < steps:
+        while runs.step < steps and any(m.lost is None for m in members):
             if stopping():
                 share(members, began)
+                check(unseen, runs)
                 save(runs)
                 raise Stopped
             drawn = [
@@ -169,8 +172,11 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
             runs.step += 1
             for member, loss in zip(members, found.detach().unbind(), strict=True):
                 member.now.loss, member.now.step = member.now.loss + loss, runs.step
+            if unseen.add(found):
+                check(unseen, runs)
         means = [member.now.loss.item() / steps for member in members]
         share(members, began)
+        check(unseen, runs)
 
         # ---- evaluate on validation images, record, checkpoint
         accuracies = validate(stack, members)
@@ -221,6 +227,13 @@ def save(runs: Together) -> None:
             model, optimizer = runs.stack.give(k)
             state = state_of(member.now, model, optimizer)
             checkpoint.save(Path(member.job.folder), runs.done, state)
+
+
+def check(unseen: Losses, runs: Together) -> None:
+    """Look at the losses of the steps since the last look; who diverged is lost."""
+    found = unseen.look(epoch=runs.epoch, step=runs.step)
+    for member, why in zip(runs.members, found, strict=False):  # none where nothing was new
+        member.lost = member.lost or why
 
 
 def _order(member: Replica, runs: Together) -> Int[Tensor, " n"]:
