@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from swinablate.config.plugins import did_you_mean
+from swinablate.config.variants import digests
 from swinablate.config.weights import of_seed
 from swinablate.errors import InputError, TrialError
 from swinablate.execution.run import Options, execute
 from swinablate.records.events import Event
 from swinablate.records.home import Home
+from swinablate.records.launch import DEFAULT_HOME, Launch
 from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
 from swinablate.report.results import StudyResults
@@ -49,7 +51,7 @@ class Silent:
 def run(
     study: Study | Path | str,
     *,
-    home: Path | str = ".swinablate",
+    home: Path | str = DEFAULT_HOME,
     slots: int | None = None,
     devices: str = "auto",
     fuse: int | None = None,
@@ -73,12 +75,24 @@ def run(
         EnvironmentFault: lock, disk, data or stores are in the way.
         TrialError: it was stopped before every trial was recorded.
     """
+    launch = Launch() if isinstance(study, Study) else _launch(Path(study), Path(home))
     loaded = study if isinstance(study, Study) else load_study(Path(study))
-    options = Options(slots=slots, devices=devices, fuse=fuse)
+    options = Options(slots=slots, devices=devices, fuse=fuse, launch=launch)
     summary = execute(plan(loaded), Home(Path(home)), options, Silent(say))
     if summary.missing:
         raise TrialError(f"{summary.missing} trials are missing", hint="run it again: it goes on")
     return gather(Home(Path(home)), loaded.name)
+
+
+def _launch(study: Path, home: Path) -> Launch:
+    """The command that does the same as `run`."""
+    given = Launch(
+        study=str(study),
+        file=str(study.absolute()),
+        digests=digests(study),
+        home="" if home == Path(DEFAULT_HOME) else str(home),
+    )
+    return given.model_copy(update={"command": given.says("run")})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Commands about this machine: the pages of MLflow, the installation, the statistics' promises."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,13 +10,12 @@ from swinablate.cli.options import (
     HOME,
     HomeFolder,
     Json,
+    Settings,
     Tracking,
 )
 from swinablate.cli.terminal import print_json
+from swinablate.cli.which import asked_of
 from swinablate.records.home import Home
-
-if TYPE_CHECKING:
-    pass
 
 commands = typer.Typer()
 
@@ -59,20 +58,26 @@ def selftest(
 
 @commands.command(epilog="Example: swinablate ui studies/quickstart.toml --port 5000")
 def ui(
-    study: Annotated[Path | None, typer.Argument(help="Open at this study.")] = None,
+    context: typer.Context,
+    study: Annotated[
+        Path | None, typer.Argument(help="Open at this study: its file, or its name.")
+    ] = None,
     # MLflow's own port, so that bookmarks stay right.
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
     home: HomeFolder = HOME,
     tracking_uri: Tracking = None,
+    settings: Settings = None,
 ) -> None:
     """Serve the MLflow UI on the records, on 127.0.0.1 only; Ctrl-C ends it."""
     import signal
 
     from swinablate.tracking.server import serve
 
-    where = Home(home)
+    where, name = Home(home), None
+    if study is not None:
+        asked = asked_of(context, study, settings, "ui", where)
+        name = asked.shown() if tracking_uri else asked.recorded()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server ends too
-    name = study.stem if study else None
     with serve(tracking_uri or where.mlflow_uri, port, where.artifacts, name) as address:
         terminal.err.print(f"{address}\nCtrl-C ends it", soft_wrap=True)
         signal.pause()

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swinablate.config import plugins
+from swinablate.config.variants import digests
 from swinablate.errors import InputError
 from swinablate.records.home import Home
+from swinablate.records.launch import DEFAULT_HOME, Launch
 from swinablate.records.secrets import STORAGE, TRACKING, redact, secrets_of
 
 if TYPE_CHECKING:
@@ -42,7 +44,13 @@ def checked(
     return value
 
 
-Study = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="Study file (TOML).", show_default=False)
+]
+Study = Annotated[
+    Path,
+    typer.Argument(help="Study file (TOML), or the name of one that was run.", show_default=False),
+]
 HomeFolder = Annotated[
     Path, typer.Option("--home", envvar="SWINABLATE_HOME", help="Folder of everything recorded.")
 ]
@@ -102,7 +110,7 @@ Only = Annotated[
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Train and record, but write no report.")
 ]
-HOME = Path(".swinablate")
+HOME = Path(DEFAULT_HOME)
 ADDRESSES = {"--storage": STORAGE, "--tracking-uri": TRACKING}
 """Options that may hold a secret -> variables that may hold it instead."""
 
@@ -129,7 +137,34 @@ def options_of(
         storage=storage,
         tracking=tracking,
         retry=retry,
-        command=command_of(words_of(context)),
+        launch=launch(context),
+    )
+
+
+def launch(context: typer.Context) -> Launch:
+    """What a command was given about its study, to be repeated by others and kept by `run`."""
+    given = context.params
+    typed_home = str(given["home"]) if _given(context, "home") else ""
+    study = Path(given["study"]) if given.get("study") else None
+    settings = tuple(given.get("settings") or ())
+    words = words_of(context)
+    if typed_home and not _typed(context, "home"):
+        words += ["--home", typed_home]  # a variable that the next terminal may not have
+    stores = {
+        option: str(given[option.removeprefix("--").replace("-", "_")])
+        for option in ADDRESSES
+        if _typed(context, option.removeprefix("--").replace("-", "_"))
+    }
+    return Launch(
+        study=str(study) if study else "",
+        file=str(study.absolute()) if study else "",
+        digests=digests(study, settings) if study else {},
+        settings=tuple(map(redact, settings)),
+        only=tuple(given.get("only") or ()),
+        home=typed_home,
+        smoke=bool(given.get("smoke")),
+        stores={option: url for option, url in stores.items() if not secrets_of(url)},
+        command=command_of(words),
         variables=variables_of(context),
     )
 
@@ -167,6 +202,12 @@ def _typed(context: typer.Context, name: str) -> bool:
     """Whether a parameter was given on the command line, not in a variable."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was given, on the command line or in a variable."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name in {"COMMANDLINE", "ENVIRONMENT"}
 
 
 def fused(text: str) -> int | None:

@@ -1,11 +1,8 @@
 """Commands about a study: plan, run, status, report, and what a day with one needs."""
 
-import contextlib
 import dataclasses
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,31 +22,25 @@ from swinablate.cli.options import (
     Smoke,
     Storage,
     Study,
+    StudyFile,
     Tracking,
     fused,
     home_of,
     options_of,
 )
+from swinablate.cli.running import plan_of, report_of, run_study
 from swinablate.cli.terminal import print_json
-from swinablate.errors import SwinablateError
+from swinablate.cli.which import asked_of, variants
+from swinablate.config.variants import digests
 from swinablate.records.home import Home
 
-if TYPE_CHECKING:
-    from swinablate.execution.run import Options, Summary
-    from swinablate.report.results import StudyResults
-    from swinablate.study.plan import Plan
-
 commands = typer.Typer()
-
-
-RESUMABLE = {75, 130}
-"""Exit codes of a run that was stopped (`execution.stop`, which would import all that runs it)."""
 
 
 @commands.command(epilog="Example: swinablate run studies/quickstart.toml --slots 2")
 def run(
     context: typer.Context,
-    study: Study,
+    study: StudyFile,
     slots: Slots = None,
     only: Only = None,
     devices: Devices = "auto",
@@ -71,7 +62,7 @@ def run(
     """
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     options = dataclasses.replace(options, fuse=fused(fuse))
-    _run(
+    run_study(
         study,
         home,
         options,
@@ -85,7 +76,7 @@ def run(
 
 @commands.command(epilog="Example: swinablate plan studies/quickstart.toml --json")
 def plan(
-    study: Study,
+    study: StudyFile,
     home: HomeFolder = HOME,
     settings: Settings = None,
     smoke: Smoke = False,
@@ -96,7 +87,7 @@ def plan(
     from swinablate.study.plan_record import plan_record
 
     where = home_of(home, smoke=smoke)
-    made = _plan(study, settings or [], smoke=smoke)
+    made = plan_of(study, settings or [], smoke=smoke)
     recorded = where.outcomes(trial.id for trial in made.trials)
     data = plan_record(made, recorded, expected_noise(made, where))
     print_json(data.to_json()) if as_json else terminal.show_plan(data)
@@ -104,12 +95,14 @@ def plan(
 
 @commands.command(epilog="Example: swinablate status studies/quickstart.toml --watch")
 def status(
+    context: typer.Context,
     study: Study,
     home: HomeFolder = HOME,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every 2 s until it ends.")
     ] = False,
     smoke: Smoke = False,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Count a study's trials and show what runs; reads files only."""
@@ -117,8 +110,12 @@ def status(
 
     from swinablate.scheduling.status import read_status
 
+    where = home_of(home, smoke=smoke)
+    asked = asked_of(context, study, settings, "status", where)
+    waiting = asked.planned()
+    name = asked.name if waiting else asked.recorded()
     while True:
-        now = read_status(home_of(home, smoke=smoke), study.stem)
+        now = read_status(where, name, waiting, variants(where, name))
         if watch and terminal.out.is_terminal:
             terminal.out.clear()
         print_json(now.to_json()) if as_json else terminal.show_status(now)
@@ -129,14 +126,18 @@ def status(
 
 @commands.command(epilog="Example: swinablate report studies/quickstart.toml --out report")
 def report(
+    context: typer.Context,
     study: Study,
     out: Out = None,
     home: HomeFolder = HOME,
     smoke: Smoke = False,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Write plots, tables and verdicts from what is recorded; INTERIM while unfinished."""
-    _report(home_of(home, smoke=smoke), study, out, as_json=as_json)
+    where = home_of(home, smoke=smoke)
+    name = asked_of(context, study, settings, "report", where).recorded()
+    report_of(where, name, out, as_json=as_json)
 
 
 @commands.command(epilog="Example: swinablate analyze results.csv --baseline swin --rope 0.2")
@@ -201,11 +202,12 @@ def retry(
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
-    _run(
-        study,
+    file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
+    run_study(
+        file,
         home,
-        options,
-        settings or [],
+        dataclasses.replace(options, launch=ran or options.launch),
+        levels,
         smoke=False,
         report_to=out,
         silent=False,
@@ -215,16 +217,19 @@ def retry(
 
 @commands.command(epilog="Example: swinablate sync studies/quickstart.toml")
 def sync(
+    context: typer.Context,
     study: Study,
     home: HomeFolder = HOME,
     storage: Storage = None,
     tracking_uri: Tracking = None,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Rebuild the Optuna and MLflow stores of a study from its recorded trials."""
     from swinablate.execution.sync import sync
 
-    count = sync(Home(home), study.stem, storage, tracking_uri)
+    name = asked_of(context, study, settings, "sync", Home(home)).recorded()
+    count = sync(Home(home), name, storage, tracking_uri)
     if as_json:
         print_json({"schema": 1, "trials": count})
     else:
@@ -233,6 +238,7 @@ def sync(
 
 @commands.command(epilog="Example: swinablate weights studies/quickstart.toml baseline start.pt")
 def weights(
+    context: typer.Context,
     study: Study,
     arm: Annotated[str, typer.Argument(help="An arm of it.")],
     path: Annotated[
@@ -247,6 +253,7 @@ def weights(
         ),
     ] = None,
     home: HomeFolder = HOME,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Write the final weights of trained trials to files, for `start.weights` of a recipe.
@@ -257,11 +264,12 @@ def weights(
     from swinablate.api import keep_weights
     from swinablate.config.recipe import EACH
 
+    name = asked_of(context, study, settings, "weights", Home(home)).recorded()
     if EACH in str(path):
-        _keep_each(Home(home), study.stem, arm, path, seed, as_json=as_json)
+        _keep_each(Home(home), name, arm, path, seed, as_json=as_json)
         return
     seed = seed or 0
-    trial = keep_weights(Home(home), study.stem, arm, seed, path)
+    trial = keep_weights(Home(home), name, arm, seed, path)
     if as_json:
         print_json({"schema": 1, "trial": trial, "file": str(path)})
     else:
@@ -284,62 +292,9 @@ def demo(
 
     study = examples() / "studies" / "quickstart.toml"
     options = options_of(context, slots, "auto", "local", None, storage, tracking_uri)
-    _run(study, home, options, [], smoke=smoke, report_to=out, silent=False, as_json=as_json)
-
-
-def _plan(study: Path, settings: Sequence[str], *, smoke: bool) -> "Plan":
-    from swinablate.study import files
-    from swinablate.study.planner import plan
-
-    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
-        loaded = files.load_study(study, settings, smoke=smoke)
-        return plan(files.smoke(loaded) if smoke else loaded)
-
-
-def _run(
-    study: Path,
-    home: Path,
-    options: "Options",
-    settings: Sequence[str],
-    *,
-    smoke: bool,
-    report_to: Path | None,
-    silent: bool,
-    as_json: bool,
-) -> None:
-    from swinablate.cli.progress import Watch
-    from swinablate.execution.run import execute
-
-    made = _plan(study, settings, smoke=smoke)
-    where = home_of(home, smoke=smoke)
-    with Watch(terminal.err) as watch:
-        summary = execute(made, where, options, watch)
-    if summary.exit_code in RESUMABLE:
-        silent = True  # whoever stopped it waits for it to end
-    if not silent:
-        answer, folder = _report(where, study, report_to, as_json=as_json)
-        _publish(options.tracking or where.mlflow_uri, where, answer, folder)
-    elif as_json:
-        print_json(_counts(where, study.stem))
-    _farewell(summary, study)
-    raise typer.Exit(summary.exit_code)
-
-
-def _report(
-    home: Home, study: Path, out: Path | None, *, as_json: bool
-) -> "tuple[StudyResults, Path]":
-    from swinablate.report import render
-    from swinablate.report.answer import gather
-
-    folder = out or _reports(home, study)
-    answer = gather(home, study.stem)
-    render(answer, folder)
-    if as_json:
-        print_json(answer.verdicts)
-    else:
-        terminal.show_verdicts(answer.verdicts)
-    terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
-    return answer, folder
+    what = {"study": study.stem, "file": str(study), "digests": digests(study)}
+    options = dataclasses.replace(options, launch=options.launch.model_copy(update=what))
+    run_study(study, home, options, [], smoke=smoke, report_to=out, silent=False, as_json=as_json)
 
 
 def _keep_each(
@@ -363,44 +318,3 @@ def _keep_each(
             )
     if as_json:
         print_json({"schema": 1, "files": found})
-
-
-def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:
-    """Show the verdicts in MLflow too; the report stands whether or not that works."""
-    from swinablate.tracking.mirror import publish
-
-    try:
-        publish(uri, home, answer, folder)
-    except SwinablateError as error:
-        terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
-
-
-def _reports(home: Home, study: Path) -> Path:
-    """`reports/STUDY` here; a smoke run's report stays in its home."""
-    return (home.root if home.root.name == "smoke" else Path()) / "reports" / study.stem
-
-
-def _counts(home: Home, name: str) -> dict[str, Any]:
-    from swinablate.scheduling.status import read_status
-
-    return read_status(home, name).to_json()
-
-
-def _farewell(summary: "Summary", study: Path) -> None:
-    counts = (
-        ", ".join(f"{n} {status}" for status, n in sorted(summary.counts.items()))
-        or "nothing done"
-    )
-    left = f", {summary.missing} missing" if summary.missing else ""
-    terminal.err.print(f"{counts}{left}")
-    if summary.unmirrored:
-        terminal.err.print(
-            f"{summary.unmirrored} records did not reach MLflow: swinablate sync {study}",
-            soft_wrap=True,
-        )
-    if summary.spent:
-        terminal.err.print("the budget is met: a larger [budget] goes on", markup=False)
-    elif summary.missing:
-        terminal.err.print(f"to go on: swinablate run {study}", soft_wrap=True)
-    elif summary.exit_code == 3:
-        terminal.err.print(f"to train them again: swinablate retry {study}", soft_wrap=True)

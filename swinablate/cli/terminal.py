@@ -132,6 +132,9 @@ def show_status(status: "Status") -> None:
             for name, found in status.arms.items()
         ],
     )
+    if status.variants:
+        names = ", ".join(status.variants)
+        out.print(f"Variants that were run: {names}", soft_wrap=True, markup=False)
     if status.current:
         verb = "Running" if status.owner else "Interrupted (run goes on from the checkpoint)"
         table(

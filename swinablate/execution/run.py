@@ -25,6 +25,7 @@ from swinablate.execution.executor import Execution, Executor, Slot
 from swinablate.execution.feeder import Feeder, Tickets, Widths
 from swinablate.execution.stop import Stop
 from swinablate.records.home import Home
+from swinablate.records.launch import UNKNOWN, Launch, keep_launch
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
 from swinablate.records.provenance import provenance
@@ -52,8 +53,7 @@ class Options:
     storage: str | None = None
     tracking: str | None = None
     retry: bool = False
-    command: str = ""  # that repeats it, without secrets
-    variables: tuple[str, ...] = ()  # of the environment that must be set for it
+    launch: Launch = UNKNOWN  # what started it
 
     def stores(self, home: Home) -> tuple[str, str]:
         """Addresses of Optuna's and MLflow's stores: those that were given, or the home's own.
@@ -106,7 +106,7 @@ class Doors:
         executor = plugins.load(EXECUTORS, options.executor, Executor, at="--executor")
         name = queue_name(record.study, record.declaration)
         arms = [arm.name for arm in record.arms]
-        card = study_card(record, options.command, options.variables)
+        card = study_card(record, options.launch)
         storage, tracking = options.stores(home)
         return cls(
             execution=executor.open,
@@ -156,6 +156,7 @@ class Run:
         slots = choose_slots(self._options.slots, self._options.devices, self._plan)
         with self._home.owned(self._record.study):
             self._home.declare(self._record)
+            keep_launch(self._home, self._record, self._options.launch)
             state = advanced(self._plan, self._recalled(), self._home)
             if not due(state).left:  # no worker, no store and no images are needed to say so
                 self._begin(due(state), 0)

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from swinablate.records.home import Home
+from swinablate.records.launch import launch_of
 from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import everything
 from swinablate.scheduling.queue import Queue, Ticket, queue_name
@@ -30,7 +31,8 @@ def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> in
             [arm.name for arm in plan.arms],
         )
         queue.reap()  # we hold the study's lock, so whatever is shown as running is not
-        tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, study_card(plan, ""))
+        card = study_card(plan, launch_of(home, plan))
+        tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, card)
         tracker.sweep(set())
         for row in rows:
             outcome = found[row.trial]

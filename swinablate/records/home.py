@@ -199,9 +199,9 @@ class Home:
         except OSError:
             raise InputError(
                 f"study {name!r} has not been run in {self.root}",
-                hint=f"swinablate run studies/{name}.toml, or name the right folder with --home",
+                hint="`swinablate run FILE` runs it, or name the right folder with --home",
             ) from None
-        plan = _parsed(PlanRecord, text, path, f"`swinablate run studies/{name}.toml` declares it")
+        plan = _parsed(PlanRecord, text, path, "`swinablate run STUDY` declares it")
         return plan.model_copy(update={"ledger": self.ledger(name, latest)})
 
     def ledger(self, name: str, declaration: str) -> Ledger:

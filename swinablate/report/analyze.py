@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,16 @@ def analyze(file: Path, baseline: str, *, rope: float | None, alpha: float) -> S
             "report": provenance(),
             "file": file.name,
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "command": f"swinablate analyze {file.name} --baseline {baseline!r}",
+            "command": _command(file, baseline, rope=rope, alpha=alpha),
         },
     )
+
+
+def _command(file: Path, baseline: str, *, rope: float | None, alpha: float) -> str:
+    """What gives the same answer again."""
+    margin = [] if rope is None else ["--rope", str(rope)]
+    words = ["swinablate", "analyze", str(file), "--baseline", baseline, *margin]
+    return shlex.join([*words, "--alpha", str(alpha)])
 
 
 def read_results(file: Path) -> pd.DataFrame:

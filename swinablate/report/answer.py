@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from swinablate.records.home import Home
+from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
 from swinablate.records.provenance import provenance
@@ -57,7 +58,7 @@ def gather(home: Home, name: str) -> StudyResults:
         trials=trials,
         curves=curves,
         verdicts=judged.to_json() | ({"tuning": tuned.summary} if tuned else {}),
-        provenance=origin(plan, recorded),
+        provenance=origin(plan, recorded, launch_of(home, plan)),
         tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),
     )
 
@@ -167,8 +168,14 @@ def _seeds(plan: PlanRecord) -> str:
     return f"{len(plan.arms[1].seeds)} seeds an arm"
 
 
-def origin(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[str, Any]:
-    """Where the numbers come from: commits, machines, data, hours."""
+def origin(plan: PlanRecord, recorded: Mapping[str, Outcome], launch: Launch) -> dict[str, Any]:
+    """Where the numbers come from: commits, machines, data, hours, and commands if they are known.
+
+    Args:
+        plan: as declared.
+        recorded: trial id -> outcome.
+        launch: how it was started.
+    """
     outcomes = list(recorded.values())
     seconds = [outcome.seconds for outcome in outcomes]
     lost = [s for s, o in zip(seconds, outcomes, strict=True) if o.status != "done"]
@@ -182,9 +189,18 @@ def origin(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[str, Any]:
         "hours": round(sum(seconds) / 3600, 4),  # a third of a second
         "hours_failed": round(sum(lost) / 3600, 4),
         "attempts": sum(o.attempt for o in outcomes),
-        "command": f"swinablate run studies/{plan.study}.toml",
-        "ui": f"swinablate ui studies/{plan.study}.toml",
+        **_commands(launch),
     }
+
+
+def _commands(launch: Launch) -> dict[str, Any]:
+    """What repeats the study, with the variables that it needs, and what shows it."""
+    found = {
+        "command": launch.again,
+        "variables": list(launch.variables),
+        "ui": launch.says("ui"),
+    }
+    return {key: said for key, said in found.items() if said}
 
 
 def _distinct(values: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

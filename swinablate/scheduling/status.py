@@ -1,14 +1,14 @@
 """How far a study is, from files alone: no torch, no stores, from any terminal."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
 from swinablate.records.events import ENDINGS
 from swinablate.records.home import Home
-from swinablate.records.plan import Row
+from swinablate.records.plan import PlanRecord, Row
 from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import everything
 
@@ -39,6 +39,7 @@ class Status:
         eta_s: seconds until the end, or until the next look is complete; None when nobody
             runs it or nothing is known.
         arms: name -> count by status.
+        variants: names of those that were run.
     """
 
     study: str
@@ -54,19 +55,28 @@ class Status:
     owner: str
     arms: Mapping[str, Mapping[str, int]]
     current: tuple[Current, ...]
+    variants: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """`status --json`."""
         return {"schema": SCHEMA, **asdict(self)}
 
 
-def read_status(home: Home, name: str) -> Status:
-    """Look at the newest declaration of a study.
+def read_status(
+    home: Home, name: str, plan: PlanRecord | None = None, variants: Sequence[str] = ()
+) -> Status:
+    """Look at a study.
+
+    Args:
+        home: where it was run.
+        name: the study.
+        plan: as it would be declared; None is its newest declaration.
+        variants: of it that were run, to be named.
 
     Raises:
         InputError: the study was never run in this home.
     """
-    plan = home.declared(name)
+    plan = plan or home.declared(name)
     owner = home.holder(name)
     counts: Counter[str] = Counter()
     arms: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -98,6 +108,7 @@ def read_status(home: Home, name: str) -> Status:
         owner=owner,
         arms={name: dict(found) for name, found in arms.items()},
         current=tuple(current),
+        variants=tuple(variants),
     )
 
 

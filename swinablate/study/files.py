@@ -13,6 +13,7 @@ from swinablate.config.data import DataConfig
 from swinablate.config.levels import Level, setting
 from swinablate.config.recipe import Claim, Recipe, StartConfig
 from swinablate.config.train import TrainConfig
+from swinablate.config.variants import variant
 from swinablate.config.weights import settled
 from swinablate.data import user_function
 from swinablate.errors import InputError
@@ -162,7 +163,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     """Read a study file and the experiments it names.
 
     Args:
-        path: the study file; its stem is the study's name.
+        path: the study file; its stem is the study's name, or the beginning of a variant's.
         settings: `KEY=VALUE` from the command line. `study.seeds=3` changes the study,
             any recipe path (`train.epochs=3`) the baseline.
         smoke: allow one seed.
@@ -187,7 +188,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
     _check_effort(file, seeds, str(path), smoke=smoke)
     return Study(
-        name=path.stem,
+        name=variant(path.stem, settings),
         file=str(path),
         question=file.question,
         baseline=baseline,

@@ -1,17 +1,17 @@
 """What MLflow is told of a study and of a trial."""
 
+from swinablate.records.launch import Launch
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.provenance import provenance
 from swinablate.tracking.tracker import StudyCard, TrialCard
 
 
-def study_card(plan: PlanRecord, command: str, variables: tuple[str, ...] = ()) -> StudyCard:
+def study_card(plan: PlanRecord, launch: Launch) -> StudyCard:
     """What MLflow shows of a study.
 
     Args:
         plan: as declared (`plan.json`).
-        command: what reproduces the study.
-        variables: of the environment that must be set for it.
+        launch: how it was started.
     """
     paths = [path for arm in plan.arms for path in arm.changes]
     paths += plan.tune.space if plan.tune else ()
@@ -22,8 +22,7 @@ def study_card(plan: PlanRecord, command: str, variables: tuple[str, ...] = ()) 
         question=plan.question,
         commit=provenance()["git"].get("commit"),
         varied=tuple(dict.fromkeys(paths)),
-        command=command,
-        variables=variables,
+        launch=launch,
     )
 
 

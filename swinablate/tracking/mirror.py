@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swinablate.records.home import Home
+from swinablate.records.launch import launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.tracking.cards import study_card
 from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
@@ -129,9 +130,8 @@ def publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:
     Raises:
         EnvironmentFault: the store is out of reach.
     """
-    tracker = Tracker.open(
-        uri, home.artifacts, study_card(answer.plan, answer.provenance["command"])
-    )
+    card = study_card(answer.plan, launch_of(home, answer.plan))
+    tracker = Tracker.open(uri, home.artifacts, card)
     try:
         tracker.summaries(answer.verdicts)
         tracker.attach(folder)

@@ -5,12 +5,12 @@ Pure, and without MLflow. Keys of metrics and parameters take only letters, digi
 """
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from swinablate.records.launch import UNKNOWN, Launch
 from swinablate.text import flat, known, level, signed
 
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
@@ -23,8 +23,7 @@ class StudyCard:
     Attributes:
         declaration: digest of what was declared before launch.
         varied: paths of the switches the arms differ in.
-        command: repeats the study; empty where no command started it.
-        variables: of the environment that must be set for it: they hold its secrets.
+        launch: how it was started, and by what commands it goes on; empty where nobody knows.
     """
 
     name: str
@@ -33,8 +32,7 @@ class StudyCard:
     question: str
     commit: str | None
     varied: tuple[str, ...]
-    command: str
-    variables: tuple[str, ...] = ()
+    launch: Launch = UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +132,7 @@ def ending(card: TrialCard, study: StudyCard, outcome: Mapping[str, Any]) -> dic
         f"**{plain(result)}** after {epochs} epochs" if epochs else f"**{plain(result)}**",
         _block(message) if message else "",
         _next(card, study, status),
-        _command("The study", study.command, study.variables),
+        _command("The study", study.launch.again, study.launch.needs),
     ]
     shown = {"status": status, "mlflow.note.content": "\n\n".join(filter(None, note))}
     shown |= {"failure": kind, "message": message} if status != "done" or kind else {}
@@ -188,14 +186,16 @@ def verdicts(answer: Mapping[str, Any]) -> str:
 def study(card: StudyCard, said: str, links: Mapping[str, str]) -> str:
     """The note of an experiment: the question, the answers, where to look."""
     views = " | ".join(f"[{title}]({address})" for title, address in links.items())
-    again = _command("Again", card.command, card.variables)
+    again = _command("Again", card.launch.again, card.launch.needs)
     return "\n\n".join(filter(None, [plain(card.question), said, views, again]))
 
 
 def report(card: StudyCard) -> str:
     """The note of the run that keeps the report."""
     what = f"Figures, tables and index.html of {plain(card.name)}, under Artifacts."
-    return "\n\n".join(filter(None, [what, _command("Again", card.command, card.variables)]))
+    return "\n\n".join(
+        filter(None, [what, _command("Again", card.launch.again, card.launch.needs)])
+    )
 
 
 def key(text: str) -> str:
@@ -228,22 +228,22 @@ def _result(outcome: Mapping[str, Any]) -> str:
 
 def _next(card: TrialCard, study: StudyCard, status: str) -> str:
     """What can be done with a trial that ended."""
-    file = shlex.quote(f"studies/{study.name}.toml")
+    launch = study.launch
     if card.kind == "final" and status == "done":
-        arm = shlex.quote(card.arm)
-        weights = f"swinablate weights {file} {arm} weights.pt --seed {card.seed}"
-        return _command("Its weights", weights)
+        words = (card.arm, "weights.pt", "--seed", str(card.seed))
+        return _command("Its weights", launch.says("weights", *words))
     if card.kind == "final" and status in {"failed", "diverged"}:
-        return _command("Again", f"swinablate retry {file}")
+        return _command("Again", launch.says("retry"), launch.needs)
     return ""
 
 
-def _command(what: str, command: str, variables: Sequence[str] = ()) -> str:
+def _command(what: str, command: str, needs: str = "") -> str:
     """A command to copy, as code that its content cannot leave; nothing where there is none."""
     if not command:
         return ""
-    needed = f", with {' and '.join(variables)} set" if variables else ""
-    return f"{what}: `{command.replace('`', '')}`{needed}"
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", command)), default=0))
+    space = " " if len(fence) > 1 else ""  # Markdown takes one away on each side
+    return f"{what}: {fence}{space}{command}{space}{fence}{needs}"
 
 
 def _hypothesis(said: Mapping[str, Any] | None) -> str:

@@ -29,6 +29,7 @@ def asked(monkeypatch):
 
     monkeypatch.setattr("swinablate.execution.run.execute", execute)
     monkeypatch.setattr("swinablate.execution.sync.sync", sync)
+    monkeypatch.setattr("swinablate.cli.which.Asked.recorded", lambda self: self.study.stem)
     for name in ("SWINABLATE_STORAGE", "SWINABLATE_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     return found
@@ -92,22 +93,25 @@ def test_the_recorded_command_holds_no_secret_and_can_be_pasted(command, asked, 
     words = ["--storage", QUEUE, "--set", "study.question=What is it?", f"--tracking-uri={SERVER}"]
     main([command, study, *words])
     (options,) = asked
-    assert options.command == f"swinablate {command} {study} --set 'study.question=What is it?'"
-    assert options.variables == ("SWINABLATE_STORAGE", "SWINABLATE_TRACKING_URI")
+    assert (
+        options.launch.command
+        == f"swinablate {command} {study} --set 'study.question=What is it?'"
+    )
+    assert options.launch.variables == ("SWINABLATE_STORAGE", "SWINABLATE_TRACKING_URI")
 
 
 def test_stores_without_a_secret_stay_in_the_command(asked, write, monkeypatch):
     study = str(write())
     monkeypatch.setenv("SWINABLATE_TRACKING_URI", "http://mlflow")
     main(["run", study, "--storage", "sqlite:////a.db"])
-    assert asked[0].command == f"swinablate run {study} --storage sqlite:////a.db"
-    assert asked[0].variables == ("SWINABLATE_TRACKING_URI",)
+    assert asked[0].launch.command == f"swinablate run {study} --storage sqlite:////a.db"
+    assert asked[0].launch.variables == ("SWINABLATE_TRACKING_URI",)
 
 
 def test_the_quick_start_obeys_the_variables(asked, monkeypatch):
     monkeypatch.setenv("SWINABLATE_STORAGE", QUEUE)
     main(["demo"])
-    assert (asked[0].storage, asked[0].tracking, asked[0].command) == (
+    assert (asked[0].storage, asked[0].tracking, asked[0].launch.command) == (
         QUEUE,
         None,
         "swinablate demo",
@@ -194,7 +198,7 @@ def test_help_names_the_variables_and_shows_no_value(monkeypatch, capsys):
     assert "cret" not in out
 
 
-def test_a_bug_and_the_log_show_no_secret(monkeypatch, capsys, caplog):
+def test_a_bug_and_the_log_show_no_secret(asked, monkeypatch, capsys, caplog):
     """Of an option, a variable, or an address in the message, in whatever encoding."""
 
     def broken(home, name, storage, tracking):
@@ -223,7 +227,7 @@ def test_the_command_is_that_of_the_process_where_none_is_given(asked, write, mo
     study = str(write())
     monkeypatch.setattr(sys, "argv", ["swinablate", "run", study, "--storage", QUEUE])
     main()
-    assert asked[0].command == f"swinablate run {study}"
+    assert asked[0].launch.command == f"swinablate run {study}"
 
 
 def test_a_study_in_such_a_home_is_refused_before_anything_is_made(write, tmp_path, capsys):

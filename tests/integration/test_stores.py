@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records import stores
+from swinablate.records.launch import Launch
 from swinablate.scheduling.queue import Queue, Ticket
 from swinablate.tracking.server import serve
 from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
@@ -29,7 +30,9 @@ STUDY = StudyCard(
     question="?",
     commit=None,
     varied=("model.shift",),
-    command="swinablate run studies/quickstart.toml",
+    launch=Launch(
+        study="studies/quickstart.toml", command="swinablate run studies/quickstart.toml"
+    ),
 )
 START = 1_700_000_000_000
 
@@ -124,7 +127,7 @@ queue.put([Ticket("0" * 64, "baseline", 0, 1)])
 assert queue.pop() == Ticket("0" * 64, "baseline", 0, 1)
 queue.close()
 card = StudyCard(name=name, dataset="digits", declaration="0" * 64, question="?", commit=None,
-                 varied=(), command="")
+                 varied=())
 Tracker.open(url.replace("/queues", "/runs"), None, card).close()
 """
 

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from swinablate.errors import EnvironmentFault
+from swinablate.records.launch import Launch
 from swinablate.tracking.server import serve
 from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
 
@@ -38,7 +39,9 @@ def record(home):
         question="Which parts matter? <script>alert(1)</script>",
         commit=None,
         varied=("model.shift",),
-        command="swinablate run studies/quickstart.toml",
+        launch=Launch(
+            study="studies/quickstart.toml", command="swinablate run studies/quickstart.toml"
+        ),
     )
     tracker = Tracker.open(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts", card)
     for index, (seed, arm) in enumerate((seed, arm) for seed in (0, 1) for arm in ARMS):

@@ -1,6 +1,7 @@
 """Results trained anywhere: read strictly, judged as our own."""
 
 import json
+import shlex
 import time
 
 import numpy as np
@@ -113,3 +114,18 @@ def test_ten_thousand_rows_take_no_longer_than_reading_them_a_few_times(csv):
     began = time.process_time()
     analyze(path, "a0", rope=0.5, alpha=0.05)
     assert time.process_time() - began < 100 * once + 1.0
+
+
+def test_the_command_in_the_provenance_can_be_pasted_and_gives_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arms = {"it's my swin": (90, 91, 92), "no shift": (80, 81, 82)}
+    rows = [f"{arm},{seed},{v}" for arm, values in arms.items() for seed, v in enumerate(values)]
+    (tmp_path / "my results.csv").write_text("\n".join(["arm,seed,value", *rows]))
+    words = ["analyze", "my results.csv", "--baseline", "it's my swin", "--rope", "0.5"]
+    assert main([*words, "--alpha", "0.1", "--out", "one"]) == 0
+    said = json.loads((tmp_path / "one/provenance.json").read_text())["command"]
+    program, *words = shlex.split(said)
+    assert (program, main([*words, "--out", "two"])) == ("swinablate", 0)
+    one, two = ((tmp_path / folder / "verdicts.json").read_text() for folder in ("one", "two"))
+    assert one == two
+    assert {json.loads(one)[key] for key in ("alpha", "rope_pp")} == {0.1, 0.5}

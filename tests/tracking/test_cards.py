@@ -2,6 +2,7 @@
 
 import pytest
 
+from swinablate.records.launch import Launch
 from swinablate.records.plan import ArmRecord, PlanRecord, Row, StartRecord, TuneRecord
 from swinablate.tracking.cards import study_card, trial_card
 
@@ -21,10 +22,10 @@ def test_a_study_varies_what_its_arms_change_and_what_is_tuned_each_once():
         ),
         tune=TuneRecord(trials=2, space={"train.lr": [0.1, 0.2], "train.clip": [0.0, 5.0]}),
     )
-    card = study_card(plan, "swinablate run s.toml")
+    card = study_card(plan, Launch(study="s.toml"))
     assert card.varied == ("model.shift", "train.lr", "model.norm", "train.clip")
     assert (card.name, card.dataset, card.question) == ("s", "digits", "?")
-    assert (card.declaration, card.command) == ("d", "swinablate run s.toml")
+    assert (card.declaration, card.launch.study) == ("d", "s.toml")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records.home import Home
+from swinablate.records.launch import Launch, keep_launch
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ArmRecord, PlanRecord
 from swinablate.report.results import StudyResults
@@ -211,7 +212,7 @@ def results() -> StudyResults:
     plan = PlanRecord(study="quick", question="?", arms=(ArmRecord(name="b", recipe=recipe),))
     return StudyResults(
         plan=plan, trials=pd.DataFrame(), curves=pd.DataFrame(), verdicts={"arms": []},
-        provenance={"command": "swinablate run studies/quick.toml"},
+        provenance={},
     )  # fmt: skip
 
 
@@ -226,6 +227,7 @@ def test_a_report_is_published_and_the_tracker_closed(tmp_path, monkeypatch, fai
 
     monkeypatch.setattr(mirrors.Tracker, "open", connect)
     home, answer = Home(tmp_path), results()
+    keep_launch(home, answer.plan, Launch(study="my/quick.toml"))
     if fails:
         with pytest.raises(EnvironmentFault, match="call 1 failed"):
             publish("sqlite:///x.db", home, answer, tmp_path / "report")
@@ -240,4 +242,4 @@ def test_a_report_is_published_and_the_tracker_closed(tmp_path, monkeypatch, fai
     ((uri, artifacts, study),) = opened
     assert (uri, artifacts) == ("sqlite:///x.db", home.artifacts)
     assert (study.name, study.dataset) == ("quick", "digits")
-    assert study.command == "swinablate run studies/quick.toml"
+    assert study.launch == Launch(study="my/quick.toml")

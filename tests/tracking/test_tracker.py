@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -15,6 +17,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from swinablate.errors import EnvironmentFault
+from swinablate.records.launch import Launch
 from swinablate.tracking import text
 from swinablate.tracking import views as track_views
 from swinablate.tracking.runs import connect
@@ -30,7 +33,9 @@ STUDY = StudyCard(
     question="Which parts of *Swin* matter?",
     commit="2778360c0ffee",
     varied=("model.shift", "model.norm"),
-    command="swinablate run studies/quickstart.toml",
+    launch=Launch(
+        study="studies/quickstart.toml", command="swinablate run studies/quickstart.toml"
+    ),
 )
 RECIPE = {
     "model": {"family": "swin", "shift": True, "norm": "layer", "depths": [2, 2]},
@@ -293,20 +298,44 @@ def test_a_server_out_of_reach_is_told_of_without_the_secret_that_mlflow_repeats
 
 
 def test_a_note_says_which_variables_its_command_needs():
-    card = replace(STUDY, variables=("SWINABLATE_STORAGE", "SWINABLATE_TRACKING_URI"))
-    needs = f"`{STUDY.command}`, with SWINABLATE_STORAGE and SWINABLATE_TRACKING_URI set"
+    needed = {"variables": ("SWINABLATE_STORAGE", "SWINABLATE_TRACKING_URI")}
+    card = replace(STUDY, launch=STUDY.launch.model_copy(update=needed))
+    needs = f"`{STUDY.launch.command}`, with SWINABLATE_STORAGE and SWINABLATE_TRACKING_URI set"
     ended = text.ending(trial_card(), card, outcome(trial_card()))["mlflow.note.content"]
     assert ended.endswith(f"The study: {needs}")
     assert text.study(card, "", {}).endswith(f"Again: {needs}")
     assert text.report(card).endswith(f"Again: {needs}")
 
 
-def test_a_study_run_from_python_names_no_command():
-    card, study = trial_card(), replace(STUDY, command="")
-    note = text.ending(card, study, outcome(card))["mlflow.note.content"]
-    assert note.endswith("weights.pt --seed 0`")
+def test_a_study_of_which_nobody_knows_how_it_was_started_names_no_command():
+    study = replace(STUDY, launch=Launch())
+    for status in ("done", "failed"):
+        note = text.ending(trial_card(), study, outcome(trial_card(), status=status))
+        assert "swinablate" not in note["mlflow.note.content"]
     assert "Again" not in text.study(study, "", {})
     assert text.report(study).endswith("under Artifacts.")
+
+
+def test_commands_of_a_note_name_the_file_the_settings_and_the_home_and_can_be_pasted():
+    launch = Launch(
+        study="my studies/it's `a`.toml",
+        settings=("model.norm=batch", "study.question=Why not?"),
+        home="a home",
+        command=shlex.join(["swinablate", "run", "my studies/it's `a`.toml", "--only", "no b"]),
+    )
+    study = replace(STUDY, launch=launch)
+    for status, command, words in (
+        ("done", "weights", ["no b", "weights.pt", "--seed", "0"]),
+        ("failed", "retry", []),
+    ):
+        card = trial_card(arm="no b")
+        note = text.ending(card, study, outcome(card, status=status))["mlflow.note.content"]
+        found, last = re.findall(r": `` (.*?) ``", note)
+        assert shlex.split(found) == [
+            *("swinablate", command, launch.study, *words),
+            *("--set", "model.norm=batch", "--set", "study.question=Why not?", "--home", "a home"),
+        ]
+        assert shlex.split(last) == ["swinablate", "run", launch.study, "--only", "no b"]
 
 
 def test_a_failed_trial_says_why(tracker, client):
@@ -612,7 +641,7 @@ import sys
 from pathlib import Path
 from swinablate.tracking.tracker import StudyCard, Tracker
 card = StudyCard(name=sys.argv[2], dataset="digits", declaration="0" * 64, question="?",
-                 commit=None, varied=(), command="")
+                 commit=None, varied=())
 Tracker.open(sys.argv[1], Path(sys.argv[1][10:]).parent / "artifacts", card).close()
 """
 

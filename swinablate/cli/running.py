@@ -1,0 +1,156 @@
+"""What commands that run or report a study have in common."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from swinablate.cli import terminal
+from swinablate.cli.differences import differences, told
+from swinablate.cli.options import home_of
+from swinablate.cli.terminal import print_json
+from swinablate.cli.which import was_run
+from swinablate.errors import SwinablateError
+from swinablate.records.home import Home
+from swinablate.records.launch import Launch, launch_of
+from swinablate.records.plan import PlanRecord
+
+if TYPE_CHECKING:
+    from swinablate.execution.run import Options, Summary
+    from swinablate.report.results import StudyResults
+    from swinablate.study.plan import Plan
+
+RESUMABLE = {75, 130}
+"""Exit codes of a run that was stopped (`execution.stop`, which would import all that runs it)."""
+
+
+def plan_of(study: Path, settings: Sequence[str], *, smoke: bool) -> "Plan":
+    """Read a study file and plan it."""
+    from swinablate.study import files
+    from swinablate.study.planner import plan
+
+    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+        loaded = files.load_study(study, settings, smoke=smoke)
+        return plan(files.smoke(loaded) if smoke else loaded)
+
+
+def run_study(
+    study: Path,
+    home: Path,
+    options: "Options",
+    settings: Sequence[str],
+    *,
+    smoke: bool,
+    report_to: Path | None,
+    silent: bool,
+    as_json: bool,
+) -> None:
+    """Train what a study lacks, report, and end with the exit code of it."""
+    from swinablate.cli.progress import Watch
+    from swinablate.execution.run import execute
+
+    made = plan_of(study, settings, smoke=smoke)
+    where, name = home_of(home, smoke=smoke), made.study.name
+    _say_if_another(made, where, options.launch)
+    with Watch(terminal.err) as watch:
+        summary = execute(made, where, options, watch)
+    if summary.exit_code in RESUMABLE:
+        silent = True  # whoever stopped it waits for it to end
+    if not silent:
+        answer, folder = report_of(where, name, report_to, as_json=as_json)
+        _publish(options.tracking or where.mlflow_uri, where, answer, folder)
+    elif as_json:
+        print_json(_counts(where, name))
+    _farewell(summary, options.launch)
+    raise typer.Exit(summary.exit_code)
+
+
+def _say_if_another(made: "Plan", home: Home, launch: Launch) -> None:
+    """Tell whoever runs a study that its name meant another file's until now."""
+    if not was_run(home, made.study.name):
+        return
+    with contextlib.suppress(SwinablateError):  # damaged: it is declared anew
+        was = home.declared(made.study.name)
+        ran = launch_of(home, was)
+        found = differences(was, declared(made))
+        if ran.file not in {"", launch.file} and found:
+            terminal.err.print(
+                f"{made.study.name} was run from {ran.file} before, and from now on is "
+                f"{launch.file}, which differs: {told(found)}",
+                soft_wrap=True,
+                markup=False,
+            )
+
+
+def declared(made: "Plan") -> PlanRecord:
+    """What a plan declares, without what is expected of it."""
+    from swinablate.study.noise import Noise
+    from swinablate.study.plan_record import plan_record
+
+    return plan_record(made, {}, Noise(None, "unknown"))
+
+
+def report_of(
+    home: Home, name: str, out: Path | None, *, as_json: bool
+) -> "tuple[StudyResults, Path]":
+    """Judge what is recorded of a study, write its report, and show the verdicts."""
+    from swinablate.report import render
+    from swinablate.report.answer import gather
+
+    folder = out or _reports(home, name)
+    answer = gather(home, name)
+    render(answer, folder)
+    if as_json:
+        print_json(answer.verdicts)
+    else:
+        terminal.show_verdicts(answer.verdicts)
+    terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+    return answer, folder
+
+
+def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:
+    """Show the verdicts in MLflow too; the report stands whether or not that works."""
+    from swinablate.tracking.mirror import publish
+
+    try:
+        publish(uri, home, answer, folder)
+    except SwinablateError as error:
+        terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
+
+
+def _reports(home: Home, name: str) -> Path:
+    """`reports/STUDY` here; a smoke run's report stays in its home."""
+    return (home.root if home.root.name == "smoke" else Path()) / "reports" / name
+
+
+def _counts(home: Home, name: str) -> dict[str, Any]:
+    from swinablate.scheduling.status import read_status
+
+    return read_status(home, name).to_json()
+
+
+def _farewell(summary: "Summary", launch: Launch) -> None:
+    counts = (
+        ", ".join(f"{n} {status}" for status, n in sorted(summary.counts.items()))
+        or "nothing done"
+    )
+    left = f", {summary.missing} missing" if summary.missing else ""
+    terminal.err.print(f"{counts}{left}")
+    if summary.unmirrored:
+        _hint(
+            f"{summary.unmirrored} records did not reach MLflow",
+            launch.says("sync") + launch.needs,
+        )
+    if summary.spent:
+        terminal.err.print("the budget is met: a larger [budget] goes on", markup=False)
+    elif summary.missing:
+        _hint("to go on", launch.again + launch.needs)
+    elif summary.exit_code == 3 and launch.says("retry"):
+        _hint("to train them again", launch.says("retry") + launch.needs)
+
+
+def _hint(what: str, command: str) -> None:
+    terminal.err.print(f"{what}: {command}", soft_wrap=True, markup=False)

@@ -1,0 +1,181 @@
+"""Which recorded study a command is about: the one that its file declares, or that it names.
+
+A file answers for what it says now. One that was edited since, or that another study of the same
+name was run from, is refused with what differs: a report is never that of other questions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+
+from swinablate.cli.differences import differences, told
+from swinablate.cli.options import launch
+from swinablate.config.variants import VARIANT, digests, variant
+from swinablate.errors import InputError
+from swinablate.records.home import Home
+from swinablate.records.launch import Command, Launch, launch_of
+from swinablate.records.plan import PlanRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a command is about.
+
+    Attributes:
+        given: all of it, for commands in hints.
+        study: as it was typed: a file, or a name.
+        settings: of `--set`, with the secrets that `given` leaves out.
+        home: where it was run, or may have been.
+        command: what wants to know, for hints.
+    """
+
+    given: Launch
+    study: Path
+    settings: Sequence[str]
+    home: Home
+    command: Command
+
+    @property
+    def name(self) -> str:
+        """The study's name, that of a variant where something is set."""
+        name = self.study.stem if self.by_file else str(self.study)
+        return variant(name, self.settings)
+
+    @property
+    def by_file(self) -> bool:
+        """Whether the study is given as a file; otherwise by the name it was recorded under.
+
+        Raises:
+            InputError: it is neither a file that exists nor a name.
+        """
+        if self.study.is_file():
+            return True
+        if self.study.name == str(self.study) and self.study.suffix != ".toml":
+            return False
+        name = variant(self.study.stem, self.settings)
+        known = f"`{self._by_name(name)}` shows what was run under that name"
+        hint = known if was_run(self.home, name) else "check the path"
+        raise InputError("no such file", at=str(self.study), hint=hint)
+
+    def recorded(self) -> str:
+        """The study's name, if it was run, and its newest declaration is what its file declares.
+
+        Raises:
+            InputError: there is no such file, it was not run in this home, or it declares
+                something else than what was run.
+        """
+        name = self.name
+        if not was_run(self.home, name):
+            raise self._not_run(name)
+        if self.by_file:
+            plan = self.home.declared(name)
+            self._check(plan, launch_of(self.home, plan))
+        return name
+
+    def shown(self) -> str:
+        """The study's name on a server that others may have recorded it on.
+
+        Raises:
+            InputError: as `recorded`, but that it need not have been run in this home.
+        """
+        return self.recorded() if was_run(self.home, self.name) else self.name
+
+    def runnable(self) -> tuple[Path, Sequence[str], Launch | None]:
+        """The study's file and settings, and where they were only named how it was started.
+
+        Raises:
+            InputError: as `recorded`; or it is named, and its file was not recorded or is gone.
+        """
+        name = self.recorded()
+        if self.by_file:
+            return self.study, self.settings, None
+        ran = launch_of(self.home, self.home.declared(name))
+        if not Path(ran.file or "?").is_file():
+            which = f"its file is gone: {ran.file}" if ran.file else "its file was not recorded"
+            raise InputError(which, at=name, hint="give the file: `swinablate retry FILE`")
+        given = self.given.model_copy(update={"study": ran.file, "settings": ran.settings})
+        file = Path(ran.file)
+        replace(self, given=given, study=file, settings=ran.settings).recorded()
+        return file, ran.settings, ran
+
+    def planned(self) -> PlanRecord | None:
+        """What the study declares, where it was never run itself and its variants were."""
+        name = self.name
+        if was_run(self.home, name) or not variants(self.home, name):
+            return None
+        if self.by_file:
+            return _planned(self.study, self.settings, smoke=self.given.smoke)
+        for one in variants(self.home, name):
+            file = Path(launch_of(self.home, self.home.declared(one)).file)
+            if file.stem == name and file.is_file():
+                return _planned(file, (), smoke=self.given.smoke)
+        return None
+
+    def _check(self, plan: PlanRecord, ran: Launch) -> None:
+        """Refuse a file that declares something else than the recorded plan."""
+        now = digests(self.study, self.settings)
+        if now and now == ran.digests:
+            return
+        found = differences(plan, _planned(self.study, self.settings, smoke=plan.smoke))
+        if not found:
+            return
+        other = ran.file not in {"", str(self.study.absolute())}
+        since = f"is not {ran.file}, which was run" if other else "was edited since it was run"
+        raise InputError(
+            f"{since} as {self.name!r} in {self.home.root}: {told(found)}",
+            at=str(self.study),
+            hint=f"`{self.given.says('run')}` declares it as it is now; "
+            f"`{self._by_name(self.name)}` is about what was run",
+        )
+
+    def _not_run(self, name: str) -> InputError:
+        others = variants(self.home, name)
+        also = f"; of its variants, {', '.join(others)}" if others else ""
+        run = f"`{self.given.says('run')}`" if self.by_file else "`swinablate run FILE`"
+        hint = f"{run} runs it, or name the right folder with --home"
+        if others:
+            hint = f"{run} runs it; `{self._by_name(others[0])}` is about a variant"
+        return InputError(f"study {name!r} has not been run in {self.home.root}{also}", hint=hint)
+
+    def _by_name(self, name: str) -> str:
+        """The command about a recorded study, whatever its file says."""
+        bare = self.given.model_copy(update={"study": name, "settings": ()})
+        words = ("ARM", "FILE") if self.command == "weights" else ()
+        return bare.says(self.command, *words)
+
+
+def asked_of(
+    context: typer.Context,
+    study: Path,
+    settings: Sequence[str] | None,
+    command: Command,
+    home: Home,
+) -> Asked:
+    """What the words of a command line ask about."""
+    return Asked(
+        given=launch(context),
+        study=study,
+        settings=tuple(settings or ()),
+        command=command,
+        home=home,
+    )
+
+
+def was_run(home: Home, name: str) -> bool:
+    """Whether a study was ever declared in a home."""
+    return (home.studies / name / "latest").is_file()
+
+
+def variants(home: Home, name: str) -> list[str]:
+    """Names of the variants of a study that were run in a home."""
+    names = (path.parent.name for path in home.studies.glob("*/latest"))
+    return sorted(one for one in names if one.startswith(f"{name}{VARIANT}"))
+
+
+def _planned(file: Path, settings: Sequence[str], *, smoke: bool) -> PlanRecord:
+    """What a file declares now; imports torch, and builds every network."""
+    from swinablate.cli.running import declared, plan_of
+
+    return declared(plan_of(file, settings, smoke=smoke))

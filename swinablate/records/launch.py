@@ -1,0 +1,136 @@
+"""How a study was started, kept beside its plan, so that commands are repeated, not invented.
+
+    studies/<name>/<declaration>/launch.json
+
+Paths stand here as they were typed: a report that repeats them tells no more than its author
+wrote. Homes of earlier versions have no such file, and nothing is made up for them.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from swinablate.errors import EnvironmentFault
+from swinablate.records.files import write_atomically
+from swinablate.records.home import Home
+from swinablate.records.plan import SCHEMA, PlanRecord, Record
+
+DEFAULT_HOME = ".swinablate"
+"""The home of whoever names none."""
+STORES: Mapping[str, tuple[str, ...]] = {
+    "run": ("--storage", "--tracking-uri"),
+    "retry": ("--storage", "--tracking-uri"),
+    "sync": ("--storage", "--tracking-uri"),
+    "ui": ("--tracking-uri",),
+}
+"""Commands that open stores -> the options that name them."""
+SMOKE = ("plan", "run", "status", "report")
+"""Commands with `--smoke`; others are given a smoke run's home."""
+
+Command = Literal["plan", "run", "status", "report", "retry", "sync", "weights", "ui"]
+
+
+class Launch(Record):
+    """The command that ran a study, in its parts; empty where nothing is known.
+
+    Attributes:
+        study: its file as it was typed, or the name of one that comes with the package.
+        file: its absolute path.
+        digests: of what the file and its recipes say, by the name a recipe has there.
+        settings: of `--set`.
+        only: arms of `--only`.
+        home: as it was typed, or as SWINABLATE_HOME had it; empty for the default.
+        stores: option -> address, of those that were typed and hold no secret.
+        command: as it was typed, without secrets; empty where no command started it.
+        variables: of the environment that must be set for it.
+    """
+
+    version: Annotated[int, Field(alias="schema")] = SCHEMA
+    study: str = ""
+    file: str = ""
+    digests: Mapping[str, str] = Field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    home: str = ""
+    smoke: bool = False
+    stores: Mapping[str, str] = Field(default_factory=dict)
+    command: str = ""
+    variables: tuple[str, ...] = ()
+
+    @property
+    def again(self) -> str:
+        """The command that trains what is missing; `retry` would train more."""
+        words = shlex.split(self.command)
+        return shlex.join("run" if at == 1 and w == "retry" else w for at, w in enumerate(words))
+
+    @property
+    def needs(self) -> str:
+        """What a command needs besides its words, to be put behind it."""
+        return f", with {' and '.join(self.variables)} set" if self.variables else ""
+
+    def says(self, command: Command, *words: str) -> str:
+        """A command about the same study in the same home, to be pasted.
+
+        Args:
+            command: what is to be done with the study.
+            words: behind the study.
+
+        Returns:
+            It; empty where no file is known, and for what no command does with a smoke run.
+        """
+        if not self.study or (self.smoke and command == "retry"):
+            return ""
+        home = self.home
+        if self.smoke and command not in SMOKE:
+            home = str(Path(home or DEFAULT_HOME) / "smoke")
+        options = [word for text in self.settings for word in ("--set", text)]
+        options += ["--home", home] if home else []
+        options += ["--smoke"] if self.smoke and command in SMOKE else []
+        for option in STORES.get(command, ()):
+            options += [option, self.stores[option]] if option in self.stores else []
+        return shlex.join(["swinablate", command, self.study, *words, *options])
+
+
+UNKNOWN = Launch()
+"""Of a study run from Python values, or by an earlier version."""
+
+
+def keep_launch(home: Home, plan: PlanRecord, launch: Launch) -> None:
+    """Record how a declared study was started; where nothing is known, nothing is changed."""
+    if launch.study:
+        write_atomically(_path(home, plan), json.dumps(launch.to_json(), indent=1))
+
+
+def launch_of(home: Home, plan: PlanRecord) -> Launch:
+    """How a declared study was last started; empty where that was not recorded.
+
+    Raises:
+        EnvironmentFault: it is there and cannot be understood.
+    """
+    path = _path(home, plan)
+    try:
+        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if data["schema"] > SCHEMA:
+            raise EnvironmentFault(
+                f"written by a newer swinablate (schema {data['schema']})",
+                at=str(path),
+                hint="upgrade swinablate",
+            )
+        return Launch.model_validate(data)
+    except FileNotFoundError:
+        return UNKNOWN
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        first = str(error).partition("\n")[0]
+        raise EnvironmentFault(
+            f"unreadable record: {first}",
+            at=str(path),
+            hint="move this file away; `swinablate run STUDY` writes it again",
+        ) from None
+
+
+def _path(home: Home, plan: PlanRecord) -> Path:
+    return home.studies / plan.study / plan.declaration / "launch.json"
