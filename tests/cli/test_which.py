@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import swinablate
 from swinablate.cli.app import main
+from swinablate.errors import TrialError
 from swinablate.execution.run import Run, Summary
 from swinablate.records.home import Home
-from swinablate.records.launch import keep_launch, launch_of
+from swinablate.records.launch import Launch, keep_launch, launch_of
 from tests.conftest import RECIPE, STUDY
 
 FOLDER = "it's mine"
@@ -302,3 +304,43 @@ def test_a_home_without_launches_answers_for_the_file_all_the_same(capsys):
     assert "was edited since it was run" in said(capsys, "status", file, code=2)
     text = said(capsys, "retry", "a", code=2)
     assert "error: a: its file was not recorded" in text
+
+
+def test_where_only_variants_ran_and_the_file_is_gone_the_variants_are_named(capsys):
+    file = written()
+    run(file, "--set", "train.epochs=3")
+    file.unlink()
+    text = said(capsys, "status", "a", code=2)
+    assert "study 'a' has not been run in" in text
+    assert "of its variants, a@train.epochs=3" in text
+    assert status(capsys, "a@train.epochs=3")["waiting"] == 6
+
+
+def test_ui_opens_what_a_server_has_from_elsewhere_but_no_other_study(monkeypatch, capsys):
+    opened = []
+
+    def serve(uri, port, artifacts, name):
+        opened.append((uri, name))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("swinablate.tracking.server.serve", serve)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    file, server = written(), ["--tracking-uri", "http://mlflow:5000"]
+    assert main(["ui", str(file), "--set", "train.epochs=3", *server]) == 130
+    assert opened == [("http://mlflow:5000", "a@train.epochs=3")]
+    assert "no such file" in said(capsys, "ui", "gone.toml", *server, code=2)
+    run(file)
+    written(swap=("[false]", '[false]\n"model.norm" = ["batch"]'))
+    assert "was edited since" in said(capsys, "ui", file, *server, code=2)
+    assert len(opened) == 1
+
+
+def test_a_study_run_from_python_says_the_command_that_does_the_same(capsys):
+    file = written("my studies")
+    with pytest.raises(TrialError):
+        swinablate.run(file, home="a home")
+    assert recorded("a", "a home").again == "swinablate run 'my studies/a.toml' --home 'a home'"
+    with pytest.raises(TrialError):
+        swinablate.run(swinablate.load_study(file))
+    assert recorded("a") == Launch()  # made in Python: no command is known
+    assert status(capsys, file)["waiting"] == 6
