@@ -15,6 +15,7 @@ from swinablate.cli.options import (
     Devices,
     Executor,
     Fuse,
+    Hang,
     HomeFolder,
     Json,
     NoReport,
@@ -55,6 +56,7 @@ def run(
     devices: Devices = "auto",
     fuse: Fuse = "auto",
     executor: Executor = "local",
+    hang_timeout: Hang = None,
     smoke: Smoke = False,
     no_report: NoReport = False,
     out: Out = None,
@@ -70,7 +72,7 @@ def run(
     their checkpoint.
     """
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
-    options = dataclasses.replace(options, fuse=fused(fuse))
+    options = dataclasses.replace(options, fuse=fused(fuse), hang_timeout=hang_timeout)
     _run(
         study,
         home,
@@ -190,6 +192,7 @@ def retry(
     slots: Slots = None,
     devices: Devices = "auto",
     executor: Executor = "local",
+    hang_timeout: Hang = None,
     out: Out = None,
     home: HomeFolder = HOME,
     storage: Storage = None,
@@ -201,6 +204,7 @@ def retry(
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
+    options = dataclasses.replace(options, hang_timeout=hang_timeout)
     _run(
         study,
         home,
@@ -318,7 +322,8 @@ def _run(
         silent = True  # whoever stopped it waits for it to end
     if not silent:
         answer, folder = _report(where, study, report_to, as_json=as_json)
-        _publish(options.tracking or where.mlflow_uri, where, answer, folder)
+        if not summary.unreachable:  # else it would be waited for again
+            _publish(options.tracking or where.mlflow_uri, where, answer, folder)
     elif as_json:
         print_json(_counts(where, study.stem))
     _farewell(summary, study)
