@@ -40,8 +40,10 @@ class Attempt:
         handle: the executor's, shared by trials that train as one.
         started: Unix ms.
         curve: the rows of its learning curve so far.
+        began: when it was submitted.
         last: when it was last heard of.
         longest: its longest silence, seconds.
+        elapsed: how long it took, seconds; known when it has ended.
         spoke: whether it was heard of at all.
     """
 
@@ -49,10 +51,12 @@ class Attempt:
     ticket: Ticket
     number: int
     handle: object
+    began: float
     last: float
     started: int = field(default_factory=lambda: int(time.time() * 1000))
     curve: list[Mapping[str, Any]] = field(default_factory=list)
     longest: float = 0.0
+    elapsed: float = 0.0
     spoke: bool = False
 
     @property
@@ -87,7 +91,8 @@ class Attempts:
     def begin(self, trial: Trial, ticket: Ticket, number: int, handle: object) -> None:
         """An attempt was submitted; `number` is that of its folder."""
         self._tries[trial.id] += 1
-        self._running[trial.id] = Attempt(trial, ticket, number, handle, self._clock())
+        moment = self._clock()
+        self._running[trial.id] = Attempt(trial, ticket, number, handle, moment, moment)
 
     def handles(self) -> list[object]:
         """What runs now; trials that train as one share a handle."""
@@ -114,6 +119,7 @@ class Attempts:
         elif happened.kind == "resumed":
             now.curve = list(happened.data["curve"])
         elif happened.kind in ENDINGS:
+            now.elapsed = moment - now.began
             del self._running[now.trial.id]
 
     def silent(self) -> Iterator[tuple[Attempt, float]]:
@@ -174,4 +180,5 @@ def conclude(
         failure=None if done else {k: str(v) for k, v in last.data.items()},
         started_at=now.started,
         finished_at=last.at,
+        elapsed_s=round(now.elapsed, 3),
     )

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from collections import Counter, namedtuple
 from dataclasses import replace
 
@@ -342,6 +343,32 @@ def test_who_hangs_is_killed_after_the_time_that_was_set(stage):
     summary = on.run(only(bad, first(1, hang)), slots=1, stalled_s=10.0, hang_timeout=30.0)
     assert on.heard.lines[0] == "baseline s0: silent for 40 s"
     assert summary.exit_code == 0
+
+
+def test_a_wall_clock_that_is_set_changes_no_duration(stage, monkeypatch):
+    """F17, m25: it jumps back by an hour while a trial runs."""
+    on = stage()
+    target = ids(on)[0]
+
+    def passes(_):
+        on.clock.now += 7.25
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() - 3600)
+
+    summary = on.run(only(target, lambda job: [("started", {}), passes, *calm(job)]), slots=1)
+    found = on.outcome(target)
+    assert summary.exit_code == 0
+    assert found.finished_at < found.started_at
+    assert (found.elapsed_s, found.seconds) == (7.25, 7.25)
+
+
+def test_records_from_before_durations_were_measured_fall_back_to_the_wall_clock(stage):
+    on = stage()
+    on.run()
+    found = replace(on.outcome(ids(on)[0]), started_at=1000, finished_at=4000, elapsed_s=None)
+    assert found.seconds == 3.0
+    assert replace(found, finished_at=0).seconds == 0.0
+    assert replace(found, execution={"fused": 2}).seconds == 1.5
 
 
 def test_the_first_word_may_take_longer_than_was_set(stage):
