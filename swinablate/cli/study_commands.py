@@ -408,4 +408,9 @@ def _farewell(summary: "Summary", study: Path) -> None:
     elif summary.missing:
         terminal.err.print(f"to go on: swinablate run {study}", soft_wrap=True)
     elif summary.exit_code == 3:
-        terminal.err.print(f"to train them again: swinablate retry {study}", soft_wrap=True)
+        if summary.settled:
+            terminal.err.print(
+                f"{summary.settled} would end the same way again: change the recipe or the network"
+            )
+        if summary.worth_retrying:
+            terminal.err.print(f"to train them again: swinablate retry {study}", soft_wrap=True)

@@ -74,6 +74,7 @@ class Summary:
         missing: trials it has asked for that have no record.
         unmirrored: calls that did not reach MLflow.
         unreachable: MLflow answered no more at the end.
+        settled: failures that another attempt would only repeat.
         spent: the budget ended it.
     """
 
@@ -83,6 +84,12 @@ class Summary:
     exit_code: int
     spent: bool = False
     unreachable: bool = False
+    settled: int = 0
+
+    @property
+    def worth_retrying(self) -> int:
+        """Trials that failed and might end well another time."""
+        return self.counts["failed"] + self.counts["diverged"] - self.settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +162,7 @@ class Run:
             attempts = Attempts(hang_s=options.hang_timeout)
         self._attempts = attempts
         self._stop = Stop()
+        self._before: dict[str, Outcome] = {}  # how those ended that are tried again
 
     def run(self) -> Summary:
         """Train what is not recorded; returns when nothing is due and nothing runs."""
@@ -205,7 +213,7 @@ class Run:
         again = [trial for trial in again if not ended_well(outcomes[trial])]
         for trial in again:
             self._home.reopen(trial)
-            del outcomes[trial]
+            self._before[trial] = outcomes.pop(trial)
         return State.of(record, outcomes, self._options.only or None)
 
     def _prepared(self, state: State) -> dict[DataConfig, str]:
@@ -284,6 +292,7 @@ class Run:
             unreachable=copy is not None and copy.gone,
             exit_code=code,
             spent=now.spent,
+            settled=sum(settled(found, self._before.get(found.trial)) for found in outcomes),
         )
 
 
@@ -297,6 +306,22 @@ def ended_well(outcome: Outcome) -> bool:
     """Whether a trial told what it was run for: a recipe that diverges is a bad one to choose."""
     tried = outcome.kind == "tune" and outcome.status == "diverged"
     return outcome.status == "done" or tried
+
+
+def settled(outcome: Outcome, before: Outcome | None) -> bool:
+    """Whether another attempt would only end the same way.
+
+    A trial that diverges does so at the same step every time, on one machine. An exception that
+    came twice in the same words comes a third time.
+
+    Args:
+        outcome: how the trial ended.
+        before: how it had ended before it was tried again, if it was.
+    """
+    if outcome.status == "diverged":
+        return True
+    now, then = outcome.failure or {}, (before and before.failure) or {}
+    return bool(now) and all(now.get(k) == then.get(k) for k in ("kind", "message"))
 
 
 def check_only(plan: Plan, only: Sequence[str]) -> None:

@@ -233,7 +233,7 @@ def _next(card: TrialCard, study: StudyCard, status: str) -> str:
         arm = shlex.quote(card.arm)
         weights = f"swinablate weights {file} {arm} weights.pt --seed {card.seed}"
         return _command("Its weights", weights)
-    if card.kind == "final" and status in {"failed", "diverged"}:
+    if card.kind == "final" and status == "failed":  # what diverged does so again
         return _command("Again", f"swinablate retry {file}")
     return ""
 

@@ -176,6 +176,28 @@ def test_retry_trains_what_did_not_end_well_and_nothing_else(stage):
     assert (on.ran, summary.exit_code) == ([bad], 0)
 
 
+def test_what_would_only_be_repeated_is_not_worth_a_retry(stage):
+    """Divergence at once; an exception when it comes again in the same words."""
+    on = stage()
+    nan, broken = ids(on)[:2]
+
+    def ends(message):
+        told = {
+            nan: ("diverged", {"kind": "nan", "message": "nan"}),
+            broken: ("failed", {"kind": "exception", "message": message}),
+        }
+        return lambda job: [told[job.trial]] if job.trial in told else calm(job)
+
+    found = on.run(ends("ValueError: 1"))
+    assert (found.exit_code, found.settled, found.worth_retrying) == (3, 1, 1)
+    found = on.run(ends("ValueError: 2"), retry=True)
+    assert (found.settled, found.worth_retrying) == (1, 1)
+    found = on.run(ends("ValueError: 2"), retry=True)
+    assert (found.settled, found.worth_retrying) == (2, 0)
+    found = on.run(retry=True)
+    assert (found.exit_code, found.settled) == (0, 0)
+
+
 def test_who_hangs_is_killed_and_tried_again(stage):
     on = stage()
     bad = ids(on)[0]
