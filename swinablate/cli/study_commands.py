@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swinablate.cli import terminal
+from swinablate.cli.farewell import farewell
 from swinablate.cli.options import (
     HOME,
     Devices,
@@ -36,7 +37,7 @@ from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 
 if TYPE_CHECKING:
-    from swinablate.execution.run import Options, Summary
+    from swinablate.execution.run import Options
     from swinablate.report.results import StudyResults
     from swinablate.study.plan import Plan
 
@@ -326,7 +327,7 @@ def _run(
             _publish(options.tracking or where.mlflow_uri, where, answer, folder)
     elif as_json:
         print_json(_counts(where, study.stem))
-    _farewell(summary, study)
+    farewell(summary, study)
     raise typer.Exit(summary.exit_code)
 
 
@@ -389,28 +390,3 @@ def _counts(home: Home, name: str) -> dict[str, Any]:
     from swinablate.scheduling.status import read_status
 
     return read_status(home, name).to_json()
-
-
-def _farewell(summary: "Summary", study: Path) -> None:
-    counts = (
-        ", ".join(f"{n} {status}" for status, n in sorted(summary.counts.items()))
-        or "nothing done"
-    )
-    left = f", {summary.missing} missing" if summary.missing else ""
-    terminal.err.print(f"{counts}{left}")
-    if summary.unmirrored:
-        terminal.err.print(
-            f"{summary.unmirrored} records did not reach MLflow: swinablate sync {study}",
-            soft_wrap=True,
-        )
-    if summary.spent:
-        terminal.err.print("the budget is met: a larger [budget] goes on", markup=False)
-    elif summary.missing:
-        terminal.err.print(f"to go on: swinablate run {study}", soft_wrap=True)
-    elif summary.exit_code == 3:
-        if summary.settled:
-            terminal.err.print(
-                f"{summary.settled} would end the same way again: change the recipe or the network"
-            )
-        if summary.worth_retrying:
-            terminal.err.print(f"to train them again: swinablate retry {study}", soft_wrap=True)
