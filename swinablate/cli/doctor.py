@@ -29,6 +29,7 @@ def examine(home: Home) -> list[Diagnosis]:
         *_versions(),
         _pair(),
         *_devices(),
+        _orphans(),
         _folder(home),
         _disk(home),
         *_stores(home),
@@ -81,6 +82,14 @@ def _devices() -> list[Diagnosis]:
         ),
         Diagnosis(name="GPUs", ok=True, found=gpus),
     ]
+
+
+def _orphans() -> Diagnosis:
+    """What ends workers whose coordinator was killed."""
+    kernel = "the kernel (PR_SET_PDEATHSIG) and " if sys.platform == "linux" else ""
+    return Diagnosis(
+        name="killed coordinator", ok=True, found=f"its workers are ended by {kernel}a watcher"
+    )
 
 
 def _folder(home: Home) -> Diagnosis:

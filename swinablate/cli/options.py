@@ -110,6 +110,16 @@ Only = Annotated[
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Train and record, but write no report.")
 ]
+Hang = Annotated[
+    float | None,
+    typer.Option(
+        "--hang-timeout",
+        metavar="SECONDS",
+        min=1.0,
+        help="Kill a trial that says nothing for so long, and try it again; its stack is in "
+        "logs/ of the home [default: 900, or 20 times its slowest epoch].",
+    ),
+]
 HOME = Path(DEFAULT_HOME)
 ADDRESSES = {"--storage": STORAGE, "--tracking-uri": TRACKING}
 """Options that may hold a secret -> variables that may hold it instead."""

@@ -10,6 +10,7 @@ import typer
 
 from swinablate.cli import terminal
 from swinablate.cli.differences import differences, told
+from swinablate.cli.farewell import farewell
 from swinablate.cli.options import home_of
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import was_run
@@ -19,7 +20,7 @@ from swinablate.records.launch import Launch, launch_of
 from swinablate.records.plan import PlanRecord
 
 if TYPE_CHECKING:
-    from swinablate.execution.run import Options, Summary
+    from swinablate.execution.run import Options
     from swinablate.report.results import StudyResults
     from swinablate.study.plan import Plan
 
@@ -61,10 +62,11 @@ def run_study(
         silent = True  # whoever stopped it waits for it to end
     if not silent:
         answer, folder = report_of(where, name, report_to, as_json=as_json)
-        _publish(options.tracking or where.mlflow_uri, where, answer, folder)
+        if not summary.unreachable:  # else it would be waited for again
+            _publish(options.tracking or where.mlflow_uri, where, answer, folder)
     elif as_json:
         print_json(_counts(where, name))
-    _farewell(summary, options.launch)
+    farewell(summary, options.launch)
     raise typer.Exit(summary.exit_code)
 
 
@@ -130,27 +132,3 @@ def _counts(home: Home, name: str) -> dict[str, Any]:
     from swinablate.scheduling.status import read_status
 
     return read_status(home, name).to_json()
-
-
-def _farewell(summary: "Summary", launch: Launch) -> None:
-    counts = (
-        ", ".join(f"{n} {status}" for status, n in sorted(summary.counts.items()))
-        or "nothing done"
-    )
-    left = f", {summary.missing} missing" if summary.missing else ""
-    terminal.err.print(f"{counts}{left}")
-    if summary.unmirrored:
-        _hint(
-            f"{summary.unmirrored} records did not reach MLflow",
-            launch.says("sync") + launch.needs,
-        )
-    if summary.spent:
-        terminal.err.print("the budget is met: a larger [budget] goes on", markup=False)
-    elif summary.missing:
-        _hint("to go on", launch.again + launch.needs)
-    elif summary.exit_code == 3 and launch.says("retry"):
-        _hint("to train them again", launch.says("retry") + launch.needs)
-
-
-def _hint(what: str, command: str) -> None:
-    terminal.err.print(f"{what}: {command}", soft_wrap=True, markup=False)

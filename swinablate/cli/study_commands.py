@@ -12,6 +12,7 @@ from swinablate.cli.options import (
     Devices,
     Executor,
     Fuse,
+    Hang,
     HomeFolder,
     Json,
     NoReport,
@@ -46,6 +47,7 @@ def run(
     devices: Devices = "auto",
     fuse: Fuse = "auto",
     executor: Executor = "local",
+    hang_timeout: Hang = None,
     smoke: Smoke = False,
     no_report: NoReport = False,
     out: Out = None,
@@ -61,7 +63,7 @@ def run(
     their checkpoint.
     """
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
-    options = dataclasses.replace(options, fuse=fused(fuse))
+    options = dataclasses.replace(options, fuse=fused(fuse), hang_timeout=hang_timeout)
     run_study(
         study,
         home,
@@ -191,6 +193,7 @@ def retry(
     slots: Slots = None,
     devices: Devices = "auto",
     executor: Executor = "local",
+    hang_timeout: Hang = None,
     out: Out = None,
     home: HomeFolder = HOME,
     storage: Storage = None,
@@ -202,6 +205,7 @@ def retry(
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
+    options = dataclasses.replace(options, hang_timeout=hang_timeout)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
         file,

@@ -20,7 +20,8 @@ def theirs() -> Iterator[None]:
     """Run code of a module that a study names.
 
     What it prints goes to stderr, since stdout is for data; stdin is closed to it, or a
-    `breakpoint()` would wait for ever. Ctrl-C stays Ctrl-C.
+    `breakpoint()` would wait for ever. Ctrl-C stays Ctrl-C, and
+    SIGTERM and SIGHUP what their handlers make of them.
 
     Raises:
         Ended: it raised what would end the program.
@@ -55,22 +56,29 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:WORDS]}" if text else type(error).__name__
 
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What somebody else sends to end a program; what it raises must pass through."""
+
+
 @contextlib.contextmanager
 def _pressed() -> Iterator[Callable[[], bool]]:
-    """Tell a Ctrl-C from a KeyboardInterrupt that their code raised itself."""
+    """Tell a Ctrl-C, or another signal, from an exception that their code raised itself."""
     seen: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    mine = threading.current_thread() is threading.main_thread() and callable(before)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    if threading.current_thread() is not threading.main_thread():
+        before = {}  # only the main thread may handle signals
 
     def note(number: int, frame: types.FrameType | None) -> None:
         seen.append(number)
-        assert callable(before)
-        before(number, frame)
+        handler = before[signal.Signals(number)]
+        assert callable(handler)
+        handler(number, frame)
 
-    if mine:
-        signal.signal(signal.SIGINT, note)
+    mine = [number for number, handler in before.items() if callable(handler)]
+    for number in mine:
+        signal.signal(number, note)
     try:
         yield lambda: bool(seen)
     finally:
-        if mine:
-            signal.signal(signal.SIGINT, before)
+        for number in mine:
+            signal.signal(number, before[number])

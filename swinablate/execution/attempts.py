@@ -14,11 +14,18 @@ from swinablate.study.plan import Arm, Trial
 RETRIES = 2
 """How often an attempt that was killed or hung is repeated: a machine that kills the same trial
 three times does so for a reason that a fourth attempt would meet too."""
+EXCUSED = 10
+"""How often an attempt that ended by no fault of the trial's, as with the process that forks all
+workers, is repeated at no cost: more is no accident, and the study must end."""
 HANG_S, HANG_EPOCHS = 900.0, 20.0
 """A trial hangs after so many seconds, and so many of its longest silence, without an event.
 
 The first step may compile a network for minutes, and an epoch of ImageNet takes an hour; nothing
 that was seen to train took 20 times as long as the slowest epoch before it."""
+
+START_S = 120.0
+"""How long the first word of an attempt may take at least: a loaded machine imports torch in 20 s,
+and no time that somebody sets for the silence of an epoch is meant for that."""
 
 Fate = Literal["recorded", "again", "later", "disk full"]
 """What becomes of a trial whose attempt ended: a record; another attempt at once, or when the
@@ -33,18 +40,24 @@ class Attempt:
         handle: the executor's, shared by trials that train as one.
         started: Unix ms.
         curve: the rows of its learning curve so far.
+        began: when it was submitted.
         last: when it was last heard of.
         longest: its longest silence, seconds.
+        elapsed: how long it took, seconds; known when it has ended.
+        spoke: whether it was heard of at all.
     """
 
     trial: Trial
     ticket: Ticket
     number: int
     handle: object
+    began: float
     last: float
     started: int = field(default_factory=lambda: int(time.time() * 1000))
     curve: list[Mapping[str, Any]] = field(default_factory=list)
     longest: float = 0.0
+    elapsed: float = 0.0
+    spoke: bool = False
 
     @property
     def name(self) -> str:
@@ -53,10 +66,19 @@ class Attempt:
 
 
 class Attempts:
-    """The attempts that run now, and how often each trial was tried by this process."""
+    """The attempts that run now, and how often each trial was tried by this process.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    Args:
+        clock: monotonic, seconds.
+        hang_s: a trial hangs after so long without an event; None: `HANG_S`, or longer where
+            the trial's own epochs take longer.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, hang_s: float | None = None
+    ) -> None:
+        self._clock, self._hang_s = clock, hang_s
+        self._excused: Counter[str] = Counter()
         self._running: dict[str, Attempt] = {}
         self._tries: Counter[str] = Counter()
 
@@ -69,7 +91,12 @@ class Attempts:
     def begin(self, trial: Trial, ticket: Ticket, number: int, handle: object) -> None:
         """An attempt was submitted; `number` is that of its folder."""
         self._tries[trial.id] += 1
-        self._running[trial.id] = Attempt(trial, ticket, number, handle, self._clock())
+        moment = self._clock()
+        self._running[trial.id] = Attempt(trial, ticket, number, handle, moment, moment)
+
+    def handles(self) -> list[object]:
+        """What runs now; trials that train as one share a handle."""
+        return [now.handle for now in self._running.values()]
 
     def of(self, happened: Event) -> Attempt | None:
         """The attempt that an event tells of; None for one that was superseded.
@@ -86,19 +113,21 @@ class Attempts:
         for mate in self._running.values():
             if mate.handle == now.handle:
                 mate.longest = max(mate.longest, moment - mate.last)
-                mate.last = moment
+                mate.last, mate.spoke = moment, True
         if happened.kind == "epoch":
             now.curve.append(happened.data)
         elif happened.kind == "resumed":
             now.curve = list(happened.data["curve"])
         elif happened.kind in ENDINGS:
+            now.elapsed = moment - now.began
             del self._running[now.trial.id]
 
     def silent(self) -> Iterator[tuple[Attempt, float]]:
         """Attempts that hang: silent for far longer than they ever were, and for how long."""
         for now in self._running.values():
             silent = self._clock() - now.last
-            if silent > max(HANG_S, HANG_EPOCHS * now.longest):
+            limit = self._hang_s or max(HANG_S, HANG_EPOCHS * now.longest)
+            if silent > (limit if now.spoke else max(limit, START_S)):
                 yield now, silent
 
     def fate(self, last: Event, *, stopping: bool) -> Fate:
@@ -112,6 +141,10 @@ class Attempts:
             return "disk full"
         if last.kind == "stopped" or (last.kind == "lost" and stopping):
             return "later"
+        if last.data.get("excused") and self._excused[last.trial] < EXCUSED:
+            self._excused[last.trial] += 1
+            self._tries[last.trial] -= 1
+            return "again"
         if last.kind == "lost" and self._tries[last.trial] <= RETRIES:
             return "again"
         return "recorded"
@@ -147,4 +180,5 @@ def conclude(
         failure=None if done else {k: str(v) for k, v in last.data.items()},
         started_at=now.started,
         finished_at=last.at,
+        elapsed_s=round(now.elapsed, 3),
     )

@@ -58,6 +58,10 @@ class Copy(Protocol):
     def missed(self) -> int:
         """Calls that did not reach it."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether it answered no more at the end."""
+
     def sweep(self, waiting: Collection[str]) -> None:
         """Forget what is shown of trials as running, but for those that wait."""
 
@@ -76,8 +80,8 @@ class Copy(Protocol):
     def replay(self, card: TrialCard, outcome: Outcome) -> None:
         """A trial was recorded before."""
 
-    def close(self, *, wait: bool = True) -> None:
-        """Finish what waits, or drop it."""
+    def close(self, *, within: float | None = None) -> None:
+        """Finish what waits within so many seconds, or as long as it goes on; 0 drops it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +147,8 @@ class Coordinator:
             for happened in self._execution.poll(POLL_S):
                 self._hear(happened)
             self._cancel_silent()
+            if self._stop.overdue:
+                self._cancel_all()
 
     def _fill(self) -> None:
         """Hand batches to free slots until there are no more of one or the other."""
@@ -253,6 +259,11 @@ class Coordinator:
         for now, silent in self._attempts.silent():
             self._watcher.say(f"{now.name}: silent for {silent:.0f} s")
             self._execution.cancel(now.handle)
+
+    def _cancel_all(self) -> None:
+        """Kill what has written no checkpoint in time; it goes on from the one before."""
+        for handle in self._attempts.handles():
+            self._execution.cancel(handle)
 
 
 def advanced(plan: Plan, state: State, home: Home) -> State:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from swinablate.execution.executor import Slot
+from swinablate.execution.lifeline import kill_group, reap
 from swinablate.records.secrets import without_stores
 
 
@@ -25,14 +25,16 @@ class Process:
         stdin: its batches.
         stdout: its events.
         kill: ends its whole group now.
-        wait: until it has ended; returns its exit code, minus a signal's number where that
-            ended it, None where nobody knows.
+        wait: until it has ended, and its group with it; returns its exit code, minus a signal's
+            number where that ended it, None where nobody knows.
+        pid: its number; None where it is not known, or not yet.
     """
 
     stdin: IO[bytes]
     stdout: IO[bytes]
     kill: Callable[[], None]
     wait: Callable[[], int | None]
+    pid: Callable[[], int | None]
 
 
 class Starter(Protocol):
@@ -63,7 +65,7 @@ class Anew:
     def start(self, slot: Slot, log: IO[bytes]) -> Process:
         """Start a worker."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "swinablate.execution.worker"],
+            [sys.executable, "-m", "swinablate.execution.worker", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -73,11 +75,21 @@ class Anew:
         assert process.stdin is not None
         assert process.stdout is not None
         return Process(
-            process.stdin, process.stdout, lambda: kill_group(process.pid), process.wait
+            process.stdin,
+            process.stdout,
+            lambda: kill_group(process.pid),
+            lambda: self._wait(process),
+            lambda: process.pid,
         )
 
     def close(self) -> None:
         """Nothing to do."""
+
+    @staticmethod
+    def _wait(process: "subprocess.Popen[bytes]") -> int:
+        if process.returncode is None:
+            process.returncode = reap(process.pid)
+        return process.returncode
 
 
 PATIENCE_S = 5.0
@@ -90,7 +102,7 @@ A fork takes hundredths of a second; a server that needs this long hangs, and is
 class Forked:
     """Forks workers from a server, which imports torch while the coordinator goes on.
 
-    A server that died is replaced at the next start; its workers go on without it.
+    A server that died is replaced at the next start; its workers died with it.
 
     Args:
         log: file for what the server writes on its standard error.
@@ -122,7 +134,10 @@ class _Server:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with log.open("ab") as file, theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "swinablate.execution.forkserver", str(theirs.fileno())],
+                [
+                    *(sys.executable, "-m", "swinablate.execution.forkserver"),
+                    *(str(theirs.fileno()), str(os.getpid())),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -150,6 +165,7 @@ class _Server:
             os.fdopen(theirs_read, "rb"),
             lambda: self._kill(number),
             lambda: self._wait(number),
+            lambda: self._answers[number] if self._known(number, 0) else None,
         )
 
     def close(self) -> None:
@@ -168,12 +184,16 @@ class _Server:
     def _wait(self, number: int) -> int | None:
         if not self._known(number, None):
             return None
+        pid = self._answers[number]
         try:
-            self._socket.send(json.dumps({"wait": self._answers[number]}).encode())
+            self._socket.send(json.dumps({"wait": pid}).encode())
+            code = self._next()
         except OSError:
+            code = None
+        if code is None or not self._known(code, None):
+            kill_group(pid)  # the server died, the worker with it; not so what that started
             return None
-        code = self._next()
-        return self._answers[code] if self._known(code, None) else None
+        return self._answers[code]
 
     def _next(self) -> int:
         """The number of the question just asked."""
@@ -192,12 +212,6 @@ class _Server:
                 return False
             self._answers.append(json.loads(text))
         return True
-
-
-def kill_group(pid: int) -> None:
-    """Kill a process and what it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 HELD = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class Options:
     tracking: str | None = None
     retry: bool = False
     launch: Launch = UNKNOWN  # what started it
+    hang_timeout: float | None = None  # seconds without a word; None: as `attempts` has it
 
     def stores(self, home: Home) -> tuple[str, str]:
         """Addresses of Optuna's and MLflow's stores: those that were given, or the home's own.
@@ -72,6 +73,8 @@ class Summary:
         counts: trials by status, of those that the study has asked for.
         missing: trials it has asked for that have no record.
         unmirrored: calls that did not reach MLflow.
+        unreachable: MLflow answered no more at the end.
+        settled: failures that another attempt would only repeat.
         spent: the budget ended it.
     """
 
@@ -80,6 +83,13 @@ class Summary:
     unmirrored: int
     exit_code: int
     spent: bool = False
+    unreachable: bool = False
+    settled: int = 0
+
+    @property
+    def worth_retrying(self) -> int:
+        """Trials that failed and might end well another time."""
+        return self.counts["failed"] + self.counts["diverged"] - self.settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +158,11 @@ class Run:
     ) -> None:
         self._plan, self._record, self._home = plan, record, home
         self._options, self._watcher, self._doors = options, watcher, doors
-        self._attempts = Attempts() if attempts is None else attempts  # an empty one is false
+        if attempts is None:
+            attempts = Attempts(hang_s=options.hang_timeout)
+        self._attempts = attempts
         self._stop = Stop()
+        self._before: dict[str, Outcome] = {}  # how those ended that are tried again
 
     def run(self) -> Summary:
         """Train what is not recorded; returns when nothing is due and nothing runs."""
@@ -160,9 +173,10 @@ class Run:
             state = advanced(self._plan, self._recalled(), self._home)
             if not due(state).left:  # no worker, no store and no images are needed to say so
                 self._begin(due(state), 0)
-                return self._ended(state, 0)
+                return self._ended(state, None)
             digests = self._prepared(state)
-            with self._stop.on_signals(self._say_stopping), self._opened(slots) as (running, copy):
+            with self._stop.on_signals(self._say_stopping), self._opened(slots) as opened:
+                running, queue, copy = opened
                 context = Context(
                     plan=self._plan,
                     home=self._home,
@@ -173,23 +187,20 @@ class Run:
                 self._begin(due(state), len(slots))
                 # A crash leaves runs shown as running; those of trials that go on may stay so.
                 copy.sweep(set(everything(state.plan)) - set(state.outcomes))
-                with closing(self._doors.queue()) as queue:
-                    queue.reap()  # we hold the lock: what runs there is a dead coordinator's
-                    feeder = self._feeder(queue, slots[0].device)
-                    outlets = (running, feeder, copy)
-                    coordinator = Coordinator(
-                        context,
-                        state,
-                        outlets,
-                        attempts=self._attempts,
-                        stop=self._stop,
-                        watcher=self._watcher,
-                    )
-                    coordinator.run()
+                outlets = (running, self._feeder(queue, slots[0].device), copy)
+                coordinator = Coordinator(
+                    context,
+                    state,
+                    outlets,
+                    attempts=self._attempts,
+                    stop=self._stop,
+                    watcher=self._watcher,
+                )
+                coordinator.run()
                 state = coordinator.state
         if self._stop.fault:
             raise self._stop.fault
-        return self._ended(state, copy.missed)
+        return self._ended(state, copy)
 
     def _recalled(self) -> State:
         """What is recorded already, of this study or of any other in this home."""
@@ -203,7 +214,7 @@ class Run:
         again = [trial for trial in again if not ended_well(outcomes[trial])]
         for trial in again:
             self._home.reopen(trial)
-            del outcomes[trial]
+            self._before[trial] = outcomes.pop(trial)
         return State.of(record, outcomes, self._options.only or None)
 
     def _prepared(self, state: State) -> dict[DataConfig, str]:
@@ -234,15 +245,20 @@ class Run:
         return digests
 
     @contextmanager
-    def _opened(self, slots: Sequence[Slot]) -> Iterator[tuple[Execution, Copy]]:
-        """Workers and the copy; ended whatever happens."""
-        running = self._doors.execution(slots, self._home.logs, lambda: self._stop.wanted)
-        copy = self._doors.copy()
-        try:
-            yield running, copy
-        finally:
-            running.close()
-            copy.close(wait=not self._stop.impatient)
+    def _opened(self, slots: Sequence[Slot]) -> Iterator[tuple[Execution, Tickets, Copy]]:
+        """Workers, tickets and the copy; ended whatever happens.
+
+        The copy has a thread, which imports MLflow. Optuna is opened and used before: both map
+        their tables with SQLAlchemy, which sorts out all maps of a process when it first needs
+        one, and fails where another thread adds to them meanwhile.
+        """
+        workers = self._doors.execution(slots, self._home.logs, lambda: self._stop.wanted)
+        with ExitStack() as outlets, closing(workers) as running:
+            queue = outlets.enter_context(closing(self._doors.queue()))
+            queue.reap()  # we hold the lock: what runs there is a dead coordinator's
+            copy = self._doors.copy()
+            outlets.callback(lambda: copy.close(within=self._stop.patience))
+            yield running, queue, copy
 
     def _feeder(self, queue: Tickets, device: str) -> Feeder:
         fuse = self._options.fuse
@@ -261,7 +277,7 @@ class Run:
             "Ctrl-C again kills them"
         )
 
-    def _ended(self, state: State, unmirrored: int) -> Summary:
+    def _ended(self, state: State, copy: Copy | None) -> Summary:
         now = due(advanced(self._plan, state, self._home))
         outcomes = counted(now.state).values()
         counts: Counter[str] = Counter(found.status for found in outcomes)
@@ -273,9 +289,11 @@ class Run:
         return Summary(
             counts=counts,
             missing=missing,
-            unmirrored=unmirrored,
+            unmirrored=copy.missed if copy else 0,
+            unreachable=copy is not None and copy.gone,
             exit_code=code,
             spent=now.spent,
+            settled=sum(settled(found, self._before.get(found.trial)) for found in outcomes),
         )
 
 
@@ -289,6 +307,22 @@ def ended_well(outcome: Outcome) -> bool:
     """Whether a trial told what it was run for: a recipe that diverges is a bad one to choose."""
     tried = outcome.kind == "tune" and outcome.status == "diverged"
     return outcome.status == "done" or tried
+
+
+def settled(outcome: Outcome, before: Outcome | None) -> bool:
+    """Whether another attempt would only end the same way.
+
+    A trial that diverges does so at the same step every time, on one machine. An exception that
+    came twice in the same words comes a third time.
+
+    Args:
+        outcome: how the trial ended.
+        before: how it had ended before it was tried again, if it was.
+    """
+    if outcome.status == "diverged":
+        return True
+    now, then = outcome.failure or {}, (before and before.failure) or {}
+    return bool(now) and all(now.get(k) == then.get(k) for k in ("kind", "message"))
 
 
 def check_only(plan: Plan, only: Sequence[str]) -> None:

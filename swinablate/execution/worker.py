@@ -1,12 +1,14 @@
 """A worker: batches of jobs in, events out; one process, one device, torch and nothing else.
 
-`python -m swinablate.execution.worker` reads lines of JSON on its standard input (a batch, or
-`{"stop": true}`) and writes events as lines on its standard output. When its input ends, the
-coordinator is gone and so is the worker, at once: nothing it would still write is wanted.
+`python -m swinablate.execution.worker [PARENT]` reads lines of JSON on its standard input (a
+batch, or `{"stop": true}`) and writes events as lines on its standard output. When its input ends,
+the coordinator is gone and so is the worker, at once: nothing it would still write is wanted. On
+SIGUSR1 it writes the stacks of its threads to its standard error, whatever it is doing.
 """
 
 import contextlib
 import errno
+import faulthandler
 import os
 import queue
 import signal
@@ -19,6 +21,7 @@ from typing import Any, TextIO
 import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
+from swinablate.execution import lifeline
 from swinablate.records.events import Batch, Event, Job, Kind, event
 from swinablate.records.secrets import redact, secrets_here
 from swinablate.training.autotune import measure
@@ -149,9 +152,17 @@ def _demand(batch: Batch) -> str:
     )
 
 
-def main() -> None:
-    """Serve batches until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
+def main(parent: int | None = None) -> None:
+    """Serve batches until the input ends.
+
+    Args:
+        parent: the process that starts workers here, with which this one is to end, whatever
+            it is doing; None where its input alone says so.
+    """
+    if parent is not None:
+        lifeline.die_with_parent(parent)
+    lifeline.leave_signals_to_coordinator()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a model prints must not end up among the events
     lock = threading.Lock()
@@ -180,4 +191,4 @@ def _listen(lines: TextIO, batches: "queue.Queue[Batch]", stop: threading.Event)
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

@@ -23,6 +23,9 @@ class Outcome:
         execution: device model, precision, threads, versions; equal for equal classes.
         predictions: digest of the test predictions, and which were right (base64 bits).
         failure: kind, message, traceback; None for a done trial.
+        started_at: Unix ms, for people; a clock may be set meanwhile.
+        finished_at: the same.
+        elapsed_s: of the last attempt, by a clock that is never set; None in older records.
     """
 
     trial: str
@@ -40,10 +43,13 @@ class Outcome:
     failure: Mapping[str, str] | None = None
     started_at: int = 0
     finished_at: int = 0
+    elapsed_s: float | None = None
     schema: int = SCHEMA
 
     @property
     def seconds(self) -> float:
         """How long it took; of trials that trained as one, its share."""
         together = int(self.execution.get("fused", 1))
-        return (self.finished_at - self.started_at) / 1000 / together
+        if self.elapsed_s is not None:
+            return self.elapsed_s / together
+        return max(0, self.finished_at - self.started_at) / 1000 / together

@@ -1,12 +1,15 @@
 """MLflow's copy of a study, written by one background thread.
 
-A tracking server that is slow, full or gone must not hold up training: what could not be
-mirrored is counted, and `swinablate sync` rebuilds it from the records.
+A tracking server that is slow, full or gone must not hold up training, nor the end of a study for
+long: what could not be mirrored is counted, and `swinablate sync` rebuilds it from the records.
 """
 
 import logging
+import math
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,32 +24,51 @@ if TYPE_CHECKING:
     from swinablate.report.results import StudyResults
 
 log = logging.getLogger(__name__)
+Call = Callable[[Tracker], None]
 PATIENCE = 3
-"""After so many failures in a row nothing more is sent: the store is gone.
+"""After so many failures in a row the store is left alone for a while: it is gone.
 
-One failure may be a moment's; three calls that each waited for the store in vain already hold up
-the end of a study by minutes, and `sync` brings back what is missing.
+One failure may be a moment's; three calls that each waited for the store in vain are none.
+"""
+PAUSE_S = 60.0
+"""How long it is left alone: a server that is started again is there within a minute, and a call
+a minute costs neither side anything."""
+LIMIT = 100_000
+"""Calls that wait in such a pause at most, a kilobyte each; later ones are missed."""
+SERVER_S, DATABASE_S = 5.0, 60.0
+"""How long the end of a study waits for a call that does not return.
+
+A server that takes five seconds for one request has stopped to answer. A database may be creating
+its tables on a loaded machine, or wait for whoever holds the file, and says so by itself.
 """
 
 
 class Mirror:
     """A tracker whose calls return at once and never fail.
 
+    The thread is a daemon: Python does not wait for it when the process ends.
+
     Attributes:
         problem: why the first call, or the connection, failed.
+        gone: `close` gave up on it.
     """
 
-    def __init__(self, connect: Callable[[], Tracker]) -> None:
+    def __init__(self, connect: Callable[[], Tracker], silence: float = SERVER_S) -> None:
         """Connect, in the background.
 
         Args:
             connect: opens the tracker; called in the thread that writes.
+            silence: seconds that `close` waits for a call that does not return.
         """
-        self.problem = ""
-        self._sent = self._arrived = self._in_a_row = 0
+        self.problem, self.gone = "", False
+        self._connect, self._silence = connect, silence
+        self._sent = self._arrived = self._in_a_row = self._ended = 0
         self._tracker: Tracker | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
-        self._thread.submit(self._connect, connect)
+        self._calls: deque[Call] = deque()
+        self._changed = threading.Condition()
+        self._until, self._closing = -math.inf, False
+        self._thread = threading.Thread(target=self._serve, name="mirror", daemon=True)
+        self._thread.start()
 
     @property
     def missed(self) -> int:
@@ -80,37 +102,100 @@ class Mirror:
         self.epochs(card.trial, outcome.curve)
         self.end(outcome)
 
-    def close(self, *, wait: bool = True) -> None:
-        """Finish what waits, or drop it."""
-        if wait:
+    def close(self, *, within: float | None = None) -> None:
+        """Finish what waits, or drop it.
+
+        Args:
+            within: seconds for all of it, 0 drops it at once; None: as long as it goes on.
+        """
+        if within != 0:
             self._send(lambda tracker: tracker.close())
-        self._thread.shutdown(wait=wait, cancel_futures=not wait)
+        with self._changed:
+            self._closing = True
+            if within == 0:
+                self._calls.clear()
+            self._changed.notify()
+        if within != 0:
+            self._wait(math.inf if within is None else within)
 
-    def _connect(self, connect: Callable[[], Tracker]) -> None:
-        try:
-            self._tracker = connect()
-        except Exception as error:  # noqa: BLE001  nothing in MLflow may stop a study
-            self._fail(error)
+    def _wait(self, within: float) -> None:
+        """Wait for the thread, until it gets no further."""
+        began = moved = time.monotonic()
+        ended = self._ended
+        while self._thread.is_alive():
+            self._thread.join(0.05)
+            now = time.monotonic()
+            if self._ended != ended:
+                ended, moved = self._ended, now
+            if now - moved > self._silence or now - began > within:
+                with self._changed:
+                    self._calls.clear()
+                self.gone = True
+                self._tell(f"it did not answer for {now - moved:.0f} s")
+                return
 
-    def _send(self, call: Callable[[Tracker], None]) -> None:
+    def _send(self, call: Call) -> None:
         """Make a call later, after those before it."""
-        self._sent += 1
-        self._thread.submit(self._call, call)
+        with self._changed:
+            self._sent += 1
+            if len(self._calls) < LIMIT or time.monotonic() >= self._until:
+                self._calls.append(call)
+            self._changed.notify()
 
-    def _call(self, call: Callable[[Tracker], None]) -> None:
-        if self._tracker is None or self._in_a_row >= PATIENCE:
-            return
+    def _serve(self) -> None:
+        """Open the tracker, and make the calls in turn until `close`."""
+        self._open()
+        while (call := self._next()) is not None:
+            if self._tracker is None and not self._open():
+                with self._changed:
+                    self._calls.appendleft(call)  # it was not the call's fault
+                continue
+            self._make(call)
+
+    def _next(self) -> Call | None:
+        """The next call, when it is time for it; None at the end.
+
+        At the end a store that was left alone gets one more try.
+        """
+        with self._changed:
+            while not self._closing and (not self._calls or time.monotonic() < self._until):
+                pause = self._until - time.monotonic()
+                self._changed.wait(pause if pause > 0 else None)
+            if self._closing and time.monotonic() < self._until:
+                if self.gone:
+                    return None
+                self.gone = True
+            return self._calls.popleft() if self._calls else None
+
+    def _open(self) -> bool:
+        try:
+            self._tracker = self._connect()
+        except Exception as error:  # noqa: BLE001  nothing in MLflow may stop a study
+            self._fail(error, PATIENCE)
+        self._ended += 1
+        return self._tracker is not None
+
+    def _make(self, call: Call) -> None:
+        assert self._tracker is not None
         try:
             call(self._tracker)
-            self._arrived, self._in_a_row = self._arrived + 1, 0
         except Exception as error:  # noqa: BLE001  nothing in MLflow may stop a study
-            self._fail(error)
+            self._fail(error, 1)
+        else:
+            self._arrived, self._in_a_row, self._until = self._arrived + 1, 0, -math.inf
+            self.gone = False
+        self._ended += 1
 
-    def _fail(self, error: Exception) -> None:
-        self._in_a_row += 1
+    def _fail(self, error: Exception, weight: int) -> None:
+        self._in_a_row += weight
+        if self._in_a_row >= PATIENCE:
+            self._until = time.monotonic() + PAUSE_S
+        self._tell(str(error))
+
+    def _tell(self, problem: str) -> None:
         if not self.problem:
-            self.problem = str(error)
-            log.warning("MLflow: %s", error)
+            self.problem = problem
+            log.warning("MLflow: %s", problem)
 
 
 def mirror(uri: str, artifacts: Path, card: StudyCard) -> Mirror:
@@ -121,7 +206,8 @@ def mirror(uri: str, artifacts: Path, card: StudyCard) -> Mirror:
         artifacts: where files go; a server decides for itself.
         card: the study.
     """
-    return Mirror(lambda: Tracker.open(uri, artifacts, card))
+    server = uri.startswith(("http://", "https://"))
+    return Mirror(lambda: Tracker.open(uri, artifacts, card), SERVER_S if server else DATABASE_S)
 
 
 def publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
@@ -26,6 +29,8 @@ from swinablate.tracking import text
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks of what we tell
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
+ANSWER_S = 5.0
+"""How long a server may take for its first answer; a running one takes milliseconds."""
 Row = tuple[str, float, int, int]
 """Metric, value, Unix time in milliseconds, step."""
 
@@ -148,9 +153,32 @@ def connect(uri: str) -> MlflowClient:
     """A client of the store at `uri`, whose tables exist."""
     with stores.creation(uri):
         stores.reach(uri)  # MLflow would try for minutes
+        answers(uri)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     return client
+
+
+def answers(uri: str) -> None:
+    """Fail soon where a server accepts connections and never answers.
+
+    Any answer will do: whether it is one of MLflow's, and lets us in, MLflow finds out.
+
+    Raises:
+        TimeoutError: it does not answer.
+    """
+    place = urlsplit(uri)
+    if place.scheme not in {"http", "https"}:
+        return
+    plain = place._replace(netloc=place.netloc.rpartition("@")[2], path=place.path or "/")
+    try:
+        with urlopen(plain.geturl(), timeout=ANSWER_S):  # noqa: S310  http or https
+            return
+    except HTTPError:
+        return
+    except (URLError, TimeoutError) as error:
+        if "timed out" in str(error):
+            raise TimeoutError(f"it does not answer within {ANSWER_S:.0f} s") from None
 
 
 def experiment(client: MlflowClient, name: str, artifacts: str | None) -> Experiment:

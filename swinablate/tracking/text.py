@@ -232,7 +232,7 @@ def _next(card: TrialCard, study: StudyCard, status: str) -> str:
     if card.kind == "final" and status == "done":
         words = (card.arm, "weights.pt", "--seed", str(card.seed))
         return _command("Its weights", launch.says("weights", *words))
-    if card.kind == "final" and status in {"failed", "diverged"}:
+    if card.kind == "final" and status == "failed":  # what diverged does so again
         return _command("Again", launch.says("retry"), launch.needs)
     return ""
 

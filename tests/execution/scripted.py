@@ -129,6 +129,7 @@ class Tickets:
         self.running: dict[str, Ticket] = {}
         self.ended: list[tuple[str, float | None, str]] = []
         self.reaped = self.closed = 0
+        self.opening: Callable[[str], None] = lambda what: None
         self.most = 0  # how many ever waited at a time
 
     def put(self, tickets: Sequence[Ticket]) -> int:
@@ -151,6 +152,7 @@ class Tickets:
 
     def reap(self) -> int:
         self.reaped += 1
+        self.opening("reaped")
         return 0
 
     def close(self) -> None:
@@ -161,10 +163,10 @@ class Shown:
     """What MLflow would be told, call by call."""
 
     def __init__(self) -> None:
-        self.missed = 0
+        self.missed, self.gone = 0, False
         self.calls: list[tuple[str, str]] = []
         self.swept: set[str] | None = None
-        self.waited: bool | None = None
+        self.within: float | None = -1.0  # not closed
 
     def sweep(self, waiting) -> None:
         self.swept = set(waiting)
@@ -185,8 +187,8 @@ class Shown:
         assert card.reused
         self.calls.append(("replay", outcome.trial))
 
-    def close(self, *, wait: bool = True) -> None:
-        self.waited = wait
+    def close(self, *, within: float | None = None) -> None:
+        self.within = within
 
     def of(self, trial: str) -> list[str]:
         return [call for call, one in self.calls if one == trial]
@@ -226,22 +228,35 @@ class Stage:
         self.clock = Clock()
         self.execution: Scripted | None = None
         self.tickets, self.shown, self.heard = Tickets(), Shown(), Heard()
+        self.gone = False
+        self.opening: Callable[[str], None] = lambda what: None
 
     def run(self, script: Script = calm, *, slots: int = 2, stalled_s: float = 0.0, waiting: Sequence[Ticket] = (), **options: Any) -> Summary:  # fmt: skip
         self.tickets, self.shown, self.heard = Tickets(), Shown(), Heard()
         self.tickets.waiting += waiting
         self.execution = Scripted(slots, script, self.clock, stalled_s)
-        doors = Doors(execution=self._open, queue=lambda: self.tickets, copy=lambda: self.shown)
+        self.shown.gone = self.gone
+        self.tickets.opening = self.opening
+        doors = Doors(execution=self._open, queue=self._queue, copy=self._copy)
         record = plan_record(self.plan, {}, Noise(None, ""))
-        attempts = Attempts(self.clock)
+        attempts = Attempts(self.clock, options.get("hang_timeout"))
         told = Options(slots=slots, **options)
         return Run(self.plan, record, self.home, told, self.heard, doors, attempts).run()
+
+    def _queue(self) -> Tickets:
+        self.opening("queue")
+        return self.tickets
+
+    def _copy(self) -> Shown:
+        self.opening("copy")
+        return self.shown
 
     def _open(self, slots: Sequence[Slot], logs: Path, stopping: Callable[[], bool]) -> Scripted:
         assert self.execution is not None
         assert len(slots) == self.execution.slots
         assert logs == self.home.logs
         assert not stopping()
+        self.opening("execution")
         return self.execution
 
     @property

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from collections import Counter, namedtuple
 from dataclasses import replace
 
@@ -10,13 +11,15 @@ import pytest
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution import attempts
+from swinablate.execution import run as running
 from swinablate.execution.run import check_only
+from swinablate.execution.stop import GRACE_S, Stop
 from swinablate.records.events import Event, event
 from swinablate.scheduling.queue import Ticket
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
-from tests.execution.scripted import Stage, calm, done, epoch
+from tests.execution.scripted import Scripted, Stage, calm, done, epoch
 
 LOOKS = STUDY.replace("seeds = 3\nbaseline_seeds = 3", "[adaptive]\nlooks = [3, 5]")
 TUNED = STUDY + '[tune]\ntrials = 3\nspace = { "train.lr" = [1e-3, 3e-3, 1e-2, 3e-2] }\n'
@@ -80,7 +83,7 @@ def test_a_calm_study_runs_every_trial_once_seeds_outermost(stage):
     assert on.shown.of(on.ran[0]) == ["begin", "epochs 1", "epochs 2", "end done"]
     assert [row["epoch"] for row in on.outcome(on.ran[0]).curve] == [1, 2]
     assert on.shown.swept == set(on.ran)
-    assert (on.execution.closed, on.shown.waited, on.tickets.closed) == (1, True, 1)
+    assert (on.execution.closed, on.shown.within, on.tickets.closed) == (1, None, 1)
     assert (on.heard.begun, on.heard.expected[0], on.heard.expected[-1]) == ((0, 2), (0, 6, 6), (6, 6, 6))  # fmt: skip
     assert on.execution.stops == 0
 
@@ -171,6 +174,28 @@ def test_retry_trains_what_did_not_end_well_and_nothing_else(stage):
     assert on.ran == []
     summary = on.run(retry=True)
     assert (on.ran, summary.exit_code) == ([bad], 0)
+
+
+def test_what_would_only_be_repeated_is_not_worth_a_retry(stage):
+    """Divergence at once; an exception when it comes again in the same words."""
+    on = stage()
+    nan, broken = ids(on)[:2]
+
+    def ends(message):
+        told = {
+            nan: ("diverged", {"kind": "nan", "message": "nan"}),
+            broken: ("failed", {"kind": "exception", "message": message}),
+        }
+        return lambda job: [told[job.trial]] if job.trial in told else calm(job)
+
+    found = on.run(ends("ValueError: 1"))
+    assert (found.exit_code, found.settled, found.worth_retrying) == (3, 1, 1)
+    found = on.run(ends("ValueError: 2"), retry=True)
+    assert (found.settled, found.worth_retrying) == (1, 1)
+    found = on.run(ends("ValueError: 2"), retry=True)
+    assert (found.settled, found.worth_retrying) == (2, 0)
+    found = on.run(retry=True)
+    assert (found.exit_code, found.settled) == (0, 0)
 
 
 def test_who_hangs_is_killed_and_tried_again(stage):
@@ -268,8 +293,11 @@ def kill(number):
     return now
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
-def test_a_signal_lets_all_write_their_checkpoints(stage, number, code):
+@pytest.mark.parametrize(
+    ("number", "code", "within"),
+    [(signal.SIGTERM, 75, 5.0), (signal.SIGHUP, 75, 5.0), (signal.SIGINT, 130, None)],
+)
+def test_a_signal_lets_all_write_their_checkpoints(stage, number, code, within):
     on = stage()
     target = ids(on)[2]
     before = signal.getsignal(number)
@@ -284,8 +312,128 @@ def test_a_signal_lets_all_write_their_checkpoints(stage, number, code):
         "stopping: 2 trials write their checkpoints; Ctrl-C again kills them"
     ]
     assert signal.getsignal(number) is before
+    assert on.shown.within == within
     assert on.run().exit_code == 0
     assert target in on.ran
+
+
+@pytest.mark.parametrize(
+    ("number", "cancelled"),
+    [(signal.SIGTERM, True), (signal.SIGHUP, True), (signal.SIGINT, False)],
+)
+def test_who_writes_no_checkpoint_in_time_is_killed_where_somebody_waits(stage, monkeypatch, number, cancelled):  # fmt: skip
+    """M11: a worker in a call that never returns. After Ctrl-C it is the user's to decide."""
+    on = stage()
+    monkeypatch.setattr(Scripted, "stop", lambda self: None)  # nobody hears of it
+    stopping = Stop(on.clock)
+    monkeypatch.setattr(running, "Stop", lambda: stopping)
+    target = ids(on)[0]
+    moments = []
+
+    def later(_):
+        on.clock.now += GRACE_S / 2
+        moments.append((on.clock.now, len(on.execution.cancelled)))
+
+    def hangs(job):
+        return [("started", {}), kill(number), later, later, later, later, *calm(job)]
+
+    summary = on.run(only(target, hangs), slots=1)
+    assert bool(on.execution.cancelled) == cancelled
+    if cancelled:
+        assert moments == [(5.0, 0), (10.0, 0), (15.0, 0)]
+        assert on.home.outcome(target) is None
+        assert summary.exit_code == 75
+    else:
+        assert len(moments) == 4
+
+
+def test_a_hangup_that_is_ignored_stays_so(stage):
+    """Under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        on = stage()
+        target = ids(on)[0]
+        summary = on.run(only(target, lambda job: [kill(signal.SIGHUP), *calm(job)]))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (summary.exit_code, summary.missing) == (0, 0)
+
+
+def test_who_hangs_is_killed_after_the_time_that_was_set(stage):
+    on = stage()
+    bad, hang = ids(on)[0], lambda job: [("started", {}), epoch(job, 1)]
+    summary = on.run(only(bad, first(1, hang)), slots=1, stalled_s=10.0, hang_timeout=30.0)
+    assert on.heard.lines[0] == "baseline s0: silent for 40 s"
+    assert summary.exit_code == 0
+
+
+def test_a_wall_clock_that_is_set_changes_no_duration(stage, monkeypatch):
+    """F17, m25: it jumps back by an hour while a trial runs."""
+    on = stage()
+    target = ids(on)[0]
+
+    def passes(_):
+        on.clock.now += 7.25
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() - 3600)
+
+    summary = on.run(only(target, lambda job: [("started", {}), passes, *calm(job)]), slots=1)
+    found = on.outcome(target)
+    assert summary.exit_code == 0
+    assert found.finished_at < found.started_at
+    assert (found.elapsed_s, found.seconds) == (7.25, 7.25)
+
+
+def test_records_from_before_durations_were_measured_fall_back_to_the_wall_clock(stage):
+    on = stage()
+    on.run()
+    found = replace(on.outcome(ids(on)[0]), started_at=1000, finished_at=4000, elapsed_s=None)
+    assert found.seconds == 3.0
+    assert replace(found, finished_at=0).seconds == 0.0
+    assert replace(found, execution={"fused": 2}).seconds == 1.5
+
+
+def test_the_first_word_may_take_longer_than_was_set(stage):
+    """A worker that imports torch says nothing."""
+    on = stage()
+    bad, dumb = ids(on)[0], lambda job: []
+    on.run(only(bad, first(1, dumb)), slots=1, stalled_s=10.0, hang_timeout=30.0)
+    assert on.heard.lines[0] == "baseline s0: silent for 130 s"
+
+
+def unforked(_):
+    data = {"kind": "killed", "message": "the process that forked it ended", "excused": True}
+    return [("started", {}), ("lost", data)]
+
+
+def test_the_end_of_the_process_that_forks_costs_no_attempt(stage):
+    on = stage()
+    bad = ids(on)[0]
+    summary = on.run(only(bad, first(5, unforked)), slots=1)
+    assert (summary.exit_code, on.ran.count(bad)) == (0, 6)
+
+
+def test_but_not_for_ever(stage):
+    on = stage()
+    bad = ids(on)[0]
+    summary = on.run(only(bad, unforked), slots=1)
+    assert summary.counts == {"done": 5, "failed": 1}
+    assert on.ran.count(bad) == attempts.EXCUSED + 1 + attempts.RETRIES
+
+
+def test_optuna_is_open_before_mlflow_has_a_thread(stage):
+    """M2: both map tables with SQLAlchemy, whose configuration of all maps is no two threads'."""
+    on = stage()
+    order = []
+    on.opening = order.append
+    on.run()
+    assert order == ["execution", "queue", "reaped", "copy"]
+
+
+def test_a_copy_that_answers_no_more_is_told(stage):
+    on = stage()
+    on.gone = True
+    assert on.run().unreachable
 
 
 def test_a_second_ctrl_c_waits_for_nothing(stage):
@@ -293,7 +441,7 @@ def test_a_second_ctrl_c_waits_for_nothing(stage):
     target = ids(on)[0]
     with pytest.raises(KeyboardInterrupt):
         on.run(only(target, lambda _: [twice]), slots=1)
-    assert (on.execution.closed, on.shown.waited) == (1, False)
+    assert (on.execution.closed, on.shown.within) == (1, 0)
     assert on.home.outcome(target) is None
     assert on.run().exit_code == 0
 
@@ -315,7 +463,7 @@ def test_with_a_full_disk_nothing_is_started(stage, monkeypatch):
     assert caught.value.exit_code == 4
     assert on.ran == []
     assert {s for _, _, s in on.tickets.ended} == {"failed"}
-    assert (on.execution.closed, on.shown.waited) == (1, True)
+    assert (on.execution.closed, on.shown.within) == (1, None)
 
 
 def test_a_disk_that_fills_in_a_worker_stops_the_study_and_loses_nothing(stage):

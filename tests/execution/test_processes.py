@@ -90,7 +90,13 @@ def test_a_worker_killed_before_it_was_forked_never_is(tmp_path, log):
 def test_the_fork_server_answers_with_process_ids_and_exit_codes_and_ends_with_its_socket(log):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server = subprocess.Popen(
-        [sys.executable, "-m", "swinablate.execution.forkserver", str(theirs.fileno())],
+        [
+            sys.executable,
+            "-m",
+            "swinablate.execution.forkserver",
+            str(theirs.fileno()),
+            str(os.getpid()),
+        ],
         pass_fds=[theirs.fileno()],
         env=environment("cpu"),
     )

@@ -121,15 +121,15 @@ def test_workers_share_nothing_but_memory(forked, log, tmp_path):
             assert end_of(process) == -signal.SIGKILL
 
 
-def test_a_server_that_died_is_replaced_and_its_workers_go_on(tmp_path, log):
+def test_a_server_that_died_is_replaced_and_its_workers_died_with_it(tmp_path, log):
     starter = Forked(tmp_path / "forkserver.log")
     old = starter.start(SLOT, log)
     server = starter._servers[-1]
     assert server._known(0, None)
     server._process.kill()
     server._process.wait()
+    assert old.stdout.read() == b""  # though nothing ended its input
     new = starter.start(SLOT, log)
-    old.stdin.close()  # the old one is still there to hear it
     assert end_of(old) is None
     new.stdin.close()
     assert end_of(new) == 0

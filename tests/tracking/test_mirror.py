@@ -1,7 +1,10 @@
 """The mirror under a scripted tracker: order, patience, what is missed, how it ends. No MLflow."""
 
 import logging
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -109,14 +112,152 @@ def test_calls_arrive_once_and_in_order():
     assert (mirror.missed, mirror.problem) == (0, "")
 
 
-def test_three_failures_in_a_row_end_it():
-    """One arrives, three fail; the fifth and the closing would arrive, and are not sent."""
+@pytest.fixture
+def pause(monkeypatch):
+    """How long a store that failed is left alone."""
+
+    def set_to(seconds: float) -> None:
+        monkeypatch.setattr(mirrors, "PAUSE_S", seconds)
+
+    return set_to
+
+
+def until(true: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_after_three_failures_in_a_row_what_follows_waits_and_arrives_later(pause):
+    """A server that is away for a minute costs three records, not the rest of the study."""
+    pause(0.3)
     tracker = Scripted(fails=lambda number: 1 <= number <= 3)
+    mirror = mirror_of(tracker)
+    send(mirror, 1000)
+    until(lambda: len(tracker.arrived) == 997)
+    assert [what[1] for _, what in tracker.arrived] == [[0], *([n] for n in range(4, 1000))]
+    mirror.close()
+    assert (mirror.missed, mirror.gone) == (3, False)
+
+
+def test_while_a_store_is_left_alone_nothing_is_sent_and_each_later_failure_costs_one(pause):
+    pause(0.4)
+    tracker = Scripted(fails=lambda number: number < 5)
+    mirror = mirror_of(tracker)
+    send(mirror, 6)
+    began = time.monotonic()
+    until(lambda: tracker.arrived)
+    assert time.monotonic() - began > 1.0  # after the third, the fourth and the fifth
+    mirror.close()
+    assert tracker.arrived[0] == ("epochs", ("t1", [5]))
+    assert mirror.missed == 5
+
+
+def test_a_store_that_is_left_alone_gets_one_more_try_at_the_end(pause):
+    pause(600)
+    tracker = Scripted(fails=lambda number: number < 3)
     mirror = mirror_of(tracker)
     send(mirror, 5)
     mirror.close()
-    assert tracker.arrived == [("epochs", ("t1", [0]))]
-    assert mirror.missed == 5
+    assert tracker.names == ["epochs", "epochs", "close"]
+    assert (mirror.missed, mirror.gone) == (3, False)
+    gone = mirror_of(Scripted(fails=lambda _: True))
+    send(gone, 50)
+    gone.close()
+    assert (gone.missed, gone.gone) == (51, True)
+
+
+def test_of_what_waits_too_much_is_missed(pause, monkeypatch):
+    pause(600)
+    monkeypatch.setattr(mirrors, "LIMIT", 10)
+    tracker = Scripted(fails=lambda number: number < 3)
+    mirror = mirror_of(tracker)
+    send(mirror, 3)
+    until(lambda: mirror.problem and tracker._calls == 3)
+    time.sleep(0.05)  # it begins its pause
+    send(mirror, 100)
+    mirror.close()
+    assert len(tracker.arrived) == 10
+    assert mirror.missed == 94
+
+
+def test_a_connection_that_failed_is_tried_again_and_costs_nothing(pause):
+    pause(0.2)
+    tries, tracker = iter((False, False, True)), Scripted()
+
+    def connect() -> Tracker:
+        if not next(tries):
+            raise EnvironmentFault("out of reach", at="store", hint="")
+        return cast("Tracker", tracker)
+
+    mirror = Mirror(connect)
+    send(mirror, 3)
+    until(lambda: len(tracker.arrived) == 3)
+    mirror.close()
+    assert mirror.missed == 0
+    assert mirror.problem.startswith("store: out of reach")
+
+
+class Hung(Scripted):
+    """A store that takes a call and never returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def begin(self, card: TrialCard) -> None:
+        self.go.wait()
+
+
+@pytest.mark.parametrize("within", [None, 0.3])
+def test_a_store_that_never_answers_delays_the_end_for_a_moment_only(within, caplog):
+    tracker = Hung()
+    mirror = Mirror(lambda: cast("Tracker", tracker), silence=0.3 if within is None else 600)
+    mirror.begin(card())
+    send(mirror, 3)
+    began = time.monotonic()
+    mirror.close(within=within)
+    assert 0.25 < time.monotonic() - began < 3
+    assert (mirror.missed, mirror.gone) == (5, True)
+    assert "MLflow: it did not answer for 0 s" in caplog.text
+    tracker.go.set()
+
+
+def test_python_does_not_wait_for_a_store_that_never_answers():
+    code = (
+        "import time\n"
+        "from swinablate.tracking.mirror import Mirror\n"
+        "mirror = Mirror(lambda: time.sleep(600))\n"
+        "mirror.sweep([])\n"
+        "mirror.close(within=0.2)\n"
+        "print(mirror.missed)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+
+
+def test_a_store_that_is_slow_and_moves_is_waited_for():
+    class Slow(Scripted):
+        def epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
+            time.sleep(0.15)
+            super().epochs(trial, rows)
+
+    tracker = Slow()
+    mirror = Mirror(lambda: cast("Tracker", tracker), silence=0.5)
+    send(mirror, 8)  # more than a second in all
+    mirror.close()
+    assert (len(tracker.arrived), mirror.missed, mirror.gone) == (9, 0, False)
+
+
+@pytest.mark.parametrize(("uri", "silence"), [("http://h:1", 5), ("sqlite:///a", 60)])
+def test_a_server_is_waited_for_shorter_than_a_database(uri, silence, monkeypatch, tmp_path):
+    found = []
+    monkeypatch.setattr(mirrors, "Mirror", lambda connect, silence: found.append(silence))
+    mirrors.mirror(uri, tmp_path, cast("StudyCard", None))
+    assert found == [silence]
 
 
 def test_three_failures_with_a_success_between_do_not_end_it():
@@ -187,7 +328,7 @@ def test_closing_without_waiting_drops_what_waits():
     mirror.begin(card())
     send(mirror, 3)
     assert begun.wait(PATIENCE_S)
-    mirror.close(wait=False)
+    mirror.close(within=0)
     go.set()
     assert ended.wait(PATIENCE_S)
     for thread in threading.enumerate():

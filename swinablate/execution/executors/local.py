@@ -13,11 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from swinablate.execution.executor import Executor, Slot
+from swinablate.execution.lifeline import Guard
 from swinablate.execution.processes import Process, make_starter
 from swinablate.records.events import ENDINGS, Batch, Event, event
+
+DUMP_S = 0.3
+"""How long a worker may take to write its stack before it is killed; it takes milliseconds, of
+which a loaded machine makes many."""
 
 
 @dataclass
@@ -32,6 +37,8 @@ class Worker:
     buffer: bytes = b""
     why: str = "killed"
     failed: bool = False
+    watched: int | None = None
+    stack: bool = False
 
 
 class Local:
@@ -41,7 +48,7 @@ class Local:
         self._slots, self._logs = list(slots), logs
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
-        self._starter = make_starter(slots, logs)
+        self._starter, self._guard = make_starter(slots, logs), Guard()
 
     @property
     def free(self) -> int:
@@ -75,7 +82,9 @@ class Local:
         """Kill the worker; the next `poll` says that its jobs are lost."""
         for worker in self._workers.values():
             if worker.batch is not None and worker.batch is handle:
-                worker.why = "hung"
+                if worker.why != "hung":
+                    worker.why = "hung"
+                    self._ask_stack(worker)
                 worker.process.kill()
 
     def stop(self) -> None:
@@ -90,6 +99,7 @@ class Local:
             self._forget(worker)
         self._selector.close()
         self._starter.close()
+        self._guard.close()
 
     def _start(self) -> Worker:
         slot = next(s for s in self._slots if s.index not in self._workers)
@@ -98,7 +108,28 @@ class Local:
         worker = Worker(slot, self._starter.start(slot, log), log)
         self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
         self._workers[slot.index] = worker
+        self._watch(worker, worker.process.pid())
         return worker
+
+    def _watch(self, worker: Worker, pid: int | None) -> None:
+        """Let the guard kill the worker's group if this process ends before it."""
+        if pid is not None and worker.watched is None:
+            worker.watched = pid
+            self._guard.watch(pid)
+
+    def _ask_stack(self, worker: Worker) -> None:
+        """Have a worker that hangs write its stack to its log; one that is stopped cannot."""
+        pid, size = worker.process.pid(), _size(worker.log)
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGUSR1)
+        for _ in range(10):
+            time.sleep(DUMP_S / 10)
+            before, size = size, _size(worker.log)
+            if worker.stack and size == before:
+                return
+            worker.stack |= size > before
 
     def _send(self, worker: Worker, line: str) -> None:
         try:
@@ -112,6 +143,8 @@ class Local:
         *lines, worker.buffer = (worker.buffer + chunk).split(b"\n")
         events = [Event.loads(line.decode()) for line in lines if line]
         for happened in events:
+            if happened.kind == "started":
+                self._watch(worker, happened.data["pid"])
             if happened.kind in ENDINGS:
                 worker.unfinished.discard(happened.trial)
         if not worker.unfinished:
@@ -124,23 +157,33 @@ class Local:
         return events
 
     def _lost(self, worker: Worker) -> list[Event]:
-        how = _how(self._forget(worker))
+        code = self._forget(worker)
+        told: dict[str, Any] = {
+            "kind": worker.why,
+            "message": f"the worker ended with {_how(code)}",
+        }
+        if worker.stack:
+            told["message"] += f"; its stack is in {worker.log.name}"
+        if code is None:
+            told["excused"] = True
         jobs = worker.batch.jobs if worker.batch else ()
-        return [
-            event(job, "lost", {"kind": worker.why, "message": f"the worker ended with {how}"})
-            for job in jobs
-            if job.trial in worker.unfinished
-        ]
+        return [event(job, "lost", told) for job in jobs if job.trial in worker.unfinished]
 
     def _forget(self, worker: Worker) -> int | None:
         del self._workers[worker.slot.index]
         self._selector.unregister(worker.process.stdout)
         code = worker.process.wait()
+        if worker.watched is not None:
+            self._guard.forget(worker.watched)
         worker.process.stdout.close()
         with contextlib.suppress(BrokenPipeError):
             worker.process.stdin.close()
         worker.log.close()
         return code
+
+
+def _size(log: IO[bytes]) -> int:
+    return os.fstat(log.fileno()).st_size
 
 
 def _how(code: int | None) -> str:
