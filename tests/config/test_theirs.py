@@ -1,6 +1,7 @@
 """Code that is not ours runs: whatever it does, the program neither ends nor hangs."""
 
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -120,3 +121,21 @@ def test_ctrl_c_stays_ctrl_c_and_theirs_does_not():
     assert (signal.getsignal(signal.SIGINT), sys.stdin) == (handler, stdin)
     with pytest.raises(ValueError, match="as it is"), theirs():
         raise ValueError("as it is")
+
+
+def test_a_signal_that_ends_the_program_passes_through_their_code(write):
+    """Else a preempted `plan` would call it a failed import, and exit with 2."""
+    program = (
+        "import os, signal, sys\nfrom swinablate.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    nets = "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nimport time\ntime.sleep(1)\n"
+    study = study_of("nets:Net", write)
+    (study.parent / "nets.py").write_text(nets)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "plan", str(study)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=study.parent,
+    )
+    assert done.returncode == 75, done.stderr
