@@ -25,6 +25,7 @@ from swinablate.cli.options import (
     Smoke,
     Storage,
     Study,
+    TakeOver,
     Tracking,
     fused,
     home_of,
@@ -62,6 +63,7 @@ def run(
     storage: Storage = None,
     tracking_uri: Tracking = None,
     settings: Settings = None,
+    take_over: TakeOver = False,
     as_json: Json = False,
 ) -> None:
     """Train every trial of a study that is not recorded yet, then report.
@@ -70,7 +72,7 @@ def run(
     their checkpoint.
     """
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
-    options = dataclasses.replace(options, fuse=fused(fuse))
+    options = dataclasses.replace(options, fuse=fused(fuse), take_over=take_over)
     _run(
         study,
         home,
@@ -195,12 +197,14 @@ def retry(
     storage: Storage = None,
     tracking_uri: Tracking = None,
     settings: Settings = None,
+    take_over: TakeOver = False,
     as_json: Json = False,
 ) -> None:
-    """Train failed and diverged trials again; earlier attempts stay on record."""
+    """Train failed, diverged and damaged trials again; earlier attempts stay on record."""
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
+    options = dataclasses.replace(options, take_over=take_over)
     _run(
         study,
         home,
@@ -219,53 +223,19 @@ def sync(
     home: HomeFolder = HOME,
     storage: Storage = None,
     tracking_uri: Tracking = None,
+    take_over: TakeOver = False,
     as_json: Json = False,
 ) -> None:
-    """Rebuild the Optuna and MLflow stores of a study from its recorded trials."""
+    """Rebuild the Optuna and MLflow stores of a study from its records; restore damaged ones."""
     from swinablate.execution.sync import sync
 
-    count = sync(Home(home), study.stem, storage, tracking_uri)
+    say = terminal.err.print
+    where = Home(home)
+    count = sync(where, study.stem, storage, tracking_uri, take_over=take_over, say=say)
     if as_json:
         print_json({"schema": 1, "trials": count})
     else:
         terminal.err.print(f"{count} trials are in Optuna and MLflow again")
-
-
-@commands.command(epilog="Example: swinablate weights studies/quickstart.toml baseline start.pt")
-def weights(
-    study: Study,
-    arm: Annotated[str, typer.Argument(help="An arm of it.")],
-    path: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="The file to write; with {seed} in it, one a seed."),
-    ],
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="Which of the arm's trials; without it 0, or all where FILE has {seed} in it.",
-            min=0,
-        ),
-    ] = None,
-    home: HomeFolder = HOME,
-    as_json: Json = False,
-) -> None:
-    """Write the final weights of trained trials to files, for `start.weights` of a recipe.
-
-    With {seed} in FILE, as in "start-{seed}.pt", every recorded seed gets a file of its own, and
-    none is written over.
-    """
-    from swinablate.api import keep_weights
-    from swinablate.config.recipe import EACH
-
-    if EACH in str(path):
-        _keep_each(Home(home), study.stem, arm, path, seed, as_json=as_json)
-        return
-    seed = seed or 0
-    trial = keep_weights(Home(home), study.stem, arm, seed, path)
-    if as_json:
-        print_json({"schema": 1, "trial": trial, "file": str(path)})
-    else:
-        terminal.err.print(f"{path}: weights of {arm} s{seed}", soft_wrap=True)
 
 
 @commands.command(epilog="Example: swinablate demo")
@@ -340,29 +310,6 @@ def _report(
         terminal.show_verdicts(answer.verdicts)
     terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
     return answer, folder
-
-
-def _keep_each(
-    home: Home, study: str, arm: str, path: Path, seed: int | None, *, as_json: bool
-) -> None:
-    from swinablate.api import keep_each
-
-    words = {
-        "written": "weights of",
-        "there": "already there, weights of",
-        "unfinished": "not written, no result of",
-    }
-    found = []
-    for one in keep_each(home, study, arm, path, seed):
-        found.append(
-            {"seed": one.seed, "status": one.status, "trial": one.trial, "file": str(one.file)}
-        )
-        if not as_json:
-            terminal.err.print(
-                f"{one.file}: {words[one.status]} {arm} s{one.seed}", soft_wrap=True
-            )
-    if as_json:
-        print_json({"schema": 1, "files": found})
 
 
 def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:
