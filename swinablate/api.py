@@ -117,11 +117,12 @@ def keep_weights(home: Home, study: str, arm: str, seed: int, path: Path) -> str
         The trial's id.
 
     Raises:
-        InputError: the study has no such arm or seed, or the trial is not done.
+        InputError: the study has no such arm or seed, the trial is not done, or another file
+            is there.
         EnvironmentFault: no checkpoint is left, or the file cannot be written.
     """
     found = _finished(home, study, arm, seed)
-    checkpoint.export(_attempts(home, found), path)
+    checkpoint.export(_attempts(home, found), path, replace=False)
     return found.trial
 
 

@@ -195,9 +195,9 @@ def test_each_optional_field_of_a_plan_may_be_missing(home: Home) -> None:
 
 
 def test_a_plan_of_a_later_schema_is_refused_by_name(home: Home) -> None:
-    path = rewritten(home, "plain", lambda data: data.update(schema=2))
+    path = rewritten(home, "plain", lambda data: data.update(schema=3))
     with pytest.raises(EnvironmentFault) as caught:
         home.declared("plain")
     assert str(caught.value) == (
-        f"{path}: written by a newer swinablate (schema 2)\n\nhint: upgrade swinablate"
+        f"{path}: written by a newer swinablate (schema 3)\n\nhint: upgrade swinablate"
     )

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from swinablate import __version__
-from swinablate.cli import machine_commands, model_commands, study_commands
+from swinablate.cli import machine_commands, model_commands, study_commands, weights_command
 from swinablate.config import imports
 from swinablate.errors import SwinablateError
 from swinablate.records.secrets import redact, secrets_of, secrets_of_environment
@@ -28,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (study_commands, model_commands, machine_commands):
+for part in (study_commands, weights_command, model_commands, machine_commands):
     app.add_typer(part.commands)
 
 

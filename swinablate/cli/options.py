@@ -110,6 +110,13 @@ Only = Annotated[
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Train and record, but write no report.")
 ]
+TakeOver = Annotated[
+    bool,
+    typer.Option(
+        "--take-over",
+        help="Start although another process holds the study, unless it is alive on this machine.",
+    ),
+]
 Hang = Annotated[
     float | None,
     typer.Option(

@@ -24,6 +24,7 @@ from swinablate.cli.options import (
     Storage,
     Study,
     StudyFile,
+    TakeOver,
     Tracking,
     fused,
     home_of,
@@ -55,6 +56,7 @@ def run(
     storage: Storage = None,
     tracking_uri: Tracking = None,
     settings: Settings = None,
+    take_over: TakeOver = False,
     as_json: Json = False,
 ) -> None:
     """Train every trial of a study that is not recorded yet, then report.
@@ -63,7 +65,9 @@ def run(
     their checkpoint.
     """
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
-    options = dataclasses.replace(options, fuse=fused(fuse), hang_timeout=hang_timeout)
+    options = dataclasses.replace(
+        options, fuse=fused(fuse), hang_timeout=hang_timeout, take_over=take_over
+    )
     run_study(
         study,
         home,
@@ -199,13 +203,14 @@ def retry(
     storage: Storage = None,
     tracking_uri: Tracking = None,
     settings: Settings = None,
+    take_over: TakeOver = False,
     as_json: Json = False,
 ) -> None:
-    """Train failed and diverged trials again; earlier attempts stay on record."""
+    """Train failed, diverged and damaged trials again; earlier attempts stay on record."""
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
-    options = dataclasses.replace(options, hang_timeout=hang_timeout)
+    options = dataclasses.replace(options, hang_timeout=hang_timeout, take_over=take_over)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
         file,
@@ -227,57 +232,19 @@ def sync(
     storage: Storage = None,
     tracking_uri: Tracking = None,
     settings: Settings = None,
+    take_over: TakeOver = False,
     as_json: Json = False,
 ) -> None:
-    """Rebuild the Optuna and MLflow stores of a study from its recorded trials."""
+    """Rebuild the Optuna and MLflow stores of a study from its records; restore damaged ones."""
     from swinablate.execution.sync import sync
 
-    name = asked_of(context, study, settings, "sync", Home(home)).recorded()
-    count = sync(Home(home), name, storage, tracking_uri)
+    say, where = terminal.err.print, Home(home)
+    name = asked_of(context, study, settings, "sync", where).recorded()
+    count = sync(where, name, storage, tracking_uri, take_over=take_over, say=say)
     if as_json:
         print_json({"schema": 1, "trials": count})
     else:
         terminal.err.print(f"{count} trials are in Optuna and MLflow again")
-
-
-@commands.command(epilog="Example: swinablate weights studies/quickstart.toml baseline start.pt")
-def weights(
-    context: typer.Context,
-    study: Study,
-    arm: Annotated[str, typer.Argument(help="An arm of it.")],
-    path: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="The file to write; with {seed} in it, one a seed."),
-    ],
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="Which of the arm's trials; without it 0, or all where FILE has {seed} in it.",
-            min=0,
-        ),
-    ] = None,
-    home: HomeFolder = HOME,
-    settings: Settings = None,
-    as_json: Json = False,
-) -> None:
-    """Write the final weights of trained trials to files, for `start.weights` of a recipe.
-
-    With {seed} in FILE, as in "start-{seed}.pt", every recorded seed gets a file of its own, and
-    none is written over.
-    """
-    from swinablate.api import keep_weights
-    from swinablate.config.recipe import EACH
-
-    name = asked_of(context, study, settings, "weights", Home(home)).recorded()
-    if EACH in str(path):
-        _keep_each(Home(home), name, arm, path, seed, as_json=as_json)
-        return
-    seed = seed or 0
-    trial = keep_weights(Home(home), name, arm, seed, path)
-    if as_json:
-        print_json({"schema": 1, "trial": trial, "file": str(path)})
-    else:
-        terminal.err.print(f"{path}: weights of {arm} s{seed}", soft_wrap=True)
 
 
 @commands.command(epilog="Example: swinablate demo")
@@ -299,26 +266,3 @@ def demo(
     what = {"study": study.stem, "file": str(study), "digests": digests(study)}
     options = dataclasses.replace(options, launch=options.launch.model_copy(update=what))
     run_study(study, home, options, [], smoke=smoke, report_to=out, silent=False, as_json=as_json)
-
-
-def _keep_each(
-    home: Home, study: str, arm: str, path: Path, seed: int | None, *, as_json: bool
-) -> None:
-    from swinablate.api import keep_each
-
-    words = {
-        "written": "weights of",
-        "there": "already there, weights of",
-        "unfinished": "not written, no result of",
-    }
-    found = []
-    for one in keep_each(home, study, arm, path, seed):
-        found.append(
-            {"seed": one.seed, "status": one.status, "trial": one.trial, "file": str(one.file)}
-        )
-        if not as_json:
-            terminal.err.print(
-                f"{one.file}: {words[one.status]} {arm} s{one.seed}", soft_wrap=True
-            )
-    if as_json:
-        print_json({"schema": 1, "files": found})

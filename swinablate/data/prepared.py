@@ -9,18 +9,18 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from swinablate.config import schema
@@ -29,6 +29,7 @@ from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Moments, Part, Parts, Pixels
 from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records import locks
 
 log = logging.getLogger(__name__)
 FILES = ("train_pixels", "train_labels", "train_moments", "test_pixels", "test_labels")
@@ -312,16 +313,13 @@ def _flush(file: IO[Any]) -> None:
 
 @contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=2)  # a shorter wait is not worth a line
-    except Timeout:
-        log.warning("another process prepares data set %r: waiting for it", name)
-        lock.acquire()
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(locks.lock(path, 2.0))
+        except locks.Taken as error:
+            log.warning("%s prepares data set %r: waiting for it", error, name)
+            held.enter_context(locks.lock(path, math.inf))
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class Options:
     retry: bool = False
     launch: Launch = UNKNOWN  # what started it
     hang_timeout: float | None = None  # seconds without a word; None: as `attempts` has it
+    take_over: bool = False  # although the lock is held, if by nobody who is known to be alive
 
     def stores(self, home: Home) -> tuple[str, str]:
         """Addresses of Optuna's and MLflow's stores: those that were given, or the home's own.
@@ -137,10 +138,21 @@ def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summa
     check_only(made, options.only)
     options.stores(home)  # where these cannot be, nothing is made
     home.create()
+    if options.retry:
+        _mend(made, home, options, watcher)
     recorded = home.outcomes(trial.id for trial in made.trials)
     record = plan_record(made, recorded, expected_noise(made, home))
     doors = Doors.real(record, home, options)
     return Run(made, record, home, options, watcher, doors).run()
+
+
+def _mend(made: Plan, home: Home, options: Options, watcher: Watcher) -> None:
+    """Put damaged records aside, so that their trials run again."""
+    with home.owned(made.study.name, take_over=options.take_over):
+        ledger = home.ledger(made.study.name, made.declaration)
+        trials = dict.fromkeys([*(trial.id for trial in made.trials), *ledger.named])
+        for line in home.mend(trials, anew=True):
+            watcher.say(line)
 
 
 class Run:
@@ -167,7 +179,7 @@ class Run:
     def run(self) -> Summary:
         """Train what is not recorded; returns when nothing is due and nothing runs."""
         slots = choose_slots(self._options.slots, self._options.devices, self._plan)
-        with self._home.owned(self._record.study):
+        with self._home.owned(self._record.study, take_over=self._options.take_over):
             self._home.declare(self._record)
             keep_launch(self._home, self._record, self._options.launch)
             state = advanced(self._plan, self._recalled(), self._home)
@@ -207,6 +219,8 @@ class Run:
         ledger = self._home.ledger(self._record.study, self._record.declaration)
         record = self._record.model_copy(update={"ledger": ledger})
         outcomes = self._home.outcomes(everything(record))
+        for trial in outcomes:
+            self._home.finish(trial)
         state = State.of(record, outcomes, self._options.only or None)
         if not self._options.retry:
             return state

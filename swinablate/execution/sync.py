@@ -1,5 +1,6 @@
 """Rebuild Optuna's and MLflow's copies of a study from its records."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 from swinablate.records.home import Home
@@ -11,8 +12,26 @@ from swinablate.tracking.cards import study_card, trial_card
 from swinablate.tracking.tracker import Tracker
 
 
-def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> int:
+def sync(
+    home: Home,
+    name: str,
+    storage: str | None,
+    tracking: str | None,
+    *,
+    take_over: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> int:
     """Rebuild Optuna's and MLflow's copies of a study from its records.
+
+    A record that is damaged or missing is restored first where its attempt has a copy.
+
+    Args:
+        home: where the study ran.
+        name: the study.
+        storage: address of Optuna's store; None is the home's.
+        tracking: address of MLflow's; None is the home's.
+        take_over: although the lock is held, if by nobody who is known to be alive.
+        say: takes a line for every record that was restored.
 
     Returns:
         How many trials are recorded.
@@ -22,7 +41,9 @@ def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> in
         EnvironmentFault: a store is out of reach, or the study is running.
     """
     plan = home.declared(name)
-    with home.owned(name):
+    with home.owned(name, take_over=take_over):
+        for line in home.mend(everything(plan), anew=False):
+            say(line)
         found = home.outcomes(everything(plan))
         rows = [row for row in due(State.of(plan, found)).rows if row.trial in found]
         queue = Queue.open(
@@ -35,6 +56,7 @@ def sync(home: Home, name: str, storage: str | None, tracking: str | None) -> in
         tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, card)
         tracker.sweep(set())
         for row in rows:
+            home.finish(row.trial)
             outcome = found[row.trial]
             ticket = Ticket(row.trial, row.arm.name, row.seed, outcome.attempt)
             queue.done(ticket, outcome.metrics.get("val/accuracy"), outcome.status)

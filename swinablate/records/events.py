@@ -8,7 +8,9 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 Kind = Literal[
     "started", "resumed", "epoch", "checkpoint", "done", "diverged", "failed", "stopped", "lost"
@@ -81,6 +83,8 @@ class Event:
         data: what belongs to the kind: a metric row, final metrics, a failure.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, allow_inf_nan=False)
+
     trial: str
     attempt: int
     kind: Kind
@@ -95,6 +99,31 @@ class Event:
     def loads(text: str) -> "Event":
         """The inverse of `dumps`."""
         return Event(**json.loads(text))
+
+
+_TYPED = TypeAdapter(Event)
+
+
+def read_event(line: bytes) -> Event | None:
+    """An event from the log of an attempt; None where the line is none, whatever its bytes.
+
+    A crash or a full disk tears lines, and nobody writes them again.
+    """
+    try:
+        found = _TYPED.validate_json(line)
+    except ValidationError:
+        return None
+    rows = {"epoch": [found.data], "resumed": found.data.get("curve", ())}.get(found.kind, [])
+    return found if isinstance(rows, list) and all(map(_is_row, rows)) else None
+
+
+def _is_row(row: object) -> bool:
+    """Whether it is a row of a learning curve."""
+    return (
+        isinstance(row, Mapping)
+        and all(type(value) in {int, float} for value in row.values())
+        and type(row.get("epoch")) is int
+    )
 
 
 def event(job: Job, kind: Kind, data: Mapping[str, Any] | None = None) -> Event:

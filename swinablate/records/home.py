@@ -3,34 +3,37 @@
     trials/<id>/attempts/<k>/events.jsonl    appended by the coordinator
     trials/<id>/attempts/<k>/checkpoint-*    written by the worker of attempt k
     trials/<id>/attempts/<k>/result.json     how attempt k ended, if it ended
+    trials/<id>/attempts/<k>/reopened        `retry` did not let that be the trial's end
     trials/<id>/result.json                  the commit marker, written last, atomically
     studies/<name>/<declaration>/plan.json   what was declared
     studies/<name>/<declaration>/tuning.json  what tuning suggested so far, in order
     studies/<name>/choices.json              what `auto` became, by device model
 
-Optuna and MLflow are projections of it that `sync` rebuilds.
+JSON files are sealed (`records.seal`) and checked whenever they are read. Optuna and MLflow are
+projections of all this that `sync` rebuilds.
 """
 
-import json
-import os
-import socket
+import re
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
-
-from filelock import FileLock, Timeout
+from typing import Any
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records.events import Event
-from swinablate.records.files import write_atomically
-from swinablate.records.outcome import SCHEMA, Outcome
-from swinablate.records.plan import Ledger, PlanRecord, Record
+from swinablate.records import locks
+from swinablate.records.events import Event, read_event
+from swinablate.records.files import set_aside, write_atomically, writing
+from swinablate.records.outcome import Outcome, read_outcome
+from swinablate.records.plan import Choices, Ledger, PlanRecord, read_record
+from swinablate.records.seal import Damaged, seal, unseal
 
-R = TypeVar("R", bound=Record)
+DECLARATION = re.compile("[0-9a-f]{1,64}")
+SYNC = "`swinablate sync STUDY` restores it from the copy in its attempt"
+RETRY = "`swinablate retry STUDY` trains the trial again; the damaged file is kept"
+GLANCE_S = 0.2
+"""`status` looks at a lock by taking it for a moment; that moment is waited for."""
 
 
 class Home:
@@ -51,17 +54,11 @@ class Home:
         Raises:
             EnvironmentFault: the disk refuses.
         """
-        try:
+        with writing(self.root):
             for folder in (self.trials, self.studies, self.datasets, self.locks, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root):
-                pass
-        except OSError as error:
-            raise EnvironmentFault(
-                f"cannot write: {error.strerror or error}",
-                at=str(self.root),
-                hint="choose another folder with --home or SWINABLATE_HOME",
-            ) from None
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                file.write(bytes(1 << 12))  # a full disk still makes empty files
 
     @property
     def optuna_url(self) -> str:
@@ -100,27 +97,22 @@ class Home:
     def outcome(self, trial: str) -> Outcome | None:
         """How a trial ended; None while it has not.
 
+        A trial that was killed between the two writes of `commit` has ended.
+
         Raises:
-            EnvironmentFault: the record is there and cannot be understood.
+            Damaged: the record is not what was written, or another trial's.
+            EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
         """
-        path = self.trials / trial / "result.json"
         try:
-            data = json.loads(path.read_text("utf-8"))
-            if data["schema"] > SCHEMA:
-                raise EnvironmentFault(
-                    f"written by a newer swinablate (schema {data['schema']})",
-                    at=str(path),
-                    hint="upgrade swinablate",
-                )
-            return Outcome(**{**data, "curve": tuple(data["curve"])})
+            return read_outcome(self._marker(trial), trial, "")
+        except FileNotFoundError:
+            copy = self._copy(trial)
+        except Damaged as error:
+            raise Damaged(error.problem, at=error.at, hint=self._remedy(trial)) from None
+        try:
+            return read_outcome(copy, trial, RETRY) if copy else None
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EnvironmentFault(
-                f"unreadable record: {error}",
-                at=str(path),
-                hint="move this folder away; `swinablate run STUDY` then trains the trial again",
-            ) from None
 
     def outcomes(self, trials: Iterable[str]) -> dict[str, Outcome]:
         """The recorded ones among `trials`."""
@@ -130,7 +122,9 @@ class Home:
     def begin(self, trial: str) -> int:
         """Open the next attempt at a trial and return its number, from 1."""
         number = self.attempts(trial) + 1
-        self.attempt(trial, number).mkdir(parents=True)
+        folder = self.attempt(trial, number)
+        with writing(folder):
+            folder.mkdir(parents=True)
         return number
 
     def attempts(self, trial: str) -> int:
@@ -150,37 +144,116 @@ class Home:
         return tuple(str(p) for p in folders if p.is_dir() and not (p / "result.json").exists())
 
     def append(self, happened: Event) -> None:
-        """Write one event to its attempt's log."""
+        """Write one event to its attempt's log.
+
+        Raises:
+            EnvironmentFault: the disk refuses.
+        """
         path = self.attempt(happened.trial, happened.attempt) / "events.jsonl"
-        with path.open("a", encoding="utf-8") as log:
+        with writing(path), path.open("a", encoding="utf-8") as log:
             log.write(happened.dumps() + "\n")
 
     def events(self, trial: str) -> Iterator[Event]:
-        """Every event of a trial's newest attempt; a torn last line is not one."""
-        attempts = sorted((self.trials / trial / "attempts").glob("*/events.jsonl"), key=_number)
-        if attempts:
-            # A crash can tear the last line alone: lines are appended by one process.
-            for line in attempts[-1].read_text("utf-8").splitlines():
-                try:
-                    yield Event.loads(line)
-                except (ValueError, TypeError):
-                    return
+        """Every event of a trial's newest attempt; lines that are none of it are passed over.
+
+        Nothing is judged by them: they show how far a trial is that has no record yet.
+        """
+        number = self.attempts(trial)
+        try:
+            lines = (self.attempt(trial, number) / "events.jsonl").read_bytes().splitlines()
+        except OSError:
+            return
+        for line in lines:
+            happened = read_event(line)
+            if happened and (happened.trial, happened.attempt) == (trial, number):
+                yield happened
 
     def commit(self, outcome: Outcome) -> None:
-        """Record how a trial ended: in its attempt, then as the commit marker."""
-        text = json.dumps(asdict(outcome), allow_nan=False, indent=1)
+        """Record how a trial ended: in its attempt, then as the commit marker.
+
+        Raises:
+            EnvironmentFault: the disk refuses.
+        """
+        text = seal(asdict(outcome))
         write_atomically(self.attempt(outcome.trial, outcome.attempt) / "result.json", text)
-        write_atomically(self.trials / outcome.trial / "result.json", text)
+        write_atomically(self._marker(outcome.trial), text)
 
     def reopen(self, trial: str) -> None:
         """Make a failed trial wait again; what its attempts recorded stays."""
-        (self.trials / trial / "result.json").unlink(missing_ok=True)
+        marker, number = self._marker(trial), self.attempts(trial)
+        with writing(marker):
+            if number:
+                (self.attempt(trial, number) / "reopened").touch()
+            marker.unlink(missing_ok=True)
+
+    def finish(self, trial: str) -> None:
+        """Make the second write of `commit` where a kill came between the two."""
+        marker, copy = self._marker(trial), self._copy(trial)
+        if copy and copy.exists() and not marker.exists():
+            write_atomically(marker, copy.read_text("utf-8"))
+
+    def mend(self, trials: Iterable[str], *, anew: bool) -> Iterator[str]:
+        """Repair damaged records; only for who owns a study of theirs, and was asked to.
+
+        A record is restored from that of its attempt. No file is deleted: what cannot be
+        believed gets another name.
+
+        Args:
+            trials: their ids.
+            anew: make those wait that cannot be restored.
+
+        Yields:
+            What was done, in words.
+        """
+        for trial in trials:
+            marker, copy = self._marker(trial), self._copy(trial)
+            if _whole(marker, trial) or not self._damaged(trial):
+                continue
+            if copy and _whole(copy, trial):
+                set_aside(marker)
+                self.finish(trial)
+                yield f"trial {trial[:12]}: record restored from attempt {copy.parent.name}"
+            elif anew:
+                for path in filter(None, (marker, copy)):
+                    if path.exists():
+                        set_aside(path)
+                yield f"trial {trial[:12]}: the damaged record is put aside; it is trained again"
+
+    def _marker(self, trial: str) -> Path:
+        return self.trials / trial / "result.json"
+
+    def _copy(self, trial: str) -> Path | None:
+        """Where the newest attempt recorded its end; None where that is not the trial's."""
+        number = self.attempts(trial)
+        folder = self.attempt(trial, number)
+        return folder / "result.json" if number and not (folder / "reopened").exists() else None
+
+    def _damaged(self, trial: str) -> bool:
+        try:
+            self.outcome(trial)
+        except Damaged:
+            return True
+        return False
+
+    def _remedy(self, trial: str) -> str:
+        copy = self._copy(trial)
+        return SYNC if copy and _whole(copy, trial) else RETRY
 
     def declare(self, plan: PlanRecord) -> None:
-        """Record what a study declared, and that this is its newest declaration."""
+        """Record what a study declared, and that this is its newest declaration.
+
+        Raises:
+            EnvironmentFault: the disk refuses, or a newer swinablate declared it.
+        """
         folder = self.studies / plan.study
-        text = json.dumps(plan.to_json(), indent=1, allow_nan=False)
-        write_atomically(folder / plan.declaration / "plan.json", text)
+        path = folder / plan.declaration / "plan.json"
+        try:
+            unseal(path, {}, "")
+        except FileNotFoundError:
+            pass
+        except Damaged:
+            set_aside(path)
+        write_atomically(path, seal(plan.to_json()))
         write_atomically(folder / "latest", plan.declaration)  # last: it never names what is not
 
     def declared(self, name: str, declaration: str = "") -> PlanRecord:
@@ -190,123 +263,119 @@ class Home:
 
         Raises:
             InputError: the study was never run in this home.
-            EnvironmentFault: the plan is there and cannot be understood.
+            Damaged: the plan is not what was written, or another study's.
+            EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
         """
+        again = f"`swinablate run studies/{name}.toml` declares it again"
+        digest = declaration or self._latest(name, again)
+        path = self.studies / name / digest / "plan.json"
         try:
-            latest = declaration or (self.studies / name / "latest").read_text("utf-8").strip()
-            path = self.studies / name / latest / "plan.json"
-            text = path.read_text("utf-8")
-        except OSError:
+            plan = read_record(PlanRecord, path, {"study": name, "declaration": digest}, again)
+        except FileNotFoundError:
+            raise Damaged("damaged record: it is missing", at=str(path), hint=again) from None
+        if any(len(arm.seeds) != len(arm.trials) for arm in plan.arms):
+            problem = "damaged record: an arm has more seeds than trials, or fewer"
+            raise Damaged(problem, at=str(path), hint=again)
+        return plan.model_copy(update={"ledger": self.ledger(name, digest)})
+
+    def _latest(self, name: str, again: str) -> str:
+        path = self.studies / name / "latest"
+        try:
+            found = path.read_text("utf-8", errors="replace").strip()
+        except FileNotFoundError:
             raise InputError(
                 f"study {name!r} has not been run in {self.root}",
                 hint="`swinablate run FILE` runs it, or name the right folder with --home",
             ) from None
-        plan = _parsed(PlanRecord, text, path, "`swinablate run STUDY` declares it")
-        return plan.model_copy(update={"ledger": self.ledger(name, latest)})
+        except OSError as error:
+            raise Damaged(f"damaged record: {error.strerror}", at=str(path), hint=again) from None
+        if not DECLARATION.fullmatch(found):
+            problem = "damaged record: it names no declaration"
+            raise Damaged(problem, at=str(path), hint=again)
+        return found
 
     def ledger(self, name: str, declaration: str) -> Ledger:
         """What the tuning of a declared study suggested so far; empty before it began.
 
         Raises:
-            EnvironmentFault: it is there and cannot be understood.
+            Damaged: it is not what was written, or another study's.
+            EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
         """
         path = self.studies / name / declaration / "tuning.json"
+        again = "move this file away; `swinablate run STUDY` then tunes from the start, with what "
+        owner = {"study": name, "declaration": declaration}
         try:
-            text = path.read_text("utf-8")
+            return read_record(Ledger, path, owner, f"{again}is recorded")
         except FileNotFoundError:
             return Ledger()
-        return _parsed(Ledger, text, path, "`swinablate run STUDY` then tunes from the start")
 
     def keep_ledger(self, name: str, declaration: str, ledger: Ledger) -> None:
         """Record what tuning suggested, before any of it runs."""
         path = self.studies / name / declaration / "tuning.json"
-        write_atomically(path, json.dumps(ledger.to_json(), indent=1))
+        owner = {"study": name, "declaration": declaration}
+        write_atomically(path, seal({**ledger.to_json(), **owner}))
 
     def declarations(self, name: str) -> list[str]:
         """Digests of all declarations of a study that were run."""
         return sorted(path.parent.name for path in (self.studies / name).glob("*/plan.json"))
 
     def choices(self, name: str) -> dict[str, Any]:
-        """What `auto` became in a study: device model -> choice, and what was measured."""
+        """What `auto` became in a study: device model -> choice, and what was measured.
+
+        Raises:
+            Damaged: it is not what was written, or another study's.
+            EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
+        """
+        path = self.studies / name / "choices.json"
+        again = "move this file away; `swinablate run STUDY` then measures anew"
         try:
-            text = (self.studies / name / "choices.json").read_text("utf-8")
+            found = read_record(Choices, path, {"study": name}, again)
         except FileNotFoundError:
             return {}
-        found: dict[str, Any] = json.loads(text)["devices"]
-        return found
+        devices: dict[str, Any] = found.to_json()["devices"]
+        return devices
 
     def keep_choices(self, name: str, devices: Mapping[str, Any]) -> None:
         """Record what `auto` became, for every later run of the study."""
-        text = json.dumps({"schema": SCHEMA, "devices": devices}, indent=1)
-        write_atomically(self.studies / name / "choices.json", text)
+        write_atomically(
+            self.studies / name / "choices.json", seal({"study": name, "devices": devices})
+        )
 
     @contextmanager
-    def owned(self, name: str) -> Iterator[None]:
+    def owned(self, name: str, *, take_over: bool = False) -> Iterator[None]:
         """Be the only coordinator of a study; the lock dies with its holder.
 
+        Args:
+            name: of the study.
+            take_over: leave a holder behind that is not known to be alive.
+
         Raises:
-            EnvironmentFault: another process holds it; names pid, host and start.
+            EnvironmentFault: another process holds it; names pid, host and start. Or there
+                cannot be locks in this home.
         """
-        lock = FileLock(self.locks / f"{name}.lock")
-        holder = self.locks / f"{name}.holder"
+        hint = "wait for it, stop it, or look with `swinablate status STUDY`; if it is no more, "
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            with locks.lock(self._lock(name), GLANCE_S, take_over=take_over):
+                yield
+        except locks.Taken as error:
             raise EnvironmentFault(
-                f"study {name!r} is already running: {self.holder(name)}",
+                f"study {name!r} is already running: {error}",
                 at=str(self.root),
-                hint="wait for it, stop it, or look with `swinablate status STUDY`",
+                hint=f"{hint}`swinablate run STUDY --take-over` goes on without it",
             ) from None
-        try:
-            since = time.strftime("%Y-%m-%d %H:%M:%S")
-            write_atomically(holder, f"pid {os.getpid()} on {socket.gethostname()} since {since}")
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     def holder(self, name: str) -> str:
         """Who runs a study, in words; empty when nobody does."""
-        lock = FileLock(self.locks / f"{name}.lock")
-        try:
-            with lock.acquire(timeout=0):
-                return ""
-        except Timeout:
-            try:
-                return (self.locks / f"{name}.holder").read_text("utf-8")
-            except OSError:
-                return "another process"
-        except OSError:
-            return ""
+        return locks.holder(self._lock(name))
+
+    def _lock(self, name: str) -> Path:
+        return self.locks / f"{name}.lock"
 
 
-def _parsed(kind: type[R], text: str, path: Path, again: str) -> R:
-    """A recorded file as a value.
-
-    Args:
-        kind: of the record.
-        text: the file's content.
-        path: the file, for messages.
-        again: what becomes of it where it is moved away, in words.
-
-    Raises:
-        EnvironmentFault: it is no such record, or a newer swinablate wrote it.
-    """
+def _whole(path: Path, trial: str) -> bool:
+    """Whether a file is this trial's record."""
     try:
-        data = json.loads(text)
-        if data["schema"] > SCHEMA:
-            raise EnvironmentFault(
-                f"written by a newer swinablate (schema {data['schema']})",
-                at=str(path),
-                hint="upgrade swinablate",
-            )
-        return kind.model_validate(data)
-    except (ValueError, KeyError, TypeError) as error:  # pydantic's errors are ValueErrors
-        first = str(error).partition("\n")[0]
-        raise EnvironmentFault(
-            f"unreadable record: {first}", at=str(path), hint=f"move this file away; {again}"
-        ) from None
-
-
-def _number(path: Path) -> int:
-    return int(path.parent.name) if path.parent.name.isdigit() else 0
+        read_outcome(path, trial, "")
+    except (EnvironmentFault, FileNotFoundError):
+        return False
+    return True

@@ -6,18 +6,17 @@ Paths stand here as they were typed: a report that repeats them tells no more th
 wrote. Homes of earlier versions have no such file, and nothing is made up for them.
 """
 
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from swinablate.errors import EnvironmentFault
 from swinablate.records.files import write_atomically
 from swinablate.records.home import Home
-from swinablate.records.plan import SCHEMA, PlanRecord, Record
+from swinablate.records.plan import SCHEMA, PlanRecord, Record, read_record
+from swinablate.records.seal import seal
 
 DEFAULT_HOME = ".swinablate"
 """The home of whoever names none."""
@@ -102,34 +101,26 @@ UNKNOWN = Launch()
 def keep_launch(home: Home, plan: PlanRecord, launch: Launch) -> None:
     """Record how a declared study was started; where nothing is known, nothing is changed."""
     if launch.study:
-        write_atomically(_path(home, plan), json.dumps(launch.to_json(), indent=1))
+        write_atomically(_path(home, plan), seal({**launch.to_json(), **_owner(plan)}))
 
 
 def launch_of(home: Home, plan: PlanRecord) -> Launch:
     """How a declared study was last started; empty where that was not recorded.
 
     Raises:
-        EnvironmentFault: it is there and cannot be understood.
+        Damaged: it is not what was written, or another study's.
+        EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
     """
-    path = _path(home, plan)
+    again = "move this file away; `swinablate run STUDY` writes it again"
     try:
-        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        if data["schema"] > SCHEMA:
-            raise EnvironmentFault(
-                f"written by a newer swinablate (schema {data['schema']})",
-                at=str(path),
-                hint="upgrade swinablate",
-            )
-        return Launch.model_validate(data)
+        return read_record(Launch, _path(home, plan), _owner(plan), again)
     except FileNotFoundError:
         return UNKNOWN
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        first = str(error).partition("\n")[0]
-        raise EnvironmentFault(
-            f"unreadable record: {first}",
-            at=str(path),
-            hint="move this file away; `swinablate run STUDY` writes it again",
-        ) from None
+
+
+def _owner(plan: PlanRecord) -> dict[str, str]:
+    """Whose the file is; `study` is what was typed."""
+    return {"of": plan.study, "declaration": plan.declaration}
 
 
 def _path(home: Home, plan: PlanRecord) -> Path:

@@ -1,16 +1,51 @@
 """How a trial ended: the record that everything else is made of."""
 
+import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
-SCHEMA = 1
-"""Raised when a field changes its meaning, so that an older version refuses what it would misread.
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    NonNegativeInt,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+)
 
-`records.home` measures plans and ledgers by it too.
-"""
+from swinablate.records.seal import SCHEMA, Damaged, unseal
 
 Status = Literal["done", "diverged", "failed"]
+LEAST = {"epoch", "at", "train/loss", "val/accuracy", "time/epoch_s", "time/images_per_s"}
+"""What every row of a curve of schema 1 has. Such a record has no digest; that it is complete is
+what can be asked of it, and that its accuracies are possible."""
+
+
+def _row(values: Mapping[str, float]) -> Mapping[str, float]:
+    if type(values.get("epoch")) is not float:  # every number is one by now
+        raise ValueError("a row of the curve names no epoch")
+    return values
+
+
+def _execution(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    fused = values.get("fused", 1)
+    if type(fused) is not int or fused < 1:
+        raise ValueError(f"{fused} trials trained as one")
+    return values
+
+
+def _predictions(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    images = values.get("images", 0)
+    texts = (values.get("sha256", ""), values.get("correct", ""))
+    if type(images) is not int or any(type(text) is not str for text in texts):
+        raise ValueError("no digest of predictions")
+    if "correct" in values:
+        bits = base64.b64decode(texts[1], validate=True)
+        if len(bits) != -(-images // 8):
+            raise ValueError(f"{len(bits)} bytes of bits for {images} images")
+    return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,23 +61,32 @@ class Outcome:
         started_at: Unix ms, for people; a clock may be set meanwhile.
         finished_at: the same.
         elapsed_s: of the last attempt, by a clock that is never set; None in older records.
+        schema: of the file; 1 carries no digest, so that nobody can check it.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        strict=True, allow_inf_nan=False, revalidate_instances="always"
+    )
 
     trial: str
     seed: int
-    kind: str
+    kind: Literal["final", "tune"]
     recipe: Mapping[str, Any]
     image: Mapping[str, int]
     status: Status
-    attempt: int
+    attempt: PositiveInt
     metrics: Mapping[str, float] = field(default_factory=dict)
-    curve: tuple[Mapping[str, Any], ...] = ()
-    execution: Mapping[str, Any] = field(default_factory=dict)
+    curve: tuple[Annotated[Mapping[str, float], AfterValidator(_row)], ...] = ()
+    execution: Annotated[Mapping[str, Any], AfterValidator(_execution)] = field(
+        default_factory=dict
+    )
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    predictions: Mapping[str, Any] = field(default_factory=dict)
+    predictions: Annotated[Mapping[str, Any], AfterValidator(_predictions)] = field(
+        default_factory=dict
+    )
     failure: Mapping[str, str] | None = None
-    started_at: int = 0
-    finished_at: int = 0
+    started_at: NonNegativeInt = 0
+    finished_at: NonNegativeInt = 0
     elapsed_s: float | None = None
     schema: int = SCHEMA
 
@@ -53,3 +97,73 @@ class Outcome:
         if self.elapsed_s is not None:
             return self.elapsed_s / together
         return max(0, self.finished_at - self.started_at) / 1000 / together
+
+
+_TYPED = TypeAdapter(Outcome)
+_FIELDS = frozenset(one.name for one in fields(Outcome))
+_FIRST = frozenset({
+    *("trial", "seed", "kind", "recipe", "image", "status", "attempt", "metrics", "curve"),
+    *("execution", "provenance", "predictions", "failure", "started_at", "finished_at", "schema"),
+})  # fmt: skip
+"""What every record of schema 1 has, and nothing else."""
+
+
+def read_outcome(path: Path, trial: str, remedy: str) -> Outcome:
+    """A recorded outcome, checked field by field.
+
+    Args:
+        path: the file.
+        trial: whose it must be.
+        remedy: what to do with a damaged one, in words.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: it is no such record, or another trial's.
+        EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
+    """
+    data = unseal(path, {"trial": trial}, remedy)
+    known = {key: value for key, value in data.items() if key in _FIELDS}
+    try:
+        if data["schema"] == 1:
+            _check_names(data)
+        if isinstance(known.get("curve"), list):
+            known["curve"] = tuple(known["curve"])
+        found = Outcome(**known)
+        _TYPED.validate_python(found)
+        if found.schema == 1:
+            _check_first(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        problem = f"damaged record: {where}: {first['msg']}"
+        raise Damaged(problem, at=str(path), hint=remedy) from None
+    except (ValueError, TypeError) as error:  # a field is missing
+        raise Damaged(f"damaged record: {error}", at=str(path), hint=remedy) from None
+    return found  # as it was written: pydantic makes 6 a 6.0
+
+
+def _check_names(data: Mapping[str, Any]) -> None:
+    """Refuse a record of schema 1 that has another field, or one less.
+
+    Raises:
+        ValueError: it does.
+    """
+    if odd := _FIRST ^ data.keys():
+        raise ValueError(f"{'no' if min(odd) in _FIRST else 'unknown'} field {min(odd)!r}")
+
+
+def _check_first(found: Outcome) -> None:
+    """Refuse a record of schema 1 that lacks what every one has, or cannot be.
+
+    Raises:
+        ValueError: it does.
+    """
+    final = {"test/accuracy"} if found.kind == "final" else set()
+    if found.status == "done" and (lost := {"val/accuracy", *final} - found.metrics.keys()):
+        raise ValueError(f"metrics: no {min(lost)!r}")
+    if any(LEAST - row.keys() for row in found.curve):
+        raise ValueError("curve: a row lacks what was measured")
+    for values in (found.metrics, *found.curve):
+        for name, value in values.items():
+            if name.endswith("/accuracy") and not 0 <= value <= 100 + 1e-6:  # floats round up
+                raise ValueError(f"{name}: {value} is no percentage")

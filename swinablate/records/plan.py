@@ -8,13 +8,20 @@ wrote beside the fields known here is ignored. A record of a newer `schema` is r
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from swinablate.records.seal import Damaged, unseal
 
 Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
 SCHEMA = 1
-"""Raised when a field changes its meaning; a new field alone does not raise it."""
+"""Of plans and ledgers as they are printed and reported; a home's files have one of their own
+(`records.seal`). Raised when a field changes its meaning; a new field alone does not raise it."""
+
+
+R = TypeVar("R", bound="Record")
 
 
 LATER = Field(exclude_if=lambda value: not value)
@@ -228,6 +235,26 @@ class Ledger(Record):
         """The ledger with one more suggestion to an arm."""
         return Ledger(arms={**self.arms, arm: (*self.of(arm), entry)})
 
+    @property
+    def named(self) -> list[str]:
+        """The ids of all trials that it names, run or not."""
+        entries = [entry for found in self.arms.values() for entry in found]
+        return [trial for entry in entries for trial in (*entry.trials, *entry.finals)]
+
+
+class ChoiceRecord(Record):
+    """What `auto` became on one device model, by recipe path; what was measured, and when."""
+
+    choice: Mapping[str, Any]
+    measured: tuple[Mapping[str, Any], ...] = ()
+    at: int = 0
+
+
+class Choices(Record):
+    """What `auto` became in a study, by device model (`choices.json`)."""
+
+    devices: Mapping[str, ChoiceRecord]
+
 
 class Row(NamedTuple):
     """A trial of a plan: its arm, its seed, its id.
@@ -309,3 +336,28 @@ class PlanRecord(Record):
         for arm in self.arms:
             pairs = zip(arm.seeds, arm.trials, strict=True)
             yield from (Row(arm, seed, trial) for seed, trial in pairs)
+
+
+def read_record(kind: type[R], path: Path, owner: Mapping[str, str], remedy: str) -> R:
+    """A sealed file as a value. The schema of the file is not that of the value.
+
+    Args:
+        kind: of the record.
+        path: the file.
+        owner: fields that say whose it is, and what they must be.
+        remedy: what to do with a damaged one, in words.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: it is no such record, or another one's.
+        EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
+    """
+    data = unseal(path, owner, remedy)
+    del data["schema"]
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        problem = f"damaged record: {where}: {first['msg']}"
+        raise Damaged(problem, at=str(path), hint=remedy) from None

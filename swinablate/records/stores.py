@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records import locks
 from swinablate.records.secrets import redact, redact_address, secrets_here
 
 PATIENCE_S = 60.0
@@ -123,7 +123,7 @@ def creation(url: str) -> Iterator[None]:
     """
     path = database(url)
     if path is not None:
-        with _file_lock(url, path):
+        with _file_lock(path):
             yield
     elif url.startswith("postgresql"):
         with _advisory_lock(url):
@@ -133,23 +133,16 @@ def creation(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def _file_lock(url: str, path: Path) -> Iterator[None]:
+def _file_lock(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
-        lock.acquire(timeout=PATIENCE_S)
-    except Timeout:
+        with locks.lock(path.with_name(f".{path.name}.lock"), PATIENCE_S):
+            yield
+    except locks.Taken as error:
         raise EnvironmentFault(
-            f"another process has been creating the store for {PATIENCE_S:.0f} s",
+            f"another process has been creating the store for {PATIENCE_S:.0f} s: {error}",
             at=str(path),
             hint="look for a hung swinablate process",
         ) from None
-    except OSError as error:
-        raise fault(error, url, "the store cannot be created") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

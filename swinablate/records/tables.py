@@ -43,10 +43,10 @@ def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFr
             "seed": row.seed,
             "trial": row.trial,
             "epoch": point["epoch"],
-            "train_loss": point["train/loss"],
-            "val_acc": point["val/accuracy"],
-            "epoch_s": point["time/epoch_s"],
-            "images_per_s": point["time/images_per_s"],
+            "train_loss": point.get("train/loss"),
+            "val_acc": point.get("val/accuracy"),
+            "epoch_s": point.get("time/epoch_s"),
+            "images_per_s": point.get("time/images_per_s"),
         }
         for row in plan.rows()
         if row.trial in recorded
@@ -80,5 +80,5 @@ def _row(row: Row, found: Outcome | None) -> dict[str, Any]:
         "predictions": predictions.get("sha256"),
         "correct": predictions.get("correct"),
         "test_images": predictions.get("images"),
-        "failure": found.failure["kind"] if found and found.failure else None,
+        "failure": found.failure.get("kind") if found and found.failure else None,
     }

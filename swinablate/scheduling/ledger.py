@@ -147,14 +147,15 @@ def everything(plan: PlanRecord) -> list[str]:
 def _try(entry: TryRecord, recorded: Mapping[str, Outcome]) -> Try:
     ended = [recorded[trial] for trial in entry.trials if trial in recorded]
     statuses = {outcome.status for outcome in ended}
+    values = [outcome.metrics.get("val/accuracy") for outcome in ended]
     status: Literal["waiting", "done", "diverged", "failed"] = "done"
     if len(ended) < len(entry.trials):
         status = "waiting"
-    elif "failed" in statuses:
+    elif "failed" in statuses or (statuses == {"done"} and None in values):
         status = "failed"
     elif "diverged" in statuses:
         status = "diverged"
-    value = mean(o.metrics["val/accuracy"] for o in ended) if status == "done" else None
+    value = mean(v for v in values if v is not None) if status == "done" else None
     return Try(
         number=entry.number,
         params=entry.params,

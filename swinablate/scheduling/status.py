@@ -127,7 +127,7 @@ def _current(home: Home, row: Row) -> Current | None:
         epoch=len(curve),
         epochs=row.arm.recipe["train"]["epochs"],
         attempt=events[-1].attempt,
-        val_accuracy=curve[-1]["val/accuracy"] if curve else None,
+        val_accuracy=curve[-1].get("val/accuracy") if curve else None,
     )
 
 

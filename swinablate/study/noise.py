@@ -37,12 +37,13 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
     data = plan.arms[0].recipe.data
     groups: defaultdict[str, list[float]] = defaultdict(list)
     for outcome in _everything(home):
-        if outcome.kind != "final" or outcome.status != "done":
-            continue  # a tuning trial has no test accuracy
-        if outcome.recipe["data"] == data.model_dump(mode="json"):
+        value = outcome.metrics.get("test/accuracy")  # a tuning trial has none
+        if outcome.kind != "final" or outcome.status != "done" or value is None:
+            continue
+        model, theirs, train = (outcome.recipe.get(key) for key in ("model", "data", "train"))
+        if theirs == data.model_dump(mode="json"):
             # Seeds of one recipe vary by chance alone; different recipes differ by more.
-            key = json.dumps([outcome.recipe["model"], outcome.recipe["train"]], sort_keys=True)
-            groups[key].append(outcome.metrics["test/accuracy"])
+            groups[json.dumps([model, train], sort_keys=True)].append(value)
     known = [values for values in groups.values() if len(values) >= STATISTICS_SEEDS]
     free = sum(len(values) - 1 for values in known)
     if not known:

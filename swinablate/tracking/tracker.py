@@ -310,7 +310,7 @@ class Tracker:
 
 def _curve(rows: Iterable[Mapping[str, Any]]) -> set[Row]:
     return {
-        (track_text.key(key), float(value), int(row["at"]), int(row["epoch"]))
+        (track_text.key(key), float(value), int(row.get("at", 0)), int(row["epoch"]))
         for row in rows
         for key, value in row.items()
         if key not in {"epoch", "at"} and known(value)

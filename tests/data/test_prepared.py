@@ -202,8 +202,8 @@ def test_a_read_only_home_is_named(sealed):
     with pytest.raises(EnvironmentFault) as error:
         prepare(NOISE, sealed)
     assert str(error.value) == (
-        f"{sealed}/.noise.lock: data set 'noise' cannot be stored: Permission denied\n\n"
-        "hint: free some space or give write permission, or choose another --home"
+        f"{sealed}/.noise.lock: cannot write: Permission denied\n\n"
+        "hint: is the disk there, and the folder yours? --home or SWINABLATE_HOME names another"
     )
 
 

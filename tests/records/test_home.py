@@ -68,10 +68,10 @@ def test_torn_last_event_is_not_an_event(home):
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 1}', "[]"])
 def test_unreadable_record_is_an_environment_fault_that_names_the_file(home, text):
     write_atomically(home.trials / "t1" / "result.json", text)
-    with pytest.raises(EnvironmentFault, match="unreadable record") as caught:
+    with pytest.raises(EnvironmentFault, match="damaged record") as caught:
         home.outcome("t1")
     assert caught.value.at == str(home.trials / "t1" / "result.json")
-    assert "move this folder away" in caught.value.hint
+    assert "`swinablate retry STUDY`" in caught.value.hint
 
 
 def test_record_of_a_newer_version_is_not_guessed_at(home):
@@ -150,3 +150,29 @@ def test_where_no_address_can_name_a_database_the_home_is_refused(name, tmp_path
     for read in (lambda home: home.optuna_url, lambda home: home.mlflow_uri):
         with pytest.raises(InputError, match="no address can name a database in this folder"):
             read(Home(tmp_path / name))
+
+
+@pytest.mark.parametrize("status", ["done", "failed", "diverged"])
+def test_a_trial_that_was_killed_between_its_two_writes_is_finished(home, status):
+    home.begin("t1")
+    ended = replace(OUTCOME, status=status)
+    home.commit(ended)
+    marker = home.trials / "t1" / "result.json"
+    whole = marker.read_bytes()
+    marker.unlink()
+    assert home.outcome("t1") == ended
+    home.finish("t1")
+    assert marker.read_bytes() == whole
+
+
+def test_a_trial_that_was_reopened_waits_until_its_next_attempt_ends(home):
+    home.begin("t1")
+    home.commit(replace(OUTCOME, status="failed"))
+    home.reopen("t1")
+    home.finish("t1")
+    assert home.outcome("t1") is None
+    assert home.begin("t1") == 2
+    assert home.outcome("t1") is None
+    home.commit(replace(OUTCOME, attempt=2))
+    (home.trials / "t1" / "result.json").unlink()
+    assert home.outcome("t1") == replace(OUTCOME, attempt=2)

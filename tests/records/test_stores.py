@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records import stores
+from swinablate.records.locks import lock
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_one_at_a_time_creates_a_store(tmp_path, monkeypatch):
     assert most == [1, 1, 1, 1]
 
     monkeypatch.setattr(stores, "PATIENCE_S", 0.1)
-    with FileLock(tmp_path / "new/.a.db.lock"), pytest.raises(EnvironmentFault) as fault:
+    with lock(tmp_path / "new/.a.db.lock"), pytest.raises(EnvironmentFault) as fault:
         create()
     assert "another process has been creating the store for 0 s" in str(fault.value)
 
@@ -126,7 +126,7 @@ def test_one_at_a_time_creates_a_store(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(EnvironmentFault, match="the store cannot be created"),
+        pytest.raises(EnvironmentFault, match="cannot write: "),
         stores.creation(f"sqlite:///{tmp_path}/file/a.db"),
     ):
         pass
