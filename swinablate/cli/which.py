@@ -165,7 +165,7 @@ def asked_of(
 
 def was_run(home: Home, name: str) -> bool:
     """Whether a study was ever declared in a home."""
-    return (home.studies / name / "latest").is_file()
+    return (home.studies / name / "latest").exists()  # a damaged one was, too
 
 
 def variants(home: Home, name: str) -> list[str]:

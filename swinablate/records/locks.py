@@ -20,6 +20,7 @@ from swinablate.records.files import writing
 _TAKEN = {errno.EAGAIN, errno.EACCES}
 """What `flock` says of a lock that is another's; EACCES on some network file systems."""
 _PAUSE_S = 0.05
+"""Between two tries for a lock: it is waited for a fifth of a second or so, and four tries do."""
 SOMEBODY = "another process"
 """The holder, in the moment before it has said who it is."""
 

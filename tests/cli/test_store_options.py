@@ -23,7 +23,7 @@ def asked(monkeypatch):
         found.append(options)
         raise KeyboardInterrupt
 
-    def sync(home, name, storage, tracking):
+    def sync(home, name, storage, tracking, **_):
         found.append(Options(storage=storage, tracking=tracking))
         return 0
 
@@ -201,7 +201,7 @@ def test_help_names_the_variables_and_shows_no_value(monkeypatch, capsys):
 def test_a_bug_and_the_log_show_no_secret(asked, monkeypatch, capsys, caplog):
     """Of an option, a variable, or an address in the message, in whatever encoding."""
 
-    def broken(home, name, storage, tracking):
+    def broken(home, name, storage, tracking, **_):
         logging.getLogger("somebody").warning("asked %s of %s", storage, "hunter2")
         try:
             int("s3@cret")

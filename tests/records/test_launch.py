@@ -9,6 +9,7 @@ from swinablate.errors import EnvironmentFault
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, keep_launch, launch_of
 from swinablate.records.plan import ArmRecord, PlanRecord
+from swinablate.records.seal import SCHEMA, seal
 
 PLAN = PlanRecord(study="a", declaration="d" * 64, arms=(ArmRecord(name="baseline"),))
 GIVEN = Launch(
@@ -46,7 +47,7 @@ def test_a_damaged_one_is_named(text, tmp_path):
     keep_launch(home, PLAN, GIVEN)
     (path,) = tmp_path.rglob("launch.json")
     path.write_text(text)
-    with pytest.raises(EnvironmentFault, match="unreadable record") as caught:
+    with pytest.raises(EnvironmentFault, match="damaged record") as caught:
         launch_of(home, PLAN)
     assert caught.value.at == str(path)
 
@@ -56,9 +57,9 @@ def test_one_of_a_later_version_is_refused_and_its_new_fields_are_not(tmp_path):
     keep_launch(home, PLAN, GIVEN)
     (path,) = tmp_path.rglob("launch.json")
     data = json.loads(path.read_text())
-    path.write_text(json.dumps({**data, "mood": "good"}))
+    path.write_text(seal({**data, "mood": "good"}))
     assert launch_of(home, PLAN) == GIVEN
-    path.write_text(json.dumps({**data, "schema": 2}))
+    path.write_text(json.dumps({**data, "schema": SCHEMA + 1}))
     with pytest.raises(EnvironmentFault, match="newer swinablate"):
         launch_of(home, PLAN)
 
