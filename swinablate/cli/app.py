@@ -57,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
     )
-    imports.log.setLevel(logging.INFO)  # whose code a study runs is named before it runs
-    with _redacted_logs(known):
+    with _redacted_logs(known), _imports_named():
         return _run(words, known)
 
 
@@ -92,6 +91,17 @@ def _secrets_in(word: str) -> set[str]:
     if address:
         return secrets_of(address[0])
     return secrets_of(word.partition("=")[2] if word.startswith("-") else word)
+
+
+@contextmanager
+def _imports_named() -> Iterator[None]:
+    """Say whose code a study runs, before it runs."""
+    before = imports.log.level
+    imports.log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        imports.log.setLevel(before)
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def function(name: str, folders: Sequence[Path] = (), at: str = AT) -> Callable[
     found = imports.attribute_of(name, folders, at)
     if not callable(found) or builtin(found):
         raise InputError(
-            f"{name} is a {type(found).__name__}, not a function that returns images",
+            f"{name} is of type {type(found).__name__}, not a function that returns images",
             at=at,
             hint='write name = "mypackage.data:load", where load() returns the images',
         )

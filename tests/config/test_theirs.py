@@ -111,6 +111,15 @@ def test_code_is_named_before_it_runs_and_in_the_plan(write, tmp_path, capsys, c
     assert "imports" not in capsys.readouterr().out
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C, as a program begins with it; a worker that ran in this process hears none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_stays_ctrl_c_and_theirs_does_not():
     with pytest.raises(KeyboardInterrupt), theirs():
         signal.raise_signal(signal.SIGINT)

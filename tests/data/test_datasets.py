@@ -575,7 +575,7 @@ RETURN = (
         (
             "number",
             (
-                "data.name: {m}:number is 5, not a function\n\n"
+                "data.name: {m}:number is of type int, not a function that returns images\n\n"
                 'hint: write name = "mypackage.data:load", where load() returns the images'
             ),
         ),

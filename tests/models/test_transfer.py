@@ -484,7 +484,7 @@ def test_weights_of_every_recorded_seed_are_kept_and_none_written_over(datasets,
     assert [
         (k.seed, k.trial, k.file.name, k.status) for k in keep_each(home, "study", "arm", path, 3)
     ] == [(3, "t3", "w-3.pt", "written")]
-    words = ["weights", "study.toml", "arm", str(path), "--home", str(home.root)]
+    words = ["weights", "study", "arm", str(path), "--home", str(home.root)]
     assert main(words) == 0
     assert capsys.readouterr().err.splitlines() == [
         f"{tmp_path}/new/w-3.pt: already there, weights of arm s3",

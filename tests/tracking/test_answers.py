@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from swinablate.errors import EnvironmentFault
+from swinablate.records.launch import UNKNOWN
 from swinablate.tracking import runs
 from swinablate.tracking.runs import answers
 from swinablate.tracking.tracker import StudyCard, Tracker
@@ -28,7 +29,7 @@ def test_a_server_that_never_answers_is_given_up_soon(silent, tmp_path):
         declaration="d",
         dataset="digits",
         varied=(),
-        command="",
+        launch=UNKNOWN,
         commit=None,
     )
     began = time.monotonic()
