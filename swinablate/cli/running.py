@@ -35,7 +35,7 @@ def plan_of(study: Path, settings: Sequence[str], *, smoke: bool) -> "Plan":
 
     with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
         loaded = files.load_study(study, settings, smoke=smoke)
-        return plan(files.smoke(loaded) if smoke else loaded)
+        return plan(files.smoke(loaded) if smoke else loaded, terminal.patience("planning arm"))
 
 
 def run_study(

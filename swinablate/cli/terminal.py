@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PLACES = 3
 """Names of modules a plan shows for each arm; `--json` has them all."""
+QUIET = 5.0
+"""Seconds without a word after which somebody wonders whether it hangs."""
 PIPED = 140
 """Columns where there is no terminal to ask; rich would take 80."""
 
@@ -52,6 +55,24 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for row in rows:
         drawn.add_row(*(escape(str(cell)) for cell in row))
     out.print(drawn)
+
+
+def patience(what: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int, str], None]:
+    """What to call before each of many steps: says where they are, every few seconds.
+
+    Args:
+        what: is done in a step: "planning arm".
+        clock: seconds.
+    """
+    last = clock()
+
+    def step(number: int, name: str) -> None:
+        nonlocal last
+        if clock() - last >= QUIET:
+            last = clock()
+            err.print(f"{what} {number}: {name}", soft_wrap=True, markup=False)
+
+    return step
 
 
 def show_plan(plan: "PlanRecord") -> None:

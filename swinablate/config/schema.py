@@ -77,6 +77,10 @@ def validate(cls: type[M], data: Mapping[str, Any], at: str, inside: str = "") -
         found = error.errors()  # a misspelled key first: it may be why another is missing
         worst = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         raise _explain(worst, cls, at, inside) from None
+    except OverflowError:  # of a rule that computes with a field: a float near its end
+        raise InputError(
+            "a number is too large to compute with", at=at, hint="give a smaller one"
+        ) from None
 
 
 def evolve(value: M, changes: Mapping[str, object], at: str, inside: str = "") -> M:

@@ -15,6 +15,7 @@ from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.levels import setting
 from swinablate.config.recipe import derive
 from swinablate.errors import InputError
+from swinablate.models.bounds import check_config
 from swinablate.models.build import start
 from swinablate.models.catalogue import switches
 from swinablate.models.fingerprint import Fingerprint, observe
@@ -116,4 +117,10 @@ def case_of(family: str, settings: Sequence[str], image: str, classes: int) -> C
     made = load_family(family, "check")
     fields = {key.removeprefix("model."): level for key, level in map(setting, settings)}
     config = schema.validate(made.config, {"family": family, **fields}, "--set")
-    return Case(made, config, schema.validate(ImageSpec, size, "--image"))
+    spec = schema.validate(ImageSpec, size, "--image")
+    try:
+        check_config(made, config, spec)
+    except ValueError as error:
+        problem, _, hint = str(error).rpartition("; ")
+        raise InputError(problem or hint, at=family, hint=hint) from None
+    return Case(made, config, spec)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
+from swinablate.models.bounds import TooLarge, counted
 from swinablate.models.layers.attention import SmallDotProduct
 
 T = TypeVar("T")
@@ -73,13 +74,23 @@ def measured(
     """Measure the network on the meta device, in evaluation mode.
 
     Somebody else's code may ask for the value of a tensor: it then runs on the CPU.
+
+    Raises:
+        TooLarge: it has more parameters than can be planned.
     """
+
+    def build() -> nn.Module:
+        with counted():
+            return family.build(config, image).eval()
+
     try:
         with torch.device("meta"):
-            return measure(family.build(config, image).eval())
+            return measure(build())
+    except TooLarge:
+        raise
     except Exception:  # noqa: BLE001  whatever it raises; where it raises again, it is raised
         with torch.random.fork_rng(devices=[]):
-            return measure(family.build(config, image).eval())
+            return measure(build())
 
 
 @torch.no_grad()

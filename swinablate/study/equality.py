@@ -11,6 +11,7 @@ from swinablate.config.recipe import Recipe
 from swinablate.config.train import TrainConfig
 from swinablate.data import image_spec, resolved_data
 from swinablate.errors import InputError
+from swinablate.models.bounds import check_cost
 from swinablate.models.cost import Cost, cost
 from swinablate.models.diff import Proof, compare
 from swinablate.models.fingerprint import Fingerprint, observe
@@ -43,11 +44,17 @@ def _look(recipe: Recipe, looked: Looked) -> Fingerprint:
 
 
 def cost_of(family: Family[ModelConfig], recipe: Recipe, image: ImageSpec, looked: Looked) -> Cost:
-    """What a recipe's network costs; asked of the network once for every config."""
+    """What a recipe's network costs; asked of the network once for every config.
+
+    Raises:
+        TooLarge: more than can be planned.
+    """
     key = recipe.model.model_dump_json(), image
     if key not in looked.costs:
         looked.costs[key] = cost(family, recipe.model, image)
-    return looked.costs[key]
+    found = looked.costs[key]
+    check_cost(found.params, found.activation_bytes)
+    return found
 
 
 def meaning(recipe: Recipe, looked: Looked) -> str:

@@ -19,6 +19,7 @@ from swinablate.data import user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
 from swinablate.records.plan import Design
+from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
 from swinablate.text import named_level
@@ -47,7 +48,8 @@ class Compare(schema.Frozen):
 
     metric: Literal["test/accuracy"] = "test/accuracy"
     rope: Annotated[float, Field(gt=0, le=100)] | None = None  # percentage points
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    # From 1e-9: nobody means less, and at 1e-300 critical values are infinite.
+    alpha: Annotated[float, Field(ge=1e-9, lt=0.5)] = 0.05
     # Expected, over seeds, points; no numbers from 0 to 100 spread wider than 50.
     sd: Annotated[float, Field(gt=0, le=50)] | None = None
 
@@ -180,12 +182,15 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         if key.startswith("study."):
             _write(written, key.removeprefix("study."), level)
     file = schema.validate(StudyFile, written, str(path))
+    seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
+    tries = file.tune.trials * file.tune.seeds if file.tune else 0
+    runs = {"arm": len(seeds), "baseline": len(more), "tries": tries}
+    check_size(file.design, file.axes, len(file.arms), runs, str(path))
     baseline = load_recipe(path.parent / file.baseline, [path.parent])
     levels = {key: level for key, level in changes if not key.startswith("study.")}
     if levels:
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
         baseline = settled(schema.evolve(baseline, levels, at), Path(), at)
-    seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
     _check_effort(file, seeds, str(path), smoke=smoke)
     return Study(
         name=variant(path.stem, settings),

@@ -1,6 +1,6 @@
 """From a study to its plan. Pure: same study, same plan."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from swinablate.config.theirs import named, theirs
 from swinablate.config.weights import each, settled
 from swinablate.data import image_spec
 from swinablate.errors import InputError, SwinablateError
+from swinablate.models.bounds import check_config
 from swinablate.models.registry import is_import, load_family
 from swinablate.models.transfer import check_start
 from swinablate.study.designs import cells
@@ -46,8 +47,12 @@ class Cell:
     match: Match | None = None
 
 
-def plan(study: Study) -> Plan:
+def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
     """Expand the design; refuse what cannot be built or is the same as another arm.
+
+    Args:
+        study: the question.
+        watch: told of each arm before it is built: how many were, and its name.
 
     Raises:
         InputError: a switch or level that does not exist, an impossible baseline, two arms
@@ -65,6 +70,8 @@ def plan(study: Study) -> Plan:
                 at=f"{study.file}: arms",
                 hint="give one of them another name",
             )
+        if watch:
+            watch(len(arms) + len(refusals), made.name)
         same = None
         try:
             arm, meaning = _tried(study, made, arms[0] if arms else None, looked)
@@ -189,6 +196,9 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     """
     recipe, changes, match = made.recipe, dict(made.changes), None
     if made.match and base:
+        check_config(
+            load_family(recipe.model.family, study.file), recipe.model, image_spec(recipe.data)
+        )
         at = f"{study.file}: arms: {made.name!r}"
         target = base.macs if made.match.by == "macs" else base.params
         recipe, match = solve(recipe, made.match, target, at)
@@ -198,6 +208,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     starts = _starts(study, made.name, recipe.start, seeds)
     family = load_family(recipe.model.family, study.file)
     image = image_spec(recipe.data)
+    check_config(family, recipe.model, image)
     geometry = family.geometry(recipe.model, image)
     check_start(family, recipe, image, tuple(starts.values()))
     spent = cost_of(family, recipe, image, looked)

@@ -9,14 +9,20 @@ from swinablate.config.schema import Frozen
 from swinablate.errors import InputError
 from swinablate.stats.estimate import BASELINE_RATIO
 
-Seeds = Annotated[int, Field(ge=1, le=1000)] | tuple[Annotated[int, Field(ge=0)], ...]
+BEYOND = 1 << 53
+"""Above every seed: Optuna's database and JSON's readers keep whole numbers exactly up to it."""
+MANY = 1000
+"""Seeds of an arm."""
+Seed = Annotated[int, Field(ge=0, lt=BEYOND)]
+Seeds = Annotated[int, Field(ge=1, le=MANY)] | Annotated[tuple[Seed, ...], Field(max_length=MANY)]
 
 
 class Adaptive(Frozen):
     """Seeds are added, look by look, for what is not decided yet."""
 
     # From 3: with fewer seeds nothing is tested, and alpha would be spent on it.
-    looks: tuple[Annotated[int, Field(ge=3, le=1000)], ...]
+    # At most 50: their levels take a second to compute, and nobody looks more often.
+    looks: Annotated[tuple[Annotated[int, Field(ge=3, le=MANY)], ...], Field(max_length=50)]
 
     @field_validator("looks")
     @classmethod
@@ -86,4 +92,10 @@ def _fixed(
         )
     # After the arms' seeds, so that the first ones are shared and may be paired.
     extra = range(max(found) + 1, max(found) + 1 + count - len(found))
+    if extra.stop > BEYOND:
+        raise InputError(
+            f"the baseline's own seeds would follow {max(found)}, and no seed is 2**53 or more",
+            at=f"{at}: seeds",
+            hint="give smaller seeds: the numbers themselves mean nothing",
+        )
     return found, (*found, *extra)

@@ -7,7 +7,7 @@ Shape legend: b images, c channels, h w pixels.
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -18,8 +18,11 @@ from torch import Tensor, nn
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.theirs import named, theirs
 from swinablate.errors import InputError
+from swinablate.models.bounds import TooLarge, counted
 from swinablate.models.external.signature import Argument, options
 
+UNUSUAL = 4096
+"""From such an argument on, a network is first built without storage: squared, it is 64 MiB."""
 DATA = "data"
 """Level of an argument that takes its value from the data."""
 FromData = Literal["data"]
@@ -107,11 +110,14 @@ def construct(call: str, make: Callable[[], object]) -> nn.Module:
         make: calls it.
 
     Raises:
+        TooLarge: it makes more than can be planned.
         ValueError: it fails, or what it returns is no network that can be trained.
     """
     try:
         with theirs():
             model = make()
+    except TooLarge:
+        raise
     except Exception as error:  # whatever their code raises
         raise ValueError(f"{call} failed: {named(error)}; change its arguments") from error
     if not isinstance(model, nn.Module):
@@ -155,9 +161,38 @@ def _outline_of(
     build: Callable[[Any, ImageSpec], nn.Module], chosen: Any, image: ImageSpec, path: str
 ) -> tuple[dict[str, Any], ...]:
     """The outline of a network with real weights: what it does on a meta device proves little."""
+    if any(number >= UNUSUAL for number in _numbers(chosen.model_dump())):
+        _weigh(build, chosen, image)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return outline(build(chosen, image), image, path)
+        with counted():
+            model = build(chosen, image)
+        return outline(model, image, path)
+
+
+def _weigh(build: Callable[[Any, ImageSpec], nn.Module], chosen: Any, image: ImageSpec) -> None:
+    """Build a network where no tensor has storage, to see whether it would fit.
+
+    Raises:
+        TooLarge: it would not.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), counted():
+        try:
+            build(chosen, image)
+        except TooLarge:
+            raise
+        except ValueError:  # it cannot be built there, or at all: the CPU will tell
+            return
+
+
+def _numbers(value: object) -> Iterator[float]:
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, int | float):
+        yield value
 
 
 def _answer(model: nn.Module, image: ImageSpec, path: str) -> None:

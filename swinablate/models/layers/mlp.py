@@ -23,7 +23,7 @@ def hidden_width(width: int, ratio: float) -> int:
         ValueError: `ratio` times `width` is not a whole number.
     """
     hidden = width * ratio
-    if hidden < 1 or hidden != int(hidden):
+    if hidden < 1 or not float(hidden).is_integer():
         raise ValueError(
             f"mlp_ratio {ratio} of {width} channels is {hidden:g}; "
             "choose a ratio that gives a whole number of channels"
