@@ -28,7 +28,7 @@ def test_a_network_of_ones_own_trains_and_a_changed_one_trains_again(home, capsy
     assert json.loads(done.stdout)["done"] == 4
     results = [json.loads(p.read_text()) for p in home.glob(".swinablate/trials/*/result.json")]
     codes = {result["recipe"]["model"]["code"] for result in results}
-    declared = json.loads(next(home.glob(".swinablate/studies/s/*/plan.json")).read_text())
+    declared = json.loads(next(home.glob(".swinablate/studies/s@*/*/plan.json")).read_text())
     assert codes == {arm["recipe"]["model"]["code"] for arm in declared["arms"]}
     assert [len(code) for code in codes] == [64]
 

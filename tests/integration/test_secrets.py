@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from swinablate.records.launch import Launch
 from swinablate.records.secrets import STORES
 from swinablate.tracking.server import serve
 from swinablate.tracking.tracker import StudyCard, Tracker
@@ -108,7 +109,7 @@ def test_a_study_with_secrets_leaves_them_nowhere(queue, postgres, command: Comm
     tickets = postgres.dump("tickets")
     assert all(trial in tickets for trial in command.results())
     needs = "with SWINABLATE_STORAGE and SWINABLATE_TRACKING_URI set"
-    assert sum(needs in note for note in notes) == 4
+    assert sum(needs in note for note in notes) == 4 + 1  # trials and the study's report
     words = f"{command.study} --home {command.home} --slots=2`, {needs}"
     assert any(note.endswith(f"swinablate run {words}") for note in notes)
     assert said.count("warning: --") == 1
@@ -137,7 +138,7 @@ def test_the_pages_of_a_database_with_a_password(queue, postgres, command: Comma
     postgres.create_for("keeper", QUEUE, "runs")
     uri = queue.replace("ablator:", "keeper:").replace("/tickets", "/runs")
     card = StudyCard(name="study", dataset="digits", declaration="0" * 64, question="?",
-                     commit=None, varied=(), command="swinablate run study.toml")  # fmt: skip
+                     commit=None, varied=(), launch=Launch(command="swinablate run study.toml"))  # fmt: skip
     Tracker.open(uri, tmp_path / "artifacts", card).close()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -7,6 +7,7 @@ import pytest
 
 from swinablate.config.recipe import trial_id
 from swinablate.records.home import Home
+from swinablate.records.seal import seal
 from swinablate.report.answer import gather
 from swinablate.scheduling.status import read_status
 from swinablate.study.files import load_study
@@ -70,7 +71,9 @@ def test_every_arm_is_tuned_on_validation_and_runs_once_more(command):
     }
     kept = json.loads(ledger.read_text())
     kept["arms"][made.name][2] = entry
-    ledger.write_text(json.dumps(kept))
+    del kept["digest"]
+    ledger.write_text(seal(kept))
+    kept = json.loads(ledger.read_text())
 
     before = {path: path.stat().st_mtime_ns for path in command.home.glob("trials/*/result.json")}
     code, _, err = command.run("--no-report")

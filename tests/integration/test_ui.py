@@ -246,9 +246,10 @@ def test_a_store_that_is_none_is_named(tmp_path):
 
 
 SERVER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from swinablate.tracking.server import serve
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells' background jobs ignore it
 with serve(sys.argv[1], 0, Path(sys.argv[2])) as url:
     print(url, flush=True)
     time.sleep(600)
@@ -281,7 +282,7 @@ def test_the_server_dies_with_us(tmp_path, number):
         port = urlsplit(url).port
         assert len(serving(port)) >= 2
         os.kill(process.pid, number)
-        process.wait()
+        process.wait(60)
     deadline = time.monotonic() + 10
     while serving(port) and time.monotonic() < deadline:
         time.sleep(0.1)
