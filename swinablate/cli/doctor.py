@@ -10,6 +10,7 @@ from pathlib import Path
 
 from swinablate.records.home import Home
 from swinablate.records.provenance import LIBRARIES, cores, installed_version
+from swinablate.records.survey import Survey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Diagnosis:
 
 
 def examine(home: Home) -> list[Diagnosis]:
-    """Run every check; none of them trains or downloads."""
+    """Run every check of the machine; none of them trains or downloads."""
     return [
         _python(),
         *_versions(),
@@ -144,3 +145,18 @@ def _stores(home: Home) -> list[Diagnosis]:
             )
         )
     return checks
+
+
+def told(found: Survey) -> Diagnosis:
+    """What a home's records are, in a line."""
+    counts = {state: found.count(state) for state in ("whole", "unchecked", "waiting", "damaged")}
+    parts = [f"{count:,} {state}" for state, count in counts.items() if count]
+    damaged = sum(finding.damaged for finding in found.findings)
+    studies = f"{len(found.studies)} {'study' if len(found.studies) == 1 else 'studies'}"
+    trials = f"{len(found.trials):,} {'trial' if len(found.trials) == 1 else 'trials'}"
+    return Diagnosis(
+        name="records",
+        ok=found.whole,
+        found=f"{studies}, {trials}{': ' if parts else ''}{', '.join(parts)}",
+        hint="" if found.whole else f"{damaged} damaged: see below",
+    )

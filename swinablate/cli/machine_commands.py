@@ -1,7 +1,8 @@
 """Commands about this machine: the pages of MLflow, the installation, the statistics' promises."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +18,12 @@ from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of
 from swinablate.records.home import Home
 
+if TYPE_CHECKING:
+    from swinablate.records.survey import Survey
+
 commands = typer.Typer()
+SHOWN = 40
+"""Findings in a home that are printed: about a screen."""
 
 
 statistics = typer.Typer(help="What the statistics promise, for your own numbers.")
@@ -83,19 +89,60 @@ def ui(
         signal.pause()
 
 
-@commands.command(epilog="Example: swinablate doctor --json")
+@commands.command(epilog="Example: swinablate doctor --home .swinablate")
 def doctor(home: HomeFolder = HOME, as_json: Json = False) -> None:
-    """Check the installation: versions, devices, disk, stores."""
-    from swinablate.cli.doctor import examine
+    """Check the installation and a whole home: every record, log, checkpoint. Repairs nothing."""
+    from swinablate.cli.doctor import examine, told
+    from swinablate.records.survey import survey
 
-    checks = examine(Home(home))
+    where = Home(home)
+    checks = examine(where)
+    pace = terminal.patience("reading trial")
+    found = survey(where, lambda number, of: pace(number, f"of {of}"))
+    checks.append(told(found))
     if as_json:
-        print_json({"schema": 1, "checks": [vars(check) for check in checks]})
+        findings = [{**vars(one), "path": str(one.path)} for one in found.findings]
+        print_json({
+            "schema": 1,
+            "checks": [vars(check) for check in checks],
+            "home": {
+                "path": str(where.root), "studies": found.studies, "trials": found.trials,
+                "findings": findings,
+            },
+        })  # fmt: skip
     else:
         terminal.table(
             "Installation",
             ["check", "", "found", "remedy"],
             [[c.name, "ok" if c.ok else "PROBLEM", c.found, c.hint] for c in checks],
         )
+        _findings(where, found)
     if not all(check.ok for check in checks):
         raise typer.Exit(4)
+
+
+def _findings(home: Home, found: "Survey") -> None:
+    """What was found in a home, damage first; a home of version 0.1 has one a plan."""
+    if not found.findings:
+        return
+    terminal.out.print()
+    worst = sorted(found.findings, key=lambda one: not one.damaged)
+    terminal.table(
+        f"In {home.root}",
+        ["", "file", "what", "remedy"],
+        [
+            [
+                "DAMAGED" if one.damaged else "",
+                _inside(one.path, home), one.problem, one.hint,
+            ]
+            for one in worst[:SHOWN]
+        ],
+    )  # fmt: skip
+    if len(worst) > SHOWN:
+        terminal.err.print(f"and {len(worst) - SHOWN:,} more: --json has them all")
+
+
+def _inside(path: Path, home: Home) -> str:
+    """A file's name within its home, digests cut as everywhere."""
+    name = str(path.relative_to(home.root) if path.is_relative_to(home.root) else path)
+    return re.sub("([0-9a-f]{12})[0-9a-f]{52}", r"\1", name)

@@ -267,7 +267,7 @@ class Home:
             EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
         """
         again = f"`swinablate run studies/{name}.toml` declares it again"
-        digest = declaration or self._latest(name, again)
+        digest = declaration or self.latest(name)
         path = self.studies / name / digest / "plan.json"
         try:
             plan = read_record(PlanRecord, path, {"study": name, "declaration": digest}, again)
@@ -278,8 +278,15 @@ class Home:
             raise Damaged(problem, at=str(path), hint=again)
         return plan.model_copy(update={"ledger": self.ledger(name, digest)})
 
-    def _latest(self, name: str, again: str) -> str:
+    def latest(self, name: str) -> str:
+        """The digest of a study's newest declaration.
+
+        Raises:
+            InputError: the study was never run in this home.
+            Damaged: it names none.
+        """
         path = self.studies / name / "latest"
+        again = f"`swinablate run studies/{name}.toml` declares it again"
         try:
             found = path.read_text("utf-8", errors="replace").strip()
         except FileNotFoundError:
