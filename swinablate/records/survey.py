@@ -13,7 +13,7 @@ from typing import Literal
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records import locks
 from swinablate.records.events import read_event
-from swinablate.records.home import Home
+from swinablate.records.home import SYNC, Home
 from swinablate.records.launch import UNKNOWN, Launch, launch_of
 from swinablate.records.seal import Damaged, unseal
 
@@ -109,7 +109,7 @@ def _study(home: Home, name: str, users: dict[str, Launch]) -> Iterator[Finding]
     try:
         if home.latest(name) not in digests:
             problem = "damaged record: it names a declaration that is not there"
-            what = f"`swinablate run` of study {name!r} declares it again"
+            what = f"`swinablate run studies/{name}.toml` declares it again"
             yield Finding(latest, problem, what, damaged=True, repair="run")
         home.choices(name)
     except InputError:
@@ -166,7 +166,7 @@ def _trial(home: Home, folder: Path, users: dict[str, Launch]) -> tuple[State, l
 
 def _repaired(error: EnvironmentFault, launch: Launch | None) -> Finding:
     """A damaged record, and the command that mends it."""
-    repair: Mend = "sync" if "swinablate sync" in error.hint else "retry"
+    repair: Mend = "sync" if error.hint == SYNC else "retry"
     found = _damaged(error, repair)
     if not found.repair:
         return found
@@ -178,8 +178,8 @@ def _repaired(error: EnvironmentFault, launch: Launch | None) -> Finding:
 
 def _says(launch: Launch | None, command: Mend, hint: str) -> str:
     """A hint with the command as it can be pasted, where one is known."""
-    words = launch.says(command) if launch else ""
-    return hint.replace(f"swinablate {command} STUDY", words) if words else hint
+    words = launch.says(command).removeprefix("swinablate ") if launch else ""
+    return hint.replace(f"{command} STUDY", words) if words else hint
 
 
 def _attempt(folder: Path, trial: str, *, ended: bool) -> Iterator[Finding]:
