@@ -46,7 +46,7 @@ class Study:
         return self.home.trials / self.done[number] / "result.json"
 
     def words(self, command: str, *more: str) -> list[str]:
-        return [command, str(self.file), "--home", str(self.home.root), *more]
+        return [command, "plain", "--home", str(self.home.root), *more]
 
 
 def first(tmp_path: Path) -> Study:
