@@ -70,7 +70,7 @@ check: lint cover
 
 # Real processes, stores, servers and browsers: at most 15 minutes on 2 cores
 integration *ARGS:
-    pytest -n 2 --dist loadfile -q -m "integration and not slow" {{ARGS}}
+    pytest -n 2 --dist loadfile -q -m "integration and not slow and not chaos" {{ARGS}}
 
 # Speed against peers: `just bench step data --rounds 5 --out benchmarks/results`
 bench *ARGS:
@@ -79,3 +79,7 @@ bench *ARGS:
 # What is longer than CI allows, and GPU tests
 full *ARGS:
     pytest -q -m "slow or gpu" {{ARGS}}
+
+# 200 random kill -9 over two studies, their servers and stores, about twenty minutes; appends to benchmarks/results/chaos.md
+chaos *ARGS:
+    pytest -q -n 0 -s -m chaos {{ARGS}}
