@@ -86,7 +86,7 @@ def test_a_file_system_without_locks_is_named_with_a_remedy(tmp_path, monkeypatc
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     for command in ("sync", "retry"):
-        assert main(study.words(command)) == 4
+        assert main([command, str(study.file), "--home", str(study.home.root)]) == 4
         err = capsys.readouterr().err
         assert f"plain.lock: this file system has no locks: {os.strerror(code)}" in err
         assert "hint: without them two runs could spoil each other's records: choose" in err
