@@ -1,14 +1,12 @@
 """From an answer to files people read: a page, a README, tables, figures; recorded data only."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swinablate.config import plugins
-from swinablate.errors import EnvironmentFault
 from swinablate.records.plan import PlanRecord
+from swinablate.records.report_folder import publish
 from swinablate.report.latex import arms_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
@@ -18,7 +16,7 @@ from swinablate.report.tables import arms_table, every_trial, whole
 __all__ = ["StudyResults", "render"]
 
 
-def render(answer: StudyResults, out: Path) -> list[Path]:
+def render(answer: StudyResults, out: Path, *, force: bool = False) -> list[Path]:
     """Write the report of a study into a folder.
 
     The same answer gives the same bytes. Every file is complete when it appears, and
@@ -27,28 +25,17 @@ def render(answer: StudyResults, out: Path) -> list[Path]:
     Args:
         answer: what was recorded, judged.
         out: the folder; made if it is missing.
+        force: write over files that are not the report's.
 
     Returns:
         The files, in the order in which they were written.
 
     Raises:
+        InputError: the folder holds files of others, or changed ones of the report.
         EnvironmentFault: the folder cannot be written.
     """
     files = contents(answer)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=out) as draft:
-            for name, data in files.items():
-                path = Path(draft) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
-            _publish(Path(draft), out, list(files))
-    except OSError as error:
-        raise EnvironmentFault(
-            f"cannot write the report: {error.strerror or error}",
-            at=str(error.filename or out),
-            hint="choose another folder with --out",
-        ) from None
+    publish(files, out, force=force)
     return [out / name for name in files]
 
 
@@ -86,15 +73,3 @@ def _plan(plan: PlanRecord) -> dict[str, Any]:
 
 def _json(value: Mapping[str, object]) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _publish(draft: Path, out: Path, names: list[str]) -> None:
-    """Move finished files in, one atomic step each; drop figures that are no longer drawn."""
-    for folder in ("tables", "figures"):
-        (out / folder).mkdir(exist_ok=True)
-    for name in names:
-        (draft / name).replace(out / name)
-    for figure in plugins.names("swinablate.report.figures"):
-        for old in (f"tables/{figure}.csv", f"figures/{figure}.svg", f"figures/{figure}.png"):
-            if old not in names:
-                (out / old).unlink(missing_ok=True)
