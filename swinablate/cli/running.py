@@ -132,7 +132,7 @@ def report_of(
         print_json(answer.verdicts)
     else:
         terminal.show_verdicts(answer.verdicts)
-    terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+    terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True, markup=False)
     return answer, folder
 
 

@@ -175,7 +175,7 @@ def analyze(
 
         folder = out or Path("reports") / file.stem
         render(answer, folder, force=force)
-        terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+        terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True, markup=False)
     print_json(answer.verdicts) if as_json else terminal.show_verdicts(answer.verdicts)
 
 
@@ -190,7 +190,8 @@ def new(
     from swinablate.study.template import write_template
 
     study, recipe = write_template(name, folder)
-    terminal.err.print(f"{study}\n{recipe}\nnext: swinablate plan {study}", soft_wrap=True)
+    said = f"{study}\n{recipe}\nnext: swinablate plan {study}"
+    terminal.err.print(said, soft_wrap=True, markup=False)
 
 
 @commands.command(epilog="Example: swinablate retry studies/quickstart.toml")

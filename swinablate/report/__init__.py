@@ -11,7 +11,7 @@ from swinablate.report.latex import arms_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
-from swinablate.report.tables import arms_table, every_trial, whole
+from swinablate.report.tables import arms_table, csv, every_trial, whole
 
 __all__ = ["StudyResults", "render"]
 
@@ -45,14 +45,14 @@ def contents(answer: StudyResults) -> dict[str, bytes]:
     drawn = plots(answer)
     arms = arms_table(answer)
     files = {
-        "tables/trials.csv": every_trial(answer).to_csv(index=False, lineterminator="\n"),
-        "tables/arms.csv": arms.to_csv(index=False, lineterminator="\n"),
+        "tables/trials.csv": csv(every_trial(answer)),
+        "tables/arms.csv": csv(arms),
         "tables/arms.tex": arms_tex(answer, arms),
     }
     binary: dict[str, bytes] = {}
     for plot in drawn:
         if plot.svg:
-            files[f"tables/{plot.name}.csv"] = plot.rows.to_csv(index=False, lineterminator="\n")
+            files[f"tables/{plot.name}.csv"] = csv(plot.rows)
             files[f"figures/{plot.name}.svg"] = plot.svg
             binary[f"figures/{plot.name}.png"] = plot.png
     files |= {
