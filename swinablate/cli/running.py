@@ -138,10 +138,11 @@ def report_of(
 
 def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:
     """Show the verdicts in MLflow too; the report stands whether or not that works."""
+    from swinablate.execution.sync import recorded
     from swinablate.tracking.mirror import publish
 
     try:
-        publish(uri, home, answer, folder)
+        publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
     except SwinablateError as error:
         terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
 

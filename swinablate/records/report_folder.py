@@ -101,6 +101,11 @@ def publish(files: Mapping[str, bytes], out: Path, *, force: bool) -> None:
             _list(Path(draft), out, new)
 
 
+def written(out: Path) -> list[str]:
+    """The files of a report that its folder lists; what else lies there is not of the report."""
+    return [name for name, digests in sorted(_owned(out).items()) if _ours(out / name, digests)]
+
+
 def _check_file(out: Path, name: str, owned: Owned) -> None:
     path = out / name
     if not path.is_symlink() and not path.exists():
