@@ -5,8 +5,20 @@ Plain ASCII unless asked otherwise; a page asks for a true minus sign.
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
+
+HIDDEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+"""What a terminal obeys instead of showing it: control characters but for tab and line feed, what
+turns the direction of text, and halves of characters, which stand for bytes that are not UTF-8."""
+
+
+def visible(text: str) -> str:
+    """The text as a terminal may have it: what it would obey is written out by its number."""
+    return HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def known(value: object) -> TypeGuard[float]:

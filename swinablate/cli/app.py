@@ -4,6 +4,7 @@ torch, mlflow, optuna, pandas and matplotlib take seconds to import, so a comman
 it needs when it runs.
 """
 
+import io
 import logging
 import os
 import re
@@ -20,6 +21,7 @@ from swinablate.cli import machine_commands, model_commands, study_commands, wei
 from swinablate.config import imports
 from swinablate.errors import SwinablateError
 from swinablate.records.secrets import redact, secrets_of, secrets_of_environment
+from swinablate.text import visible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
     )
-    with _redacted_logs(known), _imports_named():
+    with _shown_by_all(), _redacted_logs(known), _imports_named():
         return _run(words, known)
 
 
@@ -66,17 +68,17 @@ def _run(words: list[str], known: set[str]) -> int:
         # Not standalone: typer would print errors its own way, and end the process.
         code = app(args=words, standalone_mode=False, obj=words)
     except SwinablateError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
+        print(f"error: {visible(redact(str(error)))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130  # as shells say of Ctrl-C: 128 and the signal's number
     except Exception as error:  # noqa: BLE001  the last resort: what is left is a bug
         if hasattr(error, "format_message"):  # typer's own: wrong usage
-            said = redact(error.format_message(), known)
+            said = visible(redact(error.format_message(), known))
             print(f"error: {said}\n\nhint: add --help", file=sys.stderr)
             return 2
-        print(redact(traceback.format_exc(), known), end="", file=sys.stderr)
+        print(visible(redact(traceback.format_exc(), known)), end="", file=sys.stderr)
         print(
             "\nThis is a bug in swinablate. Please report it with the lines above.",
             file=sys.stderr,
@@ -105,6 +107,20 @@ def _imports_named() -> Iterator[None]:
 
 
 @contextmanager
+def _shown_by_all() -> Iterator[None]:
+    """Let streams that cannot show a character write its number; Python would raise."""
+    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            stream.reconfigure(errors=errors)
+
+
+@contextmanager
 def _redacted_logs(known: set[str]) -> Iterator[None]:
     """Keep secrets out of what any library logs, whatever handlers it has."""
     make = logging.getLogRecordFactory()
@@ -114,10 +130,12 @@ def _redacted_logs(known: set[str]) -> Iterator[None]:
         with suppress(
             TypeError, ValueError
         ):  # a format that does not fit is the handler's to tell
-            record.msg, record.args = redact(record.getMessage(), known), ()
+            record.msg, record.args = visible(redact(record.getMessage(), known)), ()
         if record.exc_info:
             text = logging.Formatter().formatException(record.exc_info)
-            record.exc_text = redact(text, known)  # handlers take this and format no other
+            record.exc_text = visible(
+                redact(text, known)
+            )  # handlers take this and format no other
         return record
 
     logging.setLogRecordFactory(redacted)

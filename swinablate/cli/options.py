@@ -87,6 +87,12 @@ Smoke = Annotated[
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder of the report [default: reports/STUDY].")
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Write the report over files in its folder that are not its own."
+    ),
+]
 Slots = Annotated[
     int | None, typer.Option(help="Trials at a time [default: one a GPU, or one a core].")
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,7 +23,7 @@ from rich.progress import (
 from swinablate.records.events import ENDINGS, Event
 from swinablate.records.outcome import Outcome
 from swinablate.study.plan import Plan, Trial
-from swinablate.text import time_left
+from swinablate.text import time_left, visible
 
 
 class Watch:
@@ -91,7 +92,7 @@ class Watch:
         if event.kind == "started":
             epochs = trial.recipe.train.epochs
             self._rows[trial.id] = self._progress.add_task(
-                f"  {trial.arm} s{trial.seed}", total=epochs, note=""
+                escape(f"  {visible(trial.arm)} s{trial.seed}"), total=epochs, note=""
             )
         elif event.kind in {"epoch", "resumed"}:
             rows = event.data["curve"] if event.kind == "resumed" else [event.data]

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,36 @@ from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
 from swinablate.records.plan import PlanRecord
+from swinablate.records.report_folder import check_folder
 
 if TYPE_CHECKING:
     from swinablate.execution.run import Options
     from swinablate.report.results import StudyResults
     from swinablate.study.plan import Plan
 
+
 RESUMABLE = {75, 130}
 """Exit codes of a run that was stopped (`execution.stop`, which would import all that runs it)."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report that a command writes.
+
+    Attributes:
+        out: its folder; None is the default of the study.
+        wanted: whether there is one.
+        force: it may be written over files of others.
+    """
+
+    out: Path | None
+    wanted: bool = True
+    force: bool = False
+
+    def folder(self, home: Home, name: str) -> Path:
+        """`reports/STUDY` here, if no other was named; a smoke run's report stays in its home."""
+        above = home.root if home.root.name == "smoke" else Path()
+        return self.out or above / "reports" / name
 
 
 def plan_of(study: Path, settings: Sequence[str], *, smoke: bool) -> "Plan":
@@ -45,8 +68,7 @@ def run_study(
     settings: Sequence[str],
     *,
     smoke: bool,
-    report_to: Path | None,
-    silent: bool,
+    report: Report,
     as_json: bool,
 ) -> None:
     """Train what a study lacks, report, and end with the exit code of it."""
@@ -55,13 +77,14 @@ def run_study(
 
     made = plan_of(study, settings, smoke=smoke)
     where, name = home_of(home, smoke=smoke), made.study.name
+    if report.wanted:
+        check_folder(report.folder(where, name), force=report.force)
     _say_if_another(made, where, options.launch)
     with Watch(terminal.err) as watch:
         summary = execute(made, where, options, watch)
-    if summary.exit_code in RESUMABLE:
-        silent = True  # whoever stopped it waits for it to end
-    if not silent:
-        answer, folder = report_of(where, name, report_to, as_json=as_json)
+    # Whoever stopped it waits for it to end.
+    if report.wanted and summary.exit_code not in RESUMABLE:
+        answer, folder = report_of(where, name, report, as_json=as_json)
         if not summary.unreachable:  # else it would be waited for again
             _publish(options.tracking or where.mlflow_uri, where, answer, folder)
     elif as_json:
@@ -96,36 +119,32 @@ def declared(made: "Plan") -> PlanRecord:
 
 
 def report_of(
-    home: Home, name: str, out: Path | None, *, as_json: bool
+    home: Home, name: str, report: Report, *, as_json: bool
 ) -> "tuple[StudyResults, Path]":
     """Judge what is recorded of a study, write its report, and show the verdicts."""
     from swinablate.report import render
     from swinablate.report.answer import gather
 
-    folder = out or _reports(home, name)
+    folder = report.folder(home, name)
     answer = gather(home, name)
-    render(answer, folder)
+    render(answer, folder, force=report.force)
     if as_json:
         print_json(answer.verdicts)
     else:
         terminal.show_verdicts(answer.verdicts)
-    terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+    terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True, markup=False)
     return answer, folder
 
 
 def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:
     """Show the verdicts in MLflow too; the report stands whether or not that works."""
+    from swinablate.execution.sync import recorded
     from swinablate.tracking.mirror import publish
 
     try:
-        publish(uri, home, answer, folder)
+        publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
     except SwinablateError as error:
         terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
-
-
-def _reports(home: Home, name: str) -> Path:
-    """`reports/STUDY` here; a smoke run's report stays in its home."""
-    return (home.root if home.root.name == "smoke" else Path()) / "reports" / name
 
 
 def _counts(home: Home, name: str) -> dict[str, Any]:

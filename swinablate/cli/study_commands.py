@@ -11,6 +11,7 @@ from swinablate.cli.options import (
     HOME,
     Devices,
     Executor,
+    Force,
     Fuse,
     Hang,
     HomeFolder,
@@ -30,7 +31,7 @@ from swinablate.cli.options import (
     home_of,
     options_of,
 )
-from swinablate.cli.running import plan_of, report_of, run_study
+from swinablate.cli.running import Report, plan_of, report_of, run_study
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of, variants
 from swinablate.config.variants import digests
@@ -52,6 +53,7 @@ def run(
     smoke: Smoke = False,
     no_report: NoReport = False,
     out: Out = None,
+    force: Force = False,
     home: HomeFolder = HOME,
     storage: Storage = None,
     tracking_uri: Tracking = None,
@@ -74,8 +76,7 @@ def run(
         options,
         settings or [],
         smoke=smoke,
-        report_to=None if no_report else out,
-        silent=no_report,
+        report=Report(out, wanted=not no_report, force=force),
         as_json=as_json,
     )
 
@@ -135,6 +136,7 @@ def report(
     context: typer.Context,
     study: Study,
     out: Out = None,
+    force: Force = False,
     home: HomeFolder = HOME,
     smoke: Smoke = False,
     settings: Settings = None,
@@ -143,7 +145,7 @@ def report(
     """Write plots, tables and verdicts from what is recorded; INTERIM while unfinished."""
     where = home_of(home, smoke=smoke)
     name = asked_of(context, study, settings, "report", where).recorded()
-    report_of(where, name, out, as_json=as_json)
+    report_of(where, name, Report(out, force=force), as_json=as_json)
 
 
 @commands.command(epilog="Example: swinablate analyze results.csv --baseline swin --rope 0.2")
@@ -161,6 +163,7 @@ def analyze(
     ] = None,
     alpha: Annotated[float, typer.Option(help="Error rate of all comparisons together.")] = 0.05,
     out: Out = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Judge results trained anywhere: verdicts, tables and figures from one CSV file."""
@@ -171,8 +174,8 @@ def analyze(
         from swinablate.report import render
 
         folder = out or Path("reports") / file.stem
-        render(answer, folder)
-        terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+        render(answer, folder, force=force)
+        terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True, markup=False)
     print_json(answer.verdicts) if as_json else terminal.show_verdicts(answer.verdicts)
 
 
@@ -187,7 +190,8 @@ def new(
     from swinablate.study.template import write_template
 
     study, recipe = write_template(name, folder)
-    terminal.err.print(f"{study}\n{recipe}\nnext: swinablate plan {study}", soft_wrap=True)
+    said = f"{study}\n{recipe}\nnext: swinablate plan {study}"
+    terminal.err.print(said, soft_wrap=True, markup=False)
 
 
 @commands.command(epilog="Example: swinablate retry studies/quickstart.toml")
@@ -199,6 +203,7 @@ def retry(
     executor: Executor = "local",
     hang_timeout: Hang = None,
     out: Out = None,
+    force: Force = False,
     home: HomeFolder = HOME,
     storage: Storage = None,
     tracking_uri: Tracking = None,
@@ -218,8 +223,7 @@ def retry(
         dataclasses.replace(options, launch=ran or options.launch),
         levels,
         smoke=False,
-        report_to=out,
-        silent=False,
+        report=Report(out, force=force),
         as_json=as_json,
     )
 
@@ -252,6 +256,7 @@ def demo(
     context: typer.Context,
     slots: Slots = None,
     out: Out = None,
+    force: Force = False,
     home: HomeFolder = HOME,
     storage: Storage = None,
     tracking_uri: Tracking = None,
@@ -265,4 +270,6 @@ def demo(
     options = options_of(context, slots, "auto", "local", None, storage, tracking_uri)
     what = {"study": study.stem, "file": str(study), "digests": digests(study)}
     options = dataclasses.replace(options, launch=options.launch.model_copy(update=what))
-    run_study(study, home, options, [], smoke=smoke, report_to=out, silent=False, as_json=as_json)
+    run_study(
+        study, home, options, [], smoke=smoke, report=Report(out, force=force), as_json=as_json
+    )

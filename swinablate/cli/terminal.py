@@ -4,17 +4,21 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from swinablate.cli.plan_text import promise
-from swinablate.text import level, signed
+from swinablate.text import level, signed, visible
 
 if TYPE_CHECKING:
+    from rich.console import ConsoleOptions, RenderableType
+
     from swinablate.models.conformance import Finding
     from swinablate.records.plan import ArmRecord, PlanRecord, ProofRecord
     from swinablate.scheduling.status import Status
@@ -27,11 +31,26 @@ PIPED = 140
 """Columns where there is no terminal to ask; rich would take 80."""
 
 
+class Terminal(Console):
+    """A console that obeys no character of what it shows; names come from files of anybody's."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text with its control characters written out, before its width is asked."""
+        return super().render_str(visible(text), **options)
+
+    def render(
+        self, renderable: "RenderableType", options: "ConsoleOptions | None" = None
+    ) -> Iterator[Segment]:
+        """Whatever else is drawn, progress for example."""
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(visible(part.text), part.style)
+
+
 def console(*, stderr: bool) -> Console:
     """A console as wide as the terminal; of a pipe, as COLUMNS says, or as tables need."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED
-    return Console(stderr=stderr, highlight=False, width=width)
+    return Terminal(stderr=stderr, highlight=False, emoji=False, width=width)
 
 
 out = console(stderr=False)
@@ -142,7 +161,7 @@ def show_status(status: "Status") -> None:
     more = f" (at most {status.most})" if status.most > status.planned else ""
     out.print(
         f"[bold]{escape(status.study)}[/]: {status.done} of {status.planned} trials done{more}; "
-        f"{who}"
+        f"{escape(who)}"
     )
     kinds = ["done", "running", "waiting", "failed", "diverged"]
     table(

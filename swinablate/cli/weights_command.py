@@ -51,7 +51,7 @@ def weights(
     if as_json:
         print_json({"schema": 1, "trial": trial, "file": str(path)})
     else:
-        terminal.err.print(f"{path}: weights of {arm} s{seed}", soft_wrap=True)
+        terminal.err.print(f"{path}: weights of {arm} s{seed}", soft_wrap=True, markup=False)
 
 
 def _keep_each(
@@ -71,7 +71,7 @@ def _keep_each(
         )
         if not as_json:
             terminal.err.print(
-                f"{one.file}: {words[one.status]} {arm} s{one.seed}", soft_wrap=True
+                f"{one.file}: {words[one.status]} {arm} s{one.seed}", soft_wrap=True, markup=False
             )
     if as_json:
         print_json({"schema": 1, "files": found})

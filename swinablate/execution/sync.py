@@ -1,14 +1,16 @@
 """Rebuild Optuna's and MLflow's copies of a study from its records."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 from swinablate.records.home import Home
 from swinablate.records.launch import launch_of
+from swinablate.records.outcome import Outcome
+from swinablate.records.plan import PlanRecord, Row
 from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import everything
 from swinablate.scheduling.queue import Queue, Ticket, queue_name
-from swinablate.tracking.cards import study_card, trial_card
+from swinablate.tracking.cards import study_card
+from swinablate.tracking.mirror import tell
 from swinablate.tracking.tracker import Tracker
 
 
@@ -44,8 +46,7 @@ def sync(
     with home.owned(name, take_over=take_over):
         for line in home.mend(everything(plan), anew=False):
             say(line)
-        found = home.outcomes(everything(plan))
-        rows = [row for row in due(State.of(plan, found)).rows if row.trial in found]
+        rows = recorded(home, plan)
         queue = Queue.open(
             storage or home.optuna_url,
             queue_name(name, plan.declaration),
@@ -55,14 +56,18 @@ def sync(
         card = study_card(plan, launch_of(home, plan))
         tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, card)
         tracker.sweep(set())
-        for row in rows:
+        for row, outcome in rows:
             home.finish(row.trial)
-            outcome = found[row.trial]
             ticket = Ticket(row.trial, row.arm.name, row.seed, outcome.attempt)
             queue.done(ticket, outcome.metrics.get("val/accuracy"), outcome.status)
-            tracker.begin(trial_card(row, reused=False))
-            tracker.epochs(row.trial, outcome.curve)
-            tracker.end(row.trial, asdict(outcome))
+            tell(tracker, row, outcome)
         queue.close()
         tracker.close()
     return len(rows)
+
+
+def recorded(home: Home, plan: PlanRecord) -> list[tuple[Row, Outcome]]:
+    """The trials of a study that are recorded, in the order in which they were asked for."""
+    found = home.outcomes(everything(plan))
+    rows = due(State.of(plan, found)).rows
+    return [(row, found[row.trial]) for row in rows if row.trial in found]

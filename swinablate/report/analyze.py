@@ -19,6 +19,11 @@ from swinablate.stats import Declaration, verdicts
 
 NEEDED = ("arm", "seed", "value")
 OPTIONAL = ("status", "params", "macs", "step")
+NOTHING = [
+    *("", " ", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"),
+    *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+]
+"""What stands for a number that is not known: pandas' own list. An arm may have such a name."""
 LARGEST = 256 << 20
 """Bytes of a table: a thousand trials with a thousand epochs each take a tenth of it."""
 
@@ -79,7 +84,13 @@ def read_results(file: Path) -> pd.DataFrame:
     """
     try:
         text = read_text(file, LARGEST)
-        table = pd.read_csv(io.StringIO(text), dtype={"arm": str, "status": str})
+        nothing = dict.fromkeys((*NEEDED[1:], *OPTIONAL), NOTHING)
+        table = pd.read_csv(
+            io.StringIO(text),
+            dtype={"arm": str, "status": str},
+            keep_default_na=False,
+            na_values=nothing,
+        )
     except FileNotFoundError:
         raise InputError("no such file", at=str(file), hint="check the path") from None
     except UnicodeDecodeError as error:
@@ -102,7 +113,10 @@ def read_results(file: Path) -> pd.DataFrame:
     for column in ("seed", "value", "params", "macs", "step"):
         table[column] = _numbers(table, column, file)
     _refuse(
-        table.arm.isna() | table.seed.isna(), "a row has no arm or no seed", "fill it in", file
+        table.arm.isna() | (table.arm.str.strip() == "") | table.seed.isna(),
+        "a row has no arm or no seed",
+        "fill it in",
+        file,
     )
     twice = table.duplicated(["arm", "seed", "step"])
     hint = "one row a seed; for curves, number them in a column 'step'"

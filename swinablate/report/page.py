@@ -35,6 +35,7 @@ def html(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> str:
     env.filters |= {
         "icon": icon,
         "breakable": breakable,
+        "csv": tables.csv,
         "data_uri": data_uri,
         "shortened": shortened,
     }
@@ -151,7 +152,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "unfinished": prose.unfinished(answer),
         "open_parts": tables.open_parts(answer),
         "trials": _trials(every),
-        "trials_csv": every.to_csv(index=False, lineterminator="\n"),
+        "trials_csv": tables.csv(every),
     }
 
 

@@ -1,5 +1,6 @@
 """The tables of a report, as numbers; how they look is decided elsewhere."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,30 @@ ARMS = (
     "verdict", "negligible", "reason", "detectable_pp",
     "params", "macs", "images_per_s", "peak_mib", "train_s", "device",
 )  # fmt: skip
+
+
+FORMULA = re.compile(r"(?:^|(?<=;)|(?<=\S[\t\r\n]))(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20].)")
+"""Where a spreadsheet would begin to calculate: at the start of a cell, or, where its language
+separates cells otherwise, of a part of it. The last four are the wide signs of East Asia."""
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """A table as a file: what a spreadsheet would run gets an apostrophe before it.
+
+    Every CSV is written here. Numbers stay numbers, also negative ones.
+    """
+    inert = frame.copy()
+    for name in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            inert[name] = frame[name].map(_inert)
+    return inert.rename(columns=_inert).to_csv(index=False, lineterminator="\n")
+
+
+def _inert(cell: object) -> object:
+    if not isinstance(cell, str) or NUMBER.fullmatch(cell):
+        return cell
+    return FORMULA.sub("'", cell)
 
 
 def arms_table(answer: StudyResults) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from swinablate.records.home import Home
 from swinablate.records.launch import launch_of
 from swinablate.records.outcome import Outcome
-from swinablate.tracking.cards import study_card
+from swinablate.records.plan import Row
+from swinablate.tracking.cards import study_card, trial_card
 from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
 
 if TYPE_CHECKING:
@@ -210,8 +211,32 @@ def mirror(uri: str, artifacts: Path, card: StudyCard) -> Mirror:
     return Mirror(lambda: Tracker.open(uri, artifacts, card), SERVER_S if server else DATABASE_S)
 
 
-def publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:
+def tell(tracker: Tracker, row: Row, outcome: Outcome) -> None:
+    """Tell a tracker of a recorded trial from its start to its end.
+
+    Raises:
+        EnvironmentFault: the store failed.
+    """
+    tracker.begin(trial_card(row, reused=False))
+    tracker.epochs(row.trial, outcome.curve)
+    tracker.end(row.trial, asdict(outcome))
+
+
+def publish(
+    uri: str,
+    home: Home,
+    answer: "StudyResults",
+    folder: Path,
+    recorded: Callable[[], Iterable[tuple[Row, Outcome]]],
+) -> None:
     """Put the verdicts and the report into MLflow, one summary run an arm.
+
+    Args:
+        uri: of the store.
+        home: where the study ran.
+        answer: the verdicts.
+        folder: the report.
+        recorded: all trials, for a store that came with a copied home.
 
     Raises:
         EnvironmentFault: the store is out of reach.
@@ -219,6 +244,8 @@ def publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:
     card = study_card(answer.plan, launch_of(home, answer.plan))
     tracker = Tracker.open(uri, home.artifacts, card)
     try:
+        for row, outcome in recorded() if tracker.moved else ():
+            tell(tracker, row, outcome)
         tracker.summaries(answer.verdicts)
         tracker.attach(folder)
     finally:

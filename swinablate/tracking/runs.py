@@ -3,13 +3,13 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -133,9 +133,11 @@ class Runs:
         """Keep plain data as a JSON file among the run's artifacts."""
         self._client.log_text(run.id, json.dumps(content, indent=1), file)
 
-    def keep(self, run: Known, folder: Path) -> None:
-        """Keep the files of a folder among the run's artifacts."""
-        self._client.log_artifacts(run.id, str(folder))
+    def keep(self, run: Known, folder: Path, names: Iterable[str]) -> None:
+        """Keep some files of a folder among the run's artifacts."""
+        for name in names:
+            above = str(Path(name).parent)
+            self._client.log_artifact(run.id, str(folder / name), None if above == "." else above)
 
     def trained_on(self, run: Known, dataset: str, sha256: str) -> None:
         """Name the data set."""
@@ -181,12 +183,56 @@ def answers(uri: str) -> None:
             raise TimeoutError(f"it does not answer within {ANSWER_S:.0f} s") from None
 
 
-def experiment(client: MlflowClient, name: str, artifacts: str | None) -> Experiment:
+def another_home(client: MlflowClient, name: str, artifacts: Path) -> bool:
+    """Put an experiment aside whose files would be written into the home that ours is a copy of.
+
+    MLflow keeps the place of an experiment's files for ever, as an absolute path. So a home that
+    was copied or moved gets an experiment of its own, and the other, which may have notes of
+    somebody's, gets another name; in its own home it gets the old one back.
+
+    Returns:
+        Whether the experiment called `name` was another home's.
+    """
+    found = client.get_experiment_by_name(name)
+    place = None if found is None else _folder(str(found.artifact_location))
+    if found is None or place is None or _same(place, artifacts):
+        return False
+    _rename(client, found, _aside(name, place))
+    if ours := client.get_experiment_by_name(_aside(name, artifacts)):
+        _rename(client, ours, name)
+    return True
+
+
+def _rename(client: MlflowClient, found: Experiment, name: str) -> None:
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)  # MLflow renames nothing in its bin
+    client.rename_experiment(found.experiment_id, name)
+
+
+def _aside(name: str, place: Path) -> str:
+    """A name that tells homes apart; long paths by their ends, as MLflow takes 256 characters."""
+    return f"{name} (home {str(place.parent)[-150:]})"
+
+
+def _folder(location: str) -> Path | None:
+    """The folder of an experiment's files; None where they are on no disk."""
+    parts = urlsplit(location)
+    return Path(unquote(parts.path)) if parts.scheme in {"file", ""} and parts.path else None
+
+
+def _same(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def experiment(client: MlflowClient, name: str, artifacts: Path | None) -> Experiment:
     """The experiment called `name`; created, or taken out of MLflow's bin."""
     found = client.get_experiment_by_name(name)
     if found is None:
+        place = artifacts.as_uri() if artifacts else None
         try:
-            client.create_experiment(name, artifact_location=artifacts)
+            client.create_experiment(name, artifact_location=place)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

@@ -16,11 +16,12 @@ from typing import Any
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records import stores
+from swinablate.records.report_folder import written
 from swinablate.records.secrets import redact_address
 from swinablate.text import known
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
-from swinablate.tracking.runs import Known, Row, Runs, connect, experiment, telling
+from swinablate.tracking.runs import Known, Row, Runs, another_home, connect, experiment, telling
 from swinablate.tracking.text import StudyCard, TrialCard
 
 __all__ = ["StudyCard", "Tracker", "TrialCard"]
@@ -30,15 +31,29 @@ STATUS = {"done": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "stopped
 
 
 class Tracker:
-    """One study in MLflow: a run a trial, a summary an arm, views, the report."""
+    """One study in MLflow: a run a trial, a summary an arm, views, the report.
+
+    Attributes:
+        experiment: id of MLflow's.
+        moved: the store came with a copied or moved home, and knows none of the study's trials.
+    """
 
     def __init__(self, uri: str, artifacts: Path | None, card: StudyCard) -> None:
         """Use `open`."""
         self._uri, self._study = uri, card
         server = uri.startswith(("http://", "https://"))
-        place = None if server or artifacts is None else artifacts.absolute().as_uri()
+        place = None if server or artifacts is None else artifacts.absolute()
         self._client = connect(uri)
-        found = experiment(self._client, track_text.experiment(card.name, card.dataset), place)
+        name = track_text.experiment(card.name, card.dataset)
+        file = stores.database(uri)
+        # A store in the home is copied with it; one elsewhere serves many homes.
+        self.moved = bool(
+            place
+            and file
+            and file.is_relative_to(place.parent)
+            and another_home(self._client, name, place)
+        )
+        found = experiment(self._client, name, place)
         self.experiment = str(found.experiment_id)
         self._tags = {str(key): str(value) for key, value in found.tags.items()}
         self._created = int(found.creation_time or 0)
@@ -144,7 +159,7 @@ class Tracker:
             self._note(verdicts)
 
     def attach(self, report_dir: Path) -> None:
-        """Keep the files of a report with the study, in a run of their own.
+        """Keep the files that a report wrote with the study, in a run of their own.
 
         Raises:
             EnvironmentFault: the store failed, or the report cannot be read.
@@ -153,7 +168,7 @@ class Tracker:
             if self._report is None:
                 tags = self._origin() | {"kind": "report"}
                 self._report = self._runs.create("report", tags, _now())
-            self._runs.keep(self._report, report_dir)
+            self._runs.keep(self._report, report_dir, written(report_dir))
             note = track_text.report(self._study)
             self._runs.tag(self._report, {"mlflow.note.content": note})
             self._runs.end(self._report, "FINISHED", _now())

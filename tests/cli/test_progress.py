@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from swinablate.cli.progress import Watch
+from swinablate.cli.terminal import Terminal
 from swinablate.records.events import Event, Kind
 from swinablate.records.outcome import Outcome
 from swinablate.study.files import load_study
@@ -173,3 +175,17 @@ def test_a_terminal_shows_a_bar_for_the_study_and_one_for_every_running_trial(ma
         ["trials", "2/6", "at", "most", "9"],
         ["baseline", "s0", "1/2", "val", "88.8"],
     ]
+
+
+def test_the_name_of_an_arm_is_neither_markup_nor_obeyed(made):
+    stream = io.StringIO()
+    console = Terminal(file=stream, force_terminal=True, width=120, emoji=False)
+    trial = replace(made.trials[0], arm="[/x] :smile: \x1b[2J")
+    with Watch(console) as watch:
+        watch.begin(made, {}, 1)
+        watch.happened(*told(trial, "started"))
+        watch.happened(*told(trial, "failed", message="\x1b]0;mine\x07"))
+        shown = stream.getvalue()
+    assert "[/x] :smile: \\x1b[2J s0" in shown
+    assert "\\x1b]0;mine\\x07" in shown
+    assert not re.search(r"\x1b\[2J|\x1b\]|\x07", shown)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from swinablate.cli import terminal
 from swinablate.models.conformance import Finding
@@ -347,3 +348,14 @@ def test_a_pipe_is_as_wide_as_it_is_told_or_as_tables_need(monkeypatch, columns,
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
     assert terminal.console(stderr=False).width == width
+
+
+@pytest.mark.parametrize("shown", ["a\x1b[2J\r\x07\x9b\u202eb", Text("a\x1b[2J\r\x07\x9b\u202eb")])
+def test_a_terminal_obeys_nothing_that_it_is_given_to_show(shown):
+    stream = io.StringIO()
+    console = terminal.Terminal(file=stream, force_terminal=True, width=80, highlight=False)
+    console.print(shown, markup=False, style="bold")
+    said = stream.getvalue()
+    assert said.startswith("\x1b[1ma\\x1b[2J")  # its own sequences are obeyed
+    assert not {"\r", "\x07", "\x9b", "\u202e"} & set(said)
+    assert said.count("\x1b") == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from swinablate.errors import EnvironmentFault
+from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.plan import (
     ArmRecord,
     ChangeRecord,
@@ -20,6 +20,7 @@ from swinablate.records.plan import (
     RefusalRecord,
     TryRecord,
 )
+from swinablate.records.report_folder import MARKER
 from swinablate.report import contents, render
 from swinablate.report.drawing import numbers
 from swinablate.report.latex import arms_tex, escape
@@ -87,7 +88,7 @@ def test_every_file_is_written_the_page_last(tmp_path: Path) -> None:
     paths = render(study(), tmp_path / "out")
     assert [str(p.relative_to(tmp_path / "out")) for p in paths] == FILES
     found = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
-    assert sorted(found) == sorted(paths)
+    assert sorted(found) == sorted([*paths, tmp_path / "out" / MARKER])
 
 
 def test_the_same_answer_gives_the_same_bytes(quick: dict[str, bytes]) -> None:
@@ -95,10 +96,9 @@ def test_the_same_answer_gives_the_same_bytes(quick: dict[str, bytes]) -> None:
 
 
 def test_foreign_files_stay_and_old_figures_go(tmp_path: Path) -> None:
-    (tmp_path / "figures").mkdir()
+    render(study(), tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "figures/mine.svg").write_text("mine")
-    render(study(), tmp_path)
     assert (tmp_path / "figures/cost.svg").exists()
     render(study(QUICKSTART[:2]), tmp_path)
     assert not (tmp_path / "figures/cost.svg").exists()
@@ -138,11 +138,11 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    with pytest.raises(EnvironmentFault) as caught:
+    with pytest.raises(InputError) as caught:
         render(study(QUICKSTART[:2]), tmp_path / "out")
     assert str(caught.value) == (
-        f"{tmp_path / 'out'}: cannot write the report: File exists\n\n"
-        "hint: choose another folder with --out"
+        f"{tmp_path / 'out'}: this is a file, and a report is a folder\n\n"
+        "hint: choose another name with --out"
     )
 
 

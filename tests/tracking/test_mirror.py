@@ -31,6 +31,7 @@ class Scripted:
 
     def __init__(self, fails: Callable[[int], bool] = lambda _: False) -> None:
         self.arrived: list[tuple[str, Any]] = []
+        self.moved = False
         self._fails, self._calls = fails, 0
 
     def sweep(self, alive: set[str]) -> None:
@@ -371,10 +372,10 @@ def test_a_report_is_published_and_the_tracker_closed(tmp_path, monkeypatch, fai
     keep_launch(home, answer.plan, Launch(study="my/quick.toml"))
     if fails:
         with pytest.raises(EnvironmentFault, match="call 1 failed"):
-            publish("sqlite:///x.db", home, answer, tmp_path / "report")
+            publish("sqlite:///x.db", home, answer, tmp_path / "report", tuple)
         assert tracker.names == ["summaries", "close"]
     else:
-        publish("sqlite:///x.db", home, answer, tmp_path / "report")
+        publish("sqlite:///x.db", home, answer, tmp_path / "report", tuple)
         assert tracker.arrived == [
             ("summaries", {"arms": []}),
             ("attach", tmp_path / "report"),

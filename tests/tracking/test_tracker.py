@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records.launch import Launch
+from swinablate.records.report_folder import publish
 from swinablate.tracking import text
 from swinablate.tracking import views as track_views
 from swinablate.tracking.runs import connect
@@ -542,17 +543,17 @@ def test_another_declaration_has_its_own_summaries_and_the_same_trials(tracker, 
 
 def test_a_report_is_kept_once_and_linked(reopen, tmp_path, client, home):
     report = tmp_path / "report"
-    (report / "figures").mkdir(parents=True)
-    (report / "index.html").write_text("<h1>Answer</h1>")
-    (report / "figures" / "forest.svg").write_text("<svg/>")
+    files = {"figures/forest.svg": b"<svg/>", "index.html": b"<h1>Answer</h1>"}
+    publish(files, report, force=False)
+    (report / "thesis.txt").write_text("mine")
     for _ in range(2):
         tracker = reopen()
         tracker.attach(report)
     (run,) = runs(client, tracker, "report").values()
     assert run.info.status == "FINISHED"
     folder = home / "artifacts" / run.info.run_id / "artifacts"
-    assert (folder / "index.html").read_text() == "<h1>Answer</h1>"
-    assert (folder / "figures" / "forest.svg").exists()
+    kept = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.*")}
+    assert kept == files
     link = f"#/experiments/{tracker.experiment}/runs/{run.info.run_id}/artifacts/index.html?workflowType=machine_learning"
     assert tracker.links()["Report"] == link
     assert link in client.get_experiment(tracker.experiment).tags["mlflow.note.content"]
