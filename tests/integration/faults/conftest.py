@@ -12,9 +12,13 @@ NETS = '''
 """Networks that train well until they do what they are called."""
 
 import ctypes
+import os
+import signal
 import subprocess
 import time
+from typing import Literal
 
+import torch
 from torch import nn
 
 
@@ -55,6 +59,24 @@ class Slow(Net):
 
     def misbehave(self):
         pass
+
+
+class Varied(Net):
+    """Does in its fifth step what its argument says."""
+
+    def __init__(self, does: Literal["well", "oom", "nan", "wrong", "killed"] = "well") -> None:
+        super().__init__()
+        self.does = does
+
+    def misbehave(self):
+        if self.does == "oom":
+            torch.empty(1 << 50)
+        elif self.does == "nan":
+            self.body[1].weight.data.fill_(float("nan"))
+        elif self.does == "wrong":
+            raise ValueError("it is wrong every time")
+        elif self.does == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
 '''
 RECIPE = """\
 [model]
