@@ -20,6 +20,7 @@ from swinablate import __version__
 from swinablate.cli import machine_commands, model_commands, study_commands, weights_command
 from swinablate.config import imports
 from swinablate.errors import SwinablateError
+from swinablate.records.files import refusal
 from swinablate.records.secrets import redact, secrets_of, secrets_of_environment
 from swinablate.text import visible
 
@@ -67,6 +68,7 @@ def _run(words: list[str], known: set[str]) -> int:
     try:
         # Not standalone: typer would print errors its own way, and end the process.
         code = app(args=words, standalone_mode=False, obj=words)
+        sys.stdout.flush()  # here, where somebody is told if it fails
     except SwinablateError as error:
         print(f"error: {visible(redact(str(error)))}", file=sys.stderr)
         return error.exit_code
@@ -78,6 +80,13 @@ def _run(words: list[str], known: set[str]) -> int:
             said = visible(redact(error.format_message(), known))
             print(f"error: {said}\n\nhint: add --help", file=sys.stderr)
             return 2
+        if isinstance(error, BrokenPipeError) and _stdout_refuses():
+            return 1  # as typer does: whoever read it has enough
+        if fault := refusal(error):
+            fault.at = fault.at or ("standard output" if _stdout_refuses() else "")
+            with suppress(OSError):  # the same disk may hold standard error
+                print(f"error: {visible(redact(str(fault), known))}", file=sys.stderr, flush=True)
+            return fault.exit_code
         print(visible(redact(traceback.format_exc(), known)), end="", file=sys.stderr)
         print(
             "\nThis is a bug in swinablate. Please report it with the lines above.",
@@ -85,6 +94,27 @@ def _run(words: list[str], known: set[str]) -> int:
         )
         return 1
     return code if isinstance(code, int) else 0  # what typer.Exit was given
+
+
+def _stdout_refuses() -> bool:
+    """Whether standard output takes no more; what it was to get is dropped.
+
+    Otherwise Python would try again when it ends, and complain.
+    """
+    try:
+        handle = sys.stdout.fileno()
+    except OSError:  # it is no file: somebody called us from Python
+        return False
+    try:
+        os.write(
+            handle, b"\n"
+        )  # a stream that failed has dropped what it held: flush proves nothing
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, handle)
+        os.close(nowhere)
+        return True
+    return False
 
 
 def _secrets_in(word: str) -> set[str]:

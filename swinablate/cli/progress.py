@@ -111,8 +111,8 @@ class Watch:
         row = self._rows.pop(trial.id, None)
         if row is not None:
             self._progress.remove_task(row)
-        if event.kind in {"stopped", "lost"}:
-            return
+        if event.kind in {"stopped", "lost"} or event.data.get("kind") == "disk":
+            return  # the trial goes on later
         self._counts["done"] += 1
         self._fresh += 1
         if self._all is not None:

@@ -23,6 +23,7 @@ from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import Row
 from swinablate.scheduling.due import Due, State, due
+from swinablate.scheduling.queue import Ticket
 from swinablate.scheduling.suggest import advance
 from swinablate.study.plan import Arm, Plan, Trial
 from swinablate.tracking.cards import trial_card
@@ -188,7 +189,7 @@ class Coordinator:
             why = f"{free} MiB are free, {FLOOR_MIB} are needed"
             self._stop.fault = disk_full(self._home, why)
             for _, ticket in batch:
-                self._feeder.done(ticket, None, "failed")
+                self._give_back(ticket)
             return
         jobs = [(trial, ticket, self._job(trial)) for trial, ticket in batch]
         handle = self._execution.submit(Batch(jobs=tuple(job for _, _, job in jobs)))
@@ -235,14 +236,22 @@ class Coordinator:
         if fate == "recorded":
             self._record(now, last)
             return
+        if fate == "disk full":
+            self._stop.fault = disk_full(self._home, last.data["message"])
         # This attempt failed, and not the trial: its next attempt gets a ticket of its own.
-        self._feeder.done(now.ticket, None, "failed")
+        self._give_back(now.ticket)
         if fate == "again":
             self._watcher.say(f"{now.name}: {last.data['message']}; going on")
             return
-        if fate == "disk full":
-            self._stop.fault = disk_full(self._home, last.data["message"])
         self._copy.stopped(now.trial.id, last.at)
+
+    def _give_back(self, ticket: Ticket) -> None:
+        """Tell Optuna of an attempt that failed; on a full disk it may not hear of it."""
+        try:
+            self._feeder.done(ticket, None, "failed")
+        except EnvironmentFault:  # the next start takes back every ticket that is out
+            if self._stop.fault is None:
+                raise
 
     def _record(self, now: Attempt, last: Event) -> None:
         context, trial = self._context, now.trial

@@ -7,7 +7,6 @@ SIGUSR1 it writes the stacks of its threads to its standard error, whatever it i
 """
 
 import contextlib
-import errno
 import faulthandler
 import os
 import queue
@@ -23,6 +22,7 @@ import torch
 from swinablate.errors import Diverged, EnvironmentFault
 from swinablate.execution import lifeline
 from swinablate.records.events import Batch, Event, Job, Kind, event
+from swinablate.records.files import NO_SPACE
 from swinablate.records.secrets import redact, secrets_here
 from swinablate.training.autotune import measure
 from swinablate.training.fit import Stopped, fit
@@ -31,8 +31,6 @@ from swinablate.training.machine import out_of_memory, peak_mib
 
 Emit = Callable[[Event], None]
 AFTERWARDS = "the worker ended after another trial's error"
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What a full disk, a full quota and a limit on files answer: trying again would not help."""
 
 
 def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
@@ -126,7 +124,7 @@ def failure(error: Exception, batch: Batch) -> dict[str, str]:
     if out_of_memory(error):
         kind, message = "oom", f"{message} ({_demand(batch)})"
     elif isinstance(error, OSError) and error.errno in NO_SPACE:
-        kind, message = "disk", f"no space left: {error.filename or error}"
+        kind, message = "disk", f"no space left: {error.filename or error.strerror}"
     elif isinstance(error, EnvironmentFault):
         kind, message = "data", str(error)
     # The innermost calls say where it failed; a runaway recursion must not fill the record.

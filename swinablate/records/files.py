@@ -9,7 +9,15 @@ from pathlib import Path
 
 from swinablate.errors import EnvironmentFault
 
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""A disk, a quota, or the size that a file may have (`ulimit -f`) is used up."""
+AGAIN = "free some space and start the same command again; it goes on where it was"
+REFUSALS = NO_SPACE | {
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),  # read-only, another's, broken
+    *(errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT),  # not there
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG, errno.ELOOP),  # limits
+}
+"""What a machine says that is no fault of the program which asked."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -52,13 +60,33 @@ def refused(error: OSError, path: Path) -> EnvironmentFault:
     """What the disk said, and what to do about it."""
     at = str(error.filename or path)
     if error.errno in NO_SPACE:
-        again = "free some space and start the same command again; it goes on where it was"
-        return EnvironmentFault(f"disk full: {error.strerror}", at=at, hint=again)
+        return EnvironmentFault(f"disk full: {error.strerror}", at=at, hint=AGAIN)
     return EnvironmentFault(
         f"cannot write: {error.strerror or error}",
         at=at,
         hint="is the disk there, and the folder yours? --home or SWINABLATE_HOME names another",
     )
+
+
+def refusal(error: BaseException | None) -> EnvironmentFault | None:
+    """What a disk said, where an error comes of it that nobody has told; None where it does not.
+
+    Libraries raise errors of their own when the disk is full: that one is looked for beneath.
+    """
+    direct = True
+    while error is not None:
+        codes = REFUSALS if direct else NO_SPACE
+        if isinstance(error, OSError) and error.errno in codes:
+            at = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+            full = error.errno in NO_SPACE
+            return EnvironmentFault(
+                f"{'disk full: ' if full else ''}{error.strerror}",
+                at=at,
+                hint=AGAIN if full else "is the disk there, and may you read and write there?",
+            )
+        direct = direct and error.__cause__ is not None
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def set_aside(path: Path) -> Path:

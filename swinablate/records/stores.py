@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records import locks
+from swinablate.records.files import AGAIN
 from swinablate.records.secrets import redact, redact_address, secrets_here
 
 PATIENCE_S = 60.0
@@ -86,6 +87,8 @@ def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
         hint = "move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
     elif "no module named" in low:
         hint = "pip install 'swinablate[postgres]'"
+    elif "is full" in low or "no space" in low:
+        hint = AGAIN
     elif "disk" in low or "full" in low or "readonly" in low or "unable to open" in low:
         hint = "is the disk full, or the folder not yours?"
     else:

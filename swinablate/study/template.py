@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from swinablate.errors import InputError
+from swinablate.records.files import write_atomically
 from swinablate.study.files import NAME
 
 RECIPE = """\
@@ -71,6 +72,7 @@ def write_template(name: str, folder: Path) -> tuple[Path, Path]:
 
     Raises:
         InputError: the name cannot be a study's, or a file is there.
+        EnvironmentFault: the disk refuses.
     """
     if not NAME.fullmatch(name):
         hint = "letters, digits, and ._=,+()- or blanks; at most 80"
@@ -79,8 +81,7 @@ def write_template(name: str, folder: Path) -> tuple[Path, Path]:
     for path in (study, recipe):
         if path.exists():
             raise InputError("the file exists", at=str(path), hint="choose another name")
-    for path in (study, recipe):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    recipe.write_text(RECIPE, "utf-8")
-    study.write_text(STUDY.format(path=study, recipe=f"../experiments/{name}.toml"), "utf-8")
+    text = STUDY.format(path=study, recipe=f"../experiments/{name}.toml")
+    for path, content in ((recipe, RECIPE), (study, text)):
+        write_atomically(path, content)
     return study, recipe

@@ -120,6 +120,16 @@ def test_a_trial_that_stopped_or_was_lost_is_neither_done_nor_told(made, pipe):
     ]
 
 
+def test_a_trial_that_found_the_disk_full_has_not_failed(made, pipe):
+    first = made.trials[0]
+    with pipe.watch as watch:
+        watch.begin(made, {}, 0)
+        watch.happened(*told(first, "started"))
+        trial, event = told(first, "failed", message="no space left")
+        watch.happened(trial, replace(event, data={**event.data, "kind": "disk"}))
+    assert pipe.lines == ["study: 2 arms, 6 trials"]
+
+
 def test_a_study_with_looks_says_what_the_next_look_needs_and_when_it_may_end(write, pipe):
     """Time left to the look, and to the last look at most."""
     made = plan(load_study(write(LOOKS)))

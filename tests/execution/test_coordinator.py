@@ -19,7 +19,7 @@ from swinablate.scheduling.queue import Ticket
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
-from tests.execution.scripted import Scripted, Stage, calm, done, epoch
+from tests.execution.scripted import Scripted, Stage, Tickets, calm, done, epoch
 
 LOOKS = STUDY.replace("seeds = 3\nbaseline_seeds = 3", "[adaptive]\nlooks = [3, 5]")
 TUNED = STUDY + '[tune]\ntrials = 3\nspace = { "train.lr" = [1e-3, 3e-3, 1e-2, 3e-2] }\n'
@@ -476,6 +476,27 @@ def test_a_disk_that_fills_in_a_worker_stops_the_study_and_loses_nothing(stage):
     assert on.shown.of(bad)[-1] == "stopped"
     assert len(on.ran) == 2
     assert on.run().exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        (("failed", {"kind": "disk", "message": "No space left"}), "disk full: No space left"),
+        (("lost", {"message": "gone"}), "the queue cannot be used"),
+    ],
+)
+def test_a_queue_on_a_full_disk_does_not_hide_that_it_is_full(stage, monkeypatch, last, told):
+    on = stage()
+    bad, ended = ids(on)[1], Tickets.done
+
+    def done(tickets, ticket, value, state):
+        if ticket.trial == bad:
+            raise EnvironmentFault("the queue cannot be used: database or disk is full")
+        ended(tickets, ticket, value, state)
+
+    monkeypatch.setattr(Tickets, "done", done)
+    with pytest.raises(EnvironmentFault, match=told):
+        on.run(only(bad, lambda _: [("started", {}), last]))
 
 
 def test_one_loss_in_a_fused_batch_costs_its_trial_alone(stage):

@@ -71,7 +71,8 @@ def test_the_first_cause_is_told():
             "move the file away and run `swinablate sync",
         ),
         ("No module named 'psycopg2'", "pip install 'swinablate[postgres]'"),
-        ("database or disk is full", "is the disk full, or the folder not yours?"),
+        ("database or disk is full", "free some space and start the same command again"),
+        ("disk I/O error", "is the disk full, or the folder not yours?"),
         ("connection refused", "is the server running, and the address right?"),
     ],
 )
