@@ -14,7 +14,7 @@ from swinablate.config.levels import Level, setting
 from swinablate.config.recipe import Claim, Recipe, StartConfig
 from swinablate.config.train import TrainConfig
 from swinablate.config.variants import variant
-from swinablate.config.weights import settled
+from swinablate.config.weights import evolved, settled
 from swinablate.data import user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
@@ -190,7 +190,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     levels = {key: level for key, level in changes if not key.startswith("study.")}
     if levels:
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
-        baseline = settled(schema.evolve(baseline, levels, at), Path(), at)
+        baseline = evolved(baseline, levels, Path(), at)
     _check_effort(file, seeds, str(path), smoke=smoke)
     return Study(
         name=variant(path.stem, settings),
