@@ -64,6 +64,13 @@ def named_level(value: object) -> str:
     return str(value)
 
 
+def first_line(text: str, most: int) -> str:
+    """The first line with something in it, cut, without characters that move a terminal."""
+    line = next((line for line in map(str.strip, text.splitlines()) if line), "")
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
 def flat(value: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     """Nested data by dotted path; an empty table stays one."""
     found: dict[str, Any] = {}
