@@ -93,7 +93,7 @@ def explain(
         )
     wanted = _joined([expected(one.kind, one.error.get("ctx", {})) for one in chosen])
     return InputError(
-        f"expected {wanted}, got {_show(worst.error['input'])}",
+        f"expected {wanted}, got {show(worst.error['input'])}",
         at=at,
         hint=_remedy({one.kind for one in chosen}, wanted, worst.error["input"]),
     )
@@ -163,7 +163,7 @@ def _remedy(kinds: set[str], wanted: str, value: object) -> str:
 
 def _listed(value: object) -> str:
     plain = isinstance(value, bool | int | float | str)
-    return f"[{_show(value)}]" if plain else "[VALUE, VALUE]"
+    return f"[{show(value)}]" if plain else "[VALUE, VALUE]"
 
 
 def _owner(cls: type[BaseModel], where: Iterable[str]) -> tuple[str, ...]:
@@ -176,7 +176,8 @@ def _owner(cls: type[BaseModel], where: Iterable[str]) -> tuple[str, ...]:
     return tuple(getattr(owner, "model_fields", {}))
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
+    """A value in a message, cut."""
     text = _written(value)
     return text if len(text) <= 80 else text[:77] + "..."  # a line of a terminal
 

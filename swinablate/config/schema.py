@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from swinablate.config.complaints import Unfit, explain
+from swinablate.config.complaints import Unfit, explain, show
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.written import encoding_hint, parse, read_text
 from swinablate.errors import InputError
@@ -70,7 +70,7 @@ def validate(cls: type[M], data: Mapping[str, Any], at: str, inside: str = "") -
     """
     if not isinstance(data, Mapping):
         raise InputError(
-            f"expected a table, got {data!r}", at=at, hint="write [table] key = value"
+            f"expected a table, got {show(data)}", at=at, hint="write [table] key = value"
         )
     written = {key: _freeze(value) for key, value in data.items()}
     try:
@@ -124,7 +124,7 @@ def _table(inner: Frozen, head: str, level: object, at: str) -> Mapping[str, obj
     if isinstance(level, Mapping):
         return level
     hint = f"name one of its fields: {head}.{next(iter(type(inner).model_fields))}"
-    raise InputError(f"{head!r} is a table, got {level!r}", at=at, hint=hint)
+    raise InputError(f"{head!r} is a table, got {show(level)}", at=at, hint=hint)
 
 
 def sparse(value: BaseModel) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A study: one question, a baseline, the axes to vary. Read from TOML, strictly."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -283,7 +284,7 @@ def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bo
     if len(seeds) < 2 and not smoke:
         raise InputError(
             f"{len(seeds)} seed gives no verdict",
-            at=f"{at}: seeds = {file.seeds}",
+            at=f"{at}: seeds = {json.dumps(file.seeds)}",
             hint="give at least 3 seeds, or add --smoke to try the study out",
         )
     if file.adaptive is not None and file.design != "one_at_a_time":

@@ -538,7 +538,10 @@ def test_check_of_a_good_network_says_so_and_what_is_worth_knowing(capsys):
     ("arguments", "message"),
     [
         (["mine:Net", "--image", "8by8"], "error: --image: '8by8' is no image format\n\nhint: "),
-        (["mine:Net", "--image", "0x8x1"], "error: --image: height: expected greater than or"),
+        (
+            ["mine:Net", "--image", "0x8x1"],
+            "error: --image: height: expected a number greater than or",
+        ),
         (["mine:Net", "--set", "dept=1"], "error: --set: unknown key 'dept'\n\nhint: did you "),
         (["swim"], "error: check: no family is called 'swim'\n\nhint: did you mean 'swin'?"),
     ],
