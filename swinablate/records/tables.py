@@ -92,6 +92,4 @@ def _row(row: Row, found: Outcome | None) -> dict[str, Any]:
 
 def _said(failure: Mapping[str, str]) -> str | None:
     """The first line of what a failed trial said, without secrets; the log has the rest."""
-    line = first_line(redact(failure.get("message", ""), secrets_here()), WORDS)
-    # In a file of comma-separated values these would begin a formula.
-    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line or None
+    return first_line(redact(failure.get("message", ""), secrets_here()), WORDS) or None
