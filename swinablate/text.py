@@ -1,5 +1,7 @@
 """How numbers, levels and times read, wherever they are shown: terminal, MLflow, pages, figures.
 
+And what was expected in the place of a wrong one.
+
 Plain ASCII unless asked otherwise; a page asks for a true minus sign.
 """
 
@@ -7,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeGuard
 
 HIDDEN = re.compile(
@@ -61,6 +64,13 @@ def named_level(value: object) -> str:
     return str(value)
 
 
+def first_line(text: str, most: int) -> str:
+    """The first line with something in it, cut, without characters that move a terminal."""
+    line = next((line for line in map(str.strip, text.splitlines()) if line), "")
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
 def flat(value: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     """Nested data by dotted path; an empty table stays one."""
     found: dict[str, Any] = {}
@@ -88,3 +98,45 @@ def time_left(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+KINDS: Mapping[str, str] = MappingProxyType({
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "model_type": "a table",
+    "none_required": "nothing",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+})  # fmt: skip
+"""Kind of pydantic's error -> what is wanted, where a value is of a wrong kind altogether."""
+BOUNDS: Mapping[str, str] = MappingProxyType({
+    "greater_than": "a number greater than {gt}",
+    "greater_than_equal": "a number greater than or equal to {ge}",
+    "less_than": "a number less than {lt}",
+    "less_than_equal": "a number less than or equal to {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "too_short": "{min_length} or more of them",
+    "too_long": "{max_length} of them at most",
+    "string_too_short": "text of {min_length} or more characters",
+    "string_too_long": "text of {max_length} characters at most",
+    "string_pattern_mismatch": "text of the pattern {pattern}",
+})  # fmt: skip
+"""Kind of pydantic's error -> what is wanted, where a value is out of range."""
+
+
+def expected(kind: str, context: Mapping[str, Any]) -> str:
+    """What is wanted in the place of a value, in words that follow "expected".
+
+    Args:
+        kind: pydantic's name of what is wrong.
+        context: what it adds: bounds, names.
+    """
+    words = KINDS.get(kind) or BOUNDS.get(kind)
+    return words.format_map(context) if words else "another kind of value"

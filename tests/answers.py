@@ -261,6 +261,7 @@ def _trial(sketch: Sketch, seed: int, rng: np.random.Generator) -> dict[str, Any
     if status in ("failed", "diverged"):
         row |= {
             "failure": "diverged" if status == "diverged" else "out of memory",
+            "message": f"lost in <step> {seed}",
             "device": "cpu",
         }
     return row

@@ -69,7 +69,9 @@ def ui(
         Path | None, typer.Argument(help="Open at this study: its file, or its name.")
     ] = None,
     # MLflow's own port, so that bookmarks stay right.
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
+    port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1; 0 is any that is free.", min=0, max=65535)
+    ] = 5000,
     home: HomeFolder = HOME,
     tracking_uri: Tracking = None,
     settings: Settings = None,

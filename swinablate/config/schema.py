@@ -6,13 +6,13 @@ silently ignored is an ablation of nothing.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
+from swinablate.config.complaints import Unfit, explain, show
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.written import encoding_hint, parse, read_text
 from swinablate.errors import InputError
@@ -66,19 +66,19 @@ def validate(cls: type[M], data: Mapping[str, Any], at: str, inside: str = "") -
 
     Raises:
         InputError: unknown or missing key, wrong type, or a value out of range.
+        Unfit: values that do not fit each other.
     """
     if not isinstance(data, Mapping):
         raise InputError(
-            f"expected a table, got {data!r}", at=at, hint="write [table] key = value"
+            f"expected a table, got {show(data)}", at=at, hint="write [table] key = value"
         )
+    written = {key: _freeze(value) for key, value in data.items()}
     try:
-        return cls.model_validate({key: _freeze(value) for key, value in data.items()})
+        return cls.model_validate(written)
     except ValidationError as error:
-        found = error.errors()  # a misspelled key first: it may be why another is missing
-        worst = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-        raise _explain(worst, cls, at, inside) from None
+        raise explain(error.errors(), cls, written, at, inside) from None
     except OverflowError:  # of a rule that computes with a field: a float near its end
-        raise InputError(
+        raise Unfit(
             "a number is too large to compute with", at=at, hint="give a smaller one"
         ) from None
 
@@ -124,7 +124,7 @@ def _table(inner: Frozen, head: str, level: object, at: str) -> Mapping[str, obj
     if isinstance(level, Mapping):
         return level
     hint = f"name one of its fields: {head}.{next(iter(type(inner).model_fields))}"
-    raise InputError(f"{head!r} is a table, got {level!r}", at=at, hint=hint)
+    raise InputError(f"{head!r} is a table, got {show(level)}", at=at, hint=hint)
 
 
 def sparse(value: BaseModel) -> dict[str, Any]:
@@ -149,46 +149,3 @@ def _neighbours(path: Path) -> str:
         return f"there is no folder {path.parent}"
     found = sorted(p.name for p in path.parent.glob("*.toml"))
     return did_you_mean(path.name, found) if found else ""
-
-
-def _explain(error: ErrorDetails, cls: type[BaseModel], at: str, inside: str) -> InputError:
-    """Turn pydantic's first complaint into one sentence with a remedy."""
-    where = [str(part) for part in error["loc"]]
-    key, kind, value = inside + ".".join(where), error["type"], error["input"]
-    if kind == "extra_forbidden":
-        owner = _owner(cls, where[:-1])
-        at = ": ".join(filter(None, [at, ".".join(where[:-1])]))
-        return InputError(f"unknown key {where[-1]!r}", at=at, hint=did_you_mean(where[-1], owner))
-    if kind == "missing":
-        at = ": ".join(filter(None, [at, ".".join(where[:-1])]))
-        return InputError(f"key {where[-1]!r} is missing", at=at, hint=f"add {where[-1]} = ...")
-    at = ": ".join(filter(None, [at, key if where else ""]))
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if kind == "value_error":
-        problem, _, hint = message.partition("; ")
-        return InputError(problem, at=at, hint=hint or "change it, or leave the key out")
-    return InputError(
-        f"expected {message}, got {_show(value)}", at=at, hint=_remedy(kind, message)
-    )
-
-
-def _remedy(kind: str, message: str) -> str:
-    if kind == "literal_error":
-        return f"write one of {message}"
-    if kind in {"bool_type", "int_type", "float_type", "string_type", "tuple_type"}:
-        return "booleans are true and false, text stands in quotes, lists in square brackets"
-    return f"give {message}"
-
-
-def _owner(cls: type[BaseModel], where: Iterable[str]) -> tuple[str, ...]:
-    owner: Any = cls
-    for part in where:
-        field = getattr(owner, "model_fields", {}).get(part)
-        owner = field.annotation if field else owner
-        owner = next((one for one in get_args(owner) if hasattr(one, "model_fields")), owner)
-    return tuple(getattr(owner, "model_fields", {}))
-
-
-def _show(value: object) -> str:
-    text = "true" if value is True else "false" if value is False else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."  # a line of a terminal

@@ -2,10 +2,11 @@
 
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from swinablate.config.recipe import EACH, Recipe, StartConfig
+from swinablate.config.schema import evolve
 from swinablate.config.written import check_file
 from swinablate.errors import InputError
 
@@ -38,6 +39,28 @@ def settled(recipe: Recipe, folder: Path, at: str) -> Recipe:
         ) from None
     start = recipe.start.model_copy(update={"weights": str(path), "sha256": digest})
     return recipe.model_copy(update={"start": start})
+
+
+def evolved(recipe: Recipe, changes: Mapping[str, object], folder: Path, at: str) -> Recipe:
+    """The recipe with changes, and with the digest of the weights it then starts from.
+
+    Args:
+        recipe: as settled.
+        changes: dotted path -> level.
+        folder: what a relative path of weights is relative to.
+        at: where the changes were written, for messages.
+
+    Raises:
+        InputError: a change that cannot be made, or no such file.
+    """
+    changed = evolve(recipe, changes, at)
+    if changed.start.sha256 != recipe.start.sha256:
+        raise InputError(
+            "a digest follows from the weights, and cannot be chosen",
+            at=f"{at}: start.sha256",
+            hint='name other weights: "start.weights" = ["other.pt"]',
+        )
+    return settled(changed, folder, at)
 
 
 def of_seed(path: str | Path, seed: int) -> Path:

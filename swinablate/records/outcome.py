@@ -15,7 +15,7 @@ from pydantic import (
     ValidationError,
 )
 
-from swinablate.records.seal import SCHEMA, Damaged, unseal
+from swinablate.records.seal import SCHEMA, Damaged, misfit, unseal
 
 Status = Literal["done", "diverged", "failed"]
 LEAST = {"epoch", "at", "train/loss", "val/accuracy", "time/epoch_s", "time/images_per_s"}
@@ -133,10 +133,7 @@ def read_outcome(path: Path, trial: str, remedy: str) -> Outcome:
         if found.schema == 1:
             _check_first(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = f"damaged record: {where}: {first['msg']}"
-        raise Damaged(problem, at=str(path), hint=remedy) from None
+        raise Damaged(f"damaged record: {misfit(error)}", at=str(path), hint=remedy) from None
     except (ValueError, TypeError) as error:  # a field is missing
         raise Damaged(f"damaged record: {error}", at=str(path), hint=remedy) from None
     return found  # as it was written: pydantic makes 6 a 6.0

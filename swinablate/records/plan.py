@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from swinablate.records.seal import Damaged, unseal
+from swinablate.records.seal import Damaged, misfit, unseal
 
 Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
 SCHEMA = 1
@@ -357,7 +357,4 @@ def read_record(kind: type[R], path: Path, owner: Mapping[str, str], remedy: str
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = f"damaged record: {where}: {first['msg']}"
-        raise Damaged(problem, at=str(path), hint=remedy) from None
+        raise Damaged(f"damaged record: {misfit(error)}", at=str(path), hint=remedy) from None

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from swinablate.errors import EnvironmentFault
+from swinablate.text import expected
 
 SCHEMA = 2
 """Of the files of a home. Files of schema 1 had no digest: they are accepted, and `swinablate
@@ -97,3 +100,12 @@ def _loaded(path: Path, remedy: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise Damaged("damaged record: no JSON object", at=str(path), hint=remedy)
     return data
+
+
+def misfit(error: ValidationError) -> str:
+    """Where a record is not what it should be, in one line, in our words."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{where}: it is missing"
+    return f"{where}: expected {expected(first['type'], first.get('ctx', {}))}"

@@ -7,13 +7,18 @@ import pandas as pd
 
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row
+from swinablate.records.secrets import redact, secrets_here
+from swinablate.text import first_line
 
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
     *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
     *("predictions", "correct", "test_images", "failure"),
+    "message",
 )
 """Columns of the table of trials, in the order of its file; a table of no rows has them too."""
+WORDS = 200
+"""Characters of a failed trial's message: a line or two of a page."""
 TUNING = (*TRIALS, "number")
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
 
@@ -81,4 +86,10 @@ def _row(row: Row, found: Outcome | None) -> dict[str, Any]:
         "correct": predictions.get("correct"),
         "test_images": predictions.get("images"),
         "failure": found.failure.get("kind") if found and found.failure else None,
+        "message": _said(found.failure) if found and found.failure else None,
     }
+
+
+def _said(failure: Mapping[str, str]) -> str | None:
+    """The first line of what a failed trial said, without secrets; the log has the rest."""
+    return first_line(redact(failure.get("message", ""), secrets_here()), WORDS) or None

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from swinablate.config.plugins import did_you_mean
@@ -24,6 +25,8 @@ NOTHING = [
     *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 ]
 """What stands for a number that is not known: pandas' own list. An arm may have such a name."""
+BEYOND = 1 << 53
+"""From here on, neighbouring whole numbers are one number to readers that know floats only."""
 LARGEST = 256 << 20
 """Bytes of a table: a thousand trials with a thousand epochs each take a tenth of it."""
 
@@ -112,17 +115,31 @@ def read_results(file: Path) -> pd.DataFrame:
         table[column] = defaults[column]
     for column in ("seed", "value", "params", "macs", "step"):
         table[column] = _numbers(table, column, file)
+    _check_rows(table, file)
+    table["status"] = table.status.fillna("done")
+    return table.astype({"seed": "int64"})
+
+
+def _check_rows(table: pd.DataFrame, file: Path) -> None:
+    """Refuse a row that is no result of one seed of one arm.
+
+    Raises:
+        InputError: there is one.
+    """
     _refuse(
         table.arm.isna() | (table.arm.str.strip() == "") | table.seed.isna(),
         "a row has no arm or no seed",
         "fill it in",
         file,
     )
+    whole = (table.seed % 1 == 0) & (table.seed.abs() < BEYOND)
+    _refuse(~whole, "the seed is no whole number below 2**53", "number the runs 0, 1, 2", file)
+    for column in ("params", "macs", "step"):
+        endless = table[column].notna() & ~np.isfinite(table[column].astype(float))
+        _refuse(endless, f"{column} has no end", "leave the cell empty where it is unknown", file)
     twice = table.duplicated(["arm", "seed", "step"])
     hint = "one row a seed; for curves, number them in a column 'step'"
     _refuse(twice, "this arm and seed stand there twice", hint, file)
-    table["status"] = table.status.fillna("done")
-    return table.astype({"seed": "int64"})
 
 
 def _refuse(wrong: "pd.Series[bool]", problem: str, hint: str, file: Path) -> None:

@@ -114,7 +114,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
     judged, every = answer.verdicts, tables.every_trial(answer)
     finals = every[every.kind != "tune"]  # what tuning lost is told with what it found
     ranked = sorted(judged["arms"], key=lambda arm: _rank(arm["delta_pp"]))
-    rows = arms.astype(object).where(arms.notna(), None).to_dict("records")
+    rows = _filled(arms)
     words = Counter(arm["verdict"] for arm in judged["arms"])
     return {
         "answer": answer,
@@ -136,7 +136,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "interim": tables.interim(answer),
         "smoke": answer.plan.smoke,
         "statuses": tables.statuses(answer),
-        "lost": finals[finals.trial.isin(tables.lost(answer).trial)].to_dict("records"),
+        "lost": _filled(finals[finals.trial.isin(tables.lost(answer).trial)]),
         "finals": len(finals),
         "others": [
             c for c in judged["contrasts"] if c["family"] not in ("arms", "curve", "tuned")
@@ -154,6 +154,12 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "trials": _trials(every),
         "trials_csv": tables.csv(every),
     }
+
+
+def _filled(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, with None where nothing is known."""
+    found: list[dict[Any, Any]] = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    return found
 
 
 def _rank(delta: float | None) -> float:

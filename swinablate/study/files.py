@@ -1,5 +1,6 @@
 """A study: one question, a baseline, the axes to vary. Read from TOML, strictly."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from swinablate.config.levels import Level, setting
 from swinablate.config.recipe import Claim, Recipe, StartConfig
 from swinablate.config.train import TrainConfig
 from swinablate.config.variants import variant
-from swinablate.config.weights import settled
+from swinablate.config.weights import evolved, settled
 from swinablate.data import user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
@@ -190,7 +191,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     levels = {key: level for key, level in changes if not key.startswith("study.")}
     if levels:
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
-        baseline = settled(schema.evolve(baseline, levels, at), Path(), at)
+        baseline = evolved(baseline, levels, Path(), at)
     _check_effort(file, seeds, str(path), smoke=smoke)
     return Study(
         name=variant(path.stem, settings),
@@ -283,7 +284,7 @@ def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bo
     if len(seeds) < 2 and not smoke:
         raise InputError(
             f"{len(seeds)} seed gives no verdict",
-            at=f"{at}: seeds = {file.seeds}",
+            at=f"{at}: seeds = {json.dumps(file.seeds)}",
             hint="give at least 3 seeds, or add --smoke to try the study out",
         )
     if file.adaptive is not None and file.design != "one_at_a_time":

@@ -15,14 +15,12 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.plan import SCHEMA, PlanRecord
 from swinablate.stats import detectable, detectable_at, detectable_effects
 from swinablate.stats.estimate import BASELINE_RATIO
+from swinablate.study.cautions import NAMED, cautions
 from swinablate.study.declared import effects_of
 from swinablate.study.designs import SHOWS, plain
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
 from swinablate.study.plan import Arm, Plan
 from swinablate.text import named_level
-
-NAMED = 4
-"""Names that a warning shows: a line of them says which kind they are."""
 
 
 def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> PlanRecord:
@@ -87,6 +85,7 @@ def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
     """What the arms, and the weights that they start from, make a reader beware of."""
     yield from _proved(plan)
     yield from _shared(plan)
+    yield from cautions(plan)
 
 
 def _shared(plan: Plan) -> Iterator[dict[str, str]]:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swinablate.config import schema
+from swinablate.config.complaints import Unfit
 from swinablate.config.levels import Level
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.config.theirs import named, theirs
-from swinablate.config.weights import each, settled
+from swinablate.config.weights import each, evolved
 from swinablate.data import image_spec
 from swinablate.errors import InputError, SwinablateError
 from swinablate.models.bounds import check_config
@@ -38,13 +39,19 @@ batches of several images that fit any memory."""
 
 @dataclass(frozen=True)
 class Cell:
-    """An arm before it is built."""
+    """An arm before it is built.
+
+    Attributes:
+        recipe: what it trains; None where its changes do not fit each other or the rest.
+        unfit: why not.
+    """
 
     name: str
     changes: Mapping[str, Level]
-    recipe: Recipe
+    recipe: Recipe | None
     cell: bool
     match: Match | None = None
+    unfit: str = ""
 
 
 def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
@@ -133,28 +140,43 @@ def _cells(study: Study) -> Iterator[Cell]:
     last = [switch.rpartition(".")[2] for switch in study.axes]
     full = len(set(last)) < len(last)
     for changes in _changes(study):
-        recipe = _evolved(study, study.baseline, changes, at)
-        yield Cell(label(changes, full=full), changes, recipe, cell=True)
+        name = label(changes, full=full)
+        try:
+            yield Cell(name, changes, _evolved(study, study.baseline, changes, at), cell=True)
+        except Unfit as error:
+            yield Cell(name, changes, None, cell=True, unfit=_reason(error))
     for variant in study.variants:
-        at = f"{study.file}: arms: {variant.name!r}"
-        recipe = _take(study.baseline, variant) if variant.recipe else study.baseline
-        changed = _evolved(study, recipe, variant.changes, at)
-        if changed == study.baseline:
-            raise InputError(
-                "this arm is the baseline itself",
-                at=at,
-                hint="change something, or drop the arm",
-            )
-        changes = _differences(study, changed) if variant.recipe else dict(variant.changes)
-        yield Cell(variant.name, changes, changed, cell=False, match=variant.match)
+        try:
+            yield _named(study, variant)
+        except Unfit as error:
+            changes = dict(variant.changes)
+            yield Cell(variant.name, changes, None, cell=False, unfit=_reason(error))
+
+
+def _named(study: Study, variant: Variant) -> Cell:
+    at = f"{study.file}: arms: {variant.name!r}"
+    recipe = _take(study.baseline, variant) if variant.recipe else study.baseline
+    changed = _evolved(study, recipe, variant.changes, at)
+    if changed == study.baseline:
+        raise InputError(
+            "this arm is the baseline itself",
+            at=at,
+            hint="change something, or drop the arm",
+        )
+    changes = _differences(study, changed) if variant.recipe else dict(variant.changes)
+    return Cell(variant.name, changes, changed, cell=False, match=variant.match)
+
+
+def _reason(error: Unfit) -> str:
+    """Why an arm is refused: the problem, and the remedy after a semicolon."""
+    return f"{error.problem}; {error.hint}"
 
 
 def _changes(study: Study) -> Iterator[dict[str, Level]]:
     for switch, levels in study.axes.items():
         for level in levels:
             at = f"{study.file}: axes: {switch!r}"
-            made = _evolved(study, study.baseline, {switch: level}, f"{study.file}: axes")
-            if made == study.baseline:
+            if _same(study, switch, level):
                 raise InputError(
                     f"{named_level(level)} is the baseline's own level",
                     at=at,
@@ -163,8 +185,21 @@ def _changes(study: Study) -> Iterator[dict[str, Level]]:
     yield from cells(study.design, study.axes, f"{study.file}: axes")
 
 
+def _same(study: Study, switch: str, level: Level) -> bool:
+    """Whether it is the baseline's own level.
+
+    Raises:
+        InputError: there is no such switch, or it does not take the level.
+    """
+    try:
+        made = _evolved(study, study.baseline, {switch: level}, f"{study.file}: axes")
+    except Unfit:  # alone; another change of a cell may make it fit
+        return False
+    return made == study.baseline
+
+
 def _evolved(study: Study, recipe: Recipe, changes: Mapping[str, Level], at: str) -> Recipe:
-    return settled(schema.evolve(recipe, changes, at), Path(study.file).parent, at)
+    return evolved(recipe, changes, Path(study.file).parent, at)
 
 
 def _take(recipe: Recipe, variant: Variant) -> Recipe:
@@ -174,7 +209,13 @@ def _take(recipe: Recipe, variant: Variant) -> Recipe:
 
 
 def _tried(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[Arm, str]:
-    """Build an arm; of somebody else's network, whatever it raises is a reason to refuse it."""
+    """Build an arm; of somebody else's network, whatever it raises is a reason to refuse it.
+
+    Raises:
+        ValueError: it cannot be built, and why.
+    """
+    if made.recipe is None:
+        raise ValueError(made.unfit)
     if not is_import(made.recipe.model.family):
         return _build(study, made, base, looked)
     try:
@@ -194,6 +235,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
 
     Of the weights it starts from the content counts, seed by seed, and not where it lies.
     """
+    assert made.recipe is not None
     recipe, changes, match = made.recipe, dict(made.changes), None
     if made.match and base:
         check_config(

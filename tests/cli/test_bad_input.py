@@ -210,3 +210,11 @@ def test_wrong_options_are_refused(words, says, write, tmp_path: Path, capsys):
     for part in says:
         assert part in err
     assert not list(home.glob("trials/*"))
+
+
+def test_the_pages_may_take_any_port_that_is_free(tmp_path, capsys):
+    """Port 0, as the hint at a port in use says; there are no records, so nothing is served."""
+    home = ["--home", str(tmp_path / "home")]
+    assert main(["ui", "--port", "0", *home]) == 4
+    assert "there are no records yet" in capsys.readouterr().err
+    assert main(["ui", "--port", "65536", *home]) == 2

@@ -103,8 +103,8 @@ def test_arguments_become_fields_with_their_types_and_defaults():
         ({"dept": 2}, "r.toml: model: unknown key 'dept'\n\nhint: did you mean 'depth'?"),
         ({"more": 2}, "r.toml: model: unknown key 'more'\n\nhint: known: "),
         ({}, "r.toml: model: key 'depth' is missing\n\nhint: add depth = ..."),
-        ({"depth": "2"}, "r.toml: model: depth: expected a valid integer, got '2'"),
-        ({"depth": 2, "norm": 1}, "r.toml: model: norm: expected a valid boolean, got 1"),
+        ({"depth": "2"}, "r.toml: model: depth: expected a whole number, got '2'"),
+        ({"depth": 2, "norm": 1}, "r.toml: model: norm: expected true or false, got 1"),
         ({"depth": 2, "act": 1}, ("r.toml: model: 'act' cannot be set: it is of a type that a "
          "recipe cannot write: type[torch.nn.modules.module.Module]\n\nhint: annotate it with ")),
         ({"depth": 2, "any": 1}, "r.toml: model: 'any' cannot be set: it has no type\n\nhint: "),
@@ -538,7 +538,10 @@ def test_check_of_a_good_network_says_so_and_what_is_worth_knowing(capsys):
     ("arguments", "message"),
     [
         (["mine:Net", "--image", "8by8"], "error: --image: '8by8' is no image format\n\nhint: "),
-        (["mine:Net", "--image", "0x8x1"], "error: --image: height: expected greater than or"),
+        (
+            ["mine:Net", "--image", "0x8x1"],
+            "error: --image: height: expected a number greater than or",
+        ),
         (["mine:Net", "--set", "dept=1"], "error: --set: unknown key 'dept'\n\nhint: did you "),
         (["swim"], "error: check: no family is called 'swim'\n\nhint: did you mean 'swin'?"),
     ],

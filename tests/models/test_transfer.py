@@ -256,6 +256,18 @@ def test_missing_weights_and_a_wrong_digest_are_input_errors(write, tmp_path):
     assert image_spec(DataConfig(name="digits")) == DIGITS
 
 
+@pytest.mark.parametrize(
+    "axis", ['"start.sha256" = ["ab"]', '"start" = [{ sha256 = "ab", freeze = 1 }]']
+)
+def test_a_digest_cannot_be_chosen(axis, write, tmp_path):
+    path = write(STUDY + axis + "\n")
+    with pytest.raises(InputError, match="a digest follows from the weights") as caught:
+        plan(load_study(path))
+    assert "start.weights" in caught.value.hint
+    with pytest.raises(InputError, match=r"--set start.sha256: start.sha256: a digest follows"):
+        load_study(write(), ["start.sha256=ab"])
+
+
 EACH = RECIPE + '[start]\nweights = "a-{seed}.pt"\n'
 TUNE = '[tune]\ntrials = 3\nseeds = 2\nspace = { "train.lr" = { low = 1e-3, high = 1e-2 } }\n'
 

@@ -84,6 +84,11 @@ def test_failed_seeds_are_counted_not_averaged(csv):
         ("arm,seed,value\na,0,90\n,1,90\n", ["results.csv: line 3", "no arm or no seed"]),
         (GOOD.replace("swin", "swim"), ["--baseline", "'swin'", "did you mean 'swim'?"]),
         (GOOD + "vit,4,1.0\n", ["results.csv: line 12", "twice", "'step'"]),
+        ("arm,seed,value\na,0.5,90\n", ["results.csv: line 2", "no whole number below 2**53"]),
+        (f"arm,seed,value\na,0,90\na,{2**53},90\n", ["results.csv: line 3", "no whole number below 2**53"]),
+        ("arm,seed,value\na,-inf,90\n", ["results.csv: line 2", "no whole number below 2**53"]),
+        ("arm,seed,value,params\na,0,90,inf\n", ["results.csv: line 2", "params has no end"]),
+        ("arm,seed,value,step\na,0,90,1\na,0,90,inf\n", ["results.csv: line 3", "step has no end"]),
         ("", ["results.csv", "not a CSV table"]),
     ],
 )  # fmt: skip

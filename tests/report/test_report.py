@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import re
 from dataclasses import replace
@@ -244,8 +245,33 @@ def test_lost_trials_are_never_silent() -> None:
     assert "3/5" in page.text
     assert "1 diverged" in page.text
     assert "1 failed" in page.text
-    assert "half 2 failed out of memory 1" in page.text
-    assert "- failed: half, seed 2 (out of memory)" in files["report.md"].decode()
+    assert "half 2 failed out of memory lost in <step> 2 1" in page.text
+    said = "- failed: half, seed 2 (out of memory): lost in &lt;step&gt; 2\n"
+    assert said in files["report.md"].decode()
+    assert ",out of memory,lost in <step> 2\n" in files["tables/trials.csv"].decode()
+
+
+def test_attempts_beyond_the_first_stand_beside_a_lost_trial() -> None:
+    answer = study([BASELINE, Sketch(name="half", statuses=("done",) * 4 + ("failed",))])
+    answer.trials.loc[answer.trials.status == "failed", "attempts"] = 3
+    files = contents(answer)
+    assert (
+        "half 4 failed out of memory lost in <step> 4 3" in Page(files["index.html"].decode()).text
+    )
+    assert "(out of memory), 3 attempts: lost in" in files["report.md"].decode()
+
+
+def test_a_lost_trial_without_a_message_has_none() -> None:
+    answer = study([BASELINE, Sketch(name="half", statuses=("done",) * 4 + ("failed",))])
+    answer.trials["message"] = math.nan
+    files = contents(answer)
+    assert "half 4 failed out of memory 1" in Page(files["index.html"].decode()).text
+    assert "seed 4 (out of memory)\n" in files["report.md"].decode()
+
+
+def test_lost_trials_stand_in_the_latex_table() -> None:
+    lost = Sketch(name="half", statuses=("done", "done", "failed", "diverged", "done"))
+    files = contents(study([BASELINE, lost]))
     assert r"half & 3/5 &" in files["tables/arms.tex"].decode()
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from swinablate.config.recipe import derive
 from swinablate.models.registry import load_family
+from swinablate.study.cautions import cautions
 from swinablate.study.files import load_study
 from swinablate.study.plan import Arm
 from swinablate.study.planner import plan
@@ -40,6 +41,7 @@ def test_every_shipped_study_plans_and_learns(path):
     found = plan(load_study(path))
     assert len(found.arms) > 1
     assert not found.refusals
+    assert not [*cautions(found)]
     models = {arm.recipe.model.model_dump_json(): arm for arm in found.arms}
     for arm in models.values():
         before, after = step(arm)

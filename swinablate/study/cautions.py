@@ -1,0 +1,222 @@
+"""What a plan accepts although it can hardly be meant, or makes arms harder to compare.
+
+W18: arms that see other images; W19: how long they train; W20: numbers of an order that nobody
+uses; W21: what can have no effect as it is written.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+from swinablate.config.recipe import Recipe
+from swinablate.config.train import TrainConfig
+from swinablate.data import Sizes, describe
+from swinablate.study.plan import Arm, Plan
+from swinablate.text import named_level
+
+NAMED = 4
+"""Arms that a warning shows: a line of them says which kind they are."""
+EPOCHS = 10_000
+"""Longer than any training of the papers that are cited here, on the smallest images."""
+STEPS = 10_000_000
+"""Of a trial: at a thousand steps a second, which few networks reach, nearly three hours; Swin on
+ImageNet takes 375 thousand."""
+ADAPTIVE_LR, PLAIN_LR = 0.1, 10.0
+"""Adam moves every weight by up to the rate in each step, and weights are about 0.02 to 0.1 at the
+start; of sgd, rates up to 3 are known to work (Smith 2018), per image up to about 10."""
+LEAST_LR = 1e-8
+"""Weights of fp32 near 0.1 are 7e-9 apart: below this, a step of Adam changes nothing."""
+EPS = 1.0
+"""Far above every gradient's size: Adam is then sgd at a rate of lr / eps."""
+ALPHA = 10.0
+"""Of mixup and cutmix: above, every mixture is nearly half and half; papers use 0.1 to 1."""
+ROPE = 10.0
+"""Percentage points: the tables that are cited here call differences of 1 large."""
+LEVELS = 1e-4, 0.2
+"""Error rates: below, no number of seeds that is run decides; above, one study in five that has
+nothing to find reports something."""
+THREADS = 256
+"""Cores of the largest common machines."""
+SAME = 2.0**-24
+"""Relative: weights, rates and losses of two nearer numbers are the same in fp32."""
+TEST = ("data.name", "data.root", "data.limit", "data.image")
+"""Fields that decide which images an arm is tested on."""
+VAL = ("data.val_fraction", "data.split_seed", "data.resample_split")
+"""Fields that decide which images choose, and which are left to train on."""
+
+Found = Iterator[tuple[str, str]]
+
+
+def cautions(plan: Plan) -> Iterator[dict[str, str]]:
+    """What to beware of, as the plan records it; one line for all arms that share it."""
+    for find in (_images, _length, _magnitudes, _window):
+        yield from _grouped(plan, find)
+    for code, text in (*_compared(plan), *_levels(plan)):
+        yield {"code": code, "text": text}
+
+
+def _grouped(plan: Plan, find: Callable[[Arm], Found]) -> Iterator[dict[str, str]]:
+    arms: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for arm in plan.arms:
+        for found in find(arm):
+            arms[found].append(arm.name)
+    for (code, text), names in arms.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        who = "every arm" if len(names) == len(plan.arms) else ", ".join(names[:NAMED]) + more
+        yield {"code": code, "text": f"{who}: {text}"}
+
+
+def _images(arm: Arm) -> Found:
+    """W18: arms are compared on images that are not the same."""
+    test = [path for path in arm.differs if path.startswith(TEST)]
+    if test:
+        yield (
+            "W18",
+            (
+                f"{_list(test)} differs: it is tested on other images than the baseline, and the "
+                "difference is one of images, too."
+            ),
+        )
+    val = [path for path in arm.differs if path in VAL]
+    if val and not test:
+        yield (
+            "W18",
+            (
+                f"{_list(val)} differs: it trains on other images than the baseline, and its "
+                "validation accuracy is of other images, too."
+            ),
+        )
+
+
+def _length(arm: Arm) -> Found:
+    """W19: batches, epochs and steps that are not what they look like."""
+    train, sizes = arm.recipe.train, describe(arm.recipe.data)
+    if sizes and train.batch > sizes.train:
+        yield (
+            "W19",
+            (
+                f"train.batch = {train.batch} is larger than the {sizes.train} training images: "
+                "every step takes all of them, once an epoch."
+            ),
+        )
+    default = TrainConfig.model_fields["epochs"].default
+    if train.steps is not None and train.epochs != default:
+        yield (
+            "W19",
+            f"train.steps = {train.steps} decides, and train.epochs = {train.epochs} is not read.",
+        )
+    yield from _long(train, sizes)
+
+
+def _long(train: TrainConfig, sizes: Sizes | None) -> Found:
+    per_epoch = max(1, sizes.train // train.batch) if sizes else 1
+    steps = train.total(per_epoch)
+    if train.steps is None and train.epochs > EPOCHS:
+        yield "W19", f"train.epochs = {train.epochs} is more than any network is trained for."
+    elif steps > STEPS:
+        yield "W19", f"a trial takes {steps:,} steps: hours or days each, on any machine."
+
+
+def _magnitudes(arm: Arm) -> Found:
+    """W20: numbers of an order that nobody uses."""
+    recipe = arm.recipe
+    train, data = recipe.train, recipe.data
+    yield from _rates(recipe)
+    if train.optimizer != "sgd" and train.eps > EPS:
+        yield (
+            "W20",
+            f"train.eps = {train.eps:g} is larger than gradients: {train.optimizer} is sgd then.",
+        )
+    if train.threads > THREADS:
+        yield "W20", f"train.threads = {train.threads} is more than machines have cores."
+    for name, value in (("mixup", data.mixup), ("cutmix", data.cutmix)):
+        if value > ALPHA:
+            yield "W20", f"data.{name} = {value:g}: every mixture is nearly half and half."
+
+
+def _rates(recipe: Recipe) -> Found:
+    train = recipe.train
+    most = PLAIN_LR if train.optimizer == "sgd" else ADAPTIVE_LR
+    if train.lr > most:
+        yield (
+            "W20",
+            (
+                f"train.lr = {train.lr:g} is above {most:g}, from where {train.optimizer} "
+                "diverges or learns nothing."
+            ),
+        )
+    elif train.lr < LEAST_LR:
+        yield "W20", f"train.lr = {train.lr:g} is so small that weights stay as they are."
+    elif train.lr * train.weight_decay >= 1:
+        yield (
+            "W20",
+            (
+                f"train.lr x train.weight_decay = {train.lr * train.weight_decay:g}: the decay "
+                "alone takes all of the weights in a step."
+            ),
+        )
+
+
+def _window(arm: Arm) -> Found:
+    """W21: a window that no stage of the network can have."""
+    written = getattr(arm.recipe.model, "window", None)
+    rows = [row for row in arm.geometry if "window" in row]
+    if not isinstance(written, int) or not rows:
+        return
+    if all(max(row["window"]) < written for row in rows):
+        acts = ", ".join("x".join(map(str, row["window"])) for row in rows)
+        yield (
+            "W21",
+            f"model.window = {written} is larger than the grid of every stage: it acts as {acts}.",
+        )
+
+
+def _compared(plan: Plan) -> Found:
+    """W20 and W21: thresholds with which every answer is the same."""
+    compare = plan.study.compare
+    if compare.rope is not None and compare.rope > ROPE:
+        yield (
+            "W20",
+            (
+                f"compare.rope = {compare.rope:g} percentage points calls nearly every difference "
+                "equivalent."
+            ),
+        )
+    if not LEVELS[0] <= compare.alpha <= LEVELS[1]:
+        says = (
+            "hardly anything is ever decided"
+            if compare.alpha < LEVELS[0]
+            else f"{100 * compare.alpha:.0f} of 100 studies that have nothing to find report "
+            "something"
+        )
+        yield "W20", f"compare.alpha = {compare.alpha:g}: {says}."
+    if compare.rope is None:
+        names = [one.arm for one in plan.study.hypotheses if one.expect == "equivalent"]
+        if names:
+            yield (
+                "W21",
+                (
+                    f"the hypothesis that {_list(names)} is equivalent can never be supported: no "
+                    "compare.rope is declared."
+                ),
+            )
+
+
+def _levels(plan: Plan) -> Found:
+    """W21: levels that are one number to a network."""
+    for path, levels in plan.study.axes.items():
+        known = [pair[0] for arm in plan.arms if (pair := arm.differs.get(path))][:1]
+        numbers = sorted(x for x in (*levels, *known) if isinstance(x, float))
+        for low, high in pairwise(numbers):
+            if high - low <= SAME * max(abs(low), abs(high)):
+                yield (
+                    "W21",
+                    (
+                        f"{path}: {named_level(low)} and {named_level(high)} are the same number "
+                        "where networks compute, in fp32."
+                    ),
+                )
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (" ..." if len(names) > NAMED else "")
