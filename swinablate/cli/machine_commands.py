@@ -44,7 +44,7 @@ def selftest(
     sd: Annotated[float, typer.Option(help="Standard deviation over seeds, points.")] = 0.4,
     effect: Annotated[
         float | None,
-        typer.Option(help="Difference to find, points [default: the detectable one]."),
+        typer.Option(help="Difference to find, points.", show_default="the detectable one"),
     ] = None,
     as_json: Json = False,
 ) -> None:

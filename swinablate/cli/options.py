@@ -69,7 +69,8 @@ Storage = Annotated[
         "--storage",
         envvar=STORAGE,
         callback=checked,
-        help="Optuna storage URL [default: SQLite in the home].",
+        help="Optuna storage URL.",
+        show_default="SQLite in the home",
     ),
 ]
 Tracking = Annotated[
@@ -78,14 +79,15 @@ Tracking = Annotated[
         "--tracking-uri",
         envvar=TRACKING,
         callback=checked,
-        help="MLflow tracking URI [default: SQLite in the home].",
+        help="MLflow tracking URI.",
+        show_default="SQLite in the home",
     ),
 ]
 Smoke = Annotated[
     bool, typer.Option("--smoke", help="Two steps on a few images, one seed, no verdicts.")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the report [default: reports/STUDY].")
+    Path | None, typer.Option("--out", help="Folder of the report.", show_default="reports/STUDY")
 ]
 Force = Annotated[
     bool,
@@ -94,7 +96,7 @@ Force = Annotated[
     ),
 ]
 Slots = Annotated[
-    int | None, typer.Option(help="Trials at a time [default: one a GPU, or one a core].")
+    int | None, typer.Option(help="Trials at a time.", show_default="one a GPU, or one a core")
 ]
 Devices = Annotated[str, typer.Option(help="auto, cpu, or cuda:0,cuda:1,...")]
 Fuse = Annotated[
@@ -130,7 +132,8 @@ Hang = Annotated[
         metavar="SECONDS",
         min=1.0,
         help="Kill a trial that says nothing for so long, and try it again; its stack is in "
-        "logs/ of the home [default: 900, or 20 times its slowest epoch].",
+        "logs/ of the home.",
+        show_default="900, or 20 times its slowest epoch",
     ),
 ]
 HOME = Path(DEFAULT_HOME)
