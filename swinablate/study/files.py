@@ -316,7 +316,8 @@ def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
                 raise InputError(
                     f"axis {switch!r} has the level {named_level(level)} twice",
                     at=f"{at}: axes",
-                    hint="name every level once",
+                    hint="name every level once"
+                    + ("; numbers hold 16 digits" if isinstance(level, float) else ""),
                 )
         if switch in {"model.family", "family"}:
             raise InputError(

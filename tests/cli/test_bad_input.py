@@ -54,6 +54,10 @@ BAD = {
     "a level twice": (
         STUDY.replace("[false]", "[false, false]"), RECIPE, ["study.toml: axes", "'model.shift'", "false twice"],
     ),
+    "levels that are one number": (
+        STUDY.replace('"model.shift" = [false]', '"train.lr" = [0.1, 0.1000000000000000001]'), RECIPE,
+        ["study.toml: axes", "'train.lr' has the level 0.1 twice", "16 digits"],
+    ),
     "no levels": (STUDY.replace("[false]", "[]"), RECIPE, ["study.toml: axes", "'model.shift'", "no levels"]),
     "a level that is no list": (
         STUDY.replace("[false]", "false"), RECIPE, ["study.toml: axes.model.shift", "got false", "square brackets"],

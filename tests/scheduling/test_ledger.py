@@ -427,9 +427,9 @@ WRONG = {
     "no range": ("[0.0, 5.0]", "3.0", "train.clip = 3.0 is no range and no list", "0.05]"),
     "one level": ("[0.0, 5.0]", "[5.0]", "train.clip = [5.0] is no choice", "two or more"),
     "a level twice": ("[0.0, 5.0]", "[5, 5.0]", "is no choice", "different"),
-    "a value out of range": ("[0.0, 5.0]", "[0.0, -5.0]", "greater than or equal to 0", "give"),
-    "one trial": ("trials = 7", "trials = 1", "greater than or equal to 2, got 1", "give"),
-    "no seed": ("trials = 7", "trials = 7\nseeds = 0", "greater than or equal to 1, got 0", "give"),
+    "a value out of range": ("[0.0, 5.0]", "[0.0, -5.0]", "greater than or equal to 0", "write"),
+    "one trial": ("trials = 7", "trials = 1", "greater than or equal to 2, got 1", "write"),
+    "no seed": ("trials = 7", "trials = 7\nseeds = 0", "greater than or equal to 1, got 0", "write"),
     "an unknown key": ("trials = 7", "trial = 7", "unknown key 'trial'", "did you mean 'trials'"),
     "too few points": (
         '{ "train.lr" = { low = 3e-4, high = 1e-2, log = true }, "train.clip" = [0.0, 5.0] }',
