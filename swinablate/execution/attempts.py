@@ -94,6 +94,10 @@ class Attempts:
         moment = self._clock()
         self._running[trial.id] = Attempt(trial, ticket, number, handle, moment, moment)
 
+    def ids(self) -> set[str]:
+        """The trials that run now."""
+        return set(self._running)
+
     def handles(self) -> list[object]:
         """What runs now; trials that train as one share a handle."""
         return [now.handle for now in self._running.values()]

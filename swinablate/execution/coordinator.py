@@ -6,22 +6,24 @@ next is never decided here: it is what `scheduling.due` says of the records.
 """
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from swinablate.config import imports
 from swinablate.config.data import DataConfig
-from swinablate.errors import EnvironmentFault
-from swinablate.execution.attempts import Attempt, Attempts, conclude
+from swinablate.errors import EnvironmentFault, InputError
+from swinablate.execution.attempts import Attempt, Attempts, Fate, conclude
 from swinablate.execution.executor import Execution
 from swinablate.execution.feeder import Batch as Tickets
 from swinablate.execution.feeder import Feeder
 from swinablate.execution.stop import Stop
 from swinablate.records.events import ENDINGS, Batch, Event, Job
+from swinablate.records.files import drop_half_written
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import Row
+from swinablate.scheduling.claims import Claims
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.queue import Ticket
 from swinablate.scheduling.suggest import advance
@@ -92,6 +94,7 @@ class Context:
     Attributes:
         plan: the study.
         home: where it is recorded.
+        claims: which of its trials are trained here, and which by another study of the home.
         data: images -> their digest.
         choices: what `auto` became, by device model.
         provenance: where trials run.
@@ -99,6 +102,7 @@ class Context:
 
     plan: Plan
     home: Home
+    claims: Claims
     data: Mapping[DataConfig, str]
     choices: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
@@ -122,6 +126,8 @@ class Coordinator:
         self._attempts, self._stop, self._watcher = attempts, stop, watcher
         self._arms: dict[str, Arm] = {arm.name: arm for arm in context.plan.arms}
         self._state = state
+        self._claims, self._waits = context.claims, False
+        self._named: set[str] = set()
         self._shown: set[str] = set()
         self._replayed: tuple[Row, ...] = ()
 
@@ -133,7 +139,10 @@ class Coordinator:
     def run(self) -> None:
         """Train what is due; returns when nothing is, or when a stop was wanted, and nothing runs.
 
+        What another study of the home trains is waited for.
+
         Raises:
+            InputError: another study recorded a trial with other images.
             EnvironmentFault: Optuna's store is in the way.
         """
         asked = False
@@ -143,7 +152,7 @@ class Coordinator:
                 self._execution.stop()
             if not self._stop.wanted:
                 self._fill()
-            if not self._attempts:
+            if not self._attempts and (self._stop.wanted or not self._waits):
                 return
             for happened in self._execution.poll(POLL_S):
                 self._hear(happened)
@@ -153,13 +162,56 @@ class Coordinator:
 
     def _fill(self) -> None:
         """Hand batches to free slots until there are no more of one or the other."""
+        self._waits = False
         while self._execution.free and not self._stop.wanted:
             now = self._consider()
-            idle = (row for row in now.upcoming() if row.trial not in self._attempts)
-            batch = self._feeder.next(idle, self._state.plan.ledger)
-            if not batch:
+            known, idle = self._state, self._idle(now)
+            batch = self._feeder.next(idle, known.plan.ledger, self._claim)
+            self._claims.keep(self._attempts.ids() | {trial.id for trial, _ in batch})
+            if batch:
+                self._submit(batch)
+            elif self._state is known:
+                self._wait(now)
                 return
-            self._submit(batch)
+
+    def _idle(self, now: Due) -> Iterator[Row]:
+        return (row for row in now.upcoming() if row.trial not in self._attempts)
+
+    def _claim(self, trial: str) -> bool:
+        """Whether a trial is to be trained here: no other study trains it, or has recorded it."""
+        if not self._claims.take(trial):
+            return False
+        outcome = self._home.outcome(trial)
+        if outcome is None:
+            drop_half_written(self._home.trials / trial)
+            return True
+        self._claims.release(trial)
+        self._adopt(outcome)
+        return False
+
+    def _adopt(self, outcome: Outcome) -> None:
+        """Take in what another study has recorded since this one started."""
+        row = self._state.by_trial[outcome.trial]
+        images = self._arms[row.arm.name].recipe.data
+        check_images(images, outcome, self._context.data[images])
+        self._home.finish(outcome.trial)
+        self._state = self._state.add(outcome)
+        self._shown.add(outcome.trial)
+        self._copy.replay(trial_card(row, reused=True), outcome)
+        self._watcher.say(f"{row.arm.name} s{row.seed}: recorded by another study")
+
+    def _wait(self, now: Due) -> None:
+        """Look whether others train what is left, and say once who does."""
+        for row in self._idle(now):
+            if holder := self._claims.others.get(row.trial):
+                self._waits = True
+                who = holder.partition(" since ")[0]
+                if who not in self._named:
+                    self._named.add(who)
+                    self._watcher.say(
+                        f"{row.arm.name} s{row.seed}: another study trains it ({holder}); "
+                        "waiting for what it shares with this one"
+                    )
 
     def _consider(self) -> Due:
         """Ask what the study needs, given all that is recorded; the answer is a pure function.
@@ -235,11 +287,15 @@ class Coordinator:
         fate = self._attempts.fate(last, stopping=self._stop.wanted)
         if fate == "recorded":
             self._record(now, last)
-            return
+        else:
+            self._put_off(now, last, fate)
+        self._claims.release(now.trial.id)
+
+    def _put_off(self, now: Attempt, last: Event, fate: Fate) -> None:
+        """Leave a trial waiting: its attempt failed, and not the trial."""
         if fate == "disk full":
             self._stop.fault = disk_full(self._home, last.data["message"])
-        # This attempt failed, and not the trial: its next attempt gets a ticket of its own.
-        self._give_back(now.ticket)
+        self._give_back(now.ticket)  # its next attempt gets one of its own
         if fate == "again":
             self._watcher.say(f"{now.name}: {last.data['message']}; going on")
             return
@@ -292,6 +348,25 @@ def progress(now: Due) -> tuple[int, int, int]:
         finals = sum(len(arm.seeds) for arm in state.plan.arms if state.runs(arm.name))
         most = wanted if state.plan.tune else min(most, finals)
     return state.ran, wanted, most
+
+
+def check_images(config: DataConfig, outcome: Outcome, sha256: str) -> None:
+    """Refuse to mix trials of other images with those recorded.
+
+    Args:
+        config: the data that a trial asks for.
+        outcome: its record.
+        sha256: digest of those images as they are now.
+
+    Raises:
+        InputError: it was recorded with others.
+    """
+    if outcome.provenance.get("data", sha256) != sha256:
+        raise InputError(
+            f"the images of {config.name!r} are not those that trials were recorded with",
+            at="data.root" if config.root else "data.name",
+            hint="bring the old images back, or give the new ones another folder or name",
+        )
 
 
 def disk_full(home: Home, why: str) -> EnvironmentFault:

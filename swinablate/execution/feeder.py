@@ -57,22 +57,24 @@ class Feeder:
         """
         self._queue, self._arms, self._attempts, self._widths = queue, arms, attempts, widths
 
-    def next(self, rows: Iterator[Row], ledger: Ledger) -> Batch:
-        """The next batch; empty when nothing is due.
+    def next(self, rows: Iterator[Row], ledger: Ledger, claim: Callable[[str], bool]) -> Batch:
+        """The next batch; empty when nothing is due that can be claimed.
 
         Args:
             rows: what is due and does not run yet, first what should run first; no more of
                 them are taken than the batch needs.
             ledger: what tuning suggested.
+            claim: asks for a trial by its id; one that is another's is passed over.
         """
         trials = (trial_of(self._arms[row.arm.name], row, ledger) for row in rows)
-        first = next(trials, None)
+        first = next((trial for trial in trials if claim(trial.id)), None)
         if first is None:
             return []
         chosen = [first]
         # The others are looked at only here: alone, a trial costs the same however many wait.
         if self._widths and (most := self._widths.of(self._arms[first.arm])) > 1:
-            chosen = mates(first, list(trials), most)
+            alike = mates(first, list(trials), most)[1:]
+            chosen += [trial for trial in alike if claim(trial.id)]
         return self._with_tickets(chosen)
 
     def done(self, ticket: Ticket, value: float | None, state: Ending) -> None:

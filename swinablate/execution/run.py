@@ -1,7 +1,7 @@
 """One run of a study: lock it, declare it, recall its records, let a coordinator train, count."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +18,20 @@ from swinablate.execution.coordinator import (
     Copy,
     Watcher,
     advanced,
+    check_images,
     progress,
 )
 from swinablate.execution.devices import choose_slots
 from swinablate.execution.executor import Execution, Executor, Slot
 from swinablate.execution.feeder import Feeder, Tickets, Widths
 from swinablate.execution.stop import Stop
+from swinablate.records.files import drop_half_written
 from swinablate.records.home import Home
 from swinablate.records.launch import UNKNOWN, Launch, keep_launch
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
 from swinablate.records.provenance import provenance
+from swinablate.scheduling.claims import Claims
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.ledger import everything
 from swinablate.scheduling.queue import Queue, queue_name
@@ -151,8 +154,17 @@ def _mend(made: Plan, home: Home, options: Options, watcher: Watcher) -> None:
     with home.owned(made.study.name, take_over=options.take_over):
         ledger = home.ledger(made.study.name, made.declaration)
         trials = dict.fromkeys([*(trial.id for trial in made.trials), *ledger.named])
-        for line in home.mend(trials, anew=True):
-            watcher.say(line)
+        with closing(Claims(home, take_over=options.take_over)) as claims:
+            for line in home.mend(_unclaimed(trials, claims), anew=True):
+                watcher.say(line)
+
+
+def _unclaimed(trials: Iterable[str], claims: Claims) -> Iterator[str]:
+    """Those that no other study trains, each held while it is looked at."""
+    for trial in trials:
+        with claims.passing(trial) as had:
+            if had:
+                yield trial
 
 
 class Run:
@@ -173,13 +185,16 @@ class Run:
         if attempts is None:
             attempts = Attempts(hang_s=options.hang_timeout)
         self._attempts = attempts
+        self._claims = Claims(home, take_over=options.take_over)
         self._stop = Stop()
         self._before: dict[str, Outcome] = {}  # how those ended that are tried again
 
     def run(self) -> Summary:
         """Train what is not recorded; returns when nothing is due and nothing runs."""
         slots = choose_slots(self._options.slots, self._options.devices, self._plan)
-        with self._home.owned(self._record.study, take_over=self._options.take_over):
+        take_over = self._options.take_over
+        with self._home.owned(self._record.study, take_over=take_over), closing(self._claims):
+            drop_half_written(self._home.studies / self._record.study)
             self._home.declare(self._record)
             keep_launch(self._home, self._record, self._options.launch)
             state = advanced(self._plan, self._recalled(), self._home)
@@ -192,6 +207,7 @@ class Run:
                 context = Context(
                     plan=self._plan,
                     home=self._home,
+                    claims=self._claims,
                     data=digests,
                     choices=choose(self._plan, self._home, running, lambda: self._stop.wanted),
                     provenance=provenance(),
@@ -227,8 +243,15 @@ class Run:
         again = [row.trial for row in state.mine if row.trial in outcomes]
         again = [trial for trial in again if not ended_well(outcomes[trial])]
         for trial in again:
-            self._home.reopen(trial)
-            self._before[trial] = outcomes.pop(trial)
+            before = outcomes.pop(trial)
+            with self._claims.passing(trial) as had:  # else another study tries it again already
+                now = self._home.outcome(trial) if had else None
+                if now is not None and ended_well(now):
+                    outcomes[trial] = now
+                    continue
+                if had:
+                    self._home.reopen(trial)
+            self._before[trial] = before
         return State.of(record, outcomes, self._options.only or None)
 
     def _prepared(self, state: State) -> dict[DataConfig, str]:
@@ -248,14 +271,8 @@ class Run:
             digests[config] = prepared[source].sha256
         for row in state.mine:
             config = arms[row.arm.name].recipe.data
-            outcome = state.outcomes.get(row.trial)
-            now = digests[config]
-            if outcome is not None and outcome.provenance.get("data", now) != now:
-                raise InputError(
-                    f"the images of {config.name!r} are not those that trials were recorded with",
-                    at="data.root" if config.root else "data.name",
-                    hint="bring the old images back, or give the new ones another folder or name",
-                )
+            if outcome := state.outcomes.get(row.trial):
+                check_images(config, outcome, digests[config])
         return digests
 
     @contextmanager

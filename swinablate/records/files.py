@@ -89,6 +89,17 @@ def refusal(error: BaseException | None) -> EnvironmentFault | None:
     return None
 
 
+def drop_half_written(folder: Path) -> None:
+    """Remove what a killed process was writing; only for who alone may write there.
+
+    Raises:
+        EnvironmentFault: the disk refuses.
+    """
+    with writing(folder):
+        for path in folder.glob("**/.*.tmp"):
+            path.unlink(missing_ok=True)
+
+
 def set_aside(path: Path) -> Path:
     """Give a file that cannot be believed another name beside its own; nothing is deleted.
 

@@ -32,8 +32,8 @@ from swinablate.records.seal import Damaged, seal, unseal
 DECLARATION = re.compile("[0-9a-f]{1,64}")
 SYNC = "`swinablate sync STUDY` restores it from the copy in its attempt"
 RETRY = "`swinablate retry STUDY` trains the trial again; the damaged file is kept"
-GLANCE_S = 0.2
-"""`status` looks at a lock by taking it for a moment; that moment is waited for."""
+INSTANT_S = 0.2
+"""A holder says who it is as soon as it has the lock: so long is waited for its name."""
 
 
 class Home:
@@ -122,10 +122,15 @@ class Home:
     def begin(self, trial: str) -> int:
         """Open the next attempt at a trial and return its number, from 1."""
         number = self.attempts(trial) + 1
-        folder = self.attempt(trial, number)
-        with writing(folder):
-            folder.mkdir(parents=True)
-        return number
+        with writing(self.trials):
+            self.attempt(trial, number).parent.mkdir(parents=True, exist_ok=True)
+            while True:  # a number that another process took first is not given twice
+                try:
+                    self.attempt(trial, number).mkdir()
+                except FileExistsError:
+                    number += 1
+                else:
+                    return number
 
     def attempts(self, trial: str) -> int:
         """How many attempts at a trial have begun."""
@@ -362,7 +367,7 @@ class Home:
         """
         hint = "wait for it, stop it, or look with `swinablate status STUDY`; if it is no more, "
         try:
-            with locks.lock(self._lock(name), GLANCE_S, take_over=take_over):
+            with locks.lock(self._lock(name), INSTANT_S, take_over=take_over):
                 yield
         except locks.Taken as error:
             raise EnvironmentFault(

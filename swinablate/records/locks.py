@@ -1,7 +1,7 @@
 """Locks that die with their holder, and name it.
 
-A lock is `flock` on a file, in which its holder writes who it is. The file stays: a process that
-waits for a file that another one removes would hold a lock that nobody else sees.
+A lock is `flock` on a file, in which its holder writes who it is, as long as it holds it. Only the
+holder may remove the file: who gets the lock of a file that is no more tries again.
 """
 
 import errno
@@ -11,7 +11,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from swinablate.errors import EnvironmentFault
@@ -21,6 +21,8 @@ _TAKEN = {errno.EAGAIN, errno.EACCES}
 """What `flock` says of a lock that is another's; EACCES on some network file systems."""
 _PAUSE_S = 0.05
 """Between two tries for a lock: it is waited for a fifth of a second or so, and four tries do."""
+_GLANCE_S = 0.001
+"""Between two tries while somebody looks at the lock: a look takes some millionths of a second."""
 SOMEBODY = "another process"
 """The holder, in the moment before it has said who it is."""
 
@@ -30,13 +32,16 @@ class Taken(Exception):
 
 
 @contextmanager
-def lock(path: Path, patience_s: float = 0.0, *, take_over: bool = False) -> Iterator[None]:
+def lock(
+    path: Path, patience_s: float = 0.0, *, take_over: bool = False, passing: bool = False
+) -> Iterator[None]:
     """Hold the lock of a file.
 
     Args:
         path: of the lock.
         patience_s: how long another holder is waited for.
         take_over: leave a holder behind that is not known to be alive.
+        passing: remove the file at the end; a killed holder leaves it.
 
     Raises:
         Taken: another holds it.
@@ -44,8 +49,10 @@ def lock(path: Path, patience_s: float = 0.0, *, take_over: bool = False) -> Ite
     """
     deadline = time.monotonic() + patience_s
     while (handle := _acquired(path)) is None:
-        holder = _words(path)
-        if take_over and not alive(holder):
+        holder = _words(path) or SOMEBODY
+        if _only_looked_at(path):
+            time.sleep(_GLANCE_S)
+        elif take_over and not alive(holder):
             with writing(path):
                 path.unlink(missing_ok=True)  # the lock is that of the file, not of the name
             take_over = False
@@ -59,22 +66,21 @@ def lock(path: Path, patience_s: float = 0.0, *, take_over: bool = False) -> Ite
             os.write(handle, _myself().encode())
         yield
     finally:
+        with suppress(OSError):  # the names are for people; the lock ends with the handle
+            os.ftruncate(handle, 0)
+            if passing and _same(handle, path):
+                path.unlink()
         os.close(handle)
 
 
 def holder(path: Path) -> str:
-    """Who holds a lock, in words; empty where nobody does, or where there are no locks."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return ""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return _words(path) if error.errno in _TAKEN else ""
-    finally:
-        os.close(handle)
-    return ""
+    """Who holds a lock, in words; empty where nobody does, or where there are no locks.
+
+    A lock that was let go names nobody, and is not touched. One whose holder was killed is looked
+    at by sharing it for a moment, which `lock` tells from holding it.
+    """
+    words = _words(path)
+    return words if words and _shared(path) is False else ""
 
 
 def alive(holder: str) -> bool:
@@ -98,16 +104,42 @@ def _acquired(path: Path) -> int | None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # less the umask
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(handle), path.stat()):
+        if _same(handle, path):
             return handle
-    except FileNotFoundError:  # it was taken over in between
-        pass
     except OSError as error:
         if error.errno not in _TAKEN:
             os.close(handle)
             raise _lockless(path, error) from None
     os.close(handle)
     return None
+
+
+def _only_looked_at(path: Path) -> bool:
+    """Whether nobody holds a lock that could not be had: somebody looked, or let it go."""
+    return _shared(path) is True
+
+
+def _shared(path: Path) -> bool | None:
+    """Whether a lock can be shared for a moment, for nobody holds it; None: nobody can say."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in _TAKEN else None
+    finally:
+        os.close(handle)
+    return True
+
+
+def _same(handle: int, path: Path) -> bool:
+    """Whether a file is still the one of that name: it may have been taken over or removed."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lockless(path: Path, error: OSError) -> EnvironmentFault:
@@ -125,8 +157,9 @@ def _myself() -> str:
 
 
 def _words(path: Path) -> str:
+    """Who wrote its name into a lock's file; empty where nobody has."""
     try:
         text = path.read_text("utf-8", errors="replace")
     except OSError:
-        return SOMEBODY
-    return "".join(c for c in text[:200] if c.isprintable()) or SOMEBODY
+        return ""
+    return "".join(c for c in text[:200] if c.isprintable())

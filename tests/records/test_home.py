@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def test_reopening_keeps_what_the_attempt_recorded(home):
     assert home.outcome("t1") is None
     kept = json.loads((home.attempt("t1", 1) / "result.json").read_text())
     assert kept["metrics"] == {"test/accuracy": 95.0}
+
+
+def test_no_number_of_an_attempt_is_given_twice(home):
+    """M3: two studies that begin one trial at the same moment."""
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: home.begin("t1"), range(200)))
+    assert sorted(found) == list(range(1, 201))
 
 
 def test_torn_last_event_is_not_an_event(home):

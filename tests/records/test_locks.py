@@ -77,6 +77,41 @@ def test_two_do_not_hold_one_lock_and_the_second_waits(held):
         pass
 
 
+LOOK = (
+    "import sys; from pathlib import Path; from swinablate.records.locks import holder\n"
+    "print('looks', flush=True)\n"
+    "while True: holder(Path(sys.argv[1]))"
+)
+
+
+def test_who_looks_at_a_lock_keeps_nobody_from_it(tmp_path):
+    """`status` in a loop, twice, while a study starts whose last coordinator was killed."""
+    path = tmp_path / "a.lock"
+    words = [sys.executable, "-c", LOOK, str(path)]
+    lookers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        for looker in lookers:
+            assert looker.stdout.readline() == "looks\n"
+        for _ in range(2000):
+            path.write_text("pid 7 on elsewhere since 2026-01-01 00:00:00")
+            with lock(path):
+                pass
+        assert [looker.poll() for looker in lookers] == [None, None]
+    finally:
+        for looker in lookers:
+            looker.kill()
+            looker.communicate()
+
+
+def test_a_lock_that_was_let_go_names_nobody(tmp_path):
+    with lock(tmp_path / "a.lock"):
+        pass
+    assert (tmp_path / "a.lock").read_text() == ""
+    with lock(tmp_path / "b.lock", passing=True):
+        assert holder(tmp_path / "b.lock")
+    assert not (tmp_path / "b.lock").exists()
+
+
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EIO])
 def test_a_file_system_without_locks_is_named_with_a_remedy(tmp_path, monkeypatch, capsys, code):
     study = sealed(tmp_path)
