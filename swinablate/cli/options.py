@@ -122,7 +122,8 @@ TakeOver = Annotated[
     bool,
     typer.Option(
         "--take-over",
-        help="Start although another process holds the study, unless it is alive on this machine.",
+        help="Start although another process holds the study, unless it is alive on this machine "
+        "or gives a sign of life.",
     ),
 ]
 Hang = Annotated[

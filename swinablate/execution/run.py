@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from swinablate import data
 from swinablate.config import plugins
 from swinablate.config.data import DataConfig
-from swinablate.errors import InputError
+from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution.attempts import Attempts
 from swinablate.execution.autotune import choose
 from swinablate.execution.coordinator import (
@@ -34,6 +34,7 @@ from swinablate.records.provenance import provenance
 from swinablate.scheduling.claims import Claims
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.ledger import everything
+from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, queue_name
 from swinablate.study.noise import expected_noise
 from swinablate.study.plan import Plan
@@ -103,11 +104,13 @@ class Doors:
     Attributes:
         execution: (slots, folder for logs, "is a stop wanted?") -> an execution.
         queue: opens the tickets of the study.
+        owner: makes them one owner's.
         copy: opens what is shown of it.
     """
 
     execution: Callable[[Sequence[Slot], Path, Callable[[], bool]], Execution]
     queue: Callable[[], Tickets]
+    owner: Callable[[Owner], AbstractContextManager[None]]
     copy: Callable[[], Copy]
 
     @classmethod
@@ -125,6 +128,7 @@ class Doors:
         return cls(
             execution=executor.open,
             queue=lambda: Queue.open(storage, name, arms),
+            owner=lambda owner: owning(storage, name, owner),
             copy=lambda: mirror(tracking, home.artifacts, card),
         )
 
@@ -286,10 +290,24 @@ class Run:
         workers = self._doors.execution(slots, self._home.logs, lambda: self._stop.wanted)
         with ExitStack() as outlets, closing(workers) as running:
             queue = outlets.enter_context(closing(self._doors.queue()))
-            queue.reap()  # we hold the lock: what runs there is a dead coordinator's
+            outlets.enter_context(self._doors.owner(self._owner()))
+            queue.reap()  # nobody else owns it: what runs there is a dead coordinator's
             copy = self._doors.copy()
             outlets.callback(lambda: copy.close(within=self._stop.patience))
             yield running, queue, copy
+
+    def _owner(self) -> Owner:
+        return Owner(
+            home=self._home.root,
+            take_over=self._options.take_over,
+            say=self._watcher.say,
+            stopping=lambda: self._stop.wanted,
+            lost=self._lose,
+        )
+
+    def _lose(self, fault: EnvironmentFault) -> None:
+        """Another coordinator took over: what runs writes its checkpoints, and ends."""
+        self._stop.fault = fault
 
     def _feeder(self, queue: Tickets, device: str) -> Feeder:
         fuse = self._options.fuse

@@ -1,6 +1,7 @@
 """Rebuild Optuna's and MLflow's copies of a study from its records."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 
 from swinablate.records.home import Home
 from swinablate.records.launch import launch_of
@@ -8,6 +9,7 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import everything
+from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, Ticket, queue_name
 from swinablate.tracking.cards import study_card
 from swinablate.tracking.mirror import tell
@@ -40,19 +42,20 @@ def sync(
 
     Raises:
         InputError: the study was never run in this home.
-        EnvironmentFault: a store is out of reach, or the study is running.
+        EnvironmentFault: a store is out of reach, or the study is running, here or
+            from another home.
     """
     plan = home.declared(name)
-    with home.owned(name, take_over=take_over):
+    url, queued = storage or home.optuna_url, queue_name(name, plan.declaration)
+    with home.owned(name, take_over=take_over), ExitStack() as outlets:
         for line in home.mend(everything(plan), anew=False):
             say(line)
         rows = recorded(home, plan)
-        queue = Queue.open(
-            storage or home.optuna_url,
-            queue_name(name, plan.declaration),
-            [arm.name for arm in plan.arms],
-        )
-        queue.reap()  # we hold the study's lock, so whatever is shown as running is not
+        opened = Queue.open(url, queued, [arm.name for arm in plan.arms])
+        queue = outlets.enter_context(closing(opened))
+        owner = Owner(home=home.root, take_over=take_over, say=say)
+        outlets.enter_context(owning(url, queued, owner))
+        queue.reap()  # nobody else owns it, so whatever is shown as running is not
         card = study_card(plan, launch_of(home, plan))
         tracker = Tracker.open(tracking or home.mlflow_uri, home.artifacts, card)
         tracker.sweep(set())
@@ -61,7 +64,6 @@ def sync(
             ticket = Ticket(row.trial, row.arm.name, row.seed, outcome.attempt)
             queue.done(ticket, outcome.metrics.get("val/accuracy"), outcome.status)
             tell(tracker, row, outcome)
-        queue.close()
         tracker.close()
     return len(rows)
 

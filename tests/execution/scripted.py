@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from swinablate.execution.executor import Slot
 from swinablate.execution.run import Doors, Options, Run, Summary
 from swinablate.records.events import ENDINGS, Batch, Event, Job, event
 from swinablate.records.home import Home
+from swinablate.scheduling.owner import Owner
 from swinablate.scheduling.queue import Ticket
 from swinablate.study.noise import Noise
 from swinablate.study.plan import Plan
@@ -229,6 +231,7 @@ class Stage:
         self.execution: Scripted | None = None
         self.tickets, self.shown, self.heard = Tickets(), Shown(), Heard()
         self.gone = False
+        self.owner: Owner | None = None
         self.opening: Callable[[str], None] = lambda what: None
 
     def run(self, script: Script = calm, *, slots: int = 2, stalled_s: float = 0.0, waiting: Sequence[Ticket] = (), **options: Any) -> Summary:  # fmt: skip
@@ -237,7 +240,7 @@ class Stage:
         self.execution = Scripted(slots, script, self.clock, stalled_s)
         self.shown.gone = self.gone
         self.tickets.opening = self.opening
-        doors = Doors(execution=self._open, queue=self._queue, copy=self._copy)
+        doors = Doors(execution=self._open, queue=self._queue, owner=self._owner, copy=self._copy)
         record = plan_record(self.plan, {}, Noise(None, ""))
         attempts = Attempts(self.clock, options.get("hang_timeout"))
         told = Options(slots=slots, **options)
@@ -246,6 +249,12 @@ class Stage:
     def _queue(self) -> Tickets:
         self.opening("queue")
         return self.tickets
+
+    @contextmanager
+    def _owner(self, owner: Owner) -> Iterator[None]:
+        self.owner = owner
+        self.opening("owner")
+        yield
 
     def _copy(self) -> Shown:
         self.opening("copy")

@@ -426,7 +426,38 @@ def test_optuna_is_open_before_mlflow_has_a_thread(stage):
     order = []
     on.opening = order.append
     on.run()
-    assert order == ["execution", "queue", "reaped", "copy"]
+    assert order == ["execution", "queue", "owner", "reaped", "copy"]
+
+
+def test_a_queue_that_another_home_owns_is_left_alone(stage):
+    on = stage()
+
+    def refuse(what):
+        if what == "owner":
+            raise EnvironmentFault("another home runs 'study@1': pid 7 on far")
+
+    on.opening = refuse
+    with pytest.raises(EnvironmentFault, match="another home runs"):
+        on.run(waiting=[Ticket("f" * 64, "baseline", 0, 1)])
+    assert (on.ran, on.tickets.reaped, len(on.tickets.waiting)) == ([], 0, 1)
+    assert (on.tickets.closed, on.execution.closed) == (1, 1)
+
+
+def test_a_study_that_is_taken_over_stops_with_its_checkpoints(stage):
+    on = stage()
+    target = ids(on)[0]
+
+    def taken_over(_):
+        on.owner.lost(EnvironmentFault("another home took over 'study@1': pid 7 on far"))
+
+    script = only(target, lambda job: [("started", {}), epoch(job, 1), taken_over])
+    with pytest.raises(EnvironmentFault, match="took over 'study@1': pid 7 on far"):
+        on.run(script, slots=1, take_over=True)
+    assert (on.execution.stops, on.ran) == (1, [target])
+    assert on.shown.of(target) == ["begin", "epochs 1", "stopped"]
+    assert (on.owner.home, on.owner.take_over) == (on.home.root, True)
+    assert on.owner.stopping()
+    assert on.run().exit_code == 0
 
 
 def test_a_copy_that_answers_no_more_is_told(stage):

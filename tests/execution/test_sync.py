@@ -11,6 +11,8 @@ from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution.sync import sync
 from swinablate.records.home import Home
 from swinablate.scheduling.ledger import everything
+from swinablate.scheduling.owner import Owner, owning
+from swinablate.scheduling.queue import Queue, queue_name
 
 GOLDEN = Path(__file__).parent.parent / "golden/home-0.1/home"
 
@@ -52,6 +54,19 @@ def test_stores_that_were_lost_hold_every_record_again(home: Home, name: str) ->
             outcome = found[run.data.tags["trial"]]
             for metric in ("val/accuracy", "test/accuracy"):  # tuning never sees the latter
                 assert run.data.metrics.get(metric) == outcome.metrics.get(metric)
+
+
+def test_a_queue_that_another_home_runs_is_not_synchronised(home: Home, tmp_path: Path) -> None:
+    url, plan = f"sqlite:///{tmp_path}/queue.db", home.declared("plain")
+    queue = queue_name("plain", plan.declaration)
+    Queue.open(url, queue, [arm.name for arm in plan.arms]).close()
+    with (
+        owning(url, queue, Owner(home=Path("/other"))),
+        pytest.raises(EnvironmentFault, match=r"another home runs 'plain@.*, with home /other"),
+    ):
+        sync(home, "plain", url, None)
+    assert optuna.load_study(study_name=queue, storage=url).trials == []
+    assert not (home.root / "mlflow.db").exists()
 
 
 def test_a_study_that_runs_or_never_ran_is_not_synchronised(home: Home) -> None:
