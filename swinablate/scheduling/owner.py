@@ -286,7 +286,11 @@ class _Lock:
 
 def _engine(url: str, patience_s: float) -> Engine:
     """No pool: a connection a question, so that a server may restart between two."""
-    options = {"timeout": patience_s} if stores.database(url) else {}
+    options: dict[str, float] = {}
+    if stores.database(url):
+        options = {"timeout": patience_s}  # for a lock
+    elif url.startswith("postgresql"):
+        options = {"connect_timeout": int(patience_s)}  # for a server that answers nothing
     return create_engine(url, poolclass=NullPool, connect_args=options)
 
 
