@@ -77,12 +77,18 @@ class Server:
 
 
 class Chaos:
-    """Two studies that share their baseline, and what is done to them."""
+    """Two studies that share their baseline, and what is done to them; kills count on."""
 
-    def __init__(self, folder: Path, postgres: Postgres, server: Server, chance: random.Random):
-        self.folder, self.postgres, self.server, self.chance = folder, postgres, server, chance
+    def __init__(
+        self,
+        folder: Path,
+        servers: tuple[Postgres, Server],
+        chance: random.Random,
+        kills: Counter[str],
+    ):
+        self.folder, self.chance, self.kills = folder, chance, kills
+        self.postgres, self.server = servers
         self.one, self.two = studies(folder)
-        self.kills: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
 
     def start(self, command: Command, verb: str) -> "subprocess.Popen[str]":
@@ -227,9 +233,9 @@ def test_f23_two_studies_killed_at_random_lose_nothing_and_leave_nothing(
         rounds += 1
         folder = tmp_path / f"round-{rounds}"
         folder.mkdir()
-        chaos = Chaos(folder, postgres, server, chance)
-        chaos.round(postgres.create(f"round{rounds}"), min(A_ROUND, KILLS - kills.total()))
-        kills += chaos.kills
+        chaos = Chaos(folder, (postgres, server), chance, kills)
+        most = min(kills.total() + A_ROUND, KILLS)
+        chaos.round(postgres.create(f"round{rounds}"), most)
         ends += chaos.ends
         trials += len(calm)
         began += check(chaos, calm)
