@@ -13,10 +13,11 @@ from swinablate.cli.app import main
 from swinablate.report import contents
 from swinablate.report.analyze import Question, analyze
 from swinablate.report.drawing import records
-from swinablate.report.figures import forest, seeds
+from swinablate.report.figures import cost, forest, seeds
 from swinablate.report.foreign.columns import read_results
 from swinablate.report.foreign.measure import Measure
-from swinablate.stats import effects
+from swinablate.stats import Declaration, effects, verdicts
+from swinablate.stats.declaration import Hypothesis
 
 GOOD = "arm,seed,value\n" + "".join(
     f"{arm},{seed},{mean + 0.1 * seed}\n"
@@ -202,6 +203,26 @@ def test_arms_stand_best_first_when_lower_is_better(csv):
     assert list(dict.fromkeys(seeds.FIGURE.table(found).arm)) == ["vit", "swin", "cnn"]
     markdown = contents(found)["report.md"].decode()
     assert markdown.index("**better**: vit") < markdown.index("**worse**: cnn")
+
+
+def test_the_front_of_losses_goes_down(csv):
+    text = "arm,seed,value,macs\n" + "".join(
+        f"{arm},{seed},{mean + 0.1 * seed},{macs}\n"
+        for arm, mean, macs in (("swin", 5.0, 100), ("worse", 6.0, 200), ("best", 3.0, 300))
+        for seed in range(3)
+    )
+    loss = Measure(metric="loss", unit="none", better="lower")
+    rows = cost.FIGURE.table(analyze(csv(text), Question(baseline="swin", measure=loss)).only)
+    assert dict(zip(rows.arm, rows.front, strict=True)) == {
+        "swin": True, "worse": False, "best": True
+    }  # fmt: skip
+
+
+def test_a_hypothesis_of_better_is_answered_in_the_metrics_direction(csv):
+    asked = [Hypothesis("vit", "better", 1.0), Hypothesis("vit", "worse", 1.0)]
+    declared = Declaration(baseline="swin", unit="none", better="lower", hypotheses=tuple(asked))
+    (arm,) = verdicts(pd.read_csv(csv()), declared, complete=True).arms
+    assert [answer.answer for answer in arm.hypotheses] == ["supported", "contradicted"]
 
 
 def test_only_lost_runs_are_called_lost(csv):

@@ -322,6 +322,7 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
         table("arm,seed,value,status", row="{arm},{seed},{value},early"), {},
         ["status 'early' is none of done, failed", "no replicate"]),
     "nothing but a header": ("arm,seed,value\n", {}, ["no rows below its header"]),
+    "a header without a name": (b",,,\nbase,0,93\n", {}, ["3 cells in a row of 0 columns"]),
     "nothing at all": (b"", {}, ["not a CSV table: it is empty"]),
     "latin-1": (table(arms={"base": 93, "größe": 91}).encode("latin-1"), {}, ["not UTF-8", "UTF-8"]),
     "one arm": (table(arms={"base": 93.0}), {}, ["'base' is the only arm"]),

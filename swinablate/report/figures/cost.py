@@ -263,7 +263,7 @@ def _legend(ax: Axes, rows: pd.DataFrame, sizes: "pd.Series[float]") -> None:
 
 
 FIGURE = Figure(
-    title="Accuracy against cost",
+    title="Results against cost",
     table=table,
     draw=draw,
     absent="the arms with results all cost the same, or their cost was not recorded",
