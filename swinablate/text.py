@@ -39,6 +39,30 @@ def number(value: float | None, places: int = 2, *, minus: str = "-", unknown: s
     return f"{value:z.{places}f}".replace("-", minus) if known(value) else unknown
 
 
+def places(spread: float | None) -> int:
+    """Decimals that show two digits of a spread; 2 where it is large, or nothing is known.
+
+    Six at most: a loss that needs more is better told in another unit.
+    """
+    if not known(spread) or spread <= 0:
+        return 2
+    # The exponent after rounding: 0.0999 is 0.10, not 0.100.
+    return min(max(1 - int(f"{spread:.1e}".partition("e")[2]), 2), 6)
+
+
+def unit_of(verdicts: Mapping[str, Any]) -> str:
+    """The unit of the differences in verdicts.json; a study's are percentage points."""
+    return str(verdicts.get("unit", "pp"))
+
+
+def places_of(verdicts: Mapping[str, Any]) -> int:
+    """Decimals of all differences of one answer, so that they stand in one column."""
+    if unit_of(verdicts) == "pp":
+        return 2
+    errors = sorted(arm["se"] for arm in verdicts["arms"] if known(arm["se"]))
+    return places(errors[len(errors) // 2] if errors else verdicts["baseline"]["sd"])
+
+
 def signed(value: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-") -> str:
     """A difference with its sign; what is rounded to zero has none."""
     shown = number(value, places, minus=minus, unknown=unknown)

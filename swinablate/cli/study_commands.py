@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,6 +35,7 @@ from swinablate.cli.running import Report, plan_of, report_of, run_study
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of, variants
 from swinablate.config.variants import digests
+from swinablate.errors import InputError
 from swinablate.records.home import Home
 
 commands = typer.Typer()
@@ -154,29 +155,98 @@ def analyze(
         Path,
         typer.Argument(
             help="CSV with columns arm, seed, value (percent); "
-            "optional status, params, macs, step."
+            "optional status, params, macs, step, dataset, metric."
         ),
     ],
     baseline: Annotated[str, typer.Option(help="The arm the others are compared with.")],
     rope: Annotated[
-        float | None, typer.Option(help="Percentage points that do not matter.")
+        float | None,
+        typer.Option(
+            help="Difference that does not matter, in percentage points; "
+            "with --unit none as the values."
+        ),
     ] = None,
     alpha: Annotated[float, typer.Option(help="Error rate of all comparisons together.")] = 0.05,
+    unit: Annotated[
+        Literal["percent", "fraction", "none"] | None,
+        typer.Option(
+            help="What the values are; fractions of 1 are shown in percent.",
+            show_default="percent, if they can be",
+        ),
+    ] = None,
+    better: Annotated[
+        Literal["higher", "lower"] | None,
+        typer.Option(help="Which values are good.", show_default="higher"),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="What the values are called; of several metrics, the one to judge.",
+            show_default="test/accuracy",
+        ),
+    ] = None,
+    arm: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of arms.", show_default="arm")
+    ] = None,
+    seed: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The column of seeds.", show_default="seed"),
+    ] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The column of results.", show_default="value"),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The column of data sets, each judged by itself.",
+            show_default="dataset",
+        ),
+    ] = None,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Compare arms within seeds: --method paired.")
+    ] = False,
+    method: Annotated[
+        Literal["auto", "auto-paired", "paired", "shrunken", "welch-holm", "dunnett"] | None,
+        typer.Option(help="How arms are compared.", show_default="auto"),
+    ] = None,
     out: Out = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Judge results trained anywhere: verdicts, tables and figures from one CSV file."""
-    from swinablate.report.analyze import analyze
+    from swinablate.report.analyze import Question, analyze
+    from swinablate.report.foreign.columns import Columns
+    from swinablate.report.foreign.measure import Measure
 
-    answer = analyze(file, baseline, rope=rope, alpha=alpha)
+    if paired and method not in (None, "paired"):
+        raise InputError(
+            f"--paired contradicts --method {method}",
+            at="--paired",
+            hint="give one of them; --method auto-paired pairs where it pays",
+        )
+    question = Question(
+        baseline=baseline,
+        rope=rope,
+        alpha=alpha,
+        columns=Columns(arm=arm, seed=seed, value=value, dataset=dataset, metric=metric),
+        measure=Measure(metric=metric, unit=unit, better=better),
+        method="paired" if paired else method or "auto",
+    )
+    found = analyze(file, question)
     if out is not None or not as_json:
         from swinablate.report import render
 
-        folder = out or Path("reports") / file.stem
-        render(answer, folder, force=force)
-        terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True, markup=False)
-    print_json(answer.verdicts) if as_json else terminal.show_verdicts(answer.verdicts)
+        for name, folder in found.folders(out or Path("reports") / file.stem).items():
+            render(found.answers[name], folder, force=force)
+            said = f"report: {folder / 'index.html'}"
+            terminal.err.print(said, soft_wrap=True, markup=False)
+    if as_json:
+        print_json(found.to_json())
+        return
+    for name, answer in found.answers.items():
+        terminal.show_verdicts(answer.verdicts, name)
 
 
 @commands.command(epilog="Example: swinablate new my_study")

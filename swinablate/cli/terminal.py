@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swinablate.cli.plan_text import promise
-from swinablate.text import level, signed, visible
+from swinablate.text import level, places_of, signed, unit_of, visible
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
@@ -192,12 +192,14 @@ def show_status(status: "Status") -> None:
         )
 
 
-def show_verdicts(verdicts: Mapping[str, Any]) -> None:
-    """Print the verdict of every arm."""
-    base = verdicts["baseline"]
-    mean = "-" if base["mean"] is None else f"{base['mean']:.2f} %"
+def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
+    """Print the verdict of every arm; of several data sets, on which one."""
+    base, places = verdicts["baseline"], places_of(verdicts)
+    percent = " %" if unit_of(verdicts) == "pp" else ""
+    mean = "-" if base["mean"] is None else f"{base['mean']:.{places}f}{percent}"
+    where = f" on {dataset}" if dataset else ""
     table(
-        f"Verdicts against the baseline ({mean}, n = {base['n']})",
+        f"Verdicts against the baseline{where} ({mean}, n = {base['n']})",
         [
             "arm",
             ">difference",
@@ -208,10 +210,10 @@ def show_verdicts(verdicts: Mapping[str, Any]) -> None:
         [
             [
                 arm["name"],
-                signed(arm["delta_pp"]),
+                signed(arm["delta_pp"], places),
                 "-"
                 if arm["ci_low"] is None
-                else f"[{signed(arm['ci_low'])}, {signed(arm['ci_high'])}]",
+                else f"[{signed(arm['ci_low'], places)}, {signed(arm['ci_high'], places)}]",
                 arm["n"],
                 arm["verdict"] + (" (negligible)" if arm["negligible"] else ""),
             ]

@@ -44,6 +44,15 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
         OSError: it cannot be read, is no ordinary file, or is larger than `largest` bytes.
         UnicodeDecodeError: it is not UTF-8; `encoding_hint` says what it may be.
     """
+    return read_bytes(path, largest).removeprefix(codecs.BOM_UTF8).decode("utf-8")
+
+
+def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
+    """What is in a file.
+
+    Raises:
+        OSError: it cannot be read, is no ordinary file, or is larger than `largest` bytes.
+    """
     size = check_file(path).st_size
     if size <= largest:
         with path.open("rb") as file:  # of a file that grows meanwhile, no more than that
@@ -51,7 +60,7 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
         size = len(data)
     if size > largest:
         raise OSError(f"it has more than {largest >> 20} MiB")
-    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    return data
 
 
 def encoding_hint(error: UnicodeDecodeError) -> str:

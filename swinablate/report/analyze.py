@@ -1,8 +1,10 @@
 """The same statistics and figures for results trained anywhere: a CSV file in, an answer out."""
 
 import hashlib
-import io
+import re
 import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,55 +12,156 @@ import numpy as np
 import pandas as pd
 
 from swinablate.config.plugins import did_you_mean
-from swinablate.config.written import encoding_hint, read_text
 from swinablate.errors import InputError
 from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import CURVES, TRIALS
+from swinablate.report.foreign.columns import Columns, Results, read_results
+from swinablate.report.foreign.measure import Measure, Measured, settled
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, verdicts
+from swinablate.stats.declaration import SCHEMA
+from swinablate.stats.estimate import Method
 
-NEEDED = ("arm", "seed", "value")
-OPTIONAL = ("status", "params", "macs", "step")
-NOTHING = [
-    *("", " ", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"),
-    *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-]
-"""What stands for a number that is not known: pandas' own list. An arm may have such a name."""
-BEYOND = 1 << 53
-"""From here on, neighbouring whole numbers are one number to readers that know floats only."""
-LARGEST = 256 << 20
-"""Bytes of a table: a thousand trials with a thousand epochs each take a tenth of it."""
+RUN = ["dataset", "arm", "seed"]
+"""What tells one run from another."""
 
 
-def analyze(file: Path, baseline: str, *, rope: float | None, alpha: float) -> StudyResults:
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of a table.
+
+    Attributes:
+        baseline: the arm the others are compared with.
+        rope: the smallest difference that matters, in the unit of differences; None calls
+            nothing equivalent.
+        alpha: error rate of all comparisons together, for every data set.
+        columns: what the columns are called.
+        measure: what the values are.
+        method: as in `verdicts`.
+    """
+
+    baseline: str
+    rope: float | None = None
+    alpha: float = 0.05
+    columns: Columns = field(default_factory=Columns)
+    measure: Measure = field(default_factory=Measure)
+    method: Method = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """The answers of a table: one for every data set; its name is "" where there is but one."""
+
+    answers: Mapping[str, StudyResults]
+
+    @property
+    def only(self) -> StudyResults:
+        """The answer about the only data set.
+
+        Raises:
+            ValueError: there are several.
+        """
+        (answer,) = self.answers.values()
+        return answer
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return verdicts.json; of several data sets, one for each under `datasets`."""
+        if len(self.answers) == 1:
+            return self.only.verdicts
+        found = {name: answer.verdicts for name, answer in self.answers.items()}
+        return {"schema": SCHEMA, "datasets": found}
+
+    def folders(self, out: Path) -> dict[str, Path]:
+        """Where the report of each data set goes: a folder of its own, if there are several."""
+        if len(self.answers) == 1:
+            return dict.fromkeys(self.answers, out)
+        found: dict[str, Path] = {}
+        for name in self.answers:
+            plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:64] or "data"
+            taken = {path.name.lower() for path in found.values()}  # some disks know no case
+            number = next(
+                i for i in range(1, len(found) + 2) if _nth(plain, i).lower() not in taken
+            )
+            found[name] = out / _nth(plain, number)
+        return found
+
+
+def _nth(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
+
+
+def analyze(file: Path, question: Question) -> Analysis:
     """Judge a table of results.
 
     Args:
-        file: CSV with columns arm, seed, value (percent); optional status, params, macs, and
-            step (the last one of each arm and seed is the result, all are its curve).
-        baseline: the arm the others are compared with.
-        rope: percentage points; None calls nothing equivalent.
-        alpha: error rate of all comparisons together.
+        file: CSV with columns arm, seed, value; optional status, params, macs, dataset, metric,
+            and step (the last one of each run is the result, all are its curve).
+        question: what is asked of it.
 
     Raises:
-        InputError: the file cannot be read as such a table.
+        InputError: the file cannot be read as such a table, or its values cannot be meant.
     """
-    table = read_results(file)
-    if baseline not in set(table.arm):
-        hint = did_you_mean(baseline, sorted(set(table.arm)))
-        raise InputError(f"no arm is called {baseline!r}", at=f"{file}: --baseline", hint=hint)
-    last = table.sort_values("step", kind="stable").groupby(["arm", "seed"], sort=False).tail(1)
+    results = read_results(file, question.columns, question.baseline)
+    found = settled(results, question.measure)
+    names = list(dict.fromkeys(found.rows.dataset))
+    alone = len(names) == 1
+    for name in names:
+        arms = list(dict.fromkeys(found.rows.arm[found.rows.dataset == name]))
+        if question.baseline not in arms:
+            where = "" if alone else f" in data set {name!r}"
+            hint = did_you_mean(question.baseline, sorted(arms))
+            raise InputError(
+                f"no arm is called {question.baseline!r}{where}",
+                at=f"{file}: --baseline",
+                hint=hint,
+            )
+        if len(arms) == 1:
+            raise InputError(
+                f"{question.baseline!r} is the only arm" + ("" if alone else f" of {name!r}"),
+                at=str(file),
+                hint="give the results of an arm to compare with it",
+            )
+    _lengths(results)
+    return Analysis(
+        answers={
+            "" if alone else name: _answer(file, question, found, name, names) for name in names
+        }
+    )
+
+
+def _answer(
+    file: Path, question: Question, found: Measured, name: str, names: list[str]
+) -> StudyResults:
+    """The answer about one data set."""
+    table = found.rows[found.rows.dataset == name]
+    last = table.sort_values("step", kind="stable").groupby(RUN, sort=False).tail(1)
     last = last.sort_index()
+    several = len(names) > 1
+    shows = (
+        f"Data set {name}, one of {len(names)} ({', '.join(names)}): each was judged by itself, "
+        "with an error rate of its own; nothing here is about all of them."
+    )
     try:
-        judged = verdicts(
-            last, Declaration(alpha=alpha, rope_pp=rope, baseline=baseline), complete=True
+        declaration = Declaration(
+            metric=found.metric,
+            alpha=question.alpha,
+            rope_pp=question.rope,
+            baseline=question.baseline,
+            shows=shows if several else "",
+            unit="pp" if found.percent else "none",
+            better=found.better,
+            declared=False,
         )
+        judged = verdicts(last, declaration, complete=True, method=question.method)
     except InputError as error:
         raise InputError(error.problem, at=str(file), hint=error.hint) from None
-    arms = [baseline, *(name for name in dict.fromkeys(table.arm) if name != baseline)]
+    arms = [
+        question.baseline,
+        *(arm for arm in dict.fromkeys(table.arm) if arm != question.baseline),
+    ]
     return StudyResults(
-        plan=_plan(file, arms, last, rope=rope, alpha=alpha),
+        plan=_plan(f"{file.name}: {name}" if several else file.name, arms, last, declaration),
         trials=_trials(last),
         curves=_curves(table),
         verdicts=judged.to_json(),
@@ -66,106 +169,57 @@ def analyze(file: Path, baseline: str, *, rope: float | None, alpha: float) -> S
             "report": provenance(),
             "file": file.name,
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "command": _command(file, baseline, rope=rope, alpha=alpha),
+            "command": command(file, question),
+            **({"data set": name} if several else {}),
         },
     )
 
 
-def _command(file: Path, baseline: str, *, rope: float | None, alpha: float) -> str:
-    """What gives the same answer again."""
-    margin = [] if rope is None else ["--rope", str(rope)]
-    words = ["swinablate", "analyze", str(file), "--baseline", baseline, *margin]
-    return shlex.join([*words, "--alpha", str(alpha)])
+def command(file: Path, question: Question) -> str:
+    """What gives the same answers again: every option that was given."""
+    columns, measure = question.columns, question.measure
+    given = {
+        "--rope": question.rope,
+        "--unit": measure.unit,
+        "--better": measure.better,
+        "--metric": measure.metric,
+        "--arm": columns.arm,
+        "--seed": columns.seed,
+        "--value": columns.value,
+        "--dataset": columns.dataset,
+        "--method": None if question.method == "auto" else question.method,
+        "--alpha": question.alpha,
+    }
+    words = ["swinablate", "analyze", str(file), "--baseline", question.baseline]
+    for option, value in given.items():
+        words += [] if value is None else [option, str(value)]
+    return shlex.join(words)
 
 
-def read_results(file: Path) -> pd.DataFrame:
-    """Read and check the table; every optional column is there afterwards.
-
-    Raises:
-        InputError: no such file, not a table, a column is missing or not numeric, a row has
-            no arm or no seed, or stands there twice.
-    """
-    try:
-        text = read_text(file, LARGEST)
-        nothing = dict.fromkeys((*NEEDED[1:], *OPTIONAL), NOTHING)
-        table = pd.read_csv(
-            io.StringIO(text),
-            dtype={"arm": str, "status": str},
-            keep_default_na=False,
-            na_values=nothing,
-        )
-    except FileNotFoundError:
-        raise InputError("no such file", at=str(file), hint="check the path") from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"not UTF-8 text: {error.reason} at byte {error.start}",
-            at=str(file),
-            hint=encoding_hint(error),
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"not a CSV table: {error}", at=str(file), hint="save it as CSV"
-        ) from None
-    for column in NEEDED:
-        if column not in table:
-            hint = f"columns: {', '.join(NEEDED)}; optional: {', '.join(OPTIONAL)}"
-            raise InputError(f"column {column!r} is missing", at=str(file), hint=hint)
-    defaults: dict[str, Any] = {"status": "done", "params": None, "macs": None, "step": 0}
-    for column in defaults.keys() - set(table.columns):
-        table[column] = defaults[column]
-    for column in ("seed", "value", "params", "macs", "step"):
-        table[column] = _numbers(table, column, file)
-    _check_rows(table, file)
-    table["status"] = table.status.fillna("done")
-    return table.astype({"seed": "int64"})
-
-
-def _check_rows(table: pd.DataFrame, file: Path) -> None:
-    """Refuse a row that is no result of one seed of one arm.
+def _lengths(results: Results) -> None:
+    """Refuse runs of unequal length: one that was stopped early is another training.
 
     Raises:
-        InputError: there is one.
+        InputError: there are some.
     """
-    _refuse(
-        table.arm.isna() | (table.arm.str.strip() == "") | table.seed.isna(),
-        "a row has no arm or no seed",
-        "fill it in",
-        file,
-    )
-    whole = (table.seed % 1 == 0) & (table.seed.abs() < BEYOND)
-    _refuse(~whole, "the seed is no whole number below 2**53", "number the runs 0, 1, 2", file)
-    for column in ("params", "macs", "step"):
-        endless = table[column].notna() & ~np.isfinite(table[column].astype(float))
-        _refuse(endless, f"{column} has no end", "leave the cell empty where it is unknown", file)
-    twice = table.duplicated(["arm", "seed", "step"])
-    hint = "one row a seed; for curves, number them in a column 'step'"
-    _refuse(twice, "this arm and seed stand there twice", hint, file)
+    ends = results.rows.sort_values("step", kind="stable").groupby(RUN, sort=False).tail(1)
+    done = ends[(ends.status == "done") & np.isfinite(ends.value)]
+    for name, runs in done.groupby("dataset", sort=False):
+        if runs.step.min() < runs.step.max():
+            most = runs.step.mode().iloc[-1]
+            odd = runs[runs.step != most].iloc[0]
+            where = f" on {name}" if name else ""
+            raise InputError(
+                f"runs of unequal length{where}: {odd.arm}, seed {odd.label or int(odd.seed)} "
+                f"ends at step {odd.step:g}, others at {most:g}; "
+                "a run that was stopped early is no replicate",
+                at=f"{results.file}: line {odd.line}",
+                hint="mark it in a column 'status' as failed, or run it to its end; if every "
+                "run ended where it should, give only the results, without steps",
+            )
 
 
-def _refuse(wrong: "pd.Series[bool]", problem: str, hint: str, file: Path) -> None:
-    if wrong.any():
-        line = (
-            int(wrong.to_numpy().argmax()) + 2
-        )  # lines count from 1, and the first has the names
-        raise InputError(problem, at=f"{file}: line {line}", hint=hint)
-
-
-def _numbers(table: pd.DataFrame, column: str, file: Path) -> "pd.Series[float]":
-    found = pd.to_numeric(table[column], errors="coerce")
-    wrong = (found.isna() & table[column].notna()).to_numpy()
-    if wrong.any():
-        line = int(wrong.argmax())
-        raise InputError(
-            f"{column} = {table[column].iloc[line]!r} is no number",
-            at=f"{file}: line {line + 2}",
-            hint="write accuracies in percent, with a decimal point",
-        )
-    return found
-
-
-def _plan(
-    file: Path, arms: list[str], last: pd.DataFrame, *, rope: float | None, alpha: float
-) -> PlanRecord:
+def _plan(study: str, arms: list[str], last: pd.DataFrame, declaration: Declaration) -> PlanRecord:
     """The little that is known of a study that ran elsewhere."""
 
     def arm(name: str) -> ArmRecord:
@@ -175,14 +229,17 @@ def _plan(
         return ArmRecord(name=name, seeds=tuple(int(seed) for seed in rows.seed), **known)
 
     return PlanRecord(
-        study=file.name,
-        compare=CompareRecord(metric="value", rope=rope, alpha=alpha),
+        study=study,
+        compare=CompareRecord(
+            metric=declaration.metric, rope=declaration.rope_pp, alpha=declaration.alpha
+        ),
         arms=tuple(arm(name) for name in arms),
     )
 
 
 def _trials(last: pd.DataFrame) -> pd.DataFrame:
-    columns = {"arm": last.arm, "seed": last.seed, "status": last.status, "test_acc": last.value}
+    columns = {"arm": last.arm, "seed": last.seed, "trial": last.label, "status": last.status}
+    columns["test_acc"] = last.value
     sizes = {"params": last.params, "macs": last.macs}
     return pd.DataFrame(columns | sizes, columns=list(TRIALS)).reset_index(drop=True)
 

@@ -14,6 +14,7 @@ from swinablate.report.drawing.numbers import (
     share,
     signed,
 )
+from swinablate.report.drawing.scale import scale_of
 from swinablate.report.prose import kind
 from swinablate.report.results import StudyResults
 
@@ -34,7 +35,11 @@ def arms_tex(answer: StudyResults, arms: pd.DataFrame) -> str:
     """A `tabular` with a comment that says what it needs and what the numbers are."""
     judged = answer.verdicts
     level = f"{100 * (1 - judged['alpha']):g}"
-    head = ["arm", "$n$", r"accuracy (\%)", r"$\Delta$ (pp)", rf"{level}\,\% CI", "$p$ (Holm)",
+    scale = scale_of(judged)
+    own = judged.get("declared", True)  # a study's metric is accuracy
+    measured = r"accuracy (\%)" if own else escape(scale.axis(judged["metric"]))
+    difference = r"$\Delta$ (pp)" if scale.percent else r"$\Delta$"
+    head = ["arm", "$n$", measured, difference, rf"{level}\,\% CI", "$p$ (Holm)",
             "verdict", "params", "MACs"]  # fmt: skip
     lines = [
         r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX for other scripts",
@@ -49,8 +54,9 @@ def arms_tex(answer: StudyResults, arms: pd.DataFrame) -> str:
         cells = [arm.arm, share(arm.n, arm.planned), mean_sd(arm.mean, arm.sd)]
         if i:
             verdict = f"{arm.verdict} (negligible)" if arm.negligible is True else arm.verdict
-            cells += [signed(arm.delta_pp), interval(arm.ci_low, arm.ci_high), p_value(arm.p_holm),
-                      verdict]  # fmt: skip
+            delta = signed(arm.delta_pp, scale.places)
+            bounds = interval(arm.ci_low, arm.ci_high, scale.places)
+            cells += [delta, bounds, p_value(arm.p_holm), verdict]
         else:
             cells += ["", "", "", ""]
         cells += [count(arm.params), count(arm.macs)]

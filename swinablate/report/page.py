@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from swinablate.report import prose, tables
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
+from swinablate.report.drawing.scale import scale_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.text import known
@@ -113,13 +114,15 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
 def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str, Any]:
     judged, every = answer.verdicts, tables.every_trial(answer)
     finals = every[every.kind != "tune"]  # what tuning lost is told with what it found
-    ranked = sorted(judged["arms"], key=lambda arm: _rank(arm["delta_pp"]))
+    scale = scale_of(judged)
+    ranked = sorted(judged["arms"], key=lambda arm: _rank(arm["delta_pp"], scale.sign))
     rows = _filled(arms)
     words = Counter(arm["verdict"] for arm in judged["arms"])
     return {
         "answer": answer,
         "plan": answer.plan,
         "judged": judged,
+        "scale": scale,
         "level": f"{100 * (1 - judged['alpha']):g} %",
         "kind": prose.kind(answer),
         "looks": judged.get("looks") or [],
@@ -136,7 +139,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "interim": tables.interim(answer),
         "smoke": answer.plan.smoke,
         "statuses": tables.statuses(answer),
-        "lost": _filled(finals[finals.trial.isin(tables.lost(answer).trial)]),
+        "lost": _filled(finals[finals.status.isin(tables.LOST)]),
         "finals": len(finals),
         "others": [
             c for c in judged["contrasts"] if c["family"] not in ("arms", "curve", "tuned")
@@ -162,8 +165,8 @@ def _filled(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _rank(delta: float | None) -> float:
-    return -delta if delta is not None else float("inf")
+def _rank(delta: float | None, sign: int) -> float:
+    return -sign * delta if delta is not None else float("inf")
 
 
 def _trials(trials: pd.DataFrame) -> dict[str, Any]:

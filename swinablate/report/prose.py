@@ -8,7 +8,10 @@ from swinablate.records.plan import HypothesisRecord, PlanRecord
 from swinablate.report.drawing.numbers import plain
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
+from swinablate.text import unit_of
 
+GIVEN = "given when the results were analyzed; nothing here shows that it was fixed before them"
+NOT_GIVEN = "none was given, so nothing is called equivalent"
 NO_ROPE = "none was declared, so nothing is called equivalent"
 
 
@@ -50,7 +53,8 @@ def spread(answer: StudyResults) -> str:
     ratio = f", a ratio of {sds[most] / sds[least]:.1f}" if sds[least] > 0 else ""
     return (
         f"Standard deviations over seeds run from {sds[least]:.2g} ({least}) "
-        f"to {sds[most]:.2g} ({most}) percentage points{ratio}."
+        f"to {sds[most]:.2g} ({most})"
+        f"{' percentage points' if unit_of(answer.verdicts) == 'pp' else ''}{ratio}."
     )
 
 
@@ -63,11 +67,15 @@ def checklist(answer: StudyResults) -> list[tuple[str, str]]:
         f"{100 * (1 - alpha):g} % {kind(answer)} intervals of the difference to the baseline; "
         f"{judged['method']}. After \u00b1 stands one standard deviation over seeds."
     )
-    declared = f"\u00b1{rope:g} pp, declared before launch" if rope is not None else NO_ROPE
+    margin = NO_ROPE if judged.get("declared", True) else NOT_GIVEN
+    if rope is not None:
+        pp = " pp" if unit_of(judged) == "pp" else ""
+        when = "declared before launch" if judged.get("declared", True) else GIVEN
+        margin = f"\u00b1{rope:g}{pp}, {when}"
     found = [
         ("Error bars", bars),
         ("What varies between repetitions", _varies(answer)),
-        ("Smallest difference of interest", declared),
+        ("Smallest difference of interest", margin),
         ("Hypotheses", _declared(answer)),
         ("Selection", _selection(plan)),
     ]
@@ -127,6 +135,10 @@ def kind(answer: StudyResults) -> str:
 
 
 def _declared(answer: StudyResults) -> str:
+    if not answer.verdicts.get("declared", True):
+        return (
+            "none is known to have been declared before the runs: every comparison is exploratory"
+        )
     asked = {declared.arm for declared in answer.plan.hypotheses}
     rest = [arm["name"] for arm in answer.verdicts["arms"] if arm["name"] not in asked]
     if not asked:

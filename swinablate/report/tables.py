@@ -21,6 +21,7 @@ ARMS = (
 )  # fmt: skip
 
 
+LOST = ("failed", "diverged")
 FORMULA = re.compile(r"(?:^|(?<=;)|(?<=\S[\t\r\n]))(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20].)")
 """Where a spreadsheet would begin to calculate: at the start of a cell, or, where its language
 separates cells otherwise, of a part of it. The last four are the wide signs of East Asia."""
@@ -215,7 +216,7 @@ def open_parts(answer: StudyResults) -> list[str]:
 def lost(answer: StudyResults) -> pd.DataFrame:
     """The trials that failed or diverged."""
     rows = every_trial(answer)
-    return rows[rows.status.isin(["failed", "diverged"])]
+    return rows[rows.status.isin(LOST)]
 
 
 def flat(value: object, key: str = "") -> list[tuple[str, str]]:
@@ -278,7 +279,7 @@ def _cost(answer: StudyResults, name: str) -> dict[str, Any]:
 def _gone(answer: StudyResults, arm: str) -> int:
     """Final trials of an arm at its tuned recipe that ended without a result."""
     rows = answer.tuning[(answer.tuning.arm == arm) & (answer.tuning.kind == "final")]
-    return int(rows.status.isin(["failed", "diverged"]).sum())
+    return int(rows.status.isin(LOST).sum())
 
 
 def _last(key: str) -> str:

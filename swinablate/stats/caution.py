@@ -63,10 +63,15 @@ def _unequal(samples: Mapping[str, Sample], declaration: Declaration) -> list[Wa
     names = [name for name, use in zip(samples, tested, strict=True) if use]
     low, high = int(var.argmin()), int(var.argmax())
     text = (
-        f"the spread over seeds differs: sd {var[high] ** 0.5:.2f} pp in {names[high]}, "
-        f"{var[low] ** 0.5:.2f} pp in {names[low]} (Bartlett p = {float(p):.2g})."
+        f"the spread over seeds differs: sd {_sd(var[high], declaration)} in {names[high]}, "
+        f"{_sd(var[low], declaration)} in {names[low]} (Bartlett p = {float(p):.2g})."
     )
     return [Warn("W2", text)]
+
+
+def _sd(var: float, declaration: Declaration) -> str:
+    sd = float(var) ** 0.5
+    return f"{sd:.{declaration.places(sd)}f}{declaration.suffix}"
 
 
 def _failed(samples: Mapping[str, Sample]) -> list[Warn]:
@@ -90,7 +95,8 @@ def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[W
         found += [
             Warn(
                 "W7",
-                f"{sample.tally.name}: seed {seed} lies {signed(gap)} pp from its arm's "
+                f"{sample.tally.name}: seed {seed} lies "
+                f"{signed(gap, declaration.places(scale))}{declaration.suffix} from its arm's "
                 f"mean, more than {OUTLIER:g} sd. It is shown and kept.",
             )
             for seed, gap in zip(sample.seeds, away, strict=True)

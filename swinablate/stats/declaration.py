@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from swinablate.errors import InputError
 from swinablate.stats.estimate import Contrast
+from swinablate.text import places
 
 SCHEMA = 1
 """Of verdicts.json: a program that reads it can refuse what it does not know."""
@@ -13,6 +14,8 @@ ARMS = "arms"  # the family of all arms against the baseline
 
 Word = Literal["better", "worse", "equivalent", "undecided", "pending", "not tested"]
 Reply = Literal["supported", "contradicted", "unresolved"]
+Unit = Literal["pp", "none"]
+Direction = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class Declaration:
         test_images: size of the test set; no sd is believed below one image's worth.
         shows: what the design can and cannot show, for the methods paragraph.
         withheld: family -> why its contrasts are shown without a verdict.
+        unit: of differences: percentage points, or none but the metric's own.
+        better: which way is good; the sign of a difference is the data's either way. Designs
+            with looks know "higher" only.
+        declared: False where the question was put to results that were there already.
     """
 
     metric: str = "test/accuracy"
@@ -79,6 +86,9 @@ class Declaration:
     test_images: int | None = None
     shows: str = ""
     withheld: Mapping[str, str] = field(default_factory=dict)
+    unit: Unit = "pp"
+    better: Direction = "higher"
+    declared: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
@@ -88,8 +98,23 @@ class Declaration:
         if self.rope_pp is not None and not self.rope_pp > 0:
             raise InputError(
                 f"rope = {self.rope_pp} is empty",
-                hint="give the smallest difference that matters, in percentage points",
+                hint="give the smallest difference that matters"
+                + (", in percentage points" if self.unit == "pp" else ""),
             )
+
+    @property
+    def suffix(self) -> str:
+        """What stands after a difference."""
+        return " pp" if self.unit == "pp" else ""
+
+    def places(self, spread: float | None) -> int:
+        """Decimals of a difference: two of percentage points, else as its error needs them."""
+        return 2 if self.unit == "pp" else places(spread)
+
+    def goodwards(self, interval: tuple[float, float]) -> tuple[float, float]:
+        """An interval of a difference as it would be, were higher better."""
+        low, high = interval
+        return (low, high) if self.better == "higher" else (-high, -low)
 
     @property
     def floor_pp(self) -> float:
@@ -268,6 +293,7 @@ class Verdicts:
             "metric": self.declaration.metric,
             "alpha": self.declaration.alpha,
             "rope_pp": self.declaration.rope_pp,
+            **self._asked(),
             "method": self.method,
             "methods": self.methods,
             "baseline": _plain(self.baseline),
@@ -277,6 +303,13 @@ class Verdicts:
             "looks": list(self.looks),
             "trace": [asdict(step) for step in self.trace],
         }
+
+    def _asked(self) -> dict[str, Any]:
+        """How results trained elsewhere were read; a study's are accuracies in percent."""
+        asked = self.declaration
+        if asked.declared:
+            return {}
+        return {"unit": asked.unit, "better": asked.better, "declared": False}
 
 
 def _plain(value: Contrast | Judged | Tally, leave: str = "") -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _judge(
     obstacle: tuple[Word, str] | None,
     declaration: Declaration,
 ) -> Estimate:
-    word, reason, negligible = _word(found, declaration.rope_pp, obstacle)
+    word, reason, negligible = _word(found, declaration, obstacle)
     (low, high), near = found.interval, found.near
     inside = negligible or word == "equivalent"
     return Estimate(
@@ -177,7 +177,12 @@ def _judge(
                 asked.by,
                 "unresolved"
                 if reason
-                else reply(asked, found.interval, declaration.rope_pp, inside=inside),
+                else reply(
+                    asked,
+                    declaration.goodwards(found.interval),
+                    declaration.rope_pp,
+                    inside=inside,
+                ),
             )
             for asked in declaration.hypotheses
             if asked.arm == contrast.name
@@ -215,12 +220,13 @@ def _obstacle(
 
 
 def _word(
-    found: _Found, rope: float | None, obstacle: tuple[Word, str] | None
+    found: _Found, declaration: Declaration, obstacle: tuple[Word, str] | None
 ) -> tuple[Word, str | None, bool]:
     """The verdict, the reason if there is none, and whether the effect is negligible."""
     if obstacle:
         return *obstacle, False
-    low, high = found.interval
+    rope = declaration.rope_pp
+    low, high = declaration.goodwards(found.interval)
     if np.isnan(low):  # `_combine` gives no interval where no seed differs from another
         return "undecided", "no seed differs from another: the noise is unknown", False
     inside = rope is not None and -rope < found.near[0] and found.near[1] < rope
@@ -238,7 +244,7 @@ def reply(
 
     Args:
         asked: the hypothesis.
-        interval: the one that gave the verdict.
+        interval: the one that gave the verdict, positive where it is good.
         rope: the smallest difference that matters.
         inside: the effect was shown to lie within the rope.
     """

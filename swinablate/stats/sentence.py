@@ -26,28 +26,32 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
         return f"{arm.name}: pending ({found.reason}){_so_far(arm, found, declaration)}."
     if found.reason:
         return f"{arm.name}: undecided, because {found.reason}{_so_far(arm, found, declaration)}."
-    evidence = f"{interval(found, declaration.alpha)}; {_against(arm, found, baseline)}"
+    evidence = f"{interval(found, declaration)}; {_against(arm, found, baseline)}"
     if found.verdict == "equivalent":
         return (
-            f"{arm.name}: equivalent to the baseline within {declaration.rope_pp:g} pp "
-            f"({signed(found.delta_pp)} pp, {evidence})."
+            f"{arm.name}: equivalent to the baseline within "
+            f"{_rope(declaration)} ({_delta(found, declaration)}, {evidence})."
         )
     if found.verdict == "undecided":
-        return f"{arm.name}: undecided ({signed(found.delta_pp)} pp, {evidence}); " + _need(
+        return f"{arm.name}: undecided ({_delta(found, declaration)}, {evidence}); " + _need(
             arm, found, declaration
         )
-    moves = "raises" if found.verdict == "better" else "lowers"
-    small = f", but by less than {declaration.rope_pp} pp (negligible)"
+    delta = found.delta_pp or 0.0
+    moves = "raises" if delta > 0 else "lowers"
+    small = f", but by less than {declaration.rope_pp}{declaration.suffix} (negligible)"
+    by = f"{abs(delta):.{declaration.places(found.se)}f}{declaration.suffix}"
     return (
-        f"{arm.name} {moves} {_metric(declaration)} by {abs(found.delta_pp or 0):.2f} pp "
+        f"{arm.name} {moves} {_metric(declaration)} by {by} "
         f"({evidence}): {found.verdict}{small if found.negligible else ''}."
     )
 
 
-def interval(found: Judged, alpha: float) -> str:
+def interval(found: Judged, declaration: Declaration) -> str:
     """Return the simultaneous interval in words, signed."""
     kind = "repeated" if found.method.startswith(SEQUENTIAL) else "simultaneous"
-    return f"{_level(alpha)} {kind} CI {signed(found.ci_low)} to {signed(found.ci_high)}"
+    places = declaration.places(found.se)
+    ends = f"{signed(found.ci_low, places)} to {signed(found.ci_high, places)}"
+    return f"{_level(declaration.alpha)} {kind} CI {ends}"
 
 
 def methods(
@@ -63,9 +67,10 @@ def methods(
     """
     tallies = [sample.tally for sample in samples.values()]
     base, arms = tallies[0], tallies[1:]
+    declared = "declared " if declaration.declared else ""
     what = (
         f"{_metric(declaration).capitalize()} was compared with the baseline's "
-        f"({_count(base.n)}) in {comparisons} declared comparison{_s(comparisons)} "
+        f"({_count(base.n)}) in {comparisons} {declared}comparison{_s(comparisons)} "
         f"({_range([t.n for t in arms])} an arm)."
     )
     reach = (
@@ -108,7 +113,7 @@ def sequential_methods(
     if declaration.rope_pp is not None:
         rule = (
             "An arm is called equivalent if both one-sided tests place it within the declared "
-            f"margin of {declaration.rope_pp:g} pp at a look. {rule}"
+            f"margin of {_rope(declaration)} at a look. {rule}"
         )
     reach = (
         "The intervals say what training again with other seeds would show on the same test "
@@ -146,11 +151,14 @@ def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
 
 def _rule(declaration: Declaration, comparisons: int) -> str:
     rule = "A difference is called better or worse if its interval excludes 0"
+    if declaration.better == "lower":
+        rule += f" (lower {_metric(declaration)} is better)"
+    made, declared = ("declared", "declared ") if declaration.declared else ("given", "")
     if declaration.rope_pp is None:
-        return f"{rule}, else undecided; no equivalence margin was declared."
+        return f"{rule}, else undecided; no equivalence margin was {made}."
     return (
         f"{rule}, equivalent if both one-sided tests at level {declaration.alpha:g}/"
-        f"{comparisons} place it within the declared margin of {declaration.rope_pp:g} pp, "
+        f"{comparisons} place it within the {declared}margin of {_rope(declaration)}, "
         "else undecided."
     )
 
@@ -169,15 +177,24 @@ def _losses(tallies: list[Tally]) -> str:
 def _need(arm: Tally, found: Judged, declaration: Declaration) -> str:
     if found.seeds_needed is not None and found.seeds_needed > arm.n:
         more = found.seeds_needed - arm.n
-        return f"{more} more seed{_s(more)} would detect {declaration.rope_pp:g} pp."
-    return f"{_count(arm.n)} detect {found.detectable_pp:.2f} pp."
+        return f"{more} more seed{_s(more)} would detect {_rope(declaration)}."
+    reach = f"{found.detectable_pp:.{declaration.places(found.se)}f}{declaration.suffix}"
+    return f"{_count(arm.n)} detect {reach}."
 
 
 def _so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
     if found.ci_low is None or found.delta_pp is None:
         return ""
     given = " given convergence" if arm.diverged else ""
-    return f"; {signed(found.delta_pp)} pp{given}, {interval(found, declaration.alpha)}"
+    return f"; {_delta(found, declaration)}{given}, {interval(found, declaration)}"
+
+
+def _delta(found: Judged, declaration: Declaration) -> str:
+    return f"{signed(found.delta_pp, declaration.places(found.se))}{declaration.suffix}"
+
+
+def _rope(declaration: Declaration) -> str:
+    return f"{declaration.rope_pp:g}{declaration.suffix}"
 
 
 def _against(arm: Tally, found: Judged, baseline: Tally) -> str:

@@ -12,7 +12,7 @@ from swinablate.config.schema import read_toml
 from swinablate.config.weights import settled
 from swinablate.config.written import LARGEST, parse
 from swinablate.errors import InputError
-from swinablate.report.analyze import read_results
+from swinablate.report.foreign.columns import read_results
 from swinablate.study.files import load_recipe
 from tests.conftest import RECIPE, STUDY
 
@@ -33,14 +33,17 @@ def test_a_byte_order_mark_is_skipped(tmp_path):
     assert read_toml(path) == {"x": (1, (2,))}
     table = tmp_path / "t.csv"
     table.write_bytes(b"\xef\xbb\xbf" + TABLE.encode())
-    assert list(read_results(table).value) == [90.0, 91.0]
+    assert list(read_results(table).rows.value) == [90.0, 91.0]
 
 
 @pytest.mark.parametrize(("read", "text"), [(read_toml, "x = 1"), (read_results, TABLE)])
 def test_utf_16_is_named(read, text, tmp_path):
     path = tmp_path / "s"
     path.write_text(text, "utf-16")
-    assert refused(path, read).hint == "it is UTF-16: save it as UTF-8"
+    if read is read_toml:
+        assert refused(path, read).hint == "it is UTF-16: save it as UTF-8"
+    else:
+        assert list(read(path).rows.value) == [90.0, 91.0]
     path.write_bytes(b"x = '\xe9'")
     assert refused(path, read).hint == "save it as UTF-8"
 

@@ -16,7 +16,8 @@ import pytest
 from swinablate.cli.app import main
 from swinablate.errors import InputError
 from swinablate.report import contents, tables
-from swinablate.report.analyze import analyze, read_results
+from swinablate.report.analyze import Question, analyze
+from swinablate.report.foreign.columns import read_results
 from tests.answers import BASELINE, Sketch, study
 
 RUNS = ["=HYPERLINK(1)", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1+1", " =1", "\uff1d1+1"]
@@ -78,10 +79,10 @@ def test_an_arm_may_have_a_name_that_pandas_takes_for_nothing(tmp_path, name):
     path = tmp_path / "results.csv"
     rows = [f"{arm},{seed},{90 + seed}" for arm in ("base", name) for seed in range(3)]
     path.write_text("\n".join(["arm,seed,value", *rows]))
-    answer = analyze(path, "base", rope=None, alpha=0.05)
+    answer = analyze(path, Question(baseline="base")).only
     assert [arm["name"] for arm in answer.verdicts["arms"]] == [name]
     assert answer.verdicts["arms"][0]["n"] == 3
-    assert analyze(path, name, rope=None, alpha=0.05).verdicts["baseline"]["name"] == name
+    assert analyze(path, Question(baseline=name)).only.verdicts["baseline"]["name"] == name
     files = contents(answer)
     assert cells(files["tables/trials.csv"].decode()).count(name) == 3
 
@@ -98,7 +99,7 @@ def test_an_arm_without_a_name_is_still_refused(tmp_path, row):
 def test_other_columns_may_be_empty_or_say_so(tmp_path):
     path = tmp_path / "results.csv"
     path.write_text("arm,seed,value,status,params\nbase,0,NA,failed,\nbase,1,90,,None\n")
-    found = read_results(path)
+    found = read_results(path).rows
     assert found.value.isna().tolist() == [True, False]
     assert found.status.tolist() == ["failed", "done"]
     assert found.params.isna().all()

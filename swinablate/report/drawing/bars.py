@@ -11,13 +11,15 @@ from matplotlib.transforms import ScaledTranslation
 from swinablate.report.drawing.ink import BAND, FAINT, GRID, INK, LOOKS, Look, mark, root
 from swinablate.report.drawing.numbers import interval, signed
 from swinablate.report.drawing.place import core, padded
+from swinablate.report.drawing.scale import Scale
 
 JUDGED = ("better", "worse", "equivalent", "undecided")
+STUDY = Scale()
 DELTA, INTERVAL, COUNT, SHAPE, VERDICT = 44, 54, 174, 192, 201  # points right of the axis
 
 
 def limits(
-    bars: pd.DataFrame, seeds: "pd.Series[float]", rope: float | None
+    bars: pd.DataFrame, seeds: "pd.Series[float]", rope: float | None, least: float = 1.0
 ) -> tuple[float, float]:
     """Where the intervals are, and every seed that is not half as far again."""
     known = bars.dropna(subset=["delta_pp"])
@@ -26,23 +28,28 @@ def limits(
     near = seeds[(seeds >= low - (high - low) / 2) & (seeds <= high + (high - low) / 2)]
     low, high = min(low, near.min()), max(high, near.max())  # NaN, of no seeds, changes nothing
     edge = 0.0 if rope is None or pd.isna(rope) else float(rope)
-    return padded(min(low, -edge), max(high, edge), least=1.0)
+    return padded(min(low, -edge), max(high, edge), least=least)
 
 
-def ground(ax: Axes, rope: float | None) -> None:
-    """Draw zero, the grid, and the differences declared too small to matter."""
+def ground(ax: Axes, rope: float | None, unit: str = "pp") -> None:
+    """Draw zero, the grid, and the differences that are too small to matter."""
     if rope is not None and pd.notna(rope):
         ax.axvspan(-rope, rope, color=BAND, linewidth=0, zorder=0)
         ax.annotate(
-            f"\u00b1{rope:g} pp", (0, 1), (0, 6), xycoords=("data", "axes fraction"), ha="center",
-            textcoords="offset points", fontsize=8.5, color=LOOKS["equivalent"].colour,
+            f"\u00b1{rope:g}{_after(unit)}", (0, 1), (0, 6), ha="center",
+            xycoords=("data", "axes fraction"), textcoords="offset points",
+            fontsize=8.5, color=LOOKS["equivalent"].colour,
         )  # fmt: skip
     ax.axvline(0, color=INK, linewidth=1.0, zorder=1)
     ax.grid(axis="x", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
 
 
-def bar(ax: Axes, y: float, arm: Any, seeds: Sequence[float] = ()) -> None:
+def _after(unit: str) -> str:
+    return " pp" if unit == "pp" else ""
+
+
+def bar(ax: Axes, y: float, arm: Any, seeds: Sequence[float] = (), scale: Scale = STUDY) -> None:
     """Draw one interval, its verdict's shape, and a tick for every seed."""
     look, (left, right) = LOOKS[arm.verdict], ax.get_xlim()
     if pd.isna(arm.delta_pp):
@@ -50,7 +57,7 @@ def bar(ax: Axes, y: float, arm: Any, seeds: Sequence[float] = ()) -> None:
     low = arm.delta_pp if pd.isna(arm.ci_low) else arm.ci_low
     high = arm.delta_pp if pd.isna(arm.ci_high) else arm.ci_high
     if high < left or low > right:
-        _arrow(ax, y, arm.delta_pp, look)
+        _arrow(ax, y, arm.delta_pp, look, scale)
         return
     _ticks(ax, y, list(seeds))
     ax.plot([low, high], [y, y], color=look.colour, linewidth=2.6, solid_capstyle="butt")
@@ -75,25 +82,26 @@ def _ticks(ax: Axes, y: float, seeds: list[float]) -> None:
             ax.plot([x, x], [y + 0.21, y + 0.37], color="#7A7A7A", linewidth=0.8)
 
 
-def _arrow(ax: Axes, y: float, delta: float, look: Look) -> None:
+def _arrow(ax: Axes, y: float, delta: float, look: Look, scale: Scale) -> None:
     """Stand in for an interval that lies outside the axis."""
     left, right = ax.get_xlim()
     edge, side, align = (left, 1, "left") if delta < left else (right, -1, "right")
+    shown = f"{signed(delta, 1 if scale.percent else scale.places)}{_after(scale.unit)}"
     ax.annotate(
-        f"{signed(delta, 1)} pp, outside the axis", (edge, y), (30 * side, 0),
+        f"{shown}, outside the axis", (edge, y), (30 * side, 0),
         textcoords="offset points", ha=align, va="center", fontsize=8.5, color=look.colour,
         arrowprops={"arrowstyle": "-|>", "color": look.colour, "linewidth": 2.2, "shrinkA": 2,
                     "shrinkB": 0},
     )  # fmt: skip
 
 
-def numbers(ax: Axes, y: float, arm: Any, count: str) -> None:
+def numbers(ax: Axes, y: float, arm: Any, count: str, places: int = 2) -> None:
     """Write a bar's numbers, its count and its verdict right of the axis."""
     look = LOOKS[arm.verdict]
     judged = arm.verdict in JUDGED
     figures = {"color": INK if judged else FAINT, "fontsize": 8.5, "family": "monospace"}
-    beside(ax, y, DELTA, signed(arm.delta_pp), ha="right", **figures)
-    beside(ax, y, INTERVAL, interval(arm.ci_low, arm.ci_high), **figures)
+    beside(ax, y, DELTA, signed(arm.delta_pp, places), ha="right", **figures)
+    beside(ax, y, INTERVAL, interval(arm.ci_low, arm.ci_high, places), **figures)
     beside(ax, y, COUNT, count, ha="right", **figures)
     word = f"{arm.verdict} (negligible)" if arm.negligible is True else str(arm.verdict)
     weight = "bold" if judged else "normal"

@@ -16,9 +16,11 @@ def signed(value: float | None, places: int = 2) -> str:
     return text.signed(value, places, minus=MINUS, unknown=DASH)
 
 
-def interval(low: float | None, high: float | None) -> str:
+def interval(low: float | None, high: float | None, places: int = 2) -> str:
     """A confidence interval of a difference, of one width for numbers below 10."""
-    return f"[{signed(low)}, {signed(high)}]" if known(low) and known(high) else DASH
+    return (
+        f"[{signed(low, places)}, {signed(high, places)}]" if known(low) and known(high) else DASH
+    )
 
 
 def share(n: float | None, planned: int) -> str:

@@ -1,4 +1,4 @@
-"""Test accuracy against multiply-accumulates of one forward pass, on a logarithmic axis.
+"""Results against multiply-accumulates of one forward pass, on a logarithmic axis.
 
 Shape and colour give the kind of network, area the parameters. Bars are t-intervals of each mean,
 often smaller than the mark. The dashed line is the best mean that any arm reaches at that cost or
@@ -23,7 +23,8 @@ from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.ink import FAINT, GRID, INK, root, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import count
-from swinablate.report.drawing.place import Note, core, label_points, padded, within
+from swinablate.report.drawing.place import Note, core, label_points, padded
+from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -65,18 +66,18 @@ def table(answer: StudyResults) -> pd.DataFrame:
                  "family": families.get(str(arm), ""), "kind": kind(families.get(str(arm), "")),
                  "params": params.iloc[0] if len(params) else None, "macs": macs.iloc[0],
                  "mean": found.mean, "low": found.low, "high": found.high, "n": found.n,
-                 "level": level, "metric": answer.verdicts["metric"]}
+                 "level": level, "metric": answer.verdicts["metric"], **said(answer.verdicts)}
             )  # fmt: skip
     if len({row["macs"] for row in rows}) < 2 or _spread(rows) < 1 + SAME_COST:
         return pd.DataFrame(columns=list(COLUMNS))
-    found_rows = pd.DataFrame(rows, columns=list(COLUMNS))
+    found_rows = pd.DataFrame(rows, columns=[*COLUMNS, *said(answer.verdicts)])
+    sign = scale_of(answer.verdicts).sign
     # Ties in cost: the better first, or the front would get a false vertical step.
     found_rows = found_rows.sort_values(
-        ["macs", "mean"], ascending=[True, False], ignore_index=True
+        ["macs", "mean"], ascending=[True, sign < 0], ignore_index=True
     )
-    found_rows["front"] = found_rows["mean"] > found_rows["mean"].cummax().shift(
-        fill_value=-np.inf
-    )
+    good = sign * found_rows["mean"]
+    found_rows["front"] = good > good.cummax().shift(fill_value=-np.inf)
     return found_rows.assign(label=_labels(found_rows))
 
 
@@ -100,7 +101,8 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax.set_xlim(rows.macs.min() / 10**room, rows.macs.max() * 10 ** (2 * room))
     low, high = rows.low.fillna(rows["mean"]), rows.high.fillna(rows["mean"])
     shown = core(low.tolist(), high.tolist(), float(rows["mean"].median()))
-    ax.set_ylim(*within(padded(*shown, 0.1, 1.0)))
+    scale = scale_in(rows)
+    ax.set_ylim(*scale.within(padded(*shown, 0.1, scale.least(1.0))))
     _axis(ax)
     sizes = _sizes(rows.params)
     blocked = _front(ax, rows[rows.front])
@@ -118,7 +120,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     label_points(ax, notes, blocked)
     _legend(ax, rows, sizes)
     ax.set_xlabel("multiply-accumulates of one image, forward (log scale)")
-    ax.set_ylabel(f"{rows.metric[0]} (%)")
+    ax.set_ylabel(scale.axis(rows.metric[0]))
     return fig
 
 
@@ -135,8 +137,12 @@ def _labels(rows: pd.DataFrame) -> list[str]:
     """Who gets a name: the baseline, the front, the best of each family at each cost."""
     group = (np.log(rows.macs).diff().abs() > SAME_COST).cumsum().astype(str) + rows.family
     size = rows.groupby(group).arm.transform("size")
-    alone = rows.groupby(group)["mean"].rank(ascending=False, method="first") == 1
-    champion = rows.groupby("kind")["mean"].rank(ascending=False, method="first") == 1
+    alone = (
+        rows.groupby(group)["mean"].rank(ascending=scale_in(rows).sign < 0, method="first") == 1
+    )
+    champion = (
+        rows.groupby("kind")["mean"].rank(ascending=scale_in(rows).sign < 0, method="first") == 1
+    )
     first = rows.baseline | rows.front | champion
     named = first | alone | (size <= 3)
     for fewer in (first | alone, first):  # until the names have room
@@ -257,7 +263,7 @@ def _legend(ax: Axes, rows: pd.DataFrame, sizes: "pd.Series[float]") -> None:
 
 
 FIGURE = Figure(
-    title="Accuracy against cost",
+    title="Results against cost",
     table=table,
     draw=draw,
     absent="the arms with results all cost the same, or their cost was not recorded",

@@ -1,5 +1,6 @@
-"""Validation accuracy over the epochs. Thin: single seeds. Thick: mean of the finished seeds.
+"""What was measured while training: in a study, validation accuracy after every epoch.
 
+Thin: single seeds. Thick: mean of the finished seeds.
 The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts.
 Few arms share one plot, with its last third enlarged at the right; many arms have a panel each,
 over the baseline in black, without the first third. The last mean stands beside each line, with
@@ -20,7 +21,8 @@ from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, dark, she
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import PM, plain
 from swinablate.report.drawing.panels import panels
-from swinablate.report.drawing.place import core, padded, spread, within
+from swinablate.report.drawing.place import core, padded, spread
+from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -52,7 +54,21 @@ def table(answer: StudyResults) -> pd.DataFrame:
         ]  # fmt: skip
         frames.append(pd.DataFrame(means))
     found = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
-    return pd.DataFrame(found, columns=list(COLUMNS))
+    elsewhere = _elsewhere(answer)
+    return pd.DataFrame(found, columns=list(COLUMNS)).assign(**elsewhere)
+
+
+def _elsewhere(answer: StudyResults) -> dict[str, Any]:
+    """What the curves of a study need not say: what was measured, and on what scale."""
+    judged = answer.verdicts
+    return {} if judged.get("declared", True) else {"metric": judged["metric"], **said(judged)}
+
+
+def _words(rows: pd.DataFrame) -> tuple[str, str]:
+    """What is called what along both axes."""
+    if "metric" not in rows:
+        return "epoch", "validation accuracy (%)"
+    return "step", scale_in(rows).axis(str(rows.metric.iloc[0]))
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
@@ -63,7 +79,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
 def _together(rows: pd.DataFrame) -> Canvas:
     fig = sheet(9.2, 4.0)
     whole, zoom = fig.add_axes((0.07, 0.14, 0.36, 0.82)), fig.add_axes((0.51, 0.14, 0.29, 0.82))
-    last = int(rows.epoch.max())
+    last, (x, y) = int(rows.epoch.max()), _words(rows)
     start = _late(rows, 2 / 3)
     for ax in (whole, zoom):
         for arm, colour in _coloured(rows).items():
@@ -72,21 +88,21 @@ def _together(rows: pd.DataFrame) -> Canvas:
         ax.grid(axis="y", color=GRID, linewidth=0.7)
         ax.set_axisbelow(True)
     whole.set_xlim(rows.epoch.min(), max(last, int(rows.epoch.min()) + 1))
-    whole.set_ylim(*within(whole.get_ylim()))
-    whole.set_xlabel("epoch")
+    whole.set_ylim(*scale_in(rows).within(whole.get_ylim()))
+    whole.set_xlabel(x)
     zoom.set_ylabel("")
-    whole.set_ylabel("validation accuracy (%)")
+    whole.set_ylabel(y)
     whole.axvspan(start, last, color="#F0F0F0", linewidth=0, zorder=0)
     zoom.set_xlim(start, max(last, start + 1))
     zoom.set_ylim(*_range(rows[rows.epoch >= start]))
-    zoom.set_xlabel("epoch (shaded part, enlarged)")
+    zoom.set_xlabel(f"{x} (shaded part, enlarged)")
     _ends(zoom, rows)
     return fig
 
 
 def _panels(rows: pd.DataFrame) -> Canvas:
     others = list(dict.fromkeys(rows.arm[~rows.baseline]))
-    fig, axes = panels(others, "epoch", "validation accuracy (%)")
+    fig, axes = panels(others, *_words(rows))
     late = rows[rows.epoch >= _late(rows, 1 / 3)]
     limits = _range(late)
     base = late[late.baseline & (late["mark"] == "mean")]
@@ -145,7 +161,8 @@ def _range(rows: pd.DataFrame) -> tuple[float, float]:
     shown = done if len(done) else seeds
     ends = shown.groupby("arm").val_acc.agg(["min", "max"])
     low, high = core(ends["min"].tolist(), ends["max"].tolist(), float(ends["max"].median()))
-    return within(padded(low, high, 0.12, 2.0))
+    scale = scale_in(rows)
+    return scale.within(padded(low, high, 0.12, scale.least(2.0)))
 
 
 def _ends(ax: Axes, rows: pd.DataFrame) -> None:
@@ -171,10 +188,11 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
 
 def _value(end: Any, limits: tuple[float, float]) -> str:
     """The last mean in words, with its interval from three seeds on."""
-    width = f" {PM} {plain((end.high - end.low) / 2, 1)}" if end.n >= FEW else ""
+    places = 1 if getattr(end, "unit", "pp") == "pp" else int(end.places)
+    width = f" {PM} {plain((end.high - end.low) / 2, places)}" if end.n >= FEW else ""
     low, high = limits
     where = " (below)" if end.val_acc < low else " (above)" if end.val_acc > high else ""
-    return f"{plain(end.val_acc, 1)}{width}, n = {int(end.n)}{where}"
+    return f"{plain(end.val_acc, places)}{width}, n = {int(end.n)}{where}"
 
 
 FIGURE = Figure(

@@ -1,7 +1,7 @@
-"""Difference to the baseline in percentage points, with the intervals that decide.
+"""Difference to the baseline, with the intervals that decide.
 
 Shape and word give the verdict, which is read from the interval alone. Each tick under a bar is
-one seed minus the baseline's mean. Shaded: differences declared too small to matter. Hollow: no
+one seed minus the baseline's mean. Shaded: differences too small to matter. Hollow: no
 interval, or not judged. An arrow stands for what lies outside the axis; its numbers are at the
 right.
 """
@@ -15,6 +15,7 @@ from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
 from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
 from swinablate.report.drawing.numbers import share
+from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -37,9 +38,11 @@ def table(answer: StudyResults) -> pd.DataFrame:
         "level": 1 - judged["alpha"],
         "kind": "repeated" if judged.get("looks") else "simultaneous",
         "metric": judged["metric"],
+        **said(judged),
     }
+    sign = scale_of(judged).sign
     rows: list[dict[str, Any]] = []
-    for arm in sorted(judged["arms"], key=_order):
+    for arm in sorted(judged["arms"], key=lambda arm: _order(arm, sign)):
         shared = {"arm": arm["name"], "seeds": int(planned.get(arm["name"], arm["n"])), **same}
         keys = ("n", "delta_pp", "ci_low", "ci_high", "verdict", "negligible")
         rows.append({"mark": "interval", **shared, **{key: arm[key] for key in keys}})
@@ -49,25 +52,25 @@ def table(answer: StudyResults) -> pd.DataFrame:
                 for seed, value in zip(*_values(done, arm["name"]), strict=True)
             ]
     known = any(row["mark"] == "interval" and row["delta_pp"] is not None for row in rows)
-    return pd.DataFrame(rows if known else [], columns=list(COLUMNS))
+    return pd.DataFrame(rows if known else [], columns=[*COLUMNS, *said(judged)])
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw one line for every arm, and its numbers beside it."""
     arms = rows[rows.mark == "interval"].reset_index(drop=True)
     seeds = rows[rows.mark == "seed"]
-    first = arms.iloc[0]
+    first, scale = arms.iloc[0], scale_in(rows)
     names = [wrapped(name) for name in arms.arm]
     # Inches a row: names of three lines need more.
     height = max(len(arms), 2) * (0.37 if max(name.count("\n") for name in names) < 2 else 0.48)
     fig = sheet(AXIS + 5, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))
     ax.set_ylim(len(arms) - 0.5, -0.5)
-    ax.set_xlim(*limits(arms, seeds.delta_pp, first.rope_pp))
-    ground(ax, first.rope_pp)
+    ax.set_xlim(*limits(arms, seeds.delta_pp, first.rope_pp, scale.least(1.0)))
+    ground(ax, first.rope_pp, scale.unit)
     for y, arm in enumerate(records(arms)):
-        bar(ax, y, arm, seeds.delta_pp[seeds.arm == arm.arm].tolist())
-        numbers(ax, y, arm, share(arm.n, arm.seeds))
+        bar(ax, y, arm, seeds.delta_pp[seeds.arm == arm.arm].tolist(), scale)
+        numbers(ax, y, arm, share(arm.n, arm.seeds), scale.places)
     heads(ax, first.level, first.kind, "n")
     ax.set_yticks(range(len(arms)), names, linespacing=1.0)
     for label, verdict in zip(ax.get_yticklabels(), arms.verdict, strict=True):
@@ -75,16 +78,16 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax.tick_params(axis="y", length=0, pad=8)
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(
-        f"difference in {first.metric}, percentage points\n"
-        f"(baseline {first.baseline_mean:.2f} %, n = {first.baseline_n})"
+        f"difference in {first.metric}{', percentage points' if scale.percent else ''}\n"
+        f"(baseline {first.baseline_mean:.{scale.places}f}{scale.after}, n = {first.baseline_n})"
     )
     return fig
 
 
-def _order(arm: Mapping[str, Any]) -> tuple[bool, float]:
+def _order(arm: Mapping[str, Any], sign: int) -> tuple[bool, float]:
     """Best first; arms without a number last."""
     delta = arm["delta_pp"]
-    return delta is None, 0.0 if delta is None else -delta
+    return delta is None, 0.0 if delta is None else -sign * delta
 
 
 def _values(done: pd.DataFrame, arm: str) -> tuple[list[int], list[float]]:

@@ -1,4 +1,4 @@
-"""Every trial's test accuracy: one dot a seed, one row an arm.
+"""The result of every trial: one dot a seed, one row an arm.
 
 The bar is the mean with its t-interval, for this arm alone; it is not the interval of the verdict.
 A cross in the left margin is a trial that failed or diverged. An arrow stands for what lies
@@ -15,7 +15,8 @@ from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import mean_sd, share
-from swinablate.report.drawing.place import core, padded, within
+from swinablate.report.drawing.place import core, padded
+from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -28,7 +29,9 @@ LOST = ("failed", "diverged")
 
 def table(answer: StudyResults) -> pd.DataFrame:
     """A row for every arm (`mean`), best first, and one for every trial that ended (`seed`)."""
-    same = {"level": 1 - answer.verdicts["alpha"], "metric": answer.verdicts["metric"]}
+    judged = answer.verdicts
+    same = {"level": 1 - judged["alpha"], "metric": judged["metric"], **said(judged)}
+    sign = scale_of(judged).sign
     arms = []
     for name, trials in answer.trials.groupby("arm", sort=False):
         values = trials.test_acc[trials.status == "done"].dropna()
@@ -45,10 +48,10 @@ def table(answer: StudyResults) -> pd.DataFrame:
         row = {"mark": "mean", "value": found.mean, "low": found.low, "high": found.high}
         ended = trials[trials.status.isin(["done", *LOST])]
         arms.append([{**shared, **row}, *(_dot(shared, t) for t in records(ended))])
-    arms.sort(key=lambda rows: -rows[0]["value"] if rows[0]["n"] else float("inf"))
+    arms.sort(key=lambda rows: -sign * rows[0]["value"] if rows[0]["n"] else float("inf"))
     rows = [row for arm in arms for row in arm]
     some = any(row["n"] for row in rows)
-    return pd.DataFrame(rows if some else [], columns=list(COLUMNS))
+    return pd.DataFrame(rows if some else [], columns=[*COLUMNS, *said(judged)])
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
@@ -73,7 +76,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
             head, (1, 1), (x, 6), xycoords="axes fraction", textcoords="offset points",
             ha=align, color=FAINT, fontsize=8.5,
         )  # fmt: skip
-    ax.set_xlabel(f"{arms.metric[0]} (%)")
+    ax.set_xlabel(scale_in(rows).axis(arms.metric[0]))
     return fig
 
 
@@ -90,7 +93,8 @@ def _limits(rows: pd.DataFrame, arms: pd.DataFrame) -> tuple[float, float]:
     lows = known.low.fillna(known.value).clip(upper=known.arm.map(seeds.min()))
     highs = known.high.fillna(known.value).clip(lower=known.arm.map(seeds.max()))
     limits = core(lows.tolist(), highs.tolist(), float(known.value.median()))
-    return within(padded(*limits, least=0.5))
+    scale = scale_in(rows)
+    return scale.within(padded(*limits, least=scale.least(0.5)))
 
 
 def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:
@@ -149,5 +153,5 @@ FIGURE = Figure(
     title="Every seed",
     table=table,
     draw=draw,
-    absent="no trial has ended with a test accuracy yet",
+    absent="no trial has ended with a result yet",
 )
