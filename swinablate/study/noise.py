@@ -30,7 +30,11 @@ class Noise:
 
 
 def expected_noise(plan: Plan, home: Home) -> Noise:
-    """The sd over seeds: as declared, else pooled from recorded trials of the same data."""
+    """The sd over seeds: as declared, else pooled from recorded trials of the same data.
+
+    Where no seed differs from another (every one at 100 %, say), nobody knows it: 0 would
+    promise to find any difference, however small.
+    """
     declared = plan.study.compare.sd
     if declared is not None:
         return Noise(declared, "compare.sd in the study file")
@@ -48,8 +52,12 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
     free = sum(len(values) - 1 for values in known)
     if not known:
         return Noise(None, "unknown: set compare.sd, or run a few seeds first")
-    pooled = sum(float(np.var(values, ddof=1)) * (len(values) - 1) for values in known) / free
     trials = sum(map(len, known))
+    # Asked of the values: rounding leaves 1e-28 of the variance of equal ones.
+    if all(len(set(values)) == 1 for values in known):
+        said = f"unknown: no seed of {trials} recorded trials on {data.name} differs from another"
+        return Noise(None, f"{said}; set compare.sd")
+    pooled = sum(float(np.var(values, ddof=1)) * (len(values) - 1) for values in known) / free
     return Noise(pooled**0.5, f"{trials} recorded trials of {len(known)} recipes on {data.name}")
 
 

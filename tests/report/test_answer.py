@@ -5,6 +5,7 @@ from statistics import mean
 
 import pytest
 
+from swinablate.cli.app import main
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.tables import curves_table, trials_table
@@ -159,3 +160,35 @@ def test_noise_comes_from_the_file_then_from_records_then_from_nobody(home, writ
     assert expected_noise(other, home).sd is None
     assert plan_record(other, {}, expected_noise(other, home)).detectable_pp is None
     assert plan_record(made, {}, found).detectable_pp > 0
+
+
+@pytest.mark.parametrize("case", [("fixed", 90.1), ("adaptive", 100.0), ("factorial", 100.0)])
+def test_where_no_seed_differs_the_smallest_effect_is_unknown_and_everything_goes_on(
+    home, write, capsys, monkeypatch, case
+):
+    """Easy data: every seed at 100 %. No study on that data may be locked out of its home."""
+    design, value = case
+    text = {
+        "fixed": STUDY,
+        "adaptive": STUDY.replace(
+            "seeds = 3\nbaseline_seeds = 3", "[adaptive]\nlooks = [3, 5, 8]"
+        ),
+        "factorial": FACTORIAL + '"model.norm" = ["batch"]\n',
+    }[design]
+    study = write(text)
+    monkeypatch.setattr("tests.report.test_answer.WOBBLE", (0.0,) * 5)
+    made = recorded(home, study, lambda arm: value)
+    assert main(["plan", str(study), "--home", str(home.root)]) == 0
+    trials = len(made.trials)
+    assert f"unknown: no seed of {trials} recorded trials" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    # What `run` declares before it trains anything.
+    planned = plan_record(
+        made, home.outcomes(t.id for t in made.trials), expected_noise(made, home)
+    )
+    assert planned.detectable_pp is None
+    assert {look.detectable_pp for look in planned.looks} <= {None}
+    assert planned.effects_pp == {}
+    home.declare(planned)
+    assert {arm["verdict"] for arm in gather(home, "study").verdicts["arms"]} == {"undecided"}
