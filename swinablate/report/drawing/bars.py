@@ -12,7 +12,7 @@ from swinablate.report.drawing.ink import BAND, FAINT, GRID, INK, LOOKS, Look, m
 from swinablate.report.drawing.numbers import interval, signed
 from swinablate.report.drawing.place import core, padded
 
-JUDGED = ("better", "worse", "equivalent", "undecided")
+JUDGED = ("better", "worse", "equivalent", "fails to train", "undecided")
 DELTA, INTERVAL, COUNT, SHAPE, VERDICT = 44, 54, 174, 192, 201  # points right of the axis
 
 

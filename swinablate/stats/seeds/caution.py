@@ -11,20 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from swinablate.stats.declaration import Declaration, Warn
-from swinablate.stats.estimate import (
-    GATE_P,
-    GATE_RATIO,
-    GATE_SEEDS,
-    PRIOR_SEEDS,
-    TESTED,
-    shrunken,
-    spread,
-)
+from swinablate.stats.estimate import GATE_P, GATE_RATIO, GATE_SEEDS, TESTED, spread
 from swinablate.stats.sample import Sample, cells
 from swinablate.text import signed
-
-OUTLIER = 4.0
-"""Sds from its arm's mean: a normal seed lies so far out once in 16,000."""
 
 
 def cautions(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
@@ -33,7 +22,7 @@ def cautions(samples: Mapping[str, Sample], declaration: Declaration) -> list[Wa
         *_few(samples),
         *_unequal(samples, declaration),
         *_failed(samples),
-        *_outliers(samples, declaration),
+        *_outliers(samples),
         *_identical(samples),
     ]
 
@@ -77,25 +66,22 @@ def _failed(samples: Mapping[str, Sample]) -> list[Warn]:
     return [Warn("W4", f"failed trials: {who}. No verdict before a retry.")]
 
 
-def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
-    moments = cells(samples)
-    var = np.maximum(moments.var, declaration.floor_pp**2)
-    # Against the shrunken sd: in three seeds one far away makes its own sd large.
-    v, _ = shrunken(var, moments, np.where(moments.pooled, PRIOR_SEEDS, 0.0))
+def _outliers(samples: Mapping[str, Sample]) -> list[Warn]:
     found = []
-    for sample, scale in zip(samples.values(), np.sqrt(v), strict=True):
-        if not scale > 0:
+    for sample in samples.values():
+        if not sample.outlying:
             continue
-        away = sample.values - (sample.tally.mean or 0.0)
-        found += [
-            Warn(
-                "W7",
-                f"{sample.tally.name}: seed {seed} lies {signed(gap)} pp from its arm's "
-                f"mean, more than {OUTLIER:g} sd. It is shown and kept.",
-            )
-            for seed, gap in zip(sample.seeds, away, strict=True)
-            if abs(gap) > OUTLIER * scale
-        ]
+        tally, many = sample.tally, len(sample.outlying) > 1
+        seeds = ", ".join(
+            f"seed {sample.seeds[at]} ({signed(gap)} pp)" for at, gap in sample.outlying.items()
+        )
+        text = (
+            f"{tally.name}: {len(sample.outlying)} of {tally.n} seeds {'lie' if many else 'lies'} "
+            f"farther from the mean of its others than chance explains: {seeds}. "
+            f"{'They are' if many else 'It is'} shown and kept; mean {tally.mean:.2f} %, "
+            f"median {np.median(sample.values):.2f} %."
+        )
+        found.append(Warn("W7", text))
     return found
 
 
