@@ -215,7 +215,9 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
                 if arm["ci_low"] is None
                 else f"[{signed(arm['ci_low'], places)}, {signed(arm['ci_high'], places)}]",
                 arm["n"],
-                arm["verdict"] + (" (negligible)" if arm["negligible"] else ""),
+                arm["verdict"]
+                + (" (negligible)" if arm["negligible"] else "")
+                + (" (given convergence)" if arm.get("given_convergence") else ""),
             ]
             for arm in verdicts["arms"]
         ],

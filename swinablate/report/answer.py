@@ -18,7 +18,7 @@ from swinablate.report.tuned_effects import tuned_effects
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.ledger import everything
 from swinablate.stats import Declaration, Verdicts, Warn, verdicts
-from swinablate.study.declared import declaration, effects_of
+from swinablate.study.declared import declaration, effects_of, failing_cells
 from swinablate.text import signed
 
 ISO_COST = 0.05
@@ -42,7 +42,7 @@ def gather(home: Home, name: str) -> StudyResults:
     declared = declaration(plan, trials)
     judged = judge(plan, declared, now, trials)
     secondary = curve_effects(plan, declared, trials, curves)
-    found = [*judged.warnings, *warnings(home, plan, trials)]
+    found = [*judged.warnings, *warnings(home, plan, trials), *_without(plan, declared, trials)]
     tuned = None
     if plan.tune:
         tuned = tuned_effects(plan, declared, recorded, judged, ended=now.spent)
@@ -117,6 +117,18 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
             )
         )
     return tuple(found)
+
+
+def _without(plan: PlanRecord, declared: Declaration, trials: pd.DataFrame) -> Iterator[Warn]:
+    """W14: effects that are told without the cells that fail to train."""
+    failing = failing_cells(plan, trials, declared)
+    told = [c.name for c in declared.contrasts if not failing & c.weights.keys()]
+    if failing and told:
+        yield Warn(
+            "W14",
+            f"{', '.join(sorted(failing))}: left out of the design's effects, for it fails to "
+            f"train; as if no three switches acted together: {', '.join(told)}.",
+        )
 
 
 def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:

@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 
 from swinablate.records.plan import PlanRecord
-from swinablate.stats import Contrast, Declaration, Estimate, holm, judge_family, read_samples
+from swinablate.stats import (
+    Contrast,
+    Declaration,
+    Estimate,
+    diverged_shares,
+    holm,
+    judge_family,
+    read_samples,
+)
 from swinablate.study.declared import looks_of
 
 CURVE = "curve"
@@ -95,4 +103,7 @@ def _at_equal(
         for arm in declared.planned
         if arm != base
     ]
-    return judge_family(contrasts, read_samples(frame, declared), declared, complete=True)
+    samples = read_samples(frame, declared)
+    # Whether an arm trains is one question, and asked with the study's error rate.
+    found = diverged_shares(samples, replace(declared, alpha=declared.alpha * len(RESOURCES)))
+    return judge_family(contrasts, samples, declared, complete=True, found=found)

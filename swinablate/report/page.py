@@ -26,6 +26,7 @@ ICONS = {
     "v": '<path d="M8 14 1 2H15Z"/>',
     "s": '<path d="M2 2H14V14H2Z"/>',
     "o": '<circle cx="8" cy="8" r="6.5"/>',
+    "X": '<path d="M4 1 8 5 12 1 15 4 11 8 15 12 12 15 8 11 4 15 1 12 5 8 1 4Z"/>',
     "D": '<path class="hollow" d="M8 1.5 14.5 8 8 14.5 1.5 8Z"/>',
 }
 
@@ -128,6 +129,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "looks": judged.get("looks") or [],
         "exploratory": [arm["name"] for arm in judged["arms"] if arm.get("exploratory")],
         "new_images": any(row.get("new_images_low") is not None for row in rows),
+        "worst": any(row["worst_low"] is not None for row in rows),
         "ranked": ranked,
         "words": [(word, words[word]) for word in LOOKS if words[word]],
         "rows": rows,

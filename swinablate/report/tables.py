@@ -15,8 +15,10 @@ from swinablate.text import level, signed
 
 ARMS = (
     "arm", "changes", "family", "planned", "n", "failed", "diverged", "waiting", "mean", "sd",
+    "median", "collapsed",
     "delta_pp", "ci_low", "ci_high", "new_images_low", "new_images_high", "p_holm",
-    "verdict", "negligible", "reason", "detectable_pp",
+    "verdict", "negligible", "given_convergence", "worst_low", "worst_high", "reason",
+    "detectable_pp",
     "params", "macs", "images_per_s", "peak_mib", "train_s", "device",
 )  # fmt: skip
 
@@ -253,7 +255,8 @@ def _nested(value: object) -> bool:
 
 
 def _judged(arm: Mapping[str, Any]) -> dict[str, Any]:
-    keys = [key for key in ARMS[3:20] if key in arm]  # those that a verdict has, not the plan
+    known = ARMS[ARMS.index("planned") : ARMS.index("params")]  # what a verdict has, not the plan
+    keys = [key for key in known if key in arm]
     return {"arm": arm["name"], **{key: arm[key] for key in keys}}
 
 

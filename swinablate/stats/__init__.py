@@ -21,7 +21,7 @@ from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.factorial import INTERACTIONS, MAIN, PATH, factorial, path
 from swinablate.stats.judge import judge_family
 from swinablate.stats.power import detectable, detectable_at, detectable_effects, seeds_needed
-from swinablate.stats.sample import read_samples
+from swinablate.stats.sample import diverged_shares, read_samples
 from swinablate.stats.selftest import selftest
 from swinablate.stats.sequential.look import Decisions, look
 from swinablate.stats.verdict import effects, verdicts
@@ -46,6 +46,7 @@ __all__ = [
     "detectable",
     "detectable_at",
     "detectable_effects",
+    "diverged_shares",
     "effects",
     "factorial",
     "holm",

@@ -6,13 +6,21 @@ from typing import Any, Literal
 
 from swinablate.errors import InputError
 from swinablate.stats.estimate import Contrast
+from swinablate.stats.seeds.shares import Share
 from swinablate.text import places
 
 SCHEMA = 1
 """Of verdicts.json: a program that reads it can refuse what it does not know."""
 ARMS = "arms"  # the family of all arms against the baseline
 
-Word = Literal["better", "worse", "equivalent", "undecided", "pending", "not tested"]
+LATER = (
+    "given_convergence", "worst_low", "worst_high", "divergence", "median", "collapsed",
+)  # fmt: skip
+"""Written only where some seed diverged or collapsed: all other answers stay as they were."""
+
+Word = Literal[
+    "better", "worse", "equivalent", "fails to train", "undecided", "pending", "not tested"
+]
 Reply = Literal["supported", "contradicted", "unresolved"]
 Unit = Literal["pp", "none"]
 Direction = Literal["higher", "lower"]
@@ -136,7 +144,7 @@ class Judged:
         p_holm: corrected for the family by Holm; descriptive, the interval decides.
         se: standard error of `delta_pp`.
         df: degrees of freedom.
-        verdict: what the interval says.
+        verdict: what the interval says; or that an arm fails to train, which no interval does.
         negligible: better or worse, but by less than matters.
         detectable_pp: the difference these seeds find with power 0.8.
         seeds_needed: for an undecided arm, seeds that would find the smallest difference that
@@ -146,6 +154,11 @@ class Judged:
         pairs: seeds the arms share, if they were compared within seeds.
         look: seeds of the arm at the look that judged it; None in a design without looks.
         hypotheses: those about it, answered.
+        given_convergence: some seed diverged, and all numbers above are of the others.
+        worst_low: lower end of where `delta_pp` lies if every diverged seed counts as anything
+            from 0 % to the mean of its arm's others; vetoes nothing. None if none diverged.
+        worst_high: upper end.
+        divergence: of an arm against the baseline, how often either diverged.
     """
 
     delta_pp: float | None
@@ -166,6 +179,10 @@ class Judged:
     pairs: int | None
     look: int | None = None
     hypotheses: tuple[HypothesisAnswer, ...] = ()
+    given_convergence: bool = False
+    worst_low: float | None = None
+    worst_high: float | None = None
+    divergence: Share | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +211,8 @@ class Tally:
         waiting: seeds declared that have no result yet.
         divergence_low: of the share of seeds that diverge, Wilson's 95 % interval.
         divergence_high: its upper end; both None if nothing diverged.
+        collapsed: seeds with a result far below the others', beyond chance (W7); None if none is.
+        median: percent, beside a mean that such seeds draw down; None if none is.
     """
 
     name: str
@@ -206,6 +225,8 @@ class Tally:
     waiting: int
     divergence_low: float | None
     divergence_high: float | None
+    collapsed: int | None = None
+    median: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,6 +336,11 @@ class Verdicts:
 def _plain(value: Contrast | Judged | Tally, leave: str = "") -> dict[str, Any]:
     """The fields as JSON has them."""
     found = {f.name: getattr(value, f.name) for f in fields(value) if f.name != leave}
+    found = {
+        key: v for key, v in found.items() if key not in LATER or not (v is None or v is False)
+    }
+    if "divergence" in found:
+        found["divergence"] = asdict(found["divergence"])
     if "weights" in found:
         found["weights"] = dict(found["weights"])
     if "hypotheses" in found:

@@ -158,9 +158,10 @@ def errors(
     v, f = shrunken(var, cells, prior)  # a prior of 0 leaves each arm its own variance
     delta, se, df = _combine(cells, weights, v, f)
     # A pool is worth no more than the seeds it is made of: two arms of 3 have 4 degrees of
-    # freedom between them, whatever the prior promises.
-    total = (cells.n - 1)[cells.pooled].sum()
-    return delta, se, np.where(welch[..., None], df, np.minimum(df, max(total, 1))), welch
+    # freedom between them, whatever the prior promises. An arm outside it brings its own.
+    free = np.maximum(cells.n - 1, 0)
+    total = free[cells.pooled].sum() + (weights != 0) @ np.where(cells.pooled, 0, free)
+    return delta, se, np.where(welch[..., None], df, np.minimum(df, np.maximum(total, 1))), welch
 
 
 def prior_seeds(comparisons: int) -> float:

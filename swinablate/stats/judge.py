@@ -18,7 +18,9 @@ from swinablate.stats.declaration import (
 from swinablate.stats.estimate import TESTED, Contrast, Estimates, Method, estimate
 from swinablate.stats.paired import estimate_pairs, pairs, pays
 from swinablate.stats.power import POWER, seeds_needed
-from swinablate.stats.sample import Sample, cells
+from swinablate.stats.sample import Sample, cells, diverged_shares
+from swinablate.stats.seeds.convergence import NO_NOISE, failed_reply, labelled, obstacle_of
+from swinablate.stats.seeds.shares import Share
 from swinablate.text import known_or_none
 
 # How a family was judged. `sentence` looks for words in these, and recorded verdicts have them.
@@ -74,6 +76,7 @@ def judge_family(
     *,
     complete: bool,
     method: Method = "auto",
+    found: Mapping[str, Share] | None = None,
 ) -> list[Estimate]:
     """Estimate and judge every contrast of one family.
 
@@ -83,9 +86,12 @@ def judge_family(
         declaration: level, rope, hypotheses, size of the test set.
         complete: False gives intervals, but every verdict is pending.
         method: as in `estimate`.
+        found: how often arms diverged, if that was judged already.
     """
     if not contrasts:
         return []
+    if found is None:
+        found = diverged_shares(samples, declaration)
     part = {arm: samples[arm] for arm in samples if any(arm in c.weights for c in contrasts)}
     weights = np.array([[c.weights.get(arm, 0.0) for arm in part] for c in contrasts])
     family, shared = _estimate(part, weights, declaration, method)
@@ -93,7 +99,7 @@ def judge_family(
     adjusted = holm(family.p)
     estimates = []
     for i, contrast in enumerate(contrasts):
-        found = _Found(
+        numbers = _Found(
             delta=float(family.delta[i]),
             se=float(family.se[i]),
             df=float(family.df[i]),
@@ -107,10 +113,12 @@ def judge_family(
             n=_pair(contrast, part) if shared is None else None,
             pairs=None if shared is None else int(shared[i]),
         )
-        obstacle = _obstacle(contrast, part, declaration, complete=complete)
-        if found.pairs is not None and found.pairs < TESTED and not obstacle:
-            obstacle = "not tested", f"its arms share {_seeds(found.pairs)}, needs {TESTED}"
-        estimates.append(_judge(contrast, found, obstacle, declaration))
+        obstacle = _obstacle(contrast, part, complete=complete)
+        obstacle = obstacle or obstacle_of(contrast, part, declaration, found)
+        if numbers.pairs is not None and numbers.pairs < TESTED and not obstacle:
+            obstacle = "not tested", f"its arms share {_seeds(numbers.pairs)}, needs {TESTED}"
+        judged = _judge(contrast, numbers, obstacle, declaration)
+        estimates.append(labelled(judged, part, found, declaration))
     return estimates
 
 
@@ -176,6 +184,8 @@ def _judge(
                 asked.expect,
                 asked.by,
                 "unresolved"
+                if reason and word != "fails to train"
+                else failed_reply(asked, whole=np.isnan(found.delta))
                 if reason
                 else reply(
                     asked,
@@ -193,7 +203,6 @@ def _judge(
 def _obstacle(
     contrast: Contrast,
     samples: Mapping[str, Sample],
-    declaration: Declaration,
     *,
     complete: bool,
 ) -> tuple[Word, str] | None:
@@ -211,12 +220,7 @@ def _obstacle(
     if failed:
         lost = f"{failed[0].failed} of {_seeds(failed[0].planned)}"
         return "undecided", f"{failed[0].name} failed on {lost}: retry them"
-    diverged = [t for t in tallies if t.diverged]
-    if diverged:
-        lost = f"{diverged[0].diverged} of {_seeds(diverged[0].planned)}"
-        return "undecided", f"{diverged[0].name} diverged on {lost}"
-    withheld = declaration.withheld.get(contrast.family)
-    return ("undecided", withheld) if withheld else None
+    return None
 
 
 def _word(
@@ -228,7 +232,7 @@ def _word(
     rope = declaration.rope_pp
     low, high = declaration.goodwards(found.interval)
     if np.isnan(low):  # `_combine` gives no interval where no seed differs from another
-        return "undecided", "no seed differs from another: the noise is unknown", False
+        return "undecided", NO_NOISE, False
     inside = rope is not None and -rope < found.near[0] and found.near[1] < rope
     if low > 0:
         return "better", None, inside

@@ -1,7 +1,7 @@
 """From a tidy table to the seeds of each arm: the only place that meets pandas."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from swinablate.errors import InputError
 from swinablate.stats.critical import Floats
 from swinablate.stats.declaration import Declaration, Tally
 from swinablate.stats.estimate import Cells
+from swinablate.stats.seeds.outliers import outliers
+from swinablate.stats.seeds.shares import Share, shares
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +33,8 @@ class Sample:
         values: their results, percent.
         digests: of their test predictions; "" where unknown.
         lost: seed -> "diverged" or "failed".
+        outlying: place among the results -> points from the mean of the others, where that is
+            beyond chance.
         correct: which test images each seed got right, packed; "" where unknown.
     """
 
@@ -40,6 +44,7 @@ class Sample:
     digests: NDArray[Any]
     lost: Mapping[Any, str]
     correct: NDArray[Any]
+    outlying: Mapping[int, float] = field(default_factory=dict)
 
 
 def read_samples(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, Sample]:
@@ -66,7 +71,7 @@ def read_samples(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, S
     for name, low, high in zip(names, bounds[:-1], bounds[1:], strict=True):
         rows = {key: column[order[low:high]] for key, column in columns.items()}
         found[name] = _sample(name, rows, declaration.planned.get(name, high - low))
-    return found
+    return _with_outliers(found, declaration)
 
 
 def cells(samples: Mapping[str, Sample]) -> Cells:
@@ -84,6 +89,15 @@ def cells(samples: Mapping[str, Sample]) -> Cells:
         declared=np.array([t.planned for t in tallies], dtype=float),
         pooled=np.array([t.n >= 2 and not t.diverged for t in tallies]),
     )
+
+
+def diverged_shares(samples: Mapping[str, Sample], declaration: Declaration) -> dict[str, Share]:
+    """How often the arms diverged, against the baseline; only arms whom it concerns."""
+    counts = {
+        s.tally.name: (s.tally.diverged, s.tally.n + s.tally.diverged) for s in samples.values()
+    }
+    base = counts.pop(declaration.baseline)
+    return shares(counts, base, declaration.alpha)
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
@@ -182,6 +196,24 @@ def _sample(name: str, rows: Mapping[str, NDArray[Any]], planned: int) -> Sample
         lost=lost,
         correct=rows["correct"][done],
     )
+
+
+def _with_outliers(samples: Mapping[str, Sample], declaration: Declaration) -> dict[str, Sample]:
+    """The samples with the seeds that lie far from the others, and what that does to the mean."""
+    every = list(samples.values())
+    told = outliers(
+        [np.asarray(sample.values) for sample in every],
+        [sample.tally.n >= 2 and not sample.tally.diverged for sample in every],
+        declaration.floor_pp,
+    )
+    bad = -1 if declaration.better == "higher" else 1
+    found = {}
+    for sample, outlying in zip(every, told, strict=True):
+        tally, low = sample.tally, sum(gap * bad > 0 for gap in outlying.values())
+        if low:
+            tally = replace(tally, collapsed=low, median=float(np.median(sample.values)))
+        found[tally.name] = replace(sample, tally=tally, outlying=outlying)
+    return found
 
 
 def _moments(values: Floats) -> tuple[float | None, float | None]:

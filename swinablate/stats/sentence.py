@@ -24,25 +24,29 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
         return f"{arm.name}: not tested ({found.reason})."
     if found.verdict == "pending":
         return f"{arm.name}: pending ({found.reason}){_so_far(arm, found, declaration)}."
+    if found.verdict == "fails to train":
+        return f"{arm.name} fails to train: it {found.reason}{_so_far(arm, found, declaration)}."
     if found.reason:
         return f"{arm.name}: undecided, because {found.reason}{_so_far(arm, found, declaration)}."
+    given = " given convergence" if found.given_convergence else ""
     evidence = f"{interval(found, declaration)}; {_against(arm, found, baseline)}"
+    worst = _worst(found)
     if found.verdict == "equivalent":
         return (
-            f"{arm.name}: equivalent to the baseline within "
-            f"{_rope(declaration)} ({_delta(found, declaration)}, {evidence})."
+            f"{arm.name}: equivalent to the baseline within {_rope(declaration)}{given} "
+            f"({_delta(found, declaration)}, {evidence}).{worst}"
         )
     if found.verdict == "undecided":
-        return f"{arm.name}: undecided ({_delta(found, declaration)}, {evidence}); " + _need(
-            arm, found, declaration
-        )
+        need = _need(arm, found, declaration)
+        said = f"{arm.name}: undecided{given} ({_delta(found, declaration)}, {evidence})"
+        return f"{said}; {need}{worst}"
     delta = found.delta_pp or 0.0
     moves = "raises" if delta > 0 else "lowers"
     small = f", but by less than {declaration.rope_pp}{declaration.suffix} (negligible)"
     by = f"{abs(delta):.{declaration.places(found.se)}f}{declaration.suffix}"
     return (
-        f"{arm.name} {moves} {_metric(declaration)} by {by} "
-        f"({evidence}): {found.verdict}{small if found.negligible else ''}."
+        f"{arm.name} {moves} {_metric(declaration)} by {by}{given} "
+        f"({evidence}): {found.verdict}{small if found.negligible else ''}.{worst}"
     )
 
 
@@ -80,7 +84,7 @@ def methods(
     )
     rule = _rule(declaration, comparisons)
     statistic = _statistic(how, declaration, comparisons)
-    parts = (declaration.shows, what, statistic, rule, _losses(tallies), reach)
+    parts = (declaration.shows, what, statistic, rule, _losses(tallies, declaration.alpha), reach)
     return " ".join(part for part in parts if part)
 
 
@@ -119,7 +123,7 @@ def sequential_methods(
         "The intervals say what training again with other seeds would show on the same test "
         "set, not what other images would."
     )
-    parts = (declaration.shows, what, statistic, rule, _losses(tallies), reach)
+    parts = (declaration.shows, what, statistic, rule, _losses(tallies, declaration.alpha), reach)
     return " ".join(part for part in parts if part)
 
 
@@ -163,14 +167,19 @@ def _rule(declaration: Declaration, comparisons: int) -> str:
     )
 
 
-def _losses(tallies: list[Tally]) -> str:
+def _losses(tallies: list[Tally], alpha: float) -> str:
     diverged, failed = (sum(getattr(t, key) for t in tallies) for key in ("diverged", "failed"))
     if not diverged and not failed:
         return ""
     total = diverged + failed + sum(t.n for t in tallies)
+    said = f"Of {total} trials {diverged} diverged and {failed} failed; "
+    if not diverged:
+        return f"{said}the arms concerned have no verdict, and their means are given convergence."
     return (
-        f"Of {total} trials {diverged} diverged and {failed} failed; "
-        "the arms concerned have no verdict, and their means are given convergence."
+        f"{said}an arm fails to train if its seeds diverged more often than the baseline's "
+        "(Fisher's exact test, two-sided, with Tarone's correction over the arms where some seed "
+        f"diverged: a family of its own at {alpha:g}), or if all of them did and none of the "
+        "baseline's. Other means are given convergence; an arm with a failed trial has no verdict."
     )
 
 
@@ -185,7 +194,7 @@ def _need(arm: Tally, found: Judged, declaration: Declaration) -> str:
 def _so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
     if found.ci_low is None or found.delta_pp is None:
         return ""
-    given = " given convergence" if arm.diverged else ""
+    given = " given convergence" if arm.diverged or found.given_convergence else ""
     return f"; {_delta(found, declaration)}{given}, {interval(found, declaration)}"
 
 
@@ -197,9 +206,25 @@ def _rope(declaration: Declaration) -> str:
     return f"{declaration.rope_pp:g}{declaration.suffix}"
 
 
+def _worst(found: Judged) -> str:
+    """How often seeds diverged, and what they could make of the difference at worst."""
+    share = found.divergence
+    if share is None or found.worst_low is None:
+        return ""
+    return (
+        f" It {share.text}; were those anything from 0 % to the mean of the others, the "
+        f"difference would lie between {signed(found.worst_low)} and "
+        f"{signed(found.worst_high)} pp."
+    )
+
+
 def _against(arm: Tally, found: Judged, baseline: Tally) -> str:
     if found.pairs is not None:
         return f"{_count(found.pairs)} in common"
+    if found.divergence is not None:
+        ended = found.divergence
+        own, base = ended.seeds - ended.diverged, ended.baseline_seeds - ended.baseline
+        return f"{_count(own)} vs {base} baseline seed{_s(base)}"
     if found.look is not None:  # the baseline may have gone on for others
         return f"{_count(found.look)} vs {BASELINE_RATIO * found.look} baseline seeds"
     return f"{_count(arm.n)} vs {baseline.n} baseline seed{_s(baseline.n)}"

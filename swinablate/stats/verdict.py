@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from swinablate.stats.caution import cautions
 from swinablate.stats.declaration import (
     ARMS,
     ArmVerdict,
@@ -18,6 +17,7 @@ from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.images import covers, new_images, unpack
 from swinablate.stats.judge import SHRUNKEN, judge_family
 from swinablate.stats.sample import Sample, read_samples
+from swinablate.stats.seeds.caution import cautions
 from swinablate.stats.sentence import methods, sentence
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What a recorded plan declared, as the statistics read it."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -9,12 +9,22 @@ from typing import Any
 import pandas as pd
 
 from swinablate.records.plan import PlanRecord
-from swinablate.stats import PATH, Contrast, Declaration, Hypothesis, factorial, path
+from swinablate.stats import (
+    PATH,
+    Contrast,
+    Declaration,
+    Hypothesis,
+    diverged_shares,
+    factorial,
+    path,
+    read_samples,
+)
 from swinablate.study.designs import SHOWS, directions
 from swinablate.study.files import label
 
 WEIGHTLESS = 1e-9
 """Smaller is what rounding leaves of 0: a weight is a whole number over the number of cells."""
+CROSSED = ("factorial", "fraction")
 ONE_WAY = "one direction of the path could not be run: what a step does may depend on the order"
 
 
@@ -28,7 +38,7 @@ def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
     images = trials.test_images.dropna()
     contrasts, lost = effects_of(plan)
     one_way = plan.design == "path" and bool(lost)
-    return Declaration(
+    declared = Declaration(
         metric=plan.compare.metric,
         alpha=plan.compare.alpha,
         rope_pp=plan.compare.rope,
@@ -39,6 +49,27 @@ def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
         shows=SHOWS[plan.design],
         withheld={PATH: ONE_WAY} if one_way else {},
     )
+    failing = failing_cells(plan, trials, declared)
+    if not failing:
+        return declared
+    # What cannot be told without them keeps its cells, and has no verdict because of them.
+    instead = {contrast.name: contrast for contrast in effects_of(plan, failing)[0]}
+    kept = tuple(instead.get(contrast.name, contrast) for contrast in contrasts)
+    return replace(declared, contrasts=kept)
+
+
+def failing_cells(plan: PlanRecord, trials: pd.DataFrame, declared: Declaration) -> frozenset[str]:
+    """The cells of a factorial design that fail to train: its effects are told without them.
+
+    Args:
+        plan: a recorded plan.
+        trials: a row for every planned trial.
+        declared: what the plan declared.
+    """
+    if plan.design not in CROSSED or not (trials.status == "diverged").any():
+        return frozenset()
+    samples = read_samples(trials.rename(columns={"test_acc": "value"}), declared)
+    return frozenset(a for a, share in diverged_shares(samples, declared).items() if share.fails)
 
 
 def looks_of(plan: PlanRecord) -> tuple[int, ...]:
@@ -46,16 +77,23 @@ def looks_of(plan: PlanRecord) -> tuple[int, ...]:
     return tuple(look.seeds for look in plan.looks)
 
 
-def effects_of(plan: PlanRecord) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
+def effects_of(
+    plan: PlanRecord, without: Collection[str] = ()
+) -> tuple[tuple[Contrast, ...], tuple[str, ...]]:
     """The effects a design is made for, and those that got lost with its refused cells.
 
     A cell that is the same as another arm lends that arm's results.
+
+    Args:
+        plan: a recorded plan.
+        without: cells that are left out, too.
     """
     if plan.design == "one_at_a_time":
         return (), ()
     alias = {r.name: r.same_as for r in plan.refusals if r.cell and r.same_as}
     cells = {arm.name: arm.changes for arm in plan.arms if arm.cell}
     cells |= {r.name: r.changes for r in plan.refusals if r.name in alias}
+    cells = {name: at for name, at in cells.items() if alias.get(name, name) not in without}
     metric = plan.compare.metric
     contrasts, lost = (
         _steps(plan.axes, cells, metric)

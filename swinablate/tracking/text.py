@@ -166,7 +166,8 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
     mean = f"{arm['mean']:.2f}{spread} %" if "acc_mean" in values else "no accuracy"
     effect = ""
     if verdict != "baseline" and "delta_pp" in values:
-        effect = f"{signed(arm['delta_pp'])} pp {interval}".strip() + ", "
+        given = " given convergence" if arm.get("given_convergence") else ""
+        effect = f"{signed(arm['delta_pp'])} pp {interval}".strip() + f"{given}, "
     lost = [f"{arm[key]} {key}" for key in ("diverged", "failed") if arm.get(key)]
     note = f"{effect}{verdict}: {mean} (n = {arm['n']}{''.join(f', {x}' for x in lost)})"
     return {

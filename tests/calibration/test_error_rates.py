@@ -10,7 +10,7 @@ import pytest
 
 from swinablate.stats.critical import bonferroni
 from swinablate.stats.estimate import Cells, Estimates, estimate
-from tests.calibration import savings
+from tests.calibration import losses, savings
 from tests.calibration.studies import DIGITS, TRUTHS, Truth, adaptive, fixed, judge, null
 
 SIMS = 3000
@@ -177,3 +177,26 @@ def test_pairing_decided_for_each_comparison_is_caught(n):
     df = np.where(chosen, 3.0 + n, apart.df)
     wrong = (np.abs(gap.mean(-1)) > bonferroni(arms, df, LEVEL) * se).any(axis=1)
     assert wrong.mean() > LEVEL + TOLERANCE
+
+
+@pytest.mark.parametrize("p", [0.1, 0.3])
+@pytest.mark.parametrize("m", [3, 8])
+@pytest.mark.parametrize("n", [3, 5])
+def test_arms_that_diverge_as_often_as_the_baseline_are_not_told_to_fail(p, m, n):
+    """The family of shares, its word without a p-value included."""
+    limit = LEVEL + 2 * (LEVEL * (1 - LEVEL) / SIMS) ** 0.5
+    assert max(losses.failing(p, m, n, SIMS)) <= limit
+
+
+def test_the_shares_family_is_not_bought_with_silence():
+    """Without Tarone's correction eight arms of five seeds could hardly ever be found."""
+    assert losses.failing(0.2, 8, 5, SIMS)[0] > LEVEL / 2
+
+
+@pytest.mark.parametrize("truth", losses.FLAWLESS)
+@pytest.mark.parametrize(("m", "n"), [(1, 5), (3, 3), (8, 5)])
+def test_odd_seeds_are_named_where_there_is_one_and_hardly_elsewhere(truth, m, n):
+    sims = 1000
+    named, seen = losses.naming(truth, m, n, sims)
+    assert named <= 0.01 + 2 * (0.01 * 0.99 / sims) ** 0.5
+    assert seen > 0.99

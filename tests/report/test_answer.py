@@ -17,6 +17,7 @@ from swinablate.study.planner import plan
 from tests.conftest import STUDY
 
 WOBBLE = (0.0, 0.4, -0.3, 0.1, -0.2)
+EFFECTS = ("main effect", "interaction")
 FACTORIAL = STUDY.replace(
     "seeds = 3\nbaseline_seeds = 3", 'seeds = 5\nbaseline_seeds = 5\ndesign = "factorial"'
 )
@@ -75,7 +76,7 @@ def test_unfinished_study_has_intervals_and_no_verdicts(home, write):
     assert arm["ci_low"] < 0 < arm["ci_high"]
 
 
-def test_diverged_seed_withholds_the_verdict_and_is_counted(home, write):
+def test_a_diverged_seed_is_counted_and_the_rest_is_judged(home, write):
     study = write(STUDY.replace("seeds = 3\nbaseline_seeds = 3", "seeds = 5\nbaseline_seeds = 5"))
     recorded(
         home,
@@ -85,9 +86,60 @@ def test_diverged_seed_withholds_the_verdict_and_is_counted(home, write):
     )
     answer = gather(home, "study")
     (arm,) = answer.verdicts["arms"]
-    assert (arm["n"], arm["diverged"], arm["verdict"]) == (4, 1, "undecided")
+    assert (arm["n"], arm["diverged"], arm["verdict"]) == (4, 1, "worse")
+    assert arm["given_convergence"]
+    assert arm["worst_low"] == pytest.approx(
+        0.8 * arm["mean"] - answer.verdicts["baseline"]["mean"]
+    )
     assert (answer.trials.status == "diverged").sum() == 1
     assert answer.provenance["hours_failed"] > 0
+
+
+def crossed(home, write, axes, fails):
+    """A recorded factorial study whose named cells diverge on every seed."""
+    study = write(FACTORIAL + axes)
+
+    def accuracy(arm):
+        shift, norm = "model.shift" in arm.changes, "model.norm" in arm.changes
+        return 90 - 4 * shift + 2 * norm
+
+    recorded(home, study, accuracy, lambda t: "diverged" if fails(t) else "done")
+    found = gather(home, "study").verdicts
+    return found, {c["name"]: c for c in found["contrasts"] if c["kind"] in EFFECTS}
+
+
+def test_a_factorial_loses_the_cell_that_fails_to_train_and_not_every_effect(home, write):
+    """2 x 2 x 2 with two-way interactions: seven cells still tell them apart."""
+    cell = "shift=false, norm=batch, position_bias=none"
+    axes = '"model.norm" = ["batch"]\n"model.position_bias" = ["none"]\n'
+    found, effects = crossed(home, write, axes, lambda t: t.arm == cell)
+    arms = {arm["name"]: arm["verdict"] for arm in found["arms"]}
+    assert [name for name, word in arms.items() if word == "fails to train"] == [cell]
+    assert len(effects) == 6
+    assert all(cell not in c["weights"] for c in effects.values())
+    assert not any("given_convergence" in c for c in effects.values())
+    assert effects["shift=false"]["verdict"] == "worse"
+    assert effects["shift=false"]["delta_pp"] == pytest.approx(-4, abs=0.2)
+    assert effects["norm=batch"]["delta_pp"] == pytest.approx(2, abs=0.2)
+    (text,) = [w["text"] for w in found["warnings"] if w["code"] == "W14"]
+    assert text.startswith(f"{cell}: left out of the design's effects, for it fails to train")
+
+
+def test_effects_that_need_the_failing_cell_say_so(home, write):
+    cell = "shift=false, norm=batch"
+    found, effects = crossed(home, write, '"model.norm" = ["batch"]\n', lambda t: t.arm == cell)
+    assert {c["verdict"] for c in effects.values()} == {"undecided"}
+    assert {c["reason"].split(":")[0] for c in effects.values()} == {f"{cell} fails to train"}
+    assert not [w for w in found["warnings"] if w["code"] == "W14"]
+
+
+def test_one_diverged_seed_of_one_cell_leaves_every_effect(home, write):
+    cell = "shift=false, norm=batch"
+    _, effects = crossed(
+        home, write, '"model.norm" = ["batch"]\n', lambda t: t.arm == cell and t.seed == 1
+    )
+    assert effects["shift=false"]["verdict"] == "worse"
+    assert all(c["given_convergence"] for c in effects.values())
 
 
 def test_factorial_study_estimates_main_effects_and_interactions(home, write):

@@ -73,11 +73,11 @@ def test_no_effects_while_trials_are_missing_or_seeds_are_adaptive():
     assert judged(looked) == []
 
 
-def test_a_seed_that_diverged_leaves_no_verdict():
+def test_what_a_diverged_seed_leaves_is_too_little_of_three():
     answer = made()
     status = ["diverged" if (a, s) == ("arm", 1) else "done"
               for a, s in zip(answer.trials.arm, answer.trials.seed, strict=True)]  # fmt: skip
     found = judged(replace(answer, trials=answer.trials.assign(status=status)))
     assert {(e.verdict, e.reason) for e in found} == {
-        ("undecided", "arm diverged on 1 of 3 seeds")
+        ("undecided", "arm diverged on 1 of 3 seeds, and 3 are needed that did not")
     }

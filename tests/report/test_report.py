@@ -251,6 +251,49 @@ def test_lost_trials_are_never_silent() -> None:
     assert ",out of memory,lost in <step> 2\n" in files["tables/trials.csv"].decode()
 
 
+def test_an_arm_that_fails_to_train_is_told_wherever_verdicts_are() -> None:
+    files = contents(study([BASELINE, Sketch(name="wild", statuses=("diverged",) * 5)]))
+    page = Page(files["index.html"].decode())
+    said = "wild fails to train: it diverged on 5 of 5 seeds, the baseline on 0 of 10"
+    assert said in page.text
+    assert "1 fails to train" in page.text
+    classes = [v for tag, key, v in page.attributes if key == "class"]
+    assert classes.count("verdict fails-to-train") == 3  # counted, found, in the table
+    assert said in files["report.md"].decode()
+    assert "| fails to train |" in files["report.md"].decode()
+    assert "fails to train" in files["tables/arms.tex"].decode()
+    assert "given convergence" not in page.text.split("Methods")[0]  # there is no number to label
+    (arm,) = json.loads(files["verdicts.json"])["arms"]
+    assert (arm["verdict"], arm["divergence"]["diverged"]) == ("fails to train", 5)
+
+
+def test_what_is_judged_given_convergence_has_its_worst_case_beside_it() -> None:
+    odd = Sketch(name="odd", mean=80.0, statuses=("done", "diverged", *("done",) * 3))
+    answer = study([BASELINE, odd])
+    files = contents(answer)
+    page = Page(files["index.html"].decode())
+    (arm,) = answer.verdicts["arms"]
+    assert arm["verdict"] == "worse"
+    worst = numbers.interval(arm["worst_low"], arm["worst_high"])
+    assert f"worst case {worst}" in page.text
+    assert "worsegiven convergence" in page.text  # two lines of a cell
+    assert "the worst case counts those seeds as anything from 0" in page.text
+    assert f"(given convergence; worst case {worst}" in files["report.md"].decode().replace(
+        "\\", ""
+    )
+    calm = Page(contents(study([BASELINE, Sketch(name="odd")]))["index.html"].decode())
+    assert "given convergence" not in calm.text
+    assert "worst case" not in calm.text
+
+
+def test_median_and_collapsed_seeds_stand_beside_a_mean_that_they_draw_down() -> None:
+    answer = study([BASELINE, Sketch(name="odd")])
+    answer.verdicts["arms"][0] |= {"median": 93.12, "collapsed": 1}
+    files = contents(answer)
+    assert "median 93.12; 1 of 5 collapsed" in Page(files["index.html"].decode()).text
+    assert "(median 93.12; 1 collapsed)" in files["report.md"].decode()
+
+
 def test_attempts_beyond_the_first_stand_beside_a_lost_trial() -> None:
     answer = study([BASELINE, Sketch(name="half", statuses=("done",) * 4 + ("failed",))])
     answer.trials.loc[answer.trials.status == "failed", "attempts"] = 3
@@ -280,12 +323,21 @@ def test_lost_trials_stand_in_the_latex_table() -> None:
     [
         study([replace(s, statuses=("waiting",) * 3) for s in QUICKSTART]),
         study([replace(s, statuses=("failed",) * 3) for s in QUICKSTART]),
+        study([replace(s, statuses=("diverged",) * 3) for s in QUICKSTART]),
         study(QUICKSTART[:2]),
         study([BASELINE, Sketch(name="a", mean=float("nan")), Sketch(name="b", sd=0.0)]),
         elsewhere(),
         many(30),
     ],
-    ids=["nothing done", "all failed", "one arm", "not a number", "elsewhere", "thirty arms"],
+    ids=[
+        "nothing done",
+        "all failed",
+        "all diverged",
+        "one arm",
+        "not a number",
+        "elsewhere",
+        "thirty arms",
+    ],
 )
 def test_every_study_can_be_reported(answer: StudyResults) -> None:
     files = contents(answer)

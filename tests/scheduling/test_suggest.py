@@ -153,16 +153,25 @@ def test_an_unfinished_study_shows_what_waits_and_no_more(write, tmp_path):
     assert now.arms["shift=false"] == {"done": 3}
 
 
-def test_a_diverged_seed_closes_its_arm_and_no_other(write, tmp_path):
+def test_an_arm_that_fails_to_train_is_asked_for_no_further_seed(write, tmp_path):
+    made = planned(write(LOOKS))
+    recorded, asked = play(made, lambda t: "diverged" if t.arm == "lr=0.001" else "done")
+    assert len(asked) == 1
+    arm = told(Home(tmp_path / "h"), made, recorded).verdicts["arms"][1]
+    assert arm["verdict"] == "fails to train"
+    assert (arm["n"], arm["diverged"], arm["ci_low"]) == (0, 3, None)
+
+
+def test_a_diverged_seed_leaves_its_arm_open(write, tmp_path):
     made = planned(write(LOOKS))
     bad = {("lr=0.001", 1): "diverged"}
     recorded, asked = play(made, lambda t: bad.get((t.arm, t.seed), "done"))
-    assert len(asked) == 1
+    assert len(asked) == 3
     arm = told(Home(tmp_path / "h"), made, recorded).verdicts["arms"][1]
-    assert (arm["verdict"], arm["reason"]) == ("undecided", "lr=0.001 diverged on seed 1")
-    assert (arm["n"], arm["diverged"], arm["ci_low"]) == (2, 1, None)
-    assert arm["delta_pp"] == pytest.approx(0.2, abs=0.5)
-    assert arm["divergence_low"] == pytest.approx(0.0615, abs=1e-3)  # Wilson, 1 of 3
+    assert (arm["verdict"], arm["given_convergence"]) == ("undecided", True)
+    assert (arm["n"], arm["diverged"]) == (7, 1)
+    assert arm["ci_low"] < arm["delta_pp"] < arm["ci_high"]
+    assert arm["divergence_low"] == pytest.approx(0.0224, abs=1e-3)  # Wilson, 1 of 8
 
 
 def test_trials_of_the_budget_end_a_study_between_looks(write, tmp_path):

@@ -36,12 +36,12 @@ def upto(table: pd.DataFrame, wanted: dict) -> pd.DataFrame:
     return table[table.seed < table.arm.map(wanted)]
 
 
-def play(table: pd.DataFrame, **settings) -> list:
+def play(table: pd.DataFrame, given: Declaration | None = None, **settings) -> list:
     """Run a study as `next_trials` would: only what is wanted, until it is done."""
     wanted = dict.fromkeys(EFFECT, 0)
     course = []
     while True:
-        decided = look(upto(table, wanted), LOOKS, declared(), **settings)
+        decided = look(upto(table, wanted), LOOKS, given or declared(), **settings)
         course.append(decided)
         if decided.done:
             return course
@@ -146,15 +146,80 @@ def test_a_missing_seed_holds_the_look_back():
     assert {arm.verdict for arm in decided.verdicts.arms} == {"pending"}
 
 
-@pytest.mark.parametrize("status", ["diverged", "failed"])
-def test_an_arm_that_loses_a_seed_closes_without_a_verdict(status):
+def test_an_arm_of_which_a_seed_failed_closes_without_a_verdict():
     table = results()
-    table.loc[(table.arm == "same") & (table.seed == 1), "status"] = status
+    table.loc[(table.arm == "same") & (table.seed == 1), "status"] = "failed"
     last = play(table)[-1]
     same = last.verdicts.arms[2]
-    assert (same.verdict, same.reason) == ("undecided", f"same {status} on seed 1")
+    assert (same.verdict, same.reason) == ("undecided", "same failed on seed 1")
     assert last.wanted["same"] == 3
     assert last.verdicts.arms[0].verdict == "worse"
+
+
+def test_an_arm_whose_seeds_all_diverge_is_decided_at_its_first_look():
+    """It needs no further seed; its siblings go on as if it were any decided arm."""
+    table = results()
+    table.loc[table.arm == "same", "status"] = "diverged"
+    asked = (Hypothesis("same", "worse", 1.0), Hypothesis("worse", "worse"))
+    last = play(table, given=declared(hypotheses=asked))[-1]
+    same = last.verdicts.arms[2]
+    assert (same.verdict, same.look, same.n, same.diverged) == ("fails to train", 3, 0, 3)
+    assert same.reason.startswith("diverged on 3 of 3 seeds, the baseline on 0 of 6 (Fisher")
+    assert same.sentence.startswith("same fails to train: it diverged on 3 of 3 seeds")
+    assert same.hypothesis.answer == "supported"
+    assert last.wanted["same"] == 3
+    assert last.verdicts.arms[0].verdict == "worse"
+    assert [s.verdict for s in last.verdicts.trace if s.arm == "same"] == ["fails to train"]
+
+
+def test_one_diverged_seed_leaves_the_looks_to_the_others():
+    table = results()
+    table.loc[(table.arm == "same") & (table.seed == 1), "status"] = "diverged"
+    same = play(table)[-1].verdicts.arms[2]
+    assert (same.verdict, same.given_convergence) == ("equivalent", True)
+    assert (same.divergence.diverged, same.divergence.seeds) == (1, same.look)
+    assert same.worst_low < -5 < same.delta_pp == same.worst_high
+    assert "within 0.4 pp given convergence (" in same.sentence
+    assert f"{same.look - 1} seeds vs {2 * same.look} baseline seeds" in same.sentence
+
+
+def test_a_diverged_baseline_seed_silences_nobody():
+    table = results()
+    table.loc[(table.arm == "baseline") & (table.seed == 4), "status"] = "diverged"
+    before, last = play(results())[-1].verdicts, play(table)[-1].verdicts
+    assert [a.verdict for a in last.arms] == [a.verdict for a in before.arms]
+    assert all(arm.given_convergence for arm in last.arms)
+    assert "baseline on 1 of " in last.arms[0].sentence
+
+
+def test_shares_are_judged_with_what_each_look_may_spend():
+    """Three of eight is no chance at the last look, and was not said at the look before."""
+    table = results()
+    table.loc[(table.arm == "same") & table.seed.isin([0, 1]), "status"] = "diverged"
+    strict = Declaration(planned=declared().planned, rope_pp=0.01)  # the arm stays open
+    same = play(table, given=strict)[-1].verdicts.arms[2]
+    assert same.verdict == "undecided"  # 2 of 16 in the end
+    table.loc[(table.arm == "same") & (table.seed < 9) & (table.seed > 2), "status"] = "diverged"
+    same = play(table, given=strict)[-1].verdicts.arms[2]
+    assert (same.verdict, same.look) == ("fails to train", 8)
+
+
+def test_an_arm_with_too_few_seeds_left_waits_for_more():
+    table = results()
+    table.loc[(table.arm == "same") & (table.seed == 1), "status"] = "diverged"
+    first = look(upto(table, dict.fromkeys(EFFECT, 6)), LOOKS, declared())
+    assert (first.verdicts.arms[2].verdict, first.wanted["same"]) == ("pending", 5)
+    only = look(upto(table, dict.fromkeys(EFFECT, 6)), (3,), declared()).verdicts.arms[2]
+    assert only.verdict == "undecided"
+    assert only.reason == "same diverged on 1 of 3 seeds, and 3 are needed that did not"
+
+
+def test_where_no_seed_differs_the_last_look_says_so():
+    table = results()
+    table["value"] = 90.0
+    assert {arm.reason for arm in play(table)[-1].verdicts.arms} == {
+        "no seed differs from another: the noise is unknown"
+    }
 
 
 def test_a_lost_seed_after_the_arm_closed_changes_nothing():
@@ -162,14 +227,6 @@ def test_a_lost_seed_after_the_arm_closed_changes_nothing():
     before = play(table)[-1]
     table.loc[(table.arm == "worse") & (table.seed == 9), "status"] = "diverged"
     assert look(table, LOOKS, declared()).verdicts.to_json() == before.verdicts.to_json()
-
-
-def test_a_baseline_that_loses_a_seed_closes_everything():
-    table = results()
-    table.loc[(table.arm == "baseline") & (table.seed == 4), "status"] = "diverged"
-    last = play(table)[-1]
-    assert last.done
-    assert {arm.reason for arm in last.verdicts.arms} == {"baseline diverged on seed 4"}
 
 
 def test_what_is_open_at_the_last_look_is_undecided():

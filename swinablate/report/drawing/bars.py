@@ -13,7 +13,7 @@ from swinablate.report.drawing.numbers import interval, signed
 from swinablate.report.drawing.place import core, padded
 from swinablate.report.drawing.scale import Scale
 
-JUDGED = ("better", "worse", "equivalent", "undecided")
+JUDGED = ("better", "worse", "equivalent", "fails to train", "undecided")
 STUDY = Scale()
 DELTA, INTERVAL, COUNT, SHAPE, VERDICT = 44, 54, 174, 192, 201  # points right of the axis
 

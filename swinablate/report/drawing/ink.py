@@ -62,6 +62,7 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "better": Look("^", "#00734F"),
         "worse": Look("v", "#B34700"),
         "equivalent": Look("s", "#0072B2"),
+        "fails to train": Look("X", "#B34700"),
         "undecided": Look("o", FAINT),
         "pending": Look("D", "#767676", filled=False),
         "not tested": Look("D", "#767676", filled=False),

@@ -7,6 +7,9 @@ all arms and all looks (Holm over arms, spending alpha * t^2 over looks). The in
 is the repeated one at the level of the look that decided: it excludes 0 exactly if the verdict
 is better or worse.
 
+An arm of which a seed failed is closed. Seeds that diverged are counted: an arm that diverges more
+often than the baseline fails to train, and is closed; others go on with the seeds that are left.
+
 Source: Jennison, Turnbull, Group Sequential Methods (1999), chapters 7 and 9; Holm (1979).
 """
 
@@ -20,6 +23,7 @@ from swinablate.stats.declaration import Word
 from swinablate.stats.estimate import (
     BASELINE_RATIO,
     GATE_SEEDS,
+    TESTED,
     Cells,
     Estimates,
     Method,
@@ -27,6 +31,8 @@ from swinablate.stats.estimate import (
     errors,
 )
 from swinablate.stats.paired import EVIDENCE, Pairs, estimate_pairs, pays
+from swinablate.stats.seeds.convergence import NO_NOISE, helped, left, worst_case
+from swinablate.stats.seeds.shares import Count, Share, shares
 from swinablate.stats.sequential.spending import nominal
 
 
@@ -35,12 +41,23 @@ class Run:
     """The seeds of one arm in their declared order.
 
     Attributes:
-        values: percent; nan where a seed was lost. As many as are recorded without a gap.
-        lost: why the first lost seed gives no value; "" if none is lost.
+        values: percent; nan where a seed diverged or failed. As many as are recorded without a
+            gap.
+        failed: the first seed that was lost to anything but divergence; None if none was.
     """
 
     values: Floats
-    lost: str = ""
+    failed: int | None = None
+
+    def upto(self, count: int) -> Floats:
+        """Those of its first seeds that did not diverge."""
+        values = self.values[:count]
+        return values[~np.isnan(values)]
+
+    def shares(self, count: int) -> Count:
+        """How many of its first seeds diverged."""
+        values = self.values[:count]
+        return int(np.isnan(values).sum()), len(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +96,9 @@ class State:
         se: standard error of `delta`.
         df: degrees of freedom.
         reason: why a closed arm has no verdict.
+        given: seeds of the arm or the baseline had diverged by then.
+        worst: where `delta` lies if those count as anything from 0 % to the mean of the rest.
+        share: how often either had diverged.
     """
 
     word: Word = "pending"
@@ -92,6 +112,9 @@ class State:
     se: float = np.nan
     df: float = np.nan
     reason: str | None = None
+    given: bool = False
+    worst: tuple[float | None, float | None] = (None, None)
+    share: Share | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +167,8 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
         if any(len(runs[arm].values) < counts[arm] for arm in (base, *going)):
             break
         reached = dict(counts)
-        _drop_lost(runs, counts, states, base)
+        _drop_failed(runs, counts, states, base)
+        found = _drop_failing(runs, counts, states, _spent(rule, i))
         going = [arm for arm in going if states[arm].word == "pending"]
         if not going:
             trace.append(dict(states))
@@ -152,6 +176,8 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
         family, paired = _estimate(runs, counts, going, rule, paired=paired)
         welch = bool(family.welch)
         _decide(family, states, (i, look), rule)
+        for arm in going:
+            states[arm] = _told(runs, counts, replace(states[arm], share=found.get(arm)), arm)
         trace.append(dict(states))
     return Course(
         states=states,
@@ -163,30 +189,86 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
     )
 
 
-def _drop_lost(
+def _drop_failed(
     runs: Mapping[str, Run], counts: Mapping[str, int], states: dict[str, State], base: str
 ) -> None:
-    """Close arms of which a seed was lost: what is left is no random sample.
+    """Close arms of which a seed failed: what is left is no random sample.
 
     The difference of what survived is kept, without an interval.
     """
-    values = {arm: runs[arm].values[: counts[arm]] for arm in runs}
-    gone = {arm: bool(np.isnan(found).any()) for arm, found in values.items()}
+    gone = {
+        arm: run.failed
+        for arm, run in runs.items()
+        if run.failed is not None and run.failed < counts[arm]
+    }
     for arm, state in states.items():
-        if state.word == "pending" and (gone[arm] or gone[base]):
-            who = arm if gone[arm] else base
+        who = arm if arm in gone else base
+        if state.word == "pending" and who in gone:
             states[arm] = State(
                 word="undecided",
                 look=counts[arm],
-                delta=_survivors(values[arm]) - _survivors(values[base]),
-                reason=f"{who} {runs[who].lost}",
+                delta=_mean(runs[arm].upto(counts[arm])) - _mean(runs[base].upto(counts[base])),
+                reason=f"{who} failed on seed {gone[who]}",
             )
 
 
-def _survivors(values: Floats) -> float:
-    """The mean of what was not lost; nan of nothing."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def _drop_failing(
+    runs: Mapping[str, Run], counts: Mapping[str, int], states: dict[str, State], alpha: float
+) -> dict[str, Share]:
+    """Close arms that diverge more often than the baseline, or the baseline than they."""
+    base = next(iter(runs))
+    going = [arm for arm, state in states.items() if state.word == "pending"]
+    own = {arm: runs[arm].shares(counts[arm]) for arm in going}
+    found = shares(own, runs[base].shares(counts[base]), alpha)
+    for arm, share in found.items():
+        if not share.fails and not share.helps:
+            continue
+        closed = State(
+            word="fails to train" if share.fails else "undecided",
+            look=counts[arm],
+            delta=_mean(runs[arm].upto(counts[arm])) - _mean(runs[base].upto(counts[base])),
+            reason=share.text if share.fails else helped(share),
+            share=share,
+        )
+        states[arm] = _told(runs, counts, closed, arm)
+    return found
+
+
+def _spent(rule: Rule, i: int) -> float:
+    """The error rate of the shares at one look: what the square of the seeds adds to before.
+
+    Their sum over all looks is alpha, so that it holds however the looks depend on each other.
+    """
+    before = rule.looks[i - 1] if i else 0
+    return rule.alpha * (rule.looks[i] ** 2 - before**2) / rule.looks[-1] ** 2
+
+
+def _told(runs: Mapping[str, Run], counts: Mapping[str, int], state: State, arm: str) -> State:
+    """The state with what a reader has to know where there is no interval, or seeds diverged."""
+    base = next(iter(runs))
+    lost = {name: runs[name].shares(counts[name])[0] for name in (arm, base)}
+    known = {name: runs[name].upto(counts[name]) for name in lost}
+    if state.word == "undecided" and state.reason is None and np.isnan(state.low):
+        few = [name for name in lost if len(known[name]) < TESTED]
+        why = left(few[0], lost[few[0]], len(known[few[0]])) if few else NO_NOISE
+        state = replace(state, reason=why)
+    if not any(lost.values()):
+        return state
+    worst = worst_case(
+        {arm: 1.0, base: -1.0},
+        {name: (_mean(known[name]), len(known[name]), lost[name]) for name in lost},
+    )
+    return replace(state, given=True, worst=worst)
+
+
+def _mean(values: Floats) -> float:
+    """The mean; nan of nothing."""
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _var(values: Floats) -> float:
+    """The variance over seeds; nan below two."""
+    return float(values.var(ddof=1)) if len(values) > 1 else float("nan")
 
 
 def _estimate(
@@ -198,14 +280,14 @@ def _estimate(
     paired: bool | None,
 ) -> tuple[Estimates, bool | None]:
     """The numbers of all arms at this look, and whether they are within seeds."""
-    samples = [runs[arm].values[: counts[arm]] for arm in runs]
+    samples = [runs[arm].upto(counts[arm]) for arm in runs]
     n = np.array([len(values) for values in samples], dtype=float)
     cells = Cells(
-        mean=np.array([values.mean() for values in samples]),
-        var=np.array([values.var(ddof=1) for values in samples]),
+        mean=np.array([_mean(values) for values in samples]),
+        var=np.array([_var(values) for values in samples]),
         n=n,
         declared=n,
-        pooled=np.array([not np.isnan(values).any() for values in samples]),
+        pooled=np.array([not runs[arm].shares(counts[arm])[0] for arm in runs]),
     )
     m = len(runs) - 1
     weights = np.hstack([-np.ones((m, 1)), np.eye(m)])
@@ -230,8 +312,10 @@ def _within(runs: Mapping[str, Run], counts: Mapping[str, int], going: Sequence[
             columns.append((np.nan, np.nan, np.nan, 0))
             continue
         one, other = (runs[name].values[: counts[arm]] for name in (arm, base))
-        gap, spread = one - other, one.var(ddof=1) + other.var(ddof=1)
-        columns.append((gap.mean(), gap.var(ddof=1), spread, len(gap)))
+        both = ~np.isnan(one - other)
+        one, other = one[both], other[both]
+        gap, spread = one - other, _var(one) + _var(other)
+        columns.append((_mean(gap), _var(gap), spread, len(gap)))
     mean, var, unpaired, n = (
         np.array(column, dtype=float) for column in zip(*columns, strict=True)
     )

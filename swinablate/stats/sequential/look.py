@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swinablate.stats.caution import cautions
 from swinablate.stats.critical import t_quantile
 from swinablate.stats.declaration import (
     Declaration,
@@ -20,6 +19,8 @@ from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.judge import reply
 from swinablate.stats.power import POWER
 from swinablate.stats.sample import Sample, read_samples
+from swinablate.stats.seeds.caution import cautions
+from swinablate.stats.seeds.convergence import failed_reply
 from swinablate.stats.sentence import SEQUENTIAL, sequential_methods
 from swinablate.stats.sequential.course import Course, Rule, Run, State, course
 from swinablate.stats.sequential.spending import check_looks
@@ -202,11 +203,17 @@ def _estimate(
         method=method,
         pairs=state.look if now.paired else None,
         look=state.look,
+        given_convergence=state.given,
+        worst_low=state.worst[0],
+        worst_high=state.worst[1],
+        divergence=state.share if state.given else None,
         hypotheses=tuple(
             HypothesisAnswer(
                 asked.expect,
                 asked.by,
-                reply(asked, (state.low, state.high), declaration.rope_pp, inside=inside)
+                failed_reply(asked, whole=np.isnan(state.delta))
+                if state.word == "fails to train"
+                else reply(asked, (state.low, state.high), declaration.rope_pp, inside=inside)
                 if judged and not open_
                 else "unresolved",
             )
@@ -223,9 +230,8 @@ def _run(sample: Sample) -> Run:
     values: list[float] = []
     while len(values) in known or len(values) in lost:
         values.append(known.get(len(values), np.nan))
-    first = min((seed for seed in lost if seed < len(values)), default=None)
-    why = "" if first is None else f"{lost[first]} on seed {first}"
-    return Run(values=np.array(values), lost=why)
+    failed = (seed for seed, status in lost.items() if status == "failed" and seed < len(values))
+    return Run(values=np.array(values), failed=min(failed, default=None))
 
 
 def _inside(state: State, rope: float | None) -> bool:

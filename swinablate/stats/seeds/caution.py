@@ -11,20 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from swinablate.stats.declaration import Declaration, Warn
-from swinablate.stats.estimate import (
-    GATE_P,
-    GATE_RATIO,
-    GATE_SEEDS,
-    PRIOR_SEEDS,
-    TESTED,
-    shrunken,
-    spread,
-)
+from swinablate.stats.estimate import GATE_P, GATE_RATIO, GATE_SEEDS, TESTED, spread
 from swinablate.stats.sample import Sample, cells
 from swinablate.text import signed
-
-OUTLIER = 4.0
-"""Sds from its arm's mean: a normal seed lies so far out once in 16,000."""
 
 
 def cautions(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
@@ -83,25 +72,24 @@ def _failed(samples: Mapping[str, Sample]) -> list[Warn]:
 
 
 def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
-    moments = cells(samples)
-    var = np.maximum(moments.var, declaration.floor_pp**2)
-    # Against the shrunken sd: in three seeds one far away makes its own sd large.
-    v, _ = shrunken(var, moments, np.where(moments.pooled, PRIOR_SEEDS, 0.0))
     found = []
-    for sample, scale in zip(samples.values(), np.sqrt(v), strict=True):
-        if not scale > 0:
+    for sample in samples.values():
+        if not sample.outlying:
             continue
-        away = sample.values - (sample.tally.mean or 0.0)
-        found += [
-            Warn(
-                "W7",
-                f"{sample.tally.name}: seed {seed} lies "
-                f"{signed(gap, declaration.places(scale))}{declaration.suffix} from its arm's "
-                f"mean, more than {OUTLIER:g} sd. It is shown and kept.",
-            )
-            for seed, gap in zip(sample.seeds, away, strict=True)
-            if abs(gap) > OUTLIER * scale
-        ]
+        tally, many = sample.tally, len(sample.outlying) > 1
+        places, suffix = declaration.places(tally.sd), declaration.suffix
+        seeds = ", ".join(
+            f"seed {sample.seeds[at]} ({signed(gap, places)}{suffix})"
+            for at, gap in sample.outlying.items()
+        )
+        level = " %" if declaration.unit == "pp" else ""
+        text = (
+            f"{tally.name}: {len(sample.outlying)} of {tally.n} seeds {'lie' if many else 'lies'} "
+            f"farther from the mean of its others than chance explains: {seeds}. "
+            f"{'They are' if many else 'It is'} shown and kept; mean "
+            f"{tally.mean:.{places}f}{level}, median {np.median(sample.values):.{places}f}{level}."
+        )
+        found.append(Warn("W7", text))
     return found
 
 
