@@ -257,7 +257,7 @@ class _Lock:
 
     def __init__(self, url: str, queue: str) -> None:
         # 64 bits of the name, as such a lock has for a key.
-        digest = hashlib.sha256(f"swinablate owner of {queue}".encode()).digest()
+        digest = hashlib.sha256(f"queue owner: {queue}".encode()).digest()
         self._key = int.from_bytes(digest[:8], "big", signed=True)
         self._engine = _engine(url, SHORT_S).execution_options(isolation_level="AUTOCOMMIT")
         self._connection: Connection | None = None
