@@ -77,6 +77,10 @@ def locked(error: BaseException) -> bool:
     return "locked" in text or "deadlock" in text or "database is busy" in text
 
 
+OTHER_VERSION = ("table schema", "locate revision", "out-of-date database schema")
+"""What Optuna and MLflow say of a store that a newer or older version of theirs has made."""
+
+
 def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
     """The error of a store, told to the user."""
     why = cause(error, url)
@@ -85,6 +89,11 @@ def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
         hint = "another program holds it: close what has it open and start again"
     elif "malformed" in low or "not a database" in low:
         hint = "move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
+    elif any(word in low for word in OTHER_VERSION):
+        hint = (
+            "another version of that library made it: move the file away, or name another store, "
+            "and run `swinablate sync STUDY`: it is made from the records"
+        )
     elif "no module named" in low:
         hint = "pip install 'swinablate[postgres]'"
     elif "is full" in low or "no space" in low:

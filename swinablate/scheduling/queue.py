@@ -249,7 +249,10 @@ def _open(url: str, name: str, arms: Sequence[str]) -> tuple[RDBStorage, optuna.
     options: dict[str, Any] = {"pool_pre_ping": True}
     if stores.database(url):
         options = {"connect_args": {"timeout": stores.PATIENCE_S}}
-    storage = RDBStorage(url, engine_kwargs=options)
+    try:
+        storage = RDBStorage(url, engine_kwargs=options)
+    except RuntimeError as error:  # another version's
+        raise stores.fault(error, url, "the queue cannot be used") from error
     study = optuna.create_study(
         storage=storage,
         study_name=name,

@@ -142,3 +142,15 @@ def test_a_server_out_of_reach_is_named_and_others_need_no_lock():
     assert "s3cret" not in str(fault.value)
     with stores.creation("https://mlflow"):
         pass
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Can't locate revision identified by 'v3.2.0.a'",
+        "Detected out-of-date database schema (found version ffff, but expected dc11)",
+    ],
+)
+def test_a_store_of_another_version_is_no_question_of_its_address(said):
+    text = str(stores.fault(RuntimeError(said), "sqlite:////home/mlflow.db", "it cannot be used"))
+    assert "hint: another version of that library made it: move the file away" in text

@@ -1,5 +1,6 @@
 """The queue, on real SQLite files."""
 
+import contextlib
 import signal
 import sqlite3
 import subprocess
@@ -272,6 +273,18 @@ def test_a_corrupt_store_is_named(url):
         f"{url}: the queue cannot be used: file is not a database\n\n"
         "hint: move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
     )
+
+
+def test_a_store_of_another_version_of_optuna_is_named(url):
+    Queue.open(url, "s@1", ARMS).close()
+    with contextlib.closing(sqlite3.connect(stores.database(url))) as store:
+        store.execute("UPDATE alembic_version SET version_num = 'v9.9.9.a'")
+        store.commit()
+    with pytest.raises(EnvironmentFault) as caught:
+        Queue.open(url, "s@1", ARMS)
+    text = str(caught.value)
+    assert text.startswith(f"{url}: the queue cannot be used: The runtime optuna version")
+    assert "hint: another version of that library made it: move the file away" in text
 
 
 @pytest.mark.parametrize(
