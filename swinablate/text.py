@@ -55,6 +55,21 @@ def unit_of(verdicts: Mapping[str, Any]) -> str:
     return str(verdicts.get("unit", "pp"))
 
 
+def after_value(unit: str) -> str:
+    """What stands after a value, where differences have this unit."""
+    return " %" if unit == "pp" else ""
+
+
+def after_difference(unit: str) -> str:
+    """What stands after a difference of this unit."""
+    return " pp" if unit == "pp" else ""
+
+
+def counted(n: int, word: str) -> str:
+    """How many of something: `1 seed`, `3 seeds`."""
+    return f"{n} {word}{'' if n == 1 else 's'}"
+
+
 def places_of(verdicts: Mapping[str, Any]) -> int:
     """Decimals of all differences of one answer, so that they stand in one column."""
     if unit_of(verdicts) == "pp":

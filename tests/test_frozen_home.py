@@ -11,10 +11,9 @@ import pytest
 from swinablate.cli.app import main
 from swinablate.errors import EnvironmentFault
 from swinablate.records.home import Home
-from swinablate.records.plan import PlanRecord
+from swinablate.records.plan import PlanRecord, everything
 from swinablate.report import render
 from swinablate.report.answer import gather
-from swinablate.scheduling.ledger import everything
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swinablate.cli.plan_text import promise
-from swinablate.text import level, places_of, signed, unit_of, visible
+from swinablate.text import after_value, level, places_of, signed, unit_of, visible
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
@@ -195,7 +195,7 @@ def show_status(status: "Status") -> None:
 def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
     """Print the verdict of every arm; of several data sets, on which one."""
     base, places = verdicts["baseline"], places_of(verdicts)
-    percent = " %" if unit_of(verdicts) == "pp" else ""
+    percent = after_value(unit_of(verdicts))
     mean = "-" if base["mean"] is None else f"{base['mean']:.{places}f}{percent}"
     where = f" on {dataset}" if dataset else ""
     table(

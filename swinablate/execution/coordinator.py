@@ -126,7 +126,7 @@ class Coordinator:
         self._attempts, self._stop, self._watcher = attempts, stop, watcher
         self._arms: dict[str, Arm] = {arm.name: arm for arm in context.plan.arms}
         self._state = state
-        self._claims, self._waits = context.claims, False
+        self._claims = context.claims
         self._named: set[str] = set()
         self._shown: set[str] = set()
         self._replayed: tuple[Row, ...] = ()
@@ -150,9 +150,8 @@ class Coordinator:
             if self._stop.wanted and not asked:
                 asked = True  # once: workers write a checkpoint and end, which takes a while
                 self._execution.stop()
-            if not self._stop.wanted:
-                self._fill()
-            if not self._attempts and (self._stop.wanted or not self._waits):
+            waits = not self._stop.wanted and self._fill()
+            if not self._attempts and (self._stop.wanted or not waits):
                 return
             for happened in self._execution.poll(POLL_S):
                 self._hear(happened)
@@ -160,9 +159,12 @@ class Coordinator:
             if self._stop.overdue:
                 self._cancel_all()
 
-    def _fill(self) -> None:
-        """Hand batches to free slots until there are no more of one or the other."""
-        self._waits = False
+    def _fill(self) -> bool:
+        """Hand batches to free slots until there are no more of one or the other.
+
+        Returns:
+            Whether nothing is left but what another study trains.
+        """
         while self._execution.free and not self._stop.wanted:
             now = self._consider()
             known, idle = self._state, self._idle(now)
@@ -171,8 +173,8 @@ class Coordinator:
             if batch:
                 self._submit(batch)
             elif self._state is known:
-                self._wait(now)
-                return
+                return self._others_train(now)
+        return False
 
     def _idle(self, now: Due) -> Iterator[Row]:
         return (row for row in now.upcoming() if row.trial not in self._attempts)
@@ -200,11 +202,12 @@ class Coordinator:
         self._copy.replay(trial_card(row, reused=True), outcome)
         self._watcher.say(f"{row.arm.name} s{row.seed}: recorded by another study")
 
-    def _wait(self, now: Due) -> None:
-        """Look whether others train what is left, and say once who does."""
+    def _others_train(self, now: Due) -> bool:
+        """Whether others train some of what is left; says once who does."""
+        found = False
         for row in self._idle(now):
             if holder := self._claims.others.get(row.trial):
-                self._waits = True
+                found = True
                 who = holder.partition(" since ")[0]
                 if who not in self._named:
                     self._named.add(who)
@@ -212,6 +215,7 @@ class Coordinator:
                         f"{row.arm.name} s{row.seed}: another study trains it ({holder}); "
                         "waiting for what it shares with this one"
                     )
+        return found
 
     def _consider(self) -> Due:
         """Ask what the study needs, given all that is recorded; the answer is a pure function.

@@ -29,11 +29,10 @@ from swinablate.records.files import drop_half_written
 from swinablate.records.home import Home
 from swinablate.records.launch import UNKNOWN, Launch, keep_launch
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import PlanRecord
+from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
 from swinablate.scheduling.claims import Claims
 from swinablate.scheduling.due import Due, State, due
-from swinablate.scheduling.ledger import everything
 from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, queue_name
 from swinablate.study.noise import expected_noise

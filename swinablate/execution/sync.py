@@ -6,9 +6,8 @@ from contextlib import ExitStack, closing
 from swinablate.records.home import Home
 from swinablate.records.launch import launch_of
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import PlanRecord, Row
+from swinablate.records.plan import PlanRecord, Row, everything
 from swinablate.scheduling.due import State, due
-from swinablate.scheduling.ledger import everything
 from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, Ticket, queue_name
 from swinablate.tracking.cards import study_card

@@ -60,7 +60,7 @@ def refused(error: OSError, path: Path) -> EnvironmentFault:
     """What the disk said, and what to do about it."""
     at = str(error.filename or path)
     if error.errno in NO_SPACE:
-        return EnvironmentFault(f"disk full: {error.strerror}", at=at, hint=AGAIN)
+        return _full(error, at)
     return EnvironmentFault(
         f"cannot write: {error.strerror or error}",
         at=at,
@@ -78,15 +78,17 @@ def refusal(error: BaseException | None) -> EnvironmentFault | None:
         codes = REFUSALS if direct else NO_SPACE
         if isinstance(error, OSError) and error.errno in codes:
             at = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-            full = error.errno in NO_SPACE
-            return EnvironmentFault(
-                f"{'disk full: ' if full else ''}{error.strerror}",
-                at=at,
-                hint=AGAIN if full else "is the disk there, and may you read and write there?",
-            )
+            if error.errno in NO_SPACE:
+                return _full(error, at)
+            hint = "is the disk there, and may you read and write there?"
+            return EnvironmentFault(str(error.strerror), at=at, hint=hint)
         direct = direct and error.__cause__ is not None
         error = error.__cause__ or error.__context__
     return None
+
+
+def _full(error: OSError, at: str) -> EnvironmentFault:
+    return EnvironmentFault(f"disk full: {error.strerror}", at=at, hint=AGAIN)
 
 
 def drop_half_written(folder: Path) -> None:

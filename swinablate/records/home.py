@@ -271,7 +271,7 @@ class Home:
             Damaged: the plan is not what was written, or another study's.
             EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
         """
-        again = f"`swinablate run studies/{name}.toml` declares it again"
+        again = declares_again(name)
         digest = declaration or self.latest(name)
         path = self.studies / name / digest / "plan.json"
         try:
@@ -291,7 +291,7 @@ class Home:
             Damaged: it names none.
         """
         path = self.studies / name / "latest"
-        again = f"`swinablate run studies/{name}.toml` declares it again"
+        again = declares_again(name)
         try:
             found = path.read_text("utf-8", errors="replace").strip()
         except FileNotFoundError:
@@ -382,6 +382,11 @@ class Home:
 
     def _lock(self, name: str) -> Path:
         return self.locks / f"{name}.lock"
+
+
+def declares_again(name: str) -> str:
+    """What to do where a study's declaration is damaged."""
+    return f"`swinablate run studies/{name}.toml` declares it again"
 
 
 def _whole(path: Path, trial: str) -> bool:

@@ -358,3 +358,10 @@ def read_record(kind: type[R], path: Path, owner: Mapping[str, str], remedy: str
         return kind.model_validate(data)
     except ValidationError as error:
         raise Damaged(f"damaged record: {misfit(error)}", at=str(path), hint=remedy) from None
+
+
+def everything(plan: PlanRecord) -> list[str]:
+    """The ids of all trials a plan and its ledger name, run or not."""
+    entries = [entry for arm in plan.arms for entry in plan.ledger.of(arm.name)]
+    tuning = [trial for entry in entries for trial in (*entry.trials, *entry.finals)]
+    return list(dict.fromkeys([*(row.trial for row in plan.rows()), *tuning]))

@@ -13,8 +13,9 @@ from typing import Literal
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records import locks
 from swinablate.records.events import read_event
-from swinablate.records.home import SYNC, Home
+from swinablate.records.home import SYNC, Home, declares_again
 from swinablate.records.launch import UNKNOWN, Launch, launch_of
+from swinablate.records.plan import everything
 from swinablate.records.seal import Damaged, unseal
 
 State = Literal["whole", "unchecked", "waiting", "damaged"]
@@ -109,8 +110,7 @@ def _study(home: Home, name: str, users: dict[str, Launch]) -> Iterator[Finding]
     try:
         if home.latest(name) not in digests:
             problem = "damaged record: it names a declaration that is not there"
-            what = f"`swinablate run studies/{name}.toml` declares it again"
-            yield Finding(latest, problem, what, damaged=True, repair="run")
+            yield Finding(latest, problem, declares_again(name), damaged=True, repair="run")
         home.choices(name)
     except InputError:
         yield Finding(latest, "missing: no declaration was ever finished here")
@@ -127,14 +127,15 @@ def _declaration(
         plan = home.declared(name, digest)
         if unseal(path, {}, "")["schema"] == 1:
             yield Finding(path, UNCHECKED)
-        for trial in (*(row.trial for row in plan.rows()), *plan.ledger.named):
-            users.setdefault(trial, UNKNOWN)
-        launch = launch_of(home, plan)
     except EnvironmentFault as error:
         yield _damaged(error, "run")
         return
-    for trial in (*(row.trial for row in plan.rows()), *plan.ledger.named):
-        users[trial] = launch if launch.study else users[trial]
+    try:
+        launch = launch_of(home, plan)
+    except EnvironmentFault as error:
+        yield _damaged(error, "run")
+    for trial in everything(plan):
+        users[trial] = launch if launch.study else users.get(trial, UNKNOWN)
 
 
 def _damaged(error: EnvironmentFault, repair: Repair) -> Finding:

@@ -104,7 +104,7 @@ def analyze(file: Path, question: Question) -> Analysis:
     """
     results = read_results(file, question.columns, question.baseline)
     found = settled(results, question.measure)
-    names = list(dict.fromkeys(found.rows.dataset))
+    names = found.datasets
     alone = len(names) == 1
     for name in names:
         arms = list(dict.fromkeys(found.rows.arm[found.rows.dataset == name]))
@@ -123,17 +123,21 @@ def analyze(file: Path, question: Question) -> Analysis:
                 hint="give the results of an arm to compare with it",
             )
     _lengths(results)
-    return Analysis(
-        answers={
-            "" if alone else name: _answer(file, question, found, name, names) for name in names
-        }
-    )
+    origin = {
+        "report": provenance(),
+        "file": file.name,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "command": command(file, question),
+    }
+    answers = {name: _answer(file, question, found, name, origin) for name in names}
+    return Analysis(answers={"": answers[names[0]]} if alone else answers)
 
 
 def _answer(
-    file: Path, question: Question, found: Measured, name: str, names: list[str]
+    file: Path, question: Question, found: Measured, name: str, origin: Mapping[str, Any]
 ) -> StudyResults:
-    """The answer about one data set."""
+    """The answer about one data set; `origin` is what is known of the file and the question."""
+    names = found.datasets
     table = found.rows[found.rows.dataset == name]
     last = table.sort_values("step", kind="stable").groupby(RUN, sort=False).tail(1)
     last = last.sort_index()
@@ -165,13 +169,7 @@ def _answer(
         trials=_trials(last),
         curves=_curves(table),
         verdicts=judged.to_json(),
-        provenance={
-            "report": provenance(),
-            "file": file.name,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "command": command(file, question),
-            **({"data set": name} if several else {}),
-        },
+        provenance={**origin, **({"data set": name} if several else {})},
     )
 
 

@@ -9,14 +9,13 @@ import pandas as pd
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import PlanRecord
+from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import TUNING, curves_table, trials_table
 from swinablate.report.equal_cost import curve_effects
 from swinablate.report.results import StudyResults
 from swinablate.report.tuned_effects import tuned_effects
 from swinablate.scheduling.due import Due, State, due
-from swinablate.scheduling.ledger import everything
 from swinablate.stats import Declaration, Verdicts, Warn, verdicts
 from swinablate.study.declared import declaration, effects_of, failing_cells
 from swinablate.text import signed

@@ -8,7 +8,7 @@ from swinablate.records.plan import HypothesisRecord, PlanRecord
 from swinablate.report.drawing.numbers import plain
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
-from swinablate.text import unit_of
+from swinablate.text import after_difference, unit_of
 
 GIVEN = "given when the results were analyzed; nothing here shows that it was fixed before them"
 NOT_GIVEN = "none was given, so nothing is called equivalent"
@@ -69,7 +69,7 @@ def checklist(answer: StudyResults) -> list[tuple[str, str]]:
     )
     margin = NO_ROPE if judged.get("declared", True) else NOT_GIVEN
     if rope is not None:
-        pp = " pp" if unit_of(judged) == "pp" else ""
+        pp = after_difference(unit_of(judged))
         when = "declared before launch" if judged.get("declared", True) else GIVEN
         margin = f"\u00b1{rope:g}{pp}, {when}"
     found = [

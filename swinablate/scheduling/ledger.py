@@ -137,13 +137,6 @@ def by_seed(plan: PlanRecord) -> list[Row]:
     return sorted(plan.rows(), key=lambda row: row.seed)  # a stable sort keeps the arms' order
 
 
-def everything(plan: PlanRecord) -> list[str]:
-    """The ids of all trials a plan and its ledger name, run or not."""
-    entries = [entry for arm in plan.arms for entry in plan.ledger.of(arm.name)]
-    tuning = [trial for entry in entries for trial in (*entry.trials, *entry.finals)]
-    return list(dict.fromkeys([*(row.trial for row in plan.rows()), *tuning]))
-
-
 def _try(entry: TryRecord, recorded: Mapping[str, Outcome]) -> Try:
     ended = [recorded[trial] for trial in entry.trials if trial in recorded]
     statuses = {outcome.status for outcome in ended}

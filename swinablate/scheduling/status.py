@@ -8,9 +8,8 @@ from typing import Any
 
 from swinablate.records.events import ENDINGS
 from swinablate.records.home import Home
-from swinablate.records.plan import PlanRecord, Row
+from swinablate.records.plan import PlanRecord, Row, everything
 from swinablate.scheduling.due import State, due
-from swinablate.scheduling.ledger import everything
 
 SCHEMA = 1
 """Of `status --json`: a script that reads it can refuse what it does not know."""

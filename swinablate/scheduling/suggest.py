@@ -9,9 +9,9 @@ from typing import Any
 
 from swinablate.config import schema
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import Ledger, PlanRecord, Row, TryRecord
+from swinablate.records.plan import Ledger, PlanRecord, Row, TryRecord, everything
 from swinablate.scheduling.due import State, due
-from swinablate.scheduling.ledger import everything, tries, unguided, wants
+from swinablate.scheduling.ledger import tries, unguided, wants
 from swinablate.scheduling.sampler import suggest
 from swinablate.study.noise import Noise
 from swinablate.study.plan import Arm, Plan, Trial

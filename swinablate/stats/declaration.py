@@ -7,7 +7,7 @@ from typing import Any, Literal
 from swinablate.errors import InputError
 from swinablate.stats.estimate import Contrast
 from swinablate.stats.seeds.shares import Share
-from swinablate.text import places
+from swinablate.text import after_difference, places
 
 SCHEMA = 1
 """Of verdicts.json: a program that reads it can refuse what it does not know."""
@@ -113,7 +113,7 @@ class Declaration:
     @property
     def suffix(self) -> str:
         """What stands after a difference."""
-        return " pp" if self.unit == "pp" else ""
+        return after_difference(self.unit)
 
     def places(self, spread: float | None) -> int:
         """Decimals of a difference: two of percentage points, else as its error needs them."""

@@ -21,7 +21,7 @@ from swinablate.stats.power import POWER, seeds_needed
 from swinablate.stats.sample import Sample, cells, diverged_shares
 from swinablate.stats.seeds.convergence import NO_NOISE, failed_reply, labelled, obstacle_of
 from swinablate.stats.seeds.shares import Share
-from swinablate.text import known_or_none
+from swinablate.text import counted, known_or_none
 
 # How a family was judged. `sentence` looks for words in these, and recorded verdicts have them.
 SHRUNKEN = "Welch t with shrunken variances, simultaneous intervals"
@@ -116,7 +116,10 @@ def judge_family(
         obstacle = _obstacle(contrast, part, complete=complete)
         obstacle = obstacle or obstacle_of(contrast, part, declaration, found)
         if numbers.pairs is not None and numbers.pairs < TESTED and not obstacle:
-            obstacle = "not tested", f"its arms share {_seeds(numbers.pairs)}, needs {TESTED}"
+            obstacle = (
+                "not tested",
+                f"its arms share {_seeds(numbers.pairs)}, needs {TESTED}",
+            )
         judged = _judge(contrast, numbers, obstacle, declaration)
         estimates.append(labelled(judged, part, found, declaration))
     return estimates
@@ -210,7 +213,10 @@ def _obstacle(
     tallies = [samples[arm].tally for arm in contrast.weights if contrast.weights[arm]]
     short = [t for t in tallies if t.planned < TESTED]
     if short:
-        return "not tested", f"{short[0].name} has {_seeds(short[0].planned)}, needs {TESTED}"
+        return (
+            "not tested",
+            f"{short[0].name} has {_seeds(short[0].planned)}, needs {TESTED}",
+        )
     waiting = [t for t in tallies if t.waiting]
     if waiting:
         return "pending", f"{waiting[0].name} lacks {waiting[0].waiting} of its seeds"
@@ -290,4 +296,4 @@ def _pair(contrast: Contrast, samples: Mapping[str, Sample]) -> tuple[int, int] 
 
 
 def _seeds(n: int) -> str:
-    return f"{n} seed" if n == 1 else f"{n} seeds"
+    return counted(n, "seed")

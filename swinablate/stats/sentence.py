@@ -6,7 +6,7 @@ from swinablate.stats.declaration import Declaration, Judged, Tally
 from swinablate.stats.estimate import BASELINE_RATIO, GATE_P, GATE_RATIO, prior_seeds
 from swinablate.stats.judge import DUNNETT, SHRUNKEN, UNEQUAL
 from swinablate.stats.sample import Sample
-from swinablate.text import signed
+from swinablate.text import counted, signed
 
 SEQUENTIAL = "group-sequential"
 
@@ -74,7 +74,7 @@ def methods(
     declared = "declared " if declaration.declared else ""
     what = (
         f"{_metric(declaration).capitalize()} was compared with the baseline's "
-        f"({_count(base.n)}) in {comparisons} {declared}comparison{_s(comparisons)} "
+        f"({_count(base.n)}) in {counted(comparisons, f'{declared}comparison')} "
         f"({_range([t.n for t in arms])} an arm)."
     )
     reach = (
@@ -103,8 +103,8 @@ def sequential_methods(
     base, arms = tallies[0], tallies[1:]
     paired = "paired t (differences within seeds)" if "paired" in how else "Welch's t"
     what = (
-        f"{_metric(declaration).capitalize()} was compared with the baseline's in {len(arms)} "
-        f"declared comparison{_s(len(arms))} by a group-sequential design with looks at "
+        f"{_metric(declaration).capitalize()} was compared with the baseline's in "
+        f"{counted(len(arms), 'declared comparison')} by a group-sequential design with looks at "
         f"{', '.join(map(str, looks))} seeds an arm, the baseline having twice as many; arms "
         f"stopped at {_range([t.n for t in arms])}, the baseline at {base.n}."
     )
@@ -186,7 +186,7 @@ def _losses(tallies: list[Tally], alpha: float) -> str:
 def _need(arm: Tally, found: Judged, declaration: Declaration) -> str:
     if found.seeds_needed is not None and found.seeds_needed > arm.n:
         more = found.seeds_needed - arm.n
-        return f"{more} more seed{_s(more)} would detect {_rope(declaration)}."
+        return f"{counted(more, 'more seed')} would detect {_rope(declaration)}."
     reach = f"{found.detectable_pp:.{declaration.places(found.se)}f}{declaration.suffix}"
     return f"{_count(arm.n)} detect {reach}."
 
@@ -224,10 +224,10 @@ def _against(arm: Tally, found: Judged, baseline: Tally) -> str:
     if found.divergence is not None:
         ended = found.divergence
         own, base = ended.seeds - ended.diverged, ended.baseline_seeds - ended.baseline
-        return f"{_count(own)} vs {base} baseline seed{_s(base)}"
+        return f"{_count(own)} vs {counted(base, 'baseline seed')}"
     if found.look is not None:  # the baseline may have gone on for others
         return f"{_count(found.look)} vs {BASELINE_RATIO * found.look} baseline seeds"
-    return f"{_count(arm.n)} vs {baseline.n} baseline seed{_s(baseline.n)}"
+    return f"{_count(arm.n)} vs {counted(baseline.n, 'baseline seed')}"
 
 
 def _metric(declaration: Declaration) -> str:
@@ -246,8 +246,4 @@ def _range(counts: list[int]) -> str:
 
 
 def _count(n: int) -> str:
-    return f"{n} seed{_s(n)}"
-
-
-def _s(n: int) -> str:
-    return "" if n == 1 else "s"
+    return counted(n, "seed")

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution.sync import sync
 from swinablate.records.home import Home
-from swinablate.scheduling.ledger import everything
+from swinablate.records.plan import everything
 from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, queue_name
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.records.home import Home
+from swinablate.records.plan import everything
 from swinablate.records.seal import SCHEMA
-from swinablate.scheduling.ledger import everything
 
 GOLDEN = Path(__file__).parent.parent / "golden/home-0.1"
 

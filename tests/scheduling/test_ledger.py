@@ -12,11 +12,11 @@ from swinablate.config.recipe import trial_id
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import Ledger, Row
+from swinablate.records.plan import Ledger, Row, everything
 from swinablate.report import render
 from swinablate.report.answer import gather
 from swinablate.scheduling.due import State, due
-from swinablate.scheduling.ledger import chosen, everything, tries, unguided
+from swinablate.scheduling.ledger import chosen, tries, unguided
 from swinablate.scheduling.sampler import suggest
 from swinablate.scheduling.status import read_status
 from swinablate.scheduling.suggest import advance, next_trials, trial_of

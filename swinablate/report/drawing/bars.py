@@ -12,6 +12,7 @@ from swinablate.report.drawing.ink import BAND, FAINT, GRID, INK, LOOKS, Look, m
 from swinablate.report.drawing.numbers import interval, signed
 from swinablate.report.drawing.place import core, padded
 from swinablate.report.drawing.scale import Scale
+from swinablate.text import after_difference
 
 JUDGED = ("better", "worse", "equivalent", "fails to train", "undecided")
 STUDY = Scale()
@@ -36,17 +37,13 @@ def ground(ax: Axes, rope: float | None, unit: str = "pp") -> None:
     if rope is not None and pd.notna(rope):
         ax.axvspan(-rope, rope, color=BAND, linewidth=0, zorder=0)
         ax.annotate(
-            f"\u00b1{rope:g}{_after(unit)}", (0, 1), (0, 6), ha="center",
+            f"\u00b1{rope:g}{after_difference(unit)}", (0, 1), (0, 6), ha="center",
             xycoords=("data", "axes fraction"), textcoords="offset points",
             fontsize=8.5, color=LOOKS["equivalent"].colour,
         )  # fmt: skip
     ax.axvline(0, color=INK, linewidth=1.0, zorder=1)
     ax.grid(axis="x", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
-
-
-def _after(unit: str) -> str:
-    return " pp" if unit == "pp" else ""
 
 
 def bar(ax: Axes, y: float, arm: Any, seeds: Sequence[float] = (), scale: Scale = STUDY) -> None:
@@ -86,7 +83,7 @@ def _arrow(ax: Axes, y: float, delta: float, look: Look, scale: Scale) -> None:
     """Stand in for an interval that lies outside the axis."""
     left, right = ax.get_xlim()
     edge, side, align = (left, 1, "left") if delta < left else (right, -1, "right")
-    shown = f"{signed(delta, 1 if scale.percent else scale.places)}{_after(scale.unit)}"
+    shown = f"{signed(delta, 1 if scale.percent else scale.places)}{after_difference(scale.unit)}"
     ax.annotate(
         f"{shown}, outside the axis", (edge, y), (30 * side, 0),
         textcoords="offset points", ha=align, va="center", fontsize=8.5, color=look.colour,

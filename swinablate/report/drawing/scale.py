@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from swinablate.report.drawing.place import within
-from swinablate.text import places_of, unit_of
+from swinablate.text import after_value, places_of, unit_of
 
 
 class Scale(NamedTuple):
@@ -30,7 +30,7 @@ class Scale(NamedTuple):
     @property
     def after(self) -> str:
         """What stands after a value."""
-        return " %" if self.percent else ""
+        return after_value(self.unit)
 
     @property
     def sign(self) -> int:

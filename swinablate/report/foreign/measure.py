@@ -55,6 +55,11 @@ class Measured:
     percent: bool
     better: Direction
 
+    @property
+    def datasets(self) -> list[str]:
+        """The data sets, as they come in the table."""
+        return list(dict.fromkeys(self.rows.dataset))
+
 
 def settled(results: Results, asked: Measure) -> Measured:
     """Settle what the values are.

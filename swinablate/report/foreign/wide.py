@@ -5,6 +5,7 @@ write `arm,seed0,seed1,seed2` and `seed,swin,no shift`.
 """
 
 import re
+from dataclasses import replace
 
 from swinablate.errors import InputError
 from swinablate.report.foreign.cells import Cells
@@ -50,7 +51,7 @@ def _melted(cells: Cells, at: list[int], called: str) -> Cells:
                 rows.append([*(row[k] for k in kept), cells.header[i], row[i]])
                 lines.append(line)
     header = (*(cells.header[k] for k in kept), called, "value")
-    return Cells(**{**vars(cells), "header": header, "rows": rows, "lines": lines})
+    return replace(cells, header=header, rows=rows, lines=lines)
 
 
 def _charted(cells: Cells) -> bool:
@@ -76,4 +77,4 @@ def _chart(cells: Cells) -> Cells:
                 rows.append([found["arm"], found["seed"], metric.strip(), row[0], row[i]])
                 lines.append(line)
     header = ("arm", "seed", "metric", "step", "value")
-    return Cells(**{**vars(cells), "header": header, "rows": rows, "lines": lines})
+    return replace(cells, header=header, rows=rows, lines=lines)

@@ -2,20 +2,20 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from swinablate.errors import InputError
 from swinablate.report.foreign.cells import Cells
+from swinablate.study.seeds import BEYOND
 
 NOTHING = frozenset((
     *("", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan"),
     *("<na>", "n/a", "na", "null", "nan", "none", "-"),
 ))  # fmt: skip
 """What stands for a number that is not known, in small letters: pandas' list, and a dash."""
-BEYOND = 1 << 53
-"""From here on, neighbouring whole numbers are one number to readers that know floats only."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 NUMBERED = re.compile(r"(?P<word>\D*?)[\s_=:#.-]*(?P<number>\d{1,15})")
 """A seed with a word before its number: `seed0`, `s1`, `run 3`."""
@@ -86,7 +86,7 @@ def percent_signs(cells: Cells, at: int) -> tuple[Cells, bool]:
         [*row[:at], text.removesuffix("%"), *row[at + 1 :]]
         for row, text in zip(cells.rows, texts, strict=True)
     ]
-    return Cells(**{**vars(cells), "rows": rows}), True
+    return replace(cells, rows=rows), True
 
 
 def seeds(texts: Sequence[str]) -> tuple["pd.Series[float]", bool]:

@@ -13,7 +13,7 @@ import numpy as np
 from swinablate.stats.declaration import Declaration, Warn
 from swinablate.stats.estimate import GATE_P, GATE_RATIO, GATE_SEEDS, TESTED, spread
 from swinablate.stats.sample import Sample, cells
-from swinablate.text import signed
+from swinablate.text import after_value, signed
 
 
 def cautions(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
@@ -82,7 +82,7 @@ def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[W
             f"seed {sample.seeds[at]} ({signed(gap, places)}{suffix})"
             for at, gap in sample.outlying.items()
         )
-        level = " %" if declaration.unit == "pp" else ""
+        level = after_value(declaration.unit)
         text = (
             f"{tally.name}: {len(sample.outlying)} of {tally.n} seeds {'lie' if many else 'lies'} "
             f"farther from the mean of its others than chance explains: {seeds}. "

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
 
+from swinablate.text import counted
+
 Count = tuple[int, int]
 """Seeds that diverged, of those that ended, diverged or not."""
 
@@ -128,4 +130,4 @@ def _tables(total: int, n: int, m: int) -> list[int]:
 
 
 def _of(part: int, whole: int) -> str:
-    return f"{part} of {whole} seed{'' if whole == 1 else 's'}"
+    return f"{part} of {counted(whole, 'seed')}"
