@@ -215,9 +215,7 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
                 if arm["ci_low"] is None
                 else f"[{signed(arm['ci_low'], places)}, {signed(arm['ci_high'], places)}]",
                 arm["n"],
-                arm["verdict"]
-                + (" (negligible)" if arm["negligible"] else "")
-                + (" (given convergence)" if arm.get("given_convergence") else ""),
+                arm["verdict"] + (" (negligible)" if arm["negligible"] else "") + _given(arm),
             ]
             for arm in verdicts["arms"]
         ],
@@ -289,3 +287,9 @@ def _size(value: object) -> str:
 def print_json(data: Any) -> None:
     """Print data for programs on stdout."""
     sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + os.linesep)
+
+
+def _given(arm: Mapping[str, Any]) -> str:
+    """Behind the verdict of an arm some of whose seeds diverged, if any is left to judge it by."""
+    judged = arm.get("given_convergence") and arm["delta_pp"] is not None
+    return " (given convergence)" if judged else ""

@@ -315,6 +315,16 @@ def test_verdicts_show_differences_with_the_level_of_their_intervals(printed):
     ]
 
 
+def test_only_what_is_judged_is_judged_given_convergence(printed):
+    arms = [
+        verdict("x", -1.2, "worse", given_convergence=True),
+        verdict("w", None, "fails to train", n=0, given_convergence=True),
+    ]
+    terminal.show_verdicts({"baseline": {"mean": 91.2, "n": 5}, "alpha": 0.05, "arms": arms})
+    assert lines(printed)[2].endswith("5 worse (given convergence)")
+    assert lines(printed)[3] == "w - - 0 fails to train"
+
+
 def test_verdicts_without_a_baseline_have_a_dash_for_its_mean(printed):
     terminal.show_verdicts({"baseline": {"mean": None, "n": 0}, "alpha": 0.05, "arms": []})
     assert lines(printed)[0] == "Verdicts against the baseline (-, n = 0)"

@@ -374,3 +374,21 @@ def test_paired_and_another_method_contradict_each_other(tmp_path, capsys):
     assert "--paired contradicts --method dunnett" in capsys.readouterr().err
     assert main(words) == 0
     assert '"pairs": 5' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("better", "verdict"), [("lower", "worse"), ("higher", "better")])
+def test_a_loss_has_no_worst_case_and_collapses_upwards(tmp_path, better, verdict):
+    arms = {"base": 1.0, "x": 3.0, "y": 1.0}
+    text = table("arm,seed,value,status", arms, "{arm},{seed},{value},done")
+    rows = text.splitlines()
+    rows[6] = "x,0,,diverged"
+    rows[11] = "y,0,90,done"  # one seed far above the others
+    found = judged(tmp_path, "\n".join(rows), metric="loss", unit="none", better=better)
+    x, y = found.to_json()["arms"]
+    assert (x["given_convergence"], x["diverged"], x["verdict"]) == (True, 1, verdict)
+    assert not {"worst_low", "worst_high"} & x.keys()
+    assert y.get("collapsed", 0) == (1 if better == "lower" else 0)
+    (seed,) = [w["text"] for w in found.to_json()["warnings"] if w["code"] == "W7"]
+    assert seed.startswith("y: 1 of 5 seeds lies farther")
+    assert "pp" not in seed
+    assert "%" not in seed
