@@ -89,6 +89,11 @@ def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
         hint = "another program holds it: close what has it open and start again"
     elif "malformed" in low or "not a database" in low:
         hint = "move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
+    elif "already exists" in low:  # an earlier version was killed while it made the tables
+        hint = (
+            "it was left half made: move the file away and run `swinablate sync STUDY`: "
+            "it is made from the records"
+        )
     elif any(word in low for word in OTHER_VERSION):
         hint = (
             "another version of that library made it: move the file away, or name another store, "
@@ -142,6 +147,28 @@ def creation(url: str) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@contextmanager
+def made_whole(url: str) -> Iterator[str | None]:
+    """Make a new SQLite store in a file beside its own, which gets the name when it is whole.
+
+    Tables are made in many steps: who is killed or locked out between two of them leaves a file
+    that its library never opens again. Within `creation` only.
+
+    Yields:
+        The address of the file to make the tables in; None where there is a store, or a server.
+    """
+    path = database(url)
+    if path is None or (path.exists() and path.stat().st_size):
+        yield None
+        return
+    draft = path.with_name(f".{path.name}.tmp")  # one name, so that a kill leaves one at most
+    for left in (draft, draft.with_name(f"{draft.name}-journal")):
+        left.unlink(missing_ok=True)
+    address = make_url(url).set(database=str(draft))
+    yield address.render_as_string(hide_password=False)
+    draft.replace(path)
 
 
 @contextmanager

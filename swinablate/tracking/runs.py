@@ -156,8 +156,15 @@ def connect(uri: str) -> MlflowClient:
     with stores.creation(uri):
         stores.reach(uri)  # MLflow would try for minutes
         answers(uri)
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        client.search_experiments(max_results=1)
+        with stores.made_whole(uri) as draft:
+            if draft is not None:
+                _tables(draft)
+        return _tables(uri)
+
+
+def _tables(uri: str) -> MlflowClient:
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client.search_experiments(max_results=1)
     return client
 
 

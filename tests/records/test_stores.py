@@ -154,3 +154,43 @@ def test_a_server_out_of_reach_is_named_and_others_need_no_lock():
 def test_a_store_of_another_version_is_no_question_of_its_address(said):
     text = str(stores.fault(RuntimeError(said), "sqlite:////home/mlflow.db", "it cannot be used"))
     assert "hint: another version of that library made it: move the file away" in text
+
+
+def test_a_store_that_was_left_half_made_is_named():
+    said = RuntimeError("(sqlite3.OperationalError) table datasets already exists")
+    text = str(stores.fault(said, "sqlite:////home/mlflow.db", "MLflow cannot be written"))
+    assert "hint: it was left half made: move the file away and run `swinablate sync" in text
+
+
+def test_a_new_store_gets_its_name_when_it_is_whole(tmp_path):
+    file = tmp_path / "a b#c.db"
+    file.touch()  # whoever looked at a store that is not there yet has made an empty file
+    with stores.made_whole(f"sqlite:///{file}") as draft:
+        assert draft is not None
+        made = stores.database(draft)
+        assert made.parent == tmp_path
+        made.write_bytes(b"tables")
+        assert file.read_bytes() == b""
+    assert file.read_bytes() == b"tables"
+    assert not made.exists()
+
+
+def test_a_store_that_is_there_is_not_made_and_a_kill_leaves_nothing_that_is_used(tmp_path):
+    file = tmp_path / "store.db"
+
+    def killed_halfway() -> None:
+        with stores.made_whole(f"sqlite:///{file}") as draft:
+            stores.database(draft).write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed_halfway()
+    assert not file.exists()
+    with stores.made_whole(f"sqlite:///{file}") as draft:
+        assert not stores.database(draft).exists()  # what the kill left
+        stores.database(draft).write_bytes(b"whole")
+    with stores.made_whole(f"sqlite:///{file}") as draft:
+        assert draft is None
+    with stores.made_whole("postgresql://127.0.0.1/x") as draft:
+        assert draft is None
+    assert file.read_bytes() == b"whole"

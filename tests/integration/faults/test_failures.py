@@ -142,6 +142,22 @@ def test_f13_f22_stores_that_are_lost_in_the_middle_come_back_by_sync(study, how
         assert states(command) == ["FINISHED"] * 4
 
 
+@pytest.mark.parametrize("after_s", [0.1, 0.3])
+def test_f13_killed_while_mlflows_tables_are_made_the_next_start_makes_them(study, after_s):
+    command = study("Net", epochs=2)
+    process = command.start("--no-report")
+    made = [command.home / "mlflow.db", command.home / ".mlflow.db.tmp"]
+    until(lambda: any(path.exists() and path.stat().st_size for path in made), seconds=60)
+    time.sleep(after_s)
+    send(process.pid, signal.SIGKILL)
+    process.communicate()
+    code, _, err = command.run("--no-report")
+    assert code == 0, err
+    assert "did not reach MLflow" not in err
+    assert states(command) == ["FINISHED"] * 4
+    assert not made[1].exists()
+
+
 def test_f21_what_a_killed_coordinator_left_running_is_closed(study):
     command = study("Net", epochs=12)
     process = command.start("--slots", "2")
