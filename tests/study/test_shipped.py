@@ -13,7 +13,12 @@ from swinablate.study.files import load_study
 from swinablate.study.plan import Arm
 from swinablate.study.planner import plan
 
-STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
+LONG = {"attention_claims", "cnn_classics", "family_macs", "family_params"}
+"""Their networks take half a minute and more to build and prove: `just integration` plans them."""
+STUDIES = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.integration] * (path.stem in LONG))
+    for path in sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
+]
 
 
 def step(arm: Arm) -> tuple[float, float]:
@@ -36,7 +41,7 @@ def step(arm: Arm) -> tuple[float, float]:
     return losses[0], losses[1]
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", STUDIES)
 def test_every_shipped_study_plans_and_learns(path):
     found = plan(load_study(path))
     assert len(found.arms) > 1
