@@ -10,10 +10,20 @@ from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.secrets import redact, secrets_here
 from swinablate.text import first_line
 
+MEASURED = {
+    "test_loss": "test/loss",
+    "test_balanced_acc": "test/balanced_accuracy",
+    "test_f1_macro": "test/f1_macro",
+    "test_ece": "test/ece",
+    "test_top5": "test/top5",
+    "train_eval_acc": "train/eval_accuracy",
+    "train_eval_loss": "train/eval_loss",
+}
+"""Column -> what a final trial measures once besides its accuracy; older records lack it."""
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
     *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
-    *("predictions", "correct", "test_images", "failure"),
+    *("predictions", "correct", "test_images", *MEASURED, "failure"),
     "message",
 )
 """Columns of the table of trials, in the order of its file; a table of no rows has them too."""
@@ -85,6 +95,7 @@ def _row(row: Row, found: Outcome | None) -> dict[str, Any]:
         "predictions": predictions.get("sha256"),
         "correct": predictions.get("correct"),
         "test_images": predictions.get("images"),
+        **{column: metrics.get(key) for column, key in MEASURED.items()},
         "failure": found.failure.get("kind") if found and found.failure else None,
         "message": _said(found.failure) if found and found.failure else None,
     }

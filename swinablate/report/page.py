@@ -135,6 +135,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "rows": rows,
         "devices": sorted({row["device"] for row in rows if row["device"]}),
         "costs": any(row["params"] is not None for row in rows),
+        "gaps": any(row["gap_pp"] is not None for row in rows),
         "speeds": any(row["images_per_s"] is not None for row in rows),
         "proofs": tables.proofs(answer),
         "plots": drawn,

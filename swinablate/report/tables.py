@@ -20,6 +20,7 @@ ARMS = (
     "verdict", "negligible", "given_convergence", "worst_low", "worst_high", "reason",
     "detectable_pp",
     "params", "macs", "images_per_s", "peak_mib", "train_s", "device",
+    "test_acc", "train_eval_acc", "gap_pp",
 )  # fmt: skip
 
 
@@ -59,6 +60,7 @@ def arms_table(answer: StudyResults) -> pd.DataFrame:
             **_judged(arm),
             **_declared(answer.plan.arm(arm["name"])),
             **_cost(answer, arm["name"]),
+            **_gap(answer, arm["name"]),
         }
         for arm in (base, *answer.verdicts["arms"])
     ]
@@ -277,6 +279,18 @@ def _cost(answer: StudyResults, name: str) -> dict[str, Any]:
         "train_s": _over(mine.train_s, np.sum),
         "device": "; ".join(sorted(mine.device[mine.status == "done"].dropna().unique())),
     }
+
+
+def _gap(answer: StudyResults, name: str) -> dict[str, Any]:
+    """Mean accuracies on training and test images, and what the one has over the other.
+
+    Both without random changes and in evaluation mode, over the trials that have both.
+    """
+    both = answer.trials[["test_acc", "train_eval_acc"]].astype(float)
+    both = both[(answer.trials.arm == name) & (answer.trials.status == "done")].dropna()
+    test, train = (_over(both[column], np.mean) for column in ("test_acc", "train_eval_acc"))
+    gap = None if test is None or train is None else train - test
+    return {"test_acc": test, "train_eval_acc": train, "gap_pp": gap}
 
 
 def _gone(answer: StudyResults, arm: str) -> int:

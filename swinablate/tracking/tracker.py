@@ -26,6 +26,9 @@ from swinablate.tracking.text import StudyCard, TrialCard
 
 __all__ = ["StudyCard", "Tracker", "TrialCard"]
 
+RECALLS = 20
+"""Classes whose recalls are shown, a line a class of a page that lists every metric; the record
+has all of them."""
 STATUS = {"done": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "stopped": "KILLED"}
 """Ours -> MLflow's. MLflow's own guesses (a killed process: running for ever) are not used."""
 
@@ -334,11 +337,14 @@ def _curve(rows: Iterable[Mapping[str, Any]]) -> set[Row]:
 
 def _final(outcome: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], at: int) -> set[Row]:
     """What was measured once, at the end; the curve's own metrics stay the curve's."""
+    metrics = outcome.get("metrics", {})
     shown = {key for row in curve for key in row}
+    recalls = [key for key in metrics if key.startswith("test/recall/")]
+    shown |= set(recalls) if len(recalls) > RECALLS else set()
     step = max((int(row["epoch"]) for row in curve), default=0)
     return {
         (track_text.key(key), float(value), at, step)
-        for key, value in outcome.get("metrics", {}).items()
+        for key, value in metrics.items()
         if key not in shown and known(value)
     }
 

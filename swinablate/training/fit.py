@@ -24,6 +24,7 @@ from swinablate.config.recipe import Recipe, derive
 from swinablate.config.train import TrainConfig
 from swinablate.data import (
     Images,
+    Splits,
     augmentation,
     batch,
     epoch_order,
@@ -39,6 +40,7 @@ from swinablate.models.registry import load_family
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
+from swinablate.training.evaluation import answers, as_many, final_metrics, train_metrics
 from swinablate.training.machine import device_name, execution, forget_peak, peak_mib
 from swinablate.training.optim import Averaged, rate, set_rate
 from swinablate.training.precision import autocast, resolved_train, settle
@@ -205,7 +207,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     # ---- final metrics; the test images are looked at here, once
     if train.select == "best_val":
         judged.load_state_dict(now.best["model"])
-    return summary(job, judged, splits.test, train, now)
+    return summary(job, judged, splits, train, now)
 
 
 def check(losses: Losses, now: Progress) -> None:
@@ -233,9 +235,9 @@ def state_of(
 
 
 def summary(
-    job: Job, model: nn.Module, test: Images, train: TrainConfig, now: Progress
+    job: Job, model: nn.Module, splits: Splits, train: TrainConfig, now: Progress
 ) -> dict[str, Any]:
-    """The final metrics of a trained model; without the test set for tuning trials."""
+    """The final metrics of a trained model; tuning trials look at no more than it had."""
     last = now.curve[-1]
     metrics = {
         "val/accuracy": now.best["accuracy"] if now.best else last["val/accuracy"],
@@ -247,12 +249,15 @@ def summary(
     }
     predictions: dict[str, Any] = {}
     if job.kind == "final":
-        predicted = predict(model, test, train)
-        right = (predicted == test.labels).cpu()
+        found = answers(model, splits.test, train)
+        right = (found.predicted == splits.test.labels).cpu()
         metrics["test/accuracy"] = 100 * right.float().mean().item()
+        metrics |= final_metrics(found, splits.test.labels)
+        known = as_many(splits.train, splits.test)
+        metrics |= train_metrics(answers(model, known, train), known.labels)
         predictions = {
             "sha256": hashlib.sha256(
-                predicted.cpu().to(torch.int32).numpy().tobytes()
+                found.predicted.cpu().to(torch.int32).numpy().tobytes()
             ).hexdigest(),
             "images": len(right),
             "correct": base64.b64encode(np.packbits(right.numpy()).tobytes()).decode(),

@@ -180,10 +180,11 @@ def test_last_partial_batch_is_dropped_and_steps_end_a_run(datasets, tmp_path):
 
 def test_tuning_trials_never_see_the_test_images(datasets, tmp_path, monkeypatch):
     seen = []
-    real = fit.predict
-    monkeypatch.setattr(
-        fit, "predict", lambda m, images, t: (seen.append(images), real(m, images, t))[1]
-    )
+    for name in ("predict", "answers"):
+        real = getattr(fit, name)
+        monkeypatch.setattr(
+            fit, name, lambda m, images, t, real=real: (seen.append(images), real(m, images, t))[1]
+        )
     tuned, _ = run(make_job(datasets, tmp_path / "tune", kind="tune"))
     assert "test/accuracy" not in tuned["metrics"]
     assert tuned["predictions"] == {}

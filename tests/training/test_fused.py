@@ -104,6 +104,8 @@ def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
         assert found["metrics"]["test/accuracy"] == pytest.approx(
             result["metrics"]["test/accuracy"], abs=3.2
         )  # 3 of 96 images
+        for name in ("test/loss", "train/eval_loss"):
+            assert found["metrics"][name] == pytest.approx(result["metrics"][name], rel=0.02)
         mine, theirs = weights(tmp_path / "one" / str(i)), weights(folder)
         assert mine.keys() == theirs.keys()
         assert mine["model"].keys() == theirs["model"].keys()

@@ -273,5 +273,5 @@ def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any
     model, _ = stack.give(k)
     if member.recipe.train.select == "best_val":
         model.load_state_dict(member.now.best["model"])
-    found = summary(member.job, model, member.splits.test, member.recipe.train, member.now)
+    found = summary(member.job, model, member.splits, member.recipe.train, member.now)
     return {**found, "execution": {**found["execution"], "fused": count}}

@@ -1,0 +1,134 @@
+"""What a trained network answers on some images, and the metrics that follow; one pass.
+
+Logits are read as float32 and the rest is computed in float64, so that a loss is the same number
+whatever precision the network was trained in.
+
+Shapes: n images, b of them in a batch, k classes.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from swinablate.config.metrics import BINS, TOP
+from swinablate.config.train import TrainConfig
+from swinablate.data import Images, eval_batches
+from swinablate.training.precision import autocast
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Of every image, in the images' order.
+
+    Attributes:
+        predicted: the most probable class.
+        loss: cross-entropy, nats.
+        confidence: probability of the predicted class.
+        first: whether the true class is among the first five; None with five classes or fewer.
+    """
+
+    predicted: Int[Tensor, " n"]
+    loss: Float[NDArray[np.float64], " n"]
+    confidence: Float[NDArray[np.float64], " n"]
+    first: Bool[NDArray[np.bool_], " n"] | None
+
+
+@torch.inference_mode()
+def answers(model: nn.Module, images: Images, train: TrainConfig) -> Answers:
+    """Ask a network in evaluation mode, about images without random changes."""
+    model.eval()
+    predicted, losses, confidences, firsts = [], [], [], []
+    start = 0
+    for x in eval_batches(images):
+        with autocast(train, images.device):
+            answer = model(x)
+        labels = images.labels[start : start + len(x)][:, None]
+        start += len(x)
+        predicted.append(answer.argmax(1))  # of the format it was computed in, as ever
+        logs = answer.float().double().log_softmax(1)
+        mine = logs.gather(1, labels)
+        losses.append(-mine[:, 0])
+        confidences.append(logs.amax(1).exp())
+        # Of equals the first counts, as `argmax` has it.
+        places = torch.arange(logs.shape[1], device=logs.device)
+        before = (logs > mine) | ((logs == mine) & (places < labels))
+        firsts.append(before.sum(1) < TOP)
+        classes = logs.shape[1]
+    return Answers(
+        predicted=torch.cat(predicted),
+        loss=torch.cat(losses).cpu().numpy(),
+        confidence=torch.cat(confidences).cpu().numpy(),
+        first=torch.cat(firsts).cpu().numpy() if classes > TOP else None,
+    )
+
+
+def final_metrics(found: Answers, labels: Int[Tensor, " n"]) -> dict[str, float]:
+    """The metrics of the test images besides the accuracy; percent, but for the loss.
+
+    A class without test images has no recall. What is no finite number is left out: a network
+    whose logits overflow has no loss.
+    """
+    truth, said = labels.cpu().numpy(), found.predicted.cpu().numpy()
+    right = truth == said
+    classes = np.unique(np.concatenate([truth, said]))
+    recalls, f1 = {}, []
+    for k in classes.tolist():
+        hits = int((right & (truth == k)).sum())
+        real, claimed = int((truth == k).sum()), int((said == k).sum())
+        f1.append(2 * hits / (real + claimed))
+        if real:
+            recalls[k] = hits / real
+    metrics = {
+        "test/loss": float(found.loss.mean()),
+        "test/balanced_accuracy": 100 * float(np.mean(list(recalls.values()))),
+        "test/f1_macro": 100 * float(np.mean(f1)),
+        "test/ece": 100 * calibration_error(found.confidence, right),
+        **{f"test/recall/{k}": 100 * recall for k, recall in recalls.items()},
+    }
+    if found.first is not None:
+        metrics["test/top5"] = 100 * float(found.first.mean())
+    return finite(metrics)
+
+
+def train_metrics(found: Answers, labels: Int[Tensor, " n"]) -> dict[str, float]:
+    """The metrics of training images, as the test images are looked at."""
+    right = (found.predicted == labels).float().mean().item()
+    return finite({
+        "train/eval_accuracy": 100 * right,
+        "train/eval_loss": float(found.loss.mean()),
+    })  # fmt: skip
+
+
+def calibration_error(
+    confidence: Float[NDArray[np.float64], " n"], right: Bool[NDArray[np.bool_], " n"]
+) -> float:
+    """Mean distance of confidence and accuracy over bins of equal width, by their images.
+
+    Source: Guo et al. 2017, arXiv:1706.04599, eq. 3: bin m is ((m - 1) / M, m / M].
+    """
+    if not np.isfinite(confidence).all():
+        return math.nan
+    at = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(at, weights=right - confidence, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def as_many(train: Images, test: Images) -> Images:
+    """The training images that are evaluated: the first ones, as many as there are test images.
+
+    Their order is stratified and the same for all arms, so they are the same images for all.
+    More would make the end of a trial cost more than an epoch's validation does, and would tell
+    the accuracy no better than the test set tells its own.
+    """
+    return replace(train, rows=train.rows[: len(test)], labels=train.labels[: len(test)])
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Those that are numbers; a record holds no others."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
