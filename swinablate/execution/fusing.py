@@ -7,6 +7,8 @@ nothing. On a CPU nothing is launched, and processes are the better array.
 The numbers below are a model that has not been measured on a GPU here.
 """
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from swinablate.config import schema
+from swinablate.errors import EnvironmentFault
+from swinablate.execution.processes import environment
 from swinablate.models.cost import measured
 from swinablate.models.registry import load_family
 from swinablate.study.plan import Arm, Trial
@@ -120,11 +124,29 @@ def calls(arm: Arm) -> int:
     return measured(family, arm.recipe.model, arm.image, count)
 
 
+ASK = "import torch; print(torch.cuda.get_device_properties(0).total_memory)"
+
+
 def memory(device: str) -> float:
-    """Bytes that a fused batch may take on a device."""
+    """Bytes that a fused batch may take on a device.
+
+    Another process asks: a CUDA context here would hold half a gigabyte for the whole study.
+    """
     if device == "cpu":
         return float("inf")
-    return SHARE * float(torch.cuda.get_device_properties(device).total_memory)
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK],
+        env=environment(device),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        said = asked.stderr.strip().rpartition("\n")[2]
+        raise EnvironmentFault(
+            f"the memory of {device} is not known: {said}", hint="--fuse 8 needs not know it"
+        )
+    return SHARE * float(asked.stdout)
 
 
 def group(trial: Trial) -> str:

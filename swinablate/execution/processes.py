@@ -222,14 +222,50 @@ second without the first is worse than neither. Source: mallopt(3).
 """
 
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
 def environment(device: str) -> dict[str, str]:
     """The environment of a worker: one GPU visible, or none; one thread a library; no stores."""
     kind, _, index = device.partition(":")
     fixed = {
-        "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "",
+        VISIBLE: own_gpu(int(index), os.environ.get(VISIBLE)) if kind == "cuda" else "",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # asked for by deterministic cuBLAS in torch 2.11
         "OMP_NUM_THREADS": "1",  # until `settle` sets what the recipe says
         "MKL_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",  # what a killed worker said last is in its log
     }
     return {**HELD, **without_stores(os.environ), **fixed}
+
+
+def own_gpu(index: int, inherited: str | None) -> str:
+    """What makes one GPU visible, and no other, to a process started from here.
+
+    Args:
+        index: of the GPU, as this process counts those that it sees.
+        inherited: what makes them visible here; None where nothing says so, and all are.
+
+    Returns:
+        Its number or UUID as inherited; empty, which is no GPU, where this process does not
+        see so many.
+    """
+    if inherited is None:
+        return str(index)
+    return "".join(visible(inherited)[index : index + 1])
+
+
+def visible(inherited: str) -> list[str]:
+    """The GPUs that a value of `CUDA_VISIBLE_DEVICES` may show, in their order.
+
+    Numbers, or UUIDs of GPUs or of parts of one (MIG), which may be abbreviated. What stands
+    behind an entry that is none of these does not count, and with one named twice none does:
+    CUDA's rules. Whether there is such a GPU is for CUDA to say, which then counts fewer.
+    """
+    found: list[str] = []
+    for entry in (part.strip() for part in inherited.split(",")):
+        if not (entry[:1].isdigit() or entry.startswith(("GPU-", "MIG-"))):
+            break
+        if entry in found:
+            return []
+        found.append(entry)
+    return found

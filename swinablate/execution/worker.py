@@ -27,7 +27,8 @@ from swinablate.records.secrets import redact, secrets_here
 from swinablate.training.autotune import measure
 from swinablate.training.fit import Stopped, fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
-from swinablate.training.machine import out_of_memory, peak_mib
+from swinablate.training.machine import out_of_memory, peak_mib, without_determinism
+from swinablate.training.rehearsal import ONE_WAY_OUT, rehearse
 
 Emit = Callable[[Event], None]
 AFTERWARDS = "the worker ended after another trial's error"
@@ -100,7 +101,12 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
     alone = {"alone": why} if why else {}
     emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **alone}))
     try:
-        result = measure(job, stopping) if job.kind == "probe" else fit(job, report, stopping)
+        if job.kind == "probe":
+            result = measure(job, stopping)
+        elif job.kind == "rehearsal":
+            result = rehearse(job)
+        else:
+            result = fit(job, report, stopping)
     except Stopped:
         emit(event(job, "stopped"))
     except Diverged as error:
@@ -123,6 +129,8 @@ def failure(error: Exception, batch: Batch) -> dict[str, str]:
     kind, message = "exception", f"{type(error).__name__}: {error}"
     if out_of_memory(error):
         kind, message = "oom", f"{message} ({_demand(batch)})"
+    elif operation := without_determinism(error):
+        message = f"{operation} has no deterministic form on this device; {ONE_WAY_OUT}"
     elif isinstance(error, OSError) and error.errno in NO_SPACE:
         kind, message = "disk", f"no space left: {error.filename or error.strerror}"
     elif isinstance(error, EnvironmentFault):

@@ -28,8 +28,8 @@ class Job:
         attempt: the coordinator's count; events of any other attempt are ignored.
         recipe: the full recipe, plain data.
         image: the image specification, plain data.
-        kind: tuning trials never compute the test accuracy; a probe is no trial: it times
-            what `auto` may become.
+        kind: tuning trials never compute the test accuracy. Two are no trials: a probe times
+            what `auto` may become, a rehearsal takes one step on noise.
         folder: the attempt's folder; the worker writes its checkpoints there.
         resume: folders of earlier attempts, newest first.
         data: where the prepared data sets are.
@@ -43,7 +43,7 @@ class Job:
     recipe: Mapping[str, Any]
     image: Mapping[str, int]
     seed: int
-    kind: Literal["final", "tune", "probe"]
+    kind: Literal["final", "tune", "probe", "rehearsal"]
     folder: str
     resume: tuple[str, ...]
     data: str

@@ -41,9 +41,15 @@ from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
 from swinablate.training.evaluation import answers, as_many, final_metrics, train_metrics
-from swinablate.training.machine import device_name, execution, forget_peak, peak_mib
+from swinablate.training.machine import (
+    device_name,
+    execution,
+    forget_peak,
+    peak_mib,
+    reseed,
+)
 from swinablate.training.optim import Averaged, rate, set_rate
-from swinablate.training.precision import autocast, resolved_train, settle
+from swinablate.training.precision import as_run, autocast, resolved_train, settle
 from swinablate.training.step import make_learner
 
 Report = Callable[[Kind, Mapping[str, Any]], None]
@@ -180,8 +186,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             set_rate(optimizer, train.lr * rate(train, at, total))
             chance = of_step(job.seed, train.stream, now.epoch, now.step)
             x, y = batch(next(raws), splits.train, augment, chance)
-            # Layers that drop draw from torch's global generator; nothing else does.
-            torch.manual_seed(derive(job.seed, train.stream, "drop", now.epoch, now.step))
+            # Layers that drop draw from torch's global generators; nothing else does.
+            reseed(derive(job.seed, train.stream, "drop", now.epoch, now.step), device)
             loss = learner.step(x, y)
             now.loss = now.loss + loss  # stays on the device: no wait a step
             if averaged:
@@ -207,7 +213,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     # ---- final metrics; the test images are looked at here, once
     if train.select == "best_val":
         judged.load_state_dict(now.best["model"])
-    return summary(job, judged, splits, train, now)
+    return summary(job, judged, splits, as_run(train, learner.forward), now)
 
 
 def check(losses: Losses, now: Progress) -> None:
@@ -280,7 +286,7 @@ def read_job(job: Job) -> tuple[Recipe, ImageSpec]:
     model = schema.validate(family.config, job.recipe["model"], "job: model")
     rest = {part: dict(job.recipe[part]) for part in ("data", "train", "start")}
     recipe = schema.validate(Recipe, {"model": model, **rest}, "job")
-    if recipe.train.open and job.kind != "probe":
+    if recipe.train.open and job.kind not in {"probe", "rehearsal"}:
         train = resolved_train(recipe.train, device_name(torch.device(job.device)), job.choices)
         recipe = recipe.model_copy(update={"train": train})
     return recipe, schema.validate(ImageSpec, job.image, "job: image")

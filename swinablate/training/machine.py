@@ -44,16 +44,31 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in REFUSED)
 
 
+ALERTS = (" does not have a deterministic implementation", "this operation is not deterministic")
+"""What torch says of an operation that it refuses, in a plain RuntimeError."""
+
+
+def without_determinism(error: BaseException) -> str | None:
+    """The operation that has no deterministic form, where that is what an error says."""
+    said = str(error)
+    if not isinstance(error, RuntimeError) or not any(words in said for words in ALERTS):
+        return None
+    name, found, _ = said.partition(ALERTS[0])
+    return name if found else "cuBLAS"
+
+
 def execution(train: TrainConfig, device: torch.device) -> dict[str, Any]:
     """What the numbers depend on besides the recipe; equal for one execution class.
 
     Options that came later stand here only where they are not off, so that the class of
-    older records is still the class of the same trial today.
+    older records is still the class of the same trial today. On a GPU it says which operations
+    round to TF32, as torch has it now, since that is not one setting there.
     """
     later = {
         "matmul": (train.matmul, "highest"),
         "channels_last": (train.channels_last, False),
         "compile": (train.compile, False),
+        "tf32": (_tf32(device), ""),
     }
     return {
         "device": device_name(device),
@@ -65,6 +80,27 @@ def execution(train: TrainConfig, device: torch.device) -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:3])),
         **{key: now for key, (now, off) in later.items() if now != off},
     }
+
+
+def _tf32(device: torch.device) -> str:
+    """What computes in TF32: "products", "convolutions", both, or nothing."""
+    if device.type != "cuda":
+        return ""
+    backends = {
+        "products": torch.get_float32_matmul_precision() != "highest",
+        "convolutions": torch.backends.cudnn.allow_tf32,
+    }
+    return " and ".join(name for name, on in backends.items() if on) or "nothing"
+
+
+def reseed(seed: int, device: torch.device) -> None:
+    """Set the global generators that code on a device draws from, as `torch.manual_seed` does.
+
+    That sets those of every other kind of device too, at every step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(seed)
 
 
 def device_name(device: torch.device) -> str:

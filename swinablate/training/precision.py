@@ -4,6 +4,7 @@ Everything that is global to a process is set at the start of every trial, becau
 runs many.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,7 +58,11 @@ def resolved_train(
 def settle(train: TrainConfig) -> None:
     """Set what is global: threads, algorithms, precision of fp32 matrix products."""
     torch.set_num_threads(train.threads)
+    # What deterministic cuBLAS asks for; workers have it from their start, other processes not.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_float32_matmul_precision(train.matmul)
+    # Torch's default is TF32 for convolutions alone: families would train in different formats.
+    torch.backends.cudnn.allow_tf32 = train.matmul != "highest"
     torch.use_deterministic_algorithms(mode=True)  # else a table's gradient varies on a GPU
     # That would also fill each new tensor, twice the calls, lest code read what nobody wrote.
     # (Torch sets the attribute on the module's class, where mypy does not look.)
@@ -82,14 +87,92 @@ def layout(train: TrainConfig) -> torch.memory_format:
     return torch.channels_last if train.channels_last else torch.contiguous_format
 
 
-def compiled(model: nn.Module, train: TrainConfig, device: torch.device) -> Forward:
-    """The network as training calls it; with CUDA graphs where it is compiled for a GPU.
+FREE = 3
+"""Steps in which a network may be compiled: for the shapes of the first, then for any shape where
+one has changed, and once more for a count that its code keeps. Later steps repeat these."""
 
-    Evaluation calls the network itself: another mode and another batch would be a second
-    graph, and compiling takes minutes where evaluating takes seconds.
+
+class Compiled:
+    """A network as `torch.compile` runs it, of whose passes it knows which were not.
+
+    With CUDA graphs on a GPU. Evaluation calls the network itself: another mode and another
+    batch would be a second graph, and compiling takes minutes where evaluating takes seconds.
+
+    What torch compiled before in this process is forgotten. A worker trains many arms, and they
+    share the code of their family: torch would compile it for eight of them and run the others
+    as they are written, and shapes that it has seen change would be variable from then on. The
+    second trial of an arm finds its kernels on disk.
+
+    Args:
+        model: the network.
+        train: how it trains.
+        device: where.
     """
-    if not train.compile:
-        return model
-    mode = "reduce-overhead" if device.type == "cuda" else "default"
-    forward: Forward = torch.compile(model, mode=mode)
-    return forward
+
+    def __init__(self, model: nn.Module, train: TrainConfig, device: torch.device) -> None:
+        torch.compiler.reset()
+        mode = "reduce-overhead" if device.type == "cuda" else "default"
+        self._network = _Noted(model)
+        self._call: Forward = torch.compile(self._network, mode=mode)
+        self._free = FREE * train.accumulate
+        self.passes: int = 0
+
+    @property
+    def eager(self) -> int:
+        """Passes in which the network ran as it is written."""
+        return self._network.eager
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Pass images through.
+
+        Raises:
+            RuntimeError: the network would be compiled again, now that it has trained.
+        """
+        self.passes += 1
+        if self.passes <= self._free:
+            return self._call(x)
+        try:
+            # Else torch would compile it up to its limit, and then run it as it is written.
+            with torch.compiler.set_stance("fail_on_recompile"):
+                return self._call(x)
+        except RuntimeError as error:
+            if "recompile" not in str(error):
+                raise
+            raise RuntimeError(
+                f"train.compile: after {FREE} steps the network is still compiled anew; set "
+                f"train.compile = false. {error}"
+            ) from error
+
+
+class _Noted(nn.Module):
+    """A network that counts the passes in which nobody compiled it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.eager = network, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pass images through."""
+        if not torch.compiler.is_compiling():  # false where compiled: nothing of it is left there
+            self.eager += 1
+        logits: Tensor = self.network(x)
+        return logits
+
+
+def as_run(train: TrainConfig, forward: Forward) -> TrainConfig:
+    """The settings of a run as they were in fact.
+
+    Args:
+        train: as asked for.
+        forward: the network as training called it.
+
+    Raises:
+        RuntimeError: some passes were compiled and others were not.
+    """
+    if not isinstance(forward, Compiled) or not forward.eager:
+        return train
+    if forward.eager < forward.passes:
+        raise RuntimeError(
+            f"train.compile: {forward.eager} of {forward.passes} passes were not compiled"
+        )
+    return train.model_copy(update={"compile": False})

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from swinablate.config.train import TrainConfig
 from swinablate.training.optim import make_optimizer
-from swinablate.training.precision import Forward, autocast, compiled, layout, make_scaler
+from swinablate.training.precision import Compiled, Forward, autocast, layout, make_scaler
 
 Images = Float[Tensor, "b c h w"]
 Targets = Int[Tensor, " b"] | Float[Tensor, "b k"]
@@ -60,14 +60,16 @@ class Learner:
         """
         x = x.contiguous(memory_format=layout(self.train))
         parts = min(self.train.accumulate, len(x))
-        total = torch.zeros((), device=x.device)
+        total: Float[Tensor, ""] | None = None
         for some, target in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
             with autocast(self.train, x.device):
                 answer = self.forward(some).float()
                 loss = F.cross_entropy(answer, target, label_smoothing=self.train.label_smoothing)
-            loss = loss * (len(some) / len(x))  # parts may differ by an image
+            if parts > 1:
+                loss = loss * (len(some) / len(x))  # parts may differ by an image
             torch.autograd.backward(self.scaler.scale(loss))
-            total += loss.detach()
+            total = loss.detach() if total is None else total + loss.detach()
+        assert total is not None  # a batch has an image
         return total
 
 
@@ -89,7 +91,7 @@ def make_learner(
     return Learner(
         train=train,
         model=model,
-        forward=compiled(model, train, device),
+        forward=Compiled(model, train, device) if train.compile else model,
         optimizer=make_optimizer(model, train, faster),
         scaler=make_scaler(train, device),
     )

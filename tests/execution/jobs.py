@@ -40,6 +40,10 @@ def no_cpu_memory():
     torch.empty(1 << 50)
 
 
+def other_bits():
+    torch.zeros(2).put_(torch.tensor([0]), torch.ones(1))
+
+
 def no_gpu_memory():
     raise torch.OutOfMemoryError("tried to allocate 80 GiB")
 

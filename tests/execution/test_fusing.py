@@ -6,8 +6,9 @@ import pytest
 
 from swinablate.cli.app import main
 from swinablate.config.recipe import Recipe
-from swinablate.errors import InputError
-from swinablate.execution.fusing import Width, calls, group, mates, width, worth
+from swinablate.errors import EnvironmentFault, InputError
+from swinablate.execution import fusing
+from swinablate.execution.fusing import Width, calls, group, mates, memory, width, worth
 from swinablate.study.files import load_recipe, load_study
 from swinablate.study.planner import plan
 from swinablate.training.fused.verify import Verification, verify
@@ -85,6 +86,21 @@ def test_batches_are_of_nearly_equal_size(arms, count, most, sizes):
         found.append(len(chosen))
         waiting = [t for t in waiting if t not in chosen]
     assert found == sizes
+
+
+def test_another_process_asks_for_a_gpus_memory(monkeypatch):
+    """No context here; and it asks for the GPU that the worker will see."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    ask = "import os; print(1000 * int(os.environ['CUDA_VISIBLE_DEVICES']))"
+    monkeypatch.setattr(fusing, "ASK", ask)
+    assert memory("cuda:1") == 0.5 * 7000
+    assert memory("cpu") == float("inf")
+    monkeypatch.setattr(fusing, "ASK", "raise SystemExit('no driver')")
+    with pytest.raises(EnvironmentFault) as fault:
+        memory("cuda:0")
+    assert str(fault.value) == (
+        "the memory of cuda:0 is not known: no driver\n\nhint: --fuse 8 needs not know it"
+    )
 
 
 @pytest.fixture

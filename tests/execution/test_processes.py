@@ -16,8 +16,38 @@ CPU = Slot(index=0, device="cpu")
 
 
 @pytest.mark.parametrize(("device", "seen"), [("cpu", ""), ("cuda:0", "0"), ("cuda:3", "3")])
-def test_a_worker_sees_its_own_gpu_and_no_other(device, seen):
+def test_a_worker_sees_its_own_gpu_and_no_other(device, seen, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert environment(device)["CUDA_VISIBLE_DEVICES"] == seen
+
+
+UUID, PART = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f"
+
+
+@pytest.mark.parametrize(
+    ("inherited", "seen"),
+    [
+        ("2,3", ["2", "3"]),
+        (" 3 , 1", ["3", "1"]),
+        (UUID, [UUID]),
+        (f"GPU-1a2b,{UUID}", ["GPU-1a2b", UUID]),
+        (PART, [PART]),
+        ("MIG-GPU-8932f937/1/2", ["MIG-GPU-8932f937/1/2"]),
+        ("", []),
+        ("-1", []),
+        ("0,2,-1,1", ["0", "2"]),  # CUDA's own example
+        ("NoDevFiles", []),  # as SLURM sets it for a job without GPUs
+        ("1,,2", ["1"]),
+        ("0,1,0", []),
+        ("GPU-1a,GPU-1a", []),
+    ],
+)
+def test_workers_take_the_gpus_that_their_user_was_given(inherited, seen, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", inherited)
+    asked = range(len(seen) + 2)
+    found = [environment(f"cuda:{i}")["CUDA_VISIBLE_DEVICES"] for i in asked]
+    assert found == [*seen, "", ""]
+    assert environment("cpu")["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_one_thread_a_library_whatever_was_set(monkeypatch):

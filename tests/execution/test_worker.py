@@ -57,6 +57,16 @@ def test_batches_are_served_in_turn_until_the_input_ends(worker, jobs):
     assert worker.stdout.read() == b""
 
 
+def test_an_operation_without_a_deterministic_form_is_named_with_a_way_out(jobs):
+    """Torch itself refuses `put_`, on a CPU too; its own advice is to let it vary."""
+    found = []
+    assert not execute(Batch(jobs=(jobs.make("other_bits"),)), found.append, lambda: False)
+    assert found[-1].data["message"] == (
+        "put_ has no deterministic form on this device; put another layer in its place, or run "
+        "this study with --devices cpu"
+    )
+
+
 def test_an_input_that_ends_ends_a_batch_that_runs(worker, jobs):
     """Its coordinator is gone: nobody would read what it still wrote."""
     send(worker, Batch(jobs=(jobs.make("sleeps"),)).dumps())

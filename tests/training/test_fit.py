@@ -7,6 +7,7 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
+from torch import nn
 
 from swinablate.config import recipe
 from swinablate.config.data import DataConfig
@@ -17,6 +18,7 @@ from swinablate.errors import Diverged
 from swinablate.models.registry import load_family
 from swinablate.records.events import Job
 from swinablate.training import checkpoint, fit, machine, optim
+from swinablate.training.precision import Compiled, as_run, settle
 from swinablate.training.step import make_learner
 
 SWIN = {"patch": 2, "width": 8, "depths": (2,), "heads": (2,), "window": 2}
@@ -307,6 +309,104 @@ def test_compiled_run_trains_like_an_eager_one(datasets, tmp_path):
     assert (
         checkpoint.load_checkpoint([tmp_path / "a"], torch.device("cpu"))["model"].keys() == names
     )
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """In place of inductor, which takes minutes: what was compiled, and each time it ran."""
+    seen = []
+
+    def backend(graph, example):
+        seen.append("compiled")
+
+        def call(*inputs):
+            seen.append("ran")
+            return graph.forward(*inputs)
+
+        return call
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda model, mode: real(model, backend=backend))
+    return seen
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_twelfth_arm_of_a_worker_is_compiled_as_the_first(datasets, tmp_path, graphs):
+    """Torch compiles the code that the arms of a family share eight times in a process."""
+    for arm in range(12):
+        graphs.clear()
+        model = {"width": 4 * (arm + 1), "depths": (1,)}
+        told, _ = run(make_job(datasets, tmp_path / str(arm), compile=True, epochs=1, model=model))
+        assert (graphs.count("compiled"), graphs.count("ran")) == (1, 6)
+        assert told["execution"]["compile"] is True
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_parts_of_a_batch_may_have_two_sizes_when_compiled(datasets, tmp_path, graphs):
+    model = {"depths": (1,)}
+    uneven = {"compile": True, "accumulate": 3, "epochs": 2, "model": model}
+    run(make_job(datasets, tmp_path / "a", **uneven))
+    assert (graphs.count("compiled"), graphs.count("ran")) == (2, 3 * 12)
+
+
+def test_what_was_not_compiled_is_not_recorded_as_compiled(datasets, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda model, mode: model)  # as TORCHDYNAMO_DISABLE=1
+    told, rows = run(make_job(datasets, tmp_path / "a", compile=True, epochs=1))
+    plain, same = run(make_job(datasets, tmp_path / "b", epochs=1))
+    assert told["execution"] == plain["execution"]
+    assert rows == same
+
+
+class Restless(nn.Module):
+    """Compiled anew for every pass: the number of the pass is part of its code."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.notes = []
+
+    def forward(self, x):
+        self.notes = [*self.notes, str(len(self.notes))]
+        return x * self.weight
+
+
+def test_a_network_that_is_compiled_at_every_step_fails_and_says_so(graphs):
+    called = Compiled(Restless(), TrainConfig(compile=True), torch.device("cpu"))
+    for _ in range(3):
+        called(torch.ones(1))
+    with pytest.raises(RuntimeError, match=r"^train\.compile: after 3 steps .*compile = false\. "):
+        called(torch.ones(1))
+    assert as_run(TrainConfig(compile=True), called).compile is True
+
+
+def test_a_run_that_was_compiled_in_part_is_no_run(monkeypatch):
+    whole = iter([False, True, True])
+    monkeypatch.setattr(
+        torch, "compile", lambda model, mode: lambda x: model(x) if next(whole) else x
+    )
+    called = Compiled(nn.Identity(), TrainConfig(compile=True), torch.device("cpu"))
+    for _ in range(3):
+        called(torch.ones(1))
+    with pytest.raises(RuntimeError, match="2 of 3 passes were not compiled"):
+        as_run(TrainConfig(compile=True), called)
+
+
+def test_convolutions_round_to_tf32_where_products_do():
+    for matmul, rounds in (("highest", False), ("high", True), ("highest", False)):
+        settle(TrainConfig(matmul=matmul))
+        assert torch.backends.cudnn.allow_tf32 is rounds
+
+
+def test_a_gpus_record_says_what_rounds_to_tf32(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "H100")
+    told = []
+    for matmul in ("highest", "high"):
+        settle(TrainConfig(matmul=matmul))
+        told.append(machine.execution(TrainConfig(matmul=matmul), torch.device("cuda:0"))["tf32"])
+    settle(TrainConfig())
+    torch.backends.cudnn.allow_tf32 = True  # somebody's network set it
+    told.append(machine.execution(TrainConfig(), torch.device("cuda:0"))["tf32"])
+    assert told == ["nothing", "products and convolutions", "convolutions"]
 
 
 def test_correct_bits_and_accuracy_agree(datasets, tmp_path):

@@ -121,6 +121,14 @@ def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
             }
 
 
+@pytest.mark.parametrize(("data", "copies"), [({}, 1), ({"resample_split": True}, 3)])
+def test_images_are_on_the_device_once_unless_each_seed_splits_anew(
+    datasets, tmp_path, data, copies
+):
+    runs = ready(make_jobs(datasets, tmp_path, data=data))
+    assert len({member.splits.train.pixels.data_ptr() for member in runs.members}) == copies
+
+
 def test_seeds_differ_from_each_other(datasets, tmp_path):
     _, rows = together(make_jobs(datasets, tmp_path))
     assert len({rows[t][0]["train/loss"] for t in ("t0", "t1", "t2")}) == 3

@@ -106,13 +106,8 @@ def prepare(jobs: Sequence[Job]) -> Together:
     settle(recipes[0].train)
     forget_peak(device)
     members = [
-        Replica(
-            job,
-            recipe,
-            load_splits(recipe.data, Path(job.data), job.seed, recipe.train.stream, device),
-            Progress(loss=torch.zeros((), device=device)),
-        )
-        for job, recipe in zip(jobs, recipes, strict=True)
+        Replica(job, recipe, splits, Progress(loss=torch.zeros((), device=device)))
+        for job, recipe, splits in zip(jobs, recipes, _splits(jobs, recipes, device), strict=True)
     ]
     size = min(recipes[0].train.batch, len(members[0].splits.train))
     models = [build(m.recipe, image, m.job.seed).to(device) for m in members]
@@ -123,6 +118,19 @@ def prepare(jobs: Sequence[Job]) -> Together:
     except RuntimeError as error:
         raise CannotFuse(f"torch.vmap: {str(error).splitlines()[0]}") from error
     return Together(members, stack, size)
+
+
+def _splits(
+    jobs: Sequence[Job], recipes: Sequence[Recipe], device: torch.device
+) -> Sequence[Splits]:
+    """The images of every replica: the same ones, once on the device, unless each splits anew."""
+
+    def load(job: Job, recipe: Recipe) -> Splits:
+        return load_splits(recipe.data, Path(job.data), job.seed, recipe.train.stream, device)
+
+    if recipes[0].data.resample_split:
+        return [load(job, recipe) for job, recipe in zip(jobs, recipes, strict=True)]
+    return [load(jobs[0], recipes[0])] * len(jobs)
 
 
 def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to check

@@ -23,6 +23,7 @@ from swinablate.config.recipe import Recipe
 from swinablate.config.schema import sparse
 from swinablate.config.train import TrainConfig
 from swinablate.models.layers.block import DropPath
+from swinablate.training.machine import reseed
 from swinablate.training.optim import make_optimizer
 
 
@@ -212,7 +213,7 @@ class Stack:
         """Masks of one step: those that each replica would draw alone from its seed."""
         rows = []
         for seed in seeds if self.drops else ():
-            torch.manual_seed(seed)
+            reseed(seed, self.flat.device)
             with self.flat.device:
                 rows.append([drop.draw() for drop in self.drops])
         return {
