@@ -91,7 +91,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what a study would run: arms, cost, geometry, refusals, what it can detect."""
-    from swinablate.execution.rehearsal import on_gpu
+    from swinablate.execution.devices import refused_by_gpu
     from swinablate.study.noise import expected_noise
     from swinablate.study.plan_record import plan_record
 
@@ -100,7 +100,7 @@ def plan(
     recorded = where.outcomes(trial.id for trial in made.trials)
     data = plan_record(made, recorded, expected_noise(made, where))
     print_json(data.to_json()) if as_json else terminal.show_plan(data)
-    for line in on_gpu(made):
+    for line in refused_by_gpu(made):
         terminal.err.print(line, markup=False, soft_wrap=True)
 
 

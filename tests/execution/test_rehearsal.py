@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from swinablate.execution import rehearsal
+from swinablate.execution import devices
 from swinablate.execution.executor import Executor, Slot
 from swinablate.execution.executors import local
 from swinablate.execution.executors.serial import Serial
@@ -55,7 +55,7 @@ def serial(*_):
 def test_every_arm_takes_a_step_and_those_that_cannot_are_named(study):
     found = plan(load_study(study))
     assert len(found.arms) == 4
-    put, raises = rehearsal.rehearsed(found, serial())
+    put, raises = devices.rehearsed(found, serial())
     assert put == (
         f"way=put: put_ has no deterministic form on {cpu_name()}; put another layer in its "
         "place, or run this study with --devices cpu"
@@ -70,13 +70,13 @@ def test_only_a_gpu_is_asked(study, monkeypatch):
         opened.extend(slots)
         return serial()
 
-    monkeypatch.setattr(rehearsal, "EXECUTOR", Executor(open=open_one))
+    monkeypatch.setattr(devices, "EXECUTOR", Executor(open=open_one))
     found = plan(load_study(study))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert rehearsal.on_gpu(found) == []
+    assert devices.refused_by_gpu(found) == []
     assert not opened
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert len(rehearsal.on_gpu(found)) == 2
+    assert len(devices.refused_by_gpu(found)) == 2
     assert opened == [Slot(index=0, device="cuda:0")]
 
 
