@@ -4,23 +4,28 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt64
-from numpy.typing import NDArray
 
 from swinablate.config.family import ImageSpec
 
-Pixels = UInt8[NDArray[np.uint8], "n c h w"]
+# Written out: from numpy 2.5 on `NDArray` is no class at run time, where shapes are checked.
+Bytes = np.ndarray[tuple[Any, ...], np.dtype[np.uint8]]
+Wholes = np.ndarray[tuple[Any, ...], np.dtype[np.int64]]
+Positives = np.ndarray[tuple[Any, ...], np.dtype[np.uint64]]
+
+Pixels = UInt8[Bytes, "n c h w"]
 """Images, raw."""
-Picture = UInt8[NDArray[np.uint8], "c h w"]
+Picture = UInt8[Bytes, "c h w"]
 """One of them."""
-Labels = Int64[NDArray[np.int64], " n"]
-Moments = Int64[NDArray[np.int64], "n c 2"]
+Labels = Int64[Wholes, " n"]
+Moments = Int64[Wholes, "n c 2"]
 """Sum and sum of squares of each image's channels."""
-Rows = Int64[NDArray[np.int64], " n"]
+Rows = Int64[Wholes, " n"]
 """Positions of images."""
-Draws = UInt64[NDArray[np.uint64], " n"]
+Draws = UInt64[Positives, " n"]
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,10 @@ class Arrays:
     Its numbers of images, classes and pixels are compared with what was promised afterwards.
     """
 
-    train_pixels: UInt8[NDArray[np.uint8], "_ _ _ _"]
-    train_labels: Int64[NDArray[np.int64], " _"]
-    test_pixels: UInt8[NDArray[np.uint8], "_ _ _ _"]
-    test_labels: Int64[NDArray[np.int64], " _"]
+    train_pixels: UInt8[Bytes, "_ _ _ _"]
+    train_labels: Int64[Wholes, " _"]
+    test_pixels: UInt8[Bytes, "_ _ _ _"]
+    test_labels: Int64[Wholes, " _"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def made_here(_raw: Path) -> str:
     return "the images are made by swinablate itself"
 
 
-def draws(n: int, *names: object) -> UInt64[NDArray[np.uint64], " {n}"]:
+def draws(n: int, *names: object) -> UInt64[Positives, " {n}"]:
     """Uniform 64-bit numbers that depend on `names` alone, not on any library's version."""
     text = "\x1f".join(map(str, names)).encode()
     return np.frombuffer(hashlib.shake_256(text).digest(8 * n), dtype="<u8").astype(np.uint64)
@@ -116,5 +121,5 @@ def stratified_order(labels: Labels, chance: Draws) -> Rows:
     rank = np.arange(len(labels)) - (np.cumsum(counts) - counts)[labels[grouped]]
     # Each class's images spread evenly over 0 to 1; equal places are in random order.
     quantile = (rank + 0.5) / counts[labels[grouped]]
-    order: NDArray[np.int64] = grouped[np.lexsort((chance[grouped], quantile))]
+    order: Wholes = grouped[np.lexsort((chance[grouped], quantile))]
     return order

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from swinablate.config.data import DataConfig
-from swinablate.data.dataset import Moments, Rows, draws, stratified_order
+from swinablate.data.dataset import Moments, Rows, Wholes, draws, stratified_order
 from swinablate.data.prepared import opened
 from swinablate.data.registry import sizes_of
 
@@ -98,7 +98,7 @@ def load_splits(
     pixels, test_pixels = (torch.from_numpy(x).to(place) for x in held)
 
     def part(
-        pixels: UInt8[Tensor, "all c h w"], labels: Int64[NDArray[np.int64], " all"], rows: Rows
+        pixels: UInt8[Tensor, "all c h w"], labels: Int64[Wholes, " all"], rows: Rows
     ) -> Images:
         return Images(
             pixels=pixels,

@@ -9,17 +9,21 @@ Shapes: n images, b of them in a batch, k classes.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from swinablate.config.metrics import BINS, TOP
 from swinablate.config.train import TrainConfig
 from swinablate.data import Images, eval_batches
 from swinablate.training.precision import autocast
+
+# Written out as in `data.dataset`.
+Numbers = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
+Truths = np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +38,9 @@ class Answers:
     """
 
     predicted: Int[Tensor, " n"]
-    loss: Float[NDArray[np.float64], " n"]
-    confidence: Float[NDArray[np.float64], " n"]
-    first: Bool[NDArray[np.bool_], " n"] | None
+    loss: Float[Numbers, " n"]
+    confidence: Float[Numbers, " n"]
+    first: Bool[Truths, " n"] | None
 
 
 @torch.inference_mode()
@@ -105,9 +109,7 @@ def train_metrics(found: Answers, labels: Int[Tensor, " n"]) -> dict[str, float]
     })  # fmt: skip
 
 
-def calibration_error(
-    confidence: Float[NDArray[np.float64], " n"], right: Bool[NDArray[np.bool_], " n"]
-) -> float:
+def calibration_error(confidence: Float[Numbers, " n"], right: Bool[Truths, " n"]) -> float:
     """Mean distance of confidence and accuracy over bins of equal width, by their images.
 
     Source: Guo et al. 2017, arXiv:1706.04599, eq. 3: bin m is ((m - 1) / M, m / M].
