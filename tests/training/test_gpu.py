@@ -1,0 +1,48 @@
+"""What only a GPU can show: `pytest -m gpu` on a machine that has one."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from swinablate.execution.devices import find_devices, refused_by_gpu
+from swinablate.execution.fusing import memory
+from swinablate.study.files import load_study
+from swinablate.study.planner import plan
+from swinablate.training.fit import Stopped
+from tests.training.test_fit import make_job, run
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+]
+
+
+def on_gpu(job):
+    return replace(job, device="cuda:0")
+
+
+def test_a_trial_is_the_same_bits_twice_and_when_it_goes_on(datasets, tmp_path):
+    first, rows = run(on_gpu(make_job(datasets, tmp_path / "a")))
+    again, rows_again = run(on_gpu(make_job(datasets, tmp_path / "b")))
+    assert rows == rows_again
+    assert first["predictions"] == again["predictions"]
+    cut = on_gpu(make_job(datasets, tmp_path / "c"))
+    with pytest.raises(Stopped):
+        run(cut, stop_after=8)  # in the second epoch of three
+    resumed, rest = run(cut)
+    assert resumed["predictions"] == first["predictions"]
+    assert rest[-1] == rows[-1]
+
+
+def test_the_record_names_the_gpu_and_its_rounding(datasets, tmp_path):
+    told, _ = run(on_gpu(make_job(datasets, tmp_path, epochs=1)))
+    assert told["execution"]["device"] == torch.cuda.get_device_name(0)
+    assert told["execution"]["type"] == "cuda"
+    assert told["execution"]["tf32"] == "nothing"
+
+
+def test_a_worker_finds_the_memory_and_takes_a_step_of_every_arm(write):
+    device = find_devices("auto")[0]
+    assert memory(device) == 0.5 * torch.cuda.get_device_properties(0).total_memory
+    assert refused_by_gpu(plan(load_study(write()))) == []
