@@ -10,6 +10,7 @@ from swinablate.config.levels import Level
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.config.theirs import named, theirs
+from swinablate.config.train import TrainConfig
 from swinablate.config.weights import each, evolved
 from swinablate.data import image_spec
 from swinablate.errors import InputError, SwinablateError
@@ -128,7 +129,11 @@ def smoked(recipe: Recipe) -> Recipe:
         }
     )
     train = recipe.train.model_copy(
-        update={"steps": SMOKE_STEPS, "batch": min(recipe.train.batch, SMOKE_BATCH)}
+        update={
+            "steps": SMOKE_STEPS,
+            "epochs": TrainConfig.model_fields["epochs"].default,  # not read beside steps
+            "batch": min(recipe.train.batch, SMOKE_BATCH),
+        }
     )
     return recipe.model_copy(update={"data": data, "train": train})
 
@@ -245,7 +250,9 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         target = base.macs if made.match.by == "macs" else base.params
         recipe, match = solve(recipe, made.match, target, at)
         changes |= {path: level for path, (_, level) in match.solved.items()}
-    recipe = smoked(recipe) if study.smoke else recipe
+    baseline = study.baseline
+    if study.smoke:
+        recipe, baseline = smoked(recipe), smoked(baseline)
     seeds = study.seeds if made.changes else study.baseline_seeds  # only the baseline has none
     starts = _starts(study, made.name, recipe.start, seeds)
     family = load_family(recipe.model.family, study.file)
@@ -254,7 +261,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     geometry = family.geometry(recipe.model, image)
     check_start(family, recipe, image, tuple(starts.values()))
     spent = cost_of(family, recipe, image, looked)
-    differs = differing(study.baseline, recipe) if made.changes else {}
+    differs = differing(baseline, recipe) if made.changes else {}
     arm = Arm(
         name=made.name,
         changes=changes,

@@ -3,7 +3,7 @@
 import pytest
 
 from swinablate.study.cautions import cautions
-from swinablate.study.files import load_study
+from swinablate.study.files import load_study, smoke
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
 
@@ -14,6 +14,10 @@ def warned(path, *settings) -> list[tuple[str, str]]:
 
 def test_a_usual_study_has_nothing_to_beware_of(write):
     assert warned(write()) == []
+
+
+def test_nor_has_its_smoke_run_whose_images_are_noise_in_every_arm(write):
+    assert [*cautions(plan(smoke(load_study(write()))))] == []
 
 
 AXES = {

@@ -434,6 +434,16 @@ def test_peak_memory_is_the_trials_own():
     assert machine.peak_mib(device) < before - 200
 
 
+def test_a_gpu_is_woken_before_its_memory_is_counted_afresh(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "init", lambda: asked.append("init"))
+    monkeypatch.setattr(
+        torch.cuda, "reset_peak_memory_stats", lambda device: asked.append(str(device))
+    )
+    machine.forget_peak(torch.device("cuda:0"))
+    assert asked == ["init", "cuda:0"]
+
+
 RANDOM = {
     "augment": "flip_crop", "policy": "randaugment", "brightness": 0.4, "contrast": 0.4,
     "cutout": 2, "erase": 0.5, "erase_fill": "noise", "mixup": 0.8, "cutmix": 1.0,
