@@ -212,7 +212,11 @@ def analyze(
     ] = False,
     method: Annotated[
         Literal["auto", "auto-paired", "paired", "shrunken", "welch-holm", "dunnett"] | None,
-        typer.Option(help="How arms are compared.", show_default="auto"),
+        typer.Option(
+            help="How arms are compared: auto pairs within seeds where their covariances say "
+            "that it pays, shrunken never does.",
+            show_default="auto",
+        ),
     ] = None,
     out: Out = None,
     force: Force = False,
@@ -227,7 +231,7 @@ def analyze(
         raise InputError(
             f"--paired contradicts --method {method}",
             at="--paired",
-            hint="give one of them; --method auto-paired pairs where it pays",
+            hint="give one of them; --method auto pairs where it pays",
         )
     question = Question(
         baseline=baseline,

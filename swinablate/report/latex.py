@@ -39,7 +39,7 @@ def arms_tex(answer: StudyResults, arms: pd.DataFrame) -> str:
     own = judged.get("declared", True)  # a study's metric is accuracy
     measured = r"accuracy (\%)" if own else escape(scale.axis(judged["metric"]))
     difference = r"$\Delta$ (pp)" if scale.percent else r"$\Delta$"
-    head = ["arm", "$n$", measured, difference, rf"{level}\,\% CI", "$p$ (Holm)",
+    head = ["arm", "$n$", measured, difference, rf"{level}\,\% CI", "$p$ (adjusted)",
             "verdict", "params", "MACs"]  # fmt: skip
     lines = [
         r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX for other scripts",

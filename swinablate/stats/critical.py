@@ -1,4 +1,4 @@
-"""Critical values of simultaneous intervals: many-to-one t, Bonferroni t, Holm.
+"""Critical values of simultaneous intervals, p-values beside them: Dunnett, Bonferroni, Holm.
 
 Source: Dunnett, A multiple comparison procedure for comparing several treatments with a
 control, JASA 50 (1955); Holm, Scand. J. Statist. 6 (1979).
@@ -63,10 +63,40 @@ def many_to_one(loadings: Sequence[float], df: ArrayLike, alpha: float) -> Float
     wanted = np.unique(np.clip(df, 1.0, LARGE))
     if len(wanted) > MANY:  # between so many the curve is straight
         wanted = 1 / np.linspace(1 / wanted[0], 1 / wanted[-1], MANY)
-    counts = Counter(round(x, 6) for x in loadings)  # what only rounding tells apart is one group
-    c = _solve(wanted, tuple(sorted(counts.items())), alpha)
+    c = _solve(wanted, _groups(loadings), alpha)
     inverse = 1 / np.clip(df, 1.0, LARGE)
     return np.asarray(np.interp(inverse, 1 / wanted[::-1], c[::-1]), dtype=float)
+
+
+def bonferroni_p(comparisons: int, t: ArrayLike, df: ArrayLike) -> Floats:
+    """Single-step adjusted p-value that holds for any correlation between the comparisons."""
+    return np.minimum(comparisons * two_sided_p(t, df), 1.0)
+
+
+def many_to_one_p(loadings: Sequence[float], t: Floats, df: Floats) -> Floats:
+    """Single-step adjusted p-values: P(max |T_j| > |t|), the counterpart of `many_to_one`.
+
+    Args:
+        loadings: one for each comparison, as from `shared_part`.
+        t: the statistics, any shape; nan stays nan.
+        df: degrees of freedom of each, in the shape of `t`.
+
+    Returns:
+        p, in the shape of `t`: alpha where |t| is the critical value at alpha.
+    """
+    content, _ = _normal_part(_groups(loadings))
+    grid = np.arange(len(content)) * STEP
+    flat, free = np.abs(t).ravel(), np.clip(df, 1.0, LARGE).ravel()
+    p = np.full(flat.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(flat) & np.isfinite(free))
+    for some in np.array_split(known, len(known) // MANY + 1):
+        nodes, weights = scale_nodes(free[some])
+        inside = np.interp(flat[some, None] * nodes, grid, content)
+        p[some] = 1 - np.sum(weights * inside, axis=1)
+    # The sum is rounded at 1e-16; Student's own tail says how small the smallest are.
+    alone = two_sided_p(t, df)
+    bound = np.minimum(len(loadings) * alone, 1.0)
+    return np.asarray(np.clip(p.reshape(np.shape(t)), alone, bound))
 
 
 def holm(p: Sequence[float] | Floats, comparisons: int | None = None) -> Floats:
@@ -86,11 +116,33 @@ def holm(p: Sequence[float] | Floats, comparisons: int | None = None) -> Floats:
     return adjusted
 
 
+def scale_nodes(df: Floats, nodes: int = NODES) -> tuple[Floats, Floats]:
+    """Nodes and weights for the mean over sqrt(chi2 / df); both (d, q).
+
+    Trapezoids in the logarithm: its density falls so fast at both ends that they converge
+    geometrically, for 1 degree of freedom as for 1,000.
+    """
+    half = df / 2
+    # From one tail of 1e-12 to the other: what is left out is less than rounding adds.
+    low = np.log(gammaincinv(half, 1e-12) / half) / 2
+    high = np.log(gammaincinv(half, 1 - 1e-12) / half) / 2
+    at = np.linspace(low, high, nodes, axis=1)
+    log_density = df[:, None] * at - half[:, None] * np.exp(2 * at)
+    weights = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+    return np.exp(at), weights / weights.sum(axis=1, keepdims=True)
+
+
+def _groups(loadings: Sequence[float]) -> tuple[tuple[float, int], ...]:
+    """The loadings with how many comparisons have each; what only rounding tells apart is one."""
+    counts = Counter(round(x, 6) for x in loadings)
+    return tuple(sorted(counts.items()))
+
+
 def _solve(wanted: Floats, groups: tuple[tuple[float, int], ...], alpha: float) -> Floats:
     """The critical value at each of the sorted degrees of freedom."""
     content, density = _normal_part(groups)
     grid = np.arange(len(content)) * STEP
-    nodes, weights = _scale_nodes(wanted)
+    nodes, weights = scale_nodes(wanted)
     low = t_quantile(1 - alpha / 2, wanted)  # one comparison alone
     high = bonferroni(sum(count for _, count in groups), wanted, alpha) + 1e-6
     c = low
@@ -126,19 +178,3 @@ def _normal_part(groups: tuple[tuple[float, int], ...]) -> tuple[Floats, Floats]
         inside *= one**count
     content = inside @ weights
     return content, np.gradient(content, STEP)
-
-
-def _scale_nodes(df: Floats) -> tuple[Floats, Floats]:
-    """Nodes and weights for the mean over sqrt(chi2 / df); both (d, q).
-
-    Trapezoids in the logarithm: its density falls so fast at both ends that they converge
-    geometrically, for 1 degree of freedom as for 1,000.
-    """
-    half = df / 2
-    # From one tail of 1e-12 to the other: what is left out is less than rounding adds.
-    low = np.log(gammaincinv(half, 1e-12) / half) / 2
-    high = np.log(gammaincinv(half, 1 - 1e-12) / half) / 2
-    at = np.linspace(low, high, NODES, axis=1)
-    log_density = df[:, None] * at - half[:, None] * np.exp(2 * at)
-    weights = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    return np.exp(at), weights / weights.sum(axis=1, keepdims=True)

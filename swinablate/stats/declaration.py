@@ -141,7 +141,9 @@ class Judged:
         equivalence_low: lower end of the interval of the two one-sided tests.
         equivalence_high: upper end.
         p: two-sided, uncorrected.
-        p_holm: corrected for the family by Holm; descriptive, the interval decides.
+        p_holm: single-step adjusted p-value of the statistic whose interval decides, below alpha
+            exactly if that excludes 0; None where the interval gives no verdict. Its name is
+            that of an earlier correction.
         se: standard error of `delta_pp`.
         df: degrees of freedom.
         verdict: what the interval says; or that an arm fails to train, which no interval does.

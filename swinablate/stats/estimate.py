@@ -1,57 +1,51 @@
 """Contrasts of arm means: estimate, standard error, degrees of freedom, intervals.
 
-Variances are shrunken towards the pooled one as if up to four more seeds had shown it, which
-is worth about a seed an arm at five seeds and keeps the error rate under moderately unequal
-variances. The fewer the arms, the less the pool knows, and the less it counts; two arms alone
-are judged by Welch's t. Where the variances clearly differ, the whole family is judged by
-Welch's t with Bonferroni intervals instead.
+The variance of each arm is moderated by those of the others (`seeds.variances`), which is worth
+about a seed an arm at five seeds and keeps the error rate under unequal variances; two arms alone
+are judged by Welch's t. Intervals are single-step and simultaneous, and the p-value beside one is
+the adjusted one of the same statistic: it is below alpha exactly if the interval excludes 0.
 
-Source: Smyth, Stat. Appl. Genet. Mol. Biol. 3 (2004) for the shrinkage (here with fixed prior
-degrees of freedom); Welch, Biometrika 34 (1947); Dunnett, JASA 50 (1955).
+Source: Welch, Biometrika 34 (1947); Satterthwaite, Biometrics Bull. 2 (1946); Dunnett, JASA 50
+(1955); Hochberg, Tamhane, Multiple Comparison Procedures (1987), chapter 2, for adjusted p.
 
 Shapes: ... any leading dimensions (simulations), k arms, m contrasts of a family.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from swinablate.stats.critical import (
     Floats,
     bonferroni,
+    bonferroni_p,
     many_to_one,
+    many_to_one_p,
     shared_part,
     t_quantile,
     two_sided_p,
 )
+from swinablate.stats.seeds.variances import PAIR, Flags, moderated
 
 BASELINE_RATIO = 2
 """The baseline takes part in every comparison and runs so many times the seeds of an arm."""
 
-PRIOR_SEEDS = 4.0
-"""d0: how many seeds' worth of evidence the pool counts for, at most.
-
-Of 2, 4 and 8 in simulations of 8 comparisons the compromise: 8 errs in up to 7.7 % of families of
-3 seeds with very unequal variances, 2 finds an effect of half a point in .31 at 5 seeds, 4 in .36.
-"""
-CERTAIN = 1e9  # a prior that leaves nothing to an arm's own variance
-GATE_SEEDS = 5  # fewer seeds cannot tell unequal variances from luck
-GATE_RATIO, GATE_P = 3.0, 0.001
-"""A larger ratio of sds, or a smaller p of Bartlett's, and the family is judged by Welch's t.
-
-With sds of 0.15 to 3.16, as arms on digits had them, shrinking erred in 8.3 % of simulated
-families and Welch's t in 5.6 %. The price is power: at 5 seeds a ratio of 3 turns up by chance in
-half of all families of 8.
-"""
+CERTAIN = 1e9  # degrees of freedom of a variance that is taken for all arms' own
+FEW_SEEDS = 5
+"""Fewer seeds of an arm are warned about (W1), and do not decide whether to pair."""
 TESTED = 3
 """Seeds from which an arm is judged: the sd of two has one degree of freedom."""
 
-Flags = NDArray[np.bool_]
 Method = Literal["auto", "shrunken", "welch-holm", "dunnett", "paired", "auto-paired"]
+"""How a family is judged.
+
+"shrunken" has moderated variances and unpaired seeds, "paired" moderated variances of the
+differences within seeds; "auto" lets the covariances of the seeds decide between the two, and
+"auto-paired" is its former name. "welch-holm" leaves every arm its own variance (Bonferroni's
+intervals and p; its name is older than that), "dunnett" has one variance for all.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +100,9 @@ class Estimates:
         half: half-width of the simultaneous interval.
         half_equivalence: half-width of the interval of the two one-sided tests.
         p: two-sided, not corrected.
-        welch: (...,) whether unequal variances, or the caller, ruled the pool out.
-        shrunken: whether there was a pool to lean on.
+        adjusted: single-step, for the whole family; below alpha exactly if the interval
+            excludes 0.
+        shrunken: whether variances were moderated.
     """
 
     delta: Floats
@@ -117,118 +112,92 @@ class Estimates:
     half: Floats
     half_equivalence: Floats
     p: Floats
-    welch: Flags
+    adjusted: Floats
     shrunken: bool = True
 
 
 def estimate(
     cells: Cells, weights: Floats, *, alpha: float, floor: float = 0.0, method: Method = "auto"
 ) -> Estimates:
-    """Estimate every contrast of a family, and its simultaneous interval.
+    """Estimate every contrast of a family from the arms' means, and its simultaneous interval.
 
     Args:
         cells: the arms that take part.
         weights: (m, k), a row for each declared contrast, run or not.
         alpha: error rate of the family.
         floor: smallest believable sd over seeds, in points.
-        method: "shrunken", "welch-holm", "dunnett" (one variance for all); any other lets the
-            variances decide between the first two.
+        method: "welch-holm" leaves every arm its own variance, "dunnett" has one for all; any
+            other moderates them.
     """
-    delta, se, df, welch = errors(cells, weights, floor=floor, method=method)
-    c = np.where(
-        welch[..., None],
-        bonferroni(len(weights), df, alpha),
-        _simultaneous(cells, weights, df, alpha),
-    )
-    family = assemble(delta, se, df, c, alpha=alpha, welch=welch)
-    return replace(family, shrunken=prior_seeds(int(cells.pooled.sum()) - 1) > 0)
+    delta, se, df = errors(cells, weights, floor=floor, method=method)
+    loadings = None if method == "welch-holm" else _loadings(cells, weights)
+    shrunken = method != "welch-holm" and int((cells.pooled & (cells.n > 1)).sum()) > PAIR
+    return assemble(delta, se, df, alpha=alpha, loadings=loadings, shrunken=shrunken)
 
 
 def errors(
     cells: Cells, weights: Floats, *, floor: float = 0.0, method: Method = "auto"
-) -> tuple[Floats, Floats, Floats, Flags]:
-    """Return estimates, standard errors, degrees of freedom; and who was judged by Welch."""
+) -> tuple[Floats, Floats, Floats]:
+    """Return estimates, standard errors and degrees of freedom."""
     var = np.maximum(cells.var, floor**2)
-    trusted = cells.pooled & (cells.n >= GATE_SEEDS)
-    welch = unequal(var[..., trusted], cells.n[trusted])
-    if method in {"shrunken", "welch-holm", "dunnett"}:
-        welch = np.full_like(welch, method == "welch-holm")
-    weight = CERTAIN if method == "dunnett" else prior_seeds(int(cells.pooled.sum()) - 1)
-    prior = np.where(welch[..., None] | ~cells.pooled, 0.0, weight)
-    v, f = shrunken(var, cells, prior)  # a prior of 0 leaves each arm its own variance
-    delta, se, df = _combine(cells, weights, v, f)
-    # A pool is worth no more than the seeds it is made of: two arms of 3 have 4 degrees of
-    # freedom between them, whatever the prior promises. An arm outside it brings its own.
     free = np.maximum(cells.n - 1, 0)
+    if method == "dunnett":
+        shared = np.where(cells.pooled, free, 0)
+        pool = (shared * np.nan_to_num(var)).sum(-1, keepdims=True) / max(shared.sum(), 1)
+        v = np.where(cells.pooled, pool, var)
+        f = np.where(cells.pooled, CERTAIN, free)
+    else:
+        speaks = cells.pooled & (method != "welch-holm")
+        v, f = moderated(var, free, speaks)
+    delta, se, df = _combine(cells, weights, v, f)
+    if method == "welch-holm":
+        return delta, se, df
+    # Arms know of each other no more than all their seeds: two arms of 3 have 4 degrees of
+    # freedom between them, whatever a prior promises. An arm that does not speak brings its own.
     total = free[cells.pooled].sum() + (weights != 0) @ np.where(cells.pooled, 0, free)
-    return delta, se, np.where(welch[..., None], df, np.minimum(df, np.maximum(total, 1))), welch
-
-
-def prior_seeds(comparisons: int) -> float:
-    """How many seeds' worth of evidence the pooled variance counts for.
-
-    A pool of two arms holds nothing that the two do not; from nine comparisons on it counts
-    for 4. Chosen by simulation: a full weight errs in up to 15 % of families of one to four
-    comparisons if one arm is three times as noisy as the others.
-    """
-    return min(PRIOR_SEEDS, max(0.0, (comparisons - 1) / 2))
+    return delta, se, np.minimum(df, np.maximum(total, 1))
 
 
 def assemble(
-    delta: Floats, se: Floats, df: Floats, c: Floats, *, alpha: float, welch: Flags
+    delta: Floats,
+    se: Floats,
+    df: Floats,
+    *,
+    alpha: float,
+    loadings: tuple[float, ...] | None = None,
+    shrunken: bool = True,
 ) -> Estimates:
-    """Fill in what follows from estimate, error and critical value."""
+    """Fill in what follows from estimates, errors and how the contrasts correlate.
+
+    Args:
+        delta: (..., m).
+        se: (..., m).
+        df: (..., m).
+        alpha: error rate of the family.
+        loadings: of a comparison of many arms with one, as from `shared_part`; None is
+            Bonferroni's, which holds for any correlation.
+        shrunken: whether variances were moderated.
+    """
+    m = delta.shape[-1]
+    with np.errstate(invalid="ignore"):
+        t = np.abs(delta / se)
+    if loadings is None:
+        c, adjusted = bonferroni(m, df, alpha), bonferroni_p(m, t, df)
+    else:
+        known = np.isfinite(df)
+        c = np.where(known, many_to_one(loadings, np.nan_to_num(df, nan=1.0), alpha), np.nan)
+        adjusted = many_to_one_p(loadings, t, df)
     return Estimates(
         delta=delta,
         se=se,
         df=df,
         c=c,
         half=c * se,
-        half_equivalence=t_quantile(1 - alpha / delta.shape[-1], df) * se,
-        p=two_sided_p(delta / se, df),
-        welch=welch,
+        half_equivalence=t_quantile(1 - alpha / m, df) * se,
+        p=two_sided_p(t, df),
+        adjusted=adjusted,
+        shrunken=shrunken,
     )
-
-
-def shrunken(var: Floats, cells: Cells, prior: Floats) -> tuple[Floats, Floats]:
-    """Return the variance of each arm and its degrees of freedom; nan if nothing is known.
-
-    Args:
-        var: (..., k) over seeds.
-        cells: says which arms the pool is made of.
-        prior: (..., k) how many seeds' worth of evidence the pool counts for.
-    """
-    f = np.maximum(cells.n - 1, 0)
-    own = np.where(f > 0, f * np.nan_to_num(var), 0.0)
-    shared = np.where(cells.pooled, f, 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        pool = (own * cells.pooled).sum(-1, keepdims=True) / shared.sum()
-        v = (np.where(prior > 0, prior * pool, 0.0) + own) / (prior + f)
-    return v, prior + f
-
-
-def spread(var: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """Ratio of the largest to the smallest sd, and Bartlett's p, over the last dimension."""
-    if var.shape[-1] < 2:
-        return np.ones(var.shape[:-1]), np.ones(var.shape[:-1])
-    f = n - 1
-    total = f.sum()
-    pooled = (f * var).sum(-1) / total
-    tiny = np.finfo(float).tiny  # all equal to 0: no evidence of a difference
-    logs = np.log(np.maximum(var, tiny))
-    statistic = total * np.log(np.maximum(pooled, tiny)) - (f * logs).sum(-1)
-    k = var.shape[-1]
-    correction = 1 + ((1 / f).sum() - 1 / total) / (
-        3 * (k - 1)
-    )  # Bartlett's own, of his statistic
-    ratio = np.sqrt(np.maximum(var.max(-1), tiny) / np.maximum(var.min(-1), tiny))
-    return ratio, np.asarray(chdtrc(k - 1, np.maximum(statistic / correction, 0)))
-
-
-def unequal(var: Floats, n: Floats) -> Flags:
-    """Whether the variances of the last dimension clearly differ."""
-    ratio, p = spread(var, n)
-    return np.asarray((ratio > GATE_RATIO) | (p < GATE_P))
 
 
 def is_many_to_one(weights: Floats) -> bool:
@@ -261,13 +230,11 @@ def _combine(cells: Cells, weights: Floats, v: Floats, f: Floats) -> tuple[Float
     return delta, se, df
 
 
-def _simultaneous(cells: Cells, weights: Floats, df: Floats, alpha: float) -> Floats:
-    """Dunnett's critical values where one arm is compared with many, else Bonferroni's."""
+def _loadings(cells: Cells, weights: Floats) -> tuple[float, ...] | None:
+    """How comparisons of many arms with one share the noise of that one; None of others."""
     if not is_many_to_one(weights):
-        return bonferroni(len(weights), df, alpha)
+        return None
     # An arm that has not run yet counts with the seeds it will have.
     n = np.where(cells.n >= TESTED, cells.n, np.maximum(cells.declared, 1))
     others = n[np.argmax(weights, axis=1)].astype(int).tolist()
-    loadings = shared_part(others, int(n[np.argmin(weights[0])]))
-    c = many_to_one(loadings, np.nan_to_num(df, nan=1.0), alpha)
-    return np.where(np.isfinite(df), c, np.nan)
+    return shared_part(others, int(n[np.argmin(weights[0])]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swinablate.stats.critical import Floats, holm, t_quantile
+from swinablate.stats.critical import Floats
 from swinablate.stats.declaration import (
     Declaration,
     Estimate,
@@ -17,7 +17,7 @@ from swinablate.stats.declaration import (
 )
 from swinablate.stats.estimate import TESTED, Contrast, Estimates, Method, estimate
 from swinablate.stats.paired import estimate_pairs, pairs, pays
-from swinablate.stats.power import POWER, seeds_needed
+from swinablate.stats.power import detected, seeds_needed
 from swinablate.stats.sample import Sample, cells, diverged_shares
 from swinablate.stats.seeds.convergence import NO_NOISE, failed_reply, labelled, obstacle_of
 from swinablate.stats.seeds.shares import Share
@@ -25,12 +25,12 @@ from swinablate.text import counted, known_or_none
 
 # How a family was judged. `sentence` looks for words in these, and recorded verdicts have them.
 SHRUNKEN = "Welch t with shrunken variances, simultaneous intervals"
-WELCH = "Welch t, Bonferroni intervals, Holm p"
-UNEQUAL = "(variances differ)"
+WELCH = "Welch t, Bonferroni intervals"
 PLAIN = "Welch t"
 DUNNETT = "Dunnett's test with one pooled variance, simultaneous intervals"
 PAIRED = "paired t with shrunken variances, Bonferroni intervals"
 PAIRED_OWN = "paired t, Bonferroni intervals"
+CHOSEN = "(chosen from the covariances of the seeds)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +65,8 @@ class _Found:
 
     @property
     def detectable(self) -> float:
-        """The difference found with power 0.8."""
-        return (self.c + float(t_quantile(POWER, self.df))) * self.se
+        """The difference that as many seeds find with power 0.8."""
+        return detected(self.c, self.df) * self.se
 
 
 def judge_family(
@@ -96,7 +96,6 @@ def judge_family(
     weights = np.array([[c.weights.get(arm, 0.0) for arm in part] for c in contrasts])
     family, shared = _estimate(part, weights, declaration, method)
     how = _name(family, method, paired=shared is not None)
-    adjusted = holm(family.p)
     estimates = []
     for i, contrast in enumerate(contrasts):
         numbers = _Found(
@@ -107,7 +106,7 @@ def judge_family(
             half=float(family.half[i]),
             half_equivalence=float(family.half_equivalence[i]),
             p=float(family.p[i]),
-            p_holm=float(adjusted[i]),
+            p_holm=float(family.adjusted[i]),
             comparisons=len(contrasts),
             method=how,
             n=_pair(contrast, part) if shared is None else None,
@@ -131,27 +130,24 @@ def _estimate(
     """The family's numbers; and if it is judged within seeds, how many each contrast has."""
     alpha, floor = declaration.alpha, declaration.floor_pp
     apart = estimate(cells(samples), weights, alpha=alpha, floor=floor, method=method)
-    if method not in {"paired", "auto-paired"}:
+    if method not in {"auto", "auto-paired", "paired"}:
         return apart, None
     within = pairs(samples, weights)
     together = estimate_pairs(within, alpha=alpha, floor=floor)
-    if method == "auto-paired" and not pays(within, apart, together):
+    if method != "paired" and not pays(within, apart, together):
         return apart, None
     return together, within.n
 
 
 def _name(family: Estimates, method: Method, *, paired: bool) -> str:
     """What was done, for the report."""
-    welch = bool(family.welch)
     if paired:
-        own = f"{PAIRED_OWN} {UNEQUAL}" if welch else PAIRED_OWN
-        return PAIRED if family.shrunken and not welch else own
+        how = PAIRED if family.shrunken else PAIRED_OWN
+        return how if method == "paired" else f"{how} {CHOSEN}"
     if method == "dunnett":
         return DUNNETT
     if method == "welch-holm":
         return WELCH
-    if welch:
-        return f"{WELCH} {UNEQUAL}"
     return SHRUNKEN if family.shrunken else PLAIN
 
 
@@ -172,7 +168,7 @@ def _judge(
         equivalence_low=known_or_none(near[0]),
         equivalence_high=known_or_none(near[1]),
         p=known_or_none(found.p),
-        p_holm=known_or_none(found.p_holm),
+        p_holm=None if reason else known_or_none(found.p_holm),  # no word, no p beside it
         se=known_or_none(found.se),
         df=known_or_none(found.df),
         verdict=word,

@@ -49,7 +49,6 @@ class Row:
         error: some arm is called better or worse although none is (promised: 0.05).
         power: an arm with the effect is found.
         half_pp: mean half-width of an interval.
-        welch: the variances sent the family to Welch's t.
         paired: the family was judged within seeds.
     """
 
@@ -57,7 +56,6 @@ class Row:
     error: float
     power: float
     half_pp: float
-    welch: float
     paired: float
 
 
@@ -100,7 +98,9 @@ def selftest(
     scenario = Scenario(n=[n_baseline] + [n] * m, sd=sds, correlation=[correlation] * (m + 1))
     values = draw(scenario, SIMS, seed=0)
     return [
-        _row(method, *judge(scenario, values, method), effect_pp) for method in get_args(Method)
+        _row(method, *judge(scenario, values, method), effect_pp)
+        for method in get_args(Method)
+        if method != "auto-paired"  # "auto" by its former name
     ]
 
 
@@ -114,7 +114,9 @@ def draw(scenario: Scenario, sims: int, *, seed: int) -> Floats:
     return np.asarray(np.array(scenario.sd)[:, None] * noise)
 
 
-def judge(scenario: Scenario, values: Floats, method: Method) -> tuple[Estimates, Floats]:
+def judge(
+    scenario: Scenario, values: Floats, method: Method, *, floor: float = 0.0
+) -> tuple[Estimates, Floats]:
     """Judge simulated studies; the second is which were judged within seeds: (sims,)."""
     n = np.array(scenario.n, dtype=float)
     runs = [values[:, j, : scenario.n[j]] for j in range(len(scenario.n))]
@@ -125,13 +127,13 @@ def judge(scenario: Scenario, values: Floats, method: Method) -> tuple[Estimates
         declared=n,
         pooled=np.ones(len(n), dtype=bool),
     )
-    apart = estimate(cells, scenario.weights, alpha=ALPHA, method=method)
-    if method not in {"paired", "auto-paired"}:
+    apart = estimate(cells, scenario.weights, alpha=ALPHA, floor=floor, method=method)
+    if method not in {"auto", "auto-paired", "paired"}:
         return apart, np.zeros(len(values))
     within = _within(runs)
-    together = estimate_pairs(within, alpha=ALPHA)
+    together = estimate_pairs(within, alpha=ALPHA, floor=floor)
     pick = np.ones(len(values), dtype=bool)
-    if method == "auto-paired":
+    if method != "paired":
         pick = pays(within, apart, together)
     return _chosen(pick, together, apart), pick.astype(float)
 
@@ -155,10 +157,9 @@ def _chosen(pick: np.ndarray, together: Estimates, apart: Estimates) -> Estimate
     """`together` where picked, else `apart`."""
     fields = {
         name: np.where(pick[:, None], getattr(together, name), getattr(apart, name))
-        for name in ("delta", "se", "df", "c", "half", "half_equivalence", "p")
+        for name in ("delta", "se", "df", "c", "half", "half_equivalence", "p", "adjusted")
     }
-    welch = np.where(pick, together.welch, apart.welch)
-    return Estimates(**fields, welch=welch, shrunken=apart.shrunken)
+    return Estimates(**fields, shrunken=apart.shrunken)
 
 
 def _row(method: Method, family: Estimates, paired: Floats, effect: float) -> Row:
@@ -169,6 +170,5 @@ def _row(method: Method, family: Estimates, paired: Floats, effect: float) -> Ro
         error=float(wrong.any(axis=1).mean()),
         power=float(found.mean()),
         half_pp=float(family.half.mean()),
-        welch=float(family.welch.mean()),
         paired=float(paired.mean()),
     )

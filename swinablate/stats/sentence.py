@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from swinablate.stats.declaration import Declaration, Judged, Tally
-from swinablate.stats.estimate import BASELINE_RATIO, GATE_P, GATE_RATIO, prior_seeds
-from swinablate.stats.judge import DUNNETT, SHRUNKEN, UNEQUAL
+from swinablate.stats.estimate import BASELINE_RATIO
+from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
 from swinablate.stats.sample import Sample
+from swinablate.stats.seeds.variances import RAISED, prior_seeds
 from swinablate.text import counted, signed
 
 SEQUENTIAL = "group-sequential"
@@ -77,10 +78,11 @@ def methods(
         f"({_count(base.n)}) in {counted(comparisons, f'{declared}comparison')} "
         f"({_range([t.n for t in arms])} an arm)."
     )
+    adjusted = "" if comparisons == 1 else " is adjusted for them in a single step and"
     reach = (
-        "p-values, corrected by Holm's method, are descriptive. The intervals say what "
-        "training again with other seeds would show on the same test set, not what other "
-        "images would."
+        f"The p-value beside an interval{adjusted} lies below {declaration.alpha:g} exactly where "
+        "that excludes 0. The intervals say what training again with other seeds would show on "
+        "the same test set, not what other images would."
     )
     rule = _rule(declaration, comparisons)
     statistic = _statistic(how, declaration, comparisons)
@@ -101,7 +103,6 @@ def sequential_methods(
     """
     tallies = [sample.tally for sample in samples.values()]
     base, arms = tallies[0], tallies[1:]
-    paired = "paired t (differences within seeds)" if "paired" in how else "Welch's t"
     what = (
         f"{_metric(declaration).capitalize()} was compared with the baseline's in "
         f"{counted(len(arms), 'declared comparison')} by a group-sequential design with looks at "
@@ -109,7 +110,7 @@ def sequential_methods(
         f"stopped at {_range([t.n for t in arms])}, the baseline at {base.n}."
     )
     statistic = (
-        f"Each look compared {paired} with the level spent for it (alpha = "
+        f"Each look compared {_test(how, len(arms))} with the level spent for it (alpha = "
         f"{declaration.alpha:g}, spent with the square of the seeds; Holm over arms). Intervals "
         "are repeated intervals at the level of the look that decided."
     )
@@ -128,18 +129,7 @@ def sequential_methods(
 
 
 def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
-    paired = "paired t (differences within seeds)" if "paired" in how else "Welch's t"
-    if how == DUNNETT:
-        what = "by Dunnett's test with one pooled variance"
-    elif "shrunken" in how:
-        prior = prior_seeds(comparisons)
-        shrunken = f"towards the pooled one (at most {prior:g} prior degrees of freedom)"
-        what = f"by {paired} with variances shrunken {shrunken}"
-    elif UNEQUAL in how:
-        gate = f"sd ratio above {GATE_RATIO:g} or Bartlett p below {GATE_P:g}"
-        what = f"by {paired}, because the variances differed ({gate})"
-    else:
-        what = f"by {paired}"
+    what = f"by {_test(how, comparisons)}"
     if comparisons == 1:
         return f"The difference was judged {what}, with a {_level(declaration.alpha)} interval."
     correction = (
@@ -150,6 +140,24 @@ def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
     return (
         f"Differences were judged {what}; the {_level(declaration.alpha)} intervals hold "
         f"simultaneously ({correction})."
+    )
+
+
+def _test(how: str, comparisons: int) -> str:
+    """The test in standard terms: what was compared, and with which variances."""
+    if how == DUNNETT:
+        return "Dunnett's test with one pooled variance"
+    test = "Welch's t"
+    if "paired" in how:
+        chosen = ", chosen from the covariances of the seeds" if CHOSEN in how else ""
+        test = f"paired t (differences within seeds{chosen})"
+    if "shrunken" not in how and not (how.startswith(SEQUENTIAL) and comparisons > 1):
+        return test
+    return (
+        f"{test} with variances moderated by empirical Bayes (Smyth 2004: towards the square of "
+        "the mean standard deviation, with prior degrees of freedom from the scatter of the log "
+        f"variances, at most {RAISED:g} where that raises a variance and at most "
+        f"{prior_seeds(comparisons):g} where it lowers one)"
     )
 
 

@@ -41,8 +41,8 @@ def verdicts(
         declaration: what was fixed before the first result.
         complete: False: intervals, but every verdict is pending.
         warnings: those that need more than results.
-        method: "auto" lets the variances decide between "shrunken" and "welch-holm",
-            "auto-paired" also lets the correlation of seeds decide for "paired"; "dunnett".
+        method: as in `estimate`; "auto" lets the covariances of the seeds decide, for each
+            family, whether it is judged within seeds.
 
     Raises:
         InputError: the table cannot be read as results of what was declared.
@@ -91,8 +91,8 @@ def effects(
         alpha: error rate of all comparisons together.
         rope: the smallest difference that matters, percentage points; without it nothing is
             called equivalent.
-        method: "auto" lets the variances decide between "shrunken" and "welch-holm",
-            "auto-paired" also lets the correlation of seeds decide for "paired"; "dunnett".
+        method: as in `estimate`; "auto" lets the covariances of the seeds decide, for each
+            family, whether it is judged within seeds.
 
     Returns:
         The `arms` of verdicts.json, in the order of the table.

@@ -1,99 +1,85 @@
-"""Why the constants of `swinablate.stats.estimate` are what they are.
+"""Why the constants of `swinablate.stats.seeds.variances` are what they are.
 
-`python -m tests.calibration.choices` simulates the alternatives and prints the tables of
+`python -m tests.calibration.choices` simulates the alternatives and prints the table of
 `benchmarks/results/calibration_choices.md`.
 """
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
 
-from swinablate.stats.estimate import Estimates, spread
-from tests.calibration.studies import EVEN, Truth, draw, judge, null
+from swinablate.stats.critical import Floats
+from swinablate.stats.seeds import variances
+from tests.calibration.shapes import SHAPES, error, judged, power
 
 SIMS = 4000
-PRIORS = {
-    "4": lambda m: 4.0,
-    "min(4, m)": lambda m: min(4.0, m),
-    "min(4, m/2)": lambda m: min(4.0, m / 2),
-    "min(4, (m-1)/2), used": lambda m: min(4.0, (m - 1) / 2),
-    "0": lambda m: 0.0,
+
+
+def pooled(var: Floats, free: Floats) -> Floats:
+    """The target that stood here before: the mean variance by degrees of freedom."""
+    return np.asarray((free * var).sum(-1) / free.sum())
+
+
+def everything(var: Floats, free: Floats) -> Floats:
+    """No estimate: as much evidence as the limits allow."""
+    return np.full(var.shape[:-1], np.inf)
+
+
+CHOICES: dict[str, Mapping[str, object]] = {
+    "used": {},
+    "target: mean variance": {"_target": pooled},
+    "evidence not estimated": {"prior_evidence": everything},
+    "mean variance, not estimated": {"_target": pooled, "prior_evidence": everything},
+    "raised by at most 4": {"RAISED": 4.0},
+    "raised by at most 16": {"RAISED": 16.0},
+    "lowered by at most 2": {"LOWERED": 2.0},
+    "lowered by at most 8": {"LOWERED": 8.0},
+    "half of the evidence raises": {"RAISED_SHARE": 0.5},
+    "all of the evidence raises": {"RAISED_SHARE": 1.0},
+    "all of the evidence lowers": {"LOWERED_SHARE": 1.0},
+    "no least variance": {"LEAST": 0.0},
+    "least variance a third": {"LEAST": 1 / 3},
 }
-GATES = {
-    "never": lambda ratio, p: np.zeros(len(p), bool),
-    "sd ratio > 3 or p < .001, used": lambda ratio, p: (ratio > 3) | (p < 0.001),
-    "p < .001": lambda ratio, p: p < 0.001,
-    "p < .01": lambda ratio, p: p < 0.01,
-    "p < .05": lambda ratio, p: p < 0.05,
-    "always": lambda ratio, p: np.ones(len(p), bool),
-}
+SIZES = ((2, 3), (2, 5), (2, 8), (4, 5), (8, 3), (8, 5), (8, 8), (8, 12))
+NOISY = ("equal noise", "sd varies (tau .5)", "one arm x5", "half the arms x4")
 
 
-def families(m: int) -> list[Truth]:
-    """What a family of m comparisons may look like."""
-    base = EVEN[0]
-    return [
-        null("equal noise", (base,) * (m + 1)),
-        null("tau .5", (base,) * (m + 1), tau=0.5),
-        null("one arm x3", (base,) * m + (3 * base,)),
-        null("baseline x3", (3 * base,) + (base,) * m),
-        null("as on digits", (0.7, *np.geomspace(0.15, 3.16, m).tolist())),
-    ]
+def row(change: Mapping[str, object]) -> str:
+    """The worst error at 3 seeds and from 5 on, with its shape, and power at m = 8, n = 5."""
+    with ExitStack() as stack:
+        for name, value in change.items():
+            stack.enter_context(patch.object(variances, name, value))
+        wrong = {}
+        for shape in SHAPES:
+            for m, n in SIZES:
+                family = judged(shape, m, n, SIMS, "shrunken")
+                wrong[n >= 5, error(family.half, family.delta), f"{shape}, m={m} n={n}"] = None
+        found = [judged(shape, 8, 5, SIMS, "shrunken") for shape in NOISY]
+    three, more = (max(key[1:] for key in wrong if key[0] == many) for many in (False, True))
+    cells = [f"{worst:.3f} ({where})" for worst, where in (three, more)]
+    return " | ".join([*cells, *(f"{power(f.half, f.delta):.3f}" for f in found)])
 
 
-def rates(family: Estimates, half: np.ndarray, effect: float) -> str:
-    """Error of the family, and power for one arm with the effect."""
-    error = (np.abs(family.delta) > half).any(axis=1).mean()
-    return f"{error:.3f} / {(np.abs(family.delta + effect) > half).mean():.2f}"
-
-
-def priors() -> None:
-    """Weight of the pooled variance against the number of comparisons."""
-    print("\n### Weight of the pool: error / power for 3.3 standard errors\n")
-    print("| n | m | noise | " + " | ".join(PRIORS) + " |")
-    print("|---:|---:|---|" + "---:|" * len(PRIORS))
-    for n in (3, 5, 8):
-        for m in (1, 2, 3, 4, 8):
-            for truth in families(m):
-                effect = 3.3 * EVEN[0] * (1.5 / n) ** 0.5
-                row = []
-                for weight in PRIORS.values():
-                    with patch("swinablate.stats.estimate.prior_seeds", weight):
-                        family = judge(truth, n, SIMS, seed=n)
-                    row.append(rates(family, family.half, effect))
-                print(f"| {n} | {m} | {truth.name} | " + " | ".join(row) + " |", flush=True)
-
-
-def gates() -> None:
-    """When unequal variances send a family to Welch's t."""
-    print("\n### Gate: share sent to Welch's t / error / power for 0.5 points\n")
-    print("| n | m | noise | " + " | ".join(GATES) + " |")
-    print("|---:|---:|---|" + "---:|" * len(GATES))
-    for n in (5, 8):
-        for m in (3, 8):
-            for truth in families(m):
-                values = draw(truth, 2 * n, SIMS, seed=n)
-                pool, welch = (
-                    judge(truth, n, SIMS, method=method, values=values)
-                    for method in ("shrunken", "welch-holm")
-                )
-                arms = values[:, 1:, :n].var(-1, ddof=1)
-                var = np.concatenate([values[:, :1].var(-1, ddof=1), arms], axis=1)
-                ratio, p = spread(var, np.array([2.0 * n] + [n] * m))
-                row = []
-                for gate in GATES.values():
-                    chosen = gate(ratio, p)
-                    half = np.where(chosen[:, None], welch.half, pool.half)
-                    row.append(f"{chosen.mean():.2f} / {rates(pool, half, 0.5)}")
-                print(f"| {n} | {m} | {truth.name} | " + " | ".join(row) + " |", flush=True)
+def report() -> Iterator[str]:
+    """The table, in Markdown, line by line."""
+    yield "# Why these constants\n"
+    yield (
+        "`python -m tests.calibration.choices`. Moderated variances with one constant changed at a "
+        "time; the shapes and sizes of `calibration.md`, unpaired; power for half a point with "
+        f"eight arms of five seeds. {SIMS:,} studies a cell (worst errors are maxima over "
+        f"{len(SHAPES)} shapes, so that luck adds about .004), {time.strftime('%Y-%m-%d')}.\n"
+    )
+    yield (
+        "| choice | worst error, n = 3 | worst error, n >= 5 | power: " + " | ".join(NOISY) + " |"
+    )
+    yield "|---|---|---|" + "---:|" * len(NOISY)
+    for name, change in CHOICES.items():
+        yield f"| {name} | {row(change)} |"
 
 
 if __name__ == "__main__":
-    print("# Why these constants")
-    print(
-        "\n`python -m tests.calibration.choices`. n seeds an arm, 2n of the baseline, m "
-        f"comparisons, promised error 0.05; {SIMS:,} studies a cell, {time.strftime('%Y-%m-%d')}."
-    )
-    priors()
-    gates()
+    for line in report():
+        print(line, flush=True)

@@ -61,7 +61,7 @@ def bank(sims: int, seed: int = 0) -> tuple[Truth, np.ndarray]:
 
 def adaptive(truth: Truth, values: np.ndarray, floor: float) -> Result:
     """Looks until every arm is decided."""
-    rule = Rule(looks=LOOKS, alpha=0.05, rope=truth.rope, floor=floor, method="auto-paired")
+    rule = Rule(looks=LOOKS, alpha=0.05, rope=truth.rope, floor=floor, method="auto")
     words, trials = [], []
     for study in values:
         end = course({str(j): Run(values=study[j]) for j in range(len(study))}, rule)
@@ -72,7 +72,7 @@ def adaptive(truth: Truth, values: np.ndarray, floor: float) -> Result:
 
 def fixed(truth: Truth, values: np.ndarray, n: int, floor: float) -> Result:
     """n seeds of every arm, 2n of the baseline, judged once."""
-    family = judge(truth, n, len(values), values=values[..., : 2 * n], floor=floor)
+    family, _ = judge(truth, n, len(values), values=values[..., : 2 * n], floor=floor)
     low, high = family.delta - family.half, family.delta + family.half
     near = np.abs(family.delta) + family.half_equivalence < truth.rope
     word = np.where(low > 0, 1, np.where(high < 0, -1, np.where(near, 2, 0)))

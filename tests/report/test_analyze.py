@@ -182,7 +182,7 @@ def test_a_report_of_losses_speaks_of_no_percent(csv):
     markdown, latex = files["report.md"].decode(), files["tables/arms.tex"].decode()
     assert "Baseline 90.20 \xb1 0.16 loss, n = 5" in markdown
     assert "vit lowers loss by 5.00 (" in markdown
-    assert "| arm | n | loss | difference | 95 % CI | p (Holm) | verdict |" in markdown
+    assert "| arm | n | loss | difference | 95 % CI | p (adjusted) | verdict |" in markdown
     for said in (" pp", "(pp)", "(%)", "percentage point", "accuracy (%)"):
         assert said not in markdown
     assert "arm & $n$ & loss & $\\Delta$ & 95" in latex

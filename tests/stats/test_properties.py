@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swinablate.stats import Declaration, effects, verdicts
+from swinablate.stats import Declaration, effects, factorial, verdicts
+from swinablate.stats.estimate import Cells, estimate
+from swinablate.stats.paired import Pairs, estimate_pairs
 
 counts = st.lists(st.integers(1, 9), min_size=2, max_size=7)
 seeds = st.integers(0, 2**32 - 1)
@@ -102,3 +104,73 @@ def test_the_interval_and_the_verdict_agree(n, seed):
             assert (arm.ci_high < 0) == (arm.verdict == "worse")
             inside = arm.equivalence_low > -0.5 and arm.equivalence_high < 0.5
             assert inside == (arm.verdict == "equivalent" or arm.negligible)
+
+
+ALPHA = 0.05
+FACTORS = {"": {}, "a": {"x": 1}, "b": {"y": 1}, "ab": {"x": 1, "y": 1}}
+
+
+def drawn(k: int, seed: int, families: int = 500) -> Cells:
+    """Moments of arms with spreads and effects of any size, some without any noise."""
+    rng = np.random.default_rng(seed)
+    n = rng.integers(3, 13, k).astype(float)
+    sd = 10 ** rng.uniform(-1, 1, (families, k)) * (rng.random((families, k)) > 0.03)
+    return Cells(
+        mean=rng.normal(0, 1, (families, k)),
+        var=sd**2 * rng.chisquare(n - 1, (families, k)) / (n - 1),
+        n=n,
+        declared=n,
+        pooled=np.ones(k, dtype=bool),
+    )
+
+
+@pytest.mark.parametrize("method", ["auto", "shrunken", "welch-holm", "dunnett"])
+@pytest.mark.parametrize("k", [2, 3, 9])
+def test_the_adjusted_p_lies_below_alpha_exactly_where_the_interval_excludes_0(method, k):
+    called = []
+    for seed in range(6):
+        weights = np.hstack([-np.ones((k - 1, 1)), np.eye(k - 1)])
+        family = estimate(drawn(k, seed), weights, alpha=ALPHA, method=method)
+        known = np.isfinite(family.half)
+        wide = np.abs(family.delta[known]) > family.half[known]
+        assert (wide == (family.adjusted[known] < ALPHA)).all()
+        assert (family.adjusted[known] >= family.p[known]).all()
+        called += [wide.mean()]
+    assert 0.05 < np.mean(called) < 0.95
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.2])
+def test_p_and_interval_agree_for_effects_of_a_factorial_design_and_within_seeds(alpha):
+    (mains, _) = factorial({name or "baseline": cell for name, cell in FACTORS.items()})
+    arms = list(mains[0].weights)
+    weights = np.array([[c.weights.get(arm, 0.0) for arm in arms] for c in mains])
+    rng = np.random.default_rng(1)
+    within = Pairs(
+        mean=rng.normal(0, 1, (2000, 5)),
+        var=rng.chisquare(4, (2000, 5)) / 2,
+        unpaired=np.ones((2000, 5)),
+        n=np.array([5.0, 5.0, 4.0, 8.0, 3.0]),
+    )
+    for family in (
+        *(estimate(drawn(len(arms), seed), weights, alpha=alpha) for seed in range(4)),
+        estimate_pairs(within, alpha=alpha),
+    ):
+        known = np.isfinite(family.half)
+        wide = np.abs(family.delta[known]) > family.half[known]
+        assert (wide == (family.adjusted[known] < alpha)).all()
+        assert 0 < wide.mean() < 1
+
+
+@QUICK
+@given(counts, seeds, st.sampled_from(["auto", "paired", "welch-holm", "dunnett"]))
+def test_no_word_beside_a_p_that_contradicts_it(n, seed, method):
+    contrasts = factorial({name or "baseline": cell for name, cell in FACTORS.items()})[0]
+    rows = table([*n, 5, 5], seed).replace({"arm": {"a1": "a", "a2": "b", "a3": "ab"}})
+    few = rows[rows.arm.isin(["a", "b", "ab"])].groupby("arm").seed.count()
+    declared = Declaration(rope_pp=0.5, contrasts=contrasts if len(few) == len("abc") else ())
+    for found in verdicts(rows, declared, complete=True, method=method).contrasts:
+        if found.reason or found.p_holm is None:
+            assert found.p_holm is None
+            continue
+        assert (found.p_holm < declared.alpha) == (found.verdict in {"better", "worse"})
+        assert (found.p_holm < declared.alpha) == (not found.ci_low <= 0 <= found.ci_high)

@@ -14,39 +14,42 @@ def rows(*numbers, **settings) -> dict:
 
 
 def test_every_method_keeps_its_promise_at_equal_variances():
-    found = rows(8, 5, 0.3)
-    assert set(found) == {"auto", "shrunken", "welch-holm", "dunnett", "paired", "auto-paired"}
+    found = rows(8, 5, 0.3, effect_pp=0.5)
+    assert set(found) == {"auto", "shrunken", "welch-holm", "dunnett", "paired"}
     for row in found.values():
         assert row.error <= 0.05 + TOLERANCE
     assert found["dunnett"].power > found["shrunken"].power > found["welch-holm"].power + 0.1
-    assert (found["auto"].welch, found["dunnett"].welch) == (pytest.approx(0.5, abs=0.05), 0)
+    assert found["auto"].power >= 0.48
 
 
-def test_the_detectable_difference_is_found_with_power_0_8():
-    for m, n in ((1, 8), (4, 5), (8, 8)):
-        assert rows(m, n, 0.3)["shrunken"].power == pytest.approx(0.8, abs=0.03)
+@pytest.mark.parametrize("n", [3, 5, 8])
+@pytest.mark.parametrize("m", [1, 4, 8])
+def test_the_detectable_difference_is_found_with_power_0_8(m, n):
+    assert rows(m, n, 0.3)["shrunken"].power == pytest.approx(0.8, abs=0.012)
+
+
+def test_twice_the_detectable_difference_is_found_nearly_always():
     twice = rows(4, 5, 0.3, effect_pp=2 * detectable(5, 10, 4, 0.3))
     assert twice["shrunken"].power > 0.99
 
 
 def test_pairing_is_found_where_seeds_agree():
     apart, close = rows(8, 5, 0.3), rows(8, 5, 0.3, correlation=0.8)
-    assert apart["auto-paired"].paired < 0.1
-    assert close["auto-paired"].paired > 0.9
-    assert close["auto-paired"].power > close["auto"].power + 0.1
-    assert close["auto-paired"].half_pp < close["auto"].half_pp
-    assert close["auto-paired"].error <= 0.05 + TOLERANCE
+    assert apart["auto"].paired < 0.1
+    assert close["auto"].paired > 0.9
+    assert close["auto"].power > close["shrunken"].power + 0.1
+    assert close["auto"].half_pp < close["shrunken"].half_pp
+    assert close["auto"].error <= 0.05 + TOLERANCE
 
 
 def test_pairing_needs_evidence():
     """Covariances of few seeds would be chosen by luck: error 0.07 to 0.08."""
-    for m in (1, 2, 4):
-        assert rows(m, 5, 0.3)["auto-paired"].paired == 0
+    for m in (1, 2, 3):
+        assert rows(m, 5, 0.3)["auto"].paired == 0
 
 
 def test_own_noise_of_every_arm():
     found = rows(2, 8, [0.1, 0.1, 2.0])
-    assert found["auto"].welch > 0.9
     assert found["auto"].error <= 0.05 + TOLERANCE
 
 

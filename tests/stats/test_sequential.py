@@ -262,7 +262,7 @@ def test_pairing_is_decided_once_and_then_kept():
     ]
     table = pd.DataFrame(rows, columns=["arm", "seed", "value"])
     planned = Declaration(planned=dict.fromkeys(["baseline", *names], 32), rope_pp=0.8)
-    paired, apart = (look(table, LOOKS, planned, method=m) for m in ("auto-paired", "auto"))
+    paired, apart = (look(table, LOOKS, planned, method=m) for m in ("auto", "shrunken"))
     assert paired.verdicts.method.startswith("group-sequential paired t")
     assert apart.verdicts.method.startswith("group-sequential Welch t")
     assert sum(paired.wanted.values()) < sum(apart.wanted.values())
@@ -306,7 +306,7 @@ def test_a_decision_not_to_pair_is_kept():
     rng = np.random.default_rng(5)
     luck = np.where(np.arange(32) < 5, 0.0, 3 * rng.standard_normal(32))
     arms = {name: luck + 0.5 * rng.standard_normal(32) for name in ["b", *"cdefghij"]}
-    rule = Rule(looks=LOOKS, alpha=0.05, rope=0.1, floor=0.0, method="auto-paired")
+    rule = Rule(looks=LOOKS, alpha=0.05, rope=0.1, floor=0.0, method="auto")
     end = course({arm: Run(values=values) for arm, values in arms.items()}, rule)
     assert (end.paired, len(end.trace)) == (False, 5)
 

@@ -1,1 +1,1 @@
-"""What single seeds tell: those that diverged, those that lie far off, what to beware of."""
+"""What seeds tell beside their mean: how they scatter, which diverged or lie far off."""

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from swinablate.stats.declaration import Declaration, Warn
-from swinablate.stats.estimate import GATE_P, GATE_RATIO, GATE_SEEDS, TESTED, spread
+from swinablate.stats.estimate import FEW_SEEDS, TESTED
 from swinablate.stats.sample import Sample, cells
+from swinablate.stats.seeds.variances import UNEQUAL_P, bartlett
 from swinablate.text import after_value, signed
 
 
@@ -31,12 +32,12 @@ def _few(samples: Mapping[str, Sample]) -> list[Warn]:
     few = [
         s.tally
         for s in samples.values()
-        if s.tally.n < GATE_SEEDS and (not s.tally.waiting or s.tally.planned < GATE_SEEDS)
+        if s.tally.n < FEW_SEEDS and (not s.tally.waiting or s.tally.planned < FEW_SEEDS)
     ]
     if not few:
         return []
     who = ", ".join(f"{t.name} (n = {t.n})" for t in few)
-    text = f"fewer than {GATE_SEEDS} seeds: {who}. The noise itself is poorly known there."
+    text = f"fewer than {FEW_SEEDS} seeds: {who}. The noise itself is poorly known there."
     return [Warn("W1", text)]
 
 
@@ -46,14 +47,15 @@ def _unequal(samples: Mapping[str, Sample], declaration: Declaration) -> list[Wa
     if tested.sum() < 2:
         return []
     var = np.maximum(moments.var, declaration.floor_pp**2)[tested]
-    ratio, p = spread(var, moments.n[tested])
-    if not (ratio > GATE_RATIO or p < GATE_P):
+    p = float(bartlett(var, moments.n[tested]))
+    if not p < UNEQUAL_P:
         return []
     names = [name for name, use in zip(samples, tested, strict=True) if use]
     low, high = int(var.argmin()), int(var.argmax())
     text = (
         f"the spread over seeds differs: sd {_sd(var[high], declaration)} in {names[high]}, "
-        f"{_sd(var[low], declaration)} in {names[low]} (Bartlett p = {float(p):.2g})."
+        f"{_sd(var[low], declaration)} in {names[low]} (Bartlett p = {p:.2g}, told below "
+        f"{UNEQUAL_P:g})."
     )
     return [Warn("W2", text)]
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swinablate.stats.critical import Floats, two_sided_p
-from swinablate.stats.estimate import TESTED, prior_seeds
+from swinablate.stats.estimate import TESTED
+from swinablate.stats.seeds.variances import prior_seeds
 
 LEVEL = 0.005
 """In so many studies without an outlier one is named, at equal noise; Bonferroni over all seeds.

@@ -22,7 +22,7 @@ from swinablate.stats.critical import Floats, t_quantile, two_sided_p
 from swinablate.stats.declaration import Word
 from swinablate.stats.estimate import (
     BASELINE_RATIO,
-    GATE_SEEDS,
+    FEW_SEEDS,
     TESTED,
     Cells,
     Estimates,
@@ -69,8 +69,8 @@ class Rule:
         alpha: error rate of the family over all looks.
         rope: half-width of what counts as equal; None calls nothing equivalent.
         floor: smallest believable sd over seeds, in points.
-        method: "auto-paired" lets the first look with enough evidence decide whether the
-            family is judged within seeds; "auto" never does.
+        method: "auto" lets the first look with enough evidence decide whether the family is
+            judged within seeds; "shrunken" never does.
     """
 
     looks: tuple[int, ...]
@@ -128,7 +128,6 @@ class Course:
         reached: seeds of each at the last look that was taken.
         trace: the states after each look that was reached.
         paired: judged within seeds; None until decided.
-        welch: the variances sent the last look to Welch's t.
     """
 
     states: Mapping[str, State]
@@ -136,7 +135,6 @@ class Course:
     reached: Mapping[str, int]
     trace: tuple[Mapping[str, State], ...]
     paired: bool | None
-    welch: bool
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -158,7 +156,7 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
     counts = dict.fromkeys(runs, 0)
     reached = dict(counts)
     trace: list[Mapping[str, State]] = []
-    paired, welch = None, False
+    paired = None
     for i, look in enumerate(rule.looks):
         going = [arm for arm in arms if states[arm].word == "pending"]
         if not going:
@@ -174,7 +172,6 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
             trace.append(dict(states))
             break
         family, paired = _estimate(runs, counts, going, rule, paired=paired)
-        welch = bool(family.welch)
         _decide(family, states, (i, look), rule)
         for arm in going:
             states[arm] = _told(runs, counts, replace(states[arm], share=found.get(arm)), arm)
@@ -185,7 +182,6 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
         reached=reached,
         trace=tuple(trace),
         paired=paired,
-        welch=welch,
     )
 
 
@@ -291,15 +287,18 @@ def _estimate(
     )
     m = len(runs) - 1
     weights = np.hstack([-np.ones((m, 1)), np.eye(m)])
-    delta, se, df, welch = errors(cells, weights, floor=rule.floor)
-    apart = assemble(delta, se, df, np.ones(m), alpha=rule.alpha, welch=welch)
-    if rule.method != "auto-paired" or paired is False:
+    delta, se, df = errors(cells, weights, floor=rule.floor)
+    # Bonferroni's half-widths, as within seeds: only their ratio counts, the look has levels.
+    apart = assemble(delta, se, df, alpha=rule.alpha)
+    if rule.method not in {"auto", "auto-paired"} or paired is False:
         return apart, paired
     within = _within(runs, counts, going)
     together = estimate_pairs(within, alpha=rule.alpha, floor=rule.floor)
     most = max(counts[arm] for arm in going) if going else 0
-    if paired is None and most >= GATE_SEEDS and len(going) * (most - 1) >= EVIDENCE:
-        paired = bool(pays(within, apart, together))
+    if paired is None and most >= FEW_SEEDS and len(going) * (most - 1) >= EVIDENCE:
+        open_ = np.array([arm in going for arm in list(runs)[1:]])
+        still = replace(apart, half=np.where(open_, apart.half, np.nan))
+        paired = bool(pays(within, still, together))
     return (together if paired else apart), paired
 
 

@@ -16,8 +16,8 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
-from swinablate.stats.judge import reply
-from swinablate.stats.power import POWER
+from swinablate.stats.judge import CHOSEN, reply
+from swinablate.stats.power import detected
 from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.seeds.caution import cautions
 from swinablate.stats.seeds.convergence import failed_reply
@@ -58,7 +58,7 @@ def look(
     declaration: Declaration,
     *,
     warnings: Sequence[Warn] = (),
-    method: Method = "auto-paired",
+    method: Method = "auto",
     ended: bool = False,
 ) -> Decisions:
     """Replay all looks that the results reach; say what is decided and what to run next.
@@ -72,8 +72,8 @@ def look(
             declared: other looks are another study.
         declaration: what was fixed before the first result; `planned` names all arms.
         warnings: those that need more than results.
-        method: "auto-paired" lets the first look with enough evidence decide whether to judge
-            within seeds; "auto" never does.
+        method: "auto" lets the first look with enough evidence decide whether to judge within
+            seeds; "shrunken" never does.
         ended: the study's budget is met. What was not decided at the last look stays undecided;
             error that was not spent is lost, none is spent twice.
 
@@ -183,7 +183,7 @@ def _estimate(
     inside = _inside(state, declaration.rope_pp)
     open_ = state.word == "pending"
     judged = bool(np.isfinite(state.low))  # a repeated interval holds whenever a study ends
-    power = float(t_quantile(1 - state.level / 2, state.df) + t_quantile(POWER, state.df))
+    reach = detected(float(t_quantile(1 - state.level / 2, state.df)), state.df)
     return Estimate(
         contrast=contrast,
         delta_pp=known_or_none(state.delta),
@@ -197,7 +197,7 @@ def _estimate(
         df=known_or_none(state.df),
         verdict=state.word,
         negligible=state.word in {"better", "worse"} and inside,
-        detectable_pp=known_or_none(power * state.se),
+        detectable_pp=known_or_none(reach * state.se),
         seeds_needed=None,
         reason=f"{now.wanted[contrast.name]} seeds are due" if open_ else state.reason,
         method=method,
@@ -240,5 +240,5 @@ def _inside(state: State, rope: float | None) -> bool:
 
 def _name(now: Course) -> str:
     kind = "paired t" if now.paired else "Welch t"
-    spread = " (variances differ)" if now.welch else ""
-    return f"{SEQUENTIAL} {kind}, repeated intervals{spread}"
+    chosen = f" {CHOSEN}" if now.paired else ""
+    return f"{SEQUENTIAL} {kind}, repeated intervals{chosen}"
