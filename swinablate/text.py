@@ -103,6 +103,20 @@ def named_level(value: object) -> str:
     return str(value)
 
 
+def formula(weights: Mapping[str, float]) -> str:
+    """What is subtracted from what: `A + D - B - C`, `0.5 x A + 0.5 x B - C`.
+
+    A name in which there are blanks or signs stands in quotes.
+    """
+    parts = []
+    for arm, weight in sorted(weights.items(), key=lambda item: item[1] <= 0):
+        sign = "-" if weight < 0 else "+"
+        size = "" if abs(weight) == 1 else f"{abs(weight):g} x "
+        name = arm if re.fullmatch(r"[\w.=()]+", arm) else f"'{arm}'"
+        parts.append(f"{sign} {size}{name}")
+    return " ".join(parts).removeprefix("+ ")
+
+
 def first_line(text: str, most: int) -> str:
     """The first line with something in it, cut, without characters that move a terminal."""
     line = next((line for line in map(str.strip, text.splitlines()) if line), "")

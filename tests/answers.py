@@ -12,6 +12,7 @@ import pandas as pd
 from swinablate.records.plan import (
     ArmRecord,
     CompareRecord,
+    ContrastRecord,
     Design,
     HypothesisRecord,
     LookRecord,
@@ -41,6 +42,7 @@ class Sketch:
     macs: int = 1_910_000
     changes: Mapping[str, Any] | None = None
     cell: bool = False
+    against: str = ""
 
 
 BASELINE = Sketch(name="baseline", statuses=("done",) * 10)
@@ -77,6 +79,8 @@ def study(
     name: str = "quickstart",
     design: Design = "one_at_a_time",
     axes: Mapping[str, Sequence[Any]] | None = None,
+    contrasts: Sequence[ContrastRecord] = (),
+    confounded: Mapping[str, str] | None = None,
 ) -> StudyResults:
     """A recorded study, its accuracies drawn from the sketches, judged by `stats.verdicts`."""
     rng = np.random.default_rng(7)
@@ -98,6 +102,8 @@ def study(
         hypotheses=tuple(hypotheses),
         arms=tuple(_arm(s) for s in sketches),
         refusals=tuple(refusals),
+        contrasts=tuple(contrasts),
+        confounded=confounded or {},
         detectable_pp=0.81,
         noise=NoiseRecord(sd=0.4, source="10 recorded trials of the same data"),
     )
@@ -220,6 +226,7 @@ def _arm(sketch: Sketch) -> ArmRecord:
         params=sketch.params,
         macs=sketch.macs,
         seeds=seeds,
+        against=sketch.against,
         trials=tuple(_id(sketch.name, seed) for seed in seeds),
     )
 

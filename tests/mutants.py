@@ -39,10 +39,10 @@ ODD = (True, False, [], {}, [[]], [1, 2], [0.1, 0.1], ["x"], [{}], {"x": 1}, {""
        datetime.time(1, 2), list(range(60)))  # fmt: skip
 KEYS = (
     "question", "baseline", "seeds", "baseline_seeds", "design", "axes", "arms", "compare", "adaptive",
-    "tune", "budget", "hypotheses", "model", "data", "train", "start", "claim", "x", "",
+    "tune", "budget", "hypotheses", "contrasts", "contrast", "of", "against", "recipe", "model", "data", "train", "start", "claim", "x", "",
 )  # fmt: skip
 SWITCHES = (
-    "model", "data", "train", "start", "model.window", "model.depths", "model.heads", "model.width",
+    "recipe", "model", "data", "train", "start", "model.window", "model.depths", "model.heads", "model.width",
     "model.patch", "model.norm", "model.position_bias", "model.mlp_ratio", "model.drop_path",
     "model.family", "data.name", "data.image", "data.root", "data.limit", "data.val_fraction",
     "data.train_fraction", "data.split_seed", "data.cutout", "data.mixup", "data.resized_crop",
@@ -97,7 +97,15 @@ def shipped(name: str, arms: int) -> tuple[Doc, dict[str, Doc]]:
     study["axes"] = dict(list(study.get("axes", {}).items())[:arms])
     study["arms"] = study.get("arms", [])[:arms]
     kept = {arm["name"] for arm in study["arms"]}
-    study["hypotheses"] = [one for one in study.get("hypotheses", []) if one["arm"] in kept]
+    study["hypotheses"] = [one for one in study.get("hypotheses", []) if one.get("arm") in kept]
+    for arm in study["arms"]:
+        if arm.get("against") not in kept:
+            arm.pop("against", None)
+    # One comparison of what is left, with a claim about it: those of the file need other arms.
+    if kept:
+        first = study["arms"][0]["name"]
+        study["contrasts"] = [{"name": "gap", "of": {first: 1, "baseline": -1}}]
+        study["hypotheses"].append({"contrast": "gap", "expect": "better"})
     recipes: dict[str, Doc] = {}
     for holder, key in [(study, "baseline"), *((arm, "recipe") for arm in study["arms"])]:
         if key in holder:

@@ -10,6 +10,8 @@ from swinablate.text import flat
 
 DECLARED = (*("question", "design", "axes", "compare", "hypotheses", "tune", "budget", "smoke"),)
 """Fields of a plan that are declared, besides its arms; the others follow from these."""
+LATER = ("contrasts",)
+"""Fields that a record lacks where it declares nothing there."""
 NAMED = 3
 """Arms that a line names."""
 LINES = 6
@@ -34,6 +36,8 @@ def differences(was: PlanRecord, now: PlanRecord) -> list[str]:
     for field in DECLARED:
         if field in was.model_fields_set:
             lines += _changed({field: old[field]}, {field: new[field]})
+    for field in LATER:
+        lines += _changed({field: old.get(field, [])}, {field: new.get(field, [])})
     looks = tuple([look.seeds for look in plan.looks] for plan in (was, now))
     if looks[0] != looks[1]:
         lines.append(f"looks: {_short(looks[0])} -> {_short(looks[1])}")
@@ -58,9 +62,12 @@ def _arms(was: PlanRecord, now: PlanRecord) -> Iterator[str]:
 def _arm(was: ArmRecord, now: ArmRecord) -> list[str]:
     """How an arm's trials are others; what it is called and where its files are does not count."""
     old, new = (dict(zip(arm.seeds, arm.trials, strict=True)) for arm in (was, now))
+    against = _changed(*({"against": one.against} if one.against else {} for one in (was, now)))
     if not old or old == new:
-        return []
-    lines = [] if old.keys() == new.keys() else [f"seeds {_seeds(old)} -> {_seeds(new)}"]
+        return against
+    lines = against + (
+        [] if old.keys() == new.keys() else [f"seeds {_seeds(old)} -> {_seeds(new)}"]
+    )
     shared = old.keys() & new.keys()
     if not shared or any(old[seed] != new[seed] for seed in shared):
         changed = _recipe(was.recipe, now.recipe)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swinablate.cli.plan_text import promise
-from swinablate.text import after_value, level, places_of, signed, unit_of, visible
+from swinablate.text import after_value, formula, level, places_of, signed, unit_of, visible
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
@@ -132,6 +132,9 @@ def show_plan(plan: "PlanRecord") -> None:
         ["arm", ">modules", ">params", ">buffers", ">starts", ">logits", "where"],
         [[a.name, *_proof(a, a.proof)] for a in plan.arms if a.proof],
     )
+    if plan.contrasts or any(arm.against for arm in plan.arms):
+        out.print()
+        _contrasts(plan)
     for warning in plan.warnings:
         out.print(f"[yellow]{warning.code}[/] {escape(warning.text)}")
     if plan.refusals:
@@ -144,6 +147,20 @@ def show_plan(plan: "PlanRecord") -> None:
     out.print()
     for line in promise(plan):
         out.print(line, markup=False)
+
+
+def _contrasts(plan: "PlanRecord") -> None:
+    """The comparisons that are declared one by one, and what changes at once in them."""
+    pairs = {arm.name: {arm.name: 1.0, arm.against: -1.0} for arm in plan.arms if arm.against}
+    of = {**pairs, **{one.name: one.of for one in plan.contrasts}}
+    table(
+        "Declared contrasts, a family of their own: an arm here is not in the baseline's",
+        ["contrast", "of", "differs in"],
+        [
+            [name, formula(weights), plan.between.get(name, "") or "-"]
+            for name, weights in of.items()
+        ],
+    )
 
 
 def show_finding(one: "Finding") -> None:
@@ -198,28 +215,37 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
     percent = after_value(unit_of(verdicts))
     mean = "-" if base["mean"] is None else f"{base['mean']:.{places}f}{percent}"
     where = f" on {dataset}" if dataset else ""
+    ends = f">{100 * (1 - verdicts['alpha']):g} % interval"
     table(
         f"Verdicts against the baseline{where} ({mean}, n = {base['n']})",
-        [
-            "arm",
-            ">difference",
-            ">95 % interval".replace("95", f"{100 * (1 - verdicts['alpha']):g}"),
-            ">n",
-            "verdict",
-        ],
+        ["arm", ">difference", ends, ">n", "verdict"],
         [
             [
-                arm["name"],
-                signed(arm["delta_pp"], places),
-                "-"
-                if arm["ci_low"] is None
-                else f"[{signed(arm['ci_low'], places)}, {signed(arm['ci_high'], places)}]",
-                arm["n"],
-                arm["verdict"] + (" (negligible)" if arm["negligible"] else "") + _given(arm),
+                arm["name"] + (f" (against {arm['against']})" if arm.get("against") else ""),
+                *_judged(arm, places, arm["n"]),
             ]
             for arm in verdicts["arms"]
         ],
     )
+    declared = [one for one in verdicts["contrasts"] if one.get("sentence")]
+    if declared:
+        out.print()
+        table(
+            f"Declared contrasts{where}, a family of their own",
+            ["contrast", ">estimate", ends, "verdict"],
+            [[one["name"], *_judged(one, places)] for one in declared],
+        )
+
+
+def _judged(found: Mapping[str, Any], places: int, *counts: int) -> list[object]:
+    """Estimate, interval, what is between, and the verdict."""
+    ends = [signed(found[key], places) for key in ("ci_low", "ci_high")]
+    return [
+        signed(found["delta_pp"], places),
+        "-" if found["ci_low"] is None else f"[{', '.join(ends)}]",
+        *counts,
+        found["verdict"] + (" (negligible)" if found["negligible"] else "") + _given(found),
+    ]
 
 
 def _count(value: int | None, base: int | None, unit: float, places: int) -> str:

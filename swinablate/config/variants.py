@@ -48,7 +48,7 @@ def digests(study: Path, settings: Sequence[str] = ()) -> dict[str, str]:
     and the answer empty, where a file cannot be read, or settings name other recipes.
     """
     keys = {setting(text)[0] for text in settings}
-    if keys & {"study.baseline", "study.arms"}:
+    if keys & {"study.baseline", "study.arms", "study.axes"}:
         return {}
     try:
         written = schema.read_toml(study)
@@ -64,6 +64,7 @@ def _recipes(written: Mapping[str, Any]) -> list[str]:
     return [
         written["baseline"],
         *(arm["recipe"] for arm in written.get("arms", ()) if "recipe" in arm),
+        *written.get("axes", {}).get("recipe", ()),
     ]
 
 

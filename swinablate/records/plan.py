@@ -48,12 +48,25 @@ class CompareRecord(Record):
 
 
 class HypothesisRecord(Record):
-    """What somebody said an arm or an effect does."""
+    """What somebody said an arm, an effect of the design, or a declared contrast does."""
 
-    arm: str
+    arm: str = ""
+    contrast: Annotated[str, LATER] = ""
     expect: Literal["better", "worse", "equivalent"]
     by: float = 0.0
     source: str = ""
+
+    @property
+    def about(self) -> str:
+        """The name of what was claimed about."""
+        return self.arm or self.contrast
+
+
+class ContrastRecord(Record):
+    """A comparison that was declared beside those with the baseline: arm -> weight."""
+
+    name: str
+    of: Mapping[str, float]
 
 
 class ChangeRecord(Record):
@@ -126,6 +139,7 @@ class ArmRecord(Record):
         idle: changes of the model without which the arm would be the same.
         trials: ids, by `seeds`.
         starts: kind of trial -> seed -> its file of weights, where every seed has its own.
+        against: the arm that it is compared with instead of the baseline; mostly empty.
     """
 
     name: str
@@ -145,6 +159,7 @@ class ArmRecord(Record):
     seeds: tuple[int, ...] = ()
     trials: tuple[str, ...] = ()
     starts: Mapping[str, Mapping[str, StartRecord]] = Field(default_factory=dict)
+    against: Annotated[str, LATER] = ""
 
 
 class RefusalRecord(Record):
@@ -288,6 +303,10 @@ class PlanRecord(Record):
         reused: final trials that were recorded when it was declared.
         detectable_pp: the smallest difference found with power 0.8, percentage points.
         effects_pp: family of effects -> the size from which the design finds all of it.
+        contrasts: comparisons that were declared one by one.
+        between: declared contrast -> the change that it is about, or those that act together.
+        confounded: arm or contrast -> what changes at once between its two sides, in words; only
+            where more than one thing does.
         ledger: what tuning has suggested so far; kept in a file of its own.
     """
 
@@ -313,6 +332,9 @@ class PlanRecord(Record):
     detectable_pp: float | None = None
     noise: NoiseRecord = NoiseRecord()
     effects_pp: Mapping[str, float] = Field(default_factory=dict)
+    contrasts: Annotated[tuple[ContrastRecord, ...], LATER] = ()
+    between: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
+    confounded: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     ledger: Annotated[Ledger, Field(exclude=True)] = Ledger()
 
     @property

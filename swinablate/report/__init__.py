@@ -7,7 +7,8 @@ from typing import Any
 
 from swinablate.records.plan import PlanRecord
 from swinablate.records.report_folder import publish
-from swinablate.report.latex import arms_tex
+from swinablate.report.compared import contrasts_table, declared
+from swinablate.report.latex import arms_tex, contrasts_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
@@ -49,6 +50,10 @@ def contents(answer: StudyResults) -> dict[str, bytes]:
         "tables/arms.csv": csv(arms),
         "tables/arms.tex": arms_tex(answer, arms),
     }
+    if declared(answer):
+        contrasts = contrasts_table(answer)
+        files["tables/contrasts.csv"] = csv(contrasts)
+        files["tables/contrasts.tex"] = contrasts_tex(answer, contrasts)
     binary: dict[str, bytes] = {}
     for plot in drawn:
         if plot.svg:

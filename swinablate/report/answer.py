@@ -90,8 +90,9 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
     """The warnings that need more than the accuracies, the plan's own among them."""
     found = [Warn(w.code, w.text) for w in plan.warnings]
     found += _declarations(home, plan)
-    base = plan.baseline
+    arms = {arm.name: arm for arm in plan.arms}
     for arm in plan.arms[1:]:
+        base = arms.get(arm.against, plan.baseline)
         sizes = {"params": (arm.params, base.params), "macs": (arm.macs, base.macs)}
         # Of a network without matrix products, or trained elsewhere, a size may be 0 or unknown.
         off = {key: ours / theirs - 1 for key, (ours, theirs) in sizes.items() if ours and theirs}
@@ -104,7 +105,7 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
         if r.cell and r.same_as
     ]
     _, lost = effects_of(plan)
-    if lost:
+    if lost and not any(w.code == "W14" for w in plan.warnings):  # as of 0.2 the plan says it
         text = f"not estimable from the cells that could be run: {', '.join(lost)}."
         found.append(Warn("W14", text))
     machines = sorted(trials.execution.dropna().unique())
@@ -157,8 +158,8 @@ def _extends(plan: PlanRecord, other: PlanRecord) -> bool:
     """Whether the plan asks the other's question with more seeds."""
 
     def asked(one: PlanRecord) -> list[object]:
-        arms = [(arm.name, arm.recipe_digest) for arm in one.arms]
-        return [one.design, one.compare, one.hypotheses, arms]
+        arms = [(arm.name, arm.recipe_digest, arm.against) for arm in one.arms]
+        return [one.design, one.compare, one.hypotheses, one.contrasts, arms]
 
     def most(one: PlanRecord) -> int:
         return sum(len(arm.seeds) for arm in one.arms)

@@ -6,6 +6,7 @@ all others lies before the end of their learning rate's schedule. The three
 questions share one error rate, which is not that of the study: they decide nothing about it.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from swinablate.stats import (
     Estimate,
     diverged_shares,
     judge_family,
+    others_of,
     read_samples,
 )
 from swinablate.study.declared import looks_of
@@ -54,7 +56,12 @@ def curve_effects(
         contrasts=(),
         hypotheses=(),
     )
-    found = [each for resource in RESOURCES for each in _at_equal(third, trials, spent, resource)]
+    others = others_of(declared)
+    found = [
+        each
+        for resource in RESOURCES
+        for each in _at_equal(third, trials, spent, resource, others)
+    ]
     # Each question is judged at its third of alpha; three times its p is then below alpha.
     return [
         each if each.p_holm is None else replace(each, p_holm=min(1.0, asked * each.p_holm))
@@ -77,9 +84,13 @@ def _spent(plan: PlanRecord, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _at_equal(
-    declared: Declaration, trials: pd.DataFrame, spent: pd.DataFrame, resource: str
+    declared: Declaration,
+    trials: pd.DataFrame,
+    spent: pd.DataFrame,
+    resource: str,
+    others: Mapping[str, str],
 ) -> list[Estimate]:
-    """Every arm minus the baseline where both have used as much of a resource."""
+    """Every arm minus what it is compared with, where both have used as much of a resource."""
     done = trials[trials.status == "done"][["arm", "seed"]]
     mine = spent.merge(done, on=["arm", "seed"])
     if mine.empty:
@@ -91,17 +102,15 @@ def _at_equal(
     frame = trials[["arm", "seed", "status"]].copy()
     pairs = zip(frame.arm, frame.seed, strict=True)
     frame["value"] = [last.get(pair, np.nan) for pair in pairs]
-    base = declared.baseline
     contrasts = [
         Contrast(
             name=f"{arm} at equal {resource}",
             kind=CURVE,
             family=CURVE,
-            weights={arm: 1.0, base: -1.0},
+            weights={arm: 1.0, other: -1.0},
             metric=METRIC,
         )
-        for arm in declared.planned
-        if arm != base
+        for arm, other in others.items()
     ]
     samples = read_samples(frame, declared)
     # Whether an arm trains is one question, and asked with the study's error rate.

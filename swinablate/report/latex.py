@@ -50,8 +50,10 @@ def arms_tex(answer: StudyResults, arms: pd.DataFrame) -> str:
         " & ".join(head) + r" \\",
         r"\midrule",
     ]
-    for i, arm in enumerate(records(arms)):
-        cells = [arm.arm, share(arm.n, arm.planned), mean_sd(arm.mean, arm.sd)]
+    named = arms.against if "against" in arms else [None] * len(arms)
+    for i, (arm, other) in enumerate(zip(records(arms), named, strict=True)):
+        name = f"{arm.arm} (against {other})" if isinstance(other, str) else arm.arm
+        cells = [name, share(arm.n, arm.planned), mean_sd(arm.mean, arm.sd)]
         if i:
             verdict = f"{arm.verdict} (negligible)" if arm.negligible is True else arm.verdict
             delta = signed(arm.delta_pp, scale.places)
@@ -63,6 +65,34 @@ def arms_tex(answer: StudyResults, arms: pd.DataFrame) -> str:
         lines.append(" & ".join(_cell(cell) for cell in cells) + r" \\")
         if i == 0 and len(arms) > 1:
             lines.append(r"\midrule")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
+    """A `tabular` of the declared contrasts; what is subtracted from what stands in each row."""
+    judged, scale = answer.verdicts, scale_of(answer.verdicts)
+    level = f"{100 * (1 - judged['alpha']):g}"
+    difference = "estimate (pp)" if scale.percent else "estimate"
+    head = ["contrast", "of", difference, rf"{level}\,\% CI", "$p$ (adjusted)", "verdict"]
+    lines = [
+        r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX for other scripts",
+        f"% {_comment(answer.plan.study)}: {judged['metric']}; {level} % {kind(answer)} intervals",
+        r"\begin{tabular}{@{}llrlrl@{}}",
+        r"\toprule",
+        " & ".join(head) + r" \\",
+        r"\midrule",
+    ]
+    for one in records(contrasts):
+        verdict = f"{one.verdict} (negligible)" if one.negligible is True else one.verdict
+        cells = [
+            one.contrast,
+            one.of,
+            signed(one.delta_pp, scale.places),
+            interval(one.ci_low, one.ci_high, scale.places),
+            p_value(one.p_holm),
+            verdict,
+        ]
+        lines.append(" & ".join(_cell(cell) for cell in cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

@@ -10,11 +10,13 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from swinablate.report import prose, tables
+from swinablate.report.compared import beside, declared
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
+from swinablate.stats import CONTRASTS
 from swinablate.text import known
 
 SCALE = 1.2
@@ -118,7 +120,9 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
     scale = scale_of(judged)
     ranked = sorted(judged["arms"], key=lambda arm: _rank(arm["delta_pp"], scale.sign))
     rows = _filled(arms)
-    words = Counter(arm["verdict"] for arm in judged["arms"])
+    compared = declared(answer)
+    said = [one for one in compared if one["kind"] != "arm"]  # arms have their own lines
+    words = Counter(one["verdict"] for one in (*judged["arms"], *said))
     return {
         "answer": answer,
         "plan": answer.plan,
@@ -131,6 +135,10 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "new_images": any(row.get("new_images_low") is not None for row in rows),
         "worst": any(row["worst_low"] is not None for row in rows),
         "ranked": ranked,
+        "compared": compared,
+        "said": said,
+        "beside": beside,
+        "direct": sum(not beside(arm) for arm in judged["arms"]),
         "words": [(word, words[word]) for word in LOOKS if words[word]],
         "rows": rows,
         "devices": sorted({row["device"] for row in rows if row["device"]}),
@@ -145,7 +153,9 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "lost": _filled(finals[finals.status.isin(tables.LOST)]),
         "finals": len(finals),
         "others": [
-            c for c in judged["contrasts"] if c["family"] not in ("arms", "curve", "tuned")
+            c
+            for c in judged["contrasts"]
+            if c["family"] not in ("arms", "curve", "tuned", CONTRASTS)
         ],
         "along": tables.along(judged["contrasts"]),
         "hypotheses": prose.hypotheses(answer),

@@ -20,16 +20,16 @@ def hypotheses(answer: StudyResults) -> list[dict[str, Any]]:
     arms = {arm["name"]: arm for arm in (*answer.verdicts["arms"], *answer.verdicts["contrasts"])}
     rows = []
     for declared in answer.plan.hypotheses:
-        judged = arms.get(declared.arm)
+        judged = arms.get(declared.about)
         found = (judged.get("hypotheses") or [judged.get("hypothesis")]) if judged else []
         same = [
             h for h in found
             if h and h["expect"] == declared.expect and h["by"] == declared.by
         ]  # fmt: skip
-        why = f"not run: {_refused(answer, declared.arm)}" if judged is None else ""
+        why = f"not run: {_refused(answer, declared.about)}" if judged is None else ""
         rows.append(
             {
-                "arm": declared.arm,
+                "arm": declared.about,
                 "text": _claim(declared),
                 "source": declared.source,
                 "answer": same[0]["answer"] if same else "unresolved",
@@ -139,7 +139,7 @@ def _declared(answer: StudyResults) -> str:
         return (
             "none is known to have been declared before the runs: every comparison is exploratory"
         )
-    asked = {declared.arm for declared in answer.plan.hypotheses}
+    asked = {declared.about for declared in answer.plan.hypotheses}
     rest = [arm["name"] for arm in answer.verdicts["arms"] if arm["name"] not in asked]
     if not asked:
         return "none was declared before launch: every comparison is exploratory"

@@ -67,7 +67,12 @@ def arms_table(answer: StudyResults) -> pd.DataFrame:
     for row in rows:
         row["params"] = row["params"] or _first(answer, row["arm"], "params")
         row["macs"] = row["macs"] or _first(answer, row["arm"], "macs")
-    return pd.DataFrame(rows, columns=list(ARMS))
+    columns = list(ARMS)
+    if any(arm.get("against") for arm in answer.verdicts["arms"]):
+        columns.insert(columns.index("changes") + 1, "against")
+        for row, arm in zip(rows[1:], answer.verdicts["arms"], strict=True):
+            row["against"] = arm.get("against")
+    return pd.DataFrame(rows, columns=columns)
 
 
 def every_trial(answer: StudyResults) -> pd.DataFrame:

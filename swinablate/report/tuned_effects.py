@@ -23,6 +23,7 @@ from swinablate.stats import (
     Verdicts,
     Warn,
     judge_family,
+    others_of,
     read_samples,
 )
 from swinablate.text import signed
@@ -96,6 +97,7 @@ def tuned_effects(
 def _judge(declared: Declaration, finals: pd.DataFrame) -> tuple[list[Estimate], dict[str, Tally]]:
     """The differences at the tuned recipes, and every arm's seeds; pending while some lack."""
     frame = finals.rename(columns={"test_acc": "value"})
+    others = others_of(declared)
     declared = replace(declared, contrasts=(), hypotheses=())
     samples = read_samples(frame, declared)
     contrasts = [
@@ -103,12 +105,11 @@ def _judge(declared: Declaration, finals: pd.DataFrame) -> tuple[list[Estimate],
             name=f"{arm}, tuned",
             kind="arm",
             family=TUNED,
-            weights={arm: 1.0, declared.baseline: -1.0},
+            weights={arm: 1.0, other: -1.0},
             basis="tuned",
             metric=declared.metric,
         )
-        for arm in declared.planned
-        if arm != declared.baseline
+        for arm, other in others.items()
     ]
     known = finals[finals.status != "waiting"].trial.nunique()
     complete = known == sum(declared.planned.values())

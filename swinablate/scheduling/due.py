@@ -250,10 +250,10 @@ def _upto(rows: Sequence[Row], counts: Mapping[str, int]) -> Iterator[Row]:
 
 
 def _most(plan: PlanRecord, now: "Decisions") -> int:
-    """Trials at the end if every open arm needs the last look."""
-    going = [arm.name for arm in now.verdicts.arms if arm.verdict == "pending"]
-    last = dict.fromkeys(going, plan.looks[-1].seeds)
-    if going:
+    """Trials at the end if every open comparison needs the last look."""
+    going = [one.contrast for one in now.verdicts.contrasts if one.verdict == "pending"]
+    last = dict.fromkeys((arm for one in going for arm in one.weights), plan.looks[-1].seeds)
+    if plan.baseline.name in last:
         last[plan.baseline.name] = len(plan.baseline.seeds)
     return sum({**now.wanted, **last}.values())
 

@@ -4,9 +4,11 @@ Everything is computed from a tidy table and what was declared before launch; no
 reads a file or draws. `effects` and `verdicts` are the doors.
 """
 
+from swinablate.stats.contrasts import check_weights, declared, instead
 from swinablate.stats.critical import holm
 from swinablate.stats.declaration import (
     ARMS,
+    CONTRASTS,
     ArmVerdict,
     Declaration,
     Estimate,
@@ -24,10 +26,11 @@ from swinablate.stats.power import detectable, detectable_at, detectable_effects
 from swinablate.stats.sample import diverged_shares, read_samples
 from swinablate.stats.selftest import selftest
 from swinablate.stats.sequential.look import Decisions, look
-from swinablate.stats.verdict import effects, verdicts
+from swinablate.stats.verdict import contrasts, effects, others_of, verdicts
 
 __all__ = [
     "ARMS",
+    "CONTRASTS",
     "INTERACTIONS",
     "MAIN",
     "PATH",
@@ -43,6 +46,9 @@ __all__ = [
     "Tally",
     "Verdicts",
     "Warn",
+    "check_weights",
+    "contrasts",
+    "declared",
     "detectable",
     "detectable_at",
     "detectable_effects",
@@ -50,8 +56,10 @@ __all__ = [
     "effects",
     "factorial",
     "holm",
+    "instead",
     "judge_family",
     "look",
+    "others_of",
     "path",
     "read_samples",
     "seeds_needed",

@@ -1,6 +1,6 @@
 """What was declared before launch, and what is answered afterwards: plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -12,11 +12,14 @@ from swinablate.text import after_difference, places
 SCHEMA = 1
 """Of verdicts.json: a program that reads it can refuse what it does not know."""
 ARMS = "arms"  # the family of all arms against the baseline
+CONTRASTS = "contrasts"  # the family of all comparisons that were declared one by one
 
 LATER = (
     "given_convergence", "worst_low", "worst_high", "divergence", "median", "collapsed",
+    "against",
 )  # fmt: skip
-"""Written only where some seed diverged or collapsed: all other answers stay as they were."""
+"""Written only where some seed diverged or collapsed, or a comparison was declared one by one: all
+other answers stay as they were."""
 
 Word = Literal[
     "better", "worse", "equivalent", "fails to train", "undecided", "pending", "not tested"
@@ -31,7 +34,7 @@ class Warn:
     """Something a reader has to know before believing the numbers.
 
     Attributes:
-        code: "W1" to "W21", as in the report's list of warnings.
+        code: "W1" to "W22", as in the report's list of warnings.
         text: one or two sentences.
     """
 
@@ -109,6 +112,15 @@ class Declaration:
                 hint="give the smallest difference that matters"
                 + (", in percentage points" if self.unit == "pp" else ""),
             )
+
+    @property
+    def elsewhere(self) -> dict[str, Contrast]:
+        """The arms that are compared with another arm and not with the baseline, by name.
+
+        They belong to the family of declared contrasts alone: a comparison with the baseline that
+        nobody asked for would widen the intervals of those that somebody did.
+        """
+        return {c.name: c for c in self.contrasts if (c.family, c.kind) == (CONTRASTS, "arm")}
 
     @property
     def suffix(self) -> str:
@@ -189,13 +201,20 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate(Judged):
-    """A contrast and what came of it."""
+    """A contrast and what came of it.
+
+    Attributes:
+        sentence: the verdict in words, of a contrast that was declared one by one.
+    """
 
     contrast: Contrast
+    sentence: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `contrasts` in verdicts.json."""
-        return {**_plain(self.contrast), **_plain(self, leave="contrast")}
+        said = {} if self.sentence is None else {"sentence": self.sentence}
+        numbers = _plain(self, leave=("contrast", "sentence"))
+        return {**_plain(self.contrast), **numbers, **said}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,10 +252,11 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmVerdict(Judged, Tally):
-    """An arm against the baseline.
+    """An arm against the baseline, or against the arm that was declared instead.
 
     Attributes:
         sentence: the verdict in words.
+        against: the arm that it is compared with, where that is not the baseline.
         new_images_low: lower end of the interval for other test images of the same kind; the
             verdict is about this test set. None where the answers were not recorded.
         new_images_high: its upper end.
@@ -245,6 +265,7 @@ class ArmVerdict(Judged, Tally):
     sentence: str
     new_images_low: float | None = None
     new_images_high: float | None = None
+    against: str | None = None
 
     @property
     def hypothesis(self) -> HypothesisAnswer | None:
@@ -335,14 +356,14 @@ class Verdicts:
         return {"unit": asked.unit, "better": asked.better, "declared": False}
 
 
-def _plain(value: Contrast | Judged | Tally, leave: str = "") -> dict[str, Any]:
+def _plain(value: Contrast | Judged | Tally, leave: Sequence[str] = ()) -> dict[str, Any]:
     """The fields as JSON has them."""
-    found = {f.name: getattr(value, f.name) for f in fields(value) if f.name != leave}
+    found = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in leave}
     found = {
         key: v for key, v in found.items() if key not in LATER or not (v is None or v is False)
     }
     if "divergence" in found:
-        found["divergence"] = asdict(found["divergence"])
+        found["divergence"] = found["divergence"].to_json()
     if "weights" in found:
         found["weights"] = dict(found["weights"])
     if "hypotheses" in found:

@@ -19,7 +19,14 @@ from swinablate.stats.estimate import TESTED, Contrast, Estimates, Method, estim
 from swinablate.stats.paired import estimate_pairs, pairs, pays
 from swinablate.stats.power import detected, seeds_needed
 from swinablate.stats.sample import Sample, cells, diverged_shares
-from swinablate.stats.seeds.convergence import NO_NOISE, failed_reply, labelled, obstacle_of
+from swinablate.stats.seeds.convergence import (
+    NO_NOISE,
+    failed_reply,
+    labelled,
+    obstacle_of,
+    own_shares,
+    two_sides,
+)
 from swinablate.stats.seeds.shares import Share
 from swinablate.text import counted, known_or_none
 
@@ -96,6 +103,7 @@ def judge_family(
     weights = np.array([[c.weights.get(arm, 0.0) for arm in part] for c in contrasts])
     family, shared = _estimate(part, weights, declaration, method)
     how = _name(family, method, paired=shared is not None)
+    own = own_shares(contrasts, samples, declaration, found)
     estimates = []
     for i, contrast in enumerate(contrasts):
         numbers = _Found(
@@ -113,14 +121,16 @@ def judge_family(
             pairs=None if shared is None else int(shared[i]),
         )
         obstacle = _obstacle(contrast, part, complete=complete)
-        obstacle = obstacle or obstacle_of(contrast, part, declaration, found)
+        obstacle = obstacle or obstacle_of(
+            contrast, part, declaration, found, own.get(contrast.name)
+        )
         if numbers.pairs is not None and numbers.pairs < TESTED and not obstacle:
             obstacle = (
                 "not tested",
                 f"its arms share {_seeds(numbers.pairs)}, needs {TESTED}",
             )
         judged = _judge(contrast, numbers, obstacle, declaration)
-        estimates.append(labelled(judged, part, found, declaration))
+        estimates.append(labelled(judged, part, own.get(contrast.name), declaration))
     return estimates
 
 
@@ -284,11 +294,8 @@ def _needed(found: _Found, declaration: Declaration) -> int | None:
 
 def _pair(contrast: Contrast, samples: Mapping[str, Sample]) -> tuple[int, int] | None:
     """Seeds of an arm and of what it is compared with, for a difference of two arms."""
-    plus = [arm for arm, weight in contrast.weights.items() if weight == 1]
-    minus = [arm for arm, weight in contrast.weights.items() if weight == -1]
-    if len(plus) != 1 or len(minus) != 1 or len(contrast.weights) != 2:
-        return None
-    return samples[plus[0]].tally.n, samples[minus[0]].tally.n
+    sides = two_sides(contrast.weights)
+    return None if sides is None else (samples[sides[0]].tally.n, samples[sides[1]].tally.n)
 
 
 def _seeds(n: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from swinablate.stats.declaration import Declaration, Judged, Tally
+from swinablate.stats.declaration import CONTRASTS, Declaration, Judged, Tally
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
 from swinablate.stats.sample import Sample
@@ -18,35 +18,38 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     Args:
         arm: its seeds.
         found: its difference from the baseline.
-        baseline: the baseline's seeds.
+        baseline: the seeds of the baseline, or of the arm that stands in its place.
         declaration: metric, level and rope.
     """
+    own = baseline.name == declaration.baseline
     if found.verdict == "not tested":
         return f"{arm.name}: not tested ({found.reason})."
     if found.verdict == "pending":
-        return f"{arm.name}: pending ({found.reason}){_so_far(arm, found, declaration)}."
+        return f"{arm.name}: pending ({found.reason}){so_far(arm, found, declaration)}."
     if found.verdict == "fails to train":
-        return f"{arm.name} fails to train: it {found.reason}{_so_far(arm, found, declaration)}."
+        return f"{arm.name} fails to train: it {found.reason}{so_far(arm, found, declaration)}."
     if found.reason:
-        return f"{arm.name}: undecided, because {found.reason}{_so_far(arm, found, declaration)}."
+        return f"{arm.name}: undecided, because {found.reason}{so_far(arm, found, declaration)}."
     given = " given convergence" if found.given_convergence else ""
-    evidence = f"{interval(found, declaration)}; {_against(arm, found, baseline)}"
+    over = "" if own else f" against {baseline.name}"
+    evidence = f"{interval(found, declaration)}; {_against(arm, found, baseline, own=own)}"
     worst = _worst(found)
     if found.verdict == "equivalent":
         return (
-            f"{arm.name}: equivalent to the baseline within {_rope(declaration)}{given} "
-            f"({_delta(found, declaration)}, {evidence}).{worst}"
+            f"{arm.name}: equivalent to {'the baseline' if own else baseline.name} within "
+            f"{margin(declaration)}{given} "
+            f"({shown(found, declaration)}, {evidence}).{worst}"
         )
     if found.verdict == "undecided":
         need = _need(arm, found, declaration)
-        said = f"{arm.name}: undecided{given} ({_delta(found, declaration)}, {evidence})"
+        said = f"{arm.name}: undecided{over}{given} ({shown(found, declaration)}, {evidence})"
         return f"{said}; {need}{worst}"
     delta = found.delta_pp or 0.0
     moves = "raises" if delta > 0 else "lowers"
     small = f", but by less than {declaration.rope_pp}{declaration.suffix} (negligible)"
     by = f"{abs(delta):.{declaration.places(found.se)}f}{declaration.suffix}"
     return (
-        f"{arm.name} {moves} {_metric(declaration)} by {by}{given} "
+        f"{arm.name} {moves} {_metric(declaration)} by {by}{over}{given} "
         f"({evidence}): {found.verdict}{small if found.negligible else ''}.{worst}"
     )
 
@@ -76,7 +79,7 @@ def methods(
     what = (
         f"{_metric(declaration).capitalize()} was compared with the baseline's "
         f"({_count(base.n)}) in {counted(comparisons, f'{declared}comparison')} "
-        f"({_range([t.n for t in arms])} an arm)."
+        f"({count_range([t.n for t in arms])} an arm).{_more(declaration)}"
     )
     adjusted = "" if comparisons == 1 else " is adjusted for them in a single step and"
     reach = (
@@ -103,11 +106,13 @@ def sequential_methods(
     """
     tallies = [sample.tally for sample in samples.values()]
     base, arms = tallies[0], tallies[1:]
+    comparisons = len(arms) - len(declaration.elsewhere)
     what = (
         f"{_metric(declaration).capitalize()} was compared with the baseline's in "
-        f"{counted(len(arms), 'declared comparison')} by a group-sequential design with looks at "
-        f"{', '.join(map(str, looks))} seeds an arm, the baseline having twice as many; arms "
-        f"stopped at {_range([t.n for t in arms])}, the baseline at {base.n}."
+        f"{counted(comparisons, 'declared comparison')} by a group-sequential design with "
+        f"looks at {', '.join(map(str, looks))} seeds an arm, the baseline having twice as many; "
+        f"arms stopped at {count_range([t.n for t in arms])}, the baseline at {base.n}."
+        f"{_more(declaration)}"
     )
     statistic = (
         f"Each look compared {_test(how, len(arms))} with the level spent for it (alpha = "
@@ -118,7 +123,7 @@ def sequential_methods(
     if declaration.rope_pp is not None:
         rule = (
             "An arm is called equivalent if both one-sided tests place it within the declared "
-            f"margin of {_rope(declaration)} at a look. {rule}"
+            f"margin of {margin(declaration)} at a look. {rule}"
         )
     reach = (
         "The intervals say what training again with other seeds would show on the same test "
@@ -126,6 +131,19 @@ def sequential_methods(
     )
     parts = (declaration.shows, what, statistic, rule, _losses(tallies, declaration.alpha), reach)
     return " ".join(part for part in parts if part)
+
+
+def _more(declaration: Declaration) -> str:
+    """What stands beside the comparisons with the baseline."""
+    m = sum(contrast.family == CONTRASTS for contrast in declaration.contrasts)
+    if not m:
+        return ""
+    own, joint = f"{100 * declaration.alpha:g} %", "" if m == 1 else " together"
+    were = "was" if m == 1 else "were"
+    return (
+        f" {counted(m, 'contrast')} of arms {were} declared beside them, a family of its own: the "
+        f"chance of a wrong word is at most {own} for those{joint}, and the intervals hold{joint}."
+    )
 
 
 def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
@@ -170,7 +188,7 @@ def _rule(declaration: Declaration, comparisons: int) -> str:
         return f"{rule}, else undecided; no equivalence margin was {made}."
     return (
         f"{rule}, equivalent if both one-sided tests at level {declaration.alpha:g}/"
-        f"{comparisons} place it within the {declared}margin of {_rope(declaration)}, "
+        f"{comparisons} place it within the {declared}margin of {margin(declaration)}, "
         "else undecided."
     )
 
@@ -194,23 +212,26 @@ def _losses(tallies: list[Tally], alpha: float) -> str:
 def _need(arm: Tally, found: Judged, declaration: Declaration) -> str:
     if found.seeds_needed is not None and found.seeds_needed > arm.n:
         more = found.seeds_needed - arm.n
-        return f"{counted(more, 'more seed')} would detect {_rope(declaration)}."
+        return f"{counted(more, 'more seed')} would detect {margin(declaration)}."
     reach = f"{found.detectable_pp:.{declaration.places(found.se)}f}{declaration.suffix}"
     return f"{_count(arm.n)} detect {reach}."
 
 
-def _so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
+def so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
+    """Return what is known of a comparison without a verdict."""
     if found.ci_low is None or found.delta_pp is None:
         return ""
     given = " given convergence" if arm.diverged or found.given_convergence else ""
-    return f"; {_delta(found, declaration)}{given}, {interval(found, declaration)}"
+    return f"; {shown(found, declaration)}{given}, {interval(found, declaration)}"
 
 
-def _delta(found: Judged, declaration: Declaration) -> str:
+def shown(found: Judged, declaration: Declaration) -> str:
+    """Return the estimate, signed."""
     return f"{signed(found.delta_pp, declaration.places(found.se))}{declaration.suffix}"
 
 
-def _rope(declaration: Declaration) -> str:
+def margin(declaration: Declaration) -> str:
+    """Return the smallest difference that matters."""
     return f"{declaration.rope_pp:g}{declaration.suffix}"
 
 
@@ -226,16 +247,23 @@ def _worst(found: Judged) -> str:
     )
 
 
-def _against(arm: Tally, found: Judged, baseline: Tally) -> str:
+def _against(arm: Tally, found: Judged, baseline: Tally, *, own: bool) -> str:
+    """The seeds of both sides; `own` if the other one is the baseline itself."""
     if found.pairs is not None:
         return f"{_count(found.pairs)} in common"
     if found.divergence is not None:
         ended = found.divergence
-        own, base = ended.seeds - ended.diverged, ended.baseline_seeds - ended.baseline
-        return f"{_count(own)} vs {counted(base, 'baseline seed')}"
+        left, base = ended.seeds - ended.diverged, ended.baseline_seeds - ended.baseline
+        return f"{_count(left)} vs {_others(base, baseline, own=own)}"
+    if found.look is not None and not own:
+        return f"{_count(found.look)} vs {_others(found.look, baseline, own=own)}"
     if found.look is not None:  # the baseline may have gone on for others
         return f"{_count(found.look)} vs {BASELINE_RATIO * found.look} baseline seeds"
-    return f"{_count(arm.n)} vs {counted(baseline.n, 'baseline seed')}"
+    return f"{_count(arm.n)} vs {_others(baseline.n, baseline, own=own)}"
+
+
+def _others(n: int, baseline: Tally, *, own: bool) -> str:
+    return counted(n, "baseline seed") if own else f"{_count(n)} of {baseline.name}"
 
 
 def _metric(declaration: Declaration) -> str:
@@ -246,7 +274,8 @@ def _level(alpha: float) -> str:
     return f"{100 * (1 - alpha):g} %"
 
 
-def _range(counts: list[int]) -> str:
+def count_range(counts: list[int]) -> str:
+    """Return how many seeds arms have: `5 seeds`, `3 to 8 seeds`."""
     if not counts:
         return "0 seeds"
     low, high = min(counts), max(counts)

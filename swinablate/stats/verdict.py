@@ -1,11 +1,14 @@
 """From a table of results to the answers of a study: `verdicts`, and `effects` for one table."""
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+from swinablate.errors import InputError
+from swinablate.stats.contrasts import check_weights, contrast_sentence, declared
 from swinablate.stats.declaration import (
     ARMS,
+    CONTRASTS,
     ArmVerdict,
     Declaration,
     Estimate,
@@ -50,7 +53,9 @@ def verdicts(
     samples = read_samples(frame, declaration)
     base = samples[declaration.baseline]
     arms = [name for name in samples if name != declaration.baseline]
-    families: dict[str, list[Contrast]] = {ARMS: against(arms, declaration)}
+    elsewhere = declaration.elsewhere
+    direct = [name for name in arms if name not in elsewhere]
+    families: dict[str, list[Contrast]] = {ARMS: against(direct, declaration)}
     for contrast in declaration.contrasts:
         families.setdefault(contrast.family, []).append(contrast)
     judged = [
@@ -60,16 +65,24 @@ def verdicts(
             family, samples, declaration, complete=complete, method=method
         )
     ]
+    judged = told(judged, samples, declaration)
+    of_arm = of_arms(judged)
     found = [*cautions(samples, declaration), *warnings]
-    how = judged[0].method if arms else SHRUNKEN
+    how = judged[0].method if judged else SHRUNKEN
     return Verdicts(
         declaration=declaration,
         method=how,
-        methods=methods(samples, declaration, how, len(arms)),
+        methods=methods(samples, declaration, how, len(direct)),
         baseline=base.tally,
         arms=tuple(
-            arm_verdict(samples[name], estimate, base, declaration, arms=len(arms))
-            for name, estimate in zip(arms, judged, strict=False)
+            arm_verdict(
+                samples[name],
+                of_arm[name],
+                samples[subtracted(of_arm[name].contrast)],
+                declaration,
+                arms=len(families[of_arm[name].contrast.family]),
+            )
+            for name in arms
         ),
         contrasts=tuple(judged),
         warnings=tuple(sorted(found, key=lambda warning: int(warning.code[1:]))),
@@ -104,6 +117,79 @@ def effects(
     return list(verdicts(frame, declaration, complete=True, method=method).arms)
 
 
+def contrasts(
+    frame: "pd.DataFrame",
+    of: Mapping[str, Mapping[str, float]],
+    alpha: float = 0.05,
+    rope: float | None = None,
+    method: Method = "auto",
+) -> list[Estimate]:
+    """Judge comparisons between any arms of a table, as one family.
+
+    Args:
+        frame: columns `arm`, `seed`, `value` (percent); optional `status` and `predictions`.
+        of: name -> arm -> weight; the weights of each sum to 0:
+            `{"gap": {"ResNet": 1, "Swin": -1}}`.
+        alpha: error rate of all of them together.
+        rope: the smallest difference that matters, percentage points; without it nothing is
+            called equivalent.
+        method: as for `effects`.
+
+    Returns:
+        Entries of `contrasts` of verdicts.json, in the order of `of`.
+
+    Raises:
+        InputError: the table cannot be read, has no arm of a name, or weights do not sum to 0.
+    """
+    arms = list(dict.fromkeys(frame["arm"].astype(str))) if "arm" in frame.columns else []
+    for name, weights in of.items():
+        check_weights(weights, name)
+        if stray := [arm for arm in weights if arm not in arms]:
+            hint = f"arms of the table: {', '.join(arms) or 'none'}"
+            raise InputError(f"no arm is called {stray[0]!r}", at=name, hint=hint)
+    wanted = tuple(declared(name, weights) for name, weights in of.items())
+    if not wanted:
+        return []
+    # No arm of the table is a baseline here: the first stands where one has to be named.
+    asked = Declaration(alpha=alpha, rope_pp=rope, baseline=arms[0], contrasts=wanted)
+    samples = read_samples(frame, asked)
+    family = judge_family(wanted, samples, asked, complete=True, method=method, found={})
+    return told(family, samples, asked)
+
+
+def told(
+    family: Sequence[Estimate], samples: Mapping[str, Sample], declaration: Declaration
+) -> list[Estimate]:
+    """The estimates, with a sentence where the contrast was declared one by one."""
+    return [
+        replace(each, sentence=contrast_sentence(each, samples, declaration))
+        if (each.contrast.family, each.contrast.kind) == (CONTRASTS, "contrast")
+        else each
+        for each in family
+    ]
+
+
+def of_arms(family: Sequence[Estimate]) -> dict[str, Estimate]:
+    """Arm -> the estimate that is its verdict: against the baseline, or another arm instead."""
+    return {
+        each.contrast.name: each
+        for each in family
+        if each.contrast.kind == "arm" and each.contrast.family in {ARMS, CONTRASTS}
+    }
+
+
+def others_of(declaration: Declaration) -> dict[str, str]:
+    """Every declared arm but the baseline, and what it is compared with."""
+    base, elsewhere = declaration.baseline, declaration.elsewhere
+    arms = [arm for arm in declaration.planned if arm != base]
+    return {arm: subtracted(elsewhere[arm]) if arm in elsewhere else base for arm in arms}
+
+
+def subtracted(contrast: Contrast) -> str:
+    """The arm with the lowest weight: of a difference of two arms, the second."""
+    return min(contrast.weights, key=contrast.weights.__getitem__)
+
+
 def against(arms: Sequence[str], declaration: Declaration) -> list[Contrast]:
     """Return the family of `arms`, each minus the baseline."""
     return [
@@ -126,15 +212,21 @@ def arm_verdict(
     Args:
         sample: the arm's seeds.
         found: its difference from the baseline.
-        baseline: the baseline's seeds.
+        baseline: the seeds of what it was compared with.
         declaration: what was fixed before the first result.
         arms: how many comparisons share the error rate.
     """
     numbers = {f.name: getattr(found, f.name) for f in fields(Judged)}
     text = sentence(sample.tally, found, baseline.tally, declaration)
     low, high = _new_images(sample, found, baseline, declaration, arms)
+    other = baseline.tally.name
     return ArmVerdict(
-        **vars(sample.tally), **numbers, sentence=text, new_images_low=low, new_images_high=high
+        **vars(sample.tally),
+        **numbers,
+        sentence=text,
+        new_images_low=low,
+        new_images_high=high,
+        against=None if other == declaration.baseline else other,
     )
 
 

@@ -191,7 +191,7 @@ def _compared(plan: Plan) -> Found:
         )
         yield "W20", f"compare.alpha = {compare.alpha:g}: {says}."
     if compare.rope is None:
-        names = [one.arm for one in plan.study.hypotheses if one.expect == "equivalent"]
+        names = [one.about for one in plan.study.hypotheses if one.expect == "equivalent"]
         if names:
             yield (
                 "W21",

@@ -16,9 +16,11 @@ from swinablate.stats import (
     Hypothesis,
     diverged_shares,
     factorial,
+    instead,
     path,
     read_samples,
 )
+from swinablate.stats import declared as declared_contrast
 from swinablate.study.designs import SHOWS, directions
 from swinablate.study.files import label
 
@@ -36,15 +38,16 @@ def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
         trials: a row for every planned trial; says how large the test set is.
     """
     images = trials.test_images.dropna()
-    contrasts, lost = effects_of(plan)
+    effects, lost = effects_of(plan)
+    compared, _ = comparisons_of(plan)
     one_way = plan.design == "path" and bool(lost)
     declared = Declaration(
         metric=plan.compare.metric,
         alpha=plan.compare.alpha,
         rope_pp=plan.compare.rope,
         planned={arm.name: len(arm.seeds) for arm in plan.arms},
-        contrasts=contrasts,
-        hypotheses=tuple(Hypothesis(h.arm, h.expect, h.by) for h in plan.hypotheses),
+        contrasts=(*effects, *compared),
+        hypotheses=tuple(Hypothesis(h.about, h.expect, h.by) for h in plan.hypotheses),
         test_images=int(images.min()) if len(images) else None,
         shows=SHOWS[plan.design],
         withheld={PATH: ONE_WAY} if one_way else {},
@@ -53,9 +56,9 @@ def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
     if not failing:
         return declared
     # What cannot be told without them keeps its cells, and has no verdict because of them.
-    instead = {contrast.name: contrast for contrast in effects_of(plan, failing)[0]}
-    kept = tuple(instead.get(contrast.name, contrast) for contrast in contrasts)
-    return replace(declared, contrasts=kept)
+    without = {contrast.name: contrast for contrast in effects_of(plan, failing)[0]}
+    kept = tuple(without.get(contrast.name, contrast) for contrast in effects)
+    return replace(declared, contrasts=(*kept, *compared))
 
 
 def failing_cells(plan: PlanRecord, trials: pd.DataFrame, declared: Declaration) -> frozenset[str]:
@@ -102,15 +105,75 @@ def effects_of(
     )
     found = []
     for contrast in contrasts:
-        weights: defaultdict[str, float] = defaultdict(float)
-        for arm, weight in contrast.weights.items():
-            weights[alias.get(arm, arm)] += weight
-        kept = {arm: weight for arm, weight in weights.items() if abs(weight) > WEIGHTLESS}
+        kept = _merged(contrast.weights, alias)
         if kept:
             found.append(replace(contrast, weights=kept))
         elif plan.design != "path":
             lost = (*lost, contrast.name)  # the same trials on both sides
     return tuple(found), lost
+
+
+def comparisons_of(plan: PlanRecord) -> tuple[tuple[Contrast, ...], dict[str, str]]:
+    """The comparisons that were declared one by one; and those that got lost, and why.
+
+    An arm that is the same as another one is that one.
+
+    Args:
+        plan: a recorded plan.
+    """
+    alias = {r.name: r.same_as for r in plan.refusals if r.same_as}
+    refused = {r.name for r in plan.refusals if not r.same_as}
+    metric = plan.compare.metric
+    found = [
+        instead(arm.name, alias.get(arm.against, arm.against), metric)
+        for arm in plan.arms
+        if arm.against
+    ]
+    lost: dict[str, str] = {}
+    for contrast in plan.contrasts:
+        gone = [arm for arm in contrast.of if arm in refused]
+        kept = _merged(contrast.of, alias)
+        if gone:
+            lost[contrast.name] = f"{', '.join(gone)} cannot be run"
+        elif not kept:
+            lost[contrast.name] = "its arms are the same network and training"
+        else:
+            found.append(declared_contrast(contrast.name, kept, metric))
+    return tuple(found), lost
+
+
+def unrun_cells(plan: PlanRecord) -> tuple[str, ...]:
+    """The cells of a factorial design that cannot be run, and are no other arm's either."""
+    if plan.design not in CROSSED:
+        return ()
+    return tuple(r.name for r in plan.refusals if r.cell and not r.same_as)
+
+
+def assumed(plan: PlanRecord, told: Sequence[Contrast]) -> tuple[str, ...]:
+    """The effects that a design tells only as if no three switches acted together.
+
+    With all of its cells it would use one that cannot be run.
+
+    Args:
+        plan: a recorded plan.
+        told: the effects that are told without those cells.
+    """
+    gone = set(unrun_cells(plan))
+    if not gone:
+        return ()
+    cells = {arm.name: arm.changes for arm in plan.arms if arm.cell}
+    cells |= {r.name: r.changes for r in plan.refusals if r.cell}
+    whole, _ = factorial(cells, switches=list(plan.axes), metric=plan.compare.metric)
+    uses = {contrast.name for contrast in whole if gone & contrast.weights.keys()}
+    return tuple(contrast.name for contrast in told if contrast.name in uses)
+
+
+def _merged(weights: Mapping[str, float], alias: Mapping[str, str]) -> dict[str, float]:
+    """The weights with arms that are others' under those; what cancels is left out."""
+    merged: defaultdict[str, float] = defaultdict(float)
+    for arm, weight in weights.items():
+        merged[alias.get(arm, arm)] += weight
+    return {arm: weight for arm, weight in merged.items() if abs(weight) > WEIGHTLESS}
 
 
 def _steps(

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,8 @@ from swinablate.data import user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
 from swinablate.records.plan import Design
+from swinablate.study.axes import RECIPE, axes_of, recipes_of
+from swinablate.study.contrasts import DeclaredContrast, DeclaredHypothesis, check_declared
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
@@ -55,15 +57,6 @@ class Compare(schema.Frozen):
     sd: Annotated[float, Field(gt=0, le=50)] | None = None
 
 
-class DeclaredHypothesis(schema.Frozen):
-    """What somebody says an arm does, declared before launch."""
-
-    arm: str
-    expect: Literal["better", "worse", "equivalent"]
-    by: Annotated[float, Field(ge=0, le=100)] = 0.0  # at least, percentage points
-    source: str = ""
-
-
 class Match(schema.Frozen):
     """One field to solve, so that the arm is as large as the baseline."""
 
@@ -81,6 +74,7 @@ class NamedArm(schema.Frozen):
     recipe: str | None = None
     take: tuple[Literal["model", "train", "data", "start"], ...] = ("model",)
     match: Match | None = None
+    against: str = ""  # the arm that it is compared with instead of the baseline
 
 
 class StudyFile(schema.Frozen):
@@ -96,6 +90,7 @@ class StudyFile(schema.Frozen):
     design: Design = "one_at_a_time"
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     arms: tuple[NamedArm, ...] = ()
+    contrasts: tuple[DeclaredContrast, ...] = ()
     compare: Compare = Compare()
     hypotheses: tuple[DeclaredHypothesis, ...] = ()
 
@@ -112,18 +107,29 @@ class RecipeFile(schema.Frozen):
 
 @dataclass(frozen=True)
 class Variant:
-    """A named arm before it is applied: changes to the baseline, or another recipe."""
+    """A named arm before it is applied: changes to the baseline, or another recipe.
+
+    Attributes:
+        source: the file of the recipe, as written.
+        against: the arm that it is compared with; empty for the baseline.
+    """
 
     name: str
     changes: Mapping[str, Level]
     recipe: Recipe | None
     take: tuple[str, ...]
     match: Match | None
+    source: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What is asked, of what, varying what, how often."""
+    """What is asked, of what, varying what, how often.
+
+    Attributes:
+        recipes: levels of the axis `recipe`, by their names.
+    """
 
     name: str
     file: str
@@ -140,6 +146,8 @@ class Study:
     hypotheses: tuple[DeclaredHypothesis, ...]
     tune: Tune | None = None
     smoke: bool = False
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    contrasts: tuple[DeclaredContrast, ...] = ()
 
 
 def load_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:
@@ -193,13 +201,26 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
         baseline = evolved(baseline, levels, Path(), at)
     _check_effort(file, seeds, str(path), smoke=smoke)
+    check_declared(file.contrasts, {BASELINE, *(arm.name for arm in file.arms)}, str(path))
+    axes = axes_of(file.axes, str(path))
+    recipes = recipes_of(
+        axes.get(RECIPE, ()),
+        path.parent,
+        lambda each: load_recipe(each, [path.parent]),
+        str(path),
+    )
+    if recipes:
+        axes[RECIPE] = tuple(recipes)
+    variants = tuple(_variant(arm, path) for arm in file.arms)
+    for contrast in file.contrasts:
+        _check_name(contrast.name, "a contrast", f"{path}: contrasts")
     return Study(
         name=variant(path.stem, settings),
         file=str(path),
         question=file.question,
         baseline=baseline,
-        axes=_axes(file, str(path)),
-        variants=tuple(_variant(arm, path) for arm in file.arms),
+        axes=axes,
+        variants=variants,
         design=file.design,
         seeds=seeds,
         baseline_seeds=more,
@@ -209,6 +230,8 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         hypotheses=file.hypotheses,
         tune=file.tune,
         smoke=smoke,
+        recipes=recipes,
+        contrasts=file.contrasts,
     )
 
 
@@ -260,9 +283,7 @@ def _recipe(file: RecipeFile, path: Path, folders: Sequence[Path]) -> Recipe:
 
 def _variant(arm: NamedArm, path: Path) -> Variant:
     at = f"{path}: arms: {arm.name!r}"
-    if not NAME.fullmatch(arm.name) or arm.name == BASELINE:
-        hint = "letters, digits, and ._=,+()- or blanks; at most 80; not 'baseline'"
-        raise InputError(f"{arm.name!r} cannot name an arm", at=f"{path}: arms", hint=hint)
+    _check_name(arm.name, "an arm", f"{path}: arms")
     if not arm.changes and not arm.recipe:
         raise InputError(
             "an arm has 'changes', a 'recipe', or both; this one has neither",
@@ -276,7 +297,21 @@ def _variant(arm: NamedArm, path: Path) -> Variant:
             hint='write take = ["model"] or ["model", "train", "data"]',
         )
     other = load_recipe(path.parent / arm.recipe, [path.parent]) if arm.recipe else None
-    return Variant(arm.name, arm.changes, other, arm.take, arm.match)
+    return Variant(
+        name=arm.name,
+        changes=arm.changes,
+        recipe=other,
+        take=arm.take,
+        match=arm.match,
+        source=arm.recipe or "",
+        against=arm.against,
+    )
+
+
+def _check_name(name: str, what: str, at: str) -> None:
+    if not NAME.fullmatch(name) or name == BASELINE:
+        hint = "letters, digits, and ._=,+()- or blanks; at most 80; not 'baseline'"
+        raise InputError(f"{name!r} cannot name {what}", at=at, hint=hint)
 
 
 def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bool) -> None:
@@ -300,32 +335,6 @@ def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bo
             at=f"{at}: tune",
             hint='give a fixed number of seeds and design = "one_at_a_time"',
         )
-
-
-def _axes(file: StudyFile, at: str) -> dict[str, tuple[Level, ...]]:
-    for switch, levels in file.axes.items():
-        if not levels:
-            raise InputError(
-                f"axis {switch!r} has no levels",
-                at=f"{at}: axes",
-                hint=f'write "{switch}" = [VALUE, ...]',
-            )
-        for i, level in enumerate(levels):
-            # In Python 1 and true are equal; as levels they are two.
-            if any(level == other and type(level) is type(other) for other in levels[:i]):
-                raise InputError(
-                    f"axis {switch!r} has the level {named_level(level)} twice",
-                    at=f"{at}: axes",
-                    hint="name every level once"
-                    + ("; numbers hold 16 digits" if isinstance(level, float) else ""),
-                )
-        if switch in {"model.family", "family"}:
-            raise InputError(
-                "a family cannot be an axis",
-                at=f"{at}: axes: {switch!r}",
-                hint='use a named arm: [[arms]] name = "ViT", recipe = "vit.toml"',
-            )
-    return dict(file.axes)
 
 
 def _write(table: dict[str, Any], key: str, level: Level) -> None:

@@ -31,6 +31,7 @@ class Arm:
         idle: changes of the model without which the arm would be the same.
         starts: kind and seed of a trial -> what it starts from, where every seed has a file of
             weights of its own; empty where the recipe says it for all.
+        against: the arm that it is compared with instead of the baseline; mostly empty.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Arm:
     idle: tuple[str, ...]
     seeds: tuple[int, ...]
     starts: Mapping[tuple[Kind, int], StartConfig]
+    against: str = ""
 
     def trial(self, seed: int, recipe: Recipe | None = None, kind: Kind = "final") -> "Trial":
         """The trial of a seed, which starts from the file of its own where there is one.
@@ -135,6 +137,10 @@ class Plan:
         also: dict[str, Any] = {"looks": list(study.looks)} if study.looks else {}
         if study.tune is not None:
             also["tune"] = study.tune.model_dump(mode="json")
+        if study.contrasts:
+            also["contrasts"] = [[one.name, one.of] for one in study.contrasts]
+        if against := {arm.name: arm.against for arm in self.arms if arm.against}:
+            also["against"] = against
         return schema.digest(
             {
                 **also,

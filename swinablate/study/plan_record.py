@@ -12,11 +12,12 @@ from swinablate.errors import InputError
 from swinablate.models.diff import grouped
 from swinablate.models.registry import is_import
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import SCHEMA, PlanRecord
-from swinablate.stats import detectable, detectable_at, detectable_effects
+from swinablate.records.plan import SCHEMA, PlanRecord, WarningRecord
+from swinablate.stats import CONTRASTS, detectable, detectable_at, detectable_effects
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.cautions import NAMED, cautions
-from swinablate.study.declared import effects_of
+from swinablate.study.confounding import between, cautions_of, confounded
+from swinablate.study.declared import assumed, comparisons_of, effects_of, unrun_cells
 from swinablate.study.designs import SHOWS, plain
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
 from swinablate.study.plan import Arm, Plan
@@ -67,10 +68,17 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "reused": sum(trial.id in recorded for trial in trials),
         "detectable_pp": smallest_effect(plan, noise),
         "noise": {"sd": noise.sd, "source": noise.source},
+        "contrasts": [c.model_dump(mode="json") for c in study.contrasts],
+        "between": between(plan),
+        "confounded": confounded(plan),
     }
     # Through JSON: what is printed and judged now equals what is read back later.
     made = PlanRecord.model_validate_json(json.dumps(found))
-    return made.model_copy(update={"effects_pp": _effects(made, noise)})
+    sizes = _effects(made, noise)
+    more: dict[str, Any] = {"effects_pp": sizes, "warnings": (*made.warnings, *_lost(made))}
+    if all(arm.against for arm in plan.arms[1:]):  # nothing is compared with the baseline
+        more["detectable_pp"] = sizes.get(CONTRASTS)
+    return made.model_copy(update=more)
 
 
 def imported(plan: Plan) -> list[str]:
@@ -86,6 +94,24 @@ def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
     yield from _proved(plan)
     yield from _shared(plan)
     yield from cautions(plan)
+    yield from cautions_of(plan)
+
+
+def _lost(plan: PlanRecord) -> Iterator[WarningRecord]:
+    """W14: comparisons that refused arms take with them, and what those that stay assume."""
+    told, effects = effects_of(plan)
+    _, compared = comparisons_of(plan)
+    if effects:
+        text = f"not estimable from the cells that can be run: {'; '.join(effects)}."
+        yield WarningRecord(code="W14", text=text)
+    for name, why in compared.items():
+        yield WarningRecord(code="W14", text=f"{name} cannot be estimated: {why}.")
+    if names := assumed(plan, told):
+        yield WarningRecord(
+            code="W14",
+            text=f"{'; '.join(unrun_cells(plan))}: left out of the design's effects, for it "
+            f"cannot be run; as if no three switches acted together: {'; '.join(names)}.",
+        )
 
 
 def _shared(plan: Plan) -> Iterator[dict[str, str]]:
@@ -140,7 +166,7 @@ def smallest_effect(plan: Plan, noise: Noise) -> float | None:
         detectable(
             len(study.seeds),
             len(study.baseline_seeds),
-            len(plan.arms) - 1,
+            max(1, sum(not arm.against for arm in plan.arms[1:])),
             noise.sd,
             alpha=study.compare.alpha,
         ),
@@ -151,11 +177,14 @@ def smallest_effect(plan: Plan, noise: Noise) -> float | None:
 def _effects(plan: PlanRecord, noise: Noise) -> dict[str, float]:
     """Family -> the size from which the design finds all effects of it, percentage points."""
     seeds = {arm.name: len(arm.seeds) for arm in plan.arms}
-    contrasts, lost = effects_of(plan)
-    _check_hypotheses(plan, [*(c.name for c in contrasts), *lost])
+    effects, lost = effects_of(plan)
+    compared, gone = comparisons_of(plan)
+    known = [*(c.name for c in effects), *lost]
+    _check_contrasts(plan, known)
+    _check_hypotheses(plan, [*known, *(c.name for c in compared), *gone])
     if noise.sd is None or min(seeds.values()) < STATISTICS_SEEDS:
         return {}
-    sizes = detectable_effects(contrasts, seeds, noise.sd, alpha=plan.compare.alpha)
+    sizes = detectable_effects((*effects, *compared), seeds, noise.sd, alpha=plan.compare.alpha)
     return {family: round(size, 3) for family, size in sizes.items()}
 
 
@@ -163,11 +192,22 @@ def _check_hypotheses(plan: PlanRecord, effects: Sequence[str]) -> None:
     """Refuse a hypothesis about something that is neither an arm nor an effect of the design."""
     names = [*(a.name for a in plan.arms[1:]), *(r.name for r in plan.refusals), *effects]
     for hypothesis in plan.hypotheses:
-        if hypothesis.arm not in names:
+        if hypothesis.about not in names:
             raise InputError(
-                f"no arm or effect is called {hypothesis.arm!r}",
+                f"no arm or effect is called {hypothesis.about!r}",
                 at=f"{plan.study}: hypotheses",
-                hint=did_you_mean(hypothesis.arm, names),
+                hint=did_you_mean(hypothesis.about, names),
+            )
+
+
+def _check_contrasts(plan: PlanRecord, effects: Sequence[str]) -> None:
+    """Refuse a contrast that is called like an effect of the design."""
+    for contrast in plan.contrasts:
+        if contrast.name in effects:
+            raise InputError(
+                f"an effect of the design is called {contrast.name!r}, too",
+                at=f"{plan.study}: contrasts",
+                hint="give the contrast another name",
             )
 
 
@@ -178,7 +218,8 @@ def looks_json(plan: Plan, noise: Noise) -> list[dict[str, Any]]:
         return []
     found: list[float] = []
     if noise.sd is not None:
-        found = detectable_at(study.looks, arms, noise.sd, alpha=study.compare.alpha)
+        compared = max(1, sum(not arm.against for arm in plan.arms[1:]))
+        found = detectable_at(study.looks, compared, noise.sd, alpha=study.compare.alpha)
     return [
         {
             "seeds": seeds,
@@ -206,6 +247,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "match": arm.match.to_json() if arm.match else None,
         "proof": arm.proof.to_json() if arm.proof else None,
         "idle": list(arm.idle),
+        "against": arm.against,
         "seeds": list(arm.seeds),
         "trials": [arm.trial(seed).id for seed in arm.seeds],
         "starts": _starts(arm),

@@ -1,58 +1,37 @@
 """From a study to its plan. Pure: same study, same plan."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from swinablate.config import schema
-from swinablate.config.complaints import Unfit
-from swinablate.config.levels import Level
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.config.theirs import named, theirs
 from swinablate.config.train import TrainConfig
-from swinablate.config.weights import each, evolved
+from swinablate.config.weights import each
 from swinablate.data import image_spec
 from swinablate.errors import InputError, SwinablateError
 from swinablate.models.bounds import check_config
 from swinablate.models.registry import is_import, load_family
 from swinablate.models.transfer import check_start
-from swinablate.study.designs import cells
+from swinablate.study.cells import Cell, cells_of
+from swinablate.study.contrasts import check_arms
 from swinablate.study.equality import (
     Looked,
     cost_of,
     differing,
-    fields,
     idle_changes,
     meaning,
     prove,
 )
-from swinablate.study.files import BASELINE, Match, Study, Variant, label
+from swinablate.study.files import BASELINE, Study
 from swinablate.study.matching import solve
 from swinablate.study.plan import Arm, Kind, Plan, Refusal
 from swinablate.study.tunable import check_tuning as check_tuning
-from swinablate.text import named_level
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
 """The least that runs everything: a second step, which meets the state that the first left, on
 batches of several images that fit any memory."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """An arm before it is built.
-
-    Attributes:
-        recipe: what it trains; None where its changes do not fit each other or the rest.
-        unfit: why not.
-    """
-
-    name: str
-    changes: Mapping[str, Level]
-    recipe: Recipe | None
-    cell: bool
-    match: Match | None = None
-    unfit: str = ""
 
 
 def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
@@ -71,7 +50,7 @@ def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
     seen: dict[str, str] = {}
     owners: dict[str, str] = {}
     looked = Looked()
-    for made in _cells(study):
+    for made in cells_of(study):
         if made.name in {a.name for a in arms} | {r.name for r in refusals}:
             raise InputError(
                 f"two arms are called {made.name!r}",
@@ -102,6 +81,7 @@ def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
             )
         )
     _check(study, arms, refusals)
+    _drop_without_other(arms, refusals)
     check_tuning(study, {arm.name: arm.recipe for arm in arms})
     made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
     budget = study.budget.trials
@@ -136,81 +116,6 @@ def smoked(recipe: Recipe) -> Recipe:
         }
     )
     return recipe.model_copy(update={"data": data, "train": train})
-
-
-def _cells(study: Study) -> Iterator[Cell]:
-    yield Cell(BASELINE, {}, study.baseline, cell=True)
-    at = f"{study.file}: axes"
-    # Arms are named by the last key of a switch, unless two switches share it.
-    last = [switch.rpartition(".")[2] for switch in study.axes]
-    full = len(set(last)) < len(last)
-    for changes in _changes(study):
-        name = label(changes, full=full)
-        try:
-            yield Cell(name, changes, _evolved(study, study.baseline, changes, at), cell=True)
-        except Unfit as error:
-            yield Cell(name, changes, None, cell=True, unfit=_reason(error))
-    for variant in study.variants:
-        try:
-            yield _named(study, variant)
-        except Unfit as error:
-            changes = dict(variant.changes)
-            yield Cell(variant.name, changes, None, cell=False, unfit=_reason(error))
-
-
-def _named(study: Study, variant: Variant) -> Cell:
-    at = f"{study.file}: arms: {variant.name!r}"
-    recipe = _take(study.baseline, variant) if variant.recipe else study.baseline
-    changed = _evolved(study, recipe, variant.changes, at)
-    if changed == study.baseline:
-        raise InputError(
-            "this arm is the baseline itself",
-            at=at,
-            hint="change something, or drop the arm",
-        )
-    changes = _differences(study, changed) if variant.recipe else dict(variant.changes)
-    return Cell(variant.name, changes, changed, cell=False, match=variant.match)
-
-
-def _reason(error: Unfit) -> str:
-    """Why an arm is refused: the problem, and the remedy after a semicolon."""
-    return f"{error.problem}; {error.hint}"
-
-
-def _changes(study: Study) -> Iterator[dict[str, Level]]:
-    for switch, levels in study.axes.items():
-        for level in levels:
-            at = f"{study.file}: axes: {switch!r}"
-            if _same(study, switch, level):
-                raise InputError(
-                    f"{named_level(level)} is the baseline's own level",
-                    at=at,
-                    hint="leave it out: the baseline is always run",
-                )
-    yield from cells(study.design, study.axes, f"{study.file}: axes")
-
-
-def _same(study: Study, switch: str, level: Level) -> bool:
-    """Whether it is the baseline's own level.
-
-    Raises:
-        InputError: there is no such switch, or it does not take the level.
-    """
-    try:
-        made = _evolved(study, study.baseline, {switch: level}, f"{study.file}: axes")
-    except Unfit:  # alone; another change of a cell may make it fit
-        return False
-    return made == study.baseline
-
-
-def _evolved(study: Study, recipe: Recipe, changes: Mapping[str, Level], at: str) -> Recipe:
-    return evolved(recipe, changes, Path(study.file).parent, at)
-
-
-def _take(recipe: Recipe, variant: Variant) -> Recipe:
-    assert variant.recipe is not None
-    parts = {part: getattr(variant.recipe, part) for part in variant.take}
-    return recipe.model_copy(update=parts)
 
 
 def _tried(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[Arm, str]:
@@ -278,6 +183,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         idle=idle_changes(study, recipe, made.changes, looked),
         seeds=seeds,
         starts=starts,
+        against=made.against,
     )
     own = [arm.trial(seed).recipe.start.sha256 for seed in study.seeds]
     return arm, schema.digest([meaning(recipe, looked), own])
@@ -327,16 +233,6 @@ def _apart(arm: Arm, owners: Mapping[str, str]) -> dict[str, str]:
     return dict.fromkeys(trials, arm.name)
 
 
-def _differences(study: Study, recipe: Recipe) -> dict[str, Level]:
-    """What a recipe has that the baseline has not, or has otherwise."""
-    ours, theirs = (
-        fields(study.baseline.model_dump(mode="json")),
-        fields(recipe.model_dump(mode="json")),
-    )
-    missing = object()
-    return {path: level for path, level in theirs.items() if ours.get(path, missing) != level}
-
-
 def _check(study: Study, arms: Sequence[Arm], refusals: Sequence[Refusal]) -> None:
     if not arms or arms[0].name != BASELINE:
         problem, _, hint = refusals[0].reason.partition("; ")
@@ -353,10 +249,43 @@ def _check(study: Study, arms: Sequence[Arm], refusals: Sequence[Refusal]) -> No
             hint=f"every arm was refused ({why})" if why else "add [axes] or [[arms]]",
         )
     names = [a.name for a in arms[1:]] + [r.name for r in refusals]
+    against = {variant.name: variant.against for variant in study.variants if variant.against}
+    check_arms(study.contrasts, against, [BASELINE, *names], study.file)
+    contrasts = [contrast.name for contrast in study.contrasts]
     for hypothesis in study.hypotheses:
-        if hypothesis.arm not in names and study.design == "one_at_a_time":
+        kind, known = ("arm", names) if hypothesis.arm else ("contrast", contrasts)
+        if hypothesis.about not in known and study.design == "one_at_a_time":
             raise InputError(
-                f"no arm is called {hypothesis.arm!r}",
+                f"no {kind} is called {hypothesis.about!r}",
                 at=f"{study.file}: hypotheses",
-                hint=did_you_mean(hypothesis.arm, names),
+                hint=did_you_mean(hypothesis.about, known)
+                if known
+                else "declare it: [[contrasts]] name = ..., of = {...}",
             )
+
+
+def _drop_without_other(arms: list[Arm], refusals: list[Refusal]) -> None:
+    """Refuse the arms that would be compared with an arm that was refused."""
+    alias = {refusal.name: refusal.same_as for refusal in refusals}
+    for arm in [arm for arm in arms if arm.against in alias]:
+        other = alias[arm.against]
+        if other is not None and other != arm.name:
+            continue
+        why = "is refused" if other is None else "is the same network and training"
+        arms.remove(arm)
+        refusals.append(
+            Refusal(
+                name=arm.name,
+                changes=arm.changes,
+                cell=arm.cell,
+                reason=f"it is compared with {arm.against!r}, which {why}",
+            )
+        )
+        return _drop_without_other(arms, refusals)  # others may be compared with this one
+    if len(arms) < 2:
+        raise InputError(
+            "nothing is left to compare",
+            at="arms",
+            hint="; ".join(f"{one.name}: {one.reason}" for one in refusals),
+        )
+    return None

@@ -41,6 +41,10 @@ design = "one_at_a_time"         # or "factorial", "fraction" (resolution V), "p
 # name = "no shift, no bias"
 # changes = {{ "model.shift" = false, "model.position_bias" = "none" }}
 
+# [[contrasts]]                  # a comparison of any arms; its weights sum to 0
+# name = "shift, without bias less with it"
+# of = {{ "no shift, no bias" = 1, "shift=false" = -1, "position_bias=none" = -1, "baseline" = 1 }}
+
 # [adaptive]                     # instead of seeds: more of them for what is not decided yet
 # looks = [3, 5, 8, 12, 16]
 

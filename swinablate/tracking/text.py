@@ -166,7 +166,8 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
     mean = f"{arm['mean']:.2f}{spread} %" if "acc_mean" in values else "no accuracy"
     effect = ""
     if verdict != "baseline" and "delta_pp" in values:
-        given = " given convergence" if arm.get("given_convergence") else ""
+        given = f" against {arm['against']}" if arm.get("against") else ""
+        given += " given convergence" if arm.get("given_convergence") else ""
         effect = f"{signed(arm['delta_pp'])} pp {interval}".strip() + f"{given}, "
     lost = [f"{arm[key]} {key}" for key in ("diverged", "failed") if arm.get(key)]
     note = f"{effect}{verdict}: {mean} (n = {arm['n']}{''.join(f', {x}' for x in lost)})"
@@ -179,8 +180,9 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
 
 
 def verdicts(answer: Mapping[str, Any]) -> str:
-    """The answers of a study, a line an arm."""
+    """The answers of a study, a line an arm, then a line a declared contrast."""
     rows = [f"{plain(arm['name'])}: {summary(arm)['mlflow.note.content']}" for arm in arms(answer)]
+    rows += [plain(one["sentence"]) for one in answer["contrasts"] if one.get("sentence")]
     return "\n".join(f"- {row}" for row in rows)
 
 

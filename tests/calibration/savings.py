@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from swinablate.stats.sequential.course import Rule, Run, course
+from swinablate.stats.sequential.course import course
+from swinablate.stats.sequential.states import Rule, Run
 from tests.calibration.studies import LOOKS, TRUTHS, Truth, draw, judge
 
 BANK = Path(__file__).parents[2] / "benchmarks" / "results" / "digits_bank.csv"

@@ -16,7 +16,8 @@ import scipy
 from swinablate.stats.estimate import Estimates, Method
 from swinablate.stats.selftest import Scenario
 from swinablate.stats.selftest import judge as judged
-from swinablate.stats.sequential.course import Rule, Run, course
+from swinablate.stats.sequential.course import course
+from swinablate.stats.sequential.states import Rule, Run
 
 LOOKS = (3, 5, 8, 12, 16)
 DIGITS = (0.7, 0.15, 0.3, 0.5, 0.8, 1.2, 3.16)
@@ -169,7 +170,7 @@ def adaptive(truth: Truth, sims: int, *, method: Method = "auto", seed: int = 0)
         lows.append([state.low for state in end.states.values()])
         highs.append([state.high for state in end.states.values()])
         trials.append(sum(end.wanted.values()))
-        pairs.append(bool(end.paired))
+        pairs.append(bool(end.paired["arms"]))
     interval = (np.array(lows), np.array(highs))
     return _rates(truth, np.array(words), interval, np.array(trials), np.array(pairs))
 

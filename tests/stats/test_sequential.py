@@ -8,8 +8,9 @@ import pytest
 
 from swinablate.errors import InputError
 from swinablate.stats import Declaration, Hypothesis, look
-from swinablate.stats.sequential.course import Rule, Run, course
+from swinablate.stats.sequential.course import course
 from swinablate.stats.sequential.spending import bounds, nominal, obrien_fleming, quadratic
+from swinablate.stats.sequential.states import Rule, Run
 
 LOOKS = (3, 5, 8, 12, 16)
 ARMS = ("worse", "slow", "same", "noise")
@@ -308,7 +309,7 @@ def test_a_decision_not_to_pair_is_kept():
     arms = {name: luck + 0.5 * rng.standard_normal(32) for name in ["b", *"cdefghij"]}
     rule = Rule(looks=LOOKS, alpha=0.05, rope=0.1, floor=0.0, method="auto")
     end = course({arm: Run(values=values) for arm, values in arms.items()}, rule)
-    assert (end.paired, len(end.trace)) == (False, 5)
+    assert (end.paired, len(end.trace)) == ({"arms": False}, 5)
 
 
 def test_an_open_arm_answers_no_hypothesis():

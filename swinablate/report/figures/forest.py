@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from swinablate.report.compared import beside, declared
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
 from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
@@ -19,14 +20,20 @@ from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
-    "mark", "arm", "seed", "delta_pp", "ci_low", "ci_high", "n", "seeds", "verdict",
+    "mark", "arm", "against", "seed", "delta_pp", "ci_low", "ci_high", "n", "seeds", "verdict",
     "negligible", "baseline_mean", "baseline_n", "rope_pp", "level", "kind", "metric",
 )  # fmt: skip
 AXIS = 4.3  # inches; names and numbers beside it fill a page's width
 
+BELOW = "\nbelow the line: declared contrasts, not against the baseline, a family of their own"
+
 
 def table(answer: StudyResults) -> pd.DataFrame:
-    """A row for every arm (`interval`), best first, and one for every seed (`seed`)."""
+    """A row for every arm (`interval`), best first, for every seed (`seed`), for every contrast.
+
+    Arms that are compared with another one, and then declared contrasts (`contrast`), follow those
+    that are compared with the baseline; `against` says what is subtracted from what.
+    """
     judged = answer.verdicts
     base = judged["baseline"]
     planned = answer.trials.groupby("arm").size()
@@ -42,25 +49,34 @@ def table(answer: StudyResults) -> pd.DataFrame:
     }
     sign = scale_of(judged).sign
     rows: list[dict[str, Any]] = []
-    for arm in sorted(judged["arms"], key=lambda arm: _order(arm, sign)):
+    means = {arm["name"]: arm["mean"] for arm in (base, *judged["arms"])}
+    keys = ("delta_pp", "ci_low", "ci_high", "verdict", "negligible")
+    for arm in sorted(judged["arms"], key=lambda arm: (beside(arm) != "", *_order(arm, sign))):
         shared = {"arm": arm["name"], "seeds": int(planned.get(arm["name"], arm["n"])), **same}
-        keys = ("n", "delta_pp", "ci_low", "ci_high", "verdict", "negligible")
-        rows.append({"mark": "interval", **shared, **{key: arm[key] for key in keys}})
-        if base["mean"] is not None:
+        shared |= {"against": beside(arm)}
+        rows.append({"mark": "interval", **shared, **{key: arm[key] for key in ("n", *keys)}})
+        mean = means.get(beside(arm) or base["name"])
+        if mean is not None:
             rows += [
-                {**shared, "mark": "seed", "seed": seed, "delta_pp": value - base["mean"]}
+                {**shared, "mark": "seed", "seed": seed, "delta_pp": value - mean}
                 for seed, value in zip(*_values(done, arm["name"]), strict=True)
             ]
-    known = any(row["mark"] == "interval" and row["delta_pp"] is not None for row in rows)
-    return pd.DataFrame(rows if known else [], columns=[*COLUMNS, *said(judged)])
+    for one in declared(answer):
+        if one["kind"] != "arm":
+            own = {"mark": "contrast", "arm": one["name"], "against": one["of"], **same}
+            rows.append({**own, **{key: one[key] for key in keys}})
+    known = any(row["mark"] != "seed" and row["delta_pp"] is not None for row in rows)
+    columns = [c for c in COLUMNS if c != "against" or any(row["against"] for row in rows)]
+    return pd.DataFrame(rows if known else [], columns=[*columns, *said(judged)])
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw one line for every arm, and its numbers beside it."""
-    arms = rows[rows.mark == "interval"].reset_index(drop=True)
+    arms = rows[rows.mark != "seed"].reset_index(drop=True)
     seeds = rows[rows.mark == "seed"]
     first, scale = arms.iloc[0], scale_in(rows)
-    names = [wrapped(name) for name in arms.arm]
+    others = arms.against if "against" in arms else [""] * len(arms)
+    names = [_label(arm, other) for arm, other in zip(records(arms), others, strict=True)]
     # Inches a row: names of three lines need more.
     height = max(len(arms), 2) * (0.37 if max(name.count("\n") for name in names) < 2 else 0.48)
     fig = sheet(AXIS + 5, height + 0.9)
@@ -70,7 +86,11 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ground(ax, first.rope_pp, scale.unit)
     for y, arm in enumerate(records(arms)):
         bar(ax, y, arm, seeds.delta_pp[seeds.arm == arm.arm].tolist(), scale)
-        numbers(ax, y, arm, share(arm.n, arm.seeds), scale.places)
+        count = share(arm.n, arm.seeds) if arm.mark == "interval" else ""
+        numbers(ax, y, arm, count, scale.places)
+    apart = [y for y in range(1, len(arms)) if bool(others[y]) != bool(others[y - 1])]
+    for y in apart:
+        ax.axhline(y - 0.5, color=FAINT, linewidth=0.8)
     heads(ax, first.level, first.kind, "n")
     ax.set_yticks(range(len(arms)), names, linespacing=1.0)
     for label, verdict in zip(ax.get_yticklabels(), arms.verdict, strict=True):
@@ -80,8 +100,16 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax.set_xlabel(
         f"difference in {first.metric}{', percentage points' if scale.percent else ''}\n"
         f"(baseline {first.baseline_mean:.{scale.places}f}{scale.after}, n = {first.baseline_n})"
+        + (BELOW if apart else "")
     )
     return fig
+
+
+def _label(arm: Any, other: str) -> str:
+    """An arm's name, and what it is compared with; a contrast's alone, its arms are many."""
+    if arm.mark == "contrast" or not other:
+        return wrapped(arm.arm)
+    return f"{wrapped(arm.arm, lines=2)}\n{wrapped(f'against {other}', lines=1)}"
 
 
 def _order(arm: Mapping[str, Any], sign: int) -> tuple[bool, float]:

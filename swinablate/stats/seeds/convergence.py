@@ -1,13 +1,20 @@
 """What seeds that diverged make of a verdict: none of the mean, a label on it, or its bounds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isnan
 
-from swinablate.stats.declaration import Declaration, Estimate, Hypothesis, Reply, Word
+from swinablate.stats.declaration import (
+    CONTRASTS,
+    Declaration,
+    Estimate,
+    Hypothesis,
+    Reply,
+    Word,
+)
 from swinablate.stats.estimate import TESTED, Contrast
 from swinablate.stats.sample import Sample
-from swinablate.stats.seeds.shares import Share
+from swinablate.stats.seeds.shares import Pair, Share, pair_shares
 
 NO_NOISE = "no seed differs from another: the noise is unknown"
 
@@ -17,18 +24,26 @@ def obstacle_of(
     samples: Mapping[str, Sample],
     declaration: Declaration,
     found: Mapping[str, Share],
+    own: Share | None,
 ) -> tuple[Word, str] | None:
-    """What divergence, or else the design, makes of a contrast, if not for its interval to say."""
-    base = declaration.baseline
+    """What divergence, or else the design, makes of a contrast, if not for its interval to say.
+
+    Args:
+        contrast: the comparison.
+        samples: the seeds of every arm.
+        declaration: names the baseline, and families without a verdict.
+        found: how often each arm diverged, beside the baseline.
+        own: how often the first arm of the contrast diverged, beside the second, where it is a
+            difference of two.
+    """
     mine = [found[arm] for arm in contrast.weights if arm in found]
+    if own is not None and own.fails:
+        return "fails to train", own.text
     for share in mine:
-        if share.fails and _is_arm(contrast.weights, share.arm, base):
-            return "fails to train", share.text
         if share.fails:
             return "undecided", f"{share.arm} fails to train: it {share.text}"
-    for share in mine:
-        if share.helps and _is_arm(contrast.weights, share.arm, base):
-            return "undecided", helped(share)
+    if own is not None and own.helps:
+        return "undecided", helped(own)
     few = [samples[arm].tally for arm in contrast.weights]
     few = [tally for tally in few if tally.diverged and tally.n < TESTED]
     if few:
@@ -40,7 +55,7 @@ def obstacle_of(
 def labelled(
     judged: Estimate,
     samples: Mapping[str, Sample],
-    found: Mapping[str, Share],
+    own: Share | None,
     declaration: Declaration,
 ) -> Estimate:
     """The estimate with what a reader has to know where seeds of it diverged.
@@ -54,11 +69,37 @@ def labelled(
     low = high = None
     if (declaration.unit, declaration.better) == ("pp", "higher"):
         low, high = worst_case(weights, {a: (t.mean, t.n, t.diverged) for a, t in tallies.items()})
-    arms = (found[arm] for arm in found if _is_arm(weights, arm, declaration.baseline))
-    share = next(arms, None)
-    return replace(
-        judged, given_convergence=True, worst_low=low, worst_high=high, divergence=share
-    )
+    return replace(judged, given_convergence=True, worst_low=low, worst_high=high, divergence=own)
+
+
+def own_shares(
+    contrasts: Sequence[Contrast],
+    samples: Mapping[str, Sample],
+    declaration: Declaration,
+    found: Mapping[str, Share],
+) -> dict[str, Share]:
+    """How often the first arm diverged beside the second, for each difference of two arms.
+
+    Beside the baseline that is known; two other arms are compared where somebody declared it,
+    with an error rate of their own.
+
+    Args:
+        contrasts: of one family.
+        samples: the seeds of every arm.
+        declaration: the baseline and the error rate.
+        found: how often each arm diverged, beside the baseline.
+    """
+    told: dict[str, Share] = {}
+    pairs: dict[str, Pair] = {}
+    for contrast in contrasts:
+        sides = two_sides(contrast.weights)
+        if sides and contrast.family == CONTRASTS:
+            one, other = (samples[arm].tally for arm in sides)
+            counts = [(tally.diverged, tally.n + tally.diverged) for tally in (one, other)]
+            pairs[contrast.name] = Pair(one.name, counts[0], other.name, counts[1])
+        elif sides and sides[0] in found and sides[1] == declaration.baseline:
+            told[contrast.name] = found[sides[0]]
+    return told | pair_shares(pairs, declaration.alpha)
 
 
 def failed_reply(asked: Hypothesis, *, whole: bool) -> Reply:
@@ -98,7 +139,7 @@ def worst_case(
 
 def helped(share: Share) -> str:
     """Say that a baseline diverges more often than an arm."""
-    return f"the baseline fails more often: {share.arm} {share.text}"
+    return f"{share.other} fails more often: {share.arm} {share.text}"
 
 
 def left(arm: str, diverged: int, n: int) -> str:
@@ -107,6 +148,7 @@ def left(arm: str, diverged: int, n: int) -> str:
     return f"{lost}, and {TESTED} are needed that did not"
 
 
-def _is_arm(weights: Mapping[str, float], arm: str, baseline: str) -> bool:
-    """Whether a contrast is the arm minus the baseline."""
-    return dict(weights) == {arm: 1.0, baseline: -1.0}
+def two_sides(weights: Mapping[str, float]) -> tuple[str, str] | None:
+    """The arm and what is subtracted from it, where a contrast is one arm minus another."""
+    ends = {weight: arm for arm, weight in weights.items()}
+    return (ends[1.0], ends[-1.0]) if len(weights) == 2 and ends.keys() == {1.0, -1.0} else None

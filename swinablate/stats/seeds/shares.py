@@ -9,12 +9,14 @@ data, Biometrics 46 (1990).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import comb
+from typing import Any, NamedTuple
 
 from swinablate.text import counted
 
+BASELINE = "the baseline"
 Count = tuple[int, int]
 """Seeds that diverged, of those that ended, diverged or not."""
 
@@ -31,6 +33,7 @@ class Share:
         baseline_seeds: of the baseline that ended.
         p: Fisher's, two-sided, not corrected.
         beyond: the shares differ beyond chance, with the family's error rate.
+        other: what it is compared with, in words; another arm stands in the baseline's place.
     """
 
     arm: str
@@ -40,6 +43,7 @@ class Share:
     baseline_seeds: int
     p: float
     beyond: bool
+    other: str = BASELINE
 
     @property
     def whole(self) -> bool:
@@ -60,15 +64,31 @@ class Share:
     def text(self) -> str:
         """Both counts and the p-value, in words."""
         both = (
-            f"diverged on {_of(self.diverged, self.seeds)}, the baseline on "
+            f"diverged on {_of(self.diverged, self.seeds)}, {self.other} on "
             f"{self.baseline} of {self.baseline_seeds}"
         )
         return f"{both} (Fisher's exact p = {self.p:.2g})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; the baseline goes without saying."""
+        found = asdict(self)
+        if self.other == BASELINE:
+            del found["other"]
+        return found
 
     @property
     def _excess(self) -> int:
         """Positive where the arm's share is the larger one; of whole numbers, so exact."""
         return self.diverged * self.baseline_seeds - self.baseline * self.seeds
+
+
+class Pair(NamedTuple):
+    """An arm and what it is compared with: names in words, and how many seeds diverged."""
+
+    arm: str
+    own: Count
+    other: str
+    base: Count
 
 
 def shares(arms: Mapping[str, Count], base: Count, alpha: float) -> dict[str, Share]:
@@ -82,14 +102,32 @@ def shares(arms: Mapping[str, Count], base: Count, alpha: float) -> dict[str, Sh
     Returns:
         Every arm that has seeds and of which, or of whose baseline, some seed diverged.
     """
-    tables = {arm: (*own, *base) for arm, own in arms.items() if own[1] and (own[0] or base[0])}
-    found = [fisher(*table) for table in tables.values()]
-    floors = [least(a + b, n, m) for a, n, b, m in tables.values()]
+    found = {arm: Pair(arm, own, BASELINE, base) for arm, own in arms.items()}
+    return pair_shares(found, alpha)
+
+
+def pair_shares(pairs: Mapping[str, Pair], alpha: float) -> dict[str, Share]:
+    """Compare the shares of diverged seeds of two arms, pair by pair.
+
+    Args:
+        pairs: name of a comparison -> its two sides.
+        alpha: error rate of all these comparisons together.
+
+    Returns:
+        Every comparison whose arm has seeds and of which some seed diverged, on either side.
+    """
+    told = {name: p for name, p in pairs.items() if p.own[1] and (p.own[0] or p.base[0])}
+    tables = [(*pair.own, *pair.base) for pair in told.values()]
+    found = [fisher(*table) for table in tables]
+    floors = [least(a + b, n, m) for a, n, b, m in tables]
     beyond = tarone(found, floors, alpha)
     return {
-        arm: Share(arm=arm, diverged=a, seeds=n, baseline=b, baseline_seeds=m, p=p, beyond=sure)
-        for (arm, (a, n, b, m)), p, sure in zip(tables.items(), found, beyond, strict=True)
-    }
+        name: Share(arm=pair.arm, diverged=a, seeds=n, baseline=b, baseline_seeds=m, p=p,
+                    beyond=sure, other=pair.other)
+        for (name, pair), (a, n, b, m), p, sure in zip(
+            told.items(), tables, found, beyond, strict=True
+        )
+    }  # fmt: skip
 
 
 @lru_cache(maxsize=4096)

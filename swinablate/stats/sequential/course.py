@@ -1,4 +1,4 @@
-"""Seeds until the answer is known: a group-sequential design for arms against a baseline.
+"""Seeds until the answer is known: a group-sequential design for comparisons of arms.
 
 Every arm runs its seeds up to the next look, the baseline twice as many. At a look the arms
 whose p-value falls below the level spent for it are better or worse, those whose interval lies
@@ -7,6 +7,11 @@ all arms and all looks (Holm over arms, spending alpha * t^2 over looks). The in
 is the repeated one at the level of the look that decided: it excludes 0 exactly if the verdict
 is better or worse.
 
+Comparisons that were declared one by one are a family of their own, with looks and error rate of
+their own: an open one asks for the seeds of its arms, also of arms that are decided already. At a
+look it sees the first seeds of each, as many as the look has, whatever else has been decided, so
+that nothing it is judged by was chosen by results.
+
 An arm of which a seed failed is closed. Seeds that diverged are counted: an arm that diverges more
 often than the baseline fails to train, and is closed; others go on with the seeds that are left.
 
@@ -14,135 +19,32 @@ Source: Jennison, Turnbull, Group Sequential Methods (1999), chapters 7 and 9; H
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from swinablate.stats.critical import Floats, t_quantile, two_sided_p
-from swinablate.stats.declaration import Word
+from swinablate.stats.declaration import ARMS
 from swinablate.stats.estimate import (
     BASELINE_RATIO,
     FEW_SEEDS,
     TESTED,
     Cells,
+    Contrast,
     Estimates,
-    Method,
     assemble,
     errors,
 )
 from swinablate.stats.paired import EVIDENCE, Pairs, estimate_pairs, pays
-from swinablate.stats.seeds.convergence import NO_NOISE, helped, left, worst_case
-from swinablate.stats.seeds.shares import Count, Share, shares
+from swinablate.stats.seeds.convergence import NO_NOISE, helped, left, two_sides, worst_case
+from swinablate.stats.seeds.shares import BASELINE, Pair, Share, pair_shares
 from swinablate.stats.sequential.spending import nominal
+from swinablate.stats.sequential.states import Course, Rule, Run, State, pending
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """The seeds of one arm in their declared order.
-
-    Attributes:
-        values: percent; nan where a seed diverged or failed. As many as are recorded without a
-            gap.
-        failed: the first seed that was lost to anything but divergence; None if none was.
-    """
-
-    values: Floats
-    failed: int | None = None
-
-    def upto(self, count: int) -> Floats:
-        """Those of its first seeds that did not diverge."""
-        values = self.values[:count]
-        return values[~np.isnan(values)]
-
-    def shares(self, count: int) -> Count:
-        """How many of its first seeds diverged."""
-        values = self.values[:count]
-        return int(np.isnan(values).sum()), len(values)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """What was fixed before the first look.
-
-    Attributes:
-        looks: seeds of an arm at each look, rising; the baseline has twice as many.
-        alpha: error rate of the family over all looks.
-        rope: half-width of what counts as equal; None calls nothing equivalent.
-        floor: smallest believable sd over seeds, in points.
-        method: "auto" lets the first look with enough evidence decide whether the family is
-            judged within seeds; "shrunken" never does.
-    """
-
-    looks: tuple[int, ...]
-    alpha: float
-    rope: float | None
-    floor: float
-    method: Method
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """One arm at its last look.
-
-    Attributes:
-        word: the verdict; "pending" while the arm is open.
-        look: seeds at that look; 0 before the first.
-        delta: percentage points.
-        low: lower end of the repeated interval.
-        high: upper end.
-        near: the interval of the equivalence test at that look.
-        p: two-sided, of that look alone.
-        level: what `p` was compared with.
-        se: standard error of `delta`.
-        df: degrees of freedom.
-        reason: why a closed arm has no verdict.
-        given: seeds of the arm or the baseline had diverged by then.
-        worst: where `delta` lies if those count as anything from 0 % to the mean of the rest.
-        share: how often either had diverged.
-    """
-
-    word: Word = "pending"
-    look: int = 0
-    delta: float = np.nan
-    low: float = np.nan
-    high: float = np.nan
-    near: tuple[float, float] = (np.nan, np.nan)
-    p: float = np.nan
-    level: float = np.nan
-    se: float = np.nan
-    df: float = np.nan
-    reason: str | None = None
-    given: bool = False
-    worst: tuple[float | None, float | None] = (None, None)
-    share: Share | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Course:
-    """How the study went so far.
-
-    Attributes:
-        states: every arm but the baseline.
-        wanted: seeds that the baseline and each arm should have now; nothing is left to run
-            when all of them have theirs.
-        reached: seeds of each at the last look that was taken.
-        trace: the states after each look that was reached.
-        paired: judged within seeds; None until decided.
-    """
-
-    states: Mapping[str, State]
-    wanted: Mapping[str, int]
-    reached: Mapping[str, int]
-    trace: tuple[Mapping[str, State], ...]
-    paired: bool | None
-
-    @property
-    def open(self) -> tuple[str, ...]:
-        """Arms that go on."""
-        return tuple(arm for arm, state in self.states.items() if state.word == "pending")
-
-
-def course(runs: Mapping[str, Run], rule: Rule) -> Course:
+def course(
+    runs: Mapping[str, Run], rule: Rule, families: Mapping[str, Sequence[Contrast]] | None = None
+) -> Course:
     """Replay every look that the recorded seeds reach, from the first.
 
     Pure: the same seeds give the same course, however often and whenever it is asked for.
@@ -150,31 +52,41 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
     Args:
         runs: the baseline first.
         rule: what was fixed before.
+        families: comparisons, each family with the whole error rate; None compares every arm
+            with the baseline.
     """
-    base, *arms = runs
-    states: dict[str, State] = {arm: State() for arm in arms}
+    base = next(iter(runs))
+    families = families or {ARMS: [_with(arm, base) for arm in runs if arm != base]}
+    every = {one.name: one.weights for family in families.values() for one in family}
+    states = {name: State() for name in every}
     counts = dict.fromkeys(runs, 0)
     reached = dict(counts)
     trace: list[Mapping[str, State]] = []
-    paired = None
+    paired: dict[str, bool | None] = dict.fromkeys(families)
     for i, look in enumerate(rule.looks):
-        going = [arm for arm in arms if states[arm].word == "pending"]
+        going = pending(states)
         if not going:
             break
-        counts |= dict.fromkeys(going, look) | {base: BASELINE_RATIO * look}
-        if any(len(runs[arm].values) < counts[arm] for arm in (base, *going)):
+        # The first look is one of all arms; later ones of those that an open comparison needs.
+        used = {arm for name in going for arm in every[name]} | (set() if i else {base})
+        counts |= {arm: BASELINE_RATIO * look if arm == base else look for arm in used}
+        if any(len(runs[arm].values) < counts[arm] for arm in used):
             break
         reached = dict(counts)
-        _drop_failed(runs, counts, states, base)
-        found = _drop_failing(runs, counts, states, _spent(rule, i))
-        going = [arm for arm in going if states[arm].word == "pending"]
-        if not going:
-            trace.append(dict(states))
-            break
-        family, paired = _estimate(runs, counts, going, rule, paired=paired)
-        _decide(family, states, (i, look), rule)
-        for arm in going:
-            states[arm] = _told(runs, counts, replace(states[arm], share=found.get(arm)), arm)
+        _drop_failed(runs, counts, states, (every, look))
+        for family, members in families.items():
+            mine = {one.name: states[one.name] for one in members}
+            found = _drop_failing(runs, counts, mine, (members, look), _spent(rule, i))
+            open_ = pending(mine)
+            if open_:
+                numbers, paired[family] = _estimate(
+                    runs, counts, (members, open_, look), rule, paired=paired[family]
+                )
+                _decide(numbers, mine, (i, look), rule)
+            for name in open_:
+                now = replace(mine[name], share=found.get(name))
+                mine[name] = _told(runs, counts, now, every[name])
+            states |= mine
         trace.append(dict(states))
     return Course(
         states=states,
@@ -185,48 +97,71 @@ def course(runs: Mapping[str, Run], rule: Rule) -> Course:
     )
 
 
+def _with(arm: str, base: str) -> Contrast:
+    return Contrast(name=arm, kind="arm", family=ARMS, weights={arm: 1.0, base: -1.0})
+
+
+def _closed(
+    runs: Mapping[str, Run], counts: Mapping[str, int], weights: Mapping[str, float], look: int
+) -> State:
+    """A comparison without an interval: the difference of what is left of its arms."""
+    delta = sum(w * _mean(runs[arm].upto(counts[arm])) for arm, w in weights.items())
+    return State(word="undecided", look=look, delta=delta)
+
+
 def _drop_failed(
-    runs: Mapping[str, Run], counts: Mapping[str, int], states: dict[str, State], base: str
+    runs: Mapping[str, Run],
+    counts: Mapping[str, int],
+    states: dict[str, State],
+    at: tuple[Mapping[str, Mapping[str, float]], int],
 ) -> None:
-    """Close arms of which a seed failed: what is left is no random sample.
+    """Close comparisons of arms of which a seed failed: what is left is no random sample.
 
     The difference of what survived is kept, without an interval.
     """
+    every, look = at
     gone = {
         arm: run.failed
         for arm, run in runs.items()
         if run.failed is not None and run.failed < counts[arm]
     }
-    for arm, state in states.items():
-        who = arm if arm in gone else base
-        if state.word == "pending" and who in gone:
-            states[arm] = State(
-                word="undecided",
-                look=counts[arm],
-                delta=_mean(runs[arm].upto(counts[arm])) - _mean(runs[base].upto(counts[base])),
-                reason=f"{who} failed on seed {gone[who]}",
-            )
+    for name in pending(states):
+        who = next((arm for arm in every[name] if arm in gone), None)
+        if who is not None:
+            state = _closed(runs, counts, every[name], look)
+            states[name] = replace(state, reason=f"{who} failed on seed {gone[who]}")
 
 
 def _drop_failing(
-    runs: Mapping[str, Run], counts: Mapping[str, int], states: dict[str, State], alpha: float
+    runs: Mapping[str, Run],
+    counts: Mapping[str, int],
+    states: dict[str, State],
+    at: tuple[Sequence[Contrast], int],
+    alpha: float,
 ) -> dict[str, Share]:
-    """Close arms that diverge more often than the baseline, or the baseline than they."""
+    """Close differences of two arms of which one diverges more often than the other."""
+    members, look = at
     base = next(iter(runs))
-    going = [arm for arm, state in states.items() if state.word == "pending"]
-    own = {arm: runs[arm].shares(counts[arm]) for arm in going}
-    found = shares(own, runs[base].shares(counts[base]), alpha)
-    for arm, share in found.items():
+    going = pending(states)
+    pairs = {}
+    for one in members:
+        sides = two_sides(one.weights) if one.name in going else None
+        if sides:
+            mine, theirs = (runs[arm].shares(counts[arm]) for arm in sides)
+            other = BASELINE if (one.family, sides[1]) == (ARMS, base) else sides[1]
+            pairs[one.name] = Pair(sides[0], mine, other, theirs)
+    found = pair_shares(pairs, alpha)
+    weights = {one.name: one.weights for one in members}
+    for name, share in found.items():
         if not share.fails and not share.helps:
             continue
-        closed = State(
+        closed = replace(
+            _closed(runs, counts, weights[name], look),
             word="fails to train" if share.fails else "undecided",
-            look=counts[arm],
-            delta=_mean(runs[arm].upto(counts[arm])) - _mean(runs[base].upto(counts[base])),
             reason=share.text if share.fails else helped(share),
             share=share,
         )
-        states[arm] = _told(runs, counts, closed, arm)
+        states[name] = _told(runs, counts, closed, weights[name])
     return found
 
 
@@ -239,10 +174,11 @@ def _spent(rule: Rule, i: int) -> float:
     return rule.alpha * (rule.looks[i] ** 2 - before**2) / rule.looks[-1] ** 2
 
 
-def _told(runs: Mapping[str, Run], counts: Mapping[str, int], state: State, arm: str) -> State:
+def _told(
+    runs: Mapping[str, Run], counts: Mapping[str, int], state: State, weights: Mapping[str, float]
+) -> State:
     """The state with what a reader has to know where there is no interval, or seeds diverged."""
-    base = next(iter(runs))
-    lost = {name: runs[name].shares(counts[name])[0] for name in (arm, base)}
+    lost = {name: runs[name].shares(counts[name])[0] for name in weights}
     known = {name: runs[name].upto(counts[name]) for name in lost}
     if state.word == "undecided" and state.reason is None and np.isnan(state.low):
         few = [name for name in lost if len(known[name]) < TESTED]
@@ -251,8 +187,7 @@ def _told(runs: Mapping[str, Run], counts: Mapping[str, int], state: State, arm:
     if not any(lost.values()):
         return state
     worst = worst_case(
-        {arm: 1.0, base: -1.0},
-        {name: (_mean(known[name]), len(known[name]), lost[name]) for name in lost},
+        weights, {name: (_mean(known[name]), len(known[name]), lost[name]) for name in lost}
     )
     return replace(state, given=True, worst=worst)
 
@@ -270,12 +205,13 @@ def _var(values: Floats) -> float:
 def _estimate(
     runs: Mapping[str, Run],
     counts: Mapping[str, int],
-    going: Sequence[str],
+    at: tuple[Sequence[Contrast], Sequence[str], int],
     rule: Rule,
     *,
     paired: bool | None,
 ) -> tuple[Estimates, bool | None]:
-    """The numbers of all arms at this look, and whether they are within seeds."""
+    """The numbers of a family at this look, and whether they are within seeds."""
+    members, going, look = at
     samples = [runs[arm].upto(counts[arm]) for arm in runs]
     n = np.array([len(values) for values in samples], dtype=float)
     cells = Cells(
@@ -285,36 +221,36 @@ def _estimate(
         declared=n,
         pooled=np.array([not runs[arm].shares(counts[arm])[0] for arm in runs]),
     )
-    m = len(runs) - 1
-    weights = np.hstack([-np.ones((m, 1)), np.eye(m)])
+    weights = np.array([[one.weights.get(arm, 0.0) for arm in runs] for one in members])
     delta, se, df = errors(cells, weights, floor=rule.floor)
     # Bonferroni's half-widths, as within seeds: only their ratio counts, the look has levels.
     apart = assemble(delta, se, df, alpha=rule.alpha)
     if rule.method not in {"auto", "auto-paired"} or paired is False:
         return apart, paired
-    within = _within(runs, counts, going)
+    within = _within(runs, members, going, look)
     together = estimate_pairs(within, alpha=rule.alpha, floor=rule.floor)
-    most = max(counts[arm] for arm in going) if going else 0
-    if paired is None and most >= FEW_SEEDS and len(going) * (most - 1) >= EVIDENCE:
-        open_ = np.array([arm in going for arm in list(runs)[1:]])
+    if paired is None and look >= FEW_SEEDS and len(going) * (look - 1) >= EVIDENCE:
+        open_ = np.array([one.name in going for one in members])
         still = replace(apart, half=np.where(open_, apart.half, np.nan))
         paired = bool(pays(within, still, together))
     return (together if paired else apart), paired
 
 
-def _within(runs: Mapping[str, Run], counts: Mapping[str, int], going: Sequence[str]) -> Pairs:
-    """Open arms minus baseline within seeds; closed arms count no seed."""
-    base, *arms = runs
+def _within(
+    runs: Mapping[str, Run], members: Sequence[Contrast], going: Sequence[str], look: int
+) -> Pairs:
+    """Open comparisons within the seeds of a look; closed ones count no seed."""
     columns = []
-    for arm in arms:
-        if arm not in going:
+    for one in members:
+        if one.name not in going:
             columns.append((np.nan, np.nan, np.nan, 0))
             continue
-        one, other = (runs[name].values[: counts[arm]] for name in (arm, base))
-        both = ~np.isnan(one - other)
-        one, other = one[both], other[both]
-        gap, spread = one - other, _var(one) + _var(other)
-        columns.append((_mean(gap), _var(gap), spread, len(gap)))
+        weights = np.array([*one.weights.values()])
+        table = np.array([runs[arm].values[:look] for arm in one.weights])
+        table = table[:, ~np.isnan(table).any(axis=0)]
+        gap = weights @ table
+        spread = sum(w**2 * _var(row) for w, row in zip(weights, table, strict=True))
+        columns.append((_mean(gap), _var(gap), float(spread), len(gap)))
     mean, var, unpaired, n = (
         np.array(column, dtype=float) for column in zip(*columns, strict=True)
     )

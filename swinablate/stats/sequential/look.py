@@ -1,6 +1,6 @@
 """The group-sequential design at the door: a table in; verdicts, and what to run next, out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,8 @@ import numpy as np
 
 from swinablate.stats.critical import t_quantile
 from swinablate.stats.declaration import (
+    ARMS,
+    CONTRASTS,
     Declaration,
     Estimate,
     HypothesisAnswer,
@@ -22,9 +24,10 @@ from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.seeds.caution import cautions
 from swinablate.stats.seeds.convergence import failed_reply
 from swinablate.stats.sentence import SEQUENTIAL, sequential_methods
-from swinablate.stats.sequential.course import Course, Rule, Run, State, course
+from swinablate.stats.sequential.course import course
 from swinablate.stats.sequential.spending import check_looks
-from swinablate.stats.verdict import against, arm_verdict
+from swinablate.stats.sequential.states import Course, Rule, Run, State
+from swinablate.stats.verdict import against, arm_verdict, of_arms, subtracted, told
 from swinablate.text import known_or_none
 
 if TYPE_CHECKING:
@@ -39,9 +42,9 @@ class Decisions:
         verdicts: as of a study with fixed seeds; open arms are pending.
         wanted: seeds 0 .. k - 1 that the baseline and each arm should have by now.
         reached: seeds of each at the last look that was taken.
-        done: every arm is closed; nothing is left to run.
+        done: every comparison is closed; nothing is left to run.
         look: seeds an arm had at the last look; 0 before the first.
-        trace: for every look and arm, its interval and verdict there.
+        trace: for every look and comparison, its interval and verdict there.
     """
 
     verdicts: Verdicts
@@ -89,7 +92,8 @@ def look(
         method=method,
     )
     samples = read_samples(frame, declaration)
-    now = course({arm: _run(sample) for arm, sample in samples.items()}, rule)
+    families = _families(list(samples), declaration)
+    now = course({arm: _run(sample) for arm, sample in samples.items()}, rule, families)
     wanted = now.wanted
     if ended and now.open:
         now = replace(now, states=_closed(now))
@@ -99,7 +103,7 @@ def look(
     due = np.array([int(seed) < wanted[str(arm)] for arm, seed in rows], dtype=bool)
     samples = read_samples(frame[due], replace(declaration, planned=wanted))
     return Decisions(
-        verdicts=_verdicts(samples, now, rule, declaration, warnings),
+        verdicts=_verdicts(samples, (now, families), rule, declaration, warnings),
         wanted=wanted,
         reached=now.reached,
         done=not now.open,
@@ -124,43 +128,65 @@ def _met(state: State) -> str:
     )
 
 
+def _families(names: Sequence[str], declaration: Declaration) -> dict[str, list[Contrast]]:
+    """The comparisons of each family that has any: with the baseline, and declared one by one."""
+    elsewhere = declaration.elsewhere
+    arms = [name for name in names if name != declaration.baseline and name not in elsewhere]
+    found = {
+        ARMS: against(arms, declaration),
+        CONTRASTS: [one for one in declaration.contrasts if one.family == CONTRASTS],
+    }
+    return {family: members for family, members in found.items() if members}
+
+
 def _verdicts(
     samples: Mapping[str, Sample],
-    now: Course,
+    course: tuple[Course, Mapping[str, Sequence[Contrast]]],
     rule: Rule,
     declaration: Declaration,
     warnings: Sequence[Warn],
 ) -> Verdicts:
-    how = _name(now)
-    base = samples[declaration.baseline]
-    contrasts = against(list(now.states), declaration)
-    estimates = [
-        _estimate(contrast, state, declaration, (now, how))
-        for contrast, state in zip(contrasts, now.states.values(), strict=True)
-    ]
+    now, families = course
+    estimates = told(
+        [
+            _estimate(contrast, now.states[contrast.name], declaration, now)
+            for members in families.values()
+            for contrast in members
+        ],
+        samples,
+        declaration,
+    )
+    of_arm, how = of_arms(estimates), _name(now, ARMS)
     found = [*cautions(samples, declaration), *warnings]
     return Verdicts(
         declaration=declaration,
         method=how,
         methods=sequential_methods(samples, declaration, how, rule.looks),
-        baseline=base.tally,
+        baseline=samples[declaration.baseline].tally,
         arms=tuple(
-            arm_verdict(samples[each.contrast.name], each, base, declaration, arms=len(estimates))
-            for each in estimates
+            arm_verdict(
+                samples[name],
+                of_arm[name],
+                samples[subtracted(of_arm[name].contrast)],
+                declaration,
+                arms=len(families[of_arm[name].contrast.family]),
+            )
+            for name in samples
+            if name != declaration.baseline
         ),
         contrasts=tuple(estimates),
         warnings=tuple(sorted(found, key=lambda warning: int(warning.code[1:]))),
         looks=rule.looks,
-        trace=tuple(_trace(now)),
+        trace=tuple(_trace(now, of_arm)),
     )
 
 
-def _trace(now: Course) -> Iterator[Step]:
+def _trace(now: Course, arms: Collection[str]) -> Iterator[Step]:
     """Every look at every arm that was still open before it."""
     seen: set[str] = set()
     for states in now.trace:
         for arm, state in states.items():
-            if arm in seen:
+            if arm in seen or arm not in arms:
                 continue
             if state.word != "pending":
                 seen.add(arm)
@@ -176,10 +202,9 @@ def _trace(now: Course) -> Iterator[Step]:
             )
 
 
-def _estimate(
-    contrast: Contrast, state: State, declaration: Declaration, how: tuple[Course, str]
-) -> Estimate:
-    now, method = how
+def _estimate(contrast: Contrast, state: State, declaration: Declaration, now: Course) -> Estimate:
+    others = [arm for arm in contrast.weights if arm != declaration.baseline]
+    due = max(now.wanted[arm] for arm in others)
     inside = _inside(state, declaration.rope_pp)
     open_ = state.word == "pending"
     judged = bool(np.isfinite(state.low))  # a repeated interval holds whenever a study ends
@@ -199,9 +224,9 @@ def _estimate(
         negligible=state.word in {"better", "worse"} and inside,
         detectable_pp=known_or_none(reach * state.se),
         seeds_needed=None,
-        reason=f"{now.wanted[contrast.name]} seeds are due" if open_ else state.reason,
-        method=method,
-        pairs=state.look if now.paired else None,
+        reason=f"{due} seeds are due" if open_ else state.reason,
+        method=_name(now, contrast.family),
+        pairs=state.look if now.paired[contrast.family] else None,
         look=state.look,
         given_convergence=state.given,
         worst_low=state.worst[0],
@@ -238,7 +263,8 @@ def _inside(state: State, rope: float | None) -> bool:
     return rope is not None and -rope < state.near[0] and state.near[1] < rope
 
 
-def _name(now: Course) -> str:
-    kind = "paired t" if now.paired else "Welch t"
-    chosen = f" {CHOSEN}" if now.paired else ""
+def _name(now: Course, family: str) -> str:
+    paired = now.paired.get(family)
+    kind = "paired t" if paired else "Welch t"
+    chosen = f" {CHOSEN}" if paired else ""
     return f"{SEQUENTIAL} {kind}, repeated intervals{chosen}"

@@ -1,0 +1,163 @@
+"""The arms of a study before they are built: the design's cells, and the arms that are named."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from swinablate.config.complaints import Unfit
+from swinablate.config.levels import Level
+from swinablate.config.recipe import Recipe
+from swinablate.config.weights import evolved
+from swinablate.errors import InputError
+from swinablate.study.axes import RECIPE
+from swinablate.study.designs import cells
+from swinablate.study.equality import fields
+from swinablate.study.files import BASELINE, Match, Study, Variant, label
+from swinablate.text import named_level
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An arm before it is built.
+
+    Attributes:
+        recipe: what it trains; None where its changes do not fit each other or the rest.
+        unfit: why not.
+        against: the arm that it is compared with; empty for the baseline.
+    """
+
+    name: str
+    changes: Mapping[str, Level]
+    recipe: Recipe | None
+    cell: bool
+    match: Match | None = None
+    unfit: str = ""
+    against: str = ""
+
+
+def cells_of(study: Study) -> Iterator[Cell]:
+    """Every arm of a study before it is built, the baseline first.
+
+    A combination of levels that cannot be is a cell without a recipe: each of them alone was
+    looked at before, so that a misspelled one ends the study.
+
+    Raises:
+        InputError: a switch or level that does not exist, or an arm that changes nothing.
+    """
+    yield Cell(BASELINE, {}, study.baseline, cell=True)
+    at = f"{study.file}: axes"
+    # Arms are named by the last key of a switch, unless two switches share it.
+    last = [switch.rpartition(".")[2] for switch in study.axes]
+    full = len(set(last)) < len(last)
+    for changes in _changes(study):
+        name = label(changes, full=full)
+        try:
+            yield Cell(name, changes, _evolved(study, study.baseline, changes, at), cell=True)
+        except InputError as error:
+            yield Cell(name, changes, None, cell=True, unfit=_reason(error))
+    for variant in study.variants:
+        try:
+            yield _named(study, variant)
+        except Unfit as error:
+            changes = dict(variant.changes)
+            yield Cell(
+                variant.name,
+                changes,
+                None,
+                cell=False,
+                unfit=_reason(error),
+                against=variant.against,
+            )
+
+
+def _named(study: Study, variant: Variant) -> Cell:
+    at = f"{study.file}: arms: {variant.name!r}"
+    recipe = _take(study.baseline, variant) if variant.recipe else study.baseline
+    changed = _evolved(study, recipe, variant.changes, at)
+    if changed == study.baseline:
+        raise InputError(
+            "this arm is the baseline itself",
+            at=at,
+            hint="change something, or drop the arm",
+        )
+    changes = _differences(study, changed) if variant.recipe else dict(variant.changes)
+    return Cell(
+        variant.name,
+        changes,
+        changed,
+        cell=False,
+        match=variant.match,
+        against=variant.against,
+    )
+
+
+def _reason(error: InputError) -> str:
+    """Why an arm is refused: the problem, and the remedy after a semicolon."""
+    return f"{error.problem}; {error.hint}"
+
+
+def _changes(study: Study) -> Iterator[dict[str, Level]]:
+    for switch, levels in study.axes.items():
+        for level in levels:
+            at = f"{study.file}: axes: {switch!r}"
+            if _same(study, switch, level):
+                raise InputError(
+                    f"{named_level(level)} is the baseline's own level",
+                    at=at,
+                    hint="leave it out: the baseline is always run",
+                )
+    yield from cells(study.design, study.axes, f"{study.file}: axes")
+
+
+def _same(study: Study, switch: str, level: Level) -> bool:
+    """Whether it is the baseline's own level.
+
+    A switch that the baseline's family does not have is one if a recipe of the axes has it.
+
+    Raises:
+        InputError: there is no such switch, or it does not take the level.
+    """
+    at = f"{study.file}: axes"
+    try:
+        return _evolved(study, study.baseline, {switch: level}, at) == study.baseline
+    except Unfit:  # alone; another change of a cell may make it fit
+        return False
+    except InputError:
+        if switch == RECIPE or not any(_takes(study, one, switch, level) for one in study.recipes):
+            raise
+        return False
+
+
+def _takes(study: Study, recipe: str, switch: str, level: Level) -> bool:
+    """Whether a recipe of the axes has a switch, and the switch takes the level."""
+    try:
+        _evolved(study, study.baseline, {RECIPE: recipe, switch: level}, f"{study.file}: axes")
+    except Unfit:
+        return True
+    except InputError:
+        return False
+    return True
+
+
+def _evolved(study: Study, recipe: Recipe, changes: Mapping[str, Level], at: str) -> Recipe:
+    """The recipe with changes; the model of another recipe first, and the others on top of it."""
+    others = {path: level for path, level in changes.items() if path != RECIPE}
+    if RECIPE in changes:
+        recipe = recipe.model_copy(update={"model": study.recipes[changes[RECIPE]].model})
+    return evolved(recipe, others, Path(study.file).parent, at)
+
+
+def _take(recipe: Recipe, variant: Variant) -> Recipe:
+    assert variant.recipe is not None
+    parts = {part: getattr(variant.recipe, part) for part in variant.take}
+    return recipe.model_copy(update=parts)
+
+
+def _differences(study: Study, recipe: Recipe) -> dict[str, Level]:
+    """What a recipe has that the baseline has not, or has otherwise."""
+    ours, theirs = (
+        fields(study.baseline.model_dump(mode="json")),
+        fields(recipe.model_dump(mode="json")),
+    )
+    missing = object()
+    return {path: level for path, level in theirs.items() if ours.get(path, missing) != level}
