@@ -23,8 +23,8 @@ from swinablate.records.plan import (
 from swinablate.records.tables import CURVES, TRIALS, TUNING
 from swinablate.report.results import StudyResults
 from swinablate.stats import look, verdicts
+from swinablate.study.arms.designs import cells
 from swinablate.study.declared import declaration
-from swinablate.study.designs import cells
 
 EPOCHS, IMAGES = 15, 360
 

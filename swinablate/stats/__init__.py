@@ -4,7 +4,8 @@ Everything is computed from a tidy table and what was declared before launch; no
 reads a file or draws. `effects` and `verdicts` are the doors.
 """
 
-from swinablate.stats.contrasts import check_weights, declared, instead
+from swinablate.stats.comparisons.contrasts import check_weights, declared, instead
+from swinablate.stats.comparisons.factorial import INTERACTIONS, MAIN, PATH, factorial, path
 from swinablate.stats.critical import holm
 from swinablate.stats.declaration import (
     ARMS,
@@ -20,7 +21,6 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
-from swinablate.stats.factorial import INTERACTIONS, MAIN, PATH, factorial, path
 from swinablate.stats.judge import judge_family
 from swinablate.stats.power import detectable, detectable_at, detectable_effects, seeds_needed
 from swinablate.stats.sample import diverged_shares, read_samples

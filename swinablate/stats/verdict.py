@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from swinablate.errors import InputError
-from swinablate.stats.contrasts import check_weights, contrast_sentence, declared
+from swinablate.stats.comparisons.contrasts import check_weights, contrast_sentence, declared
 from swinablate.stats.declaration import (
     ARMS,
     CONTRASTS,

@@ -21,7 +21,7 @@ from swinablate.stats import (
     read_samples,
 )
 from swinablate.stats import declared as declared_contrast
-from swinablate.study.designs import SHOWS, directions
+from swinablate.study.arms.designs import SHOWS, directions
 from swinablate.study.files import label
 
 WEIGHTLESS = 1e-9

@@ -20,8 +20,8 @@ from swinablate.data import user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
 from swinablate.records.plan import Design
-from swinablate.study.axes import RECIPE, axes_of, recipes_of
-from swinablate.study.contrasts import DeclaredContrast, DeclaredHypothesis, check_declared
+from swinablate.study.arms.axes import RECIPE, axes_of, recipes_of
+from swinablate.study.arms.contrasts import DeclaredContrast, DeclaredHypothesis, check_declared
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed

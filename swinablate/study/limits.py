@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from swinablate.errors import InputError
 from swinablate.records.plan import Design
-from swinablate.study.designs import GENERATORS
+from swinablate.study.arms.designs import GENERATORS
 
 ARMS = 1000
 """A plan builds every arm's network, in a tenth of a second where it is small; and of a thousand

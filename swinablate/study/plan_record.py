@@ -15,10 +15,10 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.plan import SCHEMA, PlanRecord, WarningRecord
 from swinablate.stats import CONTRASTS, detectable, detectable_at, detectable_effects
 from swinablate.stats.estimate import BASELINE_RATIO
+from swinablate.study.arms.confounding import between, cautions_of, confounded
+from swinablate.study.arms.designs import SHOWS, plain
 from swinablate.study.cautions import NAMED, cautions
-from swinablate.study.confounding import between, cautions_of, confounded
 from swinablate.study.declared import assumed, comparisons_of, effects_of, unrun_cells
-from swinablate.study.designs import SHOWS, plain
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
 from swinablate.study.plan import Arm, Plan
 from swinablate.text import named_level

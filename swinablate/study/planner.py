@@ -14,8 +14,8 @@ from swinablate.errors import InputError, SwinablateError
 from swinablate.models.bounds import check_config
 from swinablate.models.registry import is_import, load_family
 from swinablate.models.transfer import check_start
-from swinablate.study.cells import Cell, cells_of
-from swinablate.study.contrasts import check_arms
+from swinablate.study.arms.cells import Cell, cells_of
+from swinablate.study.arms.contrasts import check_arms
 from swinablate.study.equality import (
     Looked,
     cost_of,

@@ -6,7 +6,7 @@ import pytest
 
 from swinablate.cli.app import main
 from swinablate.errors import InputError
-from swinablate.study.confounding import between, confounded
+from swinablate.study.arms.confounding import between, confounded
 from swinablate.study.declared import comparisons_of
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise

@@ -8,8 +8,8 @@ import pytest
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.report.answer import gather
+from swinablate.study.arms.designs import GENERATORS, SHOWS, cells, directions
 from swinablate.study.declared import ONE_WAY, effects_of
-from swinablate.study.designs import GENERATORS, SHOWS, cells, directions
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise
 from swinablate.study.plan_record import plan_record

@@ -9,7 +9,7 @@ from rich.console import Console
 from swinablate.cli import terminal
 from swinablate.cli.app import main
 from swinablate.errors import InputError
-from swinablate.study.designs import GENERATORS, cells
+from swinablate.study.arms.designs import GENERATORS, cells
 from swinablate.study.files import load_study
 from swinablate.study.limits import ARMS, TRIALS, cells_of, check_size
 from swinablate.study.planner import plan

@@ -25,7 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 AXIS = 4.3  # inches; names and numbers beside it fill a page's width
 
-BELOW = "\nbelow the line: declared contrasts, not against the baseline, a family of their own"
+BELOW = "\nbelow the line: declared contrasts, a family of their own"
 
 
 def table(answer: StudyResults) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import PurePath
 
 from swinablate.config.levels import Level
-from swinablate.study.axes import RECIPE
+from swinablate.study.arms.axes import RECIPE
 from swinablate.study.equality import fields
 from swinablate.study.files import BASELINE
 from swinablate.study.plan import Arm, Plan

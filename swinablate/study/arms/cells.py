@@ -9,8 +9,8 @@ from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
 from swinablate.config.weights import evolved
 from swinablate.errors import InputError
-from swinablate.study.axes import RECIPE
-from swinablate.study.designs import cells
+from swinablate.study.arms.axes import RECIPE
+from swinablate.study.arms.designs import cells
 from swinablate.study.equality import fields
 from swinablate.study.files import BASELINE, Match, Study, Variant, label
 from swinablate.text import named_level

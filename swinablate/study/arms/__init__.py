@@ -1,0 +1,1 @@
+"""What a study compares: axes and named arms as cells, declared contrasts, what they confound."""
