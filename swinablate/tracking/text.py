@@ -182,7 +182,7 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
 def verdicts(answer: Mapping[str, Any]) -> str:
     """The answers of a study, a line an arm, then a line a declared contrast."""
     rows = [f"{plain(arm['name'])}: {summary(arm)['mlflow.note.content']}" for arm in arms(answer)]
-    rows += [plain(one["sentence"]) for one in answer["contrasts"] if one.get("sentence")]
+    rows += [plain(one["sentence"]) for one in answer.get("contrasts", ()) if one.get("sentence")]
     return "\n".join(f"- {row}" for row in rows)
 
 
