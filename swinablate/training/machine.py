@@ -14,7 +14,7 @@ from swinablate.config.train import TrainConfig
 def forget_peak(device: torch.device) -> None:
     """Start counting memory afresh: a warm worker has run other trials."""
     if device.type == "cuda":
-        torch.cuda.init()  # else, before the first tensor, torch knows no device to reset
+        torch.cuda.current_device()  # wakes torch, which before its first tensor has no device
         torch.cuda.reset_peak_memory_stats(device)
     else:
         with contextlib.suppress(OSError):  # Linux only; elsewhere the peak is the worker's

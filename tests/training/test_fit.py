@@ -436,12 +436,12 @@ def test_peak_memory_is_the_trials_own():
 
 def test_a_gpu_is_woken_before_its_memory_is_counted_afresh(monkeypatch):
     asked = []
-    monkeypatch.setattr(torch.cuda, "init", lambda: asked.append("init"))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: asked.append("woken"))
     monkeypatch.setattr(
         torch.cuda, "reset_peak_memory_stats", lambda device: asked.append(str(device))
     )
     machine.forget_peak(torch.device("cuda:0"))
-    assert asked == ["init", "cuda:0"]
+    assert asked == ["woken", "cuda:0"]
 
 
 RANDOM = {
