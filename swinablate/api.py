@@ -20,6 +20,7 @@ from swinablate.study.files import Study, load_study
 from swinablate.study.plan import Plan, Trial
 from swinablate.study.planner import plan
 from swinablate.training import checkpoint
+from swinablate.training.measure import measure
 
 
 class Silent:
@@ -81,7 +82,10 @@ def run(
     summary = execute(plan(loaded), Home(Path(home)), options, Silent(say))
     if summary.missing:
         raise TrialError(f"{summary.missing} trials are missing", hint="run it again: it goes on")
-    return gather(Home(Path(home)), loaded.name)
+    where = Home(Path(home))
+    for line in measure(where, where.declared(loaded.name)):
+        Silent(say).say(f"not recorded, {line}")
+    return gather(where, loaded.name)
 
 
 def _launch(study: Path, home: Path) -> Launch:

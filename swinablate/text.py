@@ -39,6 +39,12 @@ def number(value: float | None, places: int = 2, *, minus: str = "-", unknown: s
     return f"{value:z.{places}f}".replace("-", minus) if known(value) else unknown
 
 
+LOG_ODDS = "log odds"
+"""The unit of differences of proportions that were compared by their odds (`scale = "logit"`)."""
+EXACT = "known exactly"
+"""How a difference was judged that has no noise: of whole numbers, known before any training."""
+
+
 def places(spread: float | None) -> int:
     """Decimals that show two digits of a spread; 2 where it is large, or nothing is known.
 
@@ -57,12 +63,12 @@ def unit_of(verdicts: Mapping[str, Any]) -> str:
 
 def after_value(unit: str) -> str:
     """What stands after a value, where differences have this unit."""
-    return " %" if unit == "pp" else ""
+    return " %" if unit == "pp" else after_difference(unit)
 
 
 def after_difference(unit: str) -> str:
     """What stands after a difference of this unit."""
-    return " pp" if unit == "pp" else ""
+    return "" if unit == "none" else f" {unit}"
 
 
 def counted(n: int, word: str) -> str:
@@ -74,6 +80,8 @@ def places_of(verdicts: Mapping[str, Any]) -> int:
     """Decimals of all differences of one answer, so that they stand in one column."""
     if unit_of(verdicts) == "pp":
         return 2
+    if verdicts.get("method") == EXACT:
+        return 0
     errors = sorted(arm["se"] for arm in verdicts["arms"] if known(arm["se"]))
     return places(errors[len(errors) // 2] if errors else verdicts["baseline"]["sd"])
 
@@ -82,6 +90,19 @@ def signed(value: float | None, places: int = 2, *, minus: str = "-", unknown: s
     """A difference with its sign; what is rounded to zero has none."""
     shown = number(value, places, minus=minus, unknown=unknown)
     return f"+{shown}" if known(value) and float(f"{value:.{places}f}") > 0 else shown
+
+
+def error_ratio(delta: float | None, low: float | None = None, high: float | None = None) -> str:
+    """By what a difference of log odds multiplies the odds of an error: `errors x 0.52`.
+
+    Near 100 % odds are as good as the rate itself: 2 errors of 100 have odds of 2 to 98.
+    """
+    if not known(delta):
+        return ""
+    found = f"errors x {math.exp(-delta):.2f}"
+    if not known(low) or not known(high):
+        return found
+    return f"{found} [{math.exp(-high):.2f}, {math.exp(-low):.2f}]"
 
 
 def level(value: object, *, quote: bool = False) -> str:

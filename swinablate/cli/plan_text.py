@@ -1,6 +1,8 @@
 """What a plan promises, in words: trials, looks, budget, and what it can and cannot show."""
 
+from swinablate.config.metrics import ACCURACY, metric
 from swinablate.records.plan import PlanRecord
+from swinablate.text import LOG_ODDS, places
 
 
 def promise(plan: PlanRecord) -> list[str]:
@@ -9,7 +11,7 @@ def promise(plan: PlanRecord) -> list[str]:
     Args:
         plan: as it is recorded.
     """
-    lines = [plan.shows, *_effort(plan), *_power(plan)]
+    lines = [plan.shows, *_effort(plan), *_metrics(plan), *_power(plan)]
     if plan.compare.rope is None:
         lines.append("No compare.rope is declared: nothing will be called equivalent.")
     return lines
@@ -40,22 +42,45 @@ def _effort(plan: PlanRecord) -> list[str]:
     return lines
 
 
+def _metrics(plan: PlanRecord) -> list[str]:
+    """What is compared, where that is not the accuracy; and what else is reported."""
+    row, lines = metric(plan.compare.metric), []
+    if row.name != ACCURACY:
+        lines.append(f"Compared: {row.called} ({row.name}); {row.better} is better.")
+    if plan.compare.scale == "logit":
+        lines.append(
+            "Compared by the odds of an error (scale = logit): differences, rope and sd are log "
+            "odds; 0.1 of them are a tenth more or fewer errors."
+        )
+    if others := plan.compare.secondary:
+        each = " of its own" if len(others) == 1 else " each of its own"
+        lines.append(
+            f"Reported beside it, with an error rate{each}: {', '.join(others)}; they decide "
+            "nothing about it."
+        )
+    return lines
+
+
 def _power(plan: PlanRecord) -> list[str]:
     noise, effect = plan.noise, plan.detectable_pp
     if effect is None:
         return [f"Smallest detectable difference: {noise.source}."]
-    found = f"about {effect:.2f} percentage points"
+    row = metric(plan.compare.metric)
+    own = LOG_ODDS if plan.compare.scale == "logit" else row.unit
+    unit = "percentage points" if own == "pp" else own
+    shown = 2 if own == "pp" else places(noise.sd)
+    found = f"about {effect:.{shown}f} {unit}"
     if plan.looks:
         first, last = plan.looks[0], plan.looks[-1]
         found = (
-            f"about {first.detectable_pp:.2f} percentage points at the first look, "
-            f"{last.detectable_pp:.2f} at the last"
+            f"about {first.detectable_pp:.{shown}f} {unit} at the first look, "
+            f"{last.detectable_pp:.{shown}f} at the last"
         )
-    source = f"sd {noise.sd:.2f} over seeds, {noise.source}"
+    source = f"sd {noise.sd:.{shown}f} over seeds, {noise.source}"
     lines = [
         f"Smallest difference found with power 0.8: {found} ({source}; more if noise differs)."
     ]
-    effects = ", ".join(f"{pp:.2f} for {family}" for family, pp in plan.effects_pp.items())
+    effects = ", ".join(f"{pp:.{shown}f} for {family}" for family, pp in plan.effects_pp.items())
     if effects:
         lines.append(f"Of the design's own effects: {effects}.")
     return lines

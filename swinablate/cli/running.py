@@ -15,6 +15,7 @@ from swinablate.cli.farewell import farewell
 from swinablate.cli.options import home_of
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import was_run
+from swinablate.config.metrics import ACCURACY
 from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
@@ -126,6 +127,7 @@ def report_of(
     from swinablate.report.answer import gather
 
     folder = report.folder(home, name)
+    measure_lacking(home, name)
     answer = gather(home, name)
     render(answer, folder, force=report.force)
     if as_json:
@@ -134,6 +136,18 @@ def report_of(
         terminal.show_verdicts(answer.verdicts)
     terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True, markup=False)
     return answer, folder
+
+
+def measure_lacking(home: Home, name: str) -> None:
+    """Measure what trials of an earlier version lack of what a study asks for."""
+    plan = home.declared(name)
+    if plan.metrics == (ACCURACY,):
+        return  # nothing lacks, and torch takes seconds to import
+    from swinablate.training.measure import measure
+
+    folder = str(Path(launch_of(home, plan).file).parent)
+    for line in measure(home, plan, (folder,)):
+        terminal.err.print(f"not recorded, {line}", soft_wrap=True, markup=False)
 
 
 def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None:

@@ -225,11 +225,14 @@ def checked(
         return name
     recall = RECALL.fullmatch(name)
     if recall is None:
-        each = f"; and test/recall/CLASS, CLASS being 0 to {classes - 1}"
+        close = did_you_mean(name, known)
+        recalls = f"or test/recall/CLASS, from 0 to {classes - 1}" + (
+            " or a name" if names else ""
+        )
         raise InputError(
             f"no metric is called {name!r}",
             at=at,
-            hint=did_you_mean(name, known) + each + (" or a name" if names else ""),
+            hint=f"{close}{' ' if close.endswith('?') else '; '}{recalls}",
         )
     which = recall["which"]
     number, label = _class_of(name)

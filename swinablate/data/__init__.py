@@ -7,8 +7,8 @@ coordinator. `load` and the batches run in workers and import torch, not torchvi
 from swinablate.data.augment.pipeline import Augment, augmentation
 from swinablate.data.batches import batch, epoch_order, eval_batches
 from swinablate.data.loader import raw_batches
-from swinablate.data.prepared import Prepared, check_sizes, prepare, source
-from swinablate.data.registry import Sizes, describe, image_spec, resolved_data
+from swinablate.data.prepared import Prepared, check_sizes, opened, prepare, source
+from swinablate.data.registry import Sizes, class_names, describe, image_spec, resolved_data
 from swinablate.data.rng import Chance, of_step
 from swinablate.data.splits import Images, Splits, load_splits
 
@@ -22,12 +22,14 @@ __all__ = [
     "augmentation",
     "batch",
     "check_sizes",
+    "class_names",
     "describe",
     "epoch_order",
     "eval_batches",
     "image_spec",
     "load_splits",
     "of_step",
+    "opened",
     "prepare",
     "raw_batches",
     "resolved_data",

@@ -78,6 +78,7 @@ class Dataset:
         test: test images; likewise.
         version: raised whenever the same name is to mean other images.
         rooted: the raw files are in `data.root`.
+        names: of the classes, where they are more than numbers.
         state: folder of raw files -> digest of what the images are made of, where that can
             change under the same name; they are read again when it has.
     """
@@ -90,6 +91,7 @@ class Dataset:
     version: int = 1
     rooted: bool = False
     state: Callable[[Path], str] | None = None
+    names: tuple[str, ...] = ()
 
 
 def made_here(_raw: Path) -> str:

@@ -90,6 +90,21 @@ def image_spec(config: DataConfig) -> ImageSpec:
     return image
 
 
+def class_names(config: DataConfig) -> tuple[str, ...]:
+    """Names of the classes by their numbers; empty where nobody knows them without the images.
+
+    Raises:
+        InputError: no data set has that name.
+    """
+    dataset = find_dataset(config)
+    if not dataset.rooted:
+        return dataset.names
+    # The folders of the training images are the classes; nothing is read of them.
+    train = raw_folder(config, Path()) / "train"
+    found = sorted(p.name for p in train.iterdir() if p.is_dir()) if train.is_dir() else []
+    return tuple(name for name in found if not name.startswith("."))
+
+
 def describe(config: DataConfig) -> Sizes | None:
     """Number of training, validation and test images; needs no data.
 

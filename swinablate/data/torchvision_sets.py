@@ -27,10 +27,12 @@ BY_SPLIT: tuple[Options, Options] = ({"split": "train"}, {"split": "test"})
 
 def torchvision_set(
     kind: str,
+    *,
     image: ImageSpec,
     counts: tuple[int, int],
     by_hand: Callable[[Any, Path], str],
     options: tuple[Options, Options] = ({"train": True}, {"train": False}),
+    names: tuple[str, ...] = (),
 ) -> Dataset:
     """A data set whose images torchvision holds as one array.
 
@@ -40,6 +42,7 @@ def torchvision_set(
         counts: training and test images.
         by_hand: (the class, folder of raw files) -> how to place them without a network.
         options: what the class is called with, for training and for test images.
+        names: of the classes, as torchvision has them.
     """
 
     def read(raw: Path, _image: ImageSpec) -> Arrays:
@@ -52,6 +55,7 @@ def torchvision_set(
         test=counts[1],
         read=read,
         by_hand=lambda raw: by_hand(_class(kind), raw),
+        names=names,
     )
 
 

@@ -25,7 +25,7 @@ from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records import locks
 from swinablate.records.events import Event, read_event
 from swinablate.records.files import set_aside, write_atomically, writing
-from swinablate.records.outcome import Outcome, read_outcome
+from swinablate.records.outcome import Outcome, read_outcome, with_measured
 from swinablate.records.plan import Choices, Ledger, PlanRecord, read_record
 from swinablate.records.seal import Damaged, seal, unseal
 
@@ -117,7 +117,7 @@ class Home:
     def outcomes(self, trials: Iterable[str]) -> dict[str, Outcome]:
         """The recorded ones among `trials`."""
         found = ((trial, self.outcome(trial)) for trial in trials)
-        return {trial: outcome for trial, outcome in found if outcome is not None}
+        return {t: with_measured(one, self.trials / t) for t, one in found if one is not None}
 
     def begin(self, trial: str) -> int:
         """Open the next attempt at a trial and return its number, from 1."""

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,6 +18,8 @@ from pydantic import (
 from swinablate.records.seal import SCHEMA, Damaged, misfit, unseal
 
 Status = Literal["done", "diverged", "failed"]
+MEASURED = "measured.json"
+"""Beside a record: metrics that were measured after it was written, from the same weights."""
 LEAST = {"epoch", "at", "train/loss", "val/accuracy", "time/epoch_s", "time/images_per_s"}
 """What every row of a curve of schema 1 has. Such a record has no digest; that it is complete is
 what can be asked of it, and that its accuracies are possible."""
@@ -137,6 +139,26 @@ def read_outcome(path: Path, trial: str, remedy: str) -> Outcome:
     except (ValueError, TypeError) as error:  # a field is missing
         raise Damaged(f"damaged record: {error}", at=str(path), hint=remedy) from None
     return found  # as it was written: pydantic makes 6 a 6.0
+
+
+def with_measured(found: Outcome, folder: Path) -> Outcome:
+    """The outcome with what was measured of it later; its own metrics are never replaced.
+
+    Args:
+        found: as recorded.
+        folder: the trial's.
+    """
+    try:
+        later = unseal(folder / MEASURED, {"trial": found.trial}, "")
+    except (FileNotFoundError, Damaged):
+        return found  # what is damaged is measured again
+    same = later.get("attempt") == found.attempt
+    same = same and later.get("predictions") == found.predictions.get("sha256")
+    metrics = later.get("metrics")
+    if not same or found.status != "done" or not isinstance(metrics, dict):
+        return found
+    more = {key: value for key, value in metrics.items() if type(value) is float}
+    return replace(found, metrics={**more, **found.metrics})
 
 
 def _check_names(data: Mapping[str, Any]) -> None:

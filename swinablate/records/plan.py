@@ -45,6 +45,8 @@ class CompareRecord(Record):
     rope: float | None = None
     alpha: float = 0.05
     sd: float | None = None
+    secondary: Annotated[tuple[str, ...], LATER] = ()
+    scale: Annotated[str, Field(exclude_if=lambda value: value == "linear")] = "linear"
 
 
 class HypothesisRecord(Record):
@@ -55,6 +57,7 @@ class HypothesisRecord(Record):
     expect: Literal["better", "worse", "equivalent"]
     by: float = 0.0
     source: str = ""
+    quantity: Annotated[str, LATER] = ""
 
     @property
     def about(self) -> str:
@@ -336,6 +339,13 @@ class PlanRecord(Record):
     between: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     confounded: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     ledger: Annotated[Ledger, Field(exclude=True)] = Ledger()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric and quantity that it asks for, the one that decides first."""
+        asked = (hypothesis.quantity for hypothesis in self.hypotheses)
+        named = (self.compare.metric, *self.compare.secondary, *filter(None, asked))
+        return tuple(dict.fromkeys(named))
 
     @property
     def baseline(self) -> ArmRecord:

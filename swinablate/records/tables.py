@@ -1,14 +1,16 @@
 """What was measured, as tidy tables: a row a trial, and a row an epoch."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.secrets import redact, secrets_here
-from swinablate.text import first_line
+from swinablate.text import LOG_ODDS, first_line
 
 MEASURED = {
     "test_loss": "test/loss",
@@ -20,6 +22,14 @@ MEASURED = {
     "train_eval_loss": "train/eval_loss",
 }
 """Column -> what a final trial measures once besides its accuracy; older records lack it."""
+OWN = {
+    "test/accuracy": "test_acc",
+    **{key: column for column, key in MEASURED.items()},
+    **{name: name for name in ("train_s", "images_per_s", "peak_mib", "params", "macs")},
+}
+"""Metric or quantity -> its column; a recall has one only where a study asks for it."""
+RECALL = re.compile(r"(test/recall/(\d+))(:.*)?")
+"""A class by its number, and by its name behind that."""
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
     *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
@@ -33,21 +43,82 @@ TUNING = (*TRIALS, "number")
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
 
 
+def column_of(metric: str) -> str:
+    """The column of a metric or quantity that a plan names.
+
+    Raises:
+        ValueError: no plan of this version names such a one.
+    """
+    if metric in OWN:
+        return OWN[metric]
+    recall = RECALL.fullmatch(metric)
+    if recall is None:
+        raise ValueError(f"no metric is called {metric!r}")
+    return f"test_recall_{recall[2]}"
+
+
+def valued(trials: pd.DataFrame, metric: str, unit: str = "") -> pd.DataFrame:
+    """The table as the statistics read it: `value` is the metric.
+
+    A trial that was recorded without it is one that waits: it neither failed nor counts.
+
+    Args:
+        trials: a row a trial.
+        metric: its name.
+        unit: of its differences; log odds are made of percentages and the size of the test set.
+    """
+    value = trials[column_of(metric)]
+    if unit == LOG_ODDS:
+        value = log_odds(value.astype(float), trials.test_images.astype(float))
+    status = trials.status.mask(unrecorded(trials, metric), "waiting")
+    return trials.assign(value=value, status=status)
+
+
+def log_odds(percent: Any, images: Any) -> Any:
+    """The empirical logit of a percentage of images: of k right ones, (k + 1/2) / (n - k + 1/2).
+
+    The halves keep 100 % finite, and take away most of the bias that the logarithm has.
+
+    Source: Haldane 1956, Annals of Human Genetics 20; Agresti, Categorical Data Analysis (2013),
+    sec. 6.
+    """
+    right = np.round(percent * images / 100)
+    return np.log((right + 0.5) / (images - right + 0.5))
+
+
+def unrecorded(trials: pd.DataFrame, metric: str) -> "pd.Series[bool]":
+    """Which trials are done without a record of the metric; every one records its accuracy."""
+    lacks = trials[column_of(metric)].isna() & (metric != "test/accuracy")
+    return lacks & (trials.status == "done")
+
+
 def trials_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
     """One row for every planned trial, recorded or not; accuracies in percent.
+
+    The recall of a class is a column where the plan asks for it.
 
     Args:
         plan: a recorded plan (`plan.json`).
         recorded: trial id -> outcome.
     """
-    rows = [_row(row, recorded.get(row.trial)) for row in plan.rows()]
-    return pd.DataFrame(rows, columns=list(TRIALS))
+    more = _recalls(plan)
+    rows = [_row(row, recorded.get(row.trial), more) for row in plan.rows()]
+    return pd.DataFrame(rows, columns=[*TRIALS, *more])
 
 
-def tabulated(rows: Iterable[Row], recorded: Mapping[str, Outcome]) -> pd.DataFrame:
+def tabulated(
+    plan: PlanRecord, rows: Iterable[Row], recorded: Mapping[str, Outcome]
+) -> pd.DataFrame:
     """A row for every trial of tuning or at a tuned recipe, as `tuning` lists them."""
-    found = [{**_row(row, recorded.get(row.trial)), "number": row.number} for row in rows]
-    return pd.DataFrame(found, columns=list(TUNING))
+    more = _recalls(plan)
+    found = [{**_row(row, recorded.get(row.trial), more), "number": row.number} for row in rows]
+    return pd.DataFrame(found, columns=[*TUNING, *more])
+
+
+def _recalls(plan: PlanRecord) -> dict[str, str]:
+    """Column -> key in a record, of the recalls that the plan names."""
+    named = (RECALL.fullmatch(name) for name in plan.metrics)
+    return {f"test_recall_{found[2]}": found[1] for found in named if found}
 
 
 def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
@@ -70,7 +141,7 @@ def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFr
     return pd.DataFrame(rows, columns=list(CURVES))
 
 
-def _row(row: Row, found: Outcome | None) -> dict[str, Any]:
+def _row(row: Row, found: Outcome | None, more: Mapping[str, str]) -> dict[str, Any]:
     metrics = found.metrics if found else {}
     execution = found.execution if found else {}
     predictions = found.predictions if found else {}
@@ -95,7 +166,7 @@ def _row(row: Row, found: Outcome | None) -> dict[str, Any]:
         "predictions": predictions.get("sha256"),
         "correct": predictions.get("correct"),
         "test_images": predictions.get("images"),
-        **{column: metrics.get(key) for column, key in MEASURED.items()},
+        **{column: metrics.get(key) for column, key in {**MEASURED, **more}.items()},
         "failure": found.failure.get("kind") if found and found.failure else None,
         "message": _said(found.failure) if found and found.failure else None,
     }

@@ -8,6 +8,8 @@ from typing import Any
 from swinablate.records.plan import PlanRecord
 from swinablate.records.report_folder import publish
 from swinablate.report.compared import contrasts_table, declared
+from swinablate.report.further import blocks_of
+from swinablate.report.further import table as further_table
 from swinablate.report.latex import arms_tex, contrasts_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
@@ -54,6 +56,8 @@ def contents(answer: StudyResults) -> dict[str, bytes]:
         contrasts = contrasts_table(answer)
         files["tables/contrasts.csv"] = csv(contrasts)
         files["tables/contrasts.tex"] = contrasts_tex(answer, contrasts)
+    if blocks := blocks_of(answer.verdicts):
+        files["tables/further.csv"] = csv(further_table(blocks))
     binary: dict[str, bytes] = {}
     for plot in drawn:
         if plot.svg:

@@ -1,5 +1,6 @@
 """From records to an answer: the tables, the verdicts, the warnings of one study."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,11 @@ from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
-from swinablate.records.tables import TUNING, curves_table, trials_table
+from swinablate.records.tables import TUNING, curves_table, trials_table, unrecorded, valued
 from swinablate.report.equal_cost import curve_effects
+from swinablate.report.further import further
 from swinablate.report.results import StudyResults
+from swinablate.report.scales import scale_decides
 from swinablate.report.tuned_effects import tuned_effects
 from swinablate.scheduling.due import Due, State, due
 from swinablate.stats import Declaration, Verdicts, Warn, verdicts
@@ -42,6 +45,7 @@ def gather(home: Home, name: str) -> StudyResults:
     judged = judge(plan, declared, now, trials)
     secondary = curve_effects(plan, declared, trials, curves)
     found = [*judged.warnings, *warnings(home, plan, trials), *_without(plan, declared, trials)]
+    found += scale_decides(plan, judged, trials)
     tuned = None
     if plan.tune:
         tuned = tuned_effects(plan, declared, recorded, judged, ended=now.spent)
@@ -52,11 +56,12 @@ def gather(home: Home, name: str) -> StudyResults:
         contrasts=(*judged.contrasts, *secondary),
         warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
     )
+    beside = further(plan, trials)
     return StudyResults(
         plan=plan,
         trials=trials,
         curves=curves,
-        verdicts=judged.to_json() | ({"tuning": tuned.summary} if tuned else {}),
+        verdicts=judged.to_json() | beside | ({"tuning": tuned.summary} if tuned else {}),
         provenance=origin(plan, recorded, launch_of(home, plan)),
         tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),
     )
@@ -82,7 +87,7 @@ def judge(plan: PlanRecord, declared: Declaration, now: Due, trials: pd.DataFram
     if now.decisions is not None:
         return now.decisions.verdicts
     complete = bool((trials.status != "waiting").all()) and not plan.smoke
-    frame = trials.rename(columns={"test_acc": "value"})
+    frame = valued(trials, declared.metric, declared.unit)
     return verdicts(frame, declared, complete=complete)
 
 
@@ -108,6 +113,7 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
     if lost and not any(w.code == "W14" for w in plan.warnings):  # as of 0.2 the plan says it
         text = f"not estimable from the cells that could be run: {', '.join(lost)}."
         found.append(Warn("W14", text))
+    found += _unrecorded(plan, trials)
     machines = sorted(trials.execution.dropna().unique())
     if len(machines) > 1:
         found.append(
@@ -117,6 +123,24 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
             )
         )
     return tuple(found)
+
+
+def _unrecorded(plan: PlanRecord, trials: pd.DataFrame) -> Iterator[Warn]:
+    """W23: metrics that trials of an earlier version, or whose logits overflowed, do not have."""
+    found: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for name in plan.metrics:
+        lacking = trials[unrecorded(trials, name)]
+        seeds = lacking.groupby("arm", sort=False).seed
+        who = "; ".join(f"{arm} seed {', '.join(map(str, own))}" for arm, own in seeds)
+        if who:
+            found[who, len(lacking)].append(name)
+    for (who, number), names in found.items():
+        yield Warn(
+            "W23",
+            f"not recorded, and not to be measured from kept weights: {', '.join(names)} of "
+            f"{number} trial{'' if number == 1 else 's'} ({who}). Nothing is said of these arms "
+            "there.",
+        )
 
 
 def _without(plan: PlanRecord, declared: Declaration, trials: pd.DataFrame) -> Iterator[Warn]:

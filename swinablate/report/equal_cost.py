@@ -49,9 +49,16 @@ def curve_effects(
         return []
     spent = _spent(plan, curves)
     asked = len(RESOURCES)
+    same = (declared.metric, declared.unit) == ("test/accuracy", "pp")
     third = replace(
         declared,
         metric=METRIC,
+        called="",
+        unit="pp",
+        better="higher",
+        rope_pp=declared.rope_pp if same else None,
+        floor=None if same else 0.0,
+        unrecorded={},
         alpha=declared.alpha / asked,  # one family of three questions
         contrasts=(),
         hypotheses=(),

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from swinablate.config.metrics import ACCURACY
 from swinablate.report.drawing import records
 from swinablate.report.drawing.numbers import (
     DASH,
@@ -36,9 +37,9 @@ def arms_tex(answer: StudyResults, arms: pd.DataFrame) -> str:
     judged = answer.verdicts
     level = f"{100 * (1 - judged['alpha']):g}"
     scale = scale_of(judged)
-    own = judged.get("declared", True)  # a study's metric is accuracy
+    own = judged.get("declared", True) and judged["metric"] == ACCURACY
     measured = r"accuracy (\%)" if own else escape(scale.axis(judged["metric"]))
-    difference = r"$\Delta$ (pp)" if scale.percent else r"$\Delta$"
+    difference = r"$\Delta$" + escape(scale.of_differences)
     head = ["arm", "$n$", measured, difference, rf"{level}\,\% CI", "$p$ (adjusted)",
             "verdict", "params", "MACs"]  # fmt: skip
     lines = [

@@ -14,10 +14,11 @@ from swinablate.report.compared import beside, declared
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
+from swinablate.report.further import blocks_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.stats import CONTRASTS
-from swinablate.text import known
+from swinablate.text import error_ratio, known
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
@@ -108,6 +109,7 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
     }
     env.globals |= {
         "interval": numbers.interval,
+        "error_ratio": error_ratio,
         "known": known,
         "mean_sd": numbers.mean_sd,
     }
@@ -158,7 +160,9 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
             if c["family"] not in ("arms", "curve", "tuned", CONTRASTS)
         ],
         "along": tables.along(judged["contrasts"]),
+        "further": [(block, scale_of(block)) for block in blocks_of(judged)],
         "hypotheses": prose.hypotheses(answer),
+        "quantities": any(asked.quantity for asked in answer.plan.hypotheses),
         "spread": prose.spread(answer),
         "checklist": prose.checklist(answer),
         "provenance": tables.grouped(answer.provenance),

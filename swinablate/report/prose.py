@@ -6,9 +6,10 @@ from typing import Any
 from swinablate.config.recipe import EACH
 from swinablate.records.plan import HypothesisRecord, PlanRecord
 from swinablate.report.drawing.numbers import plain
+from swinablate.report.further import blocks_of
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
-from swinablate.text import after_difference, unit_of
+from swinablate.text import after_difference, places_of, unit_of
 
 GIVEN = "given when the results were analyzed; nothing here shows that it was fixed before them"
 NOT_GIVEN = "none was given, so nothing is called equivalent"
@@ -17,9 +18,10 @@ NO_ROPE = "none was declared, so nothing is called equivalent"
 
 def hypotheses(answer: StudyResults) -> list[dict[str, Any]]:
     """Every declared hypothesis with its answer; the declaration's order."""
-    arms = {arm["name"]: arm for arm in (*answer.verdicts["arms"], *answer.verdicts["contrasts"])}
     rows = []
     for declared in answer.plan.hypotheses:
+        block = block_of(answer, declared)
+        arms = {arm["name"]: arm for arm in (*block["arms"], *block["contrasts"])}
         judged = arms.get(declared.about)
         found = (judged.get("hypotheses") or [judged.get("hypothesis")]) if judged else []
         same = [
@@ -30,11 +32,13 @@ def hypotheses(answer: StudyResults) -> list[dict[str, Any]]:
         rows.append(
             {
                 "arm": declared.about,
-                "text": _claim(declared),
+                "text": claim(declared, unit_of(block)),
                 "source": declared.source,
                 "answer": same[0]["answer"] if same else "unresolved",
                 "why": why,
                 "judged": judged,
+                "places": places_of(block),
+                "unit": after_difference(unit_of(block)) if declared.quantity else "",
             }
         )
     return rows
@@ -54,7 +58,7 @@ def spread(answer: StudyResults) -> str:
     return (
         f"Standard deviations over seeds run from {sds[least]:.2g} ({least}) "
         f"to {sds[most]:.2g} ({most})"
-        f"{' percentage points' if unit_of(answer.verdicts) == 'pp' else ''}{ratio}."
+        f"{_points(unit_of(answer.verdicts))}{ratio}."
     )
 
 
@@ -139,7 +143,7 @@ def _declared(answer: StudyResults) -> str:
         return (
             "none is known to have been declared before the runs: every comparison is exploratory"
         )
-    asked = {declared.about for declared in answer.plan.hypotheses}
+    asked = {declared.about for declared in answer.plan.hypotheses if not declared.quantity}
     rest = [arm["name"] for arm in answer.verdicts["arms"] if arm["name"] not in asked]
     if not asked:
         return "none was declared before launch: every comparison is exploratory"
@@ -183,11 +187,27 @@ def _selection(plan: PlanRecord) -> str:
     return f"{how}; no trial was pruned; the test set is used once a trial{tuned}"
 
 
-def _claim(declared: HypothesisRecord) -> str:
+def block_of(answer: StudyResults, declared: HypothesisRecord) -> Mapping[str, Any]:
+    """The part of verdicts.json that a hypothesis is about: the whole, or that of a quantity."""
+    further = blocks_of(answer.verdicts)
+    found = [block for block in further if block["metric"] == declared.quantity]
+    return found[0] if found else answer.verdicts
+
+
+def claim(declared: HypothesisRecord, unit: str) -> str:
+    """A hypothesis in words; of a quantity, which."""
+    about = f" in {declared.quantity}" if declared.quantity else ""
     if declared.expect == "equivalent":
-        return "equivalent"
-    by = f" by at least {declared.by:g} pp" if declared.by else ""
-    return f"{declared.expect}{by}"
+        within = (
+            f" within {declared.by:g}{after_difference(unit)}" if about and declared.by else ""
+        )
+        return f"equivalent{about}{within}"
+    by = f" by at least {declared.by:g}{after_difference(unit)}" if declared.by else ""
+    return f"{declared.expect}{about}{by}"
+
+
+def _points(unit: str) -> str:
+    return " percentage points" if unit == "pp" else after_difference(unit)
 
 
 def _refused(answer: StudyResults, name: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from swinablate.records.plan import PlanRecord
+from swinablate.records.tables import valued
+from swinablate.text import unit_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,7 @@ class StudyResults:
         plan: the recorded plan (`plan.json`).
         trials: a row for every planned trial; accuracies in percent.
         curves: a row for every epoch of every trial that started.
-        verdicts: the judged arms (`verdicts.json`); differences in percentage points.
+        verdicts: the judged arms (`verdicts.json`).
         provenance: commits, versions, machines, hours.
         tuning: a row for every trial of tuning and at a tuned recipe; empty without tuning.
     """
@@ -28,3 +30,10 @@ class StudyResults:
     verdicts: Mapping[str, Any]
     provenance: Mapping[str, Any]
     tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def values(self) -> "pd.Series[float]":
+        """What was compared, of every trial; results trained elsewhere have one column for it."""
+        if not self.verdicts.get("declared", True):
+            return self.trials.test_acc
+        return valued(self.trials, self.plan.compare.metric, unit_of(self.verdicts))["value"]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
-from swinablate.records.tables import tabulated
+from swinablate.records.tables import tabulated, valued
 from swinablate.scheduling.ledger import Try, choices, tries, tune_rows, tuned_rows
 from swinablate.stats import (
     Contrast,
@@ -68,9 +68,9 @@ def tuned_effects(
         fixed: the verdicts at the fixed recipes.
         ended: nothing more will run, be the tuning complete or not.
     """
-    trying = tabulated(tune_rows(plan), recorded)
+    trying = tabulated(plan, tune_rows(plan), recorded)
     best = choices(plan, recorded)
-    finals = tabulated(tuned_rows(plan, best), recorded)
+    finals = tabulated(plan, tuned_rows(plan, best), recorded)
     effects, tallies = _judge(declared, finals)
     found = {arm.name: tries(plan, arm.name, recorded) for arm in plan.arms}
     arms = [
@@ -87,19 +87,22 @@ def tuned_effects(
     over = ended or len(best) == len(arms)
     tune = plan.tune.to_json() if plan.tune else {}
     return Tuned(
-        trials=tabulated([*tune_rows(plan), *tuned_rows(plan, best)], recorded),
+        trials=tabulated(plan, [*tune_rows(plan), *tuned_rows(plan, best)], recorded),
         effects=tuple(effects),
         summary={**tune, "sampler": "TPE", "metric": "val/accuracy", "arms": arms},
-        warnings=(*(_unequal(arms) if over else ()), *_leaked(trying), *_flipped(arms)),
+        warnings=(
+            *(_unequal(arms) if over else ()),
+            *_leaked(trying),
+            *_flipped(arms, declared),
+        ),
     )
 
 
 def _judge(declared: Declaration, finals: pd.DataFrame) -> tuple[list[Estimate], dict[str, Tally]]:
     """The differences at the tuned recipes, and every arm's seeds; pending while some lack."""
-    frame = finals.rename(columns={"test_acc": "value"})
     others = others_of(declared)
-    declared = replace(declared, contrasts=(), hypotheses=())
-    samples = read_samples(frame, declared)
+    declared = replace(declared, contrasts=(), hypotheses=(), unrecorded={})
+    samples = read_samples(valued(finals, declared.metric, declared.unit), declared)
     contrasts = [
         Contrast(
             name=f"{arm}, tuned",
@@ -177,8 +180,9 @@ def _leaked(trying: pd.DataFrame) -> Iterator[Warn]:
         )
 
 
-def _flipped(arms: Sequence[Mapping[str, Any]]) -> Iterator[Warn]:
+def _flipped(arms: Sequence[Mapping[str, Any]], declared: Declaration) -> Iterator[Warn]:
     """W16: the recipe decides the sign of an effect."""
+    places, unit = (2 if declared.unit == "pp" else 3), declared.suffix
     for arm in arms:
         if arm["sign_flips"]:
             sure = (
@@ -188,7 +192,7 @@ def _flipped(arms: Sequence[Mapping[str, Any]]) -> Iterator[Warn]:
             )
             yield Warn(
                 "W16",
-                f"{arm['name']}: {signed(arm['fixed_pp'])} pp at the fixed recipe, "
-                f"{signed(arm['tuned_pp'])} pp when every arm is tuned. The sign flips; "
-                f"{sure}",
+                f"{arm['name']}: {signed(arm['fixed_pp'], places)}{unit} at the fixed recipe, "
+                f"{signed(arm['tuned_pp'], places)}{unit} when every arm is tuned. "
+                f"The sign flips; {sure}",
             )

@@ -235,14 +235,16 @@ def _complete(state: State) -> bool:
 
 def _look(state: State, *, ended: bool) -> "Decisions":
     # pandas and scipy take seconds, and only looks need them
-    from swinablate.records.tables import trials_table
+    from swinablate.records.tables import trials_table, valued
     from swinablate.stats import look
     from swinablate.study.declared import declaration, looks_of
 
     plan = state.plan
     table = trials_table(plan, state.outcomes)
-    frame = table[table.status != "waiting"].rename(columns={"test_acc": "value"})
-    return look(frame, looks_of(plan), declaration(plan, table), ended=ended)
+    declared = declaration(plan, table)
+    frame = valued(table, declared.metric, declared.unit)
+    frame = frame[frame.status != "waiting"]
+    return look(frame, looks_of(plan), declared, ended=ended)
 
 
 def _upto(rows: Sequence[Row], counts: Mapping[str, int]) -> Iterator[Row]:

@@ -25,7 +25,8 @@ Word = Literal[
     "better", "worse", "equivalent", "fails to train", "undecided", "pending", "not tested"
 ]
 Reply = Literal["supported", "contradicted", "unresolved"]
-Unit = Literal["pp", "none"]
+Unit = str
+"""Of differences: "pp", percentage points; "none"; or what a number of a metric is: "nats"."""
 Direction = Literal["higher", "lower"]
 
 
@@ -34,7 +35,7 @@ class Warn:
     """Something a reader has to know before believing the numbers.
 
     Attributes:
-        code: "W1" to "W22", as in the report's list of warnings.
+        code: "W1" to "W24", as in the report's list of warnings.
         text: one or two sentences.
     """
 
@@ -81,9 +82,11 @@ class Declaration:
         test_images: size of the test set; no sd is believed below one image's worth.
         shows: what the design can and cannot show, for the methods paragraph.
         withheld: family -> why its contrasts are shown without a verdict.
-        unit: of differences: percentage points, or none but the metric's own.
-        better: which way is good; the sign of a difference is the data's either way. Designs
-            with looks know "higher" only.
+        unit: of differences: percentage points, none, or the metric's own.
+        better: which way is good; the sign of a difference is the data's either way.
+        called: the metric in a sentence; empty takes its name.
+        floor: no smaller sd over seeds is believed; None takes one test image's worth.
+        unrecorded: arm -> trials that ended without a record of the metric.
         declared: False where the question was put to results that were there already.
     """
 
@@ -99,6 +102,9 @@ class Declaration:
     withheld: Mapping[str, str] = field(default_factory=dict)
     unit: Unit = "pp"
     better: Direction = "higher"
+    called: str = ""
+    floor: float | None = None
+    unrecorded: Mapping[str, int] = field(default_factory=dict)
     declared: bool = True
 
     def __post_init__(self) -> None:
@@ -137,8 +143,15 @@ class Declaration:
         return (low, high) if self.better == "higher" else (-high, -low)
 
     @property
+    def words(self) -> str:
+        """The metric, in a sentence."""
+        return self.called or self.metric.replace("/", " ")
+
+    @property
     def floor_pp(self) -> float:
-        """The sd of rounding to whole test images: one image / sqrt(12)."""
+        """The sd of rounding, as far as it is known: to whole test images, one / sqrt(12)."""
+        if self.floor is not None:
+            return self.floor
         return 100 / self.test_images / 12**0.5 if self.test_images else 0.0
 
 
@@ -349,11 +362,11 @@ class Verdicts:
         }
 
     def _asked(self) -> dict[str, Any]:
-        """How results trained elsewhere were read; a study's are accuracies in percent."""
+        """What the values are; nothing where they are a study's accuracies in percent."""
         asked = self.declaration
-        if asked.declared:
-            return {}
-        return {"unit": asked.unit, "better": asked.better, "declared": False}
+        usual = asked.declared and (asked.unit, asked.better) == ("pp", "higher")
+        found = {} if usual else {"unit": asked.unit, "better": asked.better}
+        return found if asked.declared else {**found, "declared": False}
 
 
 def _plain(value: Contrast | Judged | Tally, leave: Sequence[str] = ()) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def judge_family(
             n=_pair(contrast, part) if shared is None else None,
             pairs=None if shared is None else int(shared[i]),
         )
-        obstacle = _obstacle(contrast, part, complete=complete)
+        obstacle = _unrecorded(contrast, declaration)
+        obstacle = obstacle or _obstacle(contrast, part, complete=complete)
         obstacle = obstacle or obstacle_of(
             contrast, part, declaration, found, own.get(contrast.name)
         )
@@ -206,6 +207,19 @@ def _judge(
             for asked in declaration.hypotheses
             if asked.arm == contrast.name
         ),
+    )
+
+
+def _unrecorded(contrast: Contrast, declaration: Declaration) -> tuple[Word, str] | None:
+    """Say of which arms the metric is not known, if it is not of some trial."""
+    lacking = [arm for arm in contrast.weights if declaration.unrecorded.get(arm)]
+    if not lacking:
+        return None
+    trials = sum(declaration.unrecorded[arm] for arm in lacking)
+    who = " and ".join(lacking)
+    return (
+        "not tested",
+        f"{declaration.words} is not recorded of {counted(trials, 'trial')} of {who}",
     )
 
 

@@ -7,7 +7,7 @@ from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
 from swinablate.stats.sample import Sample
 from swinablate.stats.seeds.variances import RAISED, prior_seeds
-from swinablate.text import counted, signed
+from swinablate.text import LOG_ODDS, counted, error_ratio, signed
 
 SEQUENTIAL = "group-sequential"
 
@@ -48,6 +48,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     moves = "raises" if delta > 0 else "lowers"
     small = f", but by less than {declaration.rope_pp}{declaration.suffix} (negligible)"
     by = f"{abs(delta):.{declaration.places(found.se)}f}{declaration.suffix}"
+    by += _errors(found, declaration)
     return (
         f"{arm.name} {moves} {_metric(declaration)} by {by}{over}{given} "
         f"({evidence}): {found.verdict}{small if found.negligible else ''}.{worst}"
@@ -77,7 +78,7 @@ def methods(
     base, arms = tallies[0], tallies[1:]
     declared = "declared " if declaration.declared else ""
     what = (
-        f"{_metric(declaration).capitalize()} was compared with the baseline's "
+        f"{_capital(declaration)} was compared with the baseline's "
         f"({_count(base.n)}) in {counted(comparisons, f'{declared}comparison')} "
         f"({count_range([t.n for t in arms])} an arm).{_more(declaration)}"
     )
@@ -108,7 +109,7 @@ def sequential_methods(
     base, arms = tallies[0], tallies[1:]
     comparisons = len(arms) - len(declaration.elsewhere)
     what = (
-        f"{_metric(declaration).capitalize()} was compared with the baseline's in "
+        f"{_capital(declaration)} was compared with the baseline's in "
         f"{counted(comparisons, 'declared comparison')} by a group-sequential design with "
         f"looks at {', '.join(map(str, looks))} seeds an arm, the baseline having twice as many; "
         f"arms stopped at {count_range([t.n for t in arms])}, the baseline at {base.n}."
@@ -226,8 +227,16 @@ def so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
 
 
 def shown(found: Judged, declaration: Declaration) -> str:
-    """Return the estimate, signed."""
-    return f"{signed(found.delta_pp, declaration.places(found.se))}{declaration.suffix}"
+    """Return the estimate, signed, and of log odds what it makes of the errors."""
+    delta = f"{signed(found.delta_pp, declaration.places(found.se))}{declaration.suffix}"
+    return f"{delta}{_errors(found, declaration)}"
+
+
+def _errors(found: Judged, declaration: Declaration) -> str:
+    """What a difference of log odds makes of the errors."""
+    if declaration.unit != LOG_ODDS:
+        return ""
+    return f", {error_ratio(found.delta_pp, found.ci_low, found.ci_high)}"
 
 
 def margin(declaration: Declaration) -> str:
@@ -266,8 +275,14 @@ def _others(n: int, baseline: Tally, *, own: bool) -> str:
     return counted(n, "baseline seed") if own else f"{_count(n)} of {baseline.name}"
 
 
+def _capital(declaration: Declaration) -> str:
+    """The metric at the start of a sentence; the rest of it may have capitals of its own."""
+    words = _metric(declaration)
+    return words[:1].upper() + words[1:]
+
+
 def _metric(declaration: Declaration) -> str:
-    return declaration.metric.replace("/", " ")
+    return declaration.words
 
 
 def _level(alpha: float) -> str:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+from swinablate.config.metrics import metric
 from swinablate.config.recipe import Recipe
 from swinablate.config.train import TrainConfig
 from swinablate.data import Sizes, describe
@@ -174,7 +175,8 @@ def _window(arm: Arm) -> Found:
 def _compared(plan: Plan) -> Found:
     """W20 and W21: thresholds with which every answer is the same."""
     compare = plan.study.compare
-    if compare.rope is not None and compare.rope > ROPE:
+    percent = metric(compare.metric).unit == "pp" and compare.scale == "linear"
+    if percent and compare.rope is not None and compare.rope > ROPE:
         yield (
             "W20",
             (
@@ -191,7 +193,11 @@ def _compared(plan: Plan) -> Found:
         )
         yield "W20", f"compare.alpha = {compare.alpha:g}: {says}."
     if compare.rope is None:
-        names = [one.about for one in plan.study.hypotheses if one.expect == "equivalent"]
+        names = [
+            one.about
+            for one in plan.study.hypotheses
+            if one.expect == "equivalent" and not one.quantity
+        ]
         if names:
             yield (
                 "W21",

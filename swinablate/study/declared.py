@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from swinablate.config.metrics import ACCURACY, UNIFORM, Metric, metric
 from swinablate.records.plan import PlanRecord
+from swinablate.records.tables import column_of, unrecorded, valued
 from swinablate.stats import (
     PATH,
     Contrast,
@@ -23,6 +25,7 @@ from swinablate.stats import (
 from swinablate.stats import declared as declared_contrast
 from swinablate.study.arms.designs import SHOWS, directions
 from swinablate.study.files import label
+from swinablate.text import LOG_ODDS
 
 WEIGHTLESS = 1e-9
 """Smaller is what rounding leaves of 0: a weight is a whole number over the number of cells."""
@@ -37,18 +40,17 @@ def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
         plan: a recorded plan (`plan.json`).
         trials: a row for every planned trial; says how large the test set is.
     """
-    images = trials.test_images.dropna()
+    compared = metric(plan.compare.metric)
     effects, lost = effects_of(plan)
-    compared, _ = comparisons_of(plan)
+    among, _ = comparisons_of(plan)
     one_way = plan.design == "path" and bool(lost)
     declared = Declaration(
-        metric=plan.compare.metric,
+        **(said_of(compared, plan, trials) | on_scale(compared, plan.compare.scale, trials)),
         alpha=plan.compare.alpha,
         rope_pp=plan.compare.rope,
         planned={arm.name: len(arm.seeds) for arm in plan.arms},
-        contrasts=(*effects, *compared),
-        hypotheses=tuple(Hypothesis(h.about, h.expect, h.by) for h in plan.hypotheses),
-        test_images=int(images.min()) if len(images) else None,
+        contrasts=(*effects, *among),
+        hypotheses=about(plan, compared.name),
         shows=SHOWS[plan.design],
         withheld={PATH: ONE_WAY} if one_way else {},
     )
@@ -58,7 +60,58 @@ def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
     # What cannot be told without them keeps its cells, and has no verdict because of them.
     without = {contrast.name: contrast for contrast in effects_of(plan, failing)[0]}
     kept = tuple(without.get(contrast.name, contrast) for contrast in effects)
-    return replace(declared, contrasts=(*kept, *compared))
+    return replace(declared, contrasts=(*kept, *among))
+
+
+def said_of(compared: Metric, plan: PlanRecord, trials: pd.DataFrame) -> dict[str, Any]:
+    """What a declaration says of a metric: its unit, which way is good, where it is unknown.
+
+    Args:
+        compared: the metric.
+        plan: a recorded plan.
+        trials: a row for every planned trial; says how large the test set is.
+    """
+    known = trials.test_images.dropna()
+    images = int(known.min()) if len(known) else None
+    lacking = trials.arm[unrecorded(trials, compared.name)]
+    found = {
+        "metric": compared.name,
+        "called": compared.called,
+        "unit": compared.unit,
+        "better": compared.better,
+        "unrecorded": {str(arm): int(n) for arm, n in lacking.value_counts(sort=False).items()},
+    }
+    if compared.name == ACCURACY:  # which images are right says what other images would show
+        return {**found, "test_images": images}
+    return {**found, "floor": compared.floor(images, plan.baseline.image.get("classes"))}
+
+
+def on_scale(compared: Metric, scale: str, trials: pd.DataFrame) -> dict[str, Any]:
+    """What the logit scale changes of a declaration; nothing on the linear one.
+
+    No smaller sd is believed than rounding to whole images gives the arm that is nearest to 0 or
+    100 %, where an image counts most: an arm whose seeds are all at 100 % shows no noise.
+    """
+    if scale != "logit":
+        return {}
+    of_arms = trials.assign(value=trials[column_of(compared.name)]).groupby("arm")["value"].mean()
+    images = trials.test_images.dropna().min()
+    right = of_arms.dropna() * images / 100
+    steps = 1 / (right + 0.5) + 1 / (images - right + 0.5)  # the derivative of the logit
+    return {
+        "unit": LOG_ODDS,
+        "test_images": None,  # other images: that interval is one of percentage points
+        "floor": float(steps.max()) * UNIFORM if len(steps) else 0.0,
+    }
+
+
+def about(plan: PlanRecord, name: str) -> tuple[Hypothesis, ...]:
+    """What the plan supposes of a metric or quantity; one that names none is about its metric."""
+    return tuple(
+        Hypothesis(h.about, h.expect, h.by)
+        for h in plan.hypotheses
+        if (h.quantity or plan.compare.metric) == name
+    )
 
 
 def failing_cells(plan: PlanRecord, trials: pd.DataFrame, declared: Declaration) -> frozenset[str]:
@@ -71,7 +124,7 @@ def failing_cells(plan: PlanRecord, trials: pd.DataFrame, declared: Declaration)
     """
     if plan.design not in CROSSED or not (trials.status == "diverged").any():
         return frozenset()
-    samples = read_samples(trials.rename(columns={"test_acc": "value"}), declared)
+    samples = read_samples(valued(trials, declared.metric, declared.unit), declared)
     return frozenset(a for a, share in diverged_shares(samples, declared).items() if share.fails)
 
 
@@ -97,11 +150,11 @@ def effects_of(
     cells = {arm.name: arm.changes for arm in plan.arms if arm.cell}
     cells |= {r.name: r.changes for r in plan.refusals if r.name in alias}
     cells = {name: at for name, at in cells.items() if alias.get(name, name) not in without}
-    metric = plan.compare.metric
+    name = plan.compare.metric
     contrasts, lost = (
-        _steps(plan.axes, cells, metric)
+        _steps(plan.axes, cells, name)
         if plan.design == "path"
-        else factorial(cells, switches=list(plan.axes), metric=metric)
+        else factorial(cells, switches=list(plan.axes), metric=name)
     )
     found = []
     for contrast in contrasts:

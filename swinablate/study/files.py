@@ -10,18 +10,26 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from swinablate.config import plugins, schema
+from swinablate.config.compare import (
+    Compare,
+    DeclaredHypothesis,
+    mentioned,
+    settled_compare,
+    settled_hypotheses,
+)
 from swinablate.config.data import DataConfig
 from swinablate.config.levels import Level, setting
+from swinablate.config.metrics import ACCURACY
 from swinablate.config.recipe import Claim, Recipe, StartConfig
 from swinablate.config.train import TrainConfig
 from swinablate.config.variants import variant
 from swinablate.config.weights import evolved, settled
-from swinablate.data import user_function
+from swinablate.data import class_names, image_spec, user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
 from swinablate.records.plan import Design
 from swinablate.study.arms.axes import RECIPE, axes_of, recipes_of
-from swinablate.study.arms.contrasts import DeclaredContrast, DeclaredHypothesis, check_declared
+from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
@@ -44,17 +52,6 @@ FAMILY_SCHEMA: dict[str, Any] = {
     },
 }
 """What the JSON Schema of a recipe says of `[model]`."""
-
-
-class Compare(schema.Frozen):
-    """What is compared, and what counts as a difference; declared before launch."""
-
-    metric: Literal["test/accuracy"] = "test/accuracy"
-    rope: Annotated[float, Field(gt=0, le=100)] | None = None  # percentage points
-    # From 1e-9: nobody means less, and at 1e-300 critical values are infinite.
-    alpha: Annotated[float, Field(ge=1e-9, lt=0.5)] = 0.05
-    # Expected, over seeds, points; no numbers from 0 to 100 spread wider than 50.
-    sd: Annotated[float, Field(gt=0, le=50)] | None = None
 
 
 class Match(schema.Frozen):
@@ -214,6 +211,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     variants = tuple(_variant(arm, path) for arm in file.arms)
     for contrast in file.contrasts:
         _check_name(contrast.name, "a contrast", f"{path}: contrasts")
+    compare, hypotheses = _compared(file, baseline.data, str(path))
     return Study(
         name=variant(path.stem, settings),
         file=str(path),
@@ -226,8 +224,8 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         baseline_seeds=more,
         looks=file.adaptive.looks if file.adaptive else (),
         budget=file.budget,
-        compare=file.compare,
-        hypotheses=file.hypotheses,
+        compare=compare,
+        hypotheses=hypotheses,
         tune=file.tune,
         smoke=smoke,
         recipes=recipes,
@@ -312,6 +310,31 @@ def _check_name(name: str, what: str, at: str) -> None:
     if not NAME.fullmatch(name) or name == BASELINE:
         hint = "letters, digits, and ._=,+()- or blanks; at most 80; not 'baseline'"
         raise InputError(f"{name!r} cannot name {what}", at=at, hint=hint)
+
+
+def _compared(
+    file: StudyFile, data: DataConfig, at: str
+) -> tuple[Compare, tuple[DeclaredHypothesis, ...]]:
+    """What is compared and supposed, with metrics as they are recorded.
+
+    Raises:
+        InputError: a metric that these data do not have, or a number out of its range.
+    """
+    kind = None
+    if mentioned(file.compare, file.hypotheses) != {ACCURACY}:
+        try:
+            kind = image_spec(data).classes, class_names(data)
+        except ValueError as error:
+            raise InputError(str(error), at=f"{at}: baseline") from None
+    compare = settled_compare(file.compare, kind, at)
+    if compare.secondary and file.adaptive is not None:
+        raise InputError(
+            "secondary metrics and [adaptive] are not possible together: how many seeds there "
+            "are depends on what compare.metric showed",
+            at=f"{at}: compare.secondary",
+            hint="leave out one of them, or give a fixed number: seeds = 5",
+        )
+    return compare, settled_hypotheses(file.hypotheses, compare, kind, at)
 
 
 def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bool) -> None:

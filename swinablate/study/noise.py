@@ -1,4 +1,4 @@
-"""How much accuracy varies over seeds, and how we know."""
+"""How much what is compared varies over seeds, and how we know."""
 
 import json
 from collections import defaultdict
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from swinablate.config.metrics import metric
 from swinablate.errors import EnvironmentFault
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
+from swinablate.records.tables import log_odds
 from swinablate.study.plan import Plan
 
 STATISTICS_SEEDS = 3
@@ -18,10 +20,10 @@ STATISTICS_SEEDS = 3
 
 @dataclass(frozen=True)
 class Noise:
-    """How much test accuracy varies over seeds, and how we know.
+    """How much the study's metric varies over seeds, and how we know.
 
     Attributes:
-        sd: percentage points; None if nobody knows.
+        sd: in the unit of its differences; None if nobody knows.
         source: where it comes from, in words.
     """
 
@@ -39,11 +41,14 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
     if declared is not None:
         return Noise(declared, "compare.sd in the study file")
     data = plan.arms[0].recipe.data
+    key = metric(plan.study.compare.metric).key
     groups: defaultdict[str, list[float]] = defaultdict(list)
     for outcome in _everything(home):
-        value = outcome.metrics.get("test/accuracy")  # a tuning trial has none
+        value = outcome.metrics.get(key)  # a tuning trial has none
         if outcome.kind != "final" or outcome.status != "done" or value is None:
             continue
+        if plan.study.compare.scale == "logit":
+            value = float(log_odds(value, outcome.predictions["images"]))
         model, theirs, train = (outcome.recipe.get(key) for key in ("model", "data", "train"))
         if theirs == data.model_dump(mode="json"):
             # Seeds of one recipe vary by chance alone; different recipes differ by more.

@@ -10,8 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from swinablate.config.metrics import ACCURACY
 from swinablate.records.launch import UNKNOWN, Launch
-from swinablate.text import flat, known, level, signed
+from swinablate.text import (
+    after_difference,
+    after_value,
+    flat,
+    known,
+    level,
+    places_of,
+    signed,
+    unit_of,
+)
 
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
@@ -143,32 +153,48 @@ def ending(card: TrialCard, study: StudyCard, outcome: Mapping[str, Any]) -> dic
 def arms(verdicts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The baseline, then the arms, each with `name`, `n`, `mean` and `sd` at least."""
     first = {**verdicts["baseline"], "delta_pp": 0.0, "verdict": "baseline"}
-    return [first, *(arm for arm in verdicts["arms"] if arm["name"] != first["name"])]
+    found = [first, *(arm for arm in verdicts["arms"] if arm["name"] != first["name"])]
+    named = {"metric": verdicts.get("metric", ACCURACY), "unit": unit_of(verdicts)}
+    return [{**arm, **named, "places": places_of(verdicts)} for arm in found]
 
 
 def numbers(arm: Mapping[str, Any]) -> dict[str, float]:
-    """Metrics of a summary; accuracy in percent, differences in percentage points."""
-    shown = {"mean": "acc_mean", "sd": "acc_std"}
+    """Metrics of a summary; accuracy in percent, differences in percentage points.
+
+    Of another metric they have another name, and more digits: a loss is no percentage.
+    """
+    accuracy = arm.get("metric", ACCURACY) == ACCURACY
+    kind, digits = ("acc", 3) if accuracy else ("metric", 6)
+    shown = {"mean": f"{kind}_mean", "sd": f"{kind}_std"}
     names = ("mean", "sd", "delta_pp", "ci_low", "ci_high", "n")
     found = {shown.get(field, field): arm.get(field) for field in names}
     # A thousandth of a point is one image of a hundred thousand: finer digits are noise.
-    return {k: round(float(v), 3) for k, v in found.items() if v is not None and known(v)}
+    return {k: round(float(v), digits) for k, v in found.items() if v is not None and known(v)}
 
 
 def summary(arm: Mapping[str, Any]) -> dict[str, str]:
     """Verdict, interval and note of a summary."""
     values = numbers(arm)
+    unit, places = str(arm.get("unit", "pp")), int(arm.get("places", 2))
     interval = ""
     if {"ci_low", "ci_high"} <= values.keys():  # from the exact ends: rounding twice can differ
-        interval = f"[{signed(arm['ci_low'])}, {signed(arm['ci_high'])}]"
+        interval = f"[{signed(arm['ci_low'], places)}, {signed(arm['ci_high'], places)}]"
     verdict = str(arm["verdict"]) + (" (negligible)" if arm.get("negligible") else "")
-    spread = f" {PLUS_MINUS} {arm['sd']:.2f}" if "acc_std" in values else ""
-    mean = f"{arm['mean']:.2f}{spread} %" if "acc_mean" in values else "no accuracy"
+    metric = str(arm.get("metric", ACCURACY))
+    what = "" if metric == ACCURACY else f" {metric}"
+    sd = arm.get("sd")
+    spread = f" {PLUS_MINUS} {sd:.{places}f}" if known(sd) else ""
+    mean = "no accuracy" if not what else f"no{what}"
+    if known(arm.get("mean")):
+        mean = f"{arm['mean']:.{places}f}{spread}{after_value(unit)}{what}"
     effect = ""
     if verdict != "baseline" and "delta_pp" in values:
         given = f" against {arm['against']}" if arm.get("against") else ""
         given += " given convergence" if arm.get("given_convergence") else ""
-        effect = f"{signed(arm['delta_pp'])} pp {interval}".strip() + f"{given}, "
+        effect = (
+            f"{signed(arm['delta_pp'], places)}{after_difference(unit)} {interval}".strip()
+            + f"{given}, "
+        )
     lost = [f"{arm[key]} {key}" for key in ("diverged", "failed") if arm.get(key)]
     note = f"{effect}{verdict}: {mean} (n = {arm['n']}{''.join(f', {x}' for x in lost)})"
     return {

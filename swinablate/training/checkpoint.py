@@ -65,15 +65,13 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
         InputError: another file is there, and is not to be replaced.
         EnvironmentFault: no checkpoint is left, or the file cannot be written.
     """
-    state = load_checkpoint(folders, torch.device("cpu"))
-    if state is None:
+    weights = final_weights(folders)
+    if weights is None:
         raise EnvironmentFault(
             "no checkpoint of this trial is left",
             at=str(folders[0]) if folders else "",
             hint="move the trial's folder away and run its study again",
         )
-    best, averaged = state["progress"]["best"], state.get("ema", {})
-    weights = best.get("model") or _unwrapped(averaged) or state["model"]
     buffer = io.BytesIO()
     torch.save(weights, buffer)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -89,6 +87,20 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
             f"the weights cannot be written: {error.strerror or error}", at=str(path)
         ) from None
     return True
+
+
+def final_weights(folders: Sequence[Path]) -> dict[str, Any] | None:
+    """The weights that a finished trial was judged by; None if no checkpoint is left.
+
+    Args:
+        folders: the trial's attempts, newest first.
+    """
+    state = load_checkpoint(folders, torch.device("cpu"))
+    if state is None:
+        return None
+    best, averaged = state["progress"]["best"], state.get("ema", {})
+    weights: dict[str, Any] = best.get("model") or _unwrapped(averaged) or state["model"]
+    return weights
 
 
 def _check_same(path: Path, payload: bytes) -> None:

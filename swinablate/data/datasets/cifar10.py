@@ -8,4 +8,8 @@ DATASET = torchvision_set(
     image=ImageSpec(height=32, width=32, channels=3, classes=10),
     counts=(50_000, 10_000),
     by_hand=cifar_by_hand,
+    names=(
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
 )

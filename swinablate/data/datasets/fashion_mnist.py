@@ -20,4 +20,8 @@ DATASET = torchvision_set(
     image=ImageSpec(height=28, width=28, channels=1, classes=10),
     counts=(60_000, 10_000),
     by_hand=by_hand,
+    names=(
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
 )

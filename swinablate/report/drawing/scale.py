@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from swinablate.report.drawing.place import within
-from swinablate.text import after_value, places_of, unit_of
+from swinablate.text import LOG_ODDS, after_difference, after_value, places_of, unit_of
 
 
 class Scale(NamedTuple):
     """How values and differences read; the defaults are a study's.
 
     Attributes:
-        unit: of differences: "pp" or "none".
+        unit: of differences: "pp", "none", or the metric's own.
         better: which values are good.
         places: decimals of a difference.
     """
@@ -28,6 +28,11 @@ class Scale(NamedTuple):
         return self.unit == "pp"
 
     @property
+    def odds(self) -> bool:
+        """Whether differences are those of log odds, which are ratios of errors."""
+        return self.unit == LOG_ODDS
+
+    @property
     def after(self) -> str:
         """What stands after a value."""
         return after_value(self.unit)
@@ -39,7 +44,19 @@ class Scale(NamedTuple):
 
     def axis(self, what: str) -> str:
         """The label of an axis of values."""
-        return f"{what} (%)" if self.percent else what
+        unit = self.after.strip()
+        return f"{what} ({unit})" if unit else what
+
+    @property
+    def of_differences(self) -> str:
+        """What stands after the title of a column of differences."""
+        return f" ({self.unit})" if self.unit != "none" else ""
+
+    @property
+    def in_words(self) -> str:
+        """What stands after the name of a difference on an axis."""
+        words = "percentage points" if self.percent else after_difference(self.unit).strip()
+        return f", {words}" if words else ""
 
     def least(self, pp: float) -> float:
         """The narrowest axis; a metric's own numbers may differ by anything."""

@@ -52,7 +52,8 @@ FRONT: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 1.1, "linestyle": (0, 
 def table(answer: StudyResults) -> pd.DataFrame:
     """A row for every arm with a mean and a cost, cheapest first."""
     level = 1 - answer.verdicts["alpha"]
-    values = answer.trials[answer.trials.status == "done"].groupby("arm").test_acc
+    measured = answer.trials.assign(value=answer.values)
+    values = measured[measured.status == "done"].groupby("arm")["value"]
     rows = []
     families = {arm.name: _family(arm) for arm in answer.plan.arms}
     for arm, trials in answer.trials.groupby("arm", sort=False):

@@ -12,6 +12,7 @@ import pandas as pd
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
 from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
+from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -26,7 +27,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
     """A row for every effect that could be estimated, a family at a time, largest first."""
     judged = answer.verdicts
     same = {
-        "rope_pp": judged["rope_pp"], "level": 1 - judged["alpha"], "metric": judged["metric"]
+        "rope_pp": judged["rope_pp"], "level": 1 - judged["alpha"], "metric": judged["metric"],
+        **said(judged),
     }  # fmt: skip
     keys = ("family", "delta_pp", "ci_low", "ci_high", "p_holm", "verdict", "negligible")
     rows = [
@@ -35,12 +37,12 @@ def table(answer: StudyResults) -> pd.DataFrame:
         for found in sorted(_of(answer, kind), key=lambda found: -abs(found["delta_pp"] or 0.0))
     ]
     known = any(row["delta_pp"] is not None for row in rows)
-    return pd.DataFrame(rows if known else [], columns=list(COLUMNS))
+    return pd.DataFrame(rows if known else [], columns=[*COLUMNS, *said(judged)])
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw one line for every effect, the families one below the other."""
-    first = rows.iloc[0]
+    first, scale = rows.iloc[0], scale_in(rows)
     families = list(dict.fromkeys(rows.family))
     lines = len(rows) + len(families)
     names = [wrapped(name, 36) for name in rows.effect]
@@ -49,8 +51,8 @@ def draw(rows: pd.DataFrame) -> Canvas:
     fig = sheet(AXIS + 5, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))
     ax.set_ylim(lines - 0.5, -0.5)
-    ax.set_xlim(*limits(rows, pd.Series(dtype=float), first.rope_pp))
-    ground(ax, first.rope_pp)
+    ax.set_xlim(*limits(rows, pd.Series(dtype=float), first.rope_pp, scale.least(1.0)))
+    ground(ax, first.rope_pp, scale.unit)
     at, labels, inks = [], [], []
     for k, family in enumerate(families):
         mine = rows[rows.family == family]
@@ -59,8 +61,8 @@ def draw(rows: pd.DataFrame) -> Canvas:
         labels.append(family)
         inks.append(FAINT)
         for y, effect in enumerate(records(mine), start + 1):
-            bar(ax, y, effect)
-            numbers(ax, y, effect, "")
+            bar(ax, y, effect, scale=scale)
+            numbers(ax, y, effect, "", scale.places)
             at.append(y)
             labels.append(wrapped(effect.effect, 36))
             inks.append(INK if effect.verdict in JUDGED else FAINT)
@@ -70,7 +72,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
         label.set_color(ink)
     ax.tick_params(axis="y", length=0, pad=8)
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(f"effect on {first.metric}, percentage points")
+    ax.set_xlabel(f"effect on {first.metric}{scale.in_words}")
     return fig
 
 

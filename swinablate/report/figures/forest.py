@@ -37,7 +37,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
     judged = answer.verdicts
     base = judged["baseline"]
     planned = answer.trials.groupby("arm").size()
-    done = answer.trials[(answer.trials.status == "done") & answer.trials.test_acc.notna()]
+    trials = answer.trials.assign(value=answer.values)
+    done = trials[(trials.status == "done") & trials.value.notna()]
     same = {
         "baseline_mean": base["mean"],
         "baseline_n": base["n"],
@@ -98,7 +99,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax.tick_params(axis="y", length=0, pad=8)
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(
-        f"difference in {first.metric}{', percentage points' if scale.percent else ''}\n"
+        f"difference in {first.metric}{scale.in_words}\n"
         f"(baseline {first.baseline_mean:.{scale.places}f}{scale.after}, n = {first.baseline_n})"
         + (BELOW if apart else "")
     )
@@ -120,7 +121,7 @@ def _order(arm: Mapping[str, Any], sign: int) -> tuple[bool, float]:
 
 def _values(done: pd.DataFrame, arm: str) -> tuple[list[int], list[float]]:
     mine = done[done.arm == arm]
-    return mine.seed.tolist(), mine.test_acc.tolist()
+    return mine.seed.tolist(), mine.value.tolist()
 
 
 FIGURE = Figure(

@@ -1,6 +1,6 @@
-"""How every two changes act together, in percentage points: 0 if their effects add up.
+"""How every two changes act together: 0 if their effects add up.
 
-Positive: together they are better than the sum of what each does alone. Hatched: the interval
+Blue: together they are better than the sum of what each does alone. Hatched: the interval
 holds 0. Intervals and verdicts are with the effects.
 """
 
@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.ink import FAINT, sheet, wrapped
 from swinablate.report.drawing.numbers import signed
+from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
 
 COLUMNS = ("first", "second", "delta_pp", "ci_low", "ci_high", "verdict", "metric")
@@ -28,30 +29,34 @@ def table(answer: StudyResults) -> pd.DataFrame:
             first, _, second = found["name"].partition(" x ")
             keys = ("delta_pp", "ci_low", "ci_high", "verdict")
             rows.append({"first": first, "second": second, **{k: found[k] for k in keys}})
-    known = [{**row, "metric": answer.verdicts["metric"]} for row in rows]
-    return pd.DataFrame(known if len(rows) >= SEVERAL else [], columns=list(COLUMNS))
+    same = {"metric": answer.verdicts["metric"], **said(answer.verdicts)}
+    known = [{**row, **same} for row in rows]
+    columns = [*COLUMNS, *said(answer.verdicts)]
+    return pd.DataFrame(known if len(rows) >= SEVERAL else [], columns=columns)
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw the lower triangle of all pairs."""
+    scale = scale_in(rows)
     names = list(dict.fromkeys([*rows["first"], *rows.second]))
     across = [name for name in names if name in set(rows["first"])]
     down = [name for name in names if name in set(rows.second)]
     grid = pd.DataFrame(np.nan, index=down, columns=across)
     for cell in records(rows):
         grid.loc[cell.second, cell.first] = cell.delta_pp
-    words = grid.map(lambda value: "" if pd.isna(value) else signed(value))
+    words = grid.map(lambda value: "" if pd.isna(value) else signed(value, scale.places))
     width, height = CELL * len(across) * 1.25, CELL * len(down) * 0.8
     fig = sheet(width + 3.6, height + 1.6)
     ax = fig.add_axes(
         (2.4 / (width + 3.6), 1.3 / (height + 1.6), width / (width + 3.6), height / (height + 1.6))
     )
     # At least the smallest number that is shown, lest zeros alone have no scale.
-    most = max(float(np.nanmax(np.abs(grid.to_numpy()))), 0.01)
+    most = max(float(np.nanmax(np.abs(grid.to_numpy()))), 10.0**-scale.places)
     # Not seaborn's `center`, which is deprecated inside: the limits are symmetric.
     sns.heatmap(
-        grid, ax=ax, vmin=-most, vmax=most, cmap="vlag_r", annot=words, fmt="",
-        linewidths=1.5, annot_kws={"fontsize": 9}, cbar_kws={"label": "interaction (pp)"},
+        grid, ax=ax, vmin=-most, vmax=most, cmap="vlag_r" if scale.sign > 0 else "vlag",
+        annot=words, fmt="", linewidths=1.5, annot_kws={"fontsize": 9},
+        cbar_kws={"label": f"interaction{scale.of_differences}"},
     )  # fmt: skip
     for cell in records(rows):
         if pd.isna(cell.ci_low) or cell.ci_low <= 0 <= cell.ci_high:

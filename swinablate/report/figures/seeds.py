@@ -33,8 +33,9 @@ def table(answer: StudyResults) -> pd.DataFrame:
     same = {"level": 1 - judged["alpha"], "metric": judged["metric"], **said(judged)}
     sign = scale_of(judged).sign
     arms = []
-    for name, trials in answer.trials.groupby("arm", sort=False):
-        values = trials.test_acc[trials.status == "done"].dropna()
+    measured = answer.trials.assign(value=answer.values)
+    for name, trials in measured.groupby("arm", sort=False):
+        values = trials["value"][trials.status == "done"].dropna()
         found = mean(values.tolist(), same["level"])
         first = name == answer.verdicts["baseline"]["name"]
         shared = {
@@ -81,7 +82,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
 
 
 def _dot(shared: dict[str, Any], trial: Any) -> dict[str, Any]:
-    value = trial.test_acc if trial.status == "done" else None
+    value = trial.value if trial.status == "done" else None
     return {
         **shared, "mark": "seed", "seed": trial.seed, "status": trial.status, "value": value
     }  # fmt: skip

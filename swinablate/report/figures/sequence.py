@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, wrapped
 from swinablate.report.drawing.place import padded
+from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -31,6 +32,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
         "looks": " ".join(map(str, judged.get("looks", []))),
         "rope_pp": judged["rope_pp"],
         "metric": judged["metric"],
+        **said(judged),
     }
     rows = [
         {
@@ -42,7 +44,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
         for step in steps
         if step["arm"] == arm["name"]
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=[*COLUMNS, *said(judged)])
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
@@ -63,7 +65,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
         _panel(ax, rows[rows.arm == arm], looks)
         ax.set_title(titles[i], fontsize=8.5, loc="left", pad=14, linespacing=1.0)
     fig.supxlabel("seeds of the arm", fontsize=9.5, y=0)
-    fig.supylabel("difference, percentage points", fontsize=9.5, x=0.0)
+    fig.supylabel(f"difference{scale_in(rows).in_words}", fontsize=9.5, x=0.0)
     return fig
 
 
@@ -92,8 +94,9 @@ def _panel(ax: Axes, mine: pd.DataFrame, looks: list[int]) -> None:
         0, 1, f"{last.verdict} at {int(last['look'])} seeds", transform=ax.transAxes, va="bottom",
         fontsize=8.5, color=LOOKS[last.verdict].colour,
     )  # fmt: skip
+    least = scale_in(mine).least(0.5)
     ends = [0.0, *known.ci_low, *known.ci_high, *mine.delta_pp.dropna()]
-    ax.set_ylim(*padded(min(map(float, ends)), max(map(float, ends)), 0.08, 0.5))
+    ax.set_ylim(*padded(min(map(float, ends)), max(map(float, ends)), 0.08, least))
     ax.set_xlim(looks[0] - 0.6, looks[-1] + 0.6)
     ax.set_xticks(looks)
     ax.yaxis.set_major_locator(MaxNLocator(4))

@@ -15,6 +15,7 @@ from swinablate.report.drawing.bars import beside
 from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, wrapped
 from swinablate.report.drawing.numbers import count, interval, plain, signed
 from swinablate.report.drawing.place import padded
+from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -44,9 +45,10 @@ def table(answer: StudyResults) -> pd.DataFrame:
                 "after": after, "mean_before": means[before], "mean_after": means[after],
                 **{key: found[key] for key in keys}, "macs": macs[after],
                 "level": 1 - judged["alpha"], "metric": judged["metric"],
+                **said(judged),
             }
         )  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=[*COLUMNS, *said(judged)])
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
@@ -57,7 +59,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
     fig = sheet(AXIS + 5.4, whole)
     reach = [*(rows.mean_before + rows.ci_low), *(rows.mean_before + rows.ci_high)]
     ends = [float(x) for x in [*rows.mean_before, *rows.mean_after, *reach] if pd.notna(x)]
-    limits = padded(min(ends), max(ends))
+    limits = padded(min(ends), max(ends), least=scale_in(rows).least(0.5))
     top = whole - 0.35
     for k, (direction, height) in enumerate(zip(directions, heights, strict=True)):
         box = (0.1, (top - height) / whole, AXIS / (AXIS + 5.4), height / whole)
@@ -66,7 +68,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
         _direction(ax, rows[rows.direction == direction])
         ax.set_title(direction, fontsize=9, loc="left", color=FAINT, pad=4)
         if k == len(directions) - 1:
-            ax.set_xlabel(f"mean {rows.metric.iloc[0]} (%), axis cut")
+            ax.set_xlabel(f"mean {scale_in(rows).axis(rows.metric.iloc[0])}, axis cut")
         else:
             ax.tick_params(labelbottom=False)
         top -= height + 0.55
@@ -74,10 +76,18 @@ def draw(rows: pd.DataFrame) -> Canvas:
 
 
 def _direction(ax: Axes, steps: pd.DataFrame) -> None:
-    found = records(steps.sort_values("step"))
+    found, places = records(steps.sort_values("step")), scale_in(steps).places
     ax.set_ylim(len(found) + 0.5, -0.5)
     ax.plot(found[0].mean_before, 0, "|", color=INK, markersize=13, markeredgewidth=2)
-    beside(ax, 0, DELTA, plain(found[0].mean_before), ha="right", fontsize=8.5, family="monospace")
+    beside(
+        ax,
+        0,
+        DELTA,
+        plain(found[0].mean_before, places),
+        ha="right",
+        fontsize=8.5,
+        family="monospace",
+    )
     labels = ["baseline"]
     for y, step in enumerate(found, 1):
         look = LOOKS[step.verdict]
@@ -88,7 +98,7 @@ def _direction(ax: Axes, steps: pd.DataFrame) -> None:
             line = [step.mean_before + step.ci_low, step.mean_before + step.ci_high]
             ax.plot(line, [y, y], color=look.colour, linewidth=2.0, solid_capstyle="butt")
         mark(ax, step.mean_after, y, look)
-        _numbers(ax, y, step)
+        _numbers(ax, y, step, places)
         labels.append(wrapped(f"+ {step.change}", 30))
     for x, text, align in (
         (DELTA, "\u0394", "right"),
@@ -105,11 +115,11 @@ def _direction(ax: Axes, steps: pd.DataFrame) -> None:
     ax.set_axisbelow(True)
 
 
-def _numbers(ax: Axes, y: int, step: Any) -> None:
+def _numbers(ax: Axes, y: int, step: Any, places: int) -> None:
     figures = {"fontsize": 8.5, "family": "monospace"}
     look = LOOKS[step.verdict]
-    beside(ax, y, DELTA, signed(step.delta_pp), ha="right", **figures)
-    beside(ax, y, INTERVAL, interval(step.ci_low, step.ci_high), **figures)
+    beside(ax, y, DELTA, signed(step.delta_pp, places), ha="right", **figures)
+    beside(ax, y, INTERVAL, interval(step.ci_low, step.ci_high, places), **figures)
     beside(ax, y, MACS, count(step.macs), ha="right", **figures)
     beside(ax, y, VERDICT, step.verdict, color=look.colour, fontsize=9, weight="bold")
 

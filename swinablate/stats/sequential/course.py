@@ -76,7 +76,7 @@ def course(
         _drop_failed(runs, counts, states, (every, look))
         for family, members in families.items():
             mine = {one.name: states[one.name] for one in members}
-            found = _drop_failing(runs, counts, mine, (members, look), _spent(rule, i))
+            found = _drop_failing(runs, counts, mine, (members, look), (rule, i))
             open_ = pending(mine)
             if open_:
                 numbers, paired[family] = _estimate(
@@ -85,7 +85,7 @@ def course(
                 _decide(numbers, mine, (i, look), rule)
             for name in open_:
                 now = replace(mine[name], share=found.get(name))
-                mine[name] = _told(runs, counts, now, every[name])
+                mine[name] = _told(runs, counts, now, every[name], rule)
             states |= mine
         trace.append(dict(states))
     return Course(
@@ -137,10 +137,10 @@ def _drop_failing(
     counts: Mapping[str, int],
     states: dict[str, State],
     at: tuple[Sequence[Contrast], int],
-    alpha: float,
+    spending: tuple[Rule, int],
 ) -> dict[str, Share]:
     """Close differences of two arms of which one diverges more often than the other."""
-    members, look = at
+    (members, look), (rule, i) = at, spending
     base = next(iter(runs))
     going = pending(states)
     pairs = {}
@@ -150,7 +150,7 @@ def _drop_failing(
             mine, theirs = (runs[arm].shares(counts[arm]) for arm in sides)
             other = BASELINE if (one.family, sides[1]) == (ARMS, base) else sides[1]
             pairs[one.name] = Pair(sides[0], mine, other, theirs)
-    found = pair_shares(pairs, alpha)
+    found = pair_shares(pairs, _spent(rule, i))
     weights = {one.name: one.weights for one in members}
     for name, share in found.items():
         if not share.fails and not share.helps:
@@ -161,7 +161,7 @@ def _drop_failing(
             reason=share.text if share.fails else helped(share),
             share=share,
         )
-        states[name] = _told(runs, counts, closed, weights[name])
+        states[name] = _told(runs, counts, closed, weights[name], rule)
     return found
 
 
@@ -175,7 +175,11 @@ def _spent(rule: Rule, i: int) -> float:
 
 
 def _told(
-    runs: Mapping[str, Run], counts: Mapping[str, int], state: State, weights: Mapping[str, float]
+    runs: Mapping[str, Run],
+    counts: Mapping[str, int],
+    state: State,
+    weights: Mapping[str, float],
+    rule: Rule,
 ) -> State:
     """The state with what a reader has to know where there is no interval, or seeds diverged."""
     lost = {name: runs[name].shares(counts[name])[0] for name in weights}
@@ -186,6 +190,8 @@ def _told(
         state = replace(state, reason=why)
     if not any(lost.values()):
         return state
+    if not rule.percent:
+        return replace(state, given=True)
     worst = worst_case(
         weights, {name: (_mean(known[name]), len(known[name]), lost[name]) for name in lost}
     )
@@ -265,6 +271,7 @@ def _decide(family: Estimates, states: dict[str, State], at: tuple[int, int], ru
     near_level = nominal(rule.looks, 2 * rule.alpha / m)[i]  # two one-sided tests at alpha / m
     rejected = sum(state.word in {"better", "worse"} for state in states.values())
     going = [j for j in range(m) if states[arms[j]].word == "pending"]
+    sign = 1 if rule.better == "higher" else -1
     found = True
     # Holm: what is found raises the level for the rest, which may then be found as well.
     while found:
@@ -272,7 +279,7 @@ def _decide(family: Estimates, states: dict[str, State], at: tuple[int, int], ru
         found = bool(hits)
         for j in hits:
             state = _state(family, j, look, (levels[min(rejected, m - 1)], near_level))
-            states[arms[j]] = replace(state, word="better" if state.delta > 0 else "worse")
+            states[arms[j]] = replace(state, word="better" if state.delta * sign > 0 else "worse")
         going = [j for j in going if j not in hits]
         rejected += len(hits)
     for j in going:

@@ -90,6 +90,8 @@ def look(
         rope=declaration.rope_pp,
         floor=declaration.floor_pp,
         method=method,
+        percent=(declaration.unit, declaration.better) == ("pp", "higher"),
+        better=declaration.better,
     )
     samples = read_samples(frame, declaration)
     families = _families(list(samples), declaration)
@@ -238,7 +240,12 @@ def _estimate(contrast: Contrast, state: State, declaration: Declaration, now: C
                 asked.by,
                 failed_reply(asked, whole=np.isnan(state.delta))
                 if state.word == "fails to train"
-                else reply(asked, (state.low, state.high), declaration.rope_pp, inside=inside)
+                else reply(
+                    asked,
+                    declaration.goodwards((state.low, state.high)),
+                    declaration.rope_pp,
+                    inside=inside,
+                )
                 if judged and not open_
                 else "unresolved",
             )

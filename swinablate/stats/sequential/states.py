@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swinablate.stats.critical import Floats
-from swinablate.stats.declaration import Word
+from swinablate.stats.declaration import Direction, Word
 from swinablate.stats.estimate import (
     Method,
 )
@@ -46,6 +46,8 @@ class Rule:
         alpha: error rate of the family over all looks.
         rope: half-width of what counts as equal; None calls nothing equivalent.
         floor: smallest believable sd over seeds, in points.
+        percent: values are percent that are good when they are high: only these have a worst.
+        better: which way is good.
         method: "auto" lets the first look with enough evidence decide whether the family is
             judged within seeds; "shrunken" never does.
     """
@@ -55,6 +57,8 @@ class Rule:
     rope: float | None
     floor: float
     method: Method
+    percent: bool = True
+    better: Direction = "higher"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,6 @@
-"""Comparisons that a study file declares beside those with the baseline, and claims about them."""
+"""Comparisons that a study file declares beside those with the baseline."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Annotated, Literal, Self
-
-from pydantic import Field, model_validator
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.schema import Frozen
@@ -16,30 +13,6 @@ class DeclaredContrast(Frozen):
 
     name: str
     of: dict[str, float]  # arm -> weight: { "A" = 1, "B" = -1 }
-
-
-class DeclaredHypothesis(Frozen):
-    """What somebody says an arm, or a contrast, does; declared before launch."""
-
-    arm: str = ""  # or an effect of the design
-    contrast: str = ""
-    expect: Literal["better", "worse", "equivalent"]
-    by: Annotated[float, Field(ge=0, le=100)] = 0.0  # at least, percentage points
-    source: str = ""
-
-    @property
-    def about(self) -> str:
-        """The name of what the claim is about."""
-        return self.arm or self.contrast
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if bool(self.arm) == bool(self.contrast):
-            raise ValueError(
-                'a hypothesis is about one arm or one contrast; write arm = "..." or '
-                'contrast = "..."'
-            )
-        return self
 
 
 def check_declared(contrasts: Sequence[DeclaredContrast], taken: Collection[str], at: str) -> None:

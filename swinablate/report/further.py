@@ -1,0 +1,176 @@
+"""What is told beside the comparison: other metrics, and what a hypothesis says a change costs.
+
+Each is a family of its own at the study's error rate and decides nothing about the comparison.
+Parameters and MACs are known exactly; all else is judged as accuracies are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from swinablate.config.metrics import Metric, metric
+from swinablate.records.plan import ArmRecord, PlanRecord
+from swinablate.records.tables import valued
+from swinablate.stats import (
+    ARMS,
+    ArmVerdict,
+    Declaration,
+    Hypothesis,
+    HypothesisAnswer,
+    Tally,
+    Verdicts,
+    verdicts,
+)
+from swinablate.stats.declaration import Reply, Word
+from swinablate.stats.judge import reply
+from swinablate.study.declared import about, looks_of, said_of
+from swinablate.text import EXACT, after_difference, signed
+
+ADAPTIVE = "how many seeds there are depended on what compare.metric showed"
+
+
+def further(plan: PlanRecord, trials: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The blocks `secondary` and `quantities` of verdicts.json; none where none was asked for.
+
+    Each entry has the form of verdicts.json itself.
+
+    Args:
+        plan: a recorded plan.
+        trials: a row for every trial that counts.
+    """
+    others = plan.compare.secondary
+    asked = [name for name in plan.metrics if name not in {plan.compare.metric, *others}]
+    named = {"secondary": others, "quantities": asked}
+    return {
+        key: [_block(plan, trials, metric(name)).to_json() for name in names]
+        for key, names in named.items()
+        if names
+    }
+
+
+def _block(plan: PlanRecord, trials: pd.DataFrame, row: Metric) -> Verdicts:
+    """All arms against the baseline in one metric or quantity."""
+    declared = Declaration(
+        **said_of(row, plan, trials),
+        alpha=plan.compare.alpha,
+        planned={str(arm): len(rows) for arm, rows in trials.groupby("arm", sort=False)},
+        withheld={ARMS: ADAPTIVE} if looks_of(plan) else {},
+    )
+    asked = about(plan, row.name)
+    if row.exact:
+        return _exact(plan, row, declared, asked)
+    complete = bool((trials.status != "waiting").all()) and not plan.smoke
+    judged = verdicts(valued(trials, row.name), declared, complete=complete)
+    arms = (replace(arm, hypotheses=tuple(_replies(arm, asked, row))) for arm in judged.arms)
+    return replace(judged, arms=tuple(arms))
+
+
+def _replies(
+    arm: ArmVerdict, asked: tuple[Hypothesis, ...], row: Metric
+) -> Iterator[HypothesisAnswer]:
+    """What the intervals say of the hypotheses about an arm; `by` is the margin of equivalence."""
+    for one in asked:
+        if one.arm == arm.name:
+            yield HypothesisAnswer(one.expect, one.by, _reply(arm, one, row))
+
+
+def _reply(arm: ArmVerdict, asked: Hypothesis, row: Metric) -> Reply:
+    ends = (arm.ci_low, arm.ci_high, arm.equivalence_low, arm.equivalence_high)
+    if arm.reason or any(end is None for end in ends):
+        return "unresolved"
+    low, high, near_low, near_high = (float(end or 0.0) for end in ends)
+    margin = asked.by if asked.expect == "equivalent" else None
+    inside = margin is not None and -margin < near_low and near_high < margin
+    if row.exact and margin is not None:
+        return "supported" if abs(low) <= margin else "contradicted"
+    good = (low, high) if row.better == "higher" else (-high, -low)
+    return reply(asked, good, margin, inside=inside)
+
+
+def _exact(
+    plan: PlanRecord, row: Metric, declared: Declaration, asked: tuple[Hypothesis, ...]
+) -> Verdicts:
+    """Whole numbers that the plan knows: their difference has no interval, or one of no width."""
+    base, *arms = plan.arms
+    found = [_known(arm, base, row) for arm in arms]
+    return Verdicts(
+        declaration=declared,
+        method=EXACT,
+        methods=f"The plan knows the {row.called} of every arm; no seed changes it.",
+        baseline=_tally(base, row),
+        arms=tuple(
+            replace(arm, hypotheses=tuple(_replies(arm, asked, row))) for arm in found
+        ),
+        contrasts=(),
+        warnings=(),
+    )  # fmt: skip
+
+
+def _known(arm: ArmRecord, base: ArmRecord, row: Metric) -> ArmVerdict:
+    own, theirs = (getattr(one, row.column) for one in (arm, base))
+    delta = None if own is None or theirs is None else float(own - theirs)
+    word: Word = "not tested"
+    if delta is not None:
+        good = delta * (1 if row.better == "higher" else -1)
+        word = "equivalent" if not good else "better" if good > 0 else "worse"
+    shown = f"{signed(delta, 0)}{after_difference(row.unit)}"
+    return ArmVerdict(
+        **vars(_tally(arm, row)),
+        sentence=f"{arm.name}: {shown}, {EXACT}: {word}.",
+        delta_pp=delta,
+        ci_low=delta,
+        ci_high=delta,
+        equivalence_low=delta,
+        equivalence_high=delta,
+        p=None,
+        p_holm=None,
+        se=None,
+        df=None,
+        verdict=word,
+        negligible=False,
+        detectable_pp=None,
+        seeds_needed=None,
+        reason=None if delta is not None else f"the plan does not know its {row.called}",
+        method=EXACT,
+        pairs=None,
+    )
+
+
+def _tally(arm: ArmRecord, row: Metric) -> Tally:
+    value = getattr(arm, row.column)
+    return Tally(
+        name=arm.name,
+        planned=len(arm.seeds),
+        n=len(arm.seeds),
+        mean=None if value is None else float(value),
+        sd=None,
+        diverged=0,
+        failed=0,
+        waiting=0,
+        divergence_low=None,
+        divergence_high=None,
+    )
+
+
+def blocks_of(judged: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The blocks of verdicts.json, those of metrics first."""
+    return [*judged.get("secondary", ()), *judged.get("quantities", ())]
+
+
+def table(blocks: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A row for every metric and arm, the baseline first: `tables/further.csv`."""
+    keys = ("n", "mean", "sd", "delta_pp", "ci_low", "ci_high", "p_holm", "verdict")
+    rows = [
+        {
+            "metric": block["metric"],
+            "unit": block.get("unit", "pp"),
+            "better": block.get("better", "higher"),
+            "arm": arm["name"],
+            **{key: arm.get(key) for key in keys},
+        }
+        for block in blocks
+        for arm in (block["baseline"], *block["arms"])
+    ]
+    return pd.DataFrame(rows, columns=["metric", "unit", "better", "arm", *keys])
