@@ -117,9 +117,9 @@ def test_a_page_without_measurements_is_stale():
 
 
 def test_the_study_file_that_is_explained_can_be_planned(tmp_path):
-    """Every block of TOML: the second in the place of the first one's seeds, the third with them."""
+    """Every block of TOML: another metric, seeds that add themselves, and tuning."""
     text = (ROOT / "docs" / "study-files.md").read_text()
-    whole, adaptive, tune = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    whole, compared, adaptive, tune = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     path = tmp_path / "study.toml"
     path.write_text(whole.replace("../experiments", str(ROOT / "experiments")))
     arms = [arm.name for arm in plan(load_study(path)).arms]
@@ -128,6 +128,8 @@ def test_the_study_file_that_is_explained_can_be_planned(tmp_path):
         "depths=(2,4)", "no shift, no bias", "ViT, same parameters",
     ]  # fmt: skip
     seeded = path.read_text()
+    path.write_text(re.sub(r"\[compare\].*?\n\n", compared + "\n", seeded, flags=re.DOTALL))
+    assert load_study(path).compare.secondary == ("test/accuracy", "test/ece")
     path.write_text(seeded + tune)
     assert load_study(path).tune.trials == 12
     path.write_text(re.sub(r"seeds    = 8.*", "", seeded) + adaptive)

@@ -56,6 +56,8 @@ design = "one_at_a_time"         # or "factorial", "fraction" (resolution V), "p
 # hours = 2.0                    # of training, summed over slots; or trials = 60
 
 [compare]                        # declared before launch: changing it later is a new analysis
+# metric = "test/loss"           # nats, lower is better; test/accuracy unless you say otherwise
+# secondary = ["test/ece"]       # reported beside it, each with an error rate of its own
 # rope = 0.5                     # percentage points nobody should care about; without it
                                  # nothing is ever called equivalent
 alpha = 0.05                     # error rate of all comparisons together
