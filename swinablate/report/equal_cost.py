@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from swinablate.config.metrics import ACCURACY
 from swinablate.records.plan import PlanRecord
 from swinablate.stats import (
     Contrast,
@@ -49,7 +50,7 @@ def curve_effects(
         return []
     spent = _spent(plan, curves)
     asked = len(RESOURCES)
-    same = (declared.metric, declared.unit) == ("test/accuracy", "pp")
+    same = (declared.metric, declared.unit) == (ACCURACY, "pp")
     third = replace(
         declared,
         metric=METRIC,

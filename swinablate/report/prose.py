@@ -21,7 +21,7 @@ def hypotheses(answer: StudyResults) -> list[dict[str, Any]]:
     rows = []
     for declared in answer.plan.hypotheses:
         block = block_of(answer, declared)
-        arms = {arm["name"]: arm for arm in (*block["arms"], *block["contrasts"])}
+        arms = {arm["name"]: arm for arm in (*block["contrasts"], *block["arms"])}
         judged = arms.get(declared.about)
         found = (judged.get("hypotheses") or [judged.get("hypothesis")]) if judged else []
         same = [

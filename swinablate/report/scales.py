@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from swinablate.config.metrics import metric
+from swinablate.config.metrics import ACCURACY, metric
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import valued
 from swinablate.stats import Declaration, Estimate, Verdicts, Warn, verdicts
@@ -21,7 +21,6 @@ CEILING = 90.0
 """Percent: from here an error more or less changes the number of errors by a tenth or more for
 every point, and points and ratios tell different stories."""
 CALLED = {"better", "worse"}
-ACCURACY = "test/accuracy"
 
 
 def scale_decides(plan: PlanRecord, judged: Verdicts, trials: pd.DataFrame) -> Iterator[Warn]:

@@ -280,6 +280,35 @@ def test_the_methods_paragraph_says_what_was_done():
     assert "spent with the square of the seeds; Holm over arms" in text
 
 
+@pytest.mark.parametrize("unit", ["nats", "pp"])
+def test_where_less_is_better_the_looks_say_the_same_of_the_negatives(unit):
+    table = results()
+    table["value"] += np.where(table.arm == "slow", 4.0, 0.0)
+    asked = (Hypothesis("slow", "better", 1.0), Hypothesis("worse", "worse", 1.0))
+    usual = look(table, LOOKS, declared(hypotheses=asked))
+    mirrored = table.assign(value=-table.value)
+    lower = declared(hypotheses=asked, better="lower", unit=unit)
+    found = look(mirrored, LOOKS, lower)
+    assert (found.wanted, found.done) == (usual.wanted, usual.done)
+    words = {arm.verdict for arm in usual.verdicts.arms}
+    assert {"better", "worse"} <= words
+    for ours, theirs in zip(found.verdicts.arms, usual.verdicts.arms, strict=True):
+        assert ours.verdict == theirs.verdict
+        assert ours.delta_pp == pytest.approx(-theirs.delta_pp)
+        assert ours.hypotheses == theirs.hypotheses
+
+
+def test_a_diverged_seed_of_a_loss_has_no_worst_case_and_is_named():
+    table = results()
+    lost = (table.arm == "same") & (table.seed == 1)
+    table = table.assign(status=np.where(lost, "diverged", "done"))
+    for unit, better in (("nats", "lower"), ("pp", "lower"), ("pp", "higher")):
+        found = look(table, LOOKS, declared(unit=unit, better=better))
+        arm = next(arm for arm in found.verdicts.arms if arm.name == "same")
+        assert arm.given_convergence
+        assert (arm.worst_low is None) == ((unit, better) != ("pp", "higher"))
+
+
 def test_a_rejection_leaves_more_level_for_the_rest():
     """Holm: p = 0.035 of two arms counts once the other is rejected, and only then."""
     base = np.linspace(-1, 1, 10)

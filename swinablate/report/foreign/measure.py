@@ -7,13 +7,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from swinablate.config.metrics import ACCURACY
 from swinablate.errors import InputError
 from swinablate.report.foreign.columns import Results
 from swinablate.stats.declaration import Direction
 
 Scale = Literal["percent", "fraction", "none"]
-ACCURACY = "test/accuracy"
-"""What values are called that nothing names, as in a study."""
 LOWER = re.compile(
     r"loss|error|perplexity|entropy|deviance|distance"
     r"|(?<![a-z])(?:err|ppl|wer|cer|eer|mae|mse|rmse|nll|fid|bpc|bpd|lpips|ece)(?![a-z])",
