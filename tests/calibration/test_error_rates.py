@@ -11,7 +11,7 @@ import pytest
 from swinablate.stats.critical import bonferroni
 from swinablate.stats.estimate import Cells, Estimates, estimate
 from swinablate.stats.seeds.variances import UNEQUAL_P, bartlett
-from tests.calibration import losses, pairing, peers, savings
+from tests.calibration import losses, pairing, peers, plasmode, savings
 from tests.calibration.gate import promised
 from tests.calibration.shapes import draw, error, floor, judged, power
 from tests.calibration.studies import DIGITS, TRUTHS, Truth, adaptive, fixed, judge, null
@@ -170,6 +170,11 @@ def test_effects_that_are_printed_have_the_power_they_claim(m, n):
     _, there, told = promised(m, n, SIMS)
     assert there == pytest.approx(0.8, abs=0.02)
     assert told == pytest.approx(0.8, abs=0.04)
+
+
+def test_pools_of_real_runs_keep_the_family_wise_error():
+    for mix in plasmode.MIXES:
+        assert plasmode.rates(mix, 8, 5, SIMS)[0] <= UNEQUAL
 
 
 @pytest.mark.parametrize("n", [3, 5])

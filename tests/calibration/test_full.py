@@ -5,7 +5,7 @@ The rates themselves are in `benchmarks/results/calibration.md`.
 
 import pytest
 
-from tests.calibration import pairing
+from tests.calibration import pairing, plasmode
 from tests.calibration.gate import PLANNED, SIZES, promised
 from tests.calibration.shapes import SHAPES, error, judged, power
 from tests.calibration.studies import TRUTHS, Truth, adaptive, fixed
@@ -75,3 +75,10 @@ def test_effects_that_are_printed_have_the_power_they_claim(m: int, n: int):
     _, there, told = promised(m, n, SIMS)
     assert there == pytest.approx(0.8, abs=0.02)
     assert told == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.parametrize(("m", "n"), [(2, 3), (2, 5), (4, 5), (8, 3), (8, 5), (8, 8)])
+@pytest.mark.parametrize("mix", plasmode.MIXES)
+def test_pools_of_real_runs(mix: str, m: int, n: int):
+    limit = LIMIT.get(n, 0.07)
+    assert plasmode.rates(mix, m, n, SIMS)[0] <= limit + tolerance(limit, SIMS) / 2
