@@ -74,7 +74,8 @@ def test_deciding_to_pair(m: int, n: int, rho: str, noise: str):
 def test_effects_that_are_printed_have_the_power_they_claim(m: int, n: int):
     _, there, told = promised(m, n, SIMS)
     assert there == pytest.approx(0.8, abs=0.02)
-    assert told == pytest.approx(0.8, abs=0.04)
+    few = m * (n - 1) < 8  # two arms of 3 seeds know their noise too badly
+    assert told == pytest.approx(0.8, abs=0.08 if few else 0.04)
 
 
 @pytest.mark.parametrize(("m", "n"), [(2, 3), (2, 5), (4, 5), (8, 3), (8, 5), (8, 8)])
