@@ -89,7 +89,7 @@ def adaptive(null: Null, sims: int, seed: int = 0) -> tuple[float, float, float]
 
     The family of all arms against the baseline runs beside it, and closes arms as it goes.
     """
-    rule = Rule(looks=LOOKS, alpha=0.05, rope=null.rope, floor=0.0, method="auto-paired")
+    rule = Rule(looks=LOOKS, alpha=0.05, rope=null.rope, floor=0.0, method="auto")
     families = {ARMS: against(), CONTRASTS: list(FAMILY)}
     wrong = equal = trials = 0
     for study in draw(null, 2 * LOOKS[-1], sims, seed):
