@@ -7,9 +7,9 @@ from typing import Any
 
 from swinablate.records.plan import PlanRecord
 from swinablate.records.report_folder import publish
-from swinablate.report.compared import contrasts_table, declared
-from swinablate.report.further import blocks_of
-from swinablate.report.further import table as further_table
+from swinablate.report.families.compared import contrasts_table, declared
+from swinablate.report.families.further import blocks_of
+from swinablate.report.families.further import table as further_table
 from swinablate.report.latex import arms_tex, contrasts_tex
 from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots

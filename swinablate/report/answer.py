@@ -13,11 +13,11 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import TUNING, curves_table, trials_table, unrecorded, valued
-from swinablate.report.equal_cost import curve_effects
-from swinablate.report.further import further
+from swinablate.report.families.equal_cost import curve_effects
+from swinablate.report.families.further import further
+from swinablate.report.families.scales import scale_decides
+from swinablate.report.families.tuned_effects import tuned_effects
 from swinablate.report.results import StudyResults
-from swinablate.report.scales import scale_decides
-from swinablate.report.tuned_effects import tuned_effects
 from swinablate.scheduling.due import Due, State, due
 from swinablate.stats import Declaration, Verdicts, Warn, verdicts
 from swinablate.study.declared import declaration, effects_of, failing_cells

@@ -10,11 +10,11 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from swinablate.report import prose, tables
-from swinablate.report.compared import beside, declared
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
-from swinablate.report.further import blocks_of
+from swinablate.report.families.compared import beside, declared
+from swinablate.report.families.further import blocks_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.stats import CONTRASTS

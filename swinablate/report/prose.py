@@ -6,7 +6,7 @@ from typing import Any
 from swinablate.config.recipe import EACH
 from swinablate.records.plan import HypothesisRecord, PlanRecord
 from swinablate.report.drawing.numbers import plain
-from swinablate.report.further import blocks_of
+from swinablate.report.families.further import blocks_of
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
 from swinablate.text import after_difference, places_of, unit_of

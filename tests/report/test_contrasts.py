@@ -10,7 +10,7 @@ import pytest
 from swinablate.cli import terminal
 from swinablate.records.plan import ContrastRecord, HypothesisRecord
 from swinablate.report import contents
-from swinablate.report.compared import contrasts_table
+from swinablate.report.families.compared import contrasts_table
 from swinablate.report.figures import forest
 from swinablate.tracking import text
 from tests.answers import QUICKSTART, study

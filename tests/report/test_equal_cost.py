@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from swinablate.report.equal_cost import curve_effects
+from swinablate.report.families.equal_cost import curve_effects
 from swinablate.study.declared import declaration
 from tests.answers import BASELINE, Sketch, adaptive, study
 

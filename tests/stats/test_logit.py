@@ -9,7 +9,7 @@ import pytest
 from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
 from swinablate.records.tables import TRIALS, log_odds, valued
 from swinablate.report.answer import judge
-from swinablate.report.scales import scale_decides
+from swinablate.report.families.scales import scale_decides
 from swinablate.scheduling.due import State, due
 from swinablate.stats.comparisons.factorial import factorial
 from swinablate.stats.estimate import Cells, estimate

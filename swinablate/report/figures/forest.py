@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from swinablate.report.compared import beside, declared
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
 from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
 from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.scale import said, scale_in, scale_of
+from swinablate.report.families.compared import beside, declared
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
