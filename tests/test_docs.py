@@ -43,6 +43,7 @@ def test_the_page_of_switches_is_what_the_code_says():
     assert SWITCHES.read_text() == switches_page(), "stale: run `just docs`"
 
 
+@pytest.mark.integration  # it builds every family
 def test_the_page_of_models_is_what_the_code_says():
     """All but the versions and differences, which are measured."""
     page = MODELS.read_text()

@@ -14,7 +14,7 @@ from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
 from swinablate.report.families.compared import beside, declared
-from swinablate.report.families.further import blocks_of
+from swinablate.report.families.further import among, blocks_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.stats import CONTRASTS
@@ -160,7 +160,10 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
             if c["family"] not in ("arms", "curve", "tuned", CONTRASTS)
         ],
         "along": tables.along(judged["contrasts"]),
-        "further": [(block, scale_of(block)) for block in blocks_of(judged)],
+        "further": [
+            ({**block, "rows": [*block["arms"], *among(block)]}, scale_of(block))
+            for block in blocks_of(judged)
+        ],
         "hypotheses": prose.hypotheses(answer),
         "quantities": any(asked.quantity for asked in answer.plan.hypotheses),
         "spread": prose.spread(answer),

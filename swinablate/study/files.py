@@ -36,7 +36,9 @@ from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
 from swinablate.text import named_level
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
-"""Of studies and arms: as they stand in file names, tables and MLflow, on any system."""
+"""Of studies: as they stand in file names, tables and MLflow, on any system."""
+SHOWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()%-]{0,79}")
+"""Of arms and contrasts, which name no file."""
 BASELINE = "baseline"
 
 FAMILY_SCHEMA: dict[str, Any] = {
@@ -307,8 +309,8 @@ def _variant(arm: NamedArm, path: Path) -> Variant:
 
 
 def _check_name(name: str, what: str, at: str) -> None:
-    if not NAME.fullmatch(name) or name == BASELINE:
-        hint = "letters, digits, and ._=,+()- or blanks; at most 80; not 'baseline'"
+    if not SHOWN.fullmatch(name) or name == BASELINE:
+        hint = "letters, digits, and ._=,+()%- or blanks; at most 80; not 'baseline'"
         raise InputError(f"{name!r} cannot name {what}", at=at, hint=hint)
 
 

@@ -108,7 +108,12 @@ def test_a_change_that_does_nothing_in_its_arm_is_named(write):
             "code": "W13",
             "text": "both: model.shift_mask = none changes nothing here; "
             "without it the arm would be the same.",
-        }
+        },
+        {
+            "code": "W22",
+            "text": "both - baseline: 3 changes at once, model.shift, model.shift_mask, "
+            "model.norm; a verdict is about all of it together.",
+        },
     ]
 
 

@@ -191,6 +191,7 @@ def test_what_a_kill_left_and_who_works_here_is_said(study):
     assert survey(study.home).whole
 
 
+@pytest.mark.integration  # the whole installation, three times
 def test_doctor_names_the_damage_and_ends_with_4(study, capsys):
     words = ["doctor", "--home", str(study.home.root)]
     assert main([*words, "--json"]) == 0

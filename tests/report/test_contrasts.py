@@ -11,6 +11,7 @@ from swinablate.cli import terminal
 from swinablate.records.plan import ContrastRecord, HypothesisRecord
 from swinablate.report import contents
 from swinablate.report.families.compared import contrasts_table
+from swinablate.report.families.further import among, further
 from swinablate.report.figures import forest
 from swinablate.tracking import text
 from tests.answers import QUICKSTART, study
@@ -125,3 +126,30 @@ def test_mlflow_and_the_terminal_show_them(answer, capsys, monkeypatch):
     assert "ResNet (against ViT, same parameters)" in said
     assert "Declared contrasts, a family of their own" in said
     assert "bias, with <shift> less without" in said
+
+
+def test_another_metric_is_compared_between_the_same_arms(answer):
+    trials = answer.trials.assign(test_loss=2 - answer.trials.test_acc.astype(float) / 100)
+    asked = (
+        CLAIM.model_copy(update={"quantity": "test/loss"}),
+        HypothesisRecord(arm="ResNet", expect="better", by=1, quantity="params"),
+    )
+    compare = answer.plan.compare.model_copy(update={"secondary": ("test/loss",)})
+    declared = answer.plan.model_copy(update={"compare": compare, "hypotheses": asked})
+    found = further(declared, trials)
+    (loss,) = found["secondary"]
+    means = trials.groupby("arm").test_loss.mean()
+    resnet = next(arm for arm in loss["arms"] if arm["name"] == "ResNet")
+    against = means["ResNet"] - means["ViT, same parameters"]
+    assert (resnet["against"], resnet["delta_pp"]) == (
+        "ViT, same parameters", pytest.approx(against),
+    )  # fmt: skip
+    (gap,) = [one for one in among(loss) if one["name"] == GAP.name]
+    assert gap["delta_pp"] == pytest.approx(against)
+    assert [h["answer"] for h in gap["hypotheses"]] == [
+        "contradicted"
+    ]  # .5 nats, in words of loss
+    (params,) = found["quantities"]
+    resnet = next(arm for arm in params["arms"] if arm["name"] == "ResNet")
+    own, theirs = (answer.plan.arm(name).params for name in ("ResNet", "ViT, same parameters"))
+    assert resnet["delta_pp"] == own - theirs

@@ -128,6 +128,7 @@ def test_a_file_whose_name_is_hostile_is_named_without_harm(tmp_path, capsys):
     assert "[/red]\\x1b/index.html" in capsys.readouterr().err
 
 
+@pytest.mark.integration  # two processes
 def test_a_terminal_that_cannot_show_a_name_gets_its_numbers(tmp_path):
     (tmp_path / "results.csv").write_text(
         TABLE.replace("=HYPERLINK(1)", "fen\u00eatre 窗口 \U0001f600")

@@ -13,7 +13,7 @@ from swinablate.stats.paired import Pairs, estimate_pairs
 counts = st.lists(st.integers(1, 9), min_size=2, max_size=7)
 seeds = st.integers(0, 2**32 - 1)
 MIRROR = {"better": "worse", "worse": "better"}
-QUICK = settings(max_examples=30, deadline=None)
+QUICK = settings(max_examples=15, deadline=None)  # in critical values, a second each
 
 
 def table(n: list[int], seed: int) -> pd.DataFrame:

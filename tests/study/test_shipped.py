@@ -13,8 +13,11 @@ from swinablate.study.files import load_study
 from swinablate.study.plan import Arm
 from swinablate.study.planner import plan
 
-LONG = {"attention_claims", "cnn_classics", "family_macs", "family_params"}
-"""Their networks take half a minute and more to build and prove: `just integration` plans them."""
+LONG = {
+    "attention_claims", "bn_vs_ln", "cnn_classics", "family_macs", "family_params", "patch_stem",
+    "post000_autopsy", "swinv2_parts",
+}  # fmt: skip
+"""Their networks take long to build and prove: `just integration` plans them."""
 STUDIES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.integration] * (path.stem in LONG))
     for path in sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))

@@ -15,6 +15,7 @@ from swinablate.records.plan import ArmRecord, PlanRecord
 from swinablate.records.tables import valued
 from swinablate.stats import (
     ARMS,
+    CONTRASTS,
     ArmVerdict,
     Declaration,
     Hypothesis,
@@ -23,9 +24,9 @@ from swinablate.stats import (
     Verdicts,
     verdicts,
 )
-from swinablate.stats.declaration import Reply, Word
+from swinablate.stats.declaration import Judged, Reply, Word
 from swinablate.stats.judge import reply
-from swinablate.study.declared import about, looks_of, said_of
+from swinablate.study.declared import about, comparisons_of, looks_of, said_of
 from swinablate.text import EXACT, after_difference, signed
 
 ADAPTIVE = "how many seeds there are depended on what compare.metric showed"
@@ -51,32 +52,37 @@ def further(plan: PlanRecord, trials: pd.DataFrame) -> dict[str, list[dict[str, 
 
 
 def _block(plan: PlanRecord, trials: pd.DataFrame, row: Metric) -> Verdicts:
-    """All arms against the baseline in one metric or quantity."""
+    """What the study compares, in one metric or quantity."""
     declared = Declaration(
         **said_of(row, plan, trials),
         alpha=plan.compare.alpha,
         planned={str(arm): len(rows) for arm, rows in trials.groupby("arm", sort=False)},
-        withheld={ARMS: ADAPTIVE} if looks_of(plan) else {},
+        contrasts=tuple(replace(each, metric=row.name) for each in comparisons_of(plan)[0]),
+        withheld=dict.fromkeys((ARMS, CONTRASTS), ADAPTIVE) if looks_of(plan) else {},
     )
     asked = about(plan, row.name)
     if row.exact:
         return _exact(plan, row, declared, asked)
     complete = bool((trials.status != "waiting").all()) and not plan.smoke
     judged = verdicts(valued(trials, row.name), declared, complete=complete)
-    arms = (replace(arm, hypotheses=tuple(_replies(arm, asked, row))) for arm in judged.arms)
-    return replace(judged, arms=tuple(arms))
+    arms = (replace(a, hypotheses=tuple(_replies(a, a.name, asked, row))) for a in judged.arms)
+    among = (
+        replace(e, hypotheses=tuple(_replies(e, e.contrast.name, asked, row)))
+        for e in judged.contrasts
+    )
+    return replace(judged, arms=tuple(arms), contrasts=tuple(among))
 
 
 def _replies(
-    arm: ArmVerdict, asked: tuple[Hypothesis, ...], row: Metric
+    found: Judged, name: str, asked: tuple[Hypothesis, ...], row: Metric
 ) -> Iterator[HypothesisAnswer]:
-    """What the intervals say of the hypotheses about an arm; `by` is the margin of equivalence."""
+    """What the intervals say of the hypotheses about it; `by` is the margin of equivalence."""
     for one in asked:
-        if one.arm == arm.name:
-            yield HypothesisAnswer(one.expect, one.by, _reply(arm, one, row))
+        if one.arm == name:
+            yield HypothesisAnswer(one.expect, one.by, _reply(found, one, row))
 
 
-def _reply(arm: ArmVerdict, asked: Hypothesis, row: Metric) -> Reply:
+def _reply(arm: Judged, asked: Hypothesis, row: Metric) -> Reply:
     ends = (arm.ci_low, arm.ci_high, arm.equivalence_low, arm.equivalence_high)
     if arm.reason or any(end is None for end in ends):
         return "unresolved"
@@ -94,14 +100,16 @@ def _exact(
 ) -> Verdicts:
     """Whole numbers that the plan knows: their difference has no interval, or one of no width."""
     base, *arms = plan.arms
-    found = [_known(arm, base, row) for arm in arms]
+    known = {arm.name: arm for arm in plan.arms}
+    known |= {r.name: known[r.same_as] for r in plan.refusals if r.same_as}
+    found = [_known(arm, known.get(arm.against, base), row) for arm in arms]
     return Verdicts(
         declaration=declared,
         method=EXACT,
         methods=f"The plan knows the {row.called} of every arm; no seed changes it.",
         baseline=_tally(base, row),
         arms=tuple(
-            replace(arm, hypotheses=tuple(_replies(arm, asked, row))) for arm in found
+            replace(arm, hypotheses=tuple(_replies(arm, arm.name, asked, row))) for arm in found
         ),
         contrasts=(),
         warnings=(),
@@ -159,6 +167,12 @@ def blocks_of(judged: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*judged.get("secondary", ()), *judged.get("quantities", ())]
 
 
+def among(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The contrasts of a block that are no arm's."""
+    arms = {arm["name"] for arm in block["arms"]}
+    return [one for one in block["contrasts"] if one["name"] not in arms]
+
+
 def table(blocks: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """A row for every metric and arm, the baseline first: `tables/further.csv`."""
     keys = ("n", "mean", "sd", "delta_pp", "ci_low", "ci_high", "p_holm", "verdict")
@@ -171,6 +185,6 @@ def table(blocks: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             **{key: arm.get(key) for key in keys},
         }
         for block in blocks
-        for arm in (block["baseline"], *block["arms"])
+        for arm in (block["baseline"], *block["arms"], *among(block))
     ]
     return pd.DataFrame(rows, columns=["metric", "unit", "better", "arm", *keys])
