@@ -74,16 +74,7 @@ def verdicts(
         method=how,
         methods=methods(samples, declaration, how, len(direct)),
         baseline=base.tally,
-        arms=tuple(
-            arm_verdict(
-                samples[name],
-                of_arm[name],
-                samples[subtracted(of_arm[name].contrast)],
-                declaration,
-                arms=len(families[of_arm[name].contrast.family]),
-            )
-            for name in arms
-        ),
+        arms=arm_verdicts(samples, of_arm, families, declaration),
         contrasts=tuple(judged),
         warnings=tuple(sorted(found, key=lambda warning: int(warning.code[1:]))),
     )
@@ -202,6 +193,32 @@ def against(arms: Sequence[str], declaration: Declaration) -> list[Contrast]:
         )
         for arm in arms
     ]
+
+
+def arm_verdicts(
+    samples: Mapping[str, Sample],
+    of_arm: Mapping[str, Estimate],
+    families: Mapping[str, Sequence[Contrast]],
+    declaration: Declaration,
+) -> tuple[ArmVerdict, ...]:
+    """Every arm but the baseline with its verdict.
+
+    Args:
+        samples: of every arm.
+        of_arm: arm -> the estimate that is its verdict.
+        families: family -> its contrasts.
+        declaration: what was declared.
+    """
+    return tuple(
+        arm_verdict(
+            samples[name],
+            found,
+            samples[subtracted(found.contrast)],
+            declaration,
+            arms=len(families[found.contrast.family]),
+        )
+        for name, found in ((arm, of_arm[arm]) for arm in samples if arm in of_arm)
+    )
 
 
 def arm_verdict(

@@ -27,7 +27,7 @@ from swinablate.stats.sentence import SEQUENTIAL, sequential_methods
 from swinablate.stats.sequential.course import course
 from swinablate.stats.sequential.spending import check_looks
 from swinablate.stats.sequential.states import Course, Rule, Run, State
-from swinablate.stats.verdict import against, arm_verdict, of_arms, subtracted, told
+from swinablate.stats.verdict import against, arm_verdicts, of_arms, told
 from swinablate.text import known_or_none
 
 if TYPE_CHECKING:
@@ -165,17 +165,7 @@ def _verdicts(
         method=how,
         methods=sequential_methods(samples, declaration, how, rule.looks),
         baseline=samples[declaration.baseline].tally,
-        arms=tuple(
-            arm_verdict(
-                samples[name],
-                of_arm[name],
-                samples[subtracted(of_arm[name].contrast)],
-                declaration,
-                arms=len(families[of_arm[name].contrast.family]),
-            )
-            for name in samples
-            if name != declaration.baseline
-        ),
+        arms=arm_verdicts(samples, of_arm, families, declaration),
         contrasts=tuple(estimates),
         warnings=tuple(sorted(found, key=lambda warning: int(warning.code[1:]))),
         looks=rule.looks,
