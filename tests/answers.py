@@ -155,16 +155,27 @@ def designed(design: Design, switches: int = 3) -> StudyResults:
     return study(sketches, design=design, axes=axes)
 
 
-def tuned(answer: StudyResults, tries: int = 6) -> StudyResults:
-    """The same study, with tries of tuning: the last arm diverged in half of them."""
+def tuned(answer: StudyResults, tries: int = 6, repeats: int = 1) -> StudyResults:
+    """The same study, with tries of tuning: the last arm diverged in half of them.
+
+    Each further tuning of an arm finds recipes that are two points worse.
+    """
     arms = [arm.name for arm in answer.plan.arms]
     rows = [
-        {"arm": arm, "number": k, "seed": 0, "trial": _id(f"{arm} try {k}", 0), "kind": "tune"}
+        {
+            "arm": arm,
+            "number": k,
+            "repeat": repeat,
+            "seed": repeat,
+            "kind": "tune",
+            "trial": _id(f"{arm} try {k}", repeat),
+        }
         | {
             "status": "diverged" if arm == arms[-1] and k % 2 else "done",
-            "val_acc": 90 + i - k / 2,
+            "val_acc": 90 + i - k / 2 - 2 * repeat,
         }
         for i, arm in enumerate(arms)
+        for repeat in range(repeats)
         for k in range(tries)
     ]
     frame = pd.DataFrame(rows, columns=list(TUNING))

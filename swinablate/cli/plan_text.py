@@ -1,8 +1,11 @@
 """What a plan promises, in words: trials, looks, budget, and what it can and cannot show."""
 
+from collections.abc import Sequence
+
 from swinablate.config.metrics import ACCURACY, metric
-from swinablate.records.plan import PlanRecord
-from swinablate.text import LOG_ODDS, places
+from swinablate.records.plan import PlanRecord, TuneRecord
+from swinablate.study.search_space import LEAST
+from swinablate.text import LOG_ODDS, counted, places
 
 
 def promise(plan: PlanRecord) -> list[str]:
@@ -27,15 +30,8 @@ def _effort(plan: PlanRecord) -> list[str]:
             f"Looks at {looks} seeds an arm, twice as many of the baseline; what is decided at a "
             "look runs no further."
         )
-    if tune := plan.tune:
-        arms, least, trials = len(plan.arms), plan.trials.fewest, tune.trials
-        seeds = f"{tune.seeds} seed{'s' if tune.seeds > 1 else ''}"
-        tries = arms * trials * tune.seeds
-        lines.append(
-            f"Tuning: {trials} recipes for each of {arms} arms over {', '.join(tune.space)}, "
-            f"{seeds} each, on validation accuracy: {tries} trials; then up to {most - least} "
-            "final trials more at what was chosen."
-        )
+    if plan.tune:
+        lines += _tuning(plan, plan.tune)
     limits = [f"{value:g} {unit}" for unit, value in plan.budget if value is not None]
     if limits:
         lines.append(f"Ends at {' or '.join(limits)}, decided or not.")
@@ -59,6 +55,46 @@ def _metrics(plan: PlanRecord) -> list[str]:
             "nothing about it."
         )
     return lines
+
+
+def _tuning(plan: PlanRecord, tune: TuneRecord) -> list[str]:
+    """What tuning does, and what each number of tunings would cost and let say."""
+    seeds = [len(arm.seeds) for arm in plan.arms]
+    finals, fits = sum(seeds), min(seeds) >= LEAST
+    how = {1: "", "seed": ", anew for every final seed"}.get(
+        tune.repeats, f", {tune.repeats} times over"
+    )
+    what = (
+        f"Tuning: {tune.trials} recipes for each of {len(seeds)} arms over "
+        f"{', '.join(tune.space)}, {counted(tune.seeds, 'seed')} each{how}, on validation "
+        f"accuracy: {_tries(tune, seeds)} trials; then up to {finals} final trials more at what "
+        "was chosen."
+    )
+    once = (
+        "Each arm is tuned once: how lucky that was is in no interval, so no verdict about arms "
+        "at tuned recipes will be given, only the difference of the recipes found."
+    )
+    kinds = dict.fromkeys([1, *([LEAST] if fits else []), tune.repeats, "seed"])
+    prices = [_price(tune.model_copy(update={"repeats": kind}), seeds) for kind in kinds]
+    return [what, *([once] if tune.once else []), *prices]
+
+
+def _price(tune: TuneRecord, seeds: Sequence[int]) -> str:
+    """The trials of one number of tunings; the baseline's seeds come first."""
+    base, arm, finals = seeds[0], max(seeds[1:]), sum(seeds)
+    tries = _tries(tune, seeds)
+    said = '"seed"' if tune.repeats == "seed" else tune.repeats
+    none = "; no verdict about tuned arms" if tune.once else ""
+    return (
+        f"With tune.repeats = {said}: {_tries(tune, [arm])} tuning and {arm} tuned final trials "
+        f"an arm, {_tries(tune, [base])} and {base} of the baseline; {tries} and {finals} in all, "
+        f"together {tries + finals}{none}."
+    )
+
+
+def _tries(tune: TuneRecord, seeds: Sequence[int]) -> int:
+    """Tuning trials of arms of so many final seeds."""
+    return sum(tune.of(count) for count in seeds) * tune.trials * tune.seeds
 
 
 def _power(plan: PlanRecord) -> list[str]:

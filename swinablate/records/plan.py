@@ -191,12 +191,34 @@ class LookRecord(Record):
     detectable_pp: float | None = None
 
 
+Repeats = Literal["seed"] | int
+
+
+def tunings(repeats: Repeats, seeds: int) -> int:
+    """How many independent tunings an arm of so many final seeds has."""
+    return seeds if repeats == "seed" else repeats
+
+
 class TuneRecord(Record):
-    """How arms are tuned; `space` has a range `{low, high, log}` or a list of levels a key."""
+    """How arms are tuned; `space` has a range `{low, high, log}` or a list of levels a key.
+
+    Attributes:
+        repeats: independent tunings of an arm, or one for every final seed.
+    """
 
     trials: int
     seeds: int = 1
     space: Mapping[str, Any]
+    repeats: Annotated[Repeats, Field(exclude_if=lambda value: value == 1)] = 1
+
+    @property
+    def once(self) -> bool:
+        """Whether an arm has one tuning, whose luck nothing tells from the arm's own worth."""
+        return self.repeats == 1
+
+    def of(self, seeds: int) -> int:
+        """How many tunings an arm of so many final seeds has."""
+        return tunings(self.repeats, seeds)
 
 
 class BudgetRecord(Record):
@@ -227,13 +249,16 @@ class TryRecord(Record):
         number: from 0, the arm's own recipe.
         params: recipe path -> value.
         trials: ids of its tuning trials, by seed.
-        finals: ids of the final trials it would have, by the arm's seeds.
+        finals: ids of the final trials it would have, by those of the arm's seeds that are
+            this tuning's.
+        repeat: which tuning of the arm, from 0.
     """
 
     number: int
     params: Mapping[str, Any]
     trials: tuple[str, ...]
     finals: tuple[str, ...]
+    repeat: Annotated[int, LATER] = 0
 
 
 class Ledger(Record):
@@ -249,9 +274,14 @@ class Ledger(Record):
         """What was suggested to an arm."""
         return self.arms.get(arm, ())
 
+    def tried(self, arm: str, repeat: int) -> tuple[TryRecord, ...]:
+        """What one tuning of an arm was suggested."""
+        return tuple(entry for entry in self.of(arm) if entry.repeat == repeat)
+
     def with_try(self, arm: str, entry: TryRecord) -> "Ledger":
-        """The ledger with one more suggestion to an arm."""
-        return Ledger(arms={**self.arms, arm: (*self.of(arm), entry)})
+        """The ledger with one more suggestion to an arm; the same in whichever order they came."""
+        every = sorted([*self.of(arm), entry], key=lambda one: (one.repeat, one.number))
+        return Ledger(arms={**self.arms, arm: tuple(every)})
 
     @property
     def named(self) -> list[str]:
@@ -281,6 +311,7 @@ class Row(NamedTuple):
         arm: as planned; of tuning, with the recipe that was tried or chosen.
         basis: the arm's own recipe, one that tuning tried, or the one that it chose.
         number: which suggestion of tuning; None at the arm's own recipe.
+        repeat: of which tuning of the arm.
     """
 
     arm: ArmRecord
@@ -288,6 +319,7 @@ class Row(NamedTuple):
     trial: str
     basis: Literal["fixed", "try", "tuned"] = "fixed"
     number: int | None = None
+    repeat: int = 0
 
     @property
     def kind(self) -> Literal["final", "tune"]:

@@ -39,7 +39,7 @@ TRIALS = (
 """Columns of the table of trials, in the order of its file; a table of no rows has them too."""
 WORDS = 200
 """Characters of a failed trial's message: a line or two of a page."""
-TUNING = (*TRIALS, "number")
+TUNING = (*TRIALS, "number", "repeat")
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
 
 
@@ -111,7 +111,10 @@ def tabulated(
 ) -> pd.DataFrame:
     """A row for every trial of tuning or at a tuned recipe, as `tuning` lists them."""
     more = _recalls(plan)
-    found = [{**_row(row, recorded.get(row.trial), more), "number": row.number} for row in rows]
+    found = [
+        {**_row(row, recorded.get(row.trial), more), "number": row.number, "repeat": row.repeat}
+        for row in rows
+    ]
     return pd.DataFrame(found, columns=[*TUNING, *more])
 
 

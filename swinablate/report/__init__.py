@@ -15,6 +15,7 @@ from swinablate.report.page import html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, csv, every_trial, whole
+from swinablate.report.tunings import choices, choices_table
 
 __all__ = ["StudyResults", "render"]
 
@@ -58,6 +59,8 @@ def contents(answer: StudyResults) -> dict[str, bytes]:
         files["tables/contrasts.tex"] = contrasts_tex(answer, contrasts)
     if blocks := blocks_of(answer.verdicts):
         files["tables/further.csv"] = csv(further_table(blocks))
+    if chosen := choices(answer):
+        files["tables/choices.csv"] = csv(choices_table(chosen))
     binary: dict[str, bytes] = {}
     for plot in drawn:
         if plot.svg:

@@ -9,7 +9,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from swinablate.report import prose, tables
+from swinablate.report import prose, tables, tunings
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
@@ -169,8 +169,9 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "spread": prose.spread(answer),
         "checklist": prose.checklist(answer),
         "provenance": tables.grouped(answer.provenance),
-        "tuning": tables.tuning(answer),
-        "tuned_how": prose.tuned(answer),
+        "tuning": tunings.tuning(answer),
+        "choices": tunings.choices(answer),
+        "tuned_how": tunings.how_tuned(answer),
         "flips": prose.flips(answer),
         "unfinished": prose.unfinished(answer),
         "open_parts": tables.open_parts(answer),

@@ -95,29 +95,6 @@ def checklist(answer: StudyResults) -> list[tuple[str, str]]:
     return [(question, text) for question, text in found if text]
 
 
-def tuned(answer: StudyResults) -> str:
-    """How the arms were tuned."""
-    how = answer.verdicts.get("tuning")
-    if not how:
-        return ""
-    spaces = []
-    for key, part in how["space"].items():
-        if isinstance(part, list):
-            text = "one of " + ", ".join(map(str, part))
-        else:
-            scale = ", logarithmic" if part["log"] else ""
-            text = f"{part['low']:g} to {part['high']:g}{scale}"
-        spaces.append(f"{key} ({text})")
-    seeds = f"{how['seeds']} seed" + ("s" if how["seeds"] > 1 else "")
-    return (
-        f"Every arm, the baseline too, tried {how['trials']} recipes, its own first, over "
-        f"{'; '.join(spaces)}. Each was trained with {seeds} from a random stream that no final "
-        "trial shares, and judged on validation accuracy; Optuna's TPE suggested them, nothing "
-        "was pruned, and tuning never saw the test set. The best was then trained with the "
-        "arm's final seeds."
-    )
-
-
 def flips(answer: StudyResults) -> list[str]:
     """The arms whose effect changes its sign when every arm is tuned."""
     return [w["text"] for w in answer.verdicts["warnings"] if w["code"] == "W16"]

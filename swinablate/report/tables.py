@@ -11,6 +11,7 @@ import pandas as pd
 from swinablate.records.plan import ArmRecord
 from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.results import StudyResults
+from swinablate.report.tunings import settled
 from swinablate.text import level, signed
 
 ARMS = (
@@ -85,32 +86,13 @@ def every_trial(answer: StudyResults) -> pd.DataFrame:
         return answer.trials
     tuned = answer.tuning[answer.tuning.kind == "final"].trial
     both = answer.trials.trial.isin(tuned)
-    fixed = answer.trials.assign(basis=np.where(both, "both", "fixed"), number=None)
+    fixed = answer.trials.assign(basis=np.where(both, "both", "fixed"), number=None, repeat=None)
     more = answer.tuning[~answer.tuning.trial.isin(answer.trials.trial)]
     more = more.assign(basis=more.kind.map({"final": "tuned"}))
     rows = [*fixed.to_dict("records"), *more.to_dict("records")]
-    found = pd.DataFrame(rows, columns=[*answer.trials.columns, "basis", "number"])
-    return found.assign(number=found.number.astype("Int64"))
-
-
-def tuning(answer: StudyResults) -> list[dict[str, Any]]:
-    """What tuning chose for every arm, beside its difference at both recipes."""
-    found = answer.verdicts.get("tuning")
-    if not found:
-        return []
-    contrasts = {c["name"]: c for c in answer.verdicts["contrasts"]}
-    fixed = {arm["name"]: arm for arm in answer.verdicts["arms"]}
-    return [
-        {
-            **arm,
-            "recipe": ", ".join(f"{_last(key)} = {_tried(v)}" for key, v in arm["params"].items())
-            if arm["params"]
-            else "",
-            "fixed": fixed.get(arm["name"]),
-            "tuned": contrasts.get(f"{arm['name']}, tuned"),
-        }
-        for arm in found["arms"]
-    ]
+    of_tuning = ["number", "repeat"]
+    found = pd.DataFrame(rows, columns=[*answer.trials.columns, "basis", *of_tuning])
+    return found.astype(dict.fromkeys(of_tuning, "Int64"))
 
 
 def whole(answer: StudyResults) -> StudyResults:
@@ -216,7 +198,7 @@ def interim(answer: StudyResults) -> bool:
 def open_parts(answer: StudyResults) -> list[str]:
     """What of a study is not complete: the arms at their fixed recipes, at their tuned ones."""
     arms = answer.verdicts.get("tuning", {}).get("arms", ())
-    tuned = any(arm["chosen"] is None or arm["n"] < arm["planned"] - _gone(answer, arm["name"])
+    tuned = any(not settled(arm) or arm["n"] < arm["planned"] - _gone(answer, arm["name"])
                 for arm in arms)  # fmt: skip
     fixed = bool(answer.trials.status.isin(["waiting", "running"]).any())
     return [name for name, still in (("fixed", fixed), ("tuned", tuned)) if still]
@@ -302,15 +284,6 @@ def _gone(answer: StudyResults, arm: str) -> int:
     """Final trials of an arm at its tuned recipe that ended without a result."""
     rows = answer.tuning[(answer.tuning.arm == arm) & (answer.tuning.kind == "final")]
     return int(rows.status.isin(LOST).sum())
-
-
-def _last(key: str) -> str:
-    return key.rpartition(".")[2]
-
-
-def _tried(value: object) -> str:
-    """A level that tuning tried: a number it drew has more digits than anybody reads."""
-    return f"{value:g}" if isinstance(value, float) else level(value, quote=True)
 
 
 def _first(answer: StudyResults, arm: str, column: str) -> float | None:

@@ -2,6 +2,10 @@
 
 The ledger (`tuning.json`) holds every recipe that was suggested to an arm, in order, with the ids
 of its tuning trials and of the final trials it would have (`records.plan.Ledger`).
+
+An arm may be tuned several times (`tune.repeats`), each time from its own recipe on, as if the
+others had not been. Its final seeds are dealt to its tunings one after another: of k tunings the
+first has the seeds 0, k, 2k, ... of the arm's list.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,12 +29,14 @@ class Try:
     Attributes:
         number: from 0, the arm's own recipe.
         params: recipe path -> value.
+        repeat: which tuning of the arm.
         status: waiting until every seed has ended; failed or diverged if one seed has.
         value: validation accuracy, percent, mean over the tuning seeds; None unless done.
-        finals: the final trials at this recipe, by the arm's seeds.
+        finals: the final trials at this recipe, by the arm's seeds that are this tuning's.
     """
 
     number: int
+    repeat: int
     params: Mapping[str, Any]
     status: Literal["waiting", "done", "diverged", "failed"]
     value: float | None
@@ -42,17 +48,37 @@ class Try:
         return WORST if self.status == "diverged" else self.value
 
 
-def tries(plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome]) -> list[Try]:
-    """Every recipe that was suggested to an arm, in order."""
-    return [_try(entry, recorded) for entry in plan.ledger.of(arm)]
+def tunings_of(plan: PlanRecord, seeds: Sequence[int]) -> range:
+    """The tunings of an arm of these final seeds, by number; none where nothing is tuned."""
+    return range(plan.tune.of(len(seeds)) if plan.tune else 0)
 
 
-def chosen(plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome]) -> Try | None:
+def tuning_seeds(plan: PlanRecord, repeat: int) -> range:
+    """The seeds with which one tuning trains each of its tries; no two tunings share any."""
+    seeds = plan.tune.seeds if plan.tune else 0
+    return range(repeat * seeds, (repeat + 1) * seeds)
+
+
+def final_seeds(plan: PlanRecord, seeds: Sequence[int], repeat: int) -> Sequence[int]:
+    """Those of an arm's final seeds that run at what one of its tunings chose."""
+    return seeds[repeat :: len(tunings_of(plan, seeds))]
+
+
+def tries(
+    plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome], repeat: int = 0
+) -> list[Try]:
+    """Every recipe that was suggested to one tuning of an arm, in order."""
+    return [_try(entry, recorded) for entry in plan.ledger.tried(arm, repeat)]
+
+
+def chosen(
+    plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome], repeat: int = 0
+) -> Try | None:
     """The best on validation, the earliest of equals; None until all of the budget has ended.
 
     Where no trial came to an end the arm's own recipe stays.
     """
-    found = tries(plan, arm, recorded)
+    found = tries(plan, arm, recorded, repeat)
     if plan.tune is None or len(found) < plan.tune.trials:
         return None
     if any(one.status == "waiting" for one in found):
@@ -61,24 +87,27 @@ def chosen(plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome]) -> Try |
     return max(done, key=lambda one: (one.value, -one.number), default=found[0])
 
 
-def choices(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[str, Try]:
-    """What `chosen` says of every arm whose tuning has ended."""
-    found = {arm.name: chosen(plan, arm.name, recorded) for arm in plan.arms}
-    return {arm: best for arm, best in found.items() if best is not None}
+def choices(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[tuple[str, int], Try]:
+    """What `chosen` says of every tuning that has ended, by arm and number."""
+    found = {
+        (arm.name, repeat): chosen(plan, arm.name, recorded, repeat)
+        for arm in plan.arms
+        for repeat in tunings_of(plan, arm.seeds)
+    }
+    return {which: best for which, best in found.items() if best is not None}
 
 
-def wants(plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome]) -> bool:
-    """Whether the next recipe of an arm can be suggested: all it may depend on has ended.
+def wants(plan: PlanRecord, arm: str, recorded: Mapping[str, Outcome], repeat: int = 0) -> bool:
+    """Whether the next recipe of a tuning can be suggested: all it may depend on has ended.
 
     A suggestion depends on all before it, and on none if it is one of the first; so it is the
     same in whichever order trials end, however many run at a time.
     """
-    if plan.tune is None:
+    if plan.tune is None or len(plan.ledger.tried(arm, repeat)) >= plan.tune.trials:
         return False
-    found = tries(plan, arm, recorded)
-    most = plan.tune.trials
-    ready = len(found) < unguided(most) or all(one.status != "waiting" for one in found)
-    return len(found) < most and ready
+    found = tries(plan, arm, recorded, repeat)
+    guided = len(found) >= unguided(plan.tune.trials)
+    return not guided or all(one.status != "waiting" for one in found)
 
 
 def unguided(trials: int) -> int:
@@ -88,33 +117,36 @@ def unguided(trials: int) -> int:
 
 
 def tune_rows(plan: PlanRecord) -> Iterator[Row]:
-    """Every tuning trial that was suggested, the earliest suggestions first."""
+    """Every tuning trial that was suggested; of each tuning the earliest suggestions first."""
     entries = [(arm, entry) for arm in plan.arms for entry in plan.ledger.of(arm.name)]
-    for arm, entry in sorted(entries, key=lambda pair: pair[1].number):
+    for arm, entry in sorted(entries, key=lambda pair: (pair[1].repeat, pair[1].number)):
         tried = _at(arm, entry.params)
-        for seed, trial in enumerate(entry.trials):
-            yield Row(tried, seed, trial, "try", entry.number)
+        for seed, trial in zip(tuning_seeds(plan, entry.repeat), entry.trials, strict=True):
+            yield Row(tried, seed, trial, "try", entry.number, entry.repeat)
 
 
-def tuned_rows(plan: PlanRecord, best: Mapping[str, Try]) -> Iterator[Row]:
-    """Every final trial at a tuned recipe, for arms whose tuning has ended.
+def tuned_rows(plan: PlanRecord, best: Mapping[tuple[str, int], Try]) -> Iterator[Row]:
+    """Every final trial at a tuned recipe, for tunings that have ended.
 
     Args:
         plan: a recorded plan.
         best: what `choices` says.
     """
     for arm in plan.arms:
-        if choice := best.get(arm.name):
-            tuned = _at(arm, choice.params)
-            for seed, trial in zip(arm.seeds, choice.finals, strict=True):
-                yield Row(tuned, seed, trial, "tuned", choice.number)
+        for repeat in tunings_of(plan, arm.seeds):
+            if choice := best.get((arm.name, repeat)):
+                tuned = _at(arm, choice.params)
+                seeds = final_seeds(plan, arm.seeds, repeat)
+                for seed, trial in zip(seeds, choice.finals, strict=True):
+                    yield Row(tuned, seed, trial, "tuned", choice.number, repeat)
 
 
 def wanted(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> tuple[list[Row], int]:
     """The trials that count by now, each once, and how many there can be at the end.
 
     Final trials at the fixed recipe stand first, seeds outermost: they are an answer of their
-    own, and tuning, of which each arm runs one try after another, fills what slots they leave.
+    own, and tuning, which runs one try after another, fills what slots they leave. Each tuning
+    comes with the final trials that follow it: interrupted, a study has whole replicates.
     """
     rows = by_seed(plan)
     tune = plan.tune
@@ -122,13 +154,18 @@ def wanted(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> tuple[list[Row]
         return rows, len(rows)
     best = choices(plan, recorded)
     tuned = sorted(tuned_rows(plan, best), key=lambda row: row.seed)
-    unique = {row.trial: row for row in reversed([*rows, *tune_rows(plan), *tuned])}
+    tuning = sorted([*tune_rows(plan), *tuned], key=lambda row: row.repeat)
+    unique = {row.trial: row for row in reversed([*rows, *tuning])}
     found = list(reversed(unique.values()))
     unknown = 0
     for arm in plan.arms:
-        unknown += (tune.trials - len(plan.ledger.of(arm.name))) * tune.seeds
-        if arm.name not in best:
-            unknown += len(arm.seeds)
+        every = tunings_of(plan, arm.seeds)
+        unknown += (len(every) * tune.trials - len(plan.ledger.of(arm.name))) * tune.seeds
+        unknown += sum(
+            len(final_seeds(plan, arm.seeds, repeat))
+            for repeat in every
+            if (arm.name, repeat) not in best
+        )
     return found, len(found) + unknown
 
 
@@ -151,6 +188,7 @@ def _try(entry: TryRecord, recorded: Mapping[str, Outcome]) -> Try:
     value = mean(v for v in values if v is not None) if status == "done" else None
     return Try(
         number=entry.number,
+        repeat=entry.repeat,
         params=entry.params,
         status=status,
         value=value,

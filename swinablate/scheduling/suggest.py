@@ -11,7 +11,14 @@ from swinablate.config import schema
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import Ledger, PlanRecord, Row, TryRecord, everything
 from swinablate.scheduling.due import State, due
-from swinablate.scheduling.ledger import tries, unguided, wants
+from swinablate.scheduling.ledger import (
+    final_seeds,
+    tries,
+    tuning_seeds,
+    tunings_of,
+    unguided,
+    wants,
+)
 from swinablate.scheduling.sampler import suggest
 from swinablate.study.noise import Noise
 from swinablate.study.plan import Arm, Plan, Trial
@@ -63,10 +70,11 @@ def advance(plan: Plan, state: State, lookup: Lookup) -> State:
     while state.tuning:
         made = state.plan
         for arm in plan.arms:
-            while state.runs(arm.name) and wants(made, arm.name, state.outcomes):
-                entry = _next(arm, plan.study.tune, made, state.outcomes)
-                ledger = made.ledger.with_try(arm.name, entry)
-                made = made.model_copy(update={"ledger": ledger})
+            for repeat in tunings_of(made, arm.seeds) if state.runs(arm.name) else ():
+                while wants(made, arm.name, state.outcomes, repeat):
+                    entry = _next(arm, plan.study.tune, made, state.outcomes, repeat)
+                    ledger = made.ledger.with_try(arm.name, entry)
+                    made = made.model_copy(update={"ledger": ledger})
         if made is state.plan:
             return replace(state, tuning=False)
         state = state.suggested(made.ledger, lookup(everything(made)))
@@ -83,7 +91,7 @@ def trial_of(arm: Arm, row: Row, ledger: Ledger) -> Trial:
     """
     if row.number is None:
         return arm.trial(row.seed)
-    params = ledger.of(arm.name)[row.number].params
+    params = ledger.tried(arm.name, row.repeat)[row.number].params
     if row.basis == "try":
         return arm.trial(row.seed, trying(arm.recipe, params), "tune")
     return arm.trial(row.seed, tuned(arm.recipe, params))
@@ -94,28 +102,37 @@ def _among(records: Mapping[str, Outcome], trials: Iterable[str]) -> dict[str, O
 
 
 def _next(
-    arm: Arm, tune: Tune | None, plan: PlanRecord, recorded: Mapping[str, Outcome]
+    arm: Arm,
+    tune: Tune | None,
+    plan: PlanRecord,
+    recorded: Mapping[str, Outcome],
+    repeat: int,
 ) -> TryRecord:
-    """The next recipe of an arm, with the ids of its trials."""
+    """The next recipe of one tuning of an arm, with the ids of its trials.
+
+    Tunings of an arm share nothing: each draws its own first recipes, and trains its tries with
+    seeds of its own.
+    """
     assert tune is not None
     assert plan.tune is not None
     space: Mapping[str, Any] = plan.tune.space
-    found = tries(plan, arm.name, recorded)
+    found = tries(plan, arm.name, recorded, repeat)
     params = point(arm.recipe, list(space))  # first its own: tuning can never do worse on it
     if found:
         params = suggest(
             space,
             [(one.params, one.told) for one in found],
-            # The number alone: arms are offered the same first recipes, as they share the order
+            # No arm's name: arms are offered the same first recipes, as they share the order
             # of their images; and a baseline tuned in another study is not tuned again.
             # Its first 32 bits, for numpy takes no larger seed.
-            seed=int(schema.digest(["tune", len(found)])[:8], 16),
+            seed=int(schema.digest(["tune", len(found), *([repeat] if repeat else [])])[:8], 16),
             unguided=unguided(tune.trials),
         )
     again, final = trying(arm.recipe, params), tuned(arm.recipe, params)
     return TryRecord(
         number=len(found),
         params=params,
-        trials=tuple(arm.trial(seed, again, "tune").id for seed in range(tune.seeds)),
-        finals=tuple(arm.trial(seed, final).id for seed in arm.seeds),
+        trials=tuple(arm.trial(seed, again, "tune").id for seed in tuning_seeds(plan, repeat)),
+        finals=tuple(arm.trial(s, final).id for s in final_seeds(plan, arm.seeds, repeat)),
+        repeat=repeat,
     )

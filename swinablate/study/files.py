@@ -191,8 +191,11 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
             _write(written, key.removeprefix("study."), level)
     file = schema.validate(StudyFile, written, str(path))
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
-    tries = file.tune.trials * file.tune.seeds if file.tune else 0
-    runs = {"arm": len(seeds), "baseline": len(more), "tries": tries}
+    tries = file.tune.tries if file.tune else lambda _: 0
+    runs = {
+        "arm": len(seeds) + tries(len(seeds)),
+        "baseline": len(more) + tries(len(more)),
+    }
     check_size(file.design, file.axes, len(file.arms), runs, str(path))
     baseline = load_recipe(path.parent / file.baseline, [path.parent])
     levels = {key: level for key, level in changes if not key.startswith("study.")}
@@ -352,6 +355,13 @@ def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bo
             f"[adaptive] adds seeds arm by arm, which design = {file.design!r} cannot use",
             at=f"{at}: adaptive",
             hint="give a fixed number: seeds = 5",
+        )
+    if file.tune is not None and file.tune.of(len(seeds)) > len(seeds) and not smoke:
+        raise InputError(
+            f"{file.tune.repeats} tunings of an arm need as many final seeds, and it has "
+            f"{len(seeds)}",
+            at=f"{at}: tune.repeats",
+            hint='write repeats = "seed": one tuning for every final seed',
         )
     if file.tune is not None and (file.adaptive is not None or file.design != "one_at_a_time"):
         other = "[adaptive]" if file.adaptive is not None else f"design = {file.design!r}"

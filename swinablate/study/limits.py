@@ -27,7 +27,7 @@ def check_size(
         design: how the axes are combined.
         axes: switch -> levels.
         named: how many arms are named one by one.
-        runs: trials of an arm, of the baseline, and tries of tuning of each.
+        runs: trials of an arm, and of the baseline, those of tuning among them.
         at: the file, for messages.
 
     Raises:
@@ -43,7 +43,7 @@ def check_size(
             at=f"{at}: axes",
             hint=f"ask {cut}, or leave some out",
         )
-    trials = arms * runs["arm"] + runs["baseline"] + (arms + 1) * runs["tries"]
+    trials = arms * runs["arm"] + runs["baseline"]
     if trials > TRIALS:
         raise InputError(
             f"the study has {trials:,} trials, and {TRIALS:,} can be planned",

@@ -122,7 +122,7 @@ class Plan:
     def tries(self) -> int:
         """Trials of tuning, over all arms."""
         tune = self.study.tune
-        return 0 if tune is None else tune.trials * tune.seeds * len(self.arms)
+        return 0 if tune is None else sum(tune.tries(len(arm.seeds)) for arm in self.arms)
 
     @property
     def most(self) -> int:

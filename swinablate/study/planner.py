@@ -206,7 +206,8 @@ def _starts(
     if study.tune:
         spare = max(study.baseline_seeds) + 1
         why = "tries of tuning start from files of their own, those after the last seed"
-        files = each(start, range(spare, spare + study.tune.seeds), at, why)
+        count = study.tune.of(len(seeds)) * study.tune.seeds
+        files = each(start, range(spare, spare + count), at, why)
         for seed, own in enumerate(files.values()):
             found["tune", seed] = own
     return found

@@ -2,11 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from swinablate.config.schema import Frozen
+from swinablate.records.plan import tunings
+
+LEAST = 3
+"""Tunings of an arm from which it is judged: of two, an sd is anybody's guess."""
 
 
 class Range(Frozen):
@@ -38,11 +42,18 @@ class Tune(Frozen):
         trials: recipes an arm may try, its own among them.
         seeds: of each try, in a random stream that no final trial shares.
         space: `train.` key -> a range, or a list of values.
+        repeats: independent tunings of an arm, or one for every final seed. Of one nobody knows
+            how lucky it was: differences of tuned arms then have no verdict.
     """
 
     trials: Annotated[int, Field(ge=2, le=1000)]
     seeds: Annotated[int, Field(ge=1, le=100)] = 1
     space: Annotated[dict[str, Range | tuple[Any, ...]], Field(min_length=1)]
+    # Left out where it is 1: such a study is declared as it was before repeats could be said.
+    repeats: Annotated[
+        Literal["seed"] | Annotated[int, Field(ge=1, le=100)],
+        Field(exclude_if=lambda value: value == 1),
+    ] = 1
 
     @field_validator("space", mode="before")
     @classmethod
@@ -57,6 +68,26 @@ class Tune(Frozen):
                     "and no list; write { low = 3e-4, high = 1e-2, log = true } or [0.0, 0.05]"
                 )
         return space
+
+    @field_validator("repeats", mode="before")
+    @classmethod
+    def _judged(cls, repeats: Any) -> Any:
+        if isinstance(repeats, str) and repeats != "seed":
+            raise ValueError(f'{repeats!r} is neither a number nor "seed"; write repeats = "seed"')
+        if repeats == LEAST - 1:
+            raise ValueError(
+                f"of 2 tunings an arm nothing can be tested; write repeats = {LEAST} or more, "
+                '"seed" for one each final seed, or 1 for no verdict about tuned arms'
+            )
+        return repeats
+
+    def of(self, seeds: int) -> int:
+        """How many tunings an arm of so many final seeds has."""
+        return tunings(self.repeats, seeds)
+
+    def tries(self, seeds: int) -> int:
+        """How many tuning trials an arm of so many final seeds has."""
+        return self.of(seeds) * self.trials * self.seeds
 
     @model_validator(mode="after")
     def _enough(self) -> "Tune":

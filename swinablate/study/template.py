@@ -50,6 +50,7 @@ design = "one_at_a_time"         # or "factorial", "fraction" (resolution V), "p
 
 # [tune]                         # with seeds: every arm also at a recipe tuned for it, on
 # trials = 12                    # validation; the same number of recipes for each
+# repeats = "seed"               # anew for every seed; tuned once, arms have no verdict
 # space = {{ "train.lr" = {{ low = 3e-4, high = 1e-2, log = true }}, "train.clip" = [0.0, 5.0] }}
 
 # [budget]                       # ends the study, decided or not

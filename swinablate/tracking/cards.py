@@ -43,6 +43,7 @@ def trial_card(row: Row, *, reused: bool) -> TrialCard:
         seed=row.seed,
         kind="tune" if row.basis == "try" else "tuned" if row.basis == "tuned" else "final",
         number=row.number,
+        repeat=row.repeat,
         changes=arm.changes,
         recipe=recipe,
         geometry=arm.geometry,

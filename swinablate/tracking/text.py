@@ -52,6 +52,7 @@ class TrialCard:
     Attributes:
         kind: final; tune, a try on validation; or tuned, a final trial at what tuning chose.
         number: of the try; None for a final trial at the fixed recipe.
+        repeat: which tuning of the arm the try belongs to, from 0.
         changes: switch path -> level, against the baseline.
         recipe: in full, nested.
         geometry: the effective numbers of each stage.
@@ -69,6 +70,7 @@ class TrialCard:
     macs: int | None
     reused: bool
     number: int | None = None
+    repeat: int = 0
 
 
 def experiment(study: str, dataset: str) -> str:
@@ -85,6 +87,7 @@ def name(card: TrialCard) -> str:
 def tags(card: TrialCard) -> dict[str, str]:
     """By what a trial's run is found, filtered and grouped."""
     changes = [f"{path} = {level(value)}" for path, value in card.changes.items()]
+    of_tuning = {} if card.number is None else {"tuning": str(card.repeat + 1)}
     return {
         "kind": "trial",
         "purpose": card.kind,
@@ -92,6 +95,7 @@ def tags(card: TrialCard) -> dict[str, str]:
         "seed": str(card.seed),
         "trial": card.trial,
         "changes": "; ".join(changes) or "none: the baseline",
+        **of_tuning,
     }
 
 

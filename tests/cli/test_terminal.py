@@ -240,7 +240,17 @@ def test_a_tuned_plan_promises_its_tries_and_the_finals_after_them(printed, seed
         f"Tuning: 7 recipes for each of 2 arms over train.lr, train.clip, {each} each, on "
         f"validation accuracy: {tries} trials; then up to 6 final trials more at what was chosen."
     )
-    assert found[3] == "Smallest detectable difference: no sd is known."
+    assert found[3].startswith("Each arm is tuned once: how lucky that was is in no interval")
+    assert found[4] == (
+        f"With tune.repeats = 1: {tries // 2} tuning and 2 tuned final trials an arm, "
+        f"{tries // 2} and 4 of the baseline; {tries} and 6 in all, together {tries + 6}; no "
+        "verdict about tuned arms."
+    )
+    assert found[5] == (  # of 3 tunings nothing is said: arms of 2 seeds cannot have them
+        f'With tune.repeats = "seed": {tries} tuning and 2 tuned final trials an arm, {2 * tries} '
+        f"and 4 of the baseline; {3 * tries} and 6 in all, together {3 * tries + 6}."
+    )
+    assert found[6] == "Smallest detectable difference: no sd is known."
 
 
 def status(**fields: Any) -> Status:

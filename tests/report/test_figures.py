@@ -56,6 +56,8 @@ def cases() -> dict[str, StudyResults]:
         "path": designed("path"),
         "tuned": tuned(study()),
         "many tuned": tuned(many(9)),
+        "tuned often": tuned(study(), repeats=3),
+        "many tuned often": tuned(many(9), repeats=3),
     }
 
 
@@ -84,7 +86,7 @@ def test_figure_draws_its_own_table(
     wanted = {
         "sequence": {"adaptive"}, "effects": {"factorial", "fraction"},
         "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
-        "tuning": {"tuned", "many tuned"},
+        "tuning": {"tuned", "many tuned", "tuned often", "many tuned often"},
     }.get(name)  # fmt: skip
     assert figure.applies(answer) == (wanted is None or case in wanted)
     if not figure.applies(answer):
@@ -153,6 +155,16 @@ def test_tries_are_read_from_tuning_alone_and_divergence_counts() -> None:
     assert first.expected_best.tolist()[::3] == pytest.approx([np.mean(values), 90.0])
     assert second.expected_best.tolist()[::3] == pytest.approx([(91 + 0 + 90 + 0) / 4, 91.0])
     assert (set(first.own), set(second.ran), set(second.planned)) == ({90.0}, {4}, {4})
+
+
+def test_of_several_tunings_each_has_a_course_and_their_mean_too() -> None:
+    rows = table("tuning", tuned(study(QUICKSTART[:2]), 4, repeats=3))
+    first = rows[rows.baseline]
+    last = first[first.tries == 4].set_index("repeat").expected_best
+    assert last.to_dict() == {"0": 90.0, "1": 88.0, "2": 86.0, "mean": 88.0}
+    assert set(first.own[first.repeat == "mean"]) == {88.0}
+    alone = table("tuning", tuned(study(QUICKSTART[:2]), 4))
+    assert set(alone.repeat) == {"0"}
 
 
 def test_ids_belong_to_the_figure_and_no_style_leaks() -> None:

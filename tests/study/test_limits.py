@@ -24,6 +24,12 @@ SWITCHES = [f'"train.{name}" = [{level}]' for name, level in (
     "mixup", "cutmix", "hue", "contrast", "saturation", "brightness", "erase", "mix_share", "train_fraction",
     "resized_crop",
 )]  # fmt: skip
+TUNED_OFTEN = """[tune]
+trials = 1000
+seeds = 20
+repeats = "seed"
+space = { "train.lr" = { low = 1e-4, high = 1.0 } }
+[axes]"""
 LARGE = {
     "thousands of levels": (AXES, f'"train.lr" = [{", ".join(f"{i}e-5" for i in range(1, 3002))}]', "3,001 arms"),
     "a factorial of 20": (
@@ -36,6 +42,9 @@ LARGE = {
     "tries without end": (
         "[axes]", "[tune]\ntrials = 1000\nseeds = 100\nspace = { 'train.lr' = { low = 1e-4, high = 1.0 } }\n[axes]",
         "200,006 trials",
+    ),
+    "tunings without end": (
+        "[axes]", TUNED_OFTEN, "120,006 trials",
     ),
     "thousands of seeds": ("seeds = 3\nbaseline_seeds = 3", "seeds = 1001", "study.toml: seeds"),
     "a list of them": ("seeds = 3\nbaseline_seeds = 3", f"seeds = [{'0, ' * 100_000}]", "study.toml: seeds"),
@@ -81,16 +90,16 @@ def test_what_is_counted_is_what_is_expanded(design):
         assert cells_of(design, levels) == len(list(cells(design, axes, "")))
 
 
-@pytest.mark.parametrize(("arm", "baseline", "tries"), [(1, 1, 0), (99, 0, 0), (0, 1, 99)])
-def test_the_bounds_themselves_are_allowed(arm, baseline, tries):
+@pytest.mark.parametrize(("arm", "baseline"), [(1, 1), (99, 0), (99, 100)])
+def test_the_bounds_themselves_are_allowed(arm, baseline):
     def check(arms, more):
-        runs = {"arm": arm, "baseline": baseline + more, "tries": tries}
+        runs = {"arm": arm, "baseline": baseline + more}
         check_size("one_at_a_time", {"x": range(arms)}, 0, runs, "s.toml")
 
     check(ARMS, 0)
     with pytest.raises(InputError, match="1,001 arms, and 1,000 can be planned"):
         check(ARMS + 1, 0)
-    left = TRIALS - ARMS * arm - baseline - (ARMS + 1) * tries
+    left = TRIALS - ARMS * arm - baseline
     check(ARMS, left)
     with pytest.raises(InputError, match="100,001 trials, and 100,000 can be planned"):
         check(ARMS, left + 1)

@@ -2,33 +2,33 @@
 
 A recipe tuned for the baseline favours the baseline. With tuning, every arm gets the same number
 of tries on validation accuracy and then runs its seeds at its own best recipe; these differences
-are a family of their own. An arm whose effect changes its sign owes it to the recipe.
+are a family of their own. What is found once is luck, too: another tuning of the same arm finds
+another recipe. So arms are judged over tunings (`tune.repeats`); after one, nothing is said.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 import pandas as pd
 
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import PlanRecord
+from swinablate.records.plan import ArmRecord, PlanRecord
 from swinablate.records.tables import tabulated, valued
-from swinablate.scheduling.ledger import Try, choices, tries, tune_rows, tuned_rows
-from swinablate.stats import (
-    Contrast,
-    Declaration,
-    Estimate,
-    Tally,
-    Verdicts,
-    Warn,
-    judge_family,
-    others_of,
-    read_samples,
+from swinablate.report.families.tuned_verdicts import JudgedTunings, judge_tunings, said
+from swinablate.scheduling.ledger import (
+    Try,
+    choices,
+    final_seeds,
+    tries,
+    tune_rows,
+    tuned_rows,
+    tunings_of,
 )
+from swinablate.stats import Declaration, Estimate, Verdicts, Warn
 from swinablate.text import signed
 
-TUNED = "tuned"
 UNEQUAL = 1.5
 """Arms whose numbers of tries differ by more than this were not tuned equally."""
 
@@ -39,7 +39,7 @@ class Tuned:
 
     Attributes:
         trials: a row for every trial of tuning (`kind` tune) and every final trial at a chosen
-            recipe; `number` says which try it belongs to.
+            recipe; `repeat` and `number` say which try it belongs to.
         effects: tuned arm - tuned baseline, a family of its own.
         summary: what `verdicts.json` holds as `tuning`.
         warnings: unequal tuning, and effects whose sign depends on the recipe.
@@ -71,61 +71,70 @@ def tuned_effects(
     trying = tabulated(plan, tune_rows(plan), recorded)
     best = choices(plan, recorded)
     finals = tabulated(plan, tuned_rows(plan, best), recorded)
-    effects, tallies = _judge(declared, finals)
-    found = {arm.name: tries(plan, arm.name, recorded) for arm in plan.arms}
+    finals = valued(finals, declared.metric, declared.unit)
+    judged = judge_tunings(plan, declared, finals, recorded)
     arms = [
         {
-            **_spent(found[name]),
-            **_choice(found[name], best.get(name)),
-            **{key: getattr(tallies[name], key) for key in ("planned", "n", "mean", "sd")},
-            **_flip(name, fixed, effects),
+            "name": arm.name,
+            **_spent(plan, arm, recorded),
+            **_chosen(plan, arm, recorded, finals),
+            **_seeds(judged, finals, arm, declared),
+            **_flip(arm.name, fixed, judged),
+            **said(arm.name, judged, plan, declared),
         }
-        for name in found
+        for arm in plan.arms
     ]
-    for name, arm in zip(found, arms, strict=True):
-        arm["name"] = name
-    over = ended or len(best) == len(arms)
+    over = ended or all(arm["settled"] for arm in arms)
+    arms = [{key: value for key, value in arm.items() if key != "settled"} for arm in arms]
     tune = plan.tune.to_json() if plan.tune else {}
     return Tuned(
         trials=tabulated(plan, [*tune_rows(plan), *tuned_rows(plan, best)], recorded),
-        effects=tuple(effects),
+        effects=tuple(judged.effects.values()),
         summary={**tune, "sampler": "TPE", "metric": "val/accuracy", "arms": arms},
-        warnings=(
-            *(_unequal(arms) if over else ()),
-            *_leaked(trying),
-            *_flipped(arms, declared),
-        ),
+        warnings=(*(_unequal(arms) if over else ()), *_leaked(trying), *_flipped(arms, declared)),
     )
 
 
-def _judge(declared: Declaration, finals: pd.DataFrame) -> tuple[list[Estimate], dict[str, Tally]]:
-    """The differences at the tuned recipes, and every arm's seeds; pending while some lack."""
-    others = others_of(declared)
-    declared = replace(declared, contrasts=(), hypotheses=(), unrecorded={})
-    samples = read_samples(valued(finals, declared.metric, declared.unit), declared)
-    contrasts = [
-        Contrast(
-            name=f"{arm}, tuned",
-            kind="arm",
-            family=TUNED,
-            weights={arm: 1.0, other: -1.0},
-            basis="tuned",
-            metric=declared.metric,
-        )
-        for arm, other in others.items()
-    ]
-    known = finals[finals.status != "waiting"].trial.nunique()
-    complete = known == sum(declared.planned.values())
-    effects = judge_family(contrasts, samples, declared, complete=complete)
-    return effects, {name: sample.tally for name, sample in samples.items()}
-
-
-def _spent(found: Sequence[Try]) -> dict[str, Any]:
+def _spent(plan: PlanRecord, arm: ArmRecord, recorded: Mapping[str, Outcome]) -> dict[str, Any]:
+    """How many tries an arm had over all its tunings, and how they ended."""
+    every = tunings_of(plan, arm.seeds)
+    found = [one for repeat in every for one in tries(plan, arm.name, recorded, repeat)]
     statuses = [one.status for one in found]
     return {
-        "name": "",
         "tries": len(found),
         **{status: statuses.count(status) for status in ("done", "diverged", "failed", "waiting")},
+    }
+
+
+def _chosen(
+    plan: PlanRecord, arm: ArmRecord, recorded: Mapping[str, Outcome], finals: pd.DataFrame
+) -> dict[str, Any]:
+    """What tuning chose for an arm; of several tunings what each did, and their mean."""
+    best = choices(plan, recorded)
+    every = tunings_of(plan, arm.seeds)
+    found = [
+        _choice(tries(plan, arm.name, recorded, repeat), best.get((arm.name, repeat)))
+        for repeat in every
+    ]
+    settled = all(one["chosen"] is not None for one in found)
+    if plan.tune and plan.tune.once:
+        return {**found[0], "settled": settled}
+    mine = finals[finals.arm == arm.name]
+    return {
+        "chosen": None,
+        "params": None,
+        **{key: _mean(one[key] for one in found) for key in ("val_acc", "val_fixed")},
+        "tunings": len(found),
+        "choices": [
+            {
+                "repeat": repeat,
+                "seeds": list(final_seeds(plan, arm.seeds, repeat)),
+                **one,
+                "mean": _mean(mine["value"][mine.repeat == repeat].dropna()),
+            }
+            for repeat, one in enumerate(found)
+        ],
+        "settled": settled,
     }
 
 
@@ -138,16 +147,46 @@ def _choice(found: Sequence[Try], best: Try | None) -> dict[str, Any]:
     }
 
 
-def _flip(name: str, fixed: Verdicts, effects: Sequence[Estimate]) -> dict[str, Any]:
-    """An arm's difference at both recipes, and whether one contradicts the other."""
+def _mean(values: Any) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return mean(known) if known else None
+
+
+def _seeds(
+    judged: JudgedTunings, finals: pd.DataFrame, arm: ArmRecord, declared: Declaration
+) -> dict[str, Any]:
+    """The final seeds of an arm at its tuned recipes; mean and sd over what is a replicate."""
+    tally = judged.tallies[arm.name]
+    done = (finals.arm == arm.name) & (finals.status == "done") & finals["value"].notna()
+    return {
+        "planned": declared.planned[arm.name],
+        "n": int(done.sum()),
+        "mean": tally.mean,
+        "sd": tally.sd,
+    }
+
+
+def _flip(name: str, fixed: Verdicts, judged: JudgedTunings) -> dict[str, Any]:
+    """An arm's difference at both recipes, and whether one contradicts the other.
+
+    The difference of the two differences has to show it: two estimates of nothing have opposite
+    signs in every second study. Of one tuning an arm nothing can show it.
+    """
     before = {arm.name: arm for arm in fixed.arms}.get(name)
-    after = {e.contrast.name: e for e in effects}.get(f"{name}, tuned")
+    after, change = judged.effects.get(name), judged.changes.get(name)
     one, other = before.delta_pp if before else None, after.delta_pp if after else None
-    turned = one is not None and other is not None and one * other < 0
+    opposite = one is not None and other is not None and one * other < 0
+    turned = opposite and change is not None and change.verdict in {"better", "worse"}
     words = {before.verdict if before else "", after.verdict if after else ""}
+    moved = {
+        "change_pp": change.delta_pp,
+        "change_low": change.ci_low,
+        "change_high": change.ci_high,
+    } if change else {}  # fmt: skip
     return {
         "fixed_pp": one,
         "tuned_pp": other,
+        **moved,
         "sign_flips": turned,
         "verdict_flips": turned and words == {"better", "worse"},
     }
@@ -155,16 +194,17 @@ def _flip(name: str, fixed: Verdicts, effects: Sequence[Estimate]) -> dict[str, 
 
 def _unequal(arms: Sequence[Mapping[str, Any]]) -> Iterator[Warn]:
     """W3: an arm that tried more recipes had more chances to find a good one."""
-    counts = {arm["name"]: arm["done"] for arm in arms}
+    counts = {arm["name"]: arm["done"] / arm.get("tunings", 1) for arm in arms}
     if max(counts.values()) <= UNEQUAL * min(counts.values()):
         return
-    who = ", ".join(f"{count} of {name}" for name, count in counts.items())
+    who = ", ".join(f"{count:.3g} of {name}" for name, count in counts.items())
+    per = " (means over tunings)" if "tunings" in arms[0] else ""
     lost = sum(arm["diverged"] + arm["failed"] for arm in arms)
     why = f" ({lost} diverged or failed)" if lost else ""
     yield Warn(
         "W3",
-        f"tuning trials that ended well: {who}{why}. The tuned comparison favours the arms with "
-        "more; read the expected best by the number of tries instead.",
+        f"tuning trials that ended well: {who}{per}{why}. The tuned comparison favours the arms "
+        "with more; read the expected best by the number of tries instead.",
     )
 
 
@@ -186,13 +226,15 @@ def _flipped(arms: Sequence[Mapping[str, Any]], declared: Declaration) -> Iterat
     for arm in arms:
         if arm["sign_flips"]:
             sure = (
-                "both intervals exclude 0: which is better depends on the recipe."
+                "Both effects' intervals exclude 0, too: which is better depends on the recipe."
                 if arm["verdict_flips"]
-                else "an interval includes 0, so that it may be chance."
+                else "That the effect depends on the recipe is shown; that its sign turns is not."
             )
+            ends = [signed(arm[key], places) for key in ("change_low", "change_high")]
             yield Warn(
                 "W16",
                 f"{arm['name']}: {signed(arm['fixed_pp'], places)}{unit} at the fixed recipe, "
-                f"{signed(arm['tuned_pp'], places)}{unit} when every arm is tuned. "
-                f"The sign flips; {sure}",
+                f"{signed(arm['tuned_pp'], places)}{unit} when every arm is tuned: a change of "
+                f"{signed(arm['change_pp'], places)}{unit} ({100 * (1 - declared.alpha):g} % "
+                f"simultaneous CI {' to '.join(ends)}). {sure}",
             )

@@ -4,10 +4,12 @@ Each point is the mean, over all choices of so many of the tries that ran, of th
 so that arms that tried more are not favoured. The cross is the arm's own recipe, the fixed one. A
 recipe that diverged counts as 0 %. What lies far below the rest is cut off. A curve that still
 rises at its end would have gained from more tries; where curves cross, which arm is better depends
-on the budget of tuning. Few arms share one plot; many have a panel each, over the baseline in
+on the budget of tuning. Arms that were tuned several times have a thin line for each tuning, and
+a thick one for their mean. Few arms share one plot; many have a panel each, over the baseline in
 black.
 """
 
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -22,7 +24,9 @@ from swinablate.report.drawing.place import core, padded, spread, within
 from swinablate.report.results import StudyResults
 from swinablate.stats.budget import expected_best
 
-COLUMNS = ("arm", "baseline", "tries", "expected_best", "own", "ran", "planned")
+COLUMNS = ("arm", "baseline", "repeat", "tries", "expected_best", "own", "ran", "planned")
+MEAN = "mean"
+"""In place of the number of a tuning: what its arm reaches on average over its tunings."""
 TOGETHER = 4
 """More lines than this in one plot cannot be told apart."""
 WORST = 0.0  # as the sampler was told (`ledger.WORST`), so that the curve is of what it saw
@@ -31,26 +35,52 @@ LATE = 0.25
 
 
 def table(answer: StudyResults) -> pd.DataFrame:
-    """A row for every arm and number of tries; `own` is what the arm's own recipe reached."""
+    """A row for every tuning and number of tries; `own` is what the arm's own recipe reached.
+
+    An arm of several tunings also has rows of their mean, over those that tried as many.
+    """
     if not answer.verdicts.get("tuning"):
         return pd.DataFrame(columns=list(COLUMNS))
     planned = answer.verdicts["tuning"]["trials"]
     base = answer.verdicts["baseline"]["name"]
     rows = []
     for arm in [arm.name for arm in answer.plan.arms]:
-        reached = _reached(answer.tuning[answer.tuning.arm == arm])
-        same = {
-            "arm": arm, "baseline": arm == base, "own": reached.get(0), "ran": len(reached),
-            "planned": planned,
-        }  # fmt: skip
-        best = expected_best(list(reached.values()))
-        rows += [{**same, "tries": k, "expected_best": v} for k, v in enumerate(best, 1)]
+        same = {"arm": arm, "baseline": arm == base, "planned": planned}
+        mine = [
+            [same | {"repeat": str(repeat)} | row for row in _course(trials)]
+            for repeat, trials in answer.tuning[answer.tuning.arm == arm].groupby("repeat")
+        ]
+        rows += [row for course in mine for row in course]
+        rows += [same | {"repeat": MEAN} | row for row in _averaged(mine)] if len(mine) > 1 else []
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """All arms in one plot, or a panel for each."""
     return _together(rows) if rows.arm.nunique() <= TOGETHER else _panels(rows)
+
+
+def _course(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of one tuning."""
+    reached = _reached(trials)
+    best = expected_best(list(reached.values()))
+    same = {"own": reached.get(0), "ran": len(reached)}
+    return [{**same, "tries": k, "expected_best": v} for k, v in enumerate(best, 1)]
+
+
+def _averaged(courses: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The rows of the mean of several tunings; `ran` is how far the furthest has come."""
+    longest = max(map(len, courses))
+    owns = [course[0]["own"] for course in courses if course and course[0]["own"] is not None]
+    return [
+        {
+            "own": fmean(owns) if owns else None,
+            "ran": longest,
+            "tries": k + 1,
+            "expected_best": fmean(c[k]["expected_best"] for c in courses if len(c) > k),
+        }
+        for k in range(longest)
+    ]
 
 
 def _reached(trials: pd.DataFrame) -> dict[int, float]:
@@ -75,7 +105,7 @@ def _together(rows: pd.DataFrame) -> Canvas:
     _frame(ax, rows)
     ax.set_xlabel("tries")
     ax.set_ylabel("expected best validation accuracy (%)")
-    lasts = records(rows.groupby("arm", sort=False).tail(1))
+    lasts = records(_main(rows).groupby("arm", sort=False).tail(1))
     low, high = ax.get_ylim()
     texts = [f"{wrapped(one.arm, 26, 2)}\n{_end(one)}" for one in lasts]
     tallest = max(text.count("\n") + 1 for text in texts)
@@ -100,13 +130,22 @@ def _panels(rows: pd.DataFrame) -> Canvas:
         _line(ax, rows[rows.baseline], INK)
         _line(ax, rows[rows.arm == arm], OKABE_ITO[1])
         _frame(ax, rows)
-        (last,) = records(rows[rows.arm == arm].tail(1))
+        (last,) = records(_main(rows[rows.arm == arm]).tail(1))
         ax.text(0.98, 0.05, _end(last), transform=ax.transAxes, ha="right", fontsize=8,
                 color=dark(OKABE_ITO[1]))  # fmt: skip
     return fig
 
 
-def _line(ax: Axes, mine: pd.DataFrame, colour: str) -> None:
+def _main(rows: pd.DataFrame) -> pd.DataFrame:
+    """What is drawn thick: of an arm of several tunings their mean."""
+    several = rows.arm.isin(rows.arm[rows.repeat == MEAN])
+    return rows[~several | (rows.repeat == MEAN)]
+
+
+def _line(ax: Axes, every: pd.DataFrame, colour: str) -> None:
+    mine = _main(every)
+    for _, one in every[~every.index.isin(mine.index)].groupby("repeat"):
+        ax.plot(one.tries, one.expected_best, color=colour, linewidth=0.7, alpha=0.45)
     ax.plot(mine.tries, mine.expected_best, color=colour, linewidth=1.7, marker="o", markersize=3)
     own = mine.own.dropna()
     if len(own):
