@@ -72,7 +72,7 @@ def test_a_difference_that_rounds_to_zero_has_no_sign_on_any_surface(printed):
     assert printed.getvalue().splitlines()[-1].split()[1:4] == ["0.00", "[-0.30,", "0.00]"]
     assert in_a_sentence(SMALL, -0.3, 0.004) == (
         "shift=false: undecided (0.00 pp, 95 % simultaneous CI -0.30 to 0.00; "
-        "5 seeds vs 10 baseline seeds); 5 seeds detect 0.61 pp."
+        "5 seeds vs 10 baseline seeds); 5 seeds detect 0.61 pp with power 0.8."
     )
 
 

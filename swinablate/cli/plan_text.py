@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from swinablate.config.metrics import ACCURACY, metric
 from swinablate.records.plan import PlanRecord, TuneRecord
 from swinablate.study.search_space import LEAST
-from swinablate.text import LOG_ODDS, counted, places
+from swinablate.text import LOG_ODDS, after_difference, counted, places
 
 
 def promise(plan: PlanRecord) -> list[str]:
@@ -116,7 +116,34 @@ def _power(plan: PlanRecord) -> list[str]:
     lines = [
         f"Smallest difference found with power 0.8: {found} ({source}; more if noise differs)."
     ]
+    lines += _needed(plan, own)
     effects = ", ".join(f"{pp:.{shown}f} for {family}" for family, pp in plan.effects_pp.items())
     if effects:
         lines.append(f"Of the design's own effects: {effects}.")
     return lines
+
+
+def _needed(plan: PlanRecord, unit: str) -> list[str]:
+    """How many seeds would show a difference of the rope, and equivalence within it."""
+    if not plan.seeds_needed:
+        return []
+    # scipy takes a moment to import, which other commands do not need
+    from swinablate.stats.estimate import BASELINE_RATIO
+    from swinablate.stats.power import MOST, POWER, baseline_of
+
+    margin = f"{plan.compare.rope:g}{after_difference(unit)}"
+    ratio: float = BASELINE_RATIO
+    if not plan.looks:
+        ratio = len(plan.baseline.seeds) / len(plan.arms[1].seeds)
+    who = "seeds an arm at the last look" if plan.looks else "seeds an arm"
+    asked = {
+        "difference": f"a difference of {margin}",
+        "equivalence": f"equivalence within {margin}, if there is no difference",
+    }
+    found = []
+    for key, what in asked.items():
+        n = plan.seeds_needed.get(key)
+        need = f"more than {MOST} {who}" if n is None else f"{n} {who}"
+        more = "" if n is None else f" and {baseline_of(n, ratio)} of the baseline"
+        found.append(f"To show {what}, with power {POWER:g}: {need}{more}.")
+    return found

@@ -316,6 +316,7 @@ def print_json(data: Any) -> None:
 
 
 def _given(arm: Mapping[str, Any]) -> str:
-    """Behind the verdict of an arm some of whose seeds diverged, if any is left to judge it by."""
+    """Behind a verdict: that a look before the last gave it, or of seeds that did not diverge."""
     judged = arm.get("given_convergence") and arm["delta_pp"] is not None
-    return " (given convergence)" if judged else ""
+    early = " (stopped early)" if arm.get("stopped_early") else ""
+    return f"{early} (given convergence)" if judged else early

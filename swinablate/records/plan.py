@@ -337,6 +337,8 @@ class PlanRecord(Record):
         trials: how many there may be.
         reused: final trials that were recorded when it was declared.
         detectable_pp: the smallest difference found with power 0.8, percentage points.
+        seeds_needed: "difference" and "equivalence" -> seeds an arm that show the rope with power
+            0.8, the baseline's in proportion, with looks those of the last; None if too many.
         effects_pp: family of effects -> the size from which the design finds all of it.
         contrasts: comparisons that were declared one by one.
         between: declared contrast -> the change that it is about, or those that act together.
@@ -366,6 +368,7 @@ class PlanRecord(Record):
     reused: int = 0
     detectable_pp: float | None = None
     noise: NoiseRecord = NoiseRecord()
+    seeds_needed: Annotated[Mapping[str, int | None], LATER] = Field(default_factory=dict)
     effects_pp: Mapping[str, float] = Field(default_factory=dict)
     contrasts: Annotated[tuple[ContrastRecord, ...], LATER] = ()
     between: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)

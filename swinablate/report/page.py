@@ -136,6 +136,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "exploratory": [arm["name"] for arm in judged["arms"] if arm.get("exploratory")],
         "new_images": any(row.get("new_images_low") is not None for row in rows),
         "worst": any(row["worst_low"] is not None for row in rows),
+        "early": [arm["name"] for arm in judged["arms"] if arm.get("stopped_early")],
         "ranked": ranked,
         "compared": compared,
         "said": said,

@@ -7,6 +7,7 @@ from swinablate.config.recipe import EACH
 from swinablate.records.plan import HypothesisRecord, PlanRecord
 from swinablate.report.drawing.numbers import plain
 from swinablate.report.families.further import blocks_of
+from swinablate.report.families.total import total_error
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
 from swinablate.text import after_difference, places_of, unit_of
@@ -81,6 +82,7 @@ def checklist(answer: StudyResults) -> list[tuple[str, str]]:
         ("What varies between repetitions", _varies(answer)),
         ("Smallest difference of interest", margin),
         ("Hypotheses", _declared(answer)),
+        ("Error over all families", total_error(judged)),
         ("Selection", _selection(plan)),
     ]
     hours = answer.provenance.get("hours")

@@ -22,7 +22,14 @@ from swinablate.stats.declaration import (
 )
 from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.judge import judge_family
-from swinablate.stats.power import detectable, detectable_at, detectable_effects, seeds_needed
+from swinablate.stats.power import (
+    detectable,
+    detectable_at,
+    detectable_effects,
+    last_look_needed,
+    seeds_for_equivalence,
+    seeds_needed,
+)
 from swinablate.stats.sample import diverged_shares, read_samples
 from swinablate.stats.selftest import selftest
 from swinablate.stats.sequential.look import Decisions, look
@@ -58,10 +65,12 @@ __all__ = [
     "holm",
     "instead",
     "judge_family",
+    "last_look_needed",
     "look",
     "others_of",
     "path",
     "read_samples",
+    "seeds_for_equivalence",
     "seeds_needed",
     "selftest",
     "verdicts",

@@ -16,10 +16,9 @@ CONTRASTS = "contrasts"  # the family of all comparisons that were declared one 
 
 LATER = (
     "given_convergence", "worst_low", "worst_high", "divergence", "median", "collapsed",
-    "against",
+    "against", "seeds_equivalence", "stopped_early",
 )  # fmt: skip
-"""Written only where some seed diverged or collapsed, or a comparison was declared one by one: all
-other answers stay as they were."""
+"""Written only where there is something to say: all other answers stay as they were."""
 
 Word = Literal[
     "better", "worse", "equivalent", "fails to train", "undecided", "pending", "not tested"
@@ -35,7 +34,7 @@ class Warn:
     """Something a reader has to know before believing the numbers.
 
     Attributes:
-        code: "W1" to "W24", as in the report's list of warnings.
+        code: "W1" to "W25", as in the report's list of warnings.
         text: one or two sentences.
     """
 
@@ -176,6 +175,8 @@ class Judged:
         detectable_pp: the difference these seeds find with power 0.8.
         seeds_needed: for an undecided arm, seeds that would find the smallest difference that
             matters with power 0.8, if the declared ones cannot.
+        seeds_equivalence: for an undecided arm, seeds that would show with power 0.8 that it lies
+            within the rope, were there no difference, if the declared ones cannot.
         reason: why there is no verdict, or no interval.
         method: how the family was judged.
         pairs: seeds the arms share, if they were compared within seeds.
@@ -186,6 +187,7 @@ class Judged:
             from 0 % to the mean of its arm's others; vetoes nothing. None if none diverged.
         worst_high: upper end.
         divergence: of an arm against the baseline, how often either diverged.
+        stopped_early: a look before the last decided it, which chooses by the estimate.
     """
 
     delta_pp: float | None
@@ -210,6 +212,8 @@ class Judged:
     worst_low: float | None = None
     worst_high: float | None = None
     divergence: Share | None = None
+    seeds_equivalence: int | None = None
+    stopped_early: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

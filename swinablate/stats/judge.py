@@ -17,7 +17,7 @@ from swinablate.stats.declaration import (
 )
 from swinablate.stats.estimate import TESTED, Contrast, Estimates, Method, estimate
 from swinablate.stats.paired import estimate_pairs, pairs, pays
-from swinablate.stats.power import detected, seeds_needed
+from swinablate.stats.power import detected, seeds_for_equivalence, seeds_needed, shown_margin
 from swinablate.stats.sample import Sample, cells, diverged_shares
 from swinablate.stats.seeds.convergence import (
     NO_NOISE,
@@ -171,6 +171,7 @@ def _judge(
     word, reason, negligible = _word(found, declaration, obstacle)
     (low, high), near = found.interval, found.near
     inside = negligible or word == "equivalent"
+    open_ = word == "undecided" and not reason
     return Estimate(
         contrast=contrast,
         delta_pp=known_or_none(found.delta),
@@ -185,7 +186,8 @@ def _judge(
         verdict=word,
         negligible=negligible,
         detectable_pp=known_or_none(found.detectable),
-        seeds_needed=_needed(found, declaration) if word == "undecided" and not reason else None,
+        seeds_needed=_needed(found, declaration) if open_ else None,
+        seeds_equivalence=_needed_within(found, declaration) if open_ else None,
         reason=reason,
         method=found.method,
         pairs=found.pairs,
@@ -300,10 +302,27 @@ def _needed(found: _Found, declaration: Declaration) -> int | None:
     return seeds_needed(
         rope,
         found.comparisons,
-        found.se / (1 / own + 1 / base) ** 0.5,  # the sd, were it the same in both arms
+        _sd(found, found.n),
         alpha=declaration.alpha,
         baseline_ratio=base / own,
     )
+
+
+def _needed_within(found: _Found, declaration: Declaration) -> int | None:
+    """Seeds that would show equivalence, were there no difference, if these cannot."""
+    rope = declaration.rope_pp
+    if rope is None or found.n is None or np.isnan(found.se):
+        return None
+    (own, base), m, alpha = found.n, found.comparisons, declaration.alpha
+    sd = _sd(found, found.n)
+    if shown_margin(own, base, m, sd, alpha=alpha) <= rope:
+        return None
+    return seeds_for_equivalence(rope, m, sd, alpha=alpha, baseline_ratio=base / own)
+
+
+def _sd(found: _Found, n: tuple[int, int]) -> float:
+    """The sd over seeds, were it the same in both arms."""
+    return float(found.se / (1 / n[0] + 1 / n[1]) ** 0.5)
 
 
 def _pair(contrast: Contrast, samples: Mapping[str, Sample]) -> tuple[int, int] | None:

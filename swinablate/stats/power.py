@@ -1,38 +1,36 @@
-"""What a number of seeds can show, and how many seeds an effect needs.
+"""What a number of seeds can show, and how many seeds a difference or equivalence needs.
 
 Power is that of the method that judges (`estimate.errors`): the means are normal given the
 variances, and the variances that normal seeds of equal noise may show are drawn, moderated and
-compared as those of a study are. A pairing that pays finds smaller effects than is told here.
+compared as those of a study are. A pairing that pays shows more; how much, only a guess of the
+correlation between seeds can say, and nothing is taken for known unless it is given.
 
 Shapes: s draws of a study's variances, m contrasts, k arms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import ceil
 
 import numpy as np
-from scipy.special import gammaincinv, ndtr
+from scipy.special import ndtr
 
 from swinablate.errors import InputError
 from swinablate.stats.critical import (
-    Floats,
     bonferroni,
     many_to_one,
     scale_nodes,
     shared_part,
     t_quantile,
 )
-from swinablate.stats.estimate import BASELINE_RATIO, Cells, Contrast, errors
+from swinablate.stats.drawn import against, density, drawn, drawn_within, found_with, within
+from swinablate.stats.estimate import BASELINE_RATIO, FEW_SEEDS, Contrast
+from swinablate.stats.paired import EVIDENCE, WORTH
 from swinablate.stats.sequential.spending import nominal
 
 POWER = 0.8
 """The convention for planning (Cohen 1988): one effect in five of that size is missed."""
 MOST = 100_000  # seeds; more are no plan
-DRAWS = 1000  # power at the effect told is then within half a point of what is asked
-CROWD = 16
-"""Arms that are drawn of those that compare alike: more change what a variance is moderated
-towards by nothing that shows."""
 BETWEEN = 40  # degrees of freedom at which critical values are solved for; lines join them
 STEPS = 12  # Newton's; power rises so evenly that six reach 1e-9
 KNOTS = 20  # nodes over what an estimated standard error may be: four digits
@@ -64,6 +62,55 @@ def detectable(
     return _unit(n, n_baseline, m, alpha, power) * sd
 
 
+def shown_margin(
+    n: int,
+    n_baseline: int,
+    m: int,
+    sd: float,
+    *,
+    alpha: float = 0.05,
+    power: float = POWER,
+) -> float:
+    """Return the smallest rope within which an arm without any difference is shown to lie.
+
+    By the two one-sided tests of the method, with `power`, in the unit of `sd`.
+
+    Args:
+        n: seeds of an arm, at least 2.
+        n_baseline: seeds of the baseline.
+        m: comparisons declared.
+        sd: over seeds, of every arm.
+        alpha: error rate of the family of `m`.
+        power: probability to show it, for one arm.
+
+    Raises:
+        InputError: a number that is not positive, or fewer than 2 seeds.
+    """
+    _check(n, n_baseline, m, sd)
+    return _margin(n, n_baseline, m, alpha, power) * sd
+
+
+def within_seeds(
+    n: int, m: int, correlation: float, *, alpha: float = 0.05, power: float = POWER
+) -> tuple[float, float] | None:
+    """Return the smallest difference and the smallest rope of a family judged within seeds.
+
+    In standard deviations over seeds; None where a family is never judged so (`paired.pays`).
+
+    Args:
+        n: seeds of an arm, all shared with the baseline.
+        m: comparisons declared.
+        correlation: between any two arms, of one seed.
+        alpha: error rate of the family of `m`.
+        power: as of `detectable` and `shown_margin`.
+    """
+    if correlation <= WORTH or n < FEW_SEEDS or m * (n - 1) < EVIDENCE:
+        return None
+    truth, se, df = drawn_within(n, m, correlation)
+    found = found_with(power, bonferroni(m, df, alpha) * se, truth)
+    return float(found.mean()), within(power, t_quantile(1 - alpha / m, df) * se, truth)
+
+
 def detectable_at(
     looks: Sequence[int], m: int, sd: float, *, alpha: float = 0.05, power: float = POWER
 ) -> list[float]:
@@ -79,13 +126,40 @@ def detectable_at(
         alpha: error rate of the family of `m`, over all looks.
         power: probability to find a difference of that size, for one arm.
     """
-    found = []
-    for n, level in zip(looks, nominal(looks, alpha / m), strict=True):
-        _check(n, BASELINE_RATIO * n, m, sd)
-        truth, se, df = _drawn(*_against(n, BASELINE_RATIO * n, m))
-        half = t_quantile(1 - level / 2, df) * se
-        found.append(float(_found_with(power, half, truth).mean()) * sd)
-    return found
+    _check(looks[0], BASELINE_RATIO * looks[0], m, sd)
+    levels = zip(looks, nominal(looks, alpha / m), strict=True)
+    return [_at_level(n, m, level, power)[0] * sd for n, level in levels]
+
+
+def last_look_needed(
+    size: float,
+    looks: Sequence[int],
+    m: int,
+    sd: float,
+    *,
+    alpha: float = 0.05,
+    power: float = POWER,
+) -> tuple[int | None, int | None]:
+    """Return the seeds an arm needs at the last look, the others keeping their share of it.
+
+    For a difference of `size`, and to be shown within it, were there none; None beyond 100,000.
+    By the last look alone, the first of the `m` to be decided there: earlier looks add to that.
+
+    Args:
+        size: in the unit of `sd`.
+        looks: seeds of an arm at each look; the baseline has twice as many.
+        m: comparisons declared.
+        sd: over seeds, of every arm.
+        alpha: error rate of the family of `m`, over all looks.
+        power: probability to show it, for one arm.
+    """
+    _check_wanted(size, BASELINE_RATIO)
+    # Levels depend on the shares of the looks alone, and each one-sided test has alpha / m.
+    level, near = nominal(looks, alpha / m)[-1], nominal(looks, 2 * alpha / m)[-1]
+    return (
+        fewest(lambda n: _at_level(n, m, level, power)[0] * sd <= size),
+        fewest(lambda n: _at_level(n, m, near, power)[1] * sd <= size),
+    )
 
 
 def detectable_effects(
@@ -112,9 +186,9 @@ def detectable_effects(
     for family, members in families.items():
         arms = list(dict.fromkeys(arm for contrast in members for arm in contrast.weights))
         weights = np.array([[c.weights.get(arm, 0.0) for arm in arms] for c in members])
-        truth, se, df = _drawn(weights, np.array([float(seeds[arm]) for arm in arms]))
+        truth, se, df = drawn(weights, np.array([float(seeds[arm]) for arm in arms]))
         half = bonferroni(len(members), df, alpha) * se
-        found[family] = float(_found_with(power, half, truth).max()) * sd
+        found[family] = float(found_with(power, half, truth).max()) * sd
     return found
 
 
@@ -125,9 +199,9 @@ def seeds_needed(
     *,
     alpha: float = 0.05,
     power: float = POWER,
-    baseline_ratio: float = 2.0,
+    baseline_ratio: float = BASELINE_RATIO,
 ) -> int | None:
-    """Return the fewest seeds an arm needs to show `delta`; None beyond 100,000.
+    """Return the fewest seeds an arm needs to show a difference of `delta`; None beyond 100,000.
 
     Args:
         delta: the difference to find, in the unit of `sd`.
@@ -140,24 +214,77 @@ def seeds_needed(
     Raises:
         InputError: a number that is not positive.
     """
-    if not delta > 0 or not baseline_ratio > 0:
-        raise InputError(
-            f"an effect of {delta} with {baseline_ratio} baseline seeds a seed cannot be planned",
-            hint="both have to be positive",
+    _check_wanted(delta, baseline_ratio)
+    return fewest(
+        lambda n: (
+            delta
+            >= detectable(
+                n,
+                baseline_of(n, baseline_ratio),
+                m,
+                sd,
+                alpha=alpha,
+                power=power,
+            )
         )
+    )
 
-    def found(n: int) -> bool:
-        n_baseline = max(2, ceil(baseline_ratio * n - 1e-9))  # not one more for a rounding error
-        return detectable(n, n_baseline, m, sd, alpha=alpha, power=power) <= delta
 
-    low, high = 2, 3
-    while not found(high):  # doubled until enough, then halved between
+def seeds_for_equivalence(
+    rope: float,
+    m: int,
+    sd: float,
+    *,
+    alpha: float = 0.05,
+    power: float = POWER,
+    baseline_ratio: float = BASELINE_RATIO,
+) -> int | None:
+    """Return the fewest seeds an arm needs to be shown within `rope`, if it makes no difference.
+
+    None beyond 100,000. An arm that makes a difference, however small, needs more.
+
+    Args:
+        rope: the smallest difference that matters, in the unit of `sd`.
+        m: comparisons declared.
+        sd: over seeds, of every arm.
+        alpha: error rate of the family of `m`.
+        power: probability to show it, for one arm.
+        baseline_ratio: seeds of the baseline for each seed of an arm.
+
+    Raises:
+        InputError: a number that is not positive.
+    """
+    _check_wanted(rope, baseline_ratio)
+    return fewest(
+        lambda n: (
+            rope
+            >= shown_margin(
+                n,
+                baseline_of(n, baseline_ratio),
+                m,
+                sd,
+                alpha=alpha,
+                power=power,
+            )
+        )
+    )
+
+
+def baseline_of(n: int, ratio: float = BASELINE_RATIO) -> int:
+    """Seeds of a baseline that keeps its ratio to the `n` seeds of an arm."""
+    return max(2, ceil(ratio * n - 1e-9))  # not one more for a rounding error
+
+
+def fewest(enough: Callable[[int], bool]) -> int | None:
+    """The fewest seeds, from 2 on, that are enough; None beyond 100,000."""
+    low, high = 1, 2
+    while not enough(high):  # doubled until enough, then halved between
         low, high = high, 2 * high
         if low > MOST:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if found(middle) else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
@@ -179,7 +306,7 @@ def detected(c: float, df: float, power: float = POWER) -> float:
     x = c + float(t_quantile(power, df))
     for _ in range(STEPS):
         at = x * scale[:, None] - c * scale
-        slope = (both * scale[:, None] * _density(at)).sum()
+        slope = (both * scale[:, None] * density(at)).sum()
         x += (power - float((both * ndtr(at)).sum())) / max(float(slope), 1e-9)
     return x
 
@@ -187,57 +314,27 @@ def detected(c: float, df: float, power: float = POWER) -> float:
 @lru_cache(maxsize=4096)  # a study's arms ask for the same numbers of seeds
 def _unit(n: int, n_baseline: int, m: int, alpha: float, power: float) -> float:
     """The smallest effect found with `power`, in standard deviations over seeds."""
-    truth, se, df = _drawn(*_against(n, n_baseline, m))
+    truth, se, df = drawn(*against(n, n_baseline, m))
     low, high = 1 / df.max(), 1 / df.min()
     between = 1 / np.linspace(low, high, BETWEEN) if low < high else df.ravel()[:1]
     critical = many_to_one(shared_part([n] * m, n_baseline), between, alpha)
     half = np.interp(1 / df, 1 / between, critical) * se
-    return float(_found_with(power, half, truth).mean())
+    return float(found_with(power, half, truth).mean())
 
 
-def _against(n: int, n_baseline: int, m: int) -> tuple[Floats, Floats]:
-    """Weights and seeds of arms that compare alike with one baseline."""
-    arms = min(m, CROWD)
-    seeds = np.array([n_baseline] + [n] * arms, dtype=float)
-    return np.hstack([-np.ones((arms, 1)), np.eye(arms)]), seeds
+@lru_cache(maxsize=4096)
+def _at_level(n: int, m: int, level: float, power: float) -> tuple[float, float]:
+    """The smallest effect and the smallest rope at the level of one look, per sd over seeds."""
+    truth, se, df = drawn(*against(n, BASELINE_RATIO * n, m))
+    half = t_quantile(1 - level / 2, df) * se
+    return float(found_with(power, half, truth).mean()), within(power, half, truth)
 
 
-def _drawn(weights: Floats, seeds: Floats) -> tuple[Floats, Floats, Floats]:
-    """True standard errors (m,), estimated ones and their degrees of freedom (s, m).
-
-    The noise is 1 everywhere. Each arm's variances are the quantiles of their distribution, in
-    an order of their own: the same studies for every number of seeds, so that more seeds never
-    seem to find less.
-    """
-    rng = np.random.default_rng(0)
-    at = (np.arange(DRAWS) + 0.5) / DRAWS
-    level = np.stack([rng.permutation(at) for _ in seeds], axis=-1)
-    free = seeds - 1
-    var = gammaincinv(free / 2, level) / (free / 2)
-    cells = Cells(
-        mean=np.zeros_like(var),
-        var=var,
-        n=seeds,
-        declared=seeds,
-        pooled=np.ones(len(seeds), dtype=bool),
-    )
-    _, se, df = errors(cells, weights)
-    return np.sqrt(weights**2 @ (1 / seeds)), se, df
-
-
-def _found_with(power: float, half: Floats, se: Floats) -> Floats:
-    """The effect of each contrast (m,) that exceeds the half-widths (s, m) with `power`."""
-    x = half.mean(0) + float(t_quantile(power, np.inf)) * se
-    for _ in range(STEPS):
-        at = (x - half) / se
-        reached = (ndtr(at) + ndtr(-(x + half) / se)).mean(0)
-        x = x + (power - reached) * se / np.maximum(_density(at).mean(0), 1e-9)
-    return np.asarray(x)
-
-
-def _density(z: Floats) -> Floats:
-    """The standard normal density."""
-    return np.asarray(np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5)
+@lru_cache(maxsize=4096)
+def _margin(n: int, n_baseline: int, m: int, alpha: float, power: float) -> float:
+    """The smallest rope shown with `power`, in standard deviations over seeds."""
+    truth, se, df = drawn(*against(n, n_baseline, m))
+    return within(power, t_quantile(1 - alpha / m, df) * se, truth)
 
 
 def _check(n: int, n_baseline: int, m: int, sd: float) -> None:
@@ -250,4 +347,12 @@ def _check(n: int, n_baseline: int, m: int, sd: float) -> None:
         raise InputError(
             f"{m} comparisons at sd {sd} cannot be planned",
             hint="give at least 1 comparison and a positive sd",
+        )
+
+
+def _check_wanted(size: float, baseline_ratio: float) -> None:
+    if not size > 0 or not baseline_ratio > 0:
+        raise InputError(
+            f"an effect of {size} with {baseline_ratio} baseline seeds a seed cannot be planned",
+            hint="both have to be positive",
         )

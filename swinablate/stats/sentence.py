@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from swinablate.stats.declaration import CONTRASTS, Declaration, Judged, Tally
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
+from swinablate.stats.power import POWER, baseline_of
 from swinablate.stats.sample import Sample
 from swinablate.stats.seeds.variances import RAISED, prior_seeds
-from swinablate.text import LOG_ODDS, counted, error_ratio, signed
+from swinablate.text import LOG_ODDS, counted, error_ratio, number, signed
 
 SEQUENTIAL = "group-sequential"
 
@@ -33,7 +34,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     given = " given convergence" if found.given_convergence else ""
     over = "" if own else f" against {baseline.name}"
     evidence = f"{interval(found, declaration)}; {_against(arm, found, baseline, own=own)}"
-    worst = _worst(found)
+    worst = _worst(found) + early(found)
     if found.verdict == "equivalent":
         return (
             f"{arm.name}: equivalent to {'the baseline' if own else baseline.name} within "
@@ -41,7 +42,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
             f"({shown(found, declaration)}, {evidence}).{worst}"
         )
     if found.verdict == "undecided":
-        need = _need(arm, found, declaration)
+        need = _need(arm, found, baseline, declaration)
         said = f"{arm.name}: undecided{over}{given} ({shown(found, declaration)}, {evidence})"
         return f"{said}; {need}{worst}"
     delta = found.delta_pp or 0.0
@@ -210,12 +211,31 @@ def _losses(tallies: list[Tally], alpha: float) -> str:
     )
 
 
-def _need(arm: Tally, found: Judged, declaration: Declaration) -> str:
-    if found.seeds_needed is not None and found.seeds_needed > arm.n:
-        more = found.seeds_needed - arm.n
-        return f"{counted(more, 'more seed')} would detect {margin(declaration)}."
-    reach = f"{found.detectable_pp:.{declaration.places(found.se)}f}{declaration.suffix}"
-    return f"{_count(arm.n)} detect {reach}."
+def _need(arm: Tally, found: Judged, baseline: Tally, declaration: Declaration) -> str:
+    """How many seeds would answer the question that the estimate leaves open, and what these can.
+
+    An estimate that is nearer to 0 than to the margin asks for equivalence: seeds that find a
+    difference of that size would not find one.
+    """
+    power = f"with power {POWER:g}"
+    near = abs(found.delta_pp or 0.0) < (declaration.rope_pp or 0.0) / 2
+    need = found.seeds_equivalence if near else found.seeds_needed
+    if need is not None and need > arm.n:
+        other = baseline_of(need, baseline.n / arm.n) - baseline.n
+        name = "the baseline" if baseline.name == declaration.baseline else baseline.name
+        more = f"{counted(need - arm.n, 'more seed')} of {arm.name}"
+        both = f" and {other} of {name}" if other > 0 else ""
+        what = f"a difference of {margin(declaration)} {power}"
+        if near:
+            what = f"equivalence within {margin(declaration)} {power}, if there is no difference"
+        return f"{more}{both} would show {what}."
+    return f"{_count(arm.n)} detect {reach(found, declaration)}."
+
+
+def reach(found: Judged, declaration: Declaration) -> str:
+    """Return what as many seeds find, and how surely."""
+    size = number(found.detectable_pp, declaration.places(found.se))
+    return f"{size}{declaration.suffix} with power {POWER:g}"
 
 
 def so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
@@ -253,6 +273,17 @@ def _worst(found: Judged) -> str:
         f" It {share.text}; were those anything from 0 % to the mean of the others, the "
         f"difference would lie between {signed(found.worst_low)} and "
         f"{signed(found.worst_high)} pp."
+    )
+
+
+def early(found: Judged) -> str:
+    """Return what a look before the last does to the estimate that it was decided by."""
+    if not found.stopped_early:
+        return ""
+    far = "too near 0" if found.verdict == "equivalent" else "too large"
+    return (
+        f" Stopped early, at the look of {_count(found.look or 0)}: estimates that stop a "
+        f"comparison are {far} on average."
     )
 
 

@@ -17,6 +17,7 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
+from swinablate.stats.exaggeration import exaggerated
 from swinablate.stats.images import covers, new_images, unpack
 from swinablate.stats.judge import SHRUNKEN, judge_family
 from swinablate.stats.sample import Sample, read_samples
@@ -67,7 +68,7 @@ def verdicts(
     ]
     judged = told(judged, samples, declaration)
     of_arm = of_arms(judged)
-    found = [*cautions(samples, declaration), *warnings]
+    found = [*cautions(samples, declaration), *exaggerated(judged, declaration), *warnings]
     how = judged[0].method if judged else SHRUNKEN
     return Verdicts(
         declaration=declaration,

@@ -51,7 +51,7 @@ def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
         planned={arm.name: len(arm.seeds) for arm in plan.arms},
         contrasts=(*effects, *among),
         hypotheses=about(plan, compared.name),
-        shows=SHOWS[plan.design],
+        shows=shows(plan),
         withheld={PATH: ONE_WAY} if one_way else {},
     )
     failing = failing_cells(plan, trials, declared)
@@ -60,7 +60,26 @@ def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
     # What cannot be told without them keeps its cells, and has no verdict because of them.
     without = {contrast.name: contrast for contrast in effects_of(plan, failing)[0]}
     kept = tuple(without.get(contrast.name, contrast) for contrast in effects)
-    return replace(declared, contrasts=(*kept, *among))
+    return replace(declared, contrasts=(*kept, *among), shows=shows(plan, failing))
+
+
+def shows(plan: PlanRecord, failing: Collection[str] = ()) -> str:
+    """What the design can and cannot show, with the cells that it has.
+
+    Args:
+        plan: a recorded plan.
+        failing: cells that fail to train.
+    """
+    lost = ((unrun_cells(plan), "cannot be run"), (sorted(failing), "failed to train"))
+    gone = [f"{', '.join(cells)}, which {why}" for cells, why in lost if cells]
+    if plan.design != "factorial" or not gone:
+        return SHOWS[plan.design]
+    return (
+        f"A factorial design without {', and '.join(gone)}, shows what each switch does, and "
+        "whether the effect of one depends on another, only if no three switches act together: "
+        "without those cells an effect is no average over the levels of all others. What the "
+        "other cells do not tell apart is not judged."
+    )
 
 
 def said_of(compared: Metric, plan: PlanRecord, trials: pd.DataFrame) -> dict[str, Any]:

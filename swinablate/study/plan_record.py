@@ -13,12 +13,20 @@ from swinablate.models.diff import grouped
 from swinablate.models.registry import is_import
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import SCHEMA, PlanRecord, WarningRecord
-from swinablate.stats import CONTRASTS, detectable, detectable_at, detectable_effects
+from swinablate.stats import (
+    CONTRASTS,
+    detectable,
+    detectable_at,
+    detectable_effects,
+    last_look_needed,
+    seeds_for_equivalence,
+    seeds_needed,
+)
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.arms.confounding import between, cautions_of, confounded
 from swinablate.study.arms.designs import SHOWS, plain
 from swinablate.study.cautions import NAMED, cautions
-from swinablate.study.declared import assumed, comparisons_of, effects_of, unrun_cells
+from swinablate.study.declared import assumed, comparisons_of, effects_of, shows, unrun_cells
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
 from swinablate.study.plan import Arm, Plan
 from swinablate.text import named_level
@@ -67,6 +75,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "trials": {"min": plan.fewest, "max": plan.most},
         "reused": sum(trial.id in recorded for trial in trials),
         "detectable_pp": smallest_effect(plan, noise),
+        "seeds_needed": enough_seeds(plan, noise),
         "noise": {"sd": noise.sd, "source": noise.source},
         "contrasts": [c.model_dump(mode="json") for c in study.contrasts],
         "between": between(plan),
@@ -75,7 +84,11 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
     # Through JSON: what is printed and judged now equals what is read back later.
     made = PlanRecord.model_validate_json(json.dumps(found))
     sizes = _effects(made, noise)
-    more: dict[str, Any] = {"effects_pp": sizes, "warnings": (*made.warnings, *_lost(made))}
+    more: dict[str, Any] = {
+        "shows": shows(made),
+        "effects_pp": sizes,
+        "warnings": (*made.warnings, *_lost(made)),
+    }
     if all(arm.against for arm in plan.arms[1:]):  # nothing is compared with the baseline
         more["detectable_pp"] = sizes.get(CONTRASTS)
     return made.model_copy(update=more)
@@ -166,12 +179,38 @@ def smallest_effect(plan: Plan, noise: Noise) -> float | None:
         detectable(
             len(study.seeds),
             len(study.baseline_seeds),
-            max(1, sum(not arm.against for arm in plan.arms[1:])),
+            _compared(plan),
             noise.sd,
             alpha=study.compare.alpha,
         ),
         3,
     )
+
+
+def enough_seeds(plan: Plan, noise: Noise) -> dict[str, int | None]:
+    """Seeds an arm that show a difference of the rope, and equivalence within it, with power 0.8.
+
+    The baseline keeps its ratio; with looks they are those of the last. Nothing where no rope is
+    declared, or the noise is unknown.
+    """
+    study, m = plan.study, _compared(plan)
+    rope, alpha = study.compare.rope, study.compare.alpha
+    if rope is None or noise.sd is None:
+        return {}
+    if study.looks:
+        found = last_look_needed(rope, study.looks, m, noise.sd, alpha=alpha)
+    else:
+        ratio = len(study.baseline_seeds) / len(study.seeds)
+        found = (
+            seeds_needed(rope, m, noise.sd, alpha=alpha, baseline_ratio=ratio),
+            seeds_for_equivalence(rope, m, noise.sd, alpha=alpha, baseline_ratio=ratio),
+        )
+    return dict(zip(("difference", "equivalence"), found, strict=True))
+
+
+def _compared(plan: Plan) -> int:
+    """How many arms are compared with the baseline; one stands for a family of others."""
+    return max(1, sum(not arm.against for arm in plan.arms[1:]))
 
 
 def _effects(plan: PlanRecord, noise: Noise) -> dict[str, float]:
@@ -218,8 +257,7 @@ def looks_json(plan: Plan, noise: Noise) -> list[dict[str, Any]]:
         return []
     found: list[float] = []
     if noise.sd is not None:
-        compared = max(1, sum(not arm.against for arm in plan.arms[1:]))
-        found = detectable_at(study.looks, compared, noise.sd, alpha=study.compare.alpha)
+        found = detectable_at(study.looks, _compared(plan), noise.sd, alpha=study.compare.alpha)
     return [
         {
             "seeds": seeds,

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from swinablate.cli import terminal
+from swinablate.cli.plan_text import promise
 from swinablate.models.conformance import Finding
 from swinablate.records.plan import (
     ArmRecord,
@@ -181,6 +182,38 @@ def test_a_plan_of_fixed_seeds_promises_its_trials_and_what_it_can_find(printed)
         (
             "Smallest difference found with power 0.8: about 0.83 percentage points (sd 0.40 over "
             "seeds, declared; more if noise differs)."
+        ),
+    ]
+
+
+def test_a_plan_says_how_many_seeds_a_difference_and_equivalence_need():
+    """The baseline keeps its ratio: here one and a half seeds for each of an arm."""
+    base, other = arm("baseline", seeds=(*range(6),)), arm("b", seeds=(*range(4),))
+    known = {
+        "noise": NoiseRecord(sd=0.4, source="x"),
+        "detectable_pp": 0.9,
+        "compare": CompareRecord(rope=0.5),
+    }
+    plan = PlanRecord(
+        arms=(base, other), seeds_needed={"difference": 9, "equivalence": 12}, **known
+    )
+    assert promise(plan)[-2:] == [
+        "To show a difference of 0.5 pp, with power 0.8: 9 seeds an arm and 14 of the baseline.",
+        (
+            "To show equivalence within 0.5 pp, if there is no difference, with power 0.8: 12 seeds an "
+            "arm and 18 of the baseline."
+        ),
+    ]
+    looks = (LookRecord(seeds=3, detectable_pp=1.2), LookRecord(seeds=8, detectable_pp=0.7))
+    more = {"seeds_needed": {"difference": None, "equivalence": 12}, "looks": looks}
+    assert promise(plan.model_copy(update=more))[-2:] == [
+        (
+            "To show a difference of 0.5 pp, with power 0.8: more than 100000 seeds an arm at the last "
+            "look."
+        ),
+        (
+            "To show equivalence within 0.5 pp, if there is no difference, with power 0.8: 12 seeds an "
+            "arm at the last look and 24 of the baseline."
         ),
     ]
 

@@ -10,10 +10,14 @@ from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.tables import curves_table, trials_table
 from swinablate.report.answer import gather
+from swinablate.report.families.total import families, total_error
+from swinablate.report.prose import checklist
+from swinablate.study.arms.designs import SHOWS
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise, expected_noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
+from swinablate.text import EXACT
 from tests.conftest import STUDY
 
 WOBBLE = (0.0, 0.4, -0.3, 0.1, -0.2)
@@ -123,6 +127,52 @@ def test_a_factorial_loses_the_cell_that_fails_to_train_and_not_every_effect(hom
     assert effects["norm=batch"]["delta_pp"] == pytest.approx(2, abs=0.2)
     (text,) = [w["text"] for w in found["warnings"] if w["code"] == "W14"]
     assert text.startswith(f"{cell}: left out of the design's effects, for it fails to train")
+    assert found["methods"].startswith(
+        f"A factorial design without {cell}, which failed to train, shows what each switch does, "
+        "and whether the effect of one depends on another, only if no three switches act together"
+    )
+    assert SHOWS["factorial"] not in found["methods"]
+    assert families(found) == [
+        "the arms against the baseline",
+        "the main effects",
+        "the interactions",
+        "validation accuracy along the curve",
+        "how often arms diverge",
+    ]
+
+
+def test_the_error_over_all_families_is_said_once_and_adds_up(home, write):
+    study = write(FACTORIAL + '"model.norm" = ["batch"]\n')
+    recorded(home, study, lambda arm: 90.0)
+    asked = dict(checklist(gather(home, "study")))
+    assert asked["Error over all families"] == (
+        "4 families, each at alpha = 0.05 (the arms against the baseline; the main effects; the "
+        "interactions; validation accuracy along the curve): by chance some word of the report "
+        "would be wrong in at most 20 % of such studies"
+    )
+
+
+def test_one_family_has_its_own_error_and_no_bound_exceeds_certainty():
+    one = {
+        "contrasts": [{"family": "arms"}],
+        "alpha": 0.1,
+        "arms": [],
+        "baseline": {"diverged": 0},
+    }
+    assert total_error(one) == (
+        "1 family at alpha = 0.1 (the arms against the baseline): by chance some word of the "
+        "report would be wrong in at most 10 % of such studies"
+    )
+    further = {
+        "secondary": [{"metric": "test/loss", "method": "Welch t"}],
+        "quantities": [
+            {"metric": "params", "method": EXACT},
+            {"metric": "train_s", "method": "t"},
+        ],
+    }
+    many = {**one, "alpha": 0.4, **further}
+    assert families(many) == ["the arms against the baseline", "test/loss", "train_s"]
+    assert total_error(many).endswith("in at most 100 % of such studies")
 
 
 def test_effects_that_need_the_failing_cell_say_so(home, write):

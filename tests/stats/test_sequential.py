@@ -122,6 +122,25 @@ def test_a_closed_arm_keeps_its_verdict_and_interval():
     assert set(seen) == set(ARMS)
 
 
+def test_what_a_look_before_the_last_decides_is_marked_in_words_and_numbers():
+    arms = {arm.name: arm for arm in play(results())[-1].verdicts.arms}
+    marked = {name: (arm.verdict, arm.stopped_early) for name, arm in arms.items()}
+    assert marked == {
+        "worse": ("worse", True), "slow": ("worse", arms["slow"].look < 16),
+        "same": ("equivalent", True), "noise": ("equivalent", True),
+    }  # fmt: skip
+    assert arms["worse"].sentence.endswith(
+        f": worse. Stopped early, at the look of {arms['worse'].look} seeds: estimates that stop a "
+        "comparison are too large on average."
+    )
+    assert arms["same"].sentence.endswith("a comparison are too near 0 on average.")
+    assert arms["worse"].to_json()["stopped_early"] is True
+    last = look(results(), (16,), declared()).verdicts.arms[0]
+    assert (last.verdict, last.stopped_early) == ("worse", False)
+    assert "stopped_early" not in last.to_json()
+    assert "Stopped early" not in last.sentence
+
+
 def test_the_answer_does_not_depend_on_what_else_is_recorded_or_its_order():
     table = results()
     last = play(table)[-1]

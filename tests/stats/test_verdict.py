@@ -505,9 +505,23 @@ def test_sentences():
     )
     c = judge(arms, rope_pp=0.5, method="shrunken").arms[2]
     assert c.seeds_needed > 5
-    assert c.sentence.endswith(f"; {c.seeds_needed - 5} more seeds would detect 0.5 pp.")
+    more = c.seeds_needed - 5
+    assert c.sentence.endswith(
+        f"; {more} more seeds of c and {2 * more} of the baseline would show a difference of 0.5 pp "
+        "with power 0.8."
+    )
+    near = judge({**arms, "c": 90.1 + 0.6 * FIVE}, rope_pp=0.5, method="shrunken").arms[2]
+    more = near.seeds_equivalence - 5
+    assert near.seeds_equivalence > near.seeds_needed
+    assert near.sentence.endswith(
+        f"; {more} more seeds of c and {2 * more} of the baseline would show equivalence within "
+        "0.5 pp with power 0.8, if there is no difference."
+    )
+    fewer = judge({**arms, "baseline": 90 + 0.3 * FIVE}, rope_pp=0.5, method="shrunken").arms[2]
+    more = fewer.seeds_needed - 5
+    assert f"; {more} more seeds of c and {more} of the baseline would" in fewer.sentence
     c = judge(arms, method="shrunken").arms[2]
-    assert c.sentence.endswith(f"; 5 seeds detect {c.detectable_pp:.2f} pp.")
+    assert c.sentence.endswith(f"; 5 seeds detect {c.detectable_pp:.2f} pp with power 0.8.")
 
 
 def test_the_methods_paragraph_says_what_was_done():

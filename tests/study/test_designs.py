@@ -8,10 +8,11 @@ import pytest
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.report.answer import gather
+from swinablate.stats import last_look_needed, seeds_for_equivalence, seeds_needed
 from swinablate.study.arms.designs import GENERATORS, SHOWS, cells, directions
 from swinablate.study.declared import ONE_WAY, effects_of
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise import Noise, expected_noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY
@@ -129,6 +130,26 @@ def test_a_path_of_one_direction_gets_no_verdict(write, tmp_path):
     assert {(c["verdict"], c["reason"]) for c in steps} == {("undecided", ONE_WAY)}
     (lost,) = [w["text"] for w in answer.verdicts["warnings"] if w["code"] == "W14"]
     assert "forward 2: window=3" in lost
+
+
+@pytest.mark.parametrize(
+    ("effort", "ratio"),
+    [("seeds = 3\nbaseline_seeds = 3", 1), ("seeds = 3", 2), ("[adaptive]\nlooks = [3, 5, 8]", 2)],
+)
+def test_the_plan_says_how_many_seeds_would_show_the_rope(write, tmp_path, effort, ratio):
+    text = STUDY.replace("seeds = 3\nbaseline_seeds = 3", effort)
+    text = text.replace("[axes]", "[compare]\nrope = 0.5\nsd = 0.4\n\n[axes]")
+    made = plan(load_study(write(text)))
+    found = plan_record(made, {}, expected_noise(made, Home(tmp_path))).seeds_needed
+    if "looks" in effort:
+        assert tuple(found.values()) == last_look_needed(0.5, (3, 5, 8), 1, 0.4)
+    else:
+        asked = {"baseline_ratio": ratio}
+        assert found["difference"] == seeds_needed(0.5, 1, 0.4, **asked)
+        assert found["equivalence"] == seeds_for_equivalence(0.5, 1, 0.4, **asked)
+    assert not plan_record(made, {}, Noise(None, "")).seeds_needed
+    bare = plan(load_study(write(text.replace("rope = 0.5", ""))))
+    assert "seeds_needed" not in plan_record(bare, {}, Noise(0.4, "")).to_json()
 
 
 def test_the_plan_says_what_a_design_finds(write):

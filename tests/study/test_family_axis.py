@@ -5,7 +5,9 @@ import pytest
 from swinablate.config.recipe import trial_id
 from swinablate.config.variants import digests
 from swinablate.errors import InputError
-from swinablate.study.declared import effects_of
+from swinablate.records.plan import RefusalRecord
+from swinablate.study.arms.designs import SHOWS
+from swinablate.study.declared import assumed, effects_of, shows
 from swinablate.study.files import load_study, smoke
 from swinablate.study.noise import Noise
 from swinablate.study.plan_record import plan_record
@@ -79,6 +81,29 @@ def test_three_switches_tell_what_they_can_and_say_what_they_assume(write, nets)
         "as if no three switches acted together: lr=0.01; recipe=vit x lr=0.01; "
         "shift=false x lr=0.01."
     )
+
+
+def test_a_refused_cell_takes_its_average_from_every_effect_and_the_methods_say_so(write):
+    """2 x 2 x 2 without one cell: what is told assumes that no three switches act together."""
+    axes = '"model.shift" = [false]\n"model.position_bias" = ["none"]\n"model.norm" = ["batch"]\n'
+    whole = plan_record(planned(write(CROSSED + "[axes]\n" + axes)), {}, Noise(sd=None, source=""))
+    assert whole.shows == SHOWS["factorial"]
+    gone = whole.arms[-1].name
+    refusal = RefusalRecord(
+        name=gone, changes=whole.arms[-1].changes, cell=True, reason="too large"
+    )
+    cut = whole.model_copy(update={"arms": whole.arms[:-1], "refusals": (refusal,)})
+    told, lost = effects_of(cut)
+    assert (len(told), lost) == (6, ())
+    assert assumed(cut, told) == tuple(effect.name for effect in told)
+    arms = {arm.name: {path.rpartition(".")[2] for path in arm.changes} for arm in whole.arms}
+    pair = next(e for e in told if e.name == "shift=false x position_bias=none")
+    # Of the levels of norm only the baseline's is averaged over: the other has no such cell.
+    assert {arm for arm in pair.weights if "norm" in arms[arm]} == set()
+    assert shows(cut).startswith(f"A factorial design without {gone}, which cannot be run, shows")
+    assert "only if no three switches act together" in shows(cut)
+    both = shows(cut, ["shift=false"])
+    assert f"without {gone}, which cannot be run, and shift=false, which failed to train, " in both
 
 
 def test_a_switch_of_the_other_family_is_a_cell_there_and_refused_here(write, nets):

@@ -10,8 +10,8 @@ from swinablate.errors import InputError
 from swinablate.stats.declaration import CONTRASTS, Declaration, Estimate
 from swinablate.stats.estimate import Contrast
 from swinablate.stats.sample import Sample
-from swinablate.stats.sentence import count_range, interval, margin, shown, so_far
-from swinablate.text import counted, formula, number
+from swinablate.stats.sentence import count_range, early, interval, margin, reach, shown, so_far
+from swinablate.text import counted, formula
 
 ROUNDING = 1e-9
 """Of the largest weight: what thirds and sevenths written with ten digits leave of a sum of 0."""
@@ -92,13 +92,13 @@ def contrast_sentence(
     seeds = f"{count_range(counts)} an arm"
     evidence = f"{shown(found, declaration)}, {interval(found, declaration)}; {what}, {seeds}"
     if found.verdict == "equivalent":
-        return f"{name}: equivalent to 0 within {margin(declaration)}{given} ({evidence})."
+        near = f"{name}: equivalent to 0 within {margin(declaration)}{given}"
+        return f"{near} ({evidence}).{early(found)}"
     if found.verdict == "undecided":
-        reach = number(found.detectable_pp, declaration.places(found.se))
         return (
-            f"{name}: undecided{given} ({evidence}); these seeds detect {reach}"
-            f"{declaration.suffix}."
+            f"{name}: undecided{given} ({evidence}); these seeds detect "
+            f"{reach(found, declaration)}."
         )
     small = f", but by less than {margin(declaration)} (negligible)" if found.negligible else ""
     side = "above" if (found.delta_pp or 0.0) > 0 else "below"
-    return f"{name}: {found.verdict}, {side} 0{given} ({evidence}){small}."
+    return f"{name}: {found.verdict}, {side} 0{given} ({evidence}){small}.{early(found)}"

@@ -18,6 +18,7 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
+from swinablate.stats.exaggeration import exaggerated
 from swinablate.stats.judge import CHOSEN, reply
 from swinablate.stats.power import detected
 from swinablate.stats.sample import Sample, read_samples
@@ -151,7 +152,10 @@ def _verdicts(
     now, families = course
     estimates = told(
         [
-            _estimate(contrast, now.states[contrast.name], declaration, now)
+            replace(
+                _estimate(contrast, now.states[contrast.name], declaration, now),
+                stopped_early=_early(now.states[contrast.name], rule),
+            )
             for members in families.values()
             for contrast in members
         ],
@@ -159,7 +163,7 @@ def _verdicts(
         declaration,
     )
     of_arm, how = of_arms(estimates), _name(now, ARMS)
-    found = [*cautions(samples, declaration), *warnings]
+    found = [*cautions(samples, declaration), *exaggerated(estimates, declaration), *warnings]
     return Verdicts(
         declaration=declaration,
         method=how,
@@ -243,6 +247,11 @@ def _estimate(contrast: Contrast, state: State, declaration: Declaration, now: C
             if asked.arm == contrast.name
         ),
     )
+
+
+def _early(state: State, rule: Rule) -> bool:
+    """Whether a look before the last decided by the estimate, and so chose by it."""
+    return state.word in {"better", "worse", "equivalent"} and state.look < rule.looks[-1]
 
 
 def _run(sample: Sample) -> Run:

@@ -1,0 +1,45 @@
+"""How likely a study is to say something wrong at all: over every family that it reports."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from swinablate.report.families.further import blocks_of
+from swinablate.stats import ARMS, CONTRASTS, INTERACTIONS, MAIN, PATH
+from swinablate.text import EXACT
+
+CALLED: Mapping[str, str] = MappingProxyType(
+    {
+        ARMS: "the arms against the baseline",
+        CONTRASTS: "the declared contrasts",
+        MAIN: "the main effects",
+        INTERACTIONS: "the interactions",
+        PATH: "the steps of the path",
+        "curve": "validation accuracy along the curve",
+        "tuned": "the tuned arms",
+    }
+)
+
+
+def families(judged: Mapping[str, Any]) -> list[str]:
+    """The families of comparisons of a report, each with an error rate of its own, in words.
+
+    Args:
+        judged: as verdicts.json has it.
+    """
+    names = dict.fromkeys(one["family"] for one in judged["contrasts"])
+    found = [CALLED.get(name, name) for name in names]
+    if any(arm["diverged"] for arm in (judged["baseline"], *judged["arms"])):
+        found.append("how often arms diverge")
+    return found + [b["metric"] for b in blocks_of(judged) if b["method"] != EXACT]
+
+
+def total_error(judged: Mapping[str, Any]) -> str:
+    """One sentence about all families together, by Bonferroni's bound."""
+    found, alpha = families(judged), judged["alpha"]
+    most = 100 * min(1.0, len(found) * alpha)
+    many = f"{len(found)} families, each" if len(found) > 1 else "1 family"
+    return (
+        f"{many} at alpha = {alpha:g} ({'; '.join(found)}): by chance some word of the report "
+        f"would be wrong in at most {most:.3g} % of such studies"
+    )
