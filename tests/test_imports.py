@@ -15,6 +15,7 @@ HEAVY = {"torch", "torchvision", "mlflow", "optuna", "pandas", "matplotlib", "se
         (["--help"], 0),
         (["plan", "--help"], 0),
         (["run", "--help"], 0),
+        (["power", "--arms", "6", "--sd", "0.8", "--rope", "0.5"], 0),
         (["status", "nothing-was-run", "--home", "/nonexistent"], 2),
     ],
 )
