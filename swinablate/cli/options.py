@@ -115,6 +115,17 @@ Executor = Annotated[
 Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="ARM", help="Run this arm only; repeatable.")
 ]
+More = Annotated[
+    int | None,
+    typer.Option(
+        "--more",
+        metavar="SEEDS",
+        min=1,
+        max=1000,
+        help="Give so many more seeds to the arms that the finished study left undecided.",
+        show_default=False,
+    ),
+]
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Train and record, but write no report.")
 ]

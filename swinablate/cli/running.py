@@ -12,6 +12,7 @@ import typer
 from swinablate.cli import terminal
 from swinablate.cli.differences import differences, told
 from swinablate.cli.farewell import farewell
+from swinablate.cli.more import extended
 from swinablate.cli.options import home_of
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import was_run
@@ -80,6 +81,7 @@ def run_study(
     where, name = home_of(home, smoke=smoke), made.study.name
     if report.wanted:
         check_folder(report.folder(where, name), force=report.force)
+    made, options = extended(made, where, options)
     _say_if_another(made, where, options.launch)
     with Watch(terminal.err) as watch:
         summary = execute(made, where, options, watch)

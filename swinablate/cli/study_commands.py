@@ -16,6 +16,7 @@ from swinablate.cli.options import (
     Hang,
     HomeFolder,
     Json,
+    More,
     NoReport,
     Only,
     Out,
@@ -45,6 +46,7 @@ commands = typer.Typer()
 def run(
     context: typer.Context,
     study: StudyFile,
+    more: More = None,
     slots: Slots = None,
     only: Only = None,
     devices: Devices = "auto",
@@ -65,7 +67,8 @@ def run(
     """Train every trial of a study that is not recorded yet, then report.
 
     Started again, it goes on: finished trials are reused, interrupted ones continue from
-    their checkpoint.
+    their checkpoint. With --more, what was undecided gets more seeds in the same home: another
+    analysis, whose report names the first and its words (W9).
     """
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     options = dataclasses.replace(
@@ -74,7 +77,7 @@ def run(
     run_study(
         study,
         home,
-        options,
+        dataclasses.replace(options, more=more),
         settings or [],
         smoke=smoke,
         report=Report(out, wanted=not no_report, force=force),

@@ -118,7 +118,8 @@ class Asked:
         now = digests(self.study, self.settings)
         if now and now == ran.digests:
             return
-        found = differences(plan, _planned(self.study, self.settings, smoke=plan.smoke))
+        first = lineage(self.home, plan)[-1]  # what the file declared; `--more` is not its word
+        found = differences(first, _planned(self.study, self.settings, smoke=plan.smoke))
         if not found:
             return
         other = ran.file not in {"", str(self.study.absolute())}
@@ -166,6 +167,14 @@ def asked_of(
 def was_run(home: Home, name: str) -> bool:
     """Whether a study was ever declared in a home."""
     return (home.studies / name / "latest").exists()  # a damaged one was, too
+
+
+def lineage(home: Home, plan: PlanRecord) -> list[PlanRecord]:
+    """A recorded plan, what it extends, what that extends, and so on."""
+    found = [plan]
+    while found[-1].parent:
+        found.append(home.declared(plan.study, found[-1].parent))
+    return found
 
 
 def variants(home: Home, name: str) -> list[str]:

@@ -56,6 +56,7 @@ class Options:
     storage: str | None = None
     tracking: str | None = None
     retry: bool = False
+    more: int | None = None  # seeds for what is undecided
     launch: Launch = UNKNOWN  # what started it
     hang_timeout: float | None = None  # seconds without a word; None: as `attempts` has it
     take_over: bool = False  # although the lock is held, if by nobody who is known to be alive

@@ -46,6 +46,7 @@ class Launch(Record):
         stores: option -> address, of those that were typed and hold no secret.
         command: as it was typed, without secrets; empty where no command started it.
         variables: of the environment that must be set for it.
+        more: seeds that `--more` added, one time after another.
     """
 
     version: Annotated[int, Field(alias="schema")] = SCHEMA
@@ -59,12 +60,24 @@ class Launch(Record):
     stores: Mapping[str, str] = Field(default_factory=dict)
     command: str = ""
     variables: tuple[str, ...] = ()
+    more: tuple[int, ...] = ()
 
     @property
     def again(self) -> str:
-        """The command that trains what is missing; `retry` would train more."""
+        """The command that trains what is missing; `retry` and `--more` would train more."""
         words = shlex.split(self.command)
-        return shlex.join("run" if at == 1 and w == "retry" else w for at, w in enumerate(words))
+        kept = ["run" if at == 1 and w == "retry" else w for at, w in enumerate(words)]
+        kept = [word for word in kept if not word.startswith("--more=")]
+        if "--more" in kept:
+            at = kept.index("--more")
+            del kept[at : at + 2]
+        return shlex.join(kept)
+
+    @property
+    def whole(self) -> str:
+        """The command that repeats the study elsewhere, with all that was added to it."""
+        added = [f"{self.again} --more {count}" for count in self.more if self.again]
+        return " && ".join([self.again, *added])
 
     @property
     def needs(self) -> str:

@@ -19,11 +19,7 @@ Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
 SCHEMA = 1
 """Of plans and ledgers as they are printed and reported; a home's files have one of their own
 (`records.seal`). Raised when a field changes its meaning; a new field alone does not raise it."""
-
-
 R = TypeVar("R", bound="Record")
-
-
 LATER = Field(exclude_if=lambda value: not value)
 """Of a field that came after 0.1: where it says nothing, a plan is written as it was then."""
 
@@ -332,13 +328,14 @@ class PlanRecord(Record):
 
     Attributes:
         declaration: digest of all that was declared.
+        parent: the declaration whose open questions this one gives more seeds; mostly empty.
         imports: modules of nobody's package that a study's recipes name: their code runs.
         shows: what the design can and cannot show, in a sentence.
         trials: how many there may be.
         reused: final trials that were recorded when it was declared.
         detectable_pp: the smallest difference found with power 0.8, percentage points.
-        seeds_needed: "difference" and "equivalence" -> seeds an arm that show the rope with power
-            0.8, the baseline's in proportion, with looks those of the last; None if too many.
+        seeds_needed: "difference" and "equivalence" -> seeds an arm (with looks, at the last)
+            that show the rope with power 0.8; None if too many.
         effects_pp: family of effects -> the size from which the design finds all of it.
         contrasts: comparisons that were declared one by one.
         between: declared contrast -> the change that it is about, or those that act together.
@@ -351,6 +348,7 @@ class PlanRecord(Record):
     study: str = "results"
     question: str = ""
     declaration: str = ""
+    parent: Annotated[str, LATER] = ""
     imports: Annotated[tuple[str, ...], LATER] = ()
     design: Design = "one_at_a_time"
     shows: str = ""

@@ -20,6 +20,7 @@ from swinablate.report.families.tuned_effects import tuned_effects
 from swinablate.report.results import StudyResults
 from swinablate.scheduling.due import Due, State, due
 from swinablate.stats import Declaration, Verdicts, Warn, verdicts
+from swinablate.stats.sentence import count_range
 from swinablate.study.declared import declaration, effects_of, failing_cells
 from swinablate.text import signed
 
@@ -171,10 +172,18 @@ def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:
         trials = counted(other, now, recorded)
         said = judge(other, declaration(other, trials), now, trials)
         words = "; ".join(f"{arm.name} {arm.verdict}" for arm in said.arms)
+        added = ""
+        if other.declaration == plan.parent:
+            times = len(shorter) + 1
+            most = 100 * times * plan.compare.alpha
+            added = (
+                " What was undecided there got more seeds, what was decided did not: over "
+                f"{times} analyses a word is wrong in up to {most:g} % of such studies."
+            )
         yield Warn(
             "W9",
             f"an extension of a study declared with {_seeds(other)}: this is another analysis, "
-            f"whose error rate does not count the first. The first one says: {words}.",
+            f"whose error rate does not count the first. The first one says: {words}.{added}",
         )
 
 
@@ -201,7 +210,7 @@ def _seeds(plan: PlanRecord) -> str:
     looks = [look.seeds for look in plan.looks]
     if looks:
         return f"looks at {', '.join(map(str, looks))} seeds"
-    return f"{len(plan.arms[1].seeds)} seeds an arm"
+    return f"{count_range([len(arm.seeds) for arm in plan.arms[1:]])} an arm"
 
 
 def origin(plan: PlanRecord, recorded: Mapping[str, Outcome], launch: Launch) -> dict[str, Any]:
@@ -232,7 +241,7 @@ def origin(plan: PlanRecord, recorded: Mapping[str, Outcome], launch: Launch) ->
 def _commands(launch: Launch) -> dict[str, Any]:
     """What repeats the study, with the variables that it needs, and what shows it."""
     found = {
-        "command": launch.again,
+        "command": launch.whole,
         "variables": list(launch.variables),
         "ui": launch.says("ui"),
     }

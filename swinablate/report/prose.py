@@ -13,6 +13,10 @@ from swinablate.report.tables import every_trial, lost, open_parts
 from swinablate.text import after_difference, places_of, unit_of
 
 GIVEN = "given when the results were analyzed; nothing here shows that it was fixed before them"
+EXTENDED = (
+    "what a first analysis left undecided was given more seeds after it, and judged again; its "
+    "words, and what both analyses may get wrong together, stand under W9"
+)
 NOT_GIVEN = "none was given, so nothing is called equivalent"
 NO_ROPE = "none was declared, so nothing is called equivalent"
 
@@ -82,6 +86,7 @@ def checklist(answer: StudyResults) -> list[tuple[str, str]]:
         ("What varies between repetitions", _varies(answer)),
         ("Smallest difference of interest", margin),
         ("Hypotheses", _declared(answer)),
+        ("Extension", EXTENDED if plan.parent else ""),
         ("Error over all families", total_error(judged)),
         ("Selection", _selection(plan)),
     ]

@@ -32,7 +32,7 @@ from swinablate.study.arms.axes import RECIPE, axes_of, recipes_of
 from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
-from swinablate.study.seeds import Adaptive, Budget, Seeds, every_seed
+from swinablate.study.seeds import Adaptive, Budget, Extension, Seeds, every_seed
 from swinablate.text import named_level
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
@@ -128,6 +128,7 @@ class Study:
 
     Attributes:
         recipes: levels of the axis `recipe`, by their names.
+        extension: the seeds of each arm, where those of the file were not enough (`run --more`).
     """
 
     name: str
@@ -147,6 +148,7 @@ class Study:
     smoke: bool = False
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     contrasts: tuple[DeclaredContrast, ...] = ()
+    extension: Extension | None = None
 
 
 def load_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:

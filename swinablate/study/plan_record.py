@@ -49,6 +49,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "schema": SCHEMA,
         "study": study.name,
         "question": study.question,
+        "parent": study.extension.parent if study.extension else "",
         "declaration": plan.declaration,
         "imports": imported(plan),
         "design": study.design,
@@ -177,8 +178,8 @@ def smallest_effect(plan: Plan, noise: Noise) -> float | None:
         return found
     return round(
         detectable(
-            len(study.seeds),
-            len(study.baseline_seeds),
+            _most(plan),
+            len(plan.arms[0].seeds),
             _compared(plan),
             noise.sd,
             alpha=study.compare.alpha,
@@ -200,12 +201,17 @@ def enough_seeds(plan: Plan, noise: Noise) -> dict[str, int | None]:
     if study.looks:
         found = last_look_needed(rope, study.looks, m, noise.sd, alpha=alpha)
     else:
-        ratio = len(study.baseline_seeds) / len(study.seeds)
+        ratio = len(plan.arms[0].seeds) / _most(plan)
         found = (
             seeds_needed(rope, m, noise.sd, alpha=alpha, baseline_ratio=ratio),
             seeds_for_equivalence(rope, m, noise.sd, alpha=alpha, baseline_ratio=ratio),
         )
     return dict(zip(("difference", "equivalence"), found, strict=True))
+
+
+def _most(plan: Plan) -> int:
+    """Seeds of an arm; in an extension, of those that got more."""
+    return max(len(arm.seeds) for arm in plan.arms[1:])
 
 
 def _compared(plan: Plan) -> int:

@@ -159,6 +159,8 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     if study.smoke:
         recipe, baseline = smoked(recipe), smoked(baseline)
     seeds = study.seeds if made.changes else study.baseline_seeds  # only the baseline has none
+    if study.extension:
+        seeds = study.extension.seeds.get(made.name, seeds)
     starts = _starts(study, made.name, recipe.start, seeds)
     family = load_family(recipe.model.family, study.file)
     image = image_spec(recipe.data)

@@ -1,5 +1,7 @@
 """How much a study may run: its seeds, or the looks that add seeds, tuning, and its budget."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
@@ -43,6 +45,19 @@ class Budget(Frozen):
 
     hours: Annotated[float, Field(gt=0)] | None = None
     trials: Annotated[int, Field(ge=1)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extension:
+    """More seeds for some arms of a study that was judged already.
+
+    Attributes:
+        parent: the declaration that was judged.
+        seeds: arm -> all of its seeds, the old ones first.
+    """
+
+    parent: str
+    seeds: Mapping[str, tuple[int, ...]]
 
 
 def every_seed(

@@ -1,0 +1,187 @@
+"""`run --more`: seeds for what a finished study left undecided, and going on with them.
+
+The file of the study stays as it is. An extension is a declaration of its own, whose record names
+the one that it extends; from then on `run`, `retry`, `status` and `report` are about it, until the
+file declares something else.
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterator
+from math import ceil
+from typing import TYPE_CHECKING
+
+from swinablate.cli import terminal
+from swinablate.cli.which import lineage, was_run
+from swinablate.errors import InputError
+from swinablate.records.home import Home
+from swinablate.records.launch import Launch, launch_of
+from swinablate.records.plan import PlanRecord
+
+if TYPE_CHECKING:
+    from swinablate.execution.run import Options
+    from swinablate.study.plan import Plan
+
+
+def extended(made: "Plan", home: Home, options: "Options") -> "tuple[Plan, Options]":
+    """What is to run: the plan, the extension of it that was begun, or a new one.
+
+    Args:
+        made: what the file declares.
+        home: where it was run.
+        options: with the seeds that `--more` adds, if it was given.
+
+    Raises:
+        InputError: there is nothing that could be given more seeds.
+    """
+    if options.more is not None:
+        _check(made)
+    newest = _newest(made, home)
+    if newest is None:
+        if options.more is None:
+            return made, options
+        raise _not_run(made, home, options.launch)
+    added = launch_of(home, newest).more
+    if options.more is not None and _finished(home, newest, options.launch):
+        seeds = _more(made, newest, _open(home, newest), options.more)
+        if seeds:
+            _say(seeds, newest)
+            kept = _with(options, (*added, options.more))
+            return _planned(made, newest.declaration, seeds), kept
+        terminal.err.print("nothing that more seeds could decide is undecided", markup=False)
+    if not newest.parent:
+        return made, options
+    seeds = {arm.name: arm.seeds for arm in newest.arms}
+    return _planned(made, newest.parent, seeds), _with(options, added)
+
+
+def _check(made: "Plan") -> None:
+    """Refuse studies for which more seeds after a look were never shown to be right."""
+    study = made.study
+    at = f"{study.file}: --more"
+    if study.smoke:
+        raise InputError("a smoke run decides nothing", at=at, hint="leave out --smoke")
+    if study.looks:
+        raise InputError(
+            "a study with looks adds seeds itself, and its error rate counts those looks alone",
+            at=at,
+            hint="a later look in the file makes another study, whose report names this one: "
+            f"[adaptive] looks = {[*study.looks, study.looks[-1] + 5]}",
+        )
+    if study.tune is not None:
+        raise InputError(
+            "a tuned study has two answers for each arm, and more seeds are chosen by one",
+            at=at,
+            hint=f"give all arms more in the file: seeds = {len(study.seeds) + 5}",
+        )
+
+
+def _not_run(made: "Plan", home: Home, launch: Launch) -> InputError:
+    command = launch.says("run") or "swinablate run STUDY"
+    return InputError(
+        f"study {made.study.name!r}, as its file is now, is not what was run last in {home.root}",
+        at="--more",
+        hint=f"`{command}` runs it; what it leaves undecided can then be given more seeds",
+    )
+
+
+def _newest(made: "Plan", home: Home) -> PlanRecord | None:
+    """The newest declaration, if it is what the file declares, or extends that."""
+    name = made.study.name
+    if not was_run(home, name):
+        return None
+    newest = home.declared(name)
+    first = lineage(home, newest)[-1]
+    return newest if first.declaration == made.declaration else None
+
+
+def _finished(home: Home, plan: PlanRecord, launch: Launch) -> bool:
+    """Whether a plan has all of its trials; one that was begun by `--more` goes on first.
+
+    Raises:
+        InputError: the study itself is unfinished.
+    """
+    known = home.outcomes(row.trial for row in plan.rows())
+    missing = sum(row.trial not in known for row in plan.rows())
+    if missing and not plan.parent:
+        raise InputError(
+            f"{missing} trials of the study are missing: nothing is decided or undecided yet",
+            at="--more",
+            hint=f"`{launch.says('run') or 'swinablate run STUDY'}` runs them",
+        )
+    if missing:
+        said = f"going on with the seeds that were added before: {missing} trials are missing"
+        terminal.err.print(said, markup=False)
+    return not missing
+
+
+def _open(home: Home, plan: PlanRecord) -> set[str]:
+    """The arms of comparisons that are undecided for want of seeds, and for nothing else."""
+    from swinablate.report.answer import counted, judge, stand
+    from swinablate.stats.seeds.convergence import NO_NOISE
+    from swinablate.study.declared import declaration
+
+    now, recorded = stand(home, plan)
+    trials = counted(plan, now, recorded)
+    judged = judge(plan, declaration(plan, trials), now, trials)
+    return {
+        arm
+        for one in judged.contrasts
+        if one.verdict == "undecided" and one.reason in {None, NO_NOISE}
+        for arm in one.contrast.weights
+    }
+
+
+def _more(
+    made: "Plan", newest: PlanRecord, open_: Collection[str], more: int
+) -> dict[str, tuple[int, ...]]:
+    """Arm -> all of its seeds, with `more` for open ones; nothing if none is.
+
+    They get the seeds that the baseline has already, so that these may be paired, and then the
+    next. A baseline that takes part keeps its ratio to the arm with the most seeds.
+    """
+    arms = [arm for arm in newest.arms[1:] if arm.name in open_]
+    if not arms:
+        return {}
+    base = newest.baseline
+    ratio = len(made.study.baseline_seeds) / len(made.study.seeds)
+    longest = max(len(arm.seeds) for arm in arms) + more
+    wanted = max(len(base.seeds), ceil(ratio * longest - 1e-9))  # not one for a rounding error
+    upcoming = list(_upcoming(base.seeds, max(wanted, longest)))
+    found = {arm.name: arm.seeds for arm in newest.arms}
+    for arm in arms:
+        new = [seed for seed in upcoming if seed not in arm.seeds]
+        found[arm.name] = (*arm.seeds, *new[:more])
+    if base.name in open_:
+        found[base.name] = tuple(upcoming[:wanted])
+    return found
+
+
+def _upcoming(seeds: tuple[int, ...], count: int) -> Iterator[int]:
+    """The baseline's seeds, and those that follow, as the file's own follow."""
+    yield from seeds
+    yield from range(max(seeds) + 1, max(seeds) + 1 + count - len(seeds))
+
+
+def _planned(made: "Plan", parent: str, seeds: dict[str, tuple[int, ...]]) -> "Plan":
+    from swinablate.study.planner import plan
+    from swinablate.study.seeds import Extension
+
+    extension = Extension(parent=parent, seeds=seeds)
+    return plan(
+        dataclasses.replace(made.study, extension=extension), terminal.patience("planning arm")
+    )
+
+
+def _with(options: "Options", added: tuple[int, ...]) -> "Options":
+    """The options with what was added, for the commands that a report prints."""
+    launch = options.launch.model_copy(update={"more": added})
+    return dataclasses.replace(options, launch=launch)
+
+
+def _say(seeds: dict[str, tuple[int, ...]], newest: PlanRecord) -> None:
+    grown = [
+        f"{arm.name} {len(arm.seeds)} -> {len(seeds[arm.name])}"
+        for arm in newest.arms
+        if len(seeds[arm.name]) > len(arm.seeds)
+    ]
+    terminal.err.print(f"more seeds: {', '.join(grown)}", soft_wrap=True, markup=False)
