@@ -16,6 +16,7 @@ from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
 from swinablate.records.plan import PlanRecord
+from swinablate.text import counted
 
 if TYPE_CHECKING:
     from swinablate.execution.run import Options
@@ -103,13 +104,16 @@ def _finished(home: Home, plan: PlanRecord, launch: Launch) -> bool:
     known = home.outcomes(row.trial for row in plan.rows())
     missing = sum(row.trial not in known for row in plan.rows())
     if missing and not plan.parent:
+        are = "is" if missing == 1 else "are"
         raise InputError(
-            f"{missing} trials of the study are missing: nothing is decided or undecided yet",
+            f"of the study, {counted(missing, 'trial')} {are} missing: nothing is decided yet",
             at="--more",
             hint=f"`{launch.says('run') or 'swinablate run STUDY'}` runs them",
         )
     if missing:
-        said = f"going on with the seeds that were added before: {missing} trials are missing"
+        said = (
+            f"going on with the seeds that were added before: {counted(missing, 'trial')} missing"
+        )
         terminal.err.print(said, markup=False)
     return not missing
 

@@ -55,7 +55,9 @@ def trained(home, made, launch=None, lost=()):
                 trial=trial.id, seed=trial.seed, kind="final", attempt=1, status="done",
                 recipe=trial.recipe.model_dump(mode="json"), image={},
                 metrics={"test/accuracy": value, "val/accuracy": value},
-                curve=({"epoch": 1, "train/loss": 1.0, "val/accuracy": 50.0},), execution={},
+                curve=({"epoch": 1, "train/loss": 1.0, "val/accuracy": 50.0, "time/epoch_s": 2.0,
+                        "time/images_per_s": 9.0},),
+                execution={"device": "CPU", "torch": "2"},
                 predictions={"sha256": trial.id, "images": 540}, failure=None,
                 started_at=1000, finished_at=4000,
             )
@@ -83,9 +85,8 @@ def test_undecided_arms_get_the_next_seeds_and_the_baseline_keeps_its_ratio(home
     assert found.study.extension.parent == made.declaration != found.declaration
     assert {trial.id for trial in made.trials} < {trial.id for trial in found.trials}
     assert options.launch.more == (3,)
-    assert capsys.readouterr().err == (
-        "more seeds: baseline 6 -> 11, shift=false 4 -> 7, lr=0.5 4 -> 7\n"
-    )
+    said = capsys.readouterr().err.splitlines()[0]  # a slow machine says which arms it plans, too
+    assert said == "more seeds: baseline 6 -> 11, shift=false 4 -> 7, lr=0.5 4 -> 7"
 
 
 def test_seeds_of_ones_own_go_on_after_the_baselines(home, write):
@@ -150,8 +151,8 @@ def test_an_extension_that_is_unfinished_goes_on_and_grows_no_further(home, writ
     again, kept = more(made, home, 2, launch)
     assert again.declaration == found.declaration
     assert kept.launch.more == (2,)
-    assert capsys.readouterr().err == (
-        "going on with the seeds that were added before: 1 trials are missing\n"
+    assert capsys.readouterr().err.startswith(
+        "going on with the seeds that were added before: 1 trial missing\n"
     )
     plain, kept = extended(made, home, Options(launch=launch))  # `run` without it, and `retry`
     assert plain.declaration == found.declaration
@@ -205,7 +206,7 @@ def test_what_was_not_run_or_is_unfinished_is_refused(home, write):
     with pytest.raises(InputError, match="is not what was run last"):
         more(made, home, 2)
     trained(home, made, lost=("lr=0.5", "shift=false"))
-    with pytest.raises(InputError, match="2 trials of the study are missing"):
+    with pytest.raises(InputError, match="of the study, 2 trials are missing"):
         more(made, home, 2)
     noise = plan(smoke(load_study(write(THREE), smoke=True)))
     with pytest.raises(InputError, match="a smoke run decides nothing"):
