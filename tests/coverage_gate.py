@@ -27,7 +27,7 @@ BARS = {
     "execution/stop.py": 90,
     "execution/sync.py": 95,
     "execution/worker.py": 95,
-    "records/stores.py": 93,
+    "records/disk/stores.py": 93,
     "tracking/mirror.py": 95,
     "tracking/server.py": 85,  # its watchdog kills its own group, and its data with it
 }

@@ -26,7 +26,7 @@ from swinablate.cli import (
 )
 from swinablate.config import imports
 from swinablate.errors import SwinablateError
-from swinablate.records.files import refusal
+from swinablate.records.disk.files import refusal
 from swinablate.records.secrets import redact, secrets_of, secrets_of_environment
 from swinablate.text import visible
 

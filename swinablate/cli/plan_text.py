@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from swinablate.config.metrics import ACCURACY, metric
-from swinablate.records.plan import PlanRecord, TuneRecord
+from swinablate.records.plan import PlanRecord
+from swinablate.records.tuning import TuneRecord
 from swinablate.study.search_space import LEAST
 from swinablate.text import LOG_ODDS, after_difference, counted, places
 

@@ -29,7 +29,7 @@ from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Moments, Part, Parts, Pixels
 from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records import locks
+from swinablate.records.disk import locks
 
 log = logging.getLogger(__name__)
 FILES = ("train_pixels", "train_labels", "train_moments", "test_pixels", "test_labels")

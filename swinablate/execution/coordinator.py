@@ -18,8 +18,8 @@ from swinablate.execution.executor import Execution
 from swinablate.execution.feeder import Batch as Tickets
 from swinablate.execution.feeder import Feeder
 from swinablate.execution.stop import Stop
+from swinablate.records.disk.files import drop_half_written
 from swinablate.records.events import ENDINGS, Batch, Event, Job
-from swinablate.records.files import drop_half_written
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import Row

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from swinablate.execution.fusing import Width, mates, width
-from swinablate.records.plan import Ledger, Row
+from swinablate.records.plan import Row
+from swinablate.records.tuning import Ledger
 from swinablate.scheduling.queue import Ending, Ticket
 from swinablate.scheduling.suggest import trial_of
 from swinablate.study.plan import Arm, Trial

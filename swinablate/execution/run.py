@@ -25,7 +25,7 @@ from swinablate.execution.devices import choose_slots
 from swinablate.execution.executor import Execution, Executor, Slot
 from swinablate.execution.feeder import Feeder, Tickets, Widths
 from swinablate.execution.stop import Stop
-from swinablate.records.files import drop_half_written
+from swinablate.records.disk.files import drop_half_written
 from swinablate.records.home import Home
 from swinablate.records.launch import UNKNOWN, Launch, keep_launch
 from swinablate.records.outcome import Outcome

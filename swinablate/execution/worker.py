@@ -21,8 +21,8 @@ import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
 from swinablate.execution import lifeline
+from swinablate.records.disk.files import NO_SPACE
 from swinablate.records.events import Batch, Event, Job, Kind, event
-from swinablate.records.files import NO_SPACE
 from swinablate.records.secrets import redact, secrets_here
 from swinablate.training.autotune import measure
 from swinablate.training.fit import Stopped, fit

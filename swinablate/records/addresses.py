@@ -8,8 +8,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from swinablate.errors import InputError
+from swinablate.records.disk.stores import database, sqlalchemy_url
 from swinablate.records.secrets import password_as_written, redact_address
-from swinablate.records.stores import database, sqlalchemy_url
 
 HTTP = ("http://", "https://")
 MLFLOW = ("postgresql", "mysql", "sqlite", "mssql")

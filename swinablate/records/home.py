@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records import locks
+from swinablate.records.disk import locks
+from swinablate.records.disk.files import set_aside, write_atomically, writing
 from swinablate.records.events import Event, read_event
-from swinablate.records.files import set_aside, write_atomically, writing
 from swinablate.records.outcome import Outcome, read_outcome, with_measured
-from swinablate.records.plan import Choices, Ledger, PlanRecord, read_record
+from swinablate.records.plan import Choices, PlanRecord, read_record
 from swinablate.records.seal import Damaged, seal, unseal
+from swinablate.records.tuning import Ledger
 
 DECLARATION = re.compile("[0-9a-f]{1,64}")
 SYNC = "`swinablate sync STUDY` restores it from the copy in its attempt"

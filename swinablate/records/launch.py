@@ -13,10 +13,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from swinablate.records.files import write_atomically
+from swinablate.records.disk.files import write_atomically
 from swinablate.records.home import Home
-from swinablate.records.plan import SCHEMA, PlanRecord, Record, read_record
+from swinablate.records.plan import PlanRecord, read_record
 from swinablate.records.seal import seal
+from swinablate.records.tuning import SCHEMA, Record
 
 DEFAULT_HOME = ".swinablate"
 """The home of whoever names none."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records.files import NO_SPACE
+from swinablate.records.disk.files import NO_SPACE
 
 MARKER = ".swinablate-report"
 FOLDERS = ("tables", "figures")

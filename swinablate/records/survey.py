@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records import locks
+from swinablate.records.disk import locks
 from swinablate.records.events import read_event
 from swinablate.records.home import SYNC, Home, declares_again
 from swinablate.records.launch import UNKNOWN, Launch, launch_of

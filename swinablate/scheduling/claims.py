@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from swinablate.records import locks
+from swinablate.records.disk import locks
 from swinablate.records.home import Home
 
 AGAIN_S = 1.0

@@ -13,7 +13,8 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import Ledger, PlanRecord, Row
+from swinablate.records.plan import PlanRecord, Row
+from swinablate.records.tuning import Ledger
 from swinablate.scheduling.ledger import by_seed, wanted
 
 if TYPE_CHECKING:

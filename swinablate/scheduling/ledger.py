@@ -14,7 +14,8 @@ from statistics import mean
 from typing import Any, Literal
 
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import ArmRecord, PlanRecord, Row, TryRecord
+from swinablate.records.plan import ArmRecord, PlanRecord, Row
+from swinablate.records.tuning import TryRecord
 
 WORST = 0.0
 """A recipe that diverged reaches this validation accuracy, percent: no other can be worse."""

@@ -39,7 +39,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from swinablate.errors import EnvironmentFault
-from swinablate.records import stores
+from swinablate.records.disk import stores
 from swinablate.records.secrets import redact, redact_address, secrets_here
 
 BEAT_S = 10.0

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault
-from swinablate.records import stores
+from swinablate.records.disk import stores
 from swinablate.records.secrets import redact_address
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -9,7 +9,8 @@ from typing import Any
 
 from swinablate.config import schema
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import Ledger, PlanRecord, Row, TryRecord, everything
+from swinablate.records.plan import PlanRecord, Row, everything
+from swinablate.records.tuning import Ledger, TryRecord
 from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import (
     final_seeds,

@@ -12,7 +12,8 @@ from swinablate.errors import InputError
 from swinablate.models.diff import grouped
 from swinablate.models.registry import is_import
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import SCHEMA, PlanRecord, WarningRecord
+from swinablate.records.plan import PlanRecord, WarningRecord
+from swinablate.records.tuning import SCHEMA
 from swinablate.stats import (
     CONTRASTS,
     detectable,

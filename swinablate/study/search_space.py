@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from swinablate.config.schema import Frozen
-from swinablate.records.plan import tunings
+from swinablate.records.tuning import tunings
 
 LEAST = 3
 """Tunings of an arm from which it is judged: of two, an sd is anybody's guess."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from swinablate.errors import InputError
-from swinablate.records.files import write_atomically
+from swinablate.records.disk.files import write_atomically
 from swinablate.study.files import NAME
 
 RECIPE = """\

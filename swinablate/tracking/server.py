@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy.exc import SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault
-from swinablate.records import stores
+from swinablate.records.disk import stores
 from swinablate.records.secrets import redact, secrets_here
 from swinablate.tracking import views
 

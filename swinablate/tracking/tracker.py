@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.errors import EnvironmentFault
-from swinablate.records import stores
+from swinablate.records.disk import stores
 from swinablate.records.report_folder import written
 from swinablate.records.secrets import redact_address
 from swinablate.text import known

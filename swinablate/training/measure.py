@@ -17,8 +17,8 @@ from swinablate.config import schema
 from swinablate.config.data import DataConfig
 from swinablate.config.metrics import metric
 from swinablate.errors import SwinablateError
+from swinablate.records.disk.files import write_atomically
 from swinablate.records.events import Job
-from swinablate.records.files import write_atomically
 from swinablate.records.home import Home
 from swinablate.records.outcome import MEASURED, Outcome
 from swinablate.records.plan import PlanRecord

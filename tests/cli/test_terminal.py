@@ -24,9 +24,9 @@ from swinablate.records.plan import (
     ProofRecord,
     RefusalRecord,
     TrialsRecord,
-    TuneRecord,
     WarningRecord,
 )
+from swinablate.records.tuning import TuneRecord
 from swinablate.scheduling.status import Current, Status
 
 STAGE = {"grid": 8, "window": [2, 2], "shift": 1}

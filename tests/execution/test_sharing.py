@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from swinablate.errors import InputError
-from swinablate.records import locks
+from swinablate.records.disk import locks
 from swinablate.scheduling.claims import Claims
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan

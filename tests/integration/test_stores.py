@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from swinablate.errors import EnvironmentFault
-from swinablate.records import stores
+from swinablate.records.disk import stores
 from swinablate.records.launch import Launch
 from swinablate.scheduling.queue import Queue, Ticket
 from swinablate.tracking.server import serve

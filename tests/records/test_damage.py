@@ -11,8 +11,8 @@ import pytest
 
 from swinablate.cli.app import main
 from swinablate.errors import EnvironmentFault
-from swinablate.records.plan import Ledger, TryRecord
 from swinablate.records.seal import SCHEMA, Damaged, digest, seal, unseal
+from swinablate.records.tuning import Ledger, TryRecord
 from tests.records.homes import Study, edited, first, sealed
 
 

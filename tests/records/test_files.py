@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from swinablate.records.files import AGAIN, refusal
+from swinablate.records.disk.files import AGAIN, refusal
 
 
 def raised(error: OSError, *, cause: bool) -> Exception:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.disk.files import write_atomically
+from swinablate.records.disk.stores import database
 from swinablate.records.events import Event
-from swinablate.records.files import write_atomically
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
-from swinablate.records.stores import database
 
 OUTCOME = Outcome(
     trial="t1", seed=0, kind="final", recipe={"model": {}}, image={"height": 8}, status="done",

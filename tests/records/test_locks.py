@@ -12,13 +12,13 @@ import pytest
 
 from swinablate.cli.app import main
 from swinablate.errors import EnvironmentFault
-from swinablate.records.files import write_atomically
+from swinablate.records.disk.files import write_atomically
+from swinablate.records.disk.locks import Taken, alive, holder, lock
 from swinablate.records.home import Home
-from swinablate.records.locks import Taken, alive, holder, lock
 from tests.records.homes import sealed
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from swinablate.records.locks import lock\n"
+    "import sys, time; from pathlib import Path; from swinablate.records.disk.locks import lock\n"
     "with lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 )
 
@@ -78,7 +78,7 @@ def test_two_do_not_hold_one_lock_and_the_second_waits(held):
 
 
 LOOK = (
-    "import sys; from pathlib import Path; from swinablate.records.locks import holder\n"
+    "import sys; from pathlib import Path; from swinablate.records.disk.locks import holder\n"
     "print('looks', flush=True)\n"
     "while True: holder(Path(sys.argv[1]))"
 )

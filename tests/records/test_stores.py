@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records import stores
-from swinablate.records.locks import lock
+from swinablate.records.disk import stores
+from swinablate.records.disk.locks import lock
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swinablate.cli.app import main
-from swinablate.records import locks
+from swinablate.records.disk import locks
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, keep_launch
 from swinablate.records.survey import Finding, survey

@@ -14,14 +14,13 @@ from swinablate.records.plan import (
     ArmRecord,
     ChangeRecord,
     HypothesisRecord,
-    Ledger,
     MatchRecord,
     PlanRecord,
     ProofRecord,
     RefusalRecord,
-    TryRecord,
 )
 from swinablate.records.report_folder import MARKER
+from swinablate.records.tuning import Ledger, TryRecord
 from swinablate.report import contents, render
 from swinablate.report.drawing import numbers
 from swinablate.report.latex import arms_tex, escape

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from swinablate.records import locks
+from swinablate.records.disk import locks
 from swinablate.records.home import Home
 from swinablate.scheduling.claims import AGAIN_S, Claims
 from tests.execution.scripted import Clock

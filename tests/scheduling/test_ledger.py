@@ -12,7 +12,8 @@ from swinablate.config.recipe import trial_id
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import Ledger, Row, everything
+from swinablate.records.plan import Row, everything
+from swinablate.records.tuning import Ledger
 from swinablate.report import render
 from swinablate.report.answer import gather
 from swinablate.scheduling.due import State, due

@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records import stores
+from swinablate.records.disk import stores
 from swinablate.scheduling.queue import Queue, Ticket
 
 ARMS = ("baseline", "shift=false", "norm=batch")

@@ -10,7 +10,8 @@ from swinablate.cli.app import main
 from swinablate.config.recipe import trial_id
 from swinablate.errors import InputError
 from swinablate.records.home import Home
-from swinablate.records.plan import Ledger, everything
+from swinablate.records.plan import everything
+from swinablate.records.tuning import Ledger
 from swinablate.report import render
 from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import choices, tries, unguided

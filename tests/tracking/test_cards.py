@@ -3,7 +3,8 @@
 import pytest
 
 from swinablate.records.launch import Launch
-from swinablate.records.plan import ArmRecord, PlanRecord, Row, StartRecord, TuneRecord
+from swinablate.records.plan import ArmRecord, PlanRecord, Row, StartRecord
+from swinablate.records.tuning import TuneRecord
 from swinablate.tracking.cards import study_card, trial_card
 
 RECIPE = {"data": {"name": "digits"}, "start": {"weights": "{seed}.pt", "head": "new"}}

@@ -23,7 +23,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from swinablate.records import locks
+from swinablate.records.disk import locks
 from swinablate.records.home import Home
 from swinablate.records.survey import survey
 from tests.integration.conftest import STUDY, Command, alive, until

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from swinablate.errors import EnvironmentFault
-from swinablate.records import stores
+from swinablate.records.disk import stores
 from swinablate.scheduling import owner as owners
 from swinablate.scheduling.owner import Owner, owning
 from tests.integration.conftest import send, until

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from swinablate.errors import EnvironmentFault
-from swinablate.records.files import writing
+from swinablate.records.disk.files import writing
 
 _TAKEN = {errno.EAGAIN, errno.EACCES}
 """What `flock` says of a lock that is another's; EACCES on some network file systems."""

@@ -9,8 +9,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records import locks
-from swinablate.records.files import AGAIN
+from swinablate.records.disk import locks
+from swinablate.records.disk.files import AGAIN
 from swinablate.records.secrets import redact, redact_address, secrets_here
 
 PATIENCE_S = 60.0
