@@ -17,13 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from swinablate import __version__
-from swinablate.cli import (
-    machine_commands,
-    model_commands,
-    power_command,
-    study_commands,
-    weights_command,
-)
+from swinablate.cli import machine_commands, model_commands, study_commands, weights_command
 from swinablate.config import imports
 from swinablate.errors import SwinablateError
 from swinablate.records.disk.files import refusal
@@ -37,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (study_commands, power_command, weights_command, model_commands, machine_commands):
+for part in (study_commands, weights_command, model_commands, machine_commands):
     app.add_typer(part.commands)
 
 

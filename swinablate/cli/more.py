@@ -77,12 +77,16 @@ def _check(made: "Plan") -> None:
 
 
 def _not_run(made: "Plan", home: Home, launch: Launch) -> InputError:
-    command = launch.says("run") or "swinablate run STUDY"
     return InputError(
         f"study {made.study.name!r}, as its file is now, is not what was run last in {home.root}",
         at="--more",
-        hint=f"`{command}` runs it; what it leaves undecided can then be given more seeds",
+        hint=f"`{_run(launch)}` runs it; what it leaves undecided can then be given more seeds",
     )
+
+
+def _run(launch: Launch) -> str:
+    """The command that runs the study."""
+    return launch.says("run") or "swinablate run STUDY"
 
 
 def _newest(made: "Plan", home: Home) -> PlanRecord | None:
@@ -108,7 +112,7 @@ def _finished(home: Home, plan: PlanRecord, launch: Launch) -> bool:
         raise InputError(
             f"of the study, {counted(missing, 'trial')} {are} missing: nothing is decided yet",
             at="--more",
-            hint=f"`{launch.says('run') or 'swinablate run STUDY'}` runs them",
+            hint=f"`{_run(launch)}` runs them",
         )
     if missing:
         said = (

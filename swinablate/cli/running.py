@@ -11,7 +11,6 @@ import typer
 
 from swinablate.cli import terminal
 from swinablate.cli.differences import differences, told
-from swinablate.cli.farewell import farewell
 from swinablate.cli.more import extended
 from swinablate.cli.options import home_of
 from swinablate.cli.terminal import print_json
@@ -24,7 +23,7 @@ from swinablate.records.plan import PlanRecord
 from swinablate.records.report_folder import check_folder
 
 if TYPE_CHECKING:
-    from swinablate.execution.run import Options
+    from swinablate.execution.run import Options, Summary
     from swinablate.report.results import StudyResults
     from swinablate.study.plan import Plan
 
@@ -167,3 +166,33 @@ def _counts(home: Home, name: str) -> dict[str, Any]:
     from swinablate.scheduling.status import read_status
 
     return read_status(home, name).to_json()
+
+
+def farewell(summary: "Summary", launch: Launch) -> None:
+    """Count how trials ended, and name the commands that make sense now."""
+    counts = (
+        ", ".join(f"{n} {status}" for status, n in sorted(summary.counts.items()))
+        or "nothing done"
+    )
+    left = f", {summary.missing} missing" if summary.missing else ""
+    terminal.err.print(f"{counts}{left}")
+    if summary.unmirrored:
+        _hint(
+            f"{summary.unmirrored} records did not reach MLflow",
+            launch.says("sync") + launch.needs,
+        )
+    if summary.spent:
+        terminal.err.print("the budget is met: a larger [budget] goes on", markup=False)
+    elif summary.missing:
+        _hint("to go on", launch.again + launch.needs)
+    elif summary.exit_code == 3:
+        if summary.settled:
+            terminal.err.print(
+                f"{summary.settled} would end the same way again: change the recipe or the network"
+            )
+        if summary.worth_retrying and launch.says("retry"):
+            _hint("to train them again", launch.says("retry") + launch.needs)
+
+
+def _hint(what: str, command: str) -> None:
+    terminal.err.print(f"{what}: {command}", soft_wrap=True, markup=False)

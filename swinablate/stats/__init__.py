@@ -22,6 +22,7 @@ from swinablate.stats.declaration import (
 )
 from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.judge import judge_family
+from swinablate.stats.planned.selftest import selftest
 from swinablate.stats.power import (
     detectable,
     detectable_at,
@@ -31,7 +32,6 @@ from swinablate.stats.power import (
     seeds_needed,
 )
 from swinablate.stats.sample import diverged_shares, read_samples
-from swinablate.stats.selftest import selftest
 from swinablate.stats.sequential.look import Decisions, look
 from swinablate.stats.verdict import contrasts, effects, others_of, verdicts
 

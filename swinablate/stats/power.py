@@ -23,9 +23,16 @@ from swinablate.stats.critical import (
     shared_part,
     t_quantile,
 )
-from swinablate.stats.drawn import against, density, drawn, drawn_within, found_with, within
 from swinablate.stats.estimate import BASELINE_RATIO, FEW_SEEDS, Contrast
 from swinablate.stats.paired import EVIDENCE, WORTH
+from swinablate.stats.planned.drawn import (
+    against,
+    density,
+    drawn,
+    drawn_within,
+    found_with,
+    within,
+)
 from swinablate.stats.sequential.spending import nominal
 
 POWER = 0.8

@@ -17,9 +17,9 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
-from swinablate.stats.exaggeration import exaggerated
 from swinablate.stats.images import covers, new_images, unpack
 from swinablate.stats.judge import SHRUNKEN, judge_family
+from swinablate.stats.planned.exaggeration import exaggerated
 from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.seeds.caution import cautions
 from swinablate.stats.sentence import methods, sentence

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 import scipy
 
+from swinablate.stats.planned.selftest import judge
 from swinablate.stats.power import detectable, detected
-from swinablate.stats.selftest import judge
 from tests.calibration import pairing, peers, plasmode
 from tests.calibration.shapes import EFFECT, SD, SHAPES, draw, error, floor, judged, power, study
 

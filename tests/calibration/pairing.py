@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from swinablate.stats.selftest import Scenario, judge
+from swinablate.stats.planned.selftest import Scenario, judge
 from tests.calibration.shapes import EFFECT, SD, error, power
 
 RHOS = ("0", "0.3", "0.6", "half 0.7")

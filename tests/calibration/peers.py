@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from swinablate.stats.critical import bonferroni, many_to_one, shared_part
+from swinablate.stats.planned.selftest import Scenario, judge
 from swinablate.stats.seeds.variances import bartlett, prior_seeds
-from swinablate.stats.selftest import Scenario, judge
 
 ALPHA = 0.05
 RESAMPLED = 400  # draws of a bootstrap; more change its error by less than a point

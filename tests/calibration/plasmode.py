@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from swinablate.stats.selftest import judge
+from swinablate.stats.planned.selftest import judge
 from tests.calibration import peers
 from tests.calibration.shapes import error, power, study
 

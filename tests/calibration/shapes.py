@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from swinablate.stats.estimate import Estimates, Method
-from swinablate.stats.selftest import Scenario, judge
+from swinablate.stats.planned.selftest import Scenario, judge
 
 SD = 0.3
 EFFECT = -0.5  # points, of which power is told

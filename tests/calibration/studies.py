@@ -14,8 +14,8 @@ import numpy as np
 import scipy
 
 from swinablate.stats.estimate import Estimates, Method
-from swinablate.stats.selftest import Scenario
-from swinablate.stats.selftest import judge as judged
+from swinablate.stats.planned.selftest import Scenario
+from swinablate.stats.planned.selftest import judge as judged
 from swinablate.stats.sequential.course import course
 from swinablate.stats.sequential.states import Rule, Run
 

@@ -7,7 +7,7 @@ import pytest
 
 from swinablate.cli.app import main
 from swinablate.stats.estimate import BASELINE_RATIO
-from swinablate.stats.planning import Question, best_of
+from swinablate.stats.planned.planning import Question, best_of
 from swinablate.stats.power import detectable, detectable_at, seeds_for_equivalence, seeds_needed
 
 ASKED = ["power", "--arms", "6", "--sd", "0.8"]

@@ -16,8 +16,8 @@ from swinablate.errors import InputError
 from swinablate.stats import Declaration, Hypothesis, verdicts
 from swinablate.stats.critical import t_quantile
 from swinablate.stats.estimate import Cells, estimate
-from swinablate.stats.exaggeration import LOW_POWER, exaggeration
 from swinablate.stats.paired import Pairs, estimate_pairs
+from swinablate.stats.planned.exaggeration import LOW_POWER, exaggeration
 from swinablate.stats.power import (
     baseline_of,
     detectable,

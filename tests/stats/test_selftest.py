@@ -4,7 +4,7 @@ import pytest
 
 from swinablate.errors import InputError
 from swinablate.stats import detectable, selftest
-from swinablate.stats.selftest import SIMS, Scenario, draw, judge
+from swinablate.stats.planned.selftest import SIMS, Scenario, draw, judge
 
 TOLERANCE = 4 * (0.05 * 0.95 / SIMS) ** 0.5
 

@@ -18,8 +18,8 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
-from swinablate.stats.exaggeration import exaggerated
 from swinablate.stats.judge import CHOSEN, reply
+from swinablate.stats.planned.exaggeration import exaggerated
 from swinablate.stats.power import detected
 from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.seeds.caution import cautions

@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from swinablate.stats.critical import scale_nodes
 from swinablate.stats.declaration import Declaration, Estimate, Warn
-from swinablate.stats.drawn import density
+from swinablate.stats.planned.drawn import density
 
 LOW_POWER = 0.5
 """Where an effect is missed more often than found, what is found is at least 1.2 times too large

@@ -1,0 +1,1 @@
+"""Studies before there are any: what seeds of equal noise give, budgets, simulated errors."""
