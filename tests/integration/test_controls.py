@@ -16,6 +16,7 @@ pytestmark = pytest.mark.integration
 STUDY = Path(__file__).parents[2] / "studies" / "shapes_control.toml"
 
 
+@pytest.mark.timeout(900)  # a whole study: minutes on a quiet machine
 def test_removed_mechanism_is_found_and_nothing_else(tmp_path):
     command = [
         *(sys.executable, "-m", "swinablate", "run", str(STUDY), "--home", str(tmp_path / "home")),

@@ -55,12 +55,15 @@ def locked(database: Path):
 
 
 def states(command) -> list[str]:
-    """How MLflow says that trials ended."""
+    """How MLflow says that trials ended; of none while its store is being made."""
+    file = command.home / "mlflow.db"
+    if not file.exists():  # to connect would make it
+        return []
     asked = (
         "SELECT status FROM runs JOIN tags USING (run_uuid) "
         "WHERE tags.key = 'kind' AND tags.value = 'trial' AND lifecycle_stage = 'active'"
     )
-    with contextlib.closing(sqlite3.connect(command.home / "mlflow.db")) as store:
+    with contextlib.closing(sqlite3.connect(file)) as store:
         return sorted(state for (state,) in store.execute(asked))
 
 
