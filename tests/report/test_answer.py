@@ -164,14 +164,21 @@ def test_one_family_has_its_own_error_and_no_bound_exceeds_certainty():
         "report would be wrong in at most 10 % of such studies"
     )
     further = {
-        "secondary": [{"metric": "test/loss", "method": "Welch t"}],
+        "secondary": [
+            {"metric": "test/loss", "method": "Welch t", "contrasts": [{"family": "contrasts"}]}
+        ],
         "quantities": [
-            {"metric": "params", "method": EXACT},
-            {"metric": "train_s", "method": "t"},
+            {"metric": "params", "method": EXACT, "contrasts": []},
+            {"metric": "train_s", "method": "t", "contrasts": []},
         ],
     }
     many = {**one, "alpha": 0.4, **further}
-    assert families(many) == ["the arms against the baseline", "test/loss", "train_s"]
+    assert families(many) == [
+        "the arms against the baseline",
+        "test/loss",
+        "test/loss of the declared contrasts",
+        "train_s",
+    ]
     assert total_error(many).endswith("in at most 100 % of such studies")
 
 

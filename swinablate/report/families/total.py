@@ -31,7 +31,12 @@ def families(judged: Mapping[str, Any]) -> list[str]:
     found = [CALLED.get(name, name) for name in names]
     if any(arm["diverged"] for arm in (judged["baseline"], *judged["arms"])):
         found.append("how often arms diverge")
-    return found + [b["metric"] for b in blocks_of(judged) if b["method"] != EXACT]
+    for block in blocks_of(judged):
+        if block["method"] != EXACT:
+            found.append(block["metric"])
+            if any(one["family"] == CONTRASTS for one in block["contrasts"]):
+                found.append(f"{block['metric']} of {CALLED[CONTRASTS]}")
+    return found
 
 
 def total_error(judged: Mapping[str, Any]) -> str:
