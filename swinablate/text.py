@@ -92,6 +92,14 @@ def signed(value: float | None, places: int = 2, *, minus: str = "-", unknown: s
     return f"+{shown}" if known(value) and float(f"{value:.{places}f}") > 0 else shown
 
 
+def column_of(metric: str) -> str:
+    """The column of a metric or quantity in `trials.csv`; of a class by its number alone.
+
+    `test/accuracy` has `test_acc`, `test/recall/7:sneaker` has `test_recall_7`.
+    """
+    return metric.partition(":")[0].replace("/", "_").replace("accuracy", "acc")
+
+
 def error_ratio(delta: float | None, low: float | None = None, high: float | None = None) -> str:
     """By what a difference of log odds multiplies the odds of an error: `errors x 0.52`.
 

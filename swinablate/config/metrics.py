@@ -12,6 +12,7 @@ from typing import Literal
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
+from swinablate.text import column_of
 
 ACCURACY = "test/accuracy"
 RECALL = re.compile(r"test/recall/(?P<which>.+)")
@@ -38,7 +39,6 @@ class Metric:
         called: in a sentence.
         unit: of a difference; of "pp" the values are percent.
         better: which way is good.
-        column: in `trials.csv`.
         key: in the metrics of a record; empty where the plan knows it.
         step: what the smallest change of it is: one image of the test set, one of a class (of
             equal size), or `least`.
@@ -51,7 +51,6 @@ class Metric:
     called: str
     unit: str
     better: Direction
-    column: str
     key: str
     step: Step = "image"
     least: float = 0.0
@@ -66,6 +65,11 @@ class Metric:
         return WHOLE * size / images * UNIFORM if images and size else 0.0
 
     @property
+    def column(self) -> str:
+        """In `trials.csv`."""
+        return column_of(self.name)
+
+    @property
     def most(self) -> float | None:
         """The largest difference that there can be."""
         return WHOLE if self.unit == "pp" else None
@@ -77,7 +81,6 @@ def _test(name: str, called: str, better: Direction = "higher") -> Metric:
         called=called,
         unit="pp",
         better=better,
-        column=f"test_{name}".replace("accuracy", "acc"),
         key=f"test/{name}",
     )
 
@@ -91,7 +94,6 @@ METRICS = (
         called="test loss",
         unit="nats",  # cross-entropy without label smoothing, mean over the test images
         better="lower",
-        column="test_loss",
         key="test/loss",
         step="fixed",
         least=LOSS_STEP,
@@ -106,7 +108,6 @@ METRICS = (
         called="training accuracy in evaluation mode",
         unit="pp",
         better="higher",
-        column="train_eval_acc",
         key="train/eval_accuracy",
         why="one image more or less, of as many as the test set has",
     ),
@@ -115,7 +116,6 @@ METRICS = (
         called="training loss in evaluation mode",
         unit="nats",
         better="lower",
-        column="train_eval_loss",
         key="train/eval_loss",
         step="fixed",
         least=LOSS_STEP,
@@ -128,7 +128,6 @@ QUANTITIES = (
         called="training time",
         unit="s",
         better="lower",
-        column="train_s",
         key="time/train_s",
         step="fixed",
         least=1e-3,
@@ -139,7 +138,6 @@ QUANTITIES = (
         called="training throughput",
         unit="images/s",
         better="higher",
-        column="images_per_s",
         key="time/images_per_s",
         step="fixed",
         least=1.0,
@@ -150,7 +148,6 @@ QUANTITIES = (
         called="peak memory",
         unit="MiB",
         better="lower",
-        column="peak_mib",
         key="memory/peak_mib",
         step="fixed",
         least=2.0,
@@ -161,7 +158,6 @@ QUANTITIES = (
         called="parameters",
         unit="parameters",
         better="lower",
-        column="params",
         key="",
         step="fixed",
         why="known exactly",
@@ -172,7 +168,6 @@ QUANTITIES = (
         called="multiply-accumulates an image",
         unit="MACs",
         better="lower",
-        column="macs",
         key="",
         step="fixed",
         why="known exactly",
@@ -192,7 +187,6 @@ def metric(name: str) -> Metric:
     return replace(
         _test(f"recall/{number}", f"test recall of {what}"),
         name=name,
-        column=f"test_recall_{number}",
         step="class",
         why="one image of the class more or less, were all classes as large",
     )

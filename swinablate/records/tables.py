@@ -1,6 +1,5 @@
 """What was measured, as tidy tables: a row a trial, and a row an epoch."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,30 +9,19 @@ import pandas as pd
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.secrets import redact, secrets_here
-from swinablate.text import LOG_ODDS, first_line
+from swinablate.text import LOG_ODDS, column_of, first_line
 
-MEASURED = {
-    "test_loss": "test/loss",
-    "test_balanced_acc": "test/balanced_accuracy",
-    "test_f1_macro": "test/f1_macro",
-    "test_ece": "test/ece",
-    "test_top5": "test/top5",
-    "train_eval_acc": "train/eval_accuracy",
-    "train_eval_loss": "train/eval_loss",
-}
-"""Column -> what a final trial measures once besides its accuracy; older records lack it."""
-OWN = {
-    "test/accuracy": "test_acc",
-    **{key: column for column, key in MEASURED.items()},
-    **{name: name for name in ("train_s", "images_per_s", "peak_mib", "params", "macs")},
-}
-"""Metric or quantity -> its column; a recall has one only where a study asks for it."""
-RECALL = re.compile(r"(test/recall/(\d+))(:.*)?")
-"""A class by its number, and by its name behind that."""
+MEASURED = (
+    *("test/loss", "test/balanced_accuracy", "test/f1_macro", "test/ece", "test/top5"),
+    *("train/eval_accuracy", "train/eval_loss"),
+)
+"""What a final trial measures once besides its accuracy; older records lack it."""
+RECALL = "test/recall/"
+"""Begins the name of a class's recall, which is a column only where a study asks for it."""
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
     *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
-    *("predictions", "correct", "test_images", *MEASURED, "failure"),
+    *("predictions", "correct", "test_images", *map(column_of, MEASURED), "failure"),
     "message",
 )
 """Columns of the table of trials, in the order of its file; a table of no rows has them too."""
@@ -41,20 +29,6 @@ WORDS = 200
 """Characters of a failed trial's message: a line or two of a page."""
 TUNING = (*TRIALS, "number", "repeat")
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
-
-
-def column_of(metric: str) -> str:
-    """The column of a metric or quantity that a plan names.
-
-    Raises:
-        ValueError: no plan of this version names such a one.
-    """
-    if metric in OWN:
-        return OWN[metric]
-    recall = RECALL.fullmatch(metric)
-    if recall is None:
-        raise ValueError(f"no metric is called {metric!r}")
-    return f"test_recall_{recall[2]}"
 
 
 def valued(trials: pd.DataFrame, metric: str, unit: str = "") -> pd.DataFrame:
@@ -120,8 +94,8 @@ def tabulated(
 
 def _recalls(plan: PlanRecord) -> dict[str, str]:
     """Column -> key in a record, of the recalls that the plan names."""
-    named = (RECALL.fullmatch(name) for name in plan.metrics)
-    return {f"test_recall_{found[2]}": found[1] for found in named if found}
+    named = [name for name in plan.metrics if name.startswith(RECALL)]
+    return {column_of(name): name.partition(":")[0] for name in named}
 
 
 def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
@@ -169,7 +143,7 @@ def _row(row: Row, found: Outcome | None, more: Mapping[str, str]) -> dict[str, 
         "predictions": predictions.get("sha256"),
         "correct": predictions.get("correct"),
         "test_images": predictions.get("images"),
-        **{column: metrics.get(key) for column, key in {**MEASURED, **more}.items()},
+        **{column_of(key): metrics.get(key) for key in (*MEASURED, *more.values())},
         "failure": found.failure.get("kind") if found and found.failure else None,
         "message": _said(found.failure) if found and found.failure else None,
     }

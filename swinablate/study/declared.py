@@ -10,7 +10,7 @@ import pandas as pd
 
 from swinablate.config.metrics import ACCURACY, UNIFORM, Metric, metric
 from swinablate.records.plan import PlanRecord
-from swinablate.records.tables import column_of, unrecorded, valued
+from swinablate.records.tables import unrecorded, valued
 from swinablate.stats import (
     PATH,
     Contrast,
@@ -25,7 +25,7 @@ from swinablate.stats import (
 from swinablate.stats import declared as declared_contrast
 from swinablate.study.arms.designs import SHOWS, directions
 from swinablate.study.files import label
-from swinablate.text import LOG_ODDS
+from swinablate.text import LOG_ODDS, column_of
 
 WEIGHTLESS = 1e-9
 """Smaller is what rounding leaves of 0: a weight is a whole number over the number of cells."""
