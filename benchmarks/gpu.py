@@ -17,6 +17,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,9 +37,9 @@ from swinablate.config.recipe import Recipe
 from swinablate.data import image_spec, prepare
 from swinablate.models.cost import cost
 from swinablate.models.registry import load_family
-from swinablate.records.events import Job
+from swinablate.records.events import Job, aside
 from swinablate.study.files import load_recipe
-from swinablate.training.fit import build, fit
+from swinablate.training.fit import Stopped, build, fit
 from swinablate.training.fused.stack import Stack, losses
 from swinablate.training.precision import settle
 from swinablate.training.rehearsal import rehearse
@@ -254,10 +255,8 @@ def same_bits(where: Where, *, compiled: bool) -> Found:
     once = fit(digits(where, f"{tag}1", **train), silent, lambda: False)
     again = fit(digits(where, f"{tag}2", **train), silent, lambda: False)
     cut, asked = digits(where, f"{tag}3", **train), iter(range(10**6))
-    try:
+    with suppress(Stopped):
         fit(cut, silent, lambda: next(asked) >= 30)  # in the second epoch
-    except Exception as error:  # noqa: BLE001  how a run ends that was asked to stop
-        stopped = type(error).__name__
     resumed = fit(replace(cut, attempt=2), silent, lambda: False)
     loss = [found["metrics"]["train/loss"] for found in (once, again, resumed)]
     bits = [found["predictions"]["sha256"] for found in (once, again, resumed)]
@@ -265,7 +264,6 @@ def same_bits(where: Where, *, compiled: bool) -> Found:
         "repeat_equal": loss[0] == loss[1] and bits[0] == bits[1],
         "resume_equal": loss[0] == loss[2] and bits[0] == bits[2],
         "losses": loss,
-        "ended": stopped,
         "execution": once["execution"],
     }
 
@@ -280,16 +278,10 @@ def families(where: Where) -> Found:
             continue
         try:
             made = load_recipe(path)
-            job = Job(
-                trial="rehearsal",
-                attempt=0,
-                recipe=made.model_dump(mode="json"),
-                image=image_spec(made.data).model_dump(mode="json"),
-                seed=0,
-                kind="rehearsal",
-                folder="",
-                resume=(),
-                data="",
+            job = aside(
+                "rehearsal",
+                made.model_dump(mode="json"),
+                image_spec(made.data).model_dump(mode="json"),
                 device=str(where.device),
             )
             found[path.stem] = rehearse(job)["refused"] or "ok"

@@ -7,7 +7,6 @@ file declares something else.
 
 import dataclasses
 from collections.abc import Collection, Iterator
-from math import ceil
 from typing import TYPE_CHECKING
 
 from swinablate.cli import terminal
@@ -147,13 +146,15 @@ def _more(
     They get the seeds that the baseline has already, so that these may be paired, and then the
     next. A baseline that takes part keeps its ratio to the arm with the most seeds.
     """
+    from swinablate.stats.power import baseline_of
+
     arms = [arm for arm in newest.arms[1:] if arm.name in open_]
     if not arms:
         return {}
     base = newest.baseline
     ratio = len(made.study.baseline_seeds) / len(made.study.seeds)
     longest = max(len(arm.seeds) for arm in arms) + more
-    wanted = max(len(base.seeds), ceil(ratio * longest - 1e-9))  # not one for a rounding error
+    wanted = max(len(base.seeds), baseline_of(longest, ratio))
     upcoming = list(_upcoming(base.seeds, max(wanted, longest)))
     found = {arm.name: arm.seeds for arm in newest.arms}
     for arm in arms:

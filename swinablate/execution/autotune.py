@@ -10,7 +10,7 @@ from swinablate.config import imports
 from swinablate.config.recipe import Recipe
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.executor import Execution
-from swinablate.records.events import ENDINGS, Batch, Job
+from swinablate.records.events import ENDINGS, Batch, Job, aside
 from swinablate.records.home import Home
 from swinablate.study.plan import Plan
 from swinablate.training.autotune import decide, merge
@@ -38,17 +38,11 @@ def choose(
     base = plan.arms[0]
     train = base.recipe.train.model_copy(update=dict.fromkeys(wanted, "auto"))
     recipe = base.recipe.model_copy(update={"train": train})
-    job = Job(
-        trial="probe",
-        attempt=0,
-        recipe=recipe.model_dump(mode="json"),
-        image=base.image.model_dump(mode="json"),
-        seed=0,
-        kind="probe",
-        folder="",
-        resume=(),
-        data="",
-        folders=imports.folders(recipe.model.family),
+    job = aside(
+        "probe",
+        recipe.model_dump(mode="json"),
+        base.image.model_dump(mode="json"),
+        imports.folders(recipe.model.family),
         choices=known,
     )
     answers = _ask(job, execution, stopping)

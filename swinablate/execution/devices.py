@@ -9,7 +9,7 @@ from swinablate.config import imports
 from swinablate.errors import InputError
 from swinablate.execution.executor import Execution, Slot
 from swinablate.execution.executors.local import EXECUTOR
-from swinablate.records.events import ENDINGS, Batch, Event, Job
+from swinablate.records.events import ENDINGS, Batch, Event, aside
 from swinablate.records.provenance import cores
 from swinablate.study.plan import Arm, Plan
 from swinablate.training.rehearsal import ONE_WAY_OUT
@@ -95,17 +95,11 @@ def _line(arm: Arm, told: Event) -> str:
 
 
 def _answer(arm: Arm, execution: Execution) -> Event:
-    job = Job(
-        trial="rehearsal",
-        attempt=0,
-        recipe=arm.recipe.model_dump(mode="json"),
-        image=arm.image.model_dump(mode="json"),
-        seed=0,
-        kind="rehearsal",
-        folder="",
-        resume=(),
-        data="",
-        folders=imports.folders(arm.recipe.model.family),
+    job = aside(
+        "rehearsal",
+        arm.recipe.model_dump(mode="json"),
+        arm.image.model_dump(mode="json"),
+        imports.folders(arm.recipe.model.family),
     )
     execution.submit(Batch(jobs=(job,)))
     while True:

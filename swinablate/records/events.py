@@ -52,6 +52,37 @@ class Job:
     choices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+def aside(
+    kind: Literal["probe", "rehearsal"],
+    recipe: Mapping[str, Any],
+    image: Mapping[str, int],
+    folders: tuple[str, ...] = (),
+    **more: Any,
+) -> Job:
+    """A job that is no trial: it keeps nothing, and goes on with nothing.
+
+    Args:
+        kind: what is asked of the worker.
+        recipe: the full recipe, plain data.
+        image: the image specification, plain data.
+        folders: where the code of an import path is.
+        **more: other fields of the job.
+    """
+    return Job(
+        trial=kind,
+        attempt=0,
+        recipe=recipe,
+        image=image,
+        seed=0,
+        kind=kind,
+        folder="",
+        resume=(),
+        data="",
+        folders=folders,
+        **more,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """The unit of execution: one trial, or several that train together."""

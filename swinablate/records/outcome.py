@@ -20,6 +20,8 @@ from swinablate.records.seal import SCHEMA, Damaged, misfit, unseal
 Status = Literal["done", "diverged", "failed"]
 MEASURED = "measured.json"
 """Beside a record: metrics that were measured after it was written, from the same weights."""
+EVERY = "test/balanced_accuracy"
+"""Of all trials that record more than their accuracy: it is finite whatever the logits are."""
 LEAST = {"epoch", "at", "train/loss", "val/accuracy", "time/epoch_s", "time/images_per_s"}
 """What every row of a curve of schema 1 has. Such a record has no digest; that it is complete is
 what can be asked of it, and that its accuracies are possible."""
@@ -141,6 +143,11 @@ def read_outcome(path: Path, trial: str, remedy: str) -> Outcome:
     return found  # as it was written: pydantic makes 6 a 6.0
 
 
+def lacks_metrics(found: Outcome) -> bool:
+    """Whether a trial ended before all metrics were recorded, so that more may be known of it."""
+    return (found.kind, found.status) == ("final", "done") and EVERY not in found.metrics
+
+
 def with_measured(found: Outcome, folder: Path) -> Outcome:
     """The outcome with what was measured of it later; its own metrics are never replaced.
 
@@ -148,6 +155,8 @@ def with_measured(found: Outcome, folder: Path) -> Outcome:
         found: as recorded.
         folder: the trial's.
     """
+    if not lacks_metrics(found):
+        return found  # and no file is looked for, at every reading of every trial
     try:
         later = unseal(folder / MEASURED, {"trial": found.trial}, "")
     except (FileNotFoundError, Damaged):
@@ -155,7 +164,7 @@ def with_measured(found: Outcome, folder: Path) -> Outcome:
     same = later.get("attempt") == found.attempt
     same = same and later.get("predictions") == found.predictions.get("sha256")
     metrics = later.get("metrics")
-    if not same or found.status != "done" or not isinstance(metrics, dict):
+    if not same or not isinstance(metrics, dict):
         return found
     more = {key: value for key, value in metrics.items() if type(value) is float}
     return replace(found, metrics={**more, **found.metrics})

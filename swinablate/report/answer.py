@@ -12,14 +12,14 @@ from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
-from swinablate.records.tables import TUNING, curves_table, trials_table, unrecorded, valued
+from swinablate.records.tables import TUNING, curves_table, trials_table, unrecorded
 from swinablate.report.families.equal_cost import curve_effects
 from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
 from swinablate.report.families.tuned_effects import tuned_effects
-from swinablate.report.results import StudyResults
+from swinablate.report.results import StudyResults, judge_trials
 from swinablate.scheduling.due import Due, State, due
-from swinablate.stats import Declaration, Verdicts, Warn, verdicts
+from swinablate.stats import Declaration, Verdicts, Warn
 from swinablate.stats.sentence import count_range
 from swinablate.study.declared import declaration, effects_of, failing_cells
 from swinablate.text import signed
@@ -87,9 +87,7 @@ def judge(plan: PlanRecord, declared: Declaration, now: Due, trials: pd.DataFram
     """The verdicts on what counts; with adaptive seeds, those of the looks."""
     if now.decisions is not None:
         return now.decisions.verdicts
-    complete = bool((trials.status != "waiting").all()) and not plan.smoke
-    frame = valued(trials, declared.metric, declared.unit)
-    return verdicts(frame, declared, complete=complete)
+    return judge_trials(plan, declared, trials)
 
 
 def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, ...]:

@@ -73,7 +73,7 @@ def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
     """A `tabular` of the declared contrasts; what is subtracted from what stands in each row."""
     judged, scale = answer.verdicts, scale_of(answer.verdicts)
     level = f"{100 * (1 - judged['alpha']):g}"
-    difference = "estimate (pp)" if scale.percent else "estimate"
+    difference = "estimate" + escape(scale.of_differences)
     head = ["contrast", "of", difference, rf"{level}\,\% CI", "$p$ (adjusted)", "verdict"]
     lines = [
         r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}; XeLaTeX for other scripts",

@@ -8,7 +8,20 @@ import pandas as pd
 
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import valued
+from swinablate.stats import Declaration, Verdicts, verdicts
 from swinablate.text import unit_of
+
+
+def judge_trials(plan: PlanRecord, declared: Declaration, trials: pd.DataFrame) -> Verdicts:
+    """Judge what a study of fixed seeds recorded; pending while a trial waits.
+
+    Args:
+        plan: a recorded plan.
+        declared: what is asked, in which metric.
+        trials: a row for every trial that counts.
+    """
+    complete = bool((trials.status != "waiting").all()) and not plan.smoke
+    return verdicts(valued(trials, declared.metric, declared.unit), declared, complete=complete)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ reads a file or draws. `effects` and `verdicts` are the doors.
 
 from swinablate.stats.comparisons.contrasts import check_weights, declared, instead
 from swinablate.stats.comparisons.factorial import INTERACTIONS, MAIN, PATH, factorial, path
-from swinablate.stats.critical import holm
 from swinablate.stats.declaration import (
     ARMS,
     CONTRASTS,
@@ -62,7 +61,6 @@ __all__ = [
     "diverged_shares",
     "effects",
     "factorial",
-    "holm",
     "instead",
     "judge_family",
     "last_look_needed",

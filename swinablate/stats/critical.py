@@ -1,4 +1,4 @@
-"""Critical values of simultaneous intervals, p-values beside them: Dunnett, Bonferroni, Holm.
+"""Critical values of simultaneous intervals, p-values beside them: Dunnett, Bonferroni.
 
 Source: Dunnett, A multiple comparison procedure for comparing several treatments with a
 control, JASA 50 (1955); Holm, Scand. J. Statist. 6 (1979).
@@ -97,23 +97,6 @@ def many_to_one_p(loadings: Sequence[float], t: Floats, df: Floats) -> Floats:
     alone = two_sided_p(t, df)
     bound = np.minimum(len(loadings) * alone, 1.0)
     return np.asarray(np.clip(p.reshape(np.shape(t)), alone, bound))
-
-
-def holm(p: Sequence[float] | Floats, comparisons: int | None = None) -> Floats:
-    """Holm's adjusted p-values; nan stays nan.
-
-    Args:
-        p: p-values of what was tested.
-        comparisons: how many were declared; those without a p-value count as the largest.
-    """
-    raw = np.asarray(p, dtype=float)
-    declared = len(raw) if comparisons is None else comparisons
-    order = np.argsort(raw)  # nan last
-    factor = declared - np.arange(len(raw))
-    stepped = np.maximum.accumulate(factor * raw[order])
-    adjusted = np.empty_like(raw)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
 
 
 def scale_nodes(df: Floats, nodes: int = NODES) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ Shapes: s draws of a study's variances, m contrasts, k arms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
 
 import numpy as np
@@ -222,19 +222,8 @@ def seeds_needed(
         InputError: a number that is not positive.
     """
     _check_wanted(delta, baseline_ratio)
-    return fewest(
-        lambda n: (
-            delta
-            >= detectable(
-                n,
-                baseline_of(n, baseline_ratio),
-                m,
-                sd,
-                alpha=alpha,
-                power=power,
-            )
-        )
-    )
+    reach = partial(detectable, m=m, sd=sd, alpha=alpha, power=power)
+    return fewest_to(delta, reach, baseline_ratio)
 
 
 def seeds_for_equivalence(
@@ -262,24 +251,20 @@ def seeds_for_equivalence(
         InputError: a number that is not positive.
     """
     _check_wanted(rope, baseline_ratio)
-    return fewest(
-        lambda n: (
-            rope
-            >= shown_margin(
-                n,
-                baseline_of(n, baseline_ratio),
-                m,
-                sd,
-                alpha=alpha,
-                power=power,
-            )
-        )
-    )
+    reach = partial(shown_margin, m=m, sd=sd, alpha=alpha, power=power)
+    return fewest_to(rope, reach, baseline_ratio)
 
 
 def baseline_of(n: int, ratio: float = BASELINE_RATIO) -> int:
     """Seeds of a baseline that keeps its ratio to the `n` seeds of an arm."""
     return max(2, ceil(ratio * n - 1e-9))  # not one more for a rounding error
+
+
+def fewest_to(
+    size: float, reach: Callable[[int, int], float], baseline_ratio: float = BASELINE_RATIO
+) -> int | None:
+    """The fewest seeds of an arm with which `reach` of both numbers of seeds is at most `size`."""
+    return fewest(lambda n: reach(n, baseline_of(n, baseline_ratio)) <= size)
 
 
 def fewest(enough: Callable[[int], bool]) -> int | None:

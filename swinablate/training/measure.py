@@ -20,7 +20,7 @@ from swinablate.errors import SwinablateError
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.events import Job
 from swinablate.records.home import Home
-from swinablate.records.outcome import MEASURED, Outcome
+from swinablate.records.outcome import MEASURED, Outcome, lacks_metrics
 from swinablate.records.plan import PlanRecord
 from swinablate.records.seal import seal
 from swinablate.training import checkpoint
@@ -50,7 +50,7 @@ def measure(home: Home, plan: PlanRecord, folders: tuple[str, ...] = ()) -> Iter
     known = home.outcomes(row.trial for row in plan.rows())
     for row in plan.rows():
         outcome = known.get(row.trial)
-        if outcome is None or outcome.status != "done" or not wanted - outcome.metrics.keys():
+        if outcome is None or not lacks_metrics(outcome) or wanted <= outcome.metrics.keys():
             continue
         try:
             found = _measured(home, outcome, folders)

@@ -12,6 +12,7 @@ from swinablate.config.metrics import METRICS
 from swinablate.config.train import TrainConfig
 from swinablate.data import Images
 from swinablate.records.tables import MEASURED
+from swinablate.text import column_of
 from swinablate.training import fit
 from swinablate.training.evaluation import (
     Answers,
@@ -147,4 +148,4 @@ def test_training_metrics_by_hand():
 
 def test_every_metric_has_its_column():
     columns = {row.column: row.key for row in METRICS}
-    assert columns == {"test_acc": "test/accuracy", **MEASURED}
+    assert columns == {column_of(key): key for key in ("test/accuracy", *MEASURED)}

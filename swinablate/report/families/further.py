@@ -12,7 +12,7 @@ import pandas as pd
 
 from swinablate.config.metrics import Metric, metric
 from swinablate.records.plan import ArmRecord, PlanRecord
-from swinablate.records.tables import valued
+from swinablate.report.results import judge_trials
 from swinablate.stats import (
     ARMS,
     CONTRASTS,
@@ -22,7 +22,6 @@ from swinablate.stats import (
     HypothesisAnswer,
     Tally,
     Verdicts,
-    verdicts,
 )
 from swinablate.stats.declaration import Judged, Reply, Word
 from swinablate.stats.judge import reply
@@ -63,14 +62,13 @@ def _block(plan: PlanRecord, trials: pd.DataFrame, row: Metric) -> Verdicts:
     asked = about(plan, row.name)
     if row.exact:
         return _exact(plan, row, declared, asked)
-    complete = bool((trials.status != "waiting").all()) and not plan.smoke
-    judged = verdicts(valued(trials, row.name), declared, complete=complete)
-    arms = (replace(a, hypotheses=tuple(_replies(a, a.name, asked, row))) for a in judged.arms)
+    found = judge_trials(plan, declared, trials)
+    arms = (replace(a, hypotheses=tuple(_replies(a, a.name, asked, row))) for a in found.arms)
     among = (
         replace(e, hypotheses=tuple(_replies(e, e.contrast.name, asked, row)))
-        for e in judged.contrasts
+        for e in found.contrasts
     )
-    return replace(judged, arms=tuple(arms), contrasts=tuple(among))
+    return replace(found, arms=tuple(arms), contrasts=tuple(among))
 
 
 def _replies(

@@ -12,8 +12,8 @@ import pandas as pd
 
 from swinablate.config.metrics import ACCURACY, metric
 from swinablate.records.plan import PlanRecord
-from swinablate.records.tables import valued
-from swinablate.stats import Declaration, Estimate, Verdicts, Warn, verdicts
+from swinablate.report.results import judge_trials
+from swinablate.stats import Declaration, Estimate, Verdicts, Warn
 from swinablate.study.declared import declaration
 from swinablate.text import LOG_ODDS
 
@@ -54,10 +54,7 @@ def _other(plan: PlanRecord, trials: pd.DataFrame) -> Verdicts:
     scale = "linear" if plan.compare.scale == "logit" else "logit"
     compare = plan.compare.model_copy(update={"scale": scale, "rope": None})
     declared = declaration(plan.model_copy(update={"compare": compare}), trials)
-    declared = replace(declared, hypotheses=())
-    complete = bool((trials.status != "waiting").all()) and not plan.smoke
-    frame = valued(trials, declared.metric, declared.unit)
-    return verdicts(frame, declared, complete=complete)
+    return judge_trials(plan, replace(declared, hypotheses=()), trials)
 
 
 def _text(ours: Estimate, theirs: Estimate, own: Declaration, other: Declaration) -> str:

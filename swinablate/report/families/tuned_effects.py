@@ -77,7 +77,7 @@ def tuned_effects(
         {
             "name": arm.name,
             **_spent(plan, arm, recorded),
-            **_chosen(plan, arm, recorded, finals),
+            **_chosen(plan, arm, recorded, best, finals),
             **_seeds(judged, finals, arm, declared),
             **_flip(arm.name, fixed, judged),
             **said(arm.name, judged, plan, declared),
@@ -107,10 +107,13 @@ def _spent(plan: PlanRecord, arm: ArmRecord, recorded: Mapping[str, Outcome]) ->
 
 
 def _chosen(
-    plan: PlanRecord, arm: ArmRecord, recorded: Mapping[str, Outcome], finals: pd.DataFrame
+    plan: PlanRecord,
+    arm: ArmRecord,
+    recorded: Mapping[str, Outcome],
+    best: Mapping[tuple[str, int], Try],
+    finals: pd.DataFrame,
 ) -> dict[str, Any]:
     """What tuning chose for an arm; of several tunings what each did, and their mean."""
-    best = choices(plan, recorded)
     every = tunings_of(plan, arm.seeds)
     found = [
         _choice(tries(plan, arm.name, recorded, repeat), best.get((arm.name, repeat)))

@@ -47,7 +47,6 @@ def exaggerated(estimates: Sequence[Estimate], declaration: Declaration) -> list
     not called by luck.
     """
     found: list[str] = []
-    many = 0
     for one in estimates:
         size = _of_interest(one, declaration)
         if size is None or one.se is None or one.df is None or one.delta_pp is None:
@@ -58,19 +57,18 @@ def exaggerated(estimates: Sequence[Estimate], declaration: Declaration) -> list
         power, ratio = exaggeration(size, one.se, (high - one.delta_pp) / one.se, one.df)
         if power >= LOW_POWER:
             continue
-        many += 1
-        if len(found) < NAMED:
-            found.append(
-                f"{one.contrast.name} ({size:g}{declaration.suffix}: power {power:.2f}, "
-                f"{ratio:.1f} times)"
-            )
+        found.append(
+            f"{one.contrast.name} ({size:g}{declaration.suffix}: power {power:.2f}, "
+            f"{ratio:.1f} times)"
+        )
     if not found:
         return []
-    more = f" and {many - NAMED} more" if many > NAMED else ""
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     text = (
-        f"called, and likely to be smaller than estimated: {'; '.join(found)}{more}. An effect of "
-        "the smallest size of interest would be found with that power, and where it is found the "
-        "estimate is so many times too large on average. Trust the interval, not its middle."
+        f"called, and likely to be smaller than estimated: {'; '.join(found[:NAMED])}{more}. "
+        "An effect of the smallest size of interest would be found with that power, and where it "
+        "is found the estimate is so many times too large on average. Trust the interval, not "
+        "its middle."
     )
     return [Warn("W25", text)]
 

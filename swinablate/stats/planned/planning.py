@@ -7,10 +7,9 @@ from swinablate.errors import InputError
 from swinablate.stats.estimate import BASELINE_RATIO, TESTED
 from swinablate.stats.power import (
     POWER,
-    baseline_of,
     detectable,
     detectable_at,
-    fewest,
+    fewest_to,
     shown_margin,
     within_seeds,
 )
@@ -87,7 +86,7 @@ class Question:
             what: "difference" or "equivalence".
         """
         reach = self.difference if what == "difference" else self.margin
-        return fewest(lambda n: reach(n, baseline_of(n)) <= size)
+        return fewest_to(size, reach)
 
     def trials(self, n: int, n_baseline: int) -> int:
         """Trials of so many seeds."""

@@ -7,9 +7,7 @@ import numpy as np
 
 from swinablate.stats.critical import Floats
 from swinablate.stats.declaration import Direction, Word
-from swinablate.stats.estimate import (
-    Method,
-)
+from swinablate.stats.estimate import Method
 from swinablate.stats.seeds.shares import Count, Share
 
 
