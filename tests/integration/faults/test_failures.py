@@ -59,11 +59,14 @@ def states(command) -> list[str]:
     file = command.home / "mlflow.db"
     if not file.exists():  # to connect would make it
         return []
+    made = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('runs', 'tags')"
     asked = (
         "SELECT status FROM runs JOIN tags USING (run_uuid) "
         "WHERE tags.key = 'kind' AND tags.value = 'trial' AND lifecycle_stage = 'active'"
     )
     with contextlib.closing(sqlite3.connect(file)) as store:
+        if store.execute(made).fetchone() != (2,):  # the file is there before its tables are
+            return []
         return sorted(state for (state,) in store.execute(asked))
 
 
