@@ -164,7 +164,12 @@ def analyze(
             "optional status, params, macs, step, dataset, metric."
         ),
     ],
-    baseline: Annotated[str, typer.Option(help="The arm the others are compared with.")],
+    baseline: Annotated[
+        str,
+        typer.Option(
+            help="The arm the others are compared with.", show_default="ask: names the arms"
+        ),
+    ] = "",
     rope: Annotated[
         float | None,
         typer.Option(
@@ -192,7 +197,12 @@ def analyze(
         ),
     ] = None,
     arm: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column of arms.", show_default="arm")
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The column of arms; several, where arms are combinations: lr,depth.",
+            show_default="arm",
+        ),
     ] = None,
     seed: Annotated[
         str | None,

@@ -16,7 +16,7 @@ from swinablate.errors import InputError
 from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import CURVES, TRIALS
-from swinablate.report.foreign.columns import Columns, Results, read_results
+from swinablate.report.foreign.columns import FEW, Columns, Results, read_results
 from swinablate.report.foreign.measure import Measure, Measured, settled
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, verdicts
@@ -32,7 +32,7 @@ class Question:
     """What is asked of a table.
 
     Attributes:
-        baseline: the arm the others are compared with.
+        baseline: the arm the others are compared with; "" was not said, and is asked for.
         rope: the smallest difference that matters, in the unit of differences; None calls
             nothing equivalent.
         alpha: error rate of all comparisons together, for every data set.
@@ -103,6 +103,14 @@ def analyze(file: Path, question: Question) -> Analysis:
         InputError: the file cannot be read as such a table, or its values cannot be meant.
     """
     results = read_results(file, question.columns, question.baseline)
+    if not question.baseline:
+        arms = list(dict.fromkeys(results.rows.arm))
+        named = ", ".join(arms[:FEW]) + (f", {len(arms) - FEW} more" if len(arms) > FEW else "")
+        raise InputError(
+            "which arm are the others compared with?",
+            at=f"{file}: --baseline",
+            hint=f"arms: {named}; for the first: --baseline {shlex.quote(arms[0])}",
+        )
     found = settled(results, question.measure)
     names = found.datasets
     alone = len(names) == 1

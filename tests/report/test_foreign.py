@@ -123,6 +123,12 @@ READ: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "a column an arm": (
         "seed,base,x\n" + "".join(f"{s},{93 + NOISE[s]:.1f},{91 + NOISE[s]:.1f}\n" for s in SEEDS),
         {}),
+    "a column a seed, arms by another name": (
+        "model,seed 0,1,2,3,4\nbase,93,93.2,92.9,93.1,92.8\nx,91,91.2,90.9,91.1,90.8\n",
+        {"arm": "model"}),
+    "a column an arm, seeds by another name": (
+        "fold,base,x\n" + "".join(f"{s},{93 + NOISE[s]:.1f},{91 + NOISE[s]:.1f}\n" for s in SEEDS),
+        {"seed": "fold"}),
     "curves by epoch": (
         table("arm,seed,epoch,value", row="{arm},{seed},1,12.5\n{arm},{seed},2,{value}"), {}),
 }  # fmt: skip
@@ -227,6 +233,52 @@ def test_states_are_read_in_any_programs_words(tmp_path, state, failed, diverged
     assert arm["n"] == (5 if state == "Finished" else 4)
 
 
+@pytest.mark.parametrize(
+    ("word", "failed", "diverged"), [("OOM", 1, 0), ("diverged", 0, 1), ("Timeout", 1, 0)]
+)
+def test_a_word_where_a_result_should_stand_says_how_the_run_ended(
+    tmp_path, word, failed, diverged
+):
+    text = table().replace("x,4,90.8000", f"x,4,{word}")
+    (arm,) = judged(tmp_path, text).to_json()["arms"]
+    assert (arm["failed"], arm["diverged"], arm["n"]) == (failed, diverged, 4)
+    (named,) = judged(tmp_path, text.replace("value", "acc")).to_json()["arms"]
+    assert named["n"] == 4
+
+
+def test_several_columns_may_tell_arms_apart(tmp_path):
+    rows = [f"{lr},{depth},{seed},{90 + depth + NOISE[seed]}" for lr in (0.1, 0.01) for depth in (2, 4) for seed in SEEDS]  # fmt: skip
+    text = many(*rows, header="lr,depth,seed,value")
+    found = judged(tmp_path, text, arm="lr,depth", baseline="lr=0.1, depth=2").to_json()
+    assert [(arm["name"], round(arm["delta_pp"], 6)) for arm in found["arms"]] == [
+        ("lr=0.1, depth=4", 2.0), ("lr=0.01, depth=2", 0.0), ("lr=0.01, depth=4", 2.0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ['{arm},{seed},"1,{value}"', "{arm};{seed};1.{value}"])
+def test_marks_between_thousands_are_none_of_decimals(tmp_path, row):
+    text = table(
+        "arm;seed;fps" if ";" in row else "arm,seed,fps", {"base": 200.0, "x": 230.0}, row
+    )
+    text = text.replace(";1.", ";1T").replace(".", ",").replace("T", ".") if ";" in row else text
+    found = judged(tmp_path, text).to_json()
+    assert (found["baseline"]["mean"], found["unit"]) == (pytest.approx(1200.0), "none")
+    assert found["arms"][0]["delta_pp"] == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit"),
+    [
+        ("perplexity", "none"), ("train_s", "none"), ("latency (ms)", "none"), ("val/loss", "none"),
+        ("images/s", "none"), ("test_error", "pp"), ("WER", "pp"), ("accuracy", "pp"),
+        ("class_s_recall", "pp"), ("times_right", "pp"),
+    ],
+)  # fmt: skip
+def test_the_name_of_an_amount_is_no_percentage(tmp_path, metric, unit):
+    found = judged(tmp_path, table(), metric=metric, better="lower").to_json()
+    assert found["unit"] == unit
+
+
 def test_one_metric_of_an_export_names_the_values(tmp_path):
     assert judged(tmp_path, table(MLFLOW, row=MLFLOW_ROW)).to_json()["metric"] == "test_acc"
     assert judged(tmp_path, chart(RUNS)).to_json()["metric"] == "test/acc"
@@ -285,7 +337,25 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
     "seeds that are not whole": (
         many("base,1.2,93", "base,1.7,94"), {}, ["line 2", "no whole number below 2**53: 1.2"]),
     "a column that is not there": (
-        table("model,seed,value"), {}, ["column 'arm' is missing; found 'model'", "--arm COLUMN"]),
+        table("model,seed,value"), {}, ["column 'arm' is missing; found 'model'", "--arm model"]),
+    "three columns by other names": (
+        table("group,replicate,lr,test auc", row="{arm},{seed},0.1,{value}"), {},
+        ["columns 'arm', 'seed' and 'value' are missing", "numbers are in test auc, lr",
+         "--arm group --seed replicate --value 'test auc'"]),
+    "a column a seed without a word of arms": (
+        many("base,93,94", "x,91,92", header="model,seed 0,seed 1"), {},
+        ["column 'arm' is missing", "other columns: --arm model"]),
+    "one row an arm": (
+        many("base,93", "x,91", header="arm,acc"), {},
+        ["column 'seed' is missing", "--seed COLUMN", "one row for every seed"]),
+    "a table of a text": (
+        many("| base | 0 | 93 |", header="| arm | seed | value |"), {},
+        ["one column only, '| arm | seed | value |'", "separate cells by commas"]),
+    "no baseline": (table(), {"baseline": ""}, ["--baseline", "arms: base, x", "--baseline base"]),
+    "a latency": (
+        table("arm,seed,latency_ms"), {}, ["'latency_ms' sounds as if lower", "--better higher"]),
+    "a comma in one number of many": (
+        table().replace("91.2000", '"1,23.5"'), {}, ["'1,23.5' is no number"]),
     "a column misspelt": (
         table(), {"value": "valeu"}, ["--value: no column is called 'valeu'", "mean 'value'?"]),
     "two columns of a name": (
@@ -299,7 +369,8 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
         ["2 metrics in column 'metric': loss, acc", "--metric loss"]),
     "several data sets by another name": (
         table("corpus,arm,seed,value", row="a,{arm},{seed},{value}\nb,{arm},{seed},80"), {},
-        ["line 3", "twice: base, 0 (first in line 2)", "'corpus' (a, b)", "--dataset COLUMN"]),
+        ["line 3", "twice: base, 0 (first in line 2)", "'corpus' (a, b)", "--dataset COLUMN",
+         "--arm arm,corpus"]),
     "several data sets numbered as steps": (
         table("corpus,arm,seed,step,value", row="a,{arm},{seed},1,{value}\nb,{arm},{seed},2,80"), {},
         ["column 'corpus' changes within runs: a, b", "--dataset 'corpus'"]),
@@ -315,7 +386,7 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
         many("base;0;93,4", "base;1;93.1", header="arm;seed;value"), {},
         ["line 3", "value has decimal commas, and a point in '93.1'"]),
     "mean and sd in a cell": (
-        many("base,0,93.1 +- 0.2"), {}, ["line 2", "value = '93.1 +- 0.2' is no number"]),
+        many("base,0,93.1 +- 0.2"), {}, ["line 2", "value = '93.1 +- 0.2' is no number", "one row for every seed"]),
     "some percent signs": (
         table().replace("91.2000", "91.2%"), {}, ["'93.0000' has no percent sign", "one unit"]),
     "a state that nobody knows": (

@@ -1,6 +1,7 @@
 """Which column of a table is what, and a row for every run or step of it."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,20 +12,22 @@ import pandas as pd
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.report.foreign.cells import Cells, read_cells
+from swinablate.report.foreign.suggest import missing
 from swinablate.report.foreign.wide import unfolded
 from swinablate.report.foreign.words import (
+    KNOWN,
     NOTHING,
     broken,
+    lost,
     numbers,
     percent_signs,
     seeds,
     states,
+    ungrouped,
 )
 
-NEEDED = ("arm", "seed", "value")
-OPTIONAL = ("status", "params", "macs", "step", "dataset", "metric")
 NAMES = {
-    **{name: (name,) for name in (*NEEDED, "params", "macs", "metric")},
+    **{name: (name,) for name in ("arm", "seed", "value", "params", "macs", "metric")},
     "status": ("status", "state"),
     "step": ("step", "_step", "epoch"),
     "dataset": ("dataset", "data_set", "data set", "task", "benchmark"),
@@ -86,25 +89,43 @@ def read_results(file: Path, columns: Columns | None = None, baseline: str = "")
             no arm or no seed, or stands there twice.
     """
     asked = columns or Columns()
-    cells = unfolded(read_cells(file), baseline)
+    cells = _joined(read_cells(file), asked.arm)
+    cells = unfolded(cells, baseline, asked.arm, asked.seed)
     at = {role: _find(cells, role, getattr(asked, role, None)) for role in NAMES}
     metric = ""
     if at["metric"] is not None:
         cells, metric = _one_metric(cells, at["metric"], asked.metric)
     value = at["value"]
+    could = [value] if value is not None else _values(cells, at, asked.metric)
+    if len(could) != 1 or at["arm"] is None or at["seed"] is None:
+        at["value"] = could[0] if len(could) == 1 else None
+        raise missing(cells, at, could, baseline)
     if value is None or asked.value is not None:
-        value = _values(cells, at, asked.metric) if value is None else value
-        metric = metric or GROUP.sub("", cells.header[value])
-        at["value"] = value
-    for role in ("arm", "seed"):
-        if at[role] is None:
-            raise _missing(cells, role)
+        metric = metric or GROUP.sub("", cells.header[could[0]])
+    value = at["value"] = could[0]
+    cells, ended = lost(cells, value)
     cells, percent = percent_signs(cells, value)
     rows = _rows(cells, at)
+    rows["status"] = [said or row for said, row in zip(ended, rows.status, strict=True)]
     _check(rows, file)
     _twice(rows, cells, at)
     _varies(rows, cells, at)
     return Results(file=file, rows=rows.astype({"seed": "int64"}), metric=metric, percent=percent)
+
+
+def _joined(cells: Cells, asked: str | None) -> Cells:
+    """The table with a column for arms that several columns tell apart: `--arm lr,depth`.
+
+    Its cells read `lr=0.1, depth=2`; it is called as it was asked for.
+    """
+    if asked is None or "," not in asked or _is_there(cells, asked):
+        return cells
+    at = [_find(cells, "arm", name) for name in asked.split(",")]
+    named = [(GROUP.sub("", cells.header[i]), i) for i in at if i is not None]
+    rows = [
+        [*row, ", ".join(f"{name}={row[i].strip()}" for name, i in named)] for row in cells.rows
+    ]
+    return replace(cells, header=(*cells.header, asked), rows=rows)
 
 
 def _plain(name: str) -> str:
@@ -149,21 +170,6 @@ def _find(cells: Cells, role: str, asked: str | None) -> int | None:
     return None
 
 
-def _missing(cells: Cells, role: str, also: str = "") -> InputError:
-    found = ", ".join(repr(name) for name in cells.header if name)
-    usual = f"columns: {', '.join(NEEDED)}; optional: {', '.join(OPTIONAL)}"
-    ways = {
-        "arm": "; another column: --arm COLUMN",
-        "seed": "; another column: --seed COLUMN (any that tells runs apart, a run's id too)",
-        "value": also or "; another column: --value COLUMN",
-    }
-    return InputError(
-        f"column {role!r} is missing; found {found}",
-        at=str(cells.file),
-        hint=usual + ways[role],
-    )
-
-
 def _one_metric(cells: Cells, at: int, asked: str | None) -> tuple[Cells, str]:
     """The rows of one metric, and its name.
 
@@ -187,25 +193,16 @@ def _one_metric(cells: Cells, at: int, asked: str | None) -> tuple[Cells, str]:
     )
 
 
-def _values(cells: Cells, at: dict[str, int | None], metric: str | None) -> int:
-    """The only column that can hold results, where none is called so.
-
-    Raises:
-        InputError: several can, or none.
-    """
+def _values(cells: Cells, at: dict[str, int | None], metric: str | None) -> list[int]:
+    """The columns that can hold results, where none is called so; one, if a metric names it."""
     if metric is not None:
         named = _find(cells, "value", metric) if _is_there(cells, metric) else None
         if named is not None:
-            return named
+            return [named]
     free = [i for i in range(len(cells.header)) if i not in at.values()]
     free = [i for i in free if _plain(cells.header[i]) not in BOOKS and _numeric(cells, i)]
     measured = [i for i in free if MEASURED.match(cells.header[i])]
-    could = measured or free
-    if len(could) == 1:
-        return could[0]
-    names = [cells.header[i] for i in could]
-    also = f"; numbers are in {', '.join(names)}: --value {names[0]}" if names else ""
-    raise _missing(cells, "value", also)
+    return measured or free
 
 
 def _is_there(cells: Cells, name: str) -> bool:
@@ -214,8 +211,10 @@ def _is_there(cells: Cells, name: str) -> bool:
 
 
 def _numeric(cells: Cells, at: int) -> bool:
-    """Whether a column has numbers, and nothing else."""
-    known = [text for text in map(str.strip, cells.column(at)) if text.lower() not in NOTHING]
+    """Whether a column has numbers, and nothing else but words for lost runs."""
+    no_number = {*NOTHING, *KNOWN}
+    known = [text for text in map(str.strip, cells.column(at)) if text.lower() not in no_number]
+    known = ungrouped(known)
     texts = pd.Series([text.removesuffix("%").replace(",", ".") for text in known], dtype=object)
     return bool(known) and bool(pd.to_numeric(texts, errors="coerce").notna().all())
 
@@ -295,18 +294,23 @@ def _twice(rows: pd.DataFrame, cells: Cells, at: dict[str, int | None]) -> None:
     same = (rows[key] == rows.loc[second, key]).all(axis=1).to_numpy()
     first = int(same.argmax())
     used = {place for place in at.values() if place is not None}
-    other = [
-        f"{name!r} ({cells.rows[first][i].strip()}, {cells.rows[second][i].strip()})"
+    others = [
+        i
         for i, name in enumerate(cells.header)
         if i not in used
         and _plain(name) not in BOOKS
         and cells.rows[first][i].strip() != cells.rows[second][i].strip()
     ]
+    other = [
+        f"{cells.header[i]!r} ({cells.rows[first][i].strip()}, {cells.rows[second][i].strip()})"
+        for i in others
+    ]
     found = rows.iloc[second]
     hint = "one row a seed; for curves, number them in a column 'step'"
     if other:
+        arms = ",".join(cells.header[i] for i in (at["arm"], *others) if i is not None)
         hint = f"they differ in {', '.join(other)}: keep one kind, or, if these are data sets, "
-        hint += "say so: --dataset COLUMN"
+        hint += f"say so: --dataset COLUMN; if they are arms: --arm {shlex.quote(arms)}"
     raise InputError(
         f"this arm and seed stand there twice: {found.arm}, {found.label or int(found.seed)} "
         f"(first in line {rows.line[first]})",

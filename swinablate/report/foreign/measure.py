@@ -13,12 +13,26 @@ from swinablate.report.foreign.columns import Results
 from swinablate.stats.declaration import Direction
 
 Scale = Literal["percent", "fraction", "none"]
+UNITS = (
+    r"(?<=[_ (\[])(?:s|sec|secs|seconds|ms|us|ns|min|mins|hours|h"
+    r"|kb|mb|gb|kib|mib|gib|bytes|j|kwh)[)\]]?$"
+)
+"""The last word of a name that is no share but an amount: `latency_ms`, `memory (GiB)`."""
+AMOUNTS = (
+    r"loss|perplexity|entropy|deviance|distance|latency|runtime|duration|memory|energy|regret"
+    r"|(?<![a-z])(?:ppl|mae|mse|rmse|nll|fid|bpc|bpd|lpips|time|cost|flops|macs|params)(?![a-z])|"
+)
 LOWER = re.compile(
-    r"loss|error|perplexity|entropy|deviance|distance"
-    r"|(?<![a-z])(?:err|ppl|wer|cer|eer|mae|mse|rmse|nll|fid|bpc|bpd|lpips|ece)(?![a-z])",
-    re.IGNORECASE,
+    AMOUNTS + r"error|(?<![a-z])(?:err|wer|cer|eer|ece)(?![a-z])|" + UNITS, re.IGNORECASE
 )
 """In the name of a metric of which less is better."""
+NO_SHARE = re.compile(
+    AMOUNTS
+    + r"throughput|reward|return|psnr|(?<![a-z])(?:fps|elo)(?![a-z])|(?:/|_per_)s(?:ec)?$|"
+    + UNITS,
+    re.IGNORECASE,
+)
+"""In the name of a metric that is no share of anything: no number of it is a percentage."""
 WHOLE = 100.0
 """Percent, and how many of them a fraction of 1 is."""
 
@@ -74,6 +88,8 @@ def settled(results: Results, asked: Measure) -> Measured:
             hint="say which way is good: --better lower, or --better higher",
         )
     unit = asked.unit or ("percent" if results.percent else None)
+    if unit is None and NO_SHARE.search(metric):
+        unit = "none"
     if results.percent and unit != "percent":
         raise InputError(
             f"the values have percent signs, --unit says {unit}",

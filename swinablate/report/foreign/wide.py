@@ -21,13 +21,22 @@ RUN = re.compile(
 SEED = re.compile(r"(?:seed|run|s)?[\s_=:#.-]*\d{1,15}", re.IGNORECASE)
 
 
-def unfolded(cells: Cells, baseline: str) -> Cells:
+def unfolded(
+    cells: Cells, baseline: str, arm: str | None = None, seed: str | None = None
+) -> Cells:
     """The table with a row a run, and a step where it has curves; others stay as they are.
+
+    Args:
+        cells: the table.
+        baseline: an arm; where every column is an arm, one is called so.
+        arm: what the column of arms is called, if not so.
+        seed: what the column of seeds is called, if not so.
 
     Raises:
         InputError: the columns are runs, but their names do not say of which arm and seed.
     """
-    names = [name.lower() for name in cells.header]
+    said = {(arm or "arm").strip().lower(): "arm", (seed or "seed").strip().lower(): "seed"}
+    names = [said.get(name.lower(), name.lower()) for name in cells.header]
     if "arm" not in names and names[0] in {"step", "epoch", "_step"} and _charted(cells):
         return _chart(cells)
     if "value" in names:

@@ -16,12 +16,22 @@ NOTHING = frozenset((
     *("<na>", "n/a", "na", "null", "nan", "none", "-"),
 ))  # fmt: skip
 """What stands for a number that is not known, in small letters: pandas' list, and a dash."""
+THOUSANDS = {
+    ",": re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+"),
+    ".": re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+"),
+}
+"""What stands between thousands -> a number that has both marks, and so says which is which."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
+SPREAD = re.compile(r"±|\+/?-|\d\s*\(")
+"""A mean and its spread in one cell: `93.1 ± 0.2`, `93.1 +- 0.2`, `93.1 (0.2)`."""
 NUMBERED = re.compile(r"(?P<word>\D*?)[\s_=:#.-]*(?P<number>\d{1,15})")
 """A seed with a word before its number: `seed0`, `s1`, `run 3`."""
 STATES = {
     "done": ("done", "finished", "completed", "complete", "success", "succeeded", "ok"),
-    "failed": ("failed", "fail", "failure", "crashed", "crash", "error", "killed", "preempted"),
+    "failed": (
+        *("failed", "fail", "failure", "crashed", "crash", "error", "killed", "preempted"),
+        *("oom", "out of memory", "cuda oom", "timeout", "timed out"),
+    ),
     "diverged": ("diverged", "nan"),
     "waiting": ("waiting", "running", "pending", "scheduled", "queued", "preempting"),
 }
@@ -43,6 +53,7 @@ def numbers(cells: Cells, at: int, what: str, *, fractions: bool = True) -> "pd.
         InputError: a cell is no number.
     """
     texts = [text.strip().replace("\N{MINUS SIGN}", "-") for text in cells.column(at)]
+    texts = ungrouped(texts)
     if fractions and any(map(DECIMAL_COMMA.fullmatch, texts)):
         pointed = next((i for i, text in enumerate(texts) if "." in text), None)
         if pointed is not None:
@@ -57,12 +68,45 @@ def numbers(cells: Cells, at: int, what: str, *, fractions: bool = True) -> "pd.
     wrong = (found.isna() & known.notna()).to_numpy()
     if wrong.any():
         row = int(wrong.argmax())
+        hint = "write one number a cell; leave it empty where nothing is known"
+        if SPREAD.search(cells.rows[row][at]):
+            hint = "a mean and its spread are not enough: write one row for every seed"
         raise InputError(
             f"{what} = {cells.rows[row][at].strip()!r} is no number",
             at=f"{cells.file}: line {cells.lines[row]}",
-            hint="write one number a cell; leave it empty where nothing is known",
+            hint=hint,
         )
     return found
+
+
+def ungrouped(texts: list[str]) -> list[str]:
+    """Numbers without marks between their thousands, where some number says which mark that is."""
+    for mark, both in THOUSANDS.items():
+        point = "." if mark == "," else ","
+        if any(map(both.fullmatch, texts)):
+            group = re.compile(rf"[+-]?\d{{1,3}}(?:[{mark}]\d{{3}})*(?:[{point}]\d+)?")
+            if all(group.fullmatch(text) or text.lower() in NOTHING for text in texts):
+                return [text.replace(mark, "").replace(point, ".") for text in texts]
+    return texts
+
+
+def lost(cells: Cells, at: int) -> tuple[Cells, list[str | None]]:
+    """The table without words for a lost run in one column, and for each row its state.
+
+    `OOM` or `diverged` where a result should stand says how the run ended; None says nothing.
+    """
+    words = [KNOWN.get(text.strip().lower()) for text in cells.column(at)]
+    found = [
+        state if text.strip().lower() not in NOTHING and state != "done" else None
+        for state, text in zip(words, cells.column(at), strict=True)
+    ]
+    if not any(found):
+        return cells, found
+    rows = [
+        row if state is None else [*row[:at], "", *row[at + 1 :]]
+        for row, state in zip(cells.rows, found, strict=True)
+    ]
+    return replace(cells, rows=rows), found
 
 
 def percent_signs(cells: Cells, at: int) -> tuple[Cells, bool]:
