@@ -100,6 +100,11 @@ def column_of(metric: str) -> str:
     return metric.partition(":")[0].replace("/", "_").replace("accuracy", "acc")
 
 
+def percent_of(odds: float) -> str:
+    """The share that log odds stand for, in percent: 0 is 50.0 %."""
+    return f"{100 / (1 + math.exp(-odds)):.1f} %"
+
+
 def error_ratio(delta: float | None, low: float | None = None, high: float | None = None) -> str:
     """By what a difference of log odds multiplies the odds of an error: `errors x 0.52`.
 

@@ -92,7 +92,7 @@ class Watch:
         if event.kind == "started":
             epochs = trial.recipe.train.epochs
             self._rows[trial.id] = self._progress.add_task(
-                escape(f"  {visible(trial.arm)} s{trial.seed}"), total=epochs, note=""
+                escape(f"  {visible(_named(trial))}"), total=epochs, note=""
             )
         elif event.kind in {"epoch", "resumed"}:
             rows = event.data["curve"] if event.kind == "resumed" else [event.data]
@@ -119,10 +119,10 @@ class Watch:
             self._progress.update(self._all, completed=self._counts["done"])
         last = self._last.pop(trial.id, None)
         if event.kind != "done":
-            self.say(f"{trial.arm} s{trial.seed}: {event.kind}: {event.data.get('message', '')}")
+            self.say(f"{_named(trial)}: {event.kind}: {event.data.get('message', '')}")
         elif not self._live and last is not None:
             self.say(
-                f"[{self._counts['done']}/{self._total}] {trial.arm} s{trial.seed}: "
+                f"[{self._counts['done']}/{self._total}] {_named(trial)}: "
                 f"val {last['val/accuracy']:.1f} %, {self._left()} left"
             )
 
@@ -136,3 +136,8 @@ class Watch:
 
     def _pace(self) -> float:
         return (self._clock() - self._began) / max(1, self._fresh)
+
+
+def _named(trial: Trial) -> str:
+    """A trial in few words; a try of tuning is no seed of its arm's result."""
+    return f"{trial.arm}{', tuning' * (trial.kind == 'tune')} s{trial.seed}"

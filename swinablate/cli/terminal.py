@@ -287,9 +287,10 @@ def _proof(arm: "ArmRecord", proof: "ProofRecord") -> list[str]:
     where = list(proof.where)
     more = f", {len(where) - PLACES} more" if len(where) > PLACES else ""
     moves = proof.output or proof.output_train
+    unknown = proof.where and proof.output is None and proof.output_train is None
     return [
         *(str(count or "") for count in (*counts, len(proof.restarted))),
-        _share(moves) if moves else "",
+        "unknown" if unknown else _share(moves) if moves else "",
         (", ".join(where[:PLACES]) + more) or "nothing: training or data only",
     ]
 

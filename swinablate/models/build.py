@@ -24,11 +24,25 @@ def start(
     Raises:
         ValueError: the config cannot be built for this image.
     """
-    with torch.random.fork_rng(devices=[]):  # of the CPU alone: networks are built there
-        torch.manual_seed(generator_for("").initial_seed())
-        model = family.build(config, image)
+    model = constructed(family, config, image, generator_for)
     family.init(model, config, generator_for)
     return model
+
+
+def constructed(
+    family: Family[ModelConfig],
+    config: ModelConfig,
+    image: ImageSpec,
+    generator_for: Callable[[str], torch.Generator],
+) -> nn.Module:
+    """Build a network; its family's `init` has not set any weight yet.
+
+    Raises:
+        ValueError: the config cannot be built for this image.
+    """
+    with torch.random.fork_rng(devices=[]):  # of the CPU alone: networks are built there
+        torch.manual_seed(generator_for("").initial_seed())
+        return family.build(config, image)
 
 
 TABLES = frozenset(

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import derive
-from swinablate.models.build import start
+from swinablate.models.build import constructed
 
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
+RUN = 200_000_000
+"""Parameters of a network that is started and run: Swin-L has 197 million. One of 512 million
+takes 13 s of processor time, and a study has several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +27,9 @@ class Fingerprint:
         modules: path -> class and plain attributes.
         parameters: name -> shape, and a digest of the initial values of one seed.
         buffers: the same of the buffers.
-        trained: logits in training mode under the test weights.
+        trained: logits in training mode under the test weights; NaN if it was not run.
         evaluated: those in evaluation mode.
-        config: stands for logits that overflow.
+        config: stands for logits that overflow, or that nobody computed.
     """
 
     modules: Mapping[str, str]
@@ -59,18 +62,28 @@ def observe(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) 
     """Build a network, and look at it and at its answers.
 
     Its logits are those under weights set by name and shape, large enough for masks and
-    biases to matter: two networks share the values of every tensor they share.
+    biases to matter: two networks share the values of every tensor they share. A network of
+    more than `RUN` parameters is neither started nor run: of its parameters only the shapes are
+    known, and its config stands for what it computes.
 
     Raises:
         ValueError: the config cannot be built for this image.
     """
     with torch.random.fork_rng(devices=[]):
-        model = start(family, config, image, lambda name: _generator("init", name))
+        model = constructed(family, config, image, _initial)
+        runs = sum(map(Tensor.numel, model.parameters())) <= RUN
+        if runs:
+            family.init(model, config, _initial)
         modules = {path: _fingerprint(module) for path, module in model.named_modules()}
-        parameters = {name: _print(value) for name, value in model.named_parameters()}
+        parameters = {
+            name: _print(value) if runs else (tuple(value.shape), "")
+            for name, value in model.named_parameters()
+        }
         buffers = {name: _print(value) for name, value in model.named_buffers()}
-        with torch.no_grad():
-            trained, evaluated = _answers(model, image)
+        trained = evaluated = torch.full((1, image.classes), torch.nan)
+        if runs:
+            with torch.no_grad():
+                trained, evaluated = _answers(model, image)
     return Fingerprint(
         modules=modules,
         parameters=parameters,
@@ -98,7 +111,8 @@ def _is_plain(value: object) -> bool:
 
 
 def _print(value: Tensor) -> tuple[tuple[int, ...], str]:
-    return tuple(value.shape), hashlib.sha256(_bytes(value)).hexdigest()
+    flat = value.detach().contiguous().view(-1).numpy()  # not its bytes: they would be a copy
+    return tuple(value.shape), hashlib.sha256(memoryview(flat)).hexdigest()
 
 
 def _answers(
@@ -140,6 +154,10 @@ def _spread(parameter: Tensor) -> float:
         return 0.7  # norms and biases: neither all near 0 nor all near 1, so that each acts
     # Half as large again as weights start by fan-in, so that no softmax is flat.
     return 1.5 * float(parameter[0].numel()) ** -0.5
+
+
+def _initial(name: str) -> torch.Generator:
+    return _generator("init", name)
 
 
 def _generator(*names: object) -> torch.Generator:

@@ -18,7 +18,7 @@ from swinablate.report.families.further import among, blocks_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.stats import CONTRASTS
-from swinablate.text import error_ratio, known
+from swinablate.text import error_ratio, known, percent_of
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
@@ -110,6 +110,7 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
     env.globals |= {
         "interval": numbers.interval,
         "error_ratio": error_ratio,
+        "percent_of": percent_of,
         "known": known,
         "mean_sd": numbers.mean_sd,
     }
@@ -224,6 +225,8 @@ def _titled(plot: Plot) -> str:
     width = SCALE * float(re.findall(r'\swidth="([\d.]+)pt"', head)[0])
     # Without a height the browser keeps the proportions on a narrow screen.
     head = re.sub(r'\s(width|height)="[^"]*"', "", head)
+    # A small drawing is shown as large as it is: its letters are then those of the others.
+    head = head.replace('style="', f'style="--natural: {width:g}pt; ', 1)
     ids = f"{plot.name}-title {plot.name}-desc"
     return (
         f'{head} width="{width:g}pt" role="img" aria-labelledby="{ids}">'

@@ -163,3 +163,15 @@ def test_a_switch_that_does_more_than_it_says_is_a_warning(write, monkeypatch):
 )
 def test_names_are_grouped_by_their_numbers(names, found):
     assert grouped(names) == found
+
+
+def test_a_network_too_large_to_be_run_differs_by_what_it_is_made_of(monkeypatch):
+    monkeypatch.setattr("swinablate.models.fingerprint.RUN", 10)
+    proof = compare(look(), look(shift_mask="none"), [])
+    assert proof.buffers.changed != ()
+    assert proof.restarted == ()
+    assert proof.output is proof.output_train is None
+    assert not proof.unused
+    assert look().signature == look().signature != look(shift_mask="none").signature
+    unrun = dataclasses.replace(swin.FAMILY, init=None)  # nobody calls it
+    assert observe(unrun, swin.SwinConfig(patch=1, window=2), DIGITS).trained.isnan().all()
