@@ -158,16 +158,40 @@ def with_measured(found: Outcome, folder: Path) -> Outcome:
     if not lacks_metrics(found):
         return found  # and no file is looked for, at every reading of every trial
     try:
-        later = unseal(folder / MEASURED, {"trial": found.trial}, "")
+        more = read_measured(found, folder)
     except (FileNotFoundError, Damaged):
         return found  # what is damaged is measured again
-    same = later.get("attempt") == found.attempt
-    same = same and later.get("predictions") == found.predictions.get("sha256")
-    metrics = later.get("metrics")
-    if not same or not isinstance(metrics, dict):
-        return found
-    more = {key: value for key, value in metrics.items() if type(value) is float}
     return replace(found, metrics={**more, **found.metrics})
+
+
+def read_measured(found: Outcome, folder: Path, remedy: str = "") -> dict[str, float]:
+    """What was measured later of a trial.
+
+    Args:
+        found: as recorded.
+        folder: the trial's.
+        remedy: what to do with a damaged file, in words.
+
+    Raises:
+        FileNotFoundError: nothing was.
+        Damaged: it was cut off, edited, or is about another training.
+        EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
+    """
+    path = folder / MEASURED
+    later = unseal(path, {"trial": found.trial}, remedy)
+    metrics = later.get("metrics")
+    wrong = ""
+    if later["schema"] == 1:  # no such file was ever written without a digest
+        wrong = "it has no digest"
+    elif later.get("attempt") != found.attempt:
+        wrong = "it is of another attempt"
+    elif later.get("predictions") != found.predictions.get("sha256"):
+        wrong = "it is of weights that answered otherwise"
+    elif not isinstance(metrics, dict) or any(type(one) is not float for one in metrics.values()):
+        wrong = "metrics: expected numbers"
+    if wrong:
+        raise Damaged(f"damaged record: {wrong}", at=str(path), hint=remedy)
+    return dict(metrics or {})
 
 
 def _check_names(data: Mapping[str, Any]) -> None:

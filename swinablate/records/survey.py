@@ -15,13 +15,18 @@ from swinablate.records.disk import locks
 from swinablate.records.events import read_event
 from swinablate.records.home import SYNC, Home, declares_again
 from swinablate.records.launch import UNKNOWN, Launch, launch_of
+from swinablate.records.outcome import MEASURED, Outcome, lacks_metrics, read_measured
 from swinablate.records.plan import everything
 from swinablate.records.seal import Damaged, unseal
 
 State = Literal["whole", "unchecked", "waiting", "damaged"]
-Mend = Literal["sync", "retry"]
+Mend = Literal["sync", "retry", "report"]
 Repair = Mend | Literal["run", ""]
 UNCHECKED = "schema 1: it has no digest, so that nobody can check whether it was edited"
+AGAIN = "the record itself is whole; `swinablate report STUDY` measures again, from kept weights"
+ALONE = (
+    "the record itself is whole; move the file away: no declared study of this home has the trial"
+)
 BLOCK = 1 << 20
 """Bytes of a checkpoint that are read at a time: they may be as large as memory."""
 HEX = 64
@@ -158,11 +163,31 @@ def _trial(home: Home, folder: Path, users: dict[str, Launch]) -> tuple[State, l
         problem = "it ended, and a kill came before its record stood in its place"
         what = _says(launch, "sync", "`swinablate sync STUDY` puts it there")
         found.append(Finding(folder, problem, what, repair="sync"))
+    found += _measured(folder, outcome, launch)
     for attempt in sorted(folder.glob("attempts/*/")):
         found += _attempt(attempt, trial, ended=outcome is not None)
     if outcome is None:
         return "waiting", found
     return ("unchecked" if outcome.schema == 1 else "whole"), found
+
+
+def _measured(folder: Path, outcome: Outcome | None, launch: Launch | None) -> Iterator[Finding]:
+    """What was measured after the record was written: believed where it is this training's."""
+    path = folder / MEASURED
+    if not path.exists():
+        return
+    if outcome is None or not lacks_metrics(outcome):
+        why = "the trial has not ended" if outcome is None else "the record itself has all metrics"
+        yield Finding(path, f"of no use: {why}", "it is never read; delete it when you like")
+        return
+    try:
+        read_measured(outcome, folder)
+    except Damaged as error:
+        hint = ALONE if launch is None else _says(launch, "report", AGAIN)
+        repair: Repair = "" if launch is None else "report"
+        yield Finding(path, error.problem, hint, damaged=True, repair=repair)
+    except EnvironmentFault as error:
+        yield _damaged(error, "")
 
 
 def _repaired(error: EnvironmentFault, launch: Launch | None) -> Finding:

@@ -22,6 +22,7 @@ def study_card(plan: PlanRecord, launch: Launch) -> StudyCard:
         question=plan.question,
         commit=provenance()["git"].get("commit"),
         varied=tuple(dict.fromkeys(paths)),
+        metric=plan.compare.metric,
         launch=launch,
     )
 

@@ -33,6 +33,7 @@ class StudyCard:
     Attributes:
         declaration: digest of what was declared before launch.
         varied: paths of the switches the arms differ in.
+        metric: what the arms are compared in.
         launch: how it was started, and by what commands it goes on; empty where nobody knows.
     """
 
@@ -42,6 +43,7 @@ class StudyCard:
     question: str
     commit: str | None
     varied: tuple[str, ...]
+    metric: str = ACCURACY
     launch: Launch = UNKNOWN
 
 
@@ -162,14 +164,20 @@ def arms(verdicts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{**arm, **named, "places": places_of(verdicts)} for arm in found]
 
 
+def mean_and_sd(metric: str) -> tuple[str, str]:
+    """What the mean and the standard deviation over an arm's seeds are called in a summary."""
+    kind = "acc" if metric == ACCURACY else "metric"
+    return f"{kind}_mean", f"{kind}_std"
+
+
 def numbers(arm: Mapping[str, Any]) -> dict[str, float]:
     """Metrics of a summary; accuracy in percent, differences in percentage points.
 
     Of another metric they have another name, and more digits: a loss is no percentage.
     """
-    accuracy = arm.get("metric", ACCURACY) == ACCURACY
-    kind, digits = ("acc", 3) if accuracy else ("metric", 6)
-    shown = {"mean": f"{kind}_mean", "sd": f"{kind}_std"}
+    metric = str(arm.get("metric", ACCURACY))
+    digits = 3 if metric == ACCURACY else 6
+    shown = dict(zip(("mean", "sd"), mean_and_sd(metric), strict=True))
     names = ("mean", "sd", "delta_pp", "ci_low", "ci_high", "n")
     found = {shown.get(field, field): arm.get(field) for field in names}
     # A thousandth of a point is one image of a hundred thousand: finer digits are noise.

@@ -279,7 +279,12 @@ class Tracker:
     def _views(self) -> None:
         varied = [track_text.key(name) for name in track_text.short(self._study.varied).values()]
         arms = sorted({run.tags["arm"] for run in self._trials.values()})
-        views = track_views.tags(self._study.declaration, varied, arms, self._created)
+        columns = track_views.Columns(
+            metric=track_text.key(self._study.metric),
+            summary=track_text.mean_and_sd(self._study.metric),
+            varied=varied,
+        )
+        views = track_views.tags(self._study.declaration, columns, arms, self._created)
         for key, value in views.items():
             self._set(key, value)
 

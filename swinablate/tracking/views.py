@@ -9,6 +9,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,8 @@ _WIDTHS = {
     "metrics.`delta_pp`": 88,
     "metrics.`acc_mean`": 90,
     "metrics.`acc_std`": 78,
+    "metrics.`metric_mean`": 105,
+    "metrics.`metric_std`": 95,
     "metrics.`n`": 50,
     "tags.`interval`": 120,
     "tags.`verdict`": 95,
@@ -32,8 +35,24 @@ _WIDTHS = {
     "tags.`message`": 420,
 }
 """Pixels that show a column's usual content whole, and of a text its first words."""
-_SUMMARY = ("delta_pp", "acc_mean", "acc_std", "n")
+SWITCHES = 8
+"""More columns would push the note far to the right; the runs have all of them."""
 _CHARTS = ("val/accuracy", "train/loss", "time/epoch_s", "memory/peak_mib")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the tables show of a study.
+
+    Attributes:
+        metric: of a trial, what the arms are compared in.
+        summary: of an arm, that metric's mean and standard deviation over seeds.
+        varied: short names of the varied switches; as many as fit become columns.
+    """
+
+    metric: str
+    summary: tuple[str, str]
+    varied: Sequence[str]
 
 
 def links(experiment: str) -> dict[str, str]:
@@ -57,32 +76,31 @@ def run_link(experiment: str, run: str, path: str = "") -> str:
     return f"#/experiments/{quote(experiment)}/runs/{quote(run)}{tail}{mode}"
 
 
-def tags(
-    declaration: str, varied: Sequence[str], arms: Sequence[str], created: int
-) -> dict[str, str]:
+def tags(declaration: str, columns: Columns, arms: Sequence[str], created: int) -> dict[str, str]:
     """The experiment tags that make the views.
 
     Args:
         declaration: only runs of this declaration are shown.
-        varied: short names of the varied switches; as many as fit become columns.
+        columns: what the tables show.
         arms: their seeds are folded into one row and one mean curve.
         created: Unix time, milliseconds.
     """
     mine = f"tags.declaration LIKE '{declaration[:12]}%'"
-    summary = [f"metrics.`{name}`" for name in _SUMMARY]
+    mean, sd = columns.summary
+    summary = [f"metrics.`{name}`" for name in ("delta_pp", mean, sd, "n")]
     summary[1:1] = ["tags.`interval`", "tags.`verdict`"]
-    switches = [f"params.`{name}`" for name in varied]
+    switches = [f"params.`{name}`" for name in columns.varied][:SWITCHES]
+    shown = dict.fromkeys((columns.metric, "val/accuracy"))
     states = {
         "table": _state(
             f"tags.kind = 'summary' and {mine}",
             order="metrics.`delta_pp`",
-            # More switches would push the note far to the right; the runs have all of them.
-            columns=[*summary, "tags.`hypothesis`", *switches[:8], _NOTE],
+            columns=[*summary, "tags.`hypothesis`", *switches, _NOTE],
         ),
         "curves": _state(
             f"tags.kind = 'trial' and tags.purpose = 'final' and {mine}",
             order="attributes.`Created`",
-            columns=["metrics.`test/accuracy`", "metrics.`val/accuracy`", *switches[:8]],
+            columns=[*(f"metrics.`{name}`" for name in shown), *switches],
         )
         | _grouped("arm", arms),
         "failed": _state(
@@ -91,6 +109,8 @@ def tags(
             columns=["tags.`failure`", "tags.`message`", "tags.`attempts`"],
         ),
     }
+    for key in ("table", "failed"):
+        states[key]["compareRunCharts"] = [_chart("delta_pp"), _chart(mean)]
     return {f"mlflow.sharedViewState.{key}": _tag(key, states[key], created) for key in states}
 
 
@@ -109,7 +129,7 @@ def _state(search: str, *, order: str, columns: Sequence[str]) -> dict[str, Any]
         "columnWidths": {name: _WIDTHS.get(name, 100) for name in shown},
         "runsHiddenMode": "SHOW_ALL",
         "groupBy": None,
-        "compareRunCharts": [_chart(key) for key in _SUMMARY[:2]],
+        "compareRunCharts": [],
         "compareRunSections": _section("Arms"),
     }
 

@@ -1,5 +1,6 @@
 """MLflow as users find it, on real SQLite files."""
 
+import base64
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -589,10 +591,46 @@ def test_a_deleted_experiment_comes_back(tracker, reopen, client):
 
 def test_a_view_is_small_and_says_what_to_show():
     arms = [f"arm {i} of a factorial study with a long name" for i in range(300)]
-    views = track_views.tags("ab" * 32, [f"switch_{i}" for i in range(40)], arms, START)
+    columns = track_views.Columns(
+        metric="test/accuracy",
+        summary=("acc_mean", "acc_std"),
+        varied=[f"switch_{i}" for i in range(40)],
+    )
+    views = track_views.tags("ab" * 32, columns, arms, START)
     assert sorted(views) == [f"mlflow.sharedViewState.{k}" for k in ("curves", "failed", "table")]
     assert max(map(len, views.values())) <= 8000
     assert json.loads(views["mlflow.sharedViewState.table"])["name"] == "1 Ablation table"
+
+
+def view(client, tracker, key):
+    """The state of a saved view, as MLflow's pages read it."""
+    kept = client.get_experiment(tracker.experiment).tags[f"mlflow.sharedViewState.{key}"]
+    packed = json.loads(kept)["state"].removeprefix("deflate;")
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "mean", "sd"),
+    [
+        ("test/accuracy", "acc_mean", "acc_std"),
+        ("test/loss", "metric_mean", "metric_std"),
+        ("test/ece", "metric_mean", "metric_std"),
+    ],
+)
+def test_the_table_shows_the_mean_and_the_sd_that_the_summaries_have(
+    reopen, client, metric, mean, sd
+):
+    tracker = reopen(replace(STUDY, metric=metric))
+    live(tracker, trial_card("shift=false"))
+    tracker.summaries(verdicts() | {"metric": metric})
+    table = view(client, tracker, "table")
+    shown = [name for name in table["selectedColumns"] if name.startswith("metrics.")]
+    assert shown == [f"metrics.`{name}`" for name in ("delta_pp", mean, sd, "n")]
+    assert [chart["metricKey"] for chart in table["compareRunCharts"]] == ["delta_pp", mean]
+    has = runs(client, tracker, "summary")["shift=false"].data.metrics
+    assert (round(has[mean], 2), has[sd]) == (90.12, 0.41)
+    first, *_ = view(client, tracker, "curves")["selectedColumns"]
+    assert first == f"metrics.`{metric}`"
 
 
 def test_short_names_are_unique():
@@ -639,6 +677,7 @@ def test_nothing_is_sent_anywhere(reopen, monkeypatch):
 
 RACER = """
 import sys
+import zlib
 from pathlib import Path
 from swinablate.tracking.tracker import StudyCard, Tracker
 card = StudyCard(name=sys.argv[2], dataset="digits", declaration="0" * 64, question="?",
