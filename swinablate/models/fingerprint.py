@@ -112,7 +112,7 @@ def _is_plain(value: object) -> bool:
 
 def _print(value: Tensor) -> tuple[tuple[int, ...], str]:
     flat = value.detach().contiguous().view(-1).numpy()  # not its bytes: they would be a copy
-    return tuple(value.shape), hashlib.sha256(memoryview(flat)).hexdigest()
+    return tuple(value.shape), hashlib.sha256(flat.data).hexdigest()
 
 
 def _answers(
