@@ -51,8 +51,31 @@ Study = Annotated[
     Path,
     typer.Argument(help="Study file (TOML), or the name of one that was run.", show_default=False),
 ]
+
+
+def _home(said: str | Path) -> Path:
+    """The folder that `--home` names; what has no name, or is no folder, is nobody's home.
+
+    Raises:
+        InputError: it is the empty text of an unset variable, or a file.
+    """
+    path = Path(said)
+    if not str(said).strip():
+        raise InputError("no folder is named", at="--home", hint="give a path; . is this folder")
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is no folder", at="--home", hint="give another path")
+    return path
+
+
 HomeFolder = Annotated[
-    Path, typer.Option("--home", envvar="SWINABLATE_HOME", help="Folder of everything recorded.")
+    Path,
+    typer.Option(
+        "--home",
+        envvar="SWINABLATE_HOME",
+        help="Folder of everything recorded.",
+        metavar="<path>",
+        parser=_home,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

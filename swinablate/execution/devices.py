@@ -14,6 +14,9 @@ from swinablate.records.provenance import cores
 from swinablate.study.plan import Arm, Plan
 from swinablate.training.rehearsal import ONE_WAY_OUT
 
+CROWD = 8
+"""Slots of a core that are still believed to be meant: two already take longer than one by one,
+and a worker takes 0.2 GiB."""
 LOOK_S = 0.5
 """How long to wait for an event before waiting again: nothing else is to be done meanwhile."""
 
@@ -22,7 +25,8 @@ def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
     """Where trials run: one GPU a slot where there are GPUs, else as many as cores allow.
 
     Raises:
-        InputError: a device that does not exist, no slot at all, or fp16 without a GPU.
+        InputError: a device that does not exist, no slot at all, far more than there are cores, or
+            fp16 without a GPU.
     """
     devices = find_devices(where)
     _refuse_fp16(devices, plan)
@@ -31,6 +35,13 @@ def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
     count = fit if wanted is None else wanted
     if count < 1:
         raise InputError(f"{count} slots run nothing", at="--slots", hint="give 1 or more")
+    most = CROWD * max(cores(), len(devices))
+    if count > most:
+        raise InputError(
+            f"{count} slots, and {cores()} cores: every slot is a process of its own",
+            at="--slots",
+            hint=f"give {fit}, as many as run well here, and at most {most}",
+        )
     return [Slot(index=i, device=devices[i % len(devices)]) for i in range(count)]
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -202,6 +202,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     baseline = load_recipe(path.parent / file.baseline, [path.parent])
     levels = {key: level for key, level in changes if not key.startswith("study.")}
     if levels:
+        _check_owner(levels)
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
         baseline = evolved(baseline, levels, Path(), at)
     _check_effort(file, seeds, str(path), smoke=smoke)
@@ -238,6 +239,18 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         recipes=recipes,
         contrasts=file.contrasts,
     )
+
+
+def _check_owner(levels: Iterable[str]) -> None:
+    """Refuse a key of the study where a switch of the baseline is set."""
+    for key in levels:
+        head = key.partition(".")[0]
+        if head in StudyFile.model_fields and head not in Recipe.model_fields:
+            raise InputError(
+                f"{key!r} is the study's, and not a switch of the baseline",
+                at=f"--set {key}",
+                hint=f"write --set study.{key}=...",
+            )
 
 
 def smoke(study: Study) -> Study:
