@@ -1,5 +1,6 @@
 """When two arms are one: what acts, what differs, what is idle."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +21,16 @@ from swinablate.study.files import Study
 from swinablate.study.plan import Arm
 from swinablate.text import flat
 
+MOST = 500
+"""Networks of ours that a process remembers: some 0.1 MiB each, of a few dozen arms a study."""
+
 
 @dataclass(frozen=True)
 class Looked:
     """What a plan has found out, by config; many arms share one, and many are asked twice.
+
+    Of built-in families the process remembers it, for who plans a study often plans it again:
+    to run it, to report it, in a notebook. Somebody else's code may do something else each time.
 
     Attributes:
         networks: what they are and do.
@@ -39,7 +46,8 @@ def _look(recipe: Recipe, looked: Looked) -> Fingerprint:
     key = recipe.model.model_dump_json(), image
     if key not in looked.networks:
         family = load_family(recipe.model.family, "plan")
-        looked.networks[key] = observe(family, recipe.model, image)
+        look = observe if ":" in recipe.model.family else _observed
+        looked.networks[key] = look(family, recipe.model, image)
     return looked.networks[key]
 
 
@@ -51,10 +59,15 @@ def cost_of(family: Family[ModelConfig], recipe: Recipe, image: ImageSpec, looke
     """
     key = recipe.model.model_dump_json(), image
     if key not in looked.costs:
-        looked.costs[key] = cost(family, recipe.model, image)
+        count = cost if ":" in recipe.model.family else _counted
+        looked.costs[key] = count(family, recipe.model, image)
     found = looked.costs[key]
     check_cost(found.params, found.activation_bytes)
     return found
+
+
+_observed = functools.lru_cache(MOST)(observe)
+_counted = functools.lru_cache(MOST)(cost)
 
 
 def meaning(recipe: Recipe, looked: Looked) -> str:

@@ -1,11 +1,13 @@
 """Expanding a design; refusing what cannot be, or is something else already."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from swinablate.errors import InputError
-from swinablate.study import equality
+from swinablate.models.families import swin
 from swinablate.study.files import load_study, smoke
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
@@ -230,16 +232,37 @@ def test_every_shipped_recipe_keeps_its_claim(path):
     assert found == load_claim(path).params
 
 
-def test_arms_of_one_network_are_counted_and_looked_at_once(write, monkeypatch):
-    calls = []
-    for name in ("cost", "observe"):
-        real = getattr(equality, name)
-        monkeypatch.setattr(
-            equality,
-            name,
-            lambda *args, real=real, name=name: (calls.append(name), real(*args))[1],
-        )
-    study = STUDY.replace('"model.shift" = [false]', '"train.batch" = [8, 16]')
-    made = plan(load_study(write(study)))
-    assert calls == ["cost", "observe"]
-    assert len({arm.params for arm in made.arms}) == 1
+def test_a_network_of_ours_is_counted_and_looked_at_once_in_a_process(write, monkeypatch):
+    built = []
+
+    def build(config, image):
+        built.append(config)
+        return swin.FAMILY.build(config, image)
+
+    family = replace(swin.FAMILY, build=build)
+    for module in ("equality", "planner"):
+        monkeypatch.setattr(f"swinablate.study.{module}.load_family", lambda *_: family)
+    study = load_study(write(STUDY.replace('"model.shift" = [false]', '"train.batch" = [8, 16]')))
+    one, two = plan(study), plan(study)
+    assert len(built) == 2  # once each
+    assert len({arm.params for arm in one.arms}) == 1
+    assert two == one
+
+
+def test_somebody_elses_network_is_looked_at_in_every_plan(write, tmp_path, monkeypatch):
+    """It may read what has changed since."""
+    (tmp_path / "grows.py").write_text(
+        "from torch import nn\n\n"
+        "class Net(nn.Sequential):\n"
+        "    width = 0\n\n"
+        "    def __init__(self, num_classes: int) -> None:\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(64, num_classes))\n"
+        "        self[1].more = nn.Parameter(self[1].bias.detach().new_zeros(1 + Net.width))\n"
+    )
+    _, _, rest = RECIPE.partition("[data]")
+    base = f'[model]\nfamily = "grows:Net"\n\n[data]{rest}'
+    study = load_study(write(STUDY.replace('"model.shift" = [false]', '"train.lr" = [0.5]'), base))
+    before = plan(study).arms[0].params
+    monkeypatch.setattr(sys.modules["grows"].Net, "width", 7)
+    assert plan(study).arms[0].params == before + 7
+    monkeypatch.delitem(sys.modules, "grows")
