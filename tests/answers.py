@@ -1,7 +1,9 @@
 """Made-up studies for the tests of figures and reports: plans and records, judged for real."""
 
+import copy
 import hashlib
 import math
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +24,7 @@ from swinablate.records.plan import (
 )
 from swinablate.records.tables import CURVES, TRIALS, TUNING
 from swinablate.report.results import StudyResults
-from swinablate.stats import look, verdicts
+from swinablate.stats import Declaration, look, verdicts
 from swinablate.study.arms.designs import cells
 from swinablate.study.declared import declaration
 
@@ -111,9 +113,25 @@ def study(
         plan=plan,
         trials=trials,
         curves=_curves(trials, rng),
-        verdicts=verdicts(frame, declaration(plan, trials), complete=not waiting).to_json(),
+        verdicts=judged(frame, declaration(plan, trials), complete=not waiting),
         provenance=PROVENANCE,
     )
+
+
+_JUDGED: dict[bytes, dict[str, Any]] = {}
+"""What `judged` has said in this process."""
+
+
+def judged(frame: pd.DataFrame, declared: Declaration, *, complete: bool) -> dict[str, Any]:
+    """What `verdicts` says, asked once of the same numbers.
+
+    How many seeds an arm would need is searched for, hundredths of a second an arm, and hundreds
+    of tests ask for a handful of studies.
+    """
+    asked = pickle.dumps((frame, declared, complete))
+    if asked not in _JUDGED:
+        _JUDGED[asked] = verdicts(frame, declared, complete=complete).to_json()
+    return copy.deepcopy(_JUDGED[asked])
 
 
 def adaptive(looks: Sequence[int] = (3, 5, 8), upto: int = 99) -> StudyResults:

@@ -2,6 +2,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -318,15 +319,15 @@ def test_lost_trials_stand_in_the_latex_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "make",
     [
-        study([replace(s, statuses=("waiting",) * 3) for s in QUICKSTART]),
-        study([replace(s, statuses=("failed",) * 3) for s in QUICKSTART]),
-        study([replace(s, statuses=("diverged",) * 3) for s in QUICKSTART]),
-        study(QUICKSTART[:2]),
-        study([BASELINE, Sketch(name="a", mean=float("nan")), Sketch(name="b", sd=0.0)]),
-        elsewhere(),
-        many(30),
+        lambda: study([replace(s, statuses=("waiting",) * 3) for s in QUICKSTART]),
+        lambda: study([replace(s, statuses=("failed",) * 3) for s in QUICKSTART]),
+        lambda: study([replace(s, statuses=("diverged",) * 3) for s in QUICKSTART]),
+        lambda: study(QUICKSTART[:2]),
+        lambda: study([BASELINE, Sketch(name="a", mean=float("nan")), Sketch(name="b", sd=0.0)]),
+        elsewhere,
+        lambda: many(30),
     ],
     ids=[
         "nothing done",
@@ -338,7 +339,8 @@ def test_lost_trials_stand_in_the_latex_table() -> None:
         "thirty arms",
     ],
 )
-def test_every_study_can_be_reported(answer: StudyResults) -> None:
+def test_every_study_can_be_reported(make: Callable[[], StudyResults]) -> None:
+    answer = make()
     files = contents(answer)
     page = Page(files["index.html"].decode())
     for heading in ("Findings", "Effects", "Arms", "Seeds", "Warnings", "Methods", "Trials"):
