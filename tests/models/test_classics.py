@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from swinablate.config.family import ImageSpec
-from swinablate.models.cost import cost
+from swinablate.models.cost import size
 from swinablate.models.families import googlenet, nin, rnn
 from swinablate.models.layers.conv import ChannelNorm
 
@@ -18,7 +18,7 @@ def test_nin_has_the_size_of_d2l():
     """d2l's NiN at 224 with one channel, without batch norm: 1,992,166."""
     image = ImageSpec(height=224, width=224, channels=1, classes=10)
     config = nin.NiNConfig(widths=(96, 256, 384), kernels=(11, 5, 3), stride=4, norm="none")
-    assert cost(nin.FAMILY, config, image).params == 1_992_166
+    assert size(nin.FAMILY, config, image, "params") == 1_992_166
 
 
 @pytest.mark.parametrize("mixers", [0, 2])

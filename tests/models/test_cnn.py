@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from swinablate.config.family import ImageSpec
-from swinablate.models.cost import cost
+from swinablate.models.cost import cost, size
 from swinablate.models.families import post001, vgg
 from swinablate.models.layers.conv import ChannelNorm
 
@@ -27,7 +27,7 @@ ORIGINAL = {"head": "fc", "hidden": 4096}
     ids=["VGG-11", "VGG-16", "VGG-16-BN"],
 )
 def test_published_sizes_of_vgg(fields, params):
-    assert cost(vgg.FAMILY, vgg.VGGConfig(**fields), IMAGENET).params == params
+    assert size(vgg.FAMILY, vgg.VGGConfig(**fields), IMAGENET, "params") == params
 
 
 def test_size_of_the_matched_vgg():
@@ -80,7 +80,7 @@ def test_vgg_refuses_images_that_are_pooled_away():
 def test_post_001_as_written():
     """145,578 parameters, and nothing but max-pooling that is not linear."""
     config = post001.Post001Config()
-    assert cost(post001.FAMILY, config, CIFAR).params == 145_578
+    assert size(post001.FAMILY, config, CIFAR, "params") == 145_578
     model = post001.Post001(config, CIFAR)
     assert not [m for m in model.modules() if isinstance(m, nn.ReLU)]
     for step in model.steps:

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 
 from swinablate.config.family import ImageSpec
-from swinablate.models.cost import cost
+from swinablate.models.cost import size
 from swinablate.models.families.convnext import FAMILY, ConvNeXt, ConvNeXtConfig, geometry
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
@@ -19,7 +19,7 @@ def test_published_sizes(depths, params):
     """ConvNeXt-T and -S, tab. 1: 29M, 50M."""
     image = ImageSpec(height=224, width=224, channels=3, classes=1000)
     config = ConvNeXtConfig(patch=4, widths=(96, 192, 384, 768), depths=depths)
-    assert cost(FAMILY, config, image).params == params
+    assert size(FAMILY, config, image, "params") == params
 
 
 def test_a_full_kernel_mixes_channels():

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models import swin_transformer as vision
 
 from swinablate.config.family import ImageSpec
-from swinablate.models.cost import cost
+from swinablate.models.cost import size
 from swinablate.models.families.swin import FAMILY, SwinConfig, WindowAttention, stages
 from tests.models.parity import V2
 
@@ -77,7 +77,7 @@ def test_timm_masks_the_wrong_rows_of_a_padded_grid_and_we_do_not():
 )
 def test_published_sizes_of_swin(fields, params):
     image = ImageSpec(height=224, width=224, channels=3, classes=1000)
-    assert cost(FAMILY, SwinConfig(patch=4, window=7, **fields), image).params == params
+    assert size(FAMILY, SwinConfig(patch=4, window=7, **fields), image, "params") == params
 
 
 def test_published_size_of_swin_v2():
@@ -86,4 +86,4 @@ def test_published_size_of_swin_v2():
     fields = {"patch": 4, "window": 8, "width": 96, "heads": (3, 6, 12, 24)}
     config = SwinConfig(depths=(2, 2, 6, 2), **fields, **V2)
     keys = 2 * 96 + 2 * 192 + 6 * 384 + 2 * 768
-    assert cost(FAMILY, config, image).params + keys == 28_351_570
+    assert size(FAMILY, config, image, "params") + keys == 28_351_570

@@ -107,15 +107,7 @@ def clean(text: str, secret: str) -> bool:
     return not any(form in text for form in encodings(secret))
 
 
-@pytest.mark.parametrize("where", WHERE)
-@settings(deadline=None, max_examples=25)
-@given(SECRETS)
-@example("p@ss:w/rd?#%")
-@example("\\\\\\\\'\"")
-@example("/000")
-@example("//00")
-@example("sch\N{LATIN SMALL LETTER O WITH DIAERESIS}n \N{GRINNING FACE}")
-def test_a_password_survives_in_no_encoding(where, secret):
+def check(where: str, secret: str) -> None:
     assume("://" in where or not secret.startswith("//"))  # bob://1234@ml has a scheme
     assume(all(form not in where and "***" not in form for form in encodings(secret)))
     for written in {secret, quote(secret), quote(secret, safe="")}:
@@ -123,6 +115,26 @@ def test_a_password_survives_in_no_encoding(where, secret):
         assert clean(redact_address(url), secret)
         for said in encodings(secret):
             assert clean(redact(f"<{said}>", secrets_of(url)), secret)
+
+
+@pytest.mark.parametrize("where", WHERE)
+@settings(deadline=None, max_examples=8)  # each takes tenths of a second
+@given(SECRETS)
+@example("p@ss:w/rd?#%")
+@example("\\\\\\\\'\"")
+@example("/000")
+@example("//00")
+@example("sch\N{LATIN SMALL LETTER O WITH DIAERESIS}n \N{GRINNING FACE}")
+def test_a_password_survives_in_no_encoding(where, secret):
+    check(where, secret)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+@settings(deadline=None, max_examples=500)
+@given(SECRETS)
+def test_hundreds_of_passwords_survive_in_no_encoding(where, secret):
+    check(where, secret)
 
 
 @pytest.mark.parametrize("where", WHERE_IN_QUERY)
