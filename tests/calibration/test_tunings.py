@@ -7,6 +7,8 @@ import pytest
 
 from tests.calibration.tunings import rates
 
+pytestmark = pytest.mark.unmeasured  # what it runs of the package is tested in tests/stats
+
 
 def test_one_tuning_an_arm_calls_nothing_though_its_intervals_miss():
     """Each of those was called better or worse, while seeds were the only replicates."""
