@@ -120,7 +120,7 @@ def test_who_waits_stops_at_once(on, other, at_poll, number, code):
     before = time.monotonic()
     summary = on.run()
     assert (summary.exit_code, on.ran) == (code, [])
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 60  # it would wait for ever
 
 
 def test_a_trial_is_claimed_while_it_runs_and_no_longer(on, monkeypatch):

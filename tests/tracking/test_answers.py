@@ -35,7 +35,7 @@ def test_a_server_that_never_answers_is_given_up_soon(silent, tmp_path):
     began = time.monotonic()
     with pytest.raises(EnvironmentFault, match="it does not answer within 0 s"):
         Tracker.open(silent, tmp_path, card)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60  # MLflow would try for minutes
 
 
 def test_any_answer_is_one_and_a_password_in_the_address_is_no_obstacle():
