@@ -227,7 +227,11 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
             for arm in verdicts["arms"]
         ],
     )
-    declared = [one for one in verdicts.get("contrasts", ()) if one.get("sentence")]
+    declared = [
+        one
+        for one in verdicts.get("contrasts", ())
+        if one.get("sentence") and one["basis"] == "fixed"
+    ]
     if declared:
         out.print()
         table(

@@ -17,7 +17,7 @@ from swinablate.report.families.compared import beside, declared
 from swinablate.report.families.further import among, blocks_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
-from swinablate.stats import CONTRASTS
+from swinablate.stats import ARMS, CONTRASTS, TUNED, TUNED_CONTRASTS
 from swinablate.text import error_ratio, known, percent_of
 
 SCALE = 1.2
@@ -159,7 +159,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "others": [
             c
             for c in judged["contrasts"]
-            if c["family"] not in ("arms", "curve", "tuned", CONTRASTS)
+            if c["family"] not in (ARMS, "curve", CONTRASTS, TUNED, TUNED_CONTRASTS)
         ],
         "along": tables.along(judged["contrasts"]),
         "further": [
@@ -173,6 +173,7 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "provenance": tables.grouped(answer.provenance),
         "tuning": tunings.tuning(answer),
         "choices": tunings.choices(answer),
+        "tuned_contrasts": tunings.compared(answer),
         "tuned_how": tunings.how_tuned(answer),
         "flips": prose.flips(answer),
         "unfinished": prose.unfinished(answer),

@@ -5,8 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from swinablate.report.families.tuned_verdicts import SUFFIX
 from swinablate.report.results import StudyResults
-from swinablate.text import counted, level
+from swinablate.stats import CONTRASTS, TUNED_CONTRASTS
+from swinablate.text import counted, formula, level
 
 
 def tuning(answer: StudyResults) -> list[dict[str, Any]]:
@@ -24,9 +26,21 @@ def tuning(answer: StudyResults) -> list[dict[str, Any]]:
             "chosen": None if not settled(arm) else arm["chosen"],
             "settled": settled(arm),
             "fixed": fixed.get(arm["name"]),
-            "tuned": contrasts.get(f"{arm['name']}, tuned"),
+            "tuned": contrasts.get(f"{arm['name']}{SUFFIX}"),
         }
         for arm in found["arms"]
+    ]
+
+
+def compared(answer: StudyResults) -> list[dict[str, Any]]:
+    """The declared contrasts at tuned recipes, beside themselves at the fixed ones."""
+    found = answer.verdicts["contrasts"]
+    fixed = {one["name"]: one for one in found if one["family"] == CONTRASTS}
+    return [
+        {**one, "of": formula(one["weights"]), "fixed": fixed[name]}
+        for one in found
+        if (one["family"], one["kind"]) == (TUNED_CONTRASTS, "contrast")
+        and (name := one["name"].removesuffix(SUFFIX)) in fixed
     ]
 
 

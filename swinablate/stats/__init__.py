@@ -9,6 +9,8 @@ from swinablate.stats.comparisons.factorial import INTERACTIONS, MAIN, PATH, fac
 from swinablate.stats.declaration import (
     ARMS,
     CONTRASTS,
+    TUNED,
+    TUNED_CONTRASTS,
     ArmVerdict,
     Declaration,
     Estimate,
@@ -40,6 +42,8 @@ __all__ = [
     "INTERACTIONS",
     "MAIN",
     "PATH",
+    "TUNED",
+    "TUNED_CONTRASTS",
     "ArmVerdict",
     "Contrast",
     "Decisions",

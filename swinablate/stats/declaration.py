@@ -13,6 +13,8 @@ SCHEMA = 1
 """Of verdicts.json: a program that reads it can refuse what it does not know."""
 ARMS = "arms"  # the family of all arms against the baseline
 CONTRASTS = "contrasts"  # the family of all comparisons that were declared one by one
+TUNED = "tuned"  # the first of these, with every arm at its tuned recipe
+TUNED_CONTRASTS = "tuned contrasts"  # the second
 
 LATER = (
     "given_convergence", "worst_low", "worst_high", "divergence", "median", "collapsed",

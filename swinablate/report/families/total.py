@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from swinablate.report.families.further import blocks_of
-from swinablate.stats import ARMS, CONTRASTS, INTERACTIONS, MAIN, PATH
+from swinablate.stats import ARMS, CONTRASTS, INTERACTIONS, MAIN, PATH, TUNED, TUNED_CONTRASTS
 from swinablate.text import EXACT
 
 CALLED: Mapping[str, str] = MappingProxyType(
@@ -16,7 +16,8 @@ CALLED: Mapping[str, str] = MappingProxyType(
         INTERACTIONS: "the interactions",
         PATH: "the steps of the path",
         "curve": "validation accuracy along the curve",
-        "tuned": "the tuned arms",
+        TUNED: "the tuned arms",
+        TUNED_CONTRASTS: "the declared contrasts of tuned arms",
     }
 )
 

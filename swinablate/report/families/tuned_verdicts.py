@@ -8,7 +8,7 @@ over different numbers of seeds vary differently; the variance of their mean is 
 bias all the same.) With one tuning an arm its luck is in no spread, and seeds cannot show it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,9 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import tabulated, valued
 from swinablate.stats import (
+    CONTRASTS,
+    TUNED,
+    TUNED_CONTRASTS,
     Contrast,
     Declaration,
     Estimate,
@@ -26,20 +29,20 @@ from swinablate.stats import (
     others_of,
     read_samples,
 )
-from swinablate.stats.sentence import interval
-from swinablate.text import counted, signed
+from swinablate.stats.sentence import interval, margin
+from swinablate.text import counted, formula, signed
 
-TUNED = "tuned"
+SUFFIX = ", tuned"
 ONCE = "one tuning an arm: how lucky it was is in no interval"
 LOST = ("failed", "diverged")
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedTunings:
-    """The tuned arms against the tuned baseline.
+    """The tuned arms against the tuned baseline, and what else was declared.
 
     Attributes:
-        effects: arm -> its difference at tuned recipes.
+        effects: arm -> its difference at tuned recipes; then declared contrast -> its estimate.
         changes: arm -> by how much that is more than its difference at the fixed recipe; empty
             after one tuning an arm.
         tallies: arm -> its replicates.
@@ -72,13 +75,18 @@ def judge_tunings(
         hypotheses=(),
         unrecorded={},
         planned=_planned(plan, declared),
-        withheld={TUNED: ONCE} if once else {},
+        withheld={TUNED: ONCE, TUNED_CONTRASTS: ONCE} if once else {},
     )
-    effects, tallies = _family(plan, asked, finals, complete=complete)
+    arms, among = _arms(asked), _among(asked)
+    apart = [one for one in arms if _plain(one) not in asked.elsewhere]
+    effects, tallies = _judged(plan, asked, finals, [apart, among], complete=complete)
     if once:
-        effects = {arm: _without_word(found, ONCE) for arm, found in effects.items()}
+        effects = {name: _without_word(found, ONCE) for name, found in effects.items()}
+    effects = {name: _told(found, plan, asked, tallies) for name, found in effects.items()}
+    if once:
         return JudgedTunings(effects=effects, changes={}, tallies=tallies)
-    changes, _ = _family(plan, asked, _gains(plan, asked, finals, recorded), complete=complete)
+    gains = _gains(plan, asked, finals, recorded)
+    changes, _ = _judged(plan, asked, gains, [arms], complete=complete)
     return JudgedTunings(effects=effects, changes=changes, tallies=tallies)
 
 
@@ -126,19 +134,11 @@ def _planned(plan: PlanRecord, declared: Declaration) -> Mapping[str, int]:
     return {arm: plan.tune.of(seeds) for arm, seeds in declared.planned.items()}
 
 
-def _family(
-    plan: PlanRecord, asked: Declaration, results: pd.DataFrame, *, complete: bool
-) -> tuple[dict[str, Estimate], Mapping[str, Tally]]:
-    """Every arm against the baseline, and the replicates of each."""
-    frame = results[["arm", "seed", "value", "status", "repeat"]]
-    torn: list[str] = []
-    if by_tuning(plan):
-        torn = _torn(frame)
-        frame = _means(frame)
-    samples = read_samples(frame, asked)
-    contrasts = [
+def _arms(asked: Declaration) -> list[Contrast]:
+    """Every arm against the baseline, or the arm that was named instead."""
+    return [
         Contrast(
-            name=f"{arm}, tuned",
+            name=f"{arm}{SUFFIX}",
             kind="arm",
             family=TUNED,
             weights={arm: 1.0, other: -1.0},
@@ -147,14 +147,76 @@ def _family(
         )
         for arm, other in others_of(asked).items()
     ]
+
+
+def _among(asked: Declaration) -> list[Contrast]:
+    """The comparisons that were declared one by one."""
+    return [
+        replace(one, name=f"{one.name}{SUFFIX}", family=TUNED_CONTRASTS, basis="tuned")
+        for one in asked.contrasts
+        if one.family == CONTRASTS
+    ]
+
+
+def _plain(contrast: Contrast) -> str:
+    """What the comparison is called at the fixed recipes."""
+    return contrast.name.removesuffix(SUFFIX)
+
+
+def _judged(
+    plan: PlanRecord,
+    asked: Declaration,
+    results: pd.DataFrame,
+    families: Sequence[Sequence[Contrast]],
+    *,
+    complete: bool,
+) -> tuple[dict[str, Estimate], Mapping[str, Tally]]:
+    """Every comparison by its plain name, each family on its own; and the arms' replicates."""
+    frame = results[["arm", "seed", "value", "status", "repeat"]]
+    torn: list[str] = []
+    if by_tuning(plan):
+        torn = _torn(frame)
+        frame = _means(frame)
+    samples = read_samples(frame, asked)
     asked = replace(asked, contrasts=())
     found = {}
-    for one in judge_family(contrasts, samples, asked, complete=complete):
-        arm = next(name for name, weight in one.contrast.weights.items() if weight > 0)
-        hurt = [name for name in one.contrast.weights if name in torn]
-        why = f"some, not all, seeds of a tuning of {hurt[0]} diverged" if hurt else ""
-        found[arm] = _without_word(one, why) if why else one
+    for family in families:
+        for one in judge_family(family, samples, asked, complete=complete):
+            hurt = [name for name in one.contrast.weights if name in torn]
+            why = f"some, not all, seeds of a tuning of {hurt[0]} diverged" if hurt else ""
+            found[_plain(one.contrast)] = _without_word(one, why) if why else one
     return found, {name: sample.tally for name, sample in samples.items()}
+
+
+def _told(
+    found: Estimate, plan: PlanRecord, declared: Declaration, tallies: Mapping[str, Tally]
+) -> Estimate:
+    """The estimate of a declared contrast with its sentence; arms have theirs in `tuning`."""
+    if found.contrast.kind != "contrast":
+        return found
+    name, what = found.contrast.name, formula(found.contrast.weights)
+    if found.ci_low is None or found.verdict in {"pending", "not tested"}:
+        return replace(found, sentence=f"{name} ({what}): {found.verdict} ({found.reason}).")
+    places = declared.places(found.se)
+    delta = f"{signed(found.delta_pp, places)}{declared.suffix}"
+    if plan.tune and plan.tune.once:
+        text = (
+            f"Of the recipes that one tuning found for each arm, {what} is {delta} in "
+            f"{declared.words} ({interval(found, declared)}, given the recipes found): there is "
+            "no verdict about the arms."
+        )
+        return replace(found, sentence=text)
+    counts = {tallies[arm].n for arm in found.contrast.weights}
+    many = " to ".join(f"{n}" for n in sorted({min(counts), max(counts)}))
+    evidence = f"{delta}, {interval(found, declared)}; {what}, {many} tunings an arm"
+    if found.reason:
+        text = f"{name}: {found.verdict}, because {found.reason}; {evidence}."
+        return replace(found, sentence=text)
+    near = " to 0 within " + margin(declared) if found.verdict == "equivalent" else ""
+    small = " (negligible)" if found.negligible else ""
+    side = f", {'above' if (found.delta_pp or 0) > 0 else 'below'} 0"
+    where = side if found.verdict in {"better", "worse"} else near
+    return replace(found, sentence=f"{name}: {found.verdict}{where}{small} ({evidence}).")
 
 
 def _torn(frame: pd.DataFrame) -> list[str]:

@@ -6,6 +6,7 @@ from math import isnan
 
 from swinablate.stats.declaration import (
     CONTRASTS,
+    TUNED_CONTRASTS,
     Declaration,
     Estimate,
     Hypothesis,
@@ -93,7 +94,7 @@ def own_shares(
     pairs: dict[str, Pair] = {}
     for contrast in contrasts:
         sides = two_sides(contrast.weights)
-        if sides and contrast.family == CONTRASTS:
+        if sides and contrast.family in {CONTRASTS, TUNED_CONTRASTS}:
             one, other = (samples[arm].tally for arm in sides)
             counts = [(tally.diverged, tally.n + tally.diverged) for tally in (one, other)]
             pairs[contrast.name] = Pair(one.name, counts[0], other.name, counts[1])
