@@ -57,7 +57,7 @@ def gather(home: Home, name: str) -> StudyResults:
         contrasts=(*judged.contrasts, *secondary),
         warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
     )
-    beside = further(plan, trials)
+    beside = further(plan, trials, now.decisions.verdicts if now.decisions else None)
     return StudyResults(
         plan=plan,
         trials=trials,

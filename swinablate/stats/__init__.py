@@ -33,7 +33,7 @@ from swinablate.stats.power import (
     seeds_needed,
 )
 from swinablate.stats.sample import diverged_shares, read_samples
-from swinablate.stats.sequential.look import Decisions, look
+from swinablate.stats.sequential.look import Decisions, beside, look
 from swinablate.stats.verdict import contrasts, effects, others_of, verdicts
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Tally",
     "Verdicts",
     "Warn",
+    "beside",
     "check_weights",
     "contrasts",
     "declared",

@@ -120,7 +120,7 @@ def judge_family(
             n=_pair(contrast, part) if shared is None else None,
             pairs=None if shared is None else int(shared[i]),
         )
-        obstacle = _unrecorded(contrast, declaration)
+        obstacle = unrecorded(contrast, declaration)
         obstacle = obstacle or _obstacle(contrast, part, complete=complete)
         obstacle = obstacle or obstacle_of(
             contrast, part, declaration, found, own.get(contrast.name)
@@ -212,7 +212,7 @@ def _judge(
     )
 
 
-def _unrecorded(contrast: Contrast, declaration: Declaration) -> tuple[Word, str] | None:
+def unrecorded(contrast: Contrast, declaration: Declaration) -> tuple[Word, str] | None:
     """Say of which arms the metric is not known, if it is not of some trial."""
     lacking = [arm for arm in contrast.weights if declaration.unrecorded.get(arm)]
     if not lacking:

@@ -95,6 +95,22 @@ def methods(
     return " ".join(part for part in parts if part)
 
 
+def methods_beside(declaration: Declaration, first: Declaration) -> str:
+    """Return a paragraph for a paper about another metric of a study that added seeds.
+
+    Args:
+        declaration: of the other metric.
+        first: of the metric that decided how many seeds there are.
+    """
+    return (
+        f"How many seeds an arm has was decided by {first.words}. {_capital(declaration)} is "
+        "judged once, by the repeated interval of the look at which that happened (alpha = "
+        f"{declaration.alpha:g}, spent with the square of the seeds; Bonferroni over the "
+        "comparisons of a family): such an interval holds at whatever look one stops, and for "
+        "whatever reason. Where an arm stopped early it is wide."
+    )
+
+
 def sequential_methods(
     samples: Mapping[str, Sample], declaration: Declaration, how: str, looks: Sequence[int]
 ) -> str:

@@ -347,13 +347,6 @@ def _compared(
         except ValueError as error:
             raise InputError(str(error), at=f"{at}: baseline") from None
     compare = settled_compare(file.compare, kind, at)
-    if compare.secondary and file.adaptive is not None:
-        raise InputError(
-            "secondary metrics and [adaptive] are not possible together: how many seeds there "
-            "are depends on what compare.metric showed",
-            at=f"{at}: compare.secondary",
-            hint="leave out one of them, or give a fixed number: seeds = 5",
-        )
     return compare, settled_hypotheses(file.hypotheses, compare, kind, at)
 
 

@@ -142,8 +142,8 @@ def test_the_command_line_refuses_before_anything_runs(write, tmp_path: Path, ca
     assert not (tmp_path / "home").exists()
 
 
-def test_secondary_metrics_and_looks_exclude_each_other(write):
+def test_secondary_metrics_go_with_looks(write):
     text = STUDY.replace("seeds = 3\nbaseline_seeds = 3\n", "")
     text += '\n[adaptive]\nlooks = [3, 5]\n[compare]\nsecondary = ["test/loss"]\n'
-    with pytest.raises(InputError, match=r"secondary metrics and \[adaptive\]"):
-        load_study(write(text))
+    study = load_study(write(text))
+    assert (study.looks, study.compare.secondary) == ((3, 5), ("test/loss",))

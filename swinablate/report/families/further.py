@@ -12,26 +12,26 @@ import pandas as pd
 
 from swinablate.config.metrics import Metric, metric
 from swinablate.records.plan import ArmRecord, PlanRecord
+from swinablate.records.tables import valued
 from swinablate.report.results import judge_trials
 from swinablate.stats import (
-    ARMS,
-    CONTRASTS,
     ArmVerdict,
     Declaration,
     Hypothesis,
     HypothesisAnswer,
     Tally,
     Verdicts,
+    beside,
 )
 from swinablate.stats.declaration import Judged, Reply, Word
 from swinablate.stats.judge import reply
-from swinablate.study.declared import about, comparisons_of, looks_of, said_of
+from swinablate.study.declared import about, comparisons_of, said_of
 from swinablate.text import EXACT, after_difference, signed
 
-ADAPTIVE = "how many seeds there are depended on what compare.metric showed"
 
-
-def further(plan: PlanRecord, trials: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+def further(
+    plan: PlanRecord, trials: pd.DataFrame, looked: Verdicts | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """The blocks `secondary` and `quantities` of verdicts.json; none where none was asked for.
 
     Each entry has the form of verdicts.json itself.
@@ -39,30 +39,36 @@ def further(plan: PlanRecord, trials: pd.DataFrame) -> dict[str, list[dict[str, 
     Args:
         plan: a recorded plan.
         trials: a row for every trial that counts.
+        looked: the verdicts of the study's looks, which chose how many seeds there are.
     """
     others = plan.compare.secondary
     asked = [name for name in plan.metrics if name not in {plan.compare.metric, *others}]
     named = {"secondary": others, "quantities": asked}
     return {
-        key: [_block(plan, trials, metric(name)).to_json() for name in names]
+        key: [_block(plan, trials, metric(name), looked).to_json() for name in names]
         for key, names in named.items()
         if names
     }
 
 
-def _block(plan: PlanRecord, trials: pd.DataFrame, row: Metric) -> Verdicts:
+def _block(
+    plan: PlanRecord, trials: pd.DataFrame, row: Metric, looked: Verdicts | None
+) -> Verdicts:
     """What the study compares, in one metric or quantity."""
     declared = Declaration(
         **said_of(row, plan, trials),
         alpha=plan.compare.alpha,
         planned={str(arm): len(rows) for arm, rows in trials.groupby("arm", sort=False)},
         contrasts=tuple(replace(each, metric=row.name) for each in comparisons_of(plan)[0]),
-        withheld=dict.fromkeys((ARMS, CONTRASTS), ADAPTIVE) if looks_of(plan) else {},
     )
     asked = about(plan, row.name)
     if row.exact:
         return _exact(plan, row, declared, asked)
-    found = judge_trials(plan, declared, trials)
+    if looked is None:
+        found = judge_trials(plan, declared, trials)
+    else:
+        frame = valued(trials, declared.metric, declared.unit)
+        found = beside(frame[frame.status != "waiting"], declared, looked)
     arms = (replace(a, hypotheses=tuple(_replies(a, a.name, asked, row))) for a in found.arms)
     among = (
         replace(e, hypotheses=tuple(_replies(e, e.contrast.name, asked, row)))

@@ -1,10 +1,11 @@
-"""What each look at an arm said: the difference to the baseline and its repeated interval.
+"""What each look said of an arm or a declared contrast, with its repeated interval.
 
 Shaded: where a difference decides nothing, because its interval holds 0; the shape is the verdict
 of the look that ended the arm. Between the dotted lines a difference is too small to matter. An
 arm that left early needed no more seeds; the baseline has twice as many.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, 
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
+from swinablate.stats import CONTRASTS
 
 COLUMNS = (
     "arm", "look", "delta_pp", "ci_low", "ci_high", "boundary_pp", "p", "level", "verdict",
@@ -25,7 +27,7 @@ SHADE = "#E4E4E4"
 
 
 def table(answer: StudyResults) -> pd.DataFrame:
-    """A row for every look at every arm that was still open, arms in the order of the plan."""
+    """A row for every look at what was still open: arms in the order of the plan, contrasts."""
     judged = answer.verdicts
     steps = judged.get("trace", [])
     same = {
@@ -40,15 +42,24 @@ def table(answer: StudyResults) -> pd.DataFrame:
             "boundary_pp": None if step["ci_low"] is None else step["delta_pp"] - step["ci_low"],
             **same,
         }
-        for arm in judged["arms"]
+        for arm in (*judged["arms"], *_among(judged))
         for step in steps
         if step["arm"] == arm["name"]
     ]
     return pd.DataFrame(rows, columns=[*COLUMNS, *said(judged)])
 
 
+def _among(judged: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The declared contrasts; an arm against another one is among the arms."""
+    return [
+        one
+        for one in judged["contrasts"]
+        if (one["family"], one["kind"]) == (CONTRASTS, "contrast")
+    ]
+
+
 def draw(rows: pd.DataFrame) -> Canvas:
-    """Draw a panel for every arm, all with the same looks."""
+    """Draw a panel for every arm and contrast, all with the same looks."""
     arms = list(dict.fromkeys(rows.arm))
     across = min(3, len(arms))
     down = -(-len(arms) // across)
@@ -64,7 +75,7 @@ def draw(rows: pd.DataFrame) -> Canvas:
         ax = fig.add_subplot(grid[i // across, i % across])
         _panel(ax, rows[rows.arm == arm], looks)
         ax.set_title(titles[i], fontsize=8.5, loc="left", pad=14, linespacing=1.0)
-    fig.supxlabel("seeds of the arm", fontsize=9.5, y=0)
+    fig.supxlabel("seeds of an arm", fontsize=9.5, y=0)
     fig.supylabel(f"difference{scale_in(rows).in_words}", fontsize=9.5, x=0.0)
     return fig
 

@@ -97,6 +97,77 @@ def course(
     )
 
 
+def at_looks(
+    runs: Mapping[str, Run],
+    rule: Rule,
+    stops: Mapping[str, int],
+    families: Mapping[str, Sequence[Contrast]] | None = None,
+) -> dict[str, State]:
+    """Judge comparisons at looks that something else chose: repeated intervals, no stopping.
+
+    A repeated interval holds at whatever look one stops, and for whatever reason: over all looks
+    and all comparisons of a family together they miss with the error rate of the family. So
+    another metric may have decided when. Holm's step is left out, for it would need the course.
+
+    Args:
+        runs: the baseline first.
+        rule: what was fixed before; its looks, error rate and rope.
+        stops: comparison -> seeds at the look that closed it; 0 if none did.
+        families: as for `course`.
+    """
+    base = next(iter(runs))
+    families = families or {ARMS: [_with(arm, base) for arm in runs if arm != base]}
+    found: dict[str, State] = {}
+    for members in families.values():
+        names = [one.name for one in members]
+        level = rule.alpha / len(names)
+        for i, look in enumerate(rule.looks):
+            mine = [name for name in names if stops[name] == look]
+            if not mine:
+                continue
+            counts = _counts(runs, look)
+            every = {one.name: one.weights for one in members}
+            states = {name: State() if name in mine else State(word="undecided") for name in names}
+            _drop_failed(runs, counts, states, (every, look))
+            going = pending(states)
+            if going:
+                numbers, _ = _estimate(
+                    runs,
+                    counts,
+                    (members, going, look),
+                    replace(rule, method="shrunken"),
+                    paired=None,
+                )
+            levels = nominal(rule.looks, level)[i], nominal(rule.looks, 2 * level)[i]
+            for name in going:
+                state = _state(numbers, names.index(name), look, levels)
+                states[name] = _told(runs, counts, _worded(state, rule), every[name], rule)
+            found |= {name: states[name] for name in mine}
+    return {
+        name: found.get(name, State())
+        for family in families.values()
+        for name in (one.name for one in family)
+    }
+
+
+def _counts(runs: Mapping[str, Run], look: int) -> dict[str, int]:
+    """Seeds of each arm at a look, as far as they are recorded: who stopped before has fewer."""
+    base = next(iter(runs))
+    return {
+        arm: min(len(run.values), BASELINE_RATIO * look if arm == base else look)
+        for arm, run in runs.items()
+    }
+
+
+def _worded(state: State, rule: Rule) -> State:
+    """The state with what its intervals say."""
+    if state.p <= state.level:
+        sign = 1 if rule.better == "higher" else -1
+        return replace(state, word="better" if state.delta * sign > 0 else "worse")
+    inside = rule.rope is not None and -rule.rope < state.near[0] and state.near[1] < rule.rope
+    return replace(state, word="equivalent" if inside else "undecided")
+
+
 def _with(arm: str, base: str) -> Contrast:
     return Contrast(name=arm, kind="arm", family=ARMS, weights={arm: 1.0, base: -1.0})
 

@@ -18,14 +18,14 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
-from swinablate.stats.judge import CHOSEN, reply
+from swinablate.stats.judge import CHOSEN, reply, unrecorded
 from swinablate.stats.planned.exaggeration import exaggerated
 from swinablate.stats.power import detected
 from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.seeds.caution import cautions
 from swinablate.stats.seeds.convergence import failed_reply
-from swinablate.stats.sentence import SEQUENTIAL, sequential_methods
-from swinablate.stats.sequential.course import course
+from swinablate.stats.sentence import SEQUENTIAL, methods_beside, sequential_methods
+from swinablate.stats.sequential.course import at_looks, course
 from swinablate.stats.sequential.spending import check_looks
 from swinablate.stats.sequential.states import Course, Rule, Run, State
 from swinablate.stats.verdict import against, arm_verdicts, of_arms, told
@@ -85,15 +85,7 @@ def look(
         InputError: the looks do not rise from 3, or the table cannot be read.
     """
     check_looks(looks)
-    rule = Rule(
-        looks=tuple(looks),
-        alpha=declaration.alpha,
-        rope=declaration.rope_pp,
-        floor=declaration.floor_pp,
-        method=method,
-        percent=(declaration.unit, declaration.better) == ("pp", "higher"),
-        better=declaration.better,
-    )
+    rule = _rule(looks, declaration, method)
     samples = read_samples(frame, declaration)
     families = _families(list(samples), declaration)
     now = course({arm: _run(sample) for arm, sample in samples.items()}, rule, families)
@@ -101,10 +93,7 @@ def look(
     if ended and now.open:
         now = replace(now, states=_closed(now))
         wanted = now.reached
-    # Judged are the seeds that are due by now; others may be recorded, by an earlier study, say.
-    rows = zip(frame["arm"], frame["seed"], strict=True)
-    due = np.array([int(seed) < wanted[str(arm)] for arm, seed in rows], dtype=bool)
-    samples = read_samples(frame[due], replace(declaration, planned=wanted))
+    samples = _due(frame, wanted, declaration)
     return Decisions(
         verdicts=_verdicts(samples, (now, families), rule, declaration, warnings),
         wanted=wanted,
@@ -113,6 +102,78 @@ def look(
         look=max((state.look for state in now.states.values()), default=0),
         trace=now.trace,
     )
+
+
+def beside(frame: "pd.DataFrame", declaration: Declaration, first: Verdicts) -> Verdicts:
+    """Judge another metric of a study whose own metric decided how many seeds there are.
+
+    Every comparison is judged once, by its repeated interval of the look at which the first
+    metric closed it: such intervals miss with the family's error rate over all looks together,
+    so that it does not matter who chose the look. What is open there is pending here.
+
+    Args:
+        frame: as for `look`.
+        declaration: what is asked of the other metric.
+        first: the verdicts on the study's own.
+    """
+    rule = _rule(first.looks, declaration, "shrunken")
+    wanted = {each.name: each.planned for each in (first.baseline, *first.arms)}
+    samples = _due(frame, wanted, declaration)
+    families = _families(list(samples), declaration)
+    closed = {each.contrast.name: each for each in first.contrasts}
+    stops = {
+        one.name: 0 if closed[one.name].verdict == "pending" else closed[one.name].look or 0
+        for members in families.values()
+        for one in members
+    }
+    runs = {arm: _run(sample) for arm, sample in samples.items()}
+    states = at_looks(runs, rule, stops, families)
+    now = Course(
+        states={
+            one.name: _beside(one, states[one.name], closed[one.name], declaration)
+            for members in families.values()
+            for one in members
+        },
+        wanted=wanted,
+        reached=wanted,
+        trace=(),
+        paired=dict.fromkeys(families, False),
+    )
+    found = _verdicts(samples, (now, families), rule, declaration, ())
+    return replace(found, methods=methods_beside(declaration, first.declaration))
+
+
+def _beside(contrast: Contrast, state: State, first: Estimate, declaration: Declaration) -> State:
+    """The state with what else is known of the comparison."""
+    share = first.divergence
+    if share is not None and (share.fails or share.helps):  # whatever the metric
+        return replace(state, word=first.verdict, reason=first.reason)
+    if lacking := unrecorded(contrast, declaration):
+        return State(word=lacking[0], reason=lacking[1])
+    if state.word == "pending" and first.verdict != "pending":
+        return replace(state, word="undecided", reason=first.reason)  # before the first look
+    return state
+
+
+def _rule(looks: Sequence[int], declaration: Declaration, method: Method) -> Rule:
+    return Rule(
+        looks=tuple(looks),
+        alpha=declaration.alpha,
+        rope=declaration.rope_pp,
+        floor=declaration.floor_pp,
+        method=method,
+        percent=(declaration.unit, declaration.better) == ("pp", "higher"),
+        better=declaration.better,
+    )
+
+
+def _due(
+    frame: "pd.DataFrame", wanted: Mapping[str, int], declaration: Declaration
+) -> dict[str, Sample]:
+    """The seeds that are due by now; others may be recorded, by an earlier study, say."""
+    rows = zip(frame["arm"], frame["seed"], strict=True)
+    due = np.array([int(seed) < wanted[str(arm)] for arm, seed in rows], dtype=bool)
+    return read_samples(frame[due], replace(declaration, planned=wanted))
 
 
 def _closed(now: Course) -> dict[str, State]:
@@ -173,16 +234,16 @@ def _verdicts(
         contrasts=tuple(estimates),
         warnings=tuple(sorted(found, key=lambda warning: int(warning.code[1:]))),
         looks=rule.looks,
-        trace=tuple(_trace(now, of_arm)),
+        trace=tuple(_trace(now, {*of_arm, *(each.contrast.name for each in estimates)})),
     )
 
 
-def _trace(now: Course, arms: Collection[str]) -> Iterator[Step]:
-    """Every look at every arm that was still open before it."""
+def _trace(now: Course, names: Collection[str]) -> Iterator[Step]:
+    """Every look at every comparison that was still open before it."""
     seen: set[str] = set()
     for states in now.trace:
         for arm, state in states.items():
-            if arm in seen or arm not in arms:
+            if arm in seen or arm not in names:
                 continue
             if state.word != "pending":
                 seen.add(arm)
