@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from swinablate.records.plan import ArmRecord
 from swinablate.records.tables import CURVES, TRIALS
@@ -25,6 +26,7 @@ ARMS = (
 )  # fmt: skip
 
 
+Floats = Float[np.ndarray, " n"]
 LOST = ("failed", "diverged")
 FORMULA = re.compile(r"(?:^|(?<=;)|(?<=\S[\t\r\n]))(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20].)")
 """Where a spreadsheet would begin to calculate: at the start of a cell, or, where its language
@@ -56,18 +58,22 @@ def arms_table(answer: StudyResults) -> pd.DataFrame:
     Throughput is the median over seeds, memory the highest, time the sum of all trials.
     """
     base = answer.verdicts["baseline"]
-    rows = [
-        {
+    sized = ("params", "macs", "images_per_s", "peak_mib", "train_s", "test_acc", "train_eval_acc")
+    numbers = answer.trials.astype(dict.fromkeys(sized, float))
+    own = dict(iter(numbers[["arm", "status", "device", *sized]].groupby("arm", sort=False)))
+    planned = {arm.name: arm for arm in answer.plan.arms}
+    rows = []
+    for arm in (base, *answer.verdicts["arms"]):
+        trials = own.get(arm["name"], numbers[:0])
+        row = {
             **_judged(arm),
-            **_declared(answer.plan.arm(arm["name"])),
-            **_cost(answer, arm["name"]),
-            **_gap(answer, arm["name"]),
+            **_declared(planned[arm["name"]]),
+            **_cost(trials),
+            **_gap(trials),
         }
-        for arm in (base, *answer.verdicts["arms"])
-    ]
-    for row in rows:
-        row["params"] = row["params"] or _first(answer, row["arm"], "params")
-        row["macs"] = row["macs"] or _first(answer, row["arm"], "macs")
+        row["params"] = row["params"] or _first(trials.params.to_numpy())
+        row["macs"] = row["macs"] or _first(trials.macs.to_numpy())
+        rows.append(row)
     columns = list(ARMS)
     if any(arm.get("against") for arm in answer.verdicts["arms"]):
         columns.insert(columns.index("changes") + 1, "against")
@@ -258,24 +264,25 @@ def _declared(arm: ArmRecord) -> dict[str, Any]:
     }
 
 
-def _cost(answer: StudyResults, name: str) -> dict[str, Any]:
-    mine = answer.trials[answer.trials.arm == name]
+def _cost(mine: pd.DataFrame) -> dict[str, Any]:
     return {
-        "images_per_s": _over(mine.images_per_s, np.median),
-        "peak_mib": _over(mine.peak_mib, np.max),
-        "train_s": _over(mine.train_s, np.sum),
-        "device": "; ".join(sorted(mine.device[mine.status == "done"].dropna().unique())),
+        "images_per_s": _over(mine.images_per_s.to_numpy(), np.median),
+        "peak_mib": _over(mine.peak_mib.to_numpy(), np.max),
+        "train_s": _over(mine.train_s.to_numpy(), np.sum),
+        "device": "; ".join(
+            sorted({d for d in mine.device[mine.status == "done"] if pd.notna(d)})
+        ),
     }
 
 
-def _gap(answer: StudyResults, name: str) -> dict[str, Any]:
+def _gap(mine: pd.DataFrame) -> dict[str, Any]:
     """Mean accuracies on training and test images, and what the one has over the other.
 
     Both without random changes and in evaluation mode, over the trials that have both.
     """
-    both = answer.trials[["test_acc", "train_eval_acc"]].astype(float)
-    both = both[(answer.trials.arm == name) & (answer.trials.status == "done")].dropna()
-    test, train = (_over(both[column], np.mean) for column in ("test_acc", "train_eval_acc"))
+    test_acc, train_acc = mine.test_acc.to_numpy(), mine.train_eval_acc.to_numpy()
+    both = (mine.status == "done").to_numpy() & ~np.isnan(test_acc) & ~np.isnan(train_acc)
+    test, train = (_over(values[both], np.mean) for values in (test_acc, train_acc))
     gap = None if test is None or train is None else train - test
     return {"test_acc": test, "train_eval_acc": train, "gap_pp": gap}
 
@@ -286,11 +293,11 @@ def _gone(answer: StudyResults, arm: str) -> int:
     return int(rows.status.isin(LOST).sum())
 
 
-def _first(answer: StudyResults, arm: str, column: str) -> float | None:
-    known = answer.trials[column][answer.trials.arm == arm].dropna()
-    return float(known.iloc[0]) if len(known) else None
+def _first(values: Floats) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known[0]) if len(known) else None
 
 
-def _over(values: "pd.Series[Any]", how: Any) -> float | None:
-    known = values.dropna().astype(float)
+def _over(values: Floats, how: Any) -> float | None:
+    known = values[~np.isnan(values)]
     return float(how(known)) if len(known) else None

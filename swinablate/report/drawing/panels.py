@@ -1,21 +1,23 @@
 """Many arms in one figure: a panel for each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from swinablate.report.drawing.ends import PANELS, ends, left_out
 from swinablate.report.drawing.ink import sheet, wrapped
 
 
-def panels(arms: Sequence[str], x: str, y: str) -> tuple[Figure, list[Axes]]:
+def panels(values: Mapping[str, float], x: str, y: str) -> tuple[Figure, list[tuple[str, Axes]]]:
     """An empty panel for each arm, in reading order; values are named at the left edge alone.
 
     Args:
-        arms: their names, the titles.
+        values: what orders the arms where they are too many to draw all; their names are titles.
         x: what runs to the right in all of them.
         y: what runs up.
     """
+    arms = ends(values, PANELS)
     across = 3 if len(arms) <= 6 else 4  # two rows of wide panels, else more of narrow ones
     down = -(-len(arms) // across)
     titles = [wrapped(arm, 32, 2) for arm in arms]
@@ -29,6 +31,6 @@ def panels(arms: Sequence[str], x: str, y: str) -> tuple[Figure, list[Axes]]:
     for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
         ax.set_title(title, fontsize=8.5, loc="left", pad=4, linespacing=1.0)
         ax.tick_params(labelsize=8, labelleft=i % across == 0)
-    fig.supxlabel(x, fontsize=9.5, y=0)
+    fig.supxlabel(x + left_out(len(arms), len(values), PANELS), fontsize=9.5, y=0)
     fig.supylabel(y, fontsize=9.5, x=0.01)
-    return fig, axes
+    return fig, list(zip(arms, axes, strict=True))

@@ -5,6 +5,7 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
@@ -114,7 +115,7 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
         notes: in order of importance.
         blocked: pixels that are taken, such as marks and error bars.
     """
-    inside, taken = ax.get_window_extent(), list(blocked)
+    inside, taken = ax.get_window_extent(), np.array([box.extents for box in blocked])
     for note in notes:
         text = ax.annotate(
             note.text, (note.x, note.y), (0, 0), textcoords="offset points",
@@ -131,7 +132,7 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
                 break
         _, distance, turn, box = min(options, key=lambda option: option[0])
         _move(text, note, distance, turn)
-        taken.append(box)
+        taken = np.vstack([taken.reshape(-1, 4), box.extents])
         if distance > LINE_FROM:
             _line(ax, note, distance, turn)
 
@@ -152,13 +153,13 @@ def _line(ax: Axes, note: Note, distance: float, turn: tuple[int, int]) -> None:
     )  # fmt: skip
 
 
-def _cost(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> float:
-    """Pixels of the box that lie on something else, or outside."""
-    lost = 0.0
-    for other in taken:
-        common = Bbox.intersection(box, other)
-        if common is not None:
-            lost += common.width * common.height + 1
+def _cost(box: Bbox, taken: Float[np.ndarray, "n 4"], inside: Bbox) -> float:
+    """Pixels of the box that lie on something else, or outside; `taken` are corners."""
+    left, low, right, high = taken.reshape(-1, 4).T
+    width = np.minimum(box.x1, right) - np.maximum(box.x0, left)
+    height = np.minimum(box.y1, high) - np.maximum(box.y0, low)
+    touched = (width >= 0) & (height >= 0)
+    lost = float((width * height + 1)[touched].sum())
     shown = Bbox.intersection(box, inside)
     area = box.width * box.height
     # What is cut off cannot be read at all: it counts fourfold.

@@ -13,6 +13,7 @@ import pandas as pd
 
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
+from swinablate.report.drawing.ends import ROWS, ends, left_out
 from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
 from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.scale import said, scale_in, scale_of
@@ -38,7 +39,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     base = judged["baseline"]
     planned = answer.trials.groupby("arm").size()
     trials = answer.trials.assign(value=answer.values)
-    done = trials[(trials.status == "done") & trials.value.notna()]
+    done = dict(iter(trials[(trials.status == "done") & trials.value.notna()].groupby("arm")))
     same = {
         "baseline_mean": base["mean"],
         "baseline_n": base["n"],
@@ -60,7 +61,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
         if mean is not None:
             rows += [
                 {**shared, "mark": "seed", "seed": seed, "delta_pp": value - mean}
-                for seed, value in zip(*_values(done, arm["name"]), strict=True)
+                for seed, value in _values(done.get(arm["name"]))
             ]
     for one in declared(answer):
         if one["kind"] != "arm":
@@ -73,8 +74,10 @@ def table(answer: StudyResults) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw one line for every arm, and its numbers beside it."""
-    arms = rows[rows.mark != "seed"].reset_index(drop=True)
-    seeds = rows[rows.mark == "seed"]
+    every = rows[rows.mark != "seed"].reset_index(drop=True)
+    arms = _drawn(every)
+    note = left_out(len(arms), len(every), ROWS)
+    seeds = rows[(rows.mark == "seed") & rows.arm.isin(arms.arm)]
     first, scale = arms.iloc[0], scale_in(rows)
     others = arms.against if "against" in arms else [""] * len(arms)
     names = [_label(arm, other) for arm, other in zip(records(arms), others, strict=True)]
@@ -85,13 +88,17 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.set_xlim(*limits(arms, seeds.delta_pp, first.rope_pp, scale.least(1.0)))
     ground(ax, first.rope_pp, scale.unit)
+    own = seeds.groupby("arm").delta_pp
     for y, arm in enumerate(records(arms)):
-        bar(ax, y, arm, seeds.delta_pp[seeds.arm == arm.arm].tolist(), scale)
+        ticks = own.get_group(arm.arm).tolist() if arm.arm in own.groups else []
+        bar(ax, y, arm, ticks, scale)
         count = share(arm.n, arm.seeds) if arm.mark == "interval" else ""
         numbers(ax, y, arm, count, scale.places)
     apart = [y for y in range(1, len(arms)) if bool(others[y]) != bool(others[y - 1])]
     for y in apart:
         ax.axhline(y - 0.5, color=FAINT, linewidth=0.8)
+    if note:
+        ax.axhline(ROWS // 2 - 0.5, color=FAINT, linewidth=0.8, linestyle=":")
     heads(ax, first.level, first.kind, "n")
     ax.set_yticks(range(len(arms)), names, linespacing=1.0)
     for label, verdict in zip(ax.get_yticklabels(), arms.verdict, strict=True):
@@ -102,8 +109,16 @@ def draw(rows: pd.DataFrame) -> Canvas:
         f"difference in {first.metric}{scale.in_words}\n"
         f"(baseline {first.baseline_mean:.{scale.places}f}{scale.after}, n = {first.baseline_n})"
         + (BELOW if apart else "")
+        + note
     )
     return fig
+
+
+def _drawn(arms: pd.DataFrame) -> pd.DataFrame:
+    """The rows to draw; what is compared with another arm was asked for by name, and stays."""
+    plain = (arms["mark"] == "interval") & (arms.against == "" if "against" in arms else True)
+    kept = ends(arms.delta_pp[plain].astype(float).to_dict(), ROWS)
+    return arms[~plain | arms.index.isin(kept)].reset_index(drop=True)
 
 
 def _label(arm: Any, other: str) -> str:
@@ -119,9 +134,9 @@ def _order(arm: Mapping[str, Any], sign: int) -> tuple[bool, float]:
     return delta is None, 0.0 if delta is None else -sign * delta
 
 
-def _values(done: pd.DataFrame, arm: str) -> tuple[list[int], list[float]]:
-    mine = done[done.arm == arm]
-    return mine.seed.tolist(), mine.value.tolist()
+def _values(done: pd.DataFrame | None) -> list[tuple[int, float]]:
+    """Seed and result of an arm's trials."""
+    return [] if done is None else list(zip(done.seed.tolist(), done.value.tolist(), strict=True))
 
 
 FIGURE = Figure(

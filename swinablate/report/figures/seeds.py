@@ -8,10 +8,12 @@ outside the axis; its numbers are at the right.
 import itertools
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.ends import ROWS, ends, left_out
 from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import mean_sd, share
@@ -24,6 +26,8 @@ COLUMNS = (
     "level", "metric",
 )  # fmt: skip
 AXIS = 5.0  # inches; a little more than the forest's, for fewer numbers stand beside it
+STEP, STACK = 0.1, 0.6
+"""Of a row: what a dot moves up, and how high dots may stand, lest they reach the row above."""
 LOST = ("failed", "diverged")
 
 
@@ -33,7 +37,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
     same = {"level": 1 - judged["alpha"], "metric": judged["metric"], **said(judged)}
     sign = scale_of(judged).sign
     arms = []
-    measured = answer.trials.assign(value=answer.values)
+    # Few columns: of a frame of thirty, named tuples take longer than all else here.
+    measured = answer.trials[["arm", "seed", "status"]].assign(value=answer.values)
     for name, trials in measured.groupby("arm", sort=False):
         values = trials["value"][trials.status == "done"].dropna()
         found = mean(values.tolist(), same["level"])
@@ -57,16 +62,20 @@ def table(answer: StudyResults) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw one line for every arm."""
-    arms = rows[rows.mark == "mean"].reset_index(drop=True)
+    every = rows[rows.mark == "mean"]
+    base = every.baseline.astype(bool)
+    kept = ends(every.value.where(every.n > 0)[~base].to_dict(), ROWS)
+    arms = every[base | every.index.isin(kept)].reset_index(drop=True)
     names = [wrapped(name) for name in arms.arm]
     # Inches a row: names of three lines need more.
     height = max(len(arms), 2) * (0.34 if max(name.count("\n") for name in names) < 2 else 0.46)
     fig = sheet(AXIS + 4, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 4), height / (height + 0.9)))
     ax.set_ylim(len(arms) - 0.5, -0.75)  # room for the highest stack of dots
-    ax.set_xlim(*_limits(rows, arms))
+    ax.set_xlim(*_limits(rows[rows.arm.isin(arms.arm)], arms))
+    own = rows[rows.mark == "seed"].groupby("arm")
     for y, arm in enumerate(records(arms)):
-        _row(ax, y, arm, rows[(rows.arm == arm.arm) & (rows.mark == "seed")])
+        _row(ax, y, arm, own.get_group(arm.arm) if arm.arm in own.groups else rows[:0])
     ax.set_yticks(range(len(arms)), names, linespacing=1.0)
     ax.tick_params(axis="y", length=0, pad=26)
     ax.spines["left"].set_visible(False)
@@ -77,7 +86,8 @@ def draw(rows: pd.DataFrame) -> Canvas:
             head, (1, 1), (x, 6), xycoords="axes fraction", textcoords="offset points",
             ha=align, color=FAINT, fontsize=8.5,
         )  # fmt: skip
-    ax.set_xlabel(scale_in(rows).axis(arms.metric[0]))
+    note = left_out(len(kept), int((~base).sum()), ROWS)
+    ax.set_xlabel(scale_in(rows).axis(arms.metric[0]) + note)
     return fig
 
 
@@ -111,17 +121,19 @@ def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:
             arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 2, "shrinkB": 0},
         )  # fmt: skip
     else:
-        values = trials.value.dropna().sort_values().tolist()
-        shown = [value for value in values if left <= value <= right]
+        values = trials.value.dropna().sort_values().to_numpy(float)
+        shown = values[(values >= left) & (values <= right)]
         # 1.6 % of the axis is a little more than a dot.
-        for value, step in zip(shown, _steps(shown, (right - left) * 0.016), strict=True):
-            ax.plot(
-                value, y - 0.08 - 0.1 * step, "o", markersize=4.6, color=colour, alpha=0.55,
-                markeredgewidth=0,
-            )  # fmt: skip
-        for value in set(values) - set(shown):
-            edge, tip = (left, "<") if value < left else (right, ">")
-            ax.plot(edge, y, marker=tip, color=colour, markersize=5, clip_on=False)
+        steps = np.asarray(_steps(shown.tolist(), (right - left) * 0.016))
+        rise = min(STEP, STACK / steps.max(initial=1))
+        # One artist: matplotlib takes a millisecond for each, and a study may have 10,000 seeds.
+        ax.plot(
+            shown, y - 0.08 - rise * steps, "o", markersize=4.6, color=colour, alpha=0.55,
+            markeredgewidth=0,
+        )  # fmt: skip
+        for beyond, edge, tip in ((values < left, left, "<"), (values > right, right, ">")):
+            if beyond.any():
+                ax.plot(edge, y, marker=tip, color=colour, markersize=5, clip_on=False)
         if pd.notna(arm.low):
             ax.plot([arm.low, arm.high], [y + 0.2] * 2, color=colour, linewidth=1.6)
         if arm.n:
@@ -130,10 +142,13 @@ def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:
 
 
 def _steps(values: list[float], reach: float) -> list[int]:
-    """How far each dot moves up so that it does not hide its neighbour."""
+    """How far each dot moves up so that it does not hide its neighbour; values ascend."""
     steps: list[int] = []
+    first = 0  # of those before that are near
     for i, value in enumerate(values):
-        near = [s for v, s in zip(values[:i], steps, strict=True) if abs(v - value) < reach]
+        while first < i and value - values[first] >= reach:
+            first += 1
+        near = set(steps[first:])
         steps.append(next(s for s in itertools.count() if s not in near))
     return steps
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing.ends import PANELS, ends, left_out
 from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, wrapped
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
@@ -60,7 +61,8 @@ def _among(judged: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw a panel for every arm and contrast, all with the same looks."""
-    arms = list(dict.fromkeys(rows.arm))
+    last = rows.groupby("arm", sort=False).delta_pp.last()
+    arms = ends({str(arm): delta for arm, delta in last.items()}, PANELS)
     across = min(3, len(arms))
     down = -(-len(arms) // across)
     titles = [wrapped(arm, 34, 2) for arm in arms]
@@ -75,7 +77,8 @@ def draw(rows: pd.DataFrame) -> Canvas:
         ax = fig.add_subplot(grid[i // across, i % across])
         _panel(ax, rows[rows.arm == arm], looks)
         ax.set_title(titles[i], fontsize=8.5, loc="left", pad=14, linespacing=1.0)
-    fig.supxlabel("seeds of an arm", fontsize=9.5, y=0)
+    x = "seeds of an arm" + left_out(len(arms), len(last), PANELS)
+    fig.supxlabel(x, fontsize=9.5, y=0)
     fig.supylabel(f"difference{scale_in(rows).in_words}", fontsize=9.5, x=0.0)
     return fig
 

@@ -124,9 +124,9 @@ def _together(rows: pd.DataFrame) -> Canvas:
 
 
 def _panels(rows: pd.DataFrame) -> Canvas:
-    others = list(dict.fromkeys(rows.arm[~rows.baseline]))
-    fig, axes = panels(others, "tries", "expected best validation accuracy (%)")
-    for arm, ax in zip(others, axes, strict=True):
+    best = rows[~rows.baseline].groupby("arm", sort=False).expected_best.last()
+    fig, axes = panels(best.to_dict(), "tries", "expected best validation accuracy (%)")
+    for arm, ax in axes:
         _line(ax, rows[rows.baseline], INK)
         _line(ax, rows[rows.arm == arm], OKABE_ITO[1])
         _frame(ax, rows)
