@@ -1,7 +1,8 @@
 """Checkpoints: whole or not at all, and never loaded unchecked.
 
 A file is the sha256 of what follows, a line feed, and `torch.save`'s bytes. The two newest
-of an attempt are kept, so that a damaged one costs an epoch and not the run.
+of an attempt are kept, so that a damaged one costs an epoch and not the run; of one that has
+ended, the weights alone.
 """
 
 import hashlib
@@ -50,6 +51,31 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     return path
 
 
+def finish(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Keep of a run that has ended only the weights that it was judged by.
+
+    They stand where the last checkpoint stood, without what only training needs: a third of it
+    with Adam, and the other checkpoints go. A run that is asked again for its end finds both the
+    weights and the curve.
+    """
+    progress = state["progress"]
+    best = {key: value for key, value in progress["best"].items() if key != "model"}
+    kept = {key: {} for key in state} | {
+        "model": _judged(state),
+        "progress": {**progress, "best": best},
+    }
+    path = save(folder, step, kept)
+    for old in folder.glob("checkpoint-*.pt"):
+        if old != path:
+            old.unlink(missing_ok=True)
+    return path
+
+
+def finished(state: dict[str, Any]) -> bool:
+    """Whether a checkpoint is what `finish` keeps, from which no training goes on."""
+    return not state["optimizer"]
+
+
 def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool:
     """Write the weights that a finished trial was judged by, as a state dict.
 
@@ -96,8 +122,11 @@ def final_weights(folders: Sequence[Path]) -> dict[str, Any] | None:
         folders: the trial's attempts, newest first.
     """
     state = load_checkpoint(folders, torch.device("cpu"))
-    if state is None:
-        return None
+    return None if state is None else _judged(state)
+
+
+def _judged(state: dict[str, Any]) -> dict[str, Any]:
+    """The weights of a checkpoint that are evaluated: the best, the averaged, or the last."""
     best, averaged = state["progress"]["best"], state.get("ema", {})
     weights: dict[str, Any] = best.get("model") or _unwrapped(averaged) or state["model"]
     return weights

@@ -54,6 +54,8 @@ from swinablate.training.step import make_learner
 
 Report = Callable[[Kind, Mapping[str, Any]], None]
 """Takes an event's kind and its data."""
+Write = Callable[[Path, int, dict[str, Any]], Path]
+"""Writes a checkpoint: takes the folder, the training step and the state."""
 
 
 class Stopped(Exception):
@@ -153,18 +155,21 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     saved = checkpoint.load_checkpoint([Path(job.folder), *map(Path, job.resume)], device)
     if saved is not None:
         now = Progress(**saved["progress"])
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        scaler.load_state_dict(saved.get("scaler", {}))
-        if averaged:
-            averaged.load_state_dict(saved["ema"])
+        if checkpoint.finished(saved):
+            judged.load_state_dict(saved["model"])
+        else:
+            model.load_state_dict(saved["model"])
+            optimizer.load_state_dict(saved["optimizer"])
+            scaler.load_state_dict(saved.get("scaler", {}))
+            if averaged:
+                averaged.load_state_dict(saved["ema"])
         report("resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve})
 
-    def save() -> None:
+    def save(write: Write = checkpoint.save) -> None:
         state = state_of(now, model, optimizer)
         state |= {"scaler": scaler.state_dict()}
         state |= {"ema": averaged.state_dict() if averaged else {}}
-        checkpoint.save(Path(job.folder), now.epoch * per_epoch + now.step, state)
+        write(Path(job.folder), now.epoch * per_epoch + now.step, state)
 
     # ---- loop
     while now.epoch < epochs:
@@ -211,9 +216,12 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         report("checkpoint", {"epoch": now.epoch})
 
     # ---- final metrics; the test images are looked at here, once
-    if train.select == "best_val":
+    if "model" in now.best:  # else it is not asked for, or an ended run was loaded with it
         judged.load_state_dict(now.best["model"])
-    return summary(job, judged, splits, as_run(train, learner.forward), now)
+    found = summary(job, judged, splits, as_run(train, learner.forward), now)
+    if saved is None or not checkpoint.finished(saved):
+        save(checkpoint.finish)
+    return found
 
 
 def check(losses: Losses, now: Progress) -> None:

@@ -49,7 +49,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     status = answer.trials.set_index(["arm", "seed"]).status
     points = answer.curves[["arm", "seed", "epoch", "val_acc"]].join(status, on=["arm", "seed"])
     points = points[np.isfinite(points.val_acc.astype(float))]
-    place = {arm.name: k for k, arm in enumerate(answer.plan.arms)}
+    place = {name: k for k, name in enumerate(dict.fromkeys(a.name for a in answer.plan.arms))}
     points = points[points.arm.isin(place)]
     frames = [points.assign(mark="seed"), _means(points[points.status == "done"], level)]
     # One frame of all arms: pandas takes milliseconds for each, and a study may have 1,000 arms.
@@ -124,7 +124,7 @@ def _panels(rows: pd.DataFrame) -> Canvas:
     lasts = means.groupby("arm").val_acc.last()
     fig, axes = panels({arm: lasts.get(arm, np.nan) for arm in others}, *_words(rows))
     late = rows[rows.epoch >= _late(rows, 1 / 3)]
-    limits = _range(late[late.arm.isin([arm for arm, _ in axes])])
+    limits = _range(late[late.baseline | late.arm.isin([arm for arm, _ in axes])])
     base = late[late.baseline & (late["mark"] == "mean")]
     own = late.groupby("arm")
     for arm, ax in axes:

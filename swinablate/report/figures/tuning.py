@@ -125,7 +125,8 @@ def _together(rows: pd.DataFrame) -> Canvas:
 
 def _panels(rows: pd.DataFrame) -> Canvas:
     best = rows[~rows.baseline].groupby("arm", sort=False).expected_best.last()
-    fig, axes = panels(best.to_dict(), "tries", "expected best validation accuracy (%)")
+    values = {str(arm): value for arm, value in best.items()}
+    fig, axes = panels(values, "tries", "expected best validation accuracy (%)")
     for arm, ax in axes:
         _line(ax, rows[rows.baseline], INK)
         _line(ax, rows[rows.arm == arm], OKABE_ITO[1])

@@ -32,7 +32,15 @@ from swinablate.data import (
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
-from swinablate.training.fit import Progress, Stopped, build, read_job, state_of, summary
+from swinablate.training.fit import (
+    Progress,
+    Stopped,
+    Write,
+    build,
+    read_job,
+    state_of,
+    summary,
+)
 from swinablate.training.fused.stack import Stack, losses, why_not
 from swinablate.training.machine import forget_peak, peak_mib
 from swinablate.training.optim import rate
@@ -204,7 +212,9 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
                 report(member.job, "checkpoint", {"epoch": runs.epoch})
 
     # ---- final metrics; the test images are looked at here, once
-    return {m.job.trial: m.lost or conclude(stack, k, m, count) for k, m in enumerate(members)}
+    ends = {m.job.trial: m.lost or conclude(stack, k, m, count) for k, m in enumerate(members)}
+    save(runs, checkpoint.finish)
+    return ends
 
 
 def resume(runs: Together, report: Report) -> None:
@@ -215,12 +225,16 @@ def resume(runs: Together, report: Report) -> None:
     for step in sorted(common, reverse=True):
         saved = [checkpoint.load_checkpoint(found, stack.flat.device, step) for found in folders]
         whole = [state for state in saved if state is not None]
-        if len(whole) < len(saved):
-            continue  # one is damaged
+        ended = {checkpoint.finished(state) for state in whole}
+        if len(whole) < len(saved) or len(ended) > 1:
+            continue  # one is damaged, or some have ended alone and kept no optimizer
         for k, (member, state) in enumerate(zip(members, whole, strict=True)):
             now = member.now = Progress(**state["progress"])
+            if checkpoint.finished(state):
+                stack.give(k)  # an optimizer that has seen nothing: no step is left
+            else:
+                stack.optimizers[k].load_state_dict(state["optimizer"])
             stack.models[k].load_state_dict(state["model"])
-            stack.optimizers[k].load_state_dict(state["optimizer"])
             stack.take(k, step)
             place = {"epoch": now.epoch, "step": now.step, "curve": now.curve}
             report(member.job, "resumed", place)
@@ -228,13 +242,13 @@ def resume(runs: Together, report: Report) -> None:
         return
 
 
-def save(runs: Together) -> None:
+def save(runs: Together, write: Write = checkpoint.save) -> None:
     """Write every replica's checkpoint, as it would write it alone."""
     for k, member in enumerate(runs.members):
         if member.lost is None:
             model, optimizer = runs.stack.give(k)
             state = state_of(member.now, model, optimizer)
-            checkpoint.save(Path(member.job.folder), runs.done, state)
+            write(Path(member.job.folder), runs.done, state)
 
 
 def check(unseen: Losses, runs: Together) -> None:
@@ -279,7 +293,7 @@ def validate(stack: Stack, members: Sequence[Replica]) -> list[float]:
 def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any]:
     """The final metrics of a replica, as alone; `execution` says how many trained together."""
     model, _ = stack.give(k)
-    if member.recipe.train.select == "best_val":
+    if "model" in member.now.best:  # as in `fit`
         model.load_state_dict(member.now.best["model"])
     found = summary(member.job, model, member.splits, member.recipe.train, member.now)
     return {**found, "execution": {**found["execution"], "fused": count}}
