@@ -13,6 +13,7 @@ from swinablate.report.drawing.files import drawn, element
 from swinablate.report.drawing.ink import LOOKS, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.place import Note, core, label_points, spread
+from swinablate.report.figures import curves
 from swinablate.report.figures.cost import kind
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import whole
@@ -254,6 +255,15 @@ def test_curves_average_finished_seeds_only() -> None:
     expected = points.groupby("epoch").val_acc.mean()
     np.testing.assert_allclose(last.set_index("epoch").val_acc, expected)
     assert "nothing" not in set(rows.arm[rows["mark"] == "mean"])
+
+
+@pytest.mark.parametrize(("epochs", "plots"), [(1, 1), (2, 1), (3, 2), (9, 2)])
+def test_a_last_third_of_one_epoch_is_not_enlarged(epochs: int, plots: int) -> None:
+    answer = study(QUICKSTART[:2])
+    short = replace(answer, curves=answer.curves[answer.curves.epoch <= epochs])
+    drawn = curves.draw(table("curves", short))
+    assert len(drawn.axes) == plots
+    assert all(ax.lines and ax.get_xlim()[0] < ax.get_xlim()[1] for ax in drawn.axes)
 
 
 def test_a_result_that_is_no_number_is_a_failure() -> None:

@@ -2,7 +2,7 @@
 
 Thin: single seeds. Thick: mean of the finished seeds.
 The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts.
-Few arms share one plot, with its last third enlarged at the right; many arms have a panel each,
+Few arms share one plot, with its last third enlarged at the right, where that is a curve; many arms have a panel each,
 over the baseline in black, without the first third. The last mean stands beside each line, with
 half the width of its interval. A dotted line is a seed that failed, diverged or still runs; it is
 not in the mean.
@@ -96,10 +96,12 @@ def draw(rows: pd.DataFrame) -> Canvas:
 
 def _together(rows: pd.DataFrame) -> Canvas:
     fig = sheet(9.2, 4.0)
-    whole, zoom = fig.add_axes((0.07, 0.14, 0.36, 0.82)), fig.add_axes((0.51, 0.14, 0.29, 0.82))
     last, (x, y) = int(rows.epoch.max()), _words(rows)
     start = _late(rows, 2 / 3)
-    for ax in (whole, zoom):
+    short = start == last  # its last third is one epoch: there is nothing to enlarge
+    whole = fig.add_axes((0.07, 0.14, 0.73 if short else 0.36, 0.82))
+    zoom = whole if short else fig.add_axes((0.51, 0.14, 0.29, 0.82))
+    for ax in dict.fromkeys((whole, zoom)):
         for arm, colour in _coloured(rows).items():
             _lines(ax, rows[rows.arm == arm], colour)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -108,12 +110,13 @@ def _together(rows: pd.DataFrame) -> Canvas:
     whole.set_xlim(rows.epoch.min(), max(last, int(rows.epoch.min()) + 1))
     whole.set_ylim(*scale_in(rows).within(whole.get_ylim()))
     whole.set_xlabel(x)
-    zoom.set_ylabel("")
     whole.set_ylabel(y)
-    whole.axvspan(start, last, color="#F0F0F0", linewidth=0, zorder=0)
-    zoom.set_xlim(start, max(last, start + 1))
-    zoom.set_ylim(*_range(rows[rows.epoch >= start]))
-    zoom.set_xlabel(f"{x} (shaded part, enlarged)")
+    if not short:
+        whole.axvspan(start, last, color="#F0F0F0", linewidth=0, zorder=0)
+        zoom.set_ylabel("")
+        zoom.set_xlim(start, last)
+        zoom.set_ylim(*_range(rows[rows.epoch >= start]))
+        zoom.set_xlabel(f"{x} (shaded part, enlarged)")
     _ends(zoom, rows)
     return fig
 
@@ -164,7 +167,8 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         known.epoch.astype(float), known.low.astype(float), known.high.astype(float),
         color=colour, alpha=0.16, linewidth=0,
     )  # fmt: skip
-    ax.plot(means.epoch, means.val_acc, color=colour, linewidth=1.9)
+    alone = "o" if means.epoch.nunique() == 1 else None  # a line through one point is none
+    ax.plot(means.epoch, means.val_acc, color=colour, linewidth=1.9, marker=alone)
 
 
 def _late(rows: pd.DataFrame, share: float) -> int:
