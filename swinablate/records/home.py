@@ -13,11 +13,11 @@ JSON files are sealed (`records.seal`) and checked whenever they are read. Optun
 projections of all this that `sync` rebuilds.
 """
 
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,9 @@ class Home:
             return None
 
     def outcomes(self, trials: Iterable[str]) -> dict[str, Outcome]:
-        """The recorded ones among `trials`."""
-        found = ((trial, self.outcome(trial)) for trial in trials)
+        """The recorded ones among `trials`; one that has no folder costs a look into a set."""
+        begun = {one.name for one in os.scandir(self.trials)} if self.trials.is_dir() else ()
+        found = ((trial, self.outcome(trial)) for trial in trials if trial in begun)
         return {t: with_measured(one, self.trials / t) for t, one in found if one is not None}
 
     def begin(self, trial: str) -> int:
@@ -180,7 +181,7 @@ class Home:
         Raises:
             EnvironmentFault: the disk refuses.
         """
-        text = seal(asdict(outcome))
+        text = seal(vars(outcome))  # plain data: `asdict` would copy every row of its curve
         write_atomically(self.attempt(outcome.trial, outcome.attempt) / "result.json", text)
         write_atomically(self._marker(outcome.trial), text)
 

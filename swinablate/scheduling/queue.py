@@ -1,16 +1,19 @@
-"""The only door to Optuna: the durable queue of one study, and what tuning tries next.
+"""The only door to Optuna: the queue of one study, and its store of attempts.
 
-One process, the coordinator that holds the study's lock, opens the queue. Optuna is used
-through `enqueue_trial`, `ask` and `tell` alone: no sampler chooses, no pruner stops. A trial
-here is one attempt, so that what was lost stays visible; ours is known by the user
-attribute `id`.
+One process, the coordinator that holds the study's lock, opens the queue. What may run next waits
+in a study of Optuna's in memory: `enqueue_trial`, `ask` and `tell`; no sampler chooses, no pruner
+stops. What `ask` gives is written to the store when it starts, and again when it ends. What waits
+needs no store, for the records say again what is due; and while a study runs nothing is read from
+there, so that a trial costs the same in a long study as in a short one. A trial in the store is
+one attempt, so that what was lost stays visible; ours is known by the user attribute `id`.
 """
 
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import optuna
@@ -22,7 +25,7 @@ from optuna.distributions import (
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
-from optuna.storages import RDBStorage
+from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -62,9 +65,14 @@ class Queue:
     """Tickets of one declared study, in the order in which they were put."""
 
     def __init__(self, url: str, storage: RDBStorage, study: optuna.Study) -> None:
-        self._url, self._storage, self._study = url, storage, study
+        self._url, self._storage = url, storage
+        self._number = storage.get_study_id_from_name(study.study_name)
         self._arms = tuple(study.user_attrs["arms"])
-        self._running: dict[str, Trial] = {}
+        self._queue = _study(InMemoryStorage(), study.study_name)
+        self._waiting: set[str] = set()
+        self._asked: tuple[Ticket, Trial] | None = None  # not in the store yet
+        self._running: dict[str, tuple[Trial, int]] = {}
+        self._ended: dict[str, set[tuple[int, str]]] | None = None
 
     @classmethod
     def open(cls, url: str, study: str, arms: Sequence[str]) -> "Queue":
@@ -92,7 +100,7 @@ class Queue:
         return cls(url, storage, opened)
 
     def reap(self) -> int:
-        """Fail every running trial; the caller holds the study's lock, so nobody runs them.
+        """Fail all that runs or waits in the store; nobody else owns it, so nobody runs it.
 
         Returns:
             How many there were.
@@ -114,7 +122,11 @@ class Queue:
         for ticket in tickets:
             if ticket.arm not in self._arms or not 0 <= ticket.seed < SEEDS:
                 raise ValueError(f"not a ticket of this study: {ticket}")
-        return self._do(lambda: self._put(tickets))
+        new = {ticket.trial: ticket for ticket in tickets if not self._has(ticket)}
+        for ticket in new.values():
+            self._queue.enqueue_trial(_params(ticket), user_attrs=_shown(ticket))
+        self._waiting.update(new)
+        return len(new)
 
     def pop(self) -> Ticket | None:
         """Take the next ticket; None when none waits."""
@@ -139,7 +151,8 @@ class Queue:
 
     def counts(self) -> Counter[str]:
         """Attempts by state: waiting, running, done, failed, diverged."""
-        return self._do(lambda: Counter(map(_state, self._study.get_trials(deepcopy=False))))
+        found = Counter(map(_state, self._do(self._in)))
+        return found + Counter(waiting=len(self._waiting))
 
     def close(self) -> None:
         """Let the store go; what is running stays so, for the next `reap`."""
@@ -151,89 +164,88 @@ class Queue:
 
     def _in(self, *states: TrialState) -> list[FrozenTrial]:
         # Nothing here changes what it gets, and copying every trial takes long in a long study.
-        return self._study.get_trials(deepcopy=False, states=states)
+        return self._storage.get_all_trials(self._number, deepcopy=False, states=states or None)
+
+    def _has(self, ticket: Ticket) -> bool:
+        asked = self._asked is not None and self._asked[0].trial == ticket.trial
+        return asked or ticket.trial in self._waiting or ticket.trial in self._running
 
     def _reap(self) -> int:
-        orphans = self._in(TrialState.RUNNING)
+        orphans = self._in(TrialState.WAITING, TrialState.RUNNING)
         for orphan in orphans:
-            self._study.tell(orphan.number, state=TrialState.FAIL, skip_if_finished=True)
+            number = orphan.number
+            trial = self._storage.get_trial_id_from_study_id_trial_number(self._number, number)
+            self._end(trial, None, "failed")
         self._running.clear()
         return len(orphans)
 
-    def _put(self, tickets: Sequence[Ticket]) -> int:
-        kept = self._in(TrialState.WAITING, TrialState.RUNNING)
-        known = {trial.user_attrs.get("id") for trial in kept}
-        new = {ticket.trial: ticket for ticket in tickets if ticket.trial not in known}
-        for ticket in new.values():
-            self._study.enqueue_trial(_params(ticket), user_attrs=_attributes(ticket))
-        return len(new)
-
     def _pop(self) -> Ticket | None:
-        mine = {trial.number for trial in self._running.values()}
-        for lost in self._in(TrialState.RUNNING):  # an earlier pop broke between two writes
-            if lost.number not in mine:
-                self._study.tell(lost.number, state=TrialState.FAIL, skip_if_finished=True)
-                if ticket := _ticket(lost.user_attrs):
-                    self._put([ticket])
-        while self._in(TrialState.WAITING):  # asked for more, Optuna would invent a trial
-            trial = self._study.ask()
-            ticket = _ticket(trial.user_attrs)
-            if ticket is None:  # enqueued by somebody else, say in a dashboard
-                self._study.tell(trial, state=TrialState.FAIL)
-                continue
-            self._check(trial, ticket)
-            self._running[ticket.trial] = trial
-            return ticket
-        return None
-
-    def _check(self, trial: Trial, ticket: Ticket) -> None:
-        """Take the fixed parameters, which also shows them in a dashboard."""
-        found = {
-            name: trial.suggest_categorical(name, space.choices)
-            if isinstance(space, CategoricalDistribution)
-            else trial.suggest_int(name, 0, SEEDS)
-            for name, space in self._spaces().items()
-        }
-        if found != _params(ticket):
-            raise EnvironmentFault(
-                f"the queue gave {found} for {_params(ticket)}",
-                at=redact_address(self._url),
-                hint="move the store away and run `swinablate sync STUDY`",
-            )
+        if self._asked is None:
+            if not self._waiting:  # asked for more, Optuna would invent a trial
+                return None
+            trial = self._queue.ask(self._spaces())
+            ticket = _ticket(trial)
+            self._waiting.remove(ticket.trial)
+            self._asked = ticket, trial
+        ticket, trial = self._asked
+        started = create_trial(
+            state=TrialState.RUNNING,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs=_shown(ticket),
+        )
+        # The store's own method: it tells the number that a second call needs to find it again.
+        number = self._storage.create_new_trial(self._number, started)
+        self._running[ticket.trial], self._asked = (trial, number), None
+        return ticket
 
     def _spaces(self) -> dict[str, BaseDistribution]:
         return {"arm": CategoricalDistribution(self._arms), "seed": IntDistribution(0, SEEDS)}
 
     def _tell(self, ticket: Ticket, value: float | None, state: Ending) -> None:
-        trial = self._running.get(ticket.trial)
-        if trial is None:
+        found = self._running.get(ticket.trial)
+        if found is None:
             self._record(ticket, value, state)
             return
-        try:
-            trial.set_user_attr("outcome", state)
-        except UpdateFinishedTrialError:  # told before the store failed us
-            pass
-        else:
-            self._study.tell(trial.number, value, state=_STATES[state], skip_if_finished=True)
+        trial, number = found
+        self._end(number, value, state)
+        self._queue.tell(trial, value, state=_STATES[state])
         del self._running[ticket.trial]
+        self._note(ticket, state)
+
+    def _end(self, number: int, value: float | None, state: Ending) -> None:
+        """Write how a trial of the store ended, but not twice."""
+        with suppress(UpdateFinishedTrialError):  # written before the store failed us
+            if state not in _NAMES.values():
+                self._storage.set_trial_user_attr(number, "outcome", state)
+            values = None if value is None else [value]
+            self._storage.set_trial_state_values(number, _STATES[state], values)
 
     def _record(self, ticket: Ticket, value: float | None, state: Ending) -> None:
-        for known in self._in(TrialState.COMPLETE, TrialState.FAIL):
-            same = known.user_attrs.get("id") == ticket.trial
-            if same and (
-                known.state is TrialState.COMPLETE
-                or (known.user_attrs["attempt"] == ticket.attempt and _state(known) == state)
-            ):
-                return
-        self._study.add_trial(
-            create_trial(
-                state=_STATES[state],
-                value=value,
-                params=_params(ticket),
-                distributions=self._spaces(),
-                user_attrs={**_attributes(ticket), "outcome": state},
-            )
+        """Write a trial that did not run here, if the store does not have it."""
+        if self._ended is None:  # read once: `sync` writes every trial of a study
+            self._ended = {}
+            for one in self._in(TrialState.COMPLETE, TrialState.FAIL):
+                if "id" in one.user_attrs:
+                    known = self._ended.setdefault(one.user_attrs["id"], set())
+                    known.add((one.user_attrs["attempt"], _state(one)))
+        known = self._ended.get(ticket.trial, set())
+        if (ticket.attempt, state) in known or any(how == "done" for _, how in known):
+            return
+        odd = {} if state in _NAMES.values() else {"outcome": state}
+        ended = create_trial(
+            state=_STATES[state],
+            value=value,
+            params=_params(ticket),
+            distributions=self._spaces(),
+            user_attrs={**_shown(ticket), **odd},
         )
+        self._storage.create_new_trial(self._number, ended)
+        self._note(ticket, state)
+
+    def _note(self, ticket: Ticket, state: Ending) -> None:
+        if self._ended is not None:
+            self._ended.setdefault(ticket.trial, set()).add((ticket.attempt, state))
 
 
 _STATES: dict[Ending, TrialState] = {
@@ -242,18 +254,28 @@ _STATES: dict[Ending, TrialState] = {
     "diverged": TrialState.FAIL,
 }
 """Ours -> Optuna's, which has none for a trial that diverged; the attribute `outcome` tells."""
+_NAMES = {TrialState.COMPLETE: "done", TrialState.FAIL: "failed"}
+"""What a state means where no attribute says otherwise."""
 
 
 def _open(url: str, name: str, arms: Sequence[str]) -> tuple[RDBStorage, optuna.Study]:
     # A server may have closed the connection while a trial ran; SQLite waits for locks itself.
     options: dict[str, Any] = {"pool_pre_ping": True}
     if stores.database(url):
-        options = {"connect_args": {"timeout": stores.PATIENCE_S}}
+        # A sixth: Optuna tries five times to add a trial, with pauses of its own between.
+        options = {"connect_args": {"timeout": stores.PATIENCE_S / 6}}
     try:
         storage = RDBStorage(url, engine_kwargs=options)
     except RuntimeError as error:  # another version's
         raise stores.fault(error, url, "the queue cannot be used") from error
-    study = optuna.create_study(
+    study = _study(storage, name)
+    if "arms" not in study.user_attrs:
+        study.set_user_attr("arms", list(dict.fromkeys(arms)))
+    return storage, study
+
+
+def _study(storage: RDBStorage | InMemoryStorage, name: str) -> optuna.Study:
+    return optuna.create_study(
         storage=storage,
         study_name=name,
         direction="maximize",
@@ -261,9 +283,6 @@ def _open(url: str, name: str, arms: Sequence[str]) -> tuple[RDBStorage, optuna.
         sampler=RandomSampler(seed=0),  # never draws: a ticket fixes every parameter
         pruner=NopPruner(),  # None would mean the median pruner
     )
-    if "arms" not in study.user_attrs:
-        study.set_user_attr("arms", list(dict.fromkeys(arms)))
-    return storage, study
 
 
 def _patiently(url: str, action: Callable[[], T]) -> T:
@@ -284,18 +303,16 @@ def _params(ticket: Ticket) -> dict[str, Any]:
     return {"arm": ticket.arm, "seed": ticket.seed}
 
 
-def _attributes(ticket: Ticket) -> dict[str, Any]:
-    fields = asdict(ticket)
-    return {"id": fields.pop("trial"), **fields}
+def _shown(ticket: Ticket) -> dict[str, Any]:
+    """What the store has of a ticket beside its parameters."""
+    return {"id": ticket.trial, "attempt": ticket.attempt}
 
 
-def _ticket(attributes: dict[str, Any]) -> Ticket | None:
-    try:
-        return Ticket(attributes["id"], *(attributes[key] for key in ("arm", "seed", "attempt")))
-    except KeyError:
-        return None
+def _ticket(trial: Trial) -> Ticket:
+    attributes, params = trial.user_attrs, trial.params
+    return Ticket(attributes["id"], params["arm"], params["seed"], attributes["attempt"])
 
 
 def _state(trial: FrozenTrial) -> str:
-    name = {TrialState.COMPLETE: "done", TrialState.FAIL: "failed"}
-    return str(trial.user_attrs.get("outcome") or name.get(trial.state, trial.state.name.lower()))
+    said = trial.user_attrs.get("outcome")
+    return str(said or _NAMES.get(trial.state, trial.state.name.lower()))

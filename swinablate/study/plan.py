@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from swinablate.config import schema
@@ -74,7 +75,7 @@ class Trial:
     seed: int
     kind: Kind = "final"
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Content address: equal trials are the same trial, in any study."""
         return trial_id(self.recipe, self.seed)
@@ -99,7 +100,7 @@ class Plan:
     arms: tuple[Arm, ...]
     refusals: tuple[Refusal, ...]
 
-    @property
+    @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """All final trials at the fixed recipes, seeds outermost.
 

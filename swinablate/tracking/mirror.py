@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +94,7 @@ class Mirror:
 
     def end(self, outcome: Outcome) -> None:
         """Mirror how a trial ended."""
-        self._send(lambda tracker: tracker.end(outcome.trial, asdict(outcome)))
+        self._send(lambda tracker: tracker.end(outcome.trial, vars(outcome)))
 
     def replay(self, card: TrialCard, outcome: Outcome) -> None:
         """Mirror a recorded trial from its start to its end."""
@@ -219,7 +218,7 @@ def tell(tracker: Tracker, row: Row, outcome: Outcome) -> None:
     """
     tracker.begin(trial_card(row, reused=False))
     tracker.epochs(row.trial, outcome.curve)
-    tracker.end(row.trial, asdict(outcome))
+    tracker.end(row.trial, vars(outcome))
 
 
 def publish(
