@@ -35,6 +35,9 @@ PAUSE_S = 60.0
 a minute costs neither side anything."""
 LIMIT = 100_000
 """Calls that wait in such a pause at most, a kilobyte each; later ones are missed."""
+SHOW_S = 2.0
+"""Between two calls about the epochs of a trial: each costs milliseconds however many rows it
+brings, and nobody watches a curve more closely. A trial's end brings what was held back."""
 SERVER_S, DATABASE_S = 5.0, 60.0
 """How long the end of a study waits for a call that does not return.
 
@@ -65,6 +68,8 @@ class Mirror:
         self._sent = self._arrived = self._in_a_row = self._ended = 0
         self._tracker: Tracker | None = None
         self._calls: deque[Call] = deque()
+        self._rows: dict[str, list[Mapping[str, Any]]] = {}  # of trials that run, not sent yet
+        self._told: dict[str, float] = {}
         self._changed = threading.Condition()
         self._until, self._closing = -math.inf, False
         self._thread = threading.Thread(target=self._serve, name="mirror", daemon=True)
@@ -84,16 +89,24 @@ class Mirror:
         self._send(lambda tracker: tracker.begin(card))
 
     def epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Mirror rows of a learning curve."""
-        self._send(lambda tracker: tracker.epochs(trial, rows))
+        """Mirror rows of a learning curve, soon."""
+        held = self._rows.setdefault(trial, [])
+        held += rows
+        if time.monotonic() - self._told.get(trial, -math.inf) >= SHOW_S:
+            self._told[trial] = time.monotonic()
+            self._send_rows(trial)
 
     def stopped(self, trial: str, at: int) -> None:
         """Mirror that a trial ended before its end; `at` is Unix ms."""
         ended = {"status": "stopped", "finished_at": at}
+        self._send_rows(trial)
+        self._told.pop(trial, None)
         self._send(lambda tracker: tracker.end(trial, ended))
 
     def end(self, outcome: Outcome) -> None:
-        """Mirror how a trial ended."""
+        """Mirror how a trial ended; its record has the rows that were held back."""
+        self._rows.pop(outcome.trial, None)
+        self._told.pop(outcome.trial, None)
         self._send(lambda tracker: tracker.end(outcome.trial, vars(outcome)))
 
     def replay(self, card: TrialCard, outcome: Outcome) -> None:
@@ -133,6 +146,10 @@ class Mirror:
                 self.gone = True
                 self._tell(f"it did not answer for {now - moved:.0f} s")
                 return
+
+    def _send_rows(self, trial: str) -> None:
+        if rows := tuple(self._rows.pop(trial, ())):
+            self._send(lambda tracker: tracker.epochs(trial, rows))
 
     def _send(self, call: Call) -> None:
         """Make a call later, after those before it."""

@@ -3,10 +3,11 @@
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,8 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 
 ANSWER_S = 5.0
 """How long a server may take for its first answer; a running one takes milliseconds."""
+MOST_ROWS, MOST_PARAMS = 800, 100
+"""In one call: MLflow takes a hundred parameters, and a thousand things of all kinds together."""
 Row = tuple[str, float, int, int]
 """Metric, value, Unix time in milliseconds, step."""
 
@@ -97,18 +100,39 @@ class Runs:
 
     def tag(self, run: Known, tags: Mapping[str, str]) -> None:
         """Set what differs."""
-        new = {key: text.cut(value) for key, value in tags.items()}
-        new = {key: value for key, value in new.items() if run.tags.get(key) != value}
-        if new:
-            self._client.log_batch(run.id, tags=[RunTag(k, v) for k, v in new.items()])
-            run.tags |= new
+        self.add(run, tags=tags)
 
     def describe(self, run: Known, params: Mapping[str, str]) -> None:
         """Add the parameters the run does not have; MLflow never changes one."""
-        new = [Param(key, value) for key, value in params.items() if key not in run.params]
-        for start in range(0, len(new), 100):  # MLflow refuses more in one call
-            self._client.log_batch(run.id, params=new[start : start + 100])
-        run.params |= {param.key: param.value for param in new}
+        self.add(run, params=params)
+
+    def log(self, run: Known, rows: set[Row]) -> None:
+        """Add the rows the run does not have."""
+        self.add(run, rows=rows)
+
+    def add(
+        self,
+        run: Known,
+        *,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        rows: Set[Row] = frozenset(),
+    ) -> None:
+        """Add what the run does not have, in as few calls as MLflow allows: a call costs most."""
+        cut = {key: text.cut(value) for key, value in (tags or {}).items()}
+        cut = {key: value for key, value in cut.items() if run.tags.get(key) != value}
+        new = {key: value for key, value in (params or {}).items() if key not in run.params}
+        more = sorted(rows - self.rows(run), key=lambda row: (row[3], row[0])) if rows else []
+        told = [RunTag(key, value) for key, value in cut.items()]
+        shown = [Param(key, value) for key, value in new.items()]
+        while told or shown or more:  # MLflow refuses more in one call
+            part = [Metric(*row) for row in more[:MOST_ROWS]]
+            self._client.log_batch(run.id, part, shown[:MOST_PARAMS], told)
+            more, shown, told = more[MOST_ROWS:], shown[MOST_PARAMS:], []
+        run.tags |= cut
+        run.params |= new
+        if rows:
+            self.rows(run).update(rows)
 
     def rows(self, run: Known) -> set[Row]:
         """Every metric row of the run."""
@@ -120,18 +144,17 @@ class Runs:
             }
         return run.rows
 
-    def log(self, run: Known, rows: set[Row]) -> None:
-        """Add the rows the run does not have."""
-        known = self.rows(run)
-        new = sorted(rows - known, key=lambda row: (row[3], row[0]))
-        for start in range(0, len(new), 1000):  # MLflow refuses more in one call
-            part = [Metric(*row) for row in new[start : start + 1000]]
-            self._client.log_batch(run.id, metrics=part)
-        known.update(new)
+    def write(self, run: Known, files: Mapping[str, Any]) -> None:
+        """Keep plain data as JSON files among the run's artifacts; a call costs more than files.
 
-    def write(self, run: Known, file: str, content: Any) -> None:
-        """Keep plain data as a JSON file among the run's artifacts."""
-        self._client.log_text(run.id, json.dumps(content, indent=1), file)
+        Args:
+            run: of these.
+            files: name -> data.
+        """
+        with TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_text(json.dumps(content, indent=1), "utf-8")
+            self._client.log_artifacts(run.id, folder)
 
     def keep(self, run: Known, folder: Path, names: Iterable[str]) -> None:
         """Keep some files of a folder among the run's artifacts."""

@@ -223,9 +223,10 @@ class Tracker:
             run = self._runs.create(track_text.name(card), tags, started)
             self._trials[card.trial] = run
             self._views()
-            self._runs.log(run, _sizes(card, run))
-            self._runs.write(run, "recipe.json", card.recipe)
-            self._runs.write(run, "geometry.json", card.geometry)
+            params = track_text.params(card, self._study.varied)
+            self._runs.add(run, params=params, rows=_sizes(card, run))
+            files = {"recipe.json": card.recipe, "geometry.json": card.geometry}
+            self._runs.write(run, files)
         return self._trials[card.trial]
 
     def _describe(self, run: Known, card: TrialCard) -> None:
@@ -246,11 +247,10 @@ class Tracker:
             del self._trials[card.trial]
         run = self._run(card, int(outcome.get("started_at") or _now()))
         self._describe(run, card)
-        self._runs.log(run, truth)
+        note = track_text.ending(card, self._study, outcome)
+        self._runs.add(run, tags=note | {"record": stamp}, rows=truth)
         if digest := str(outcome.get("provenance", {}).get("data", "")):
             self._runs.trained_on(run, self._study.dataset, digest)
-        note = track_text.ending(card, self._study, outcome)
-        self._runs.tag(run, note | {"record": stamp})
         self._runs.end(run, STATUS[str(outcome["status"])], ended)
 
     # ---- the study ----

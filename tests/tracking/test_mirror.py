@@ -84,9 +84,35 @@ def outcome(trial: str = "t1") -> Outcome:
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def shown_at_once(monkeypatch):
+    """Every row is a call of its own, as where epochs are long."""
+    monkeypatch.setattr(mirrors, "SHOW_S", 0.0)
+
+
 def send(mirror: Mirror, calls: int) -> None:
     for number in range(calls):
         mirror.epochs("t1", [{"epoch": number}])
+
+
+def test_rows_of_short_epochs_are_held_back_till_there_is_time_or_the_trial_ends(monkeypatch):
+    monkeypatch.setattr(mirrors, "SHOW_S", 3600.0)
+    tracker = Scripted()
+    mirror = mirror_of(tracker)
+    for trial in ("t1", "t2"):
+        for number in (1, 2, 3):
+            mirror.epochs(trial, [{"epoch": number}])
+    mirror.stopped("t1", 5)
+    mirror.end(outcome("t2"))
+    mirror.close()
+    assert tracker.arrived[:-1] == [
+        ("epochs", ("t1", [1])),
+        ("epochs", ("t2", [1])),
+        ("epochs", ("t1", [2, 3])),
+        ("end", ("t1", "stopped", 5)),
+        ("end", ("t2", "done", 9)),  # its record has the rows
+    ]
+    assert mirror.missed == 0
 
 
 def test_calls_arrive_once_and_in_order():
