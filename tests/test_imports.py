@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.conftest import RECIPE, STUDY
+
 HEAVY = {"torch", "torchvision", "mlflow", "optuna", "pandas", "matplotlib", "seaborn", "sklearn"}
 
 
@@ -41,3 +43,31 @@ def test_worker_imports_torch_and_nothing_else_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "['torch']"
+
+
+def test_a_study_starts_its_first_trial_before_what_its_report_needs_is_imported(tmp_path):
+    """Figures, scipy's distributions and scikit-learn are the end's affair."""
+    late = ["mlflow", "pandas", "matplotlib", "seaborn", "sklearn", "scipy.stats"]
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from swinablate.execution import run\n"
+        "from swinablate.records.home import Home\n"
+        "from swinablate.study.files import load_study\n"
+        "from swinablate.study.planner import plan\n"
+        "from swinablate.tracking import mirror\n"
+        "class Started(Exception): pass\n"
+        "def started(*_): raise Started\n"
+        "made = plan(load_study(Path('study.toml')))\n"
+        "run.Coordinator.run = started\n"
+        "run.mirror = lambda *_: __import__('unittest.mock').mock.Mock()\n"
+        "try: run.execute(made, Home(Path('home')), run.Options(slots=1), WATCH)\n"
+        f"except Started: print(sorted(set({late!r}) & set(sys.modules)))"
+    ).replace("WATCH", "__import__('unittest.mock').mock.Mock()")
+    noise = RECIPE.replace('name = "digits"', 'name = "noise"\nimage = { height = 8, width = 8, channels = 1, classes = 10 }')  # fmt: skip
+    (tmp_path / "base.toml").write_text(noise)
+    (tmp_path / "study.toml").write_text(STUDY)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

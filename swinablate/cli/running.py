@@ -19,7 +19,7 @@ from swinablate.config.metrics import ACCURACY
 from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
-from swinablate.records.plan import PlanRecord
+from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.report_folder import check_folder
 
 if TYPE_CHECKING:
@@ -52,14 +52,25 @@ class Report:
         return self.out or above / "reports" / name
 
 
-def plan_of(study: Path, settings: Sequence[str], *, smoke: bool) -> "Plan":
-    """Read a study file and plan it."""
+def plan_of(study: Path, settings: Sequence[str], *, smoke: bool, aloud: bool = False) -> "Plan":
+    """Read a study file and plan it.
+
+    Args:
+        study: the file.
+        settings: `--set`.
+        smoke: shortened.
+        aloud: name the file at once and every arm as it is looked at; else only where it takes
+            long.
+    """
+    if aloud:  # before the first import that takes seconds
+        terminal.err.print(f"planning {study}", soft_wrap=True, markup=False)
+    step = terminal.named if aloud else terminal.patience("planning arm")
     from swinablate.study import files
     from swinablate.study.planner import plan
 
     with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
         loaded = files.load_study(study, settings, smoke=smoke)
-        return plan(files.smoke(loaded) if smoke else loaded, terminal.patience("planning arm"))
+        return plan(files.smoke(loaded) if smoke else loaded, step)
 
 
 def run_study(
@@ -73,11 +84,29 @@ def run_study(
     as_json: bool,
 ) -> None:
     """Train what a study lacks, report, and end with the exit code of it."""
+    from swinablate.execution.processes import started_early
+
+    where = home_of(home, smoke=smoke)
+    early = options.executor == "local" and _lacks_trials(where, study.stem)
+    with started_early(options.devices) if early else contextlib.nullcontext():
+        _run_study(study, where, options, settings, smoke=smoke, report=report, as_json=as_json)
+
+
+def _run_study(
+    study: Path,
+    where: Home,
+    options: "Options",
+    settings: Sequence[str],
+    *,
+    smoke: bool,
+    report: Report,
+    as_json: bool,
+) -> None:
     from swinablate.cli.progress import Watch
     from swinablate.execution.run import execute
 
     made = plan_of(study, settings, smoke=smoke)
-    where, name = home_of(home, smoke=smoke), made.study.name
+    name = made.study.name
     if report.wanted:
         check_folder(report.folder(where, name), force=report.force)
     made, options = extended(made, where, options)
@@ -93,6 +122,20 @@ def run_study(
         print_json(_counts(where, name))
     farewell(summary, options.launch)
     raise typer.Exit(summary.exit_code)
+
+
+def _lacks_trials(home: Home, name: str) -> bool:
+    """Whether a study has anything to train, as far as its last declaration tells.
+
+    Only for what may be in vain: the study file may have changed since.
+    """
+    if not was_run(home, name):
+        return True
+    try:
+        trials = everything(home.declared(name))
+    except SwinablateError:  # damaged: it is declared anew
+        return True
+    return not all((home.trials / trial / "result.json").exists() for trial in trials)
 
 
 def _say_if_another(made: "Plan", home: Home, launch: Launch) -> None:

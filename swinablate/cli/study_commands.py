@@ -93,13 +93,16 @@ def plan(
     smoke: Smoke = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a study would run: arms, cost, geometry, refusals, what it can detect."""
+    """Show what a study would run: arms, cost, geometry, refusals, what it can detect.
+
+    Each arm is named on standard error as it is looked at.
+    """
+    where = home_of(home, smoke=smoke)
+    made = plan_of(study, settings or [], smoke=smoke, aloud=not as_json)
     from swinablate.execution.devices import refused_by_gpu
     from swinablate.study.noise import expected_noise
     from swinablate.study.plan_record import plan_record
 
-    where = home_of(home, smoke=smoke)
-    made = plan_of(study, settings or [], smoke=smoke)
     recorded = where.outcomes(trial.id for trial in made.trials)
     data = plan_record(made, recorded, expected_noise(made, where))
     print_json(data.to_json()) if as_json else terminal.show_plan(data)

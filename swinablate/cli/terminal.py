@@ -94,6 +94,11 @@ def patience(what: str, clock: Callable[[], float] = time.monotonic) -> Callable
     return step
 
 
+def named(number: int, name: str) -> None:
+    """Name one of many steps before it is done."""
+    err.print(f"arm {number + 1}: {name}", soft_wrap=True, markup=False)
+
+
 def show_plan(plan: "PlanRecord") -> None:
     """Print a plan: arms, geometry, refusals, what the study can show."""
     base = plan.baseline

@@ -2,9 +2,10 @@
 
 `python -m swinablate.execution.forkserver FD PARENT` serves requests on a socket. A request with
 three descriptors starts a worker whose standard input, output and error they are, and is answered
-with its process id; a request that names a process waits for its end, kills what it started, and
-is answered with its exit code. When the socket or the parent ends, the coordinator is gone and so
-is the server, also while it still imports; its workers end with it.
+with its process id; one with a single descriptor, which is not answered, says where the server is
+to write from now on; one that names a process waits for its end, kills what it started, and is
+answered with its exit code. When the socket or the parent ends, the coordinator is gone and so is
+the server, also while it still imports; its workers end with it.
 
 For CPUs on Linux: what CUDA has touched cannot be forked, and neither can threads. That is why
 nothing is computed here.
@@ -40,6 +41,11 @@ def main() -> None:
         text, files, _, _ = socket.recv_fds(requests, 1 << 10, 3)
         if not text:
             return
+        if len(files) == 1:
+            for standard in (1, 2):
+                os.dup2(files[0], standard)
+            os.close(files[0])
+            continue
         if files:
             answer = os.fork()
             if not answer:

@@ -7,7 +7,8 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -99,6 +100,30 @@ A fork takes hundredths of a second; a server that needs this long hangs, and is
 """
 
 
+_EARLY: list["_Server"] = []
+"""A server that nobody has asked for yet; at most one. The study is not even read then, so no
+argument could bring it to the executor."""
+
+
+@contextmanager
+def started_early(devices: str) -> Iterator[None]:
+    """Let a server import torch meanwhile, if workers will be forked by all that can be seen.
+
+    Only for the main thread: the server ends with the thread that started it.
+
+    Args:
+        devices: as `--devices` says.
+    """
+    gpus = devices != "cpu" and any(Path("/dev").glob("nvidia[0-9]*"))
+    if sys.platform == "linux" and not gpus:
+        _EARLY.append(_Server())
+    try:
+        yield
+    finally:
+        while _EARLY:  # no worker was wanted
+            _EARLY.pop().close()
+
+
 class Forked:
     """Forks workers from a server, which imports torch while the coordinator goes on.
 
@@ -109,7 +134,8 @@ class Forked:
     """
 
     def __init__(self, log: Path) -> None:
-        self._log, self._servers = log, [_Server(log)]
+        self._log, self._servers = log, [_EARLY.pop() if _EARLY else _Server()]
+        self._servers[0].write_to(log)
 
     def start(self, slot: Slot, log: IO[bytes]) -> Process:
         """Start a worker, as soon as the server can."""
@@ -117,7 +143,8 @@ class Forked:
         try:
             return self._servers[-1].fork(log)
         except OSError:
-            self._servers.append(_Server(self._log))
+            self._servers.append(_Server())
+            self._servers[-1].write_to(self._log)
             return self._servers[-1].fork(log)
 
     def close(self) -> None:
@@ -129,23 +156,35 @@ class Forked:
 class _Server:
     """`swinablate.execution.forkserver`, asked in turn; answers are read when they are wanted."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self) -> None:
         # SEQPACKET keeps messages apart: one `recv` is one answer, however many have come.
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with log.open("ab") as file, theirs:
+        # Until there is a log, whose folder may come later. A pipe nobody reads holds 64 KiB.
+        self._said, said = os.pipe()
+        os.set_blocking(self._said, False)
+        os.set_blocking(said, False)
+        with theirs:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "swinablate.execution.forkserver"),
                     *(str(theirs.fileno()), str(os.getpid())),
                 ],
                 stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
+                stdout=said,
+                stderr=said,
                 env=environment("cpu"),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        os.close(said)
         self._asked, self._answers = 0, list[int]()
+        self._log: Path | None = None
+
+    def write_to(self, log: Path) -> None:
+        """Keep what it says in a file from now on; what it said before follows at its end."""
+        self._log = log
+        with log.open("ab") as file, contextlib.suppress(OSError):  # it died: a fork will tell
+            socket.send_fds(self._socket, [b"{}"], [file.fileno()])
 
     def fork(self, log: IO[bytes]) -> Process:
         """Ask for a worker. Raises OSError where the server is gone."""
@@ -173,6 +212,10 @@ class _Server:
         self._process.kill()
         self._process.wait()
         self._socket.close()
+        with contextlib.suppress(OSError), os.fdopen(self._said, "rb") as said:
+            if (text := said.read()) and self._log:
+                with self._log.open("ab") as file:
+                    file.write(text)
 
     def _kill(self, number: int) -> None:
         # One that has answered before forks at once; another imports torch, and would fork later.

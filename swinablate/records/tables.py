@@ -1,15 +1,17 @@
 """What was measured, as tidy tables: a row a trial, and a row an epoch."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.secrets import redact, secrets_here
 from swinablate.text import LOG_ODDS, column_of, first_line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEASURED = (
     *("test/loss", "test/balanced_accuracy", "test/f1_macro", "test/ece", "test/top5"),
@@ -31,7 +33,7 @@ TUNING = (*TRIALS, "number", "repeat")
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
 
 
-def valued(trials: pd.DataFrame, metric: str, unit: str = "") -> pd.DataFrame:
+def valued(trials: "pd.DataFrame", metric: str, unit: str = "") -> "pd.DataFrame":
     """The table as the statistics read it: `value` is the metric.
 
     A trial that was recorded without it is one that waits: it neither failed nor counts.
@@ -60,13 +62,13 @@ def log_odds(percent: Any, images: Any) -> Any:
     return np.log((right + 0.5) / (images - right + 0.5))
 
 
-def unrecorded(trials: pd.DataFrame, metric: str) -> "pd.Series[bool]":
+def unrecorded(trials: "pd.DataFrame", metric: str) -> "pd.Series[bool]":
     """Which trials are done without a record of the metric; every one records its accuracy."""
     lacks = trials[column_of(metric)].isna() & (metric != "test/accuracy")
     return lacks & (trials.status == "done")
 
 
-def trials_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
+def trials_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataFrame":
     """One row for every planned trial, recorded or not; accuracies in percent.
 
     The recall of a class is a column where the plan asks for it.
@@ -77,18 +79,22 @@ def trials_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFr
     """
     more = _recalls(plan)
     rows = [_row(row, recorded.get(row.trial), more) for row in plan.rows()]
+    import pandas as pd
+
     return pd.DataFrame(rows, columns=[*TRIALS, *more])
 
 
 def tabulated(
     plan: PlanRecord, rows: Iterable[Row], recorded: Mapping[str, Outcome]
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """A row for every trial of tuning or at a tuned recipe, as `tuning` lists them."""
     more = _recalls(plan)
     found = [
         {**_row(row, recorded.get(row.trial), more), "number": row.number, "repeat": row.repeat}
         for row in rows
     ]
+    import pandas as pd
+
     return pd.DataFrame(found, columns=[*TUNING, *more])
 
 
@@ -98,7 +104,7 @@ def _recalls(plan: PlanRecord) -> dict[str, str]:
     return {column_of(name): name.partition(":")[0] for name in named}
 
 
-def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
+def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataFrame":
     """One row for every epoch of every recorded trial."""
     rows = [
         {
@@ -115,6 +121,8 @@ def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFr
         if row.trial in recorded
         for point in recorded[row.trial].curve
     ]
+    import pandas as pd
+
     return pd.DataFrame(rows, columns=list(CURVES))
 
 

@@ -4,9 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from swinablate.config.metrics import ACCURACY, UNIFORM, Metric, metric
 from swinablate.records.plan import PlanRecord
@@ -27,13 +25,16 @@ from swinablate.study.arms.designs import SHOWS, directions
 from swinablate.study.files import label
 from swinablate.text import LOG_ODDS, column_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 WEIGHTLESS = 1e-9
 """Smaller is what rounding leaves of 0: a weight is a whole number over the number of cells."""
 CROSSED = ("factorial", "fraction")
 ONE_WAY = "one direction of the path could not be run: what a step does may depend on the order"
 
 
-def declaration(plan: PlanRecord, trials: pd.DataFrame) -> Declaration:
+def declaration(plan: PlanRecord, trials: "pd.DataFrame") -> Declaration:
     """What the plan declared.
 
     Args:
@@ -82,7 +83,7 @@ def shows(plan: PlanRecord, failing: Collection[str] = ()) -> str:
     )
 
 
-def said_of(compared: Metric, plan: PlanRecord, trials: pd.DataFrame) -> dict[str, Any]:
+def said_of(compared: Metric, plan: PlanRecord, trials: "pd.DataFrame") -> dict[str, Any]:
     """What a declaration says of a metric: its unit, which way is good, where it is unknown.
 
     Args:
@@ -105,7 +106,7 @@ def said_of(compared: Metric, plan: PlanRecord, trials: pd.DataFrame) -> dict[st
     return {**found, "floor": compared.floor(images, plan.baseline.image.get("classes"))}
 
 
-def on_scale(compared: Metric, scale: str, trials: pd.DataFrame) -> dict[str, Any]:
+def on_scale(compared: Metric, scale: str, trials: "pd.DataFrame") -> dict[str, Any]:
     """What the logit scale changes of a declaration; nothing on the linear one.
 
     No smaller sd is believed than rounding to whole images gives the arm that is nearest to 0 or
@@ -133,7 +134,9 @@ def about(plan: PlanRecord, name: str) -> tuple[Hypothesis, ...]:
     )
 
 
-def failing_cells(plan: PlanRecord, trials: pd.DataFrame, declared: Declaration) -> frozenset[str]:
+def failing_cells(
+    plan: PlanRecord, trials: "pd.DataFrame", declared: Declaration
+) -> frozenset[str]:
     """The cells of a factorial design that fail to train: its effects are told without them.
 
     Args:

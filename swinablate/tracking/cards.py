@@ -3,7 +3,7 @@
 from swinablate.records.launch import Launch
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.provenance import provenance
-from swinablate.tracking.tracker import StudyCard, TrialCard
+from swinablate.tracking.text import StudyCard, TrialCard
 
 
 def study_card(plan: PlanRecord, launch: Launch) -> StudyCard:

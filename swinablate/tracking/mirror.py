@@ -18,13 +18,14 @@ from swinablate.records.launch import launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import Row
 from swinablate.tracking.cards import study_card, trial_card
-from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
+from swinablate.tracking.text import StudyCard, TrialCard
 
 if TYPE_CHECKING:
     from swinablate.report.results import StudyResults
+    from swinablate.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
-Call = Callable[[Tracker], None]
+Call = Callable[["Tracker"], None]
 PATIENCE = 3
 """After so many failures in a row the store is left alone for a while: it is gone.
 
@@ -56,7 +57,7 @@ class Mirror:
         gone: `close` gave up on it.
     """
 
-    def __init__(self, connect: Callable[[], Tracker], silence: float = SERVER_S) -> None:
+    def __init__(self, connect: Callable[[], "Tracker"], silence: float = SERVER_S) -> None:
         """Connect, in the background.
 
         Args:
@@ -223,11 +224,15 @@ def mirror(uri: str, artifacts: Path, card: StudyCard) -> Mirror:
         artifacts: where files go; a server decides for itself.
         card: the study.
     """
+    # Here, for a run with nothing to do needs no MLflow; and not in the thread, where short trials
+    # would all have ended before it hears of the first.
+    from swinablate.tracking.tracker import Tracker
+
     server = uri.startswith(("http://", "https://"))
     return Mirror(lambda: Tracker.open(uri, artifacts, card), SERVER_S if server else DATABASE_S)
 
 
-def tell(tracker: Tracker, row: Row, outcome: Outcome) -> None:
+def tell(tracker: "Tracker", row: Row, outcome: Outcome) -> None:
     """Tell a tracker of a recorded trial from its start to its end.
 
     Raises:
@@ -257,6 +262,8 @@ def publish(
     Raises:
         EnvironmentFault: the store is out of reach.
     """
+    from swinablate.tracking.tracker import Tracker
+
     card = study_card(answer.plan, launch_of(home, answer.plan))
     tracker = Tracker.open(uri, home.artifacts, card)
     try:

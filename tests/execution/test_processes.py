@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from swinablate.execution import processes
 from swinablate.execution.executor import Slot
 from swinablate.execution.processes import HELD, Anew, Forked, environment, make_starter
 
@@ -144,3 +145,27 @@ def test_the_fork_server_answers_with_process_ids_and_exit_codes_and_ends_with_i
     assert json.loads(ours.recv(1 << 10)) == 0
     ours.close()
     assert server.wait() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_a_server_that_was_started_early_is_taken_and_writes_to_the_log_of_the_home(tmp_path):
+    with processes.started_early("cpu"):
+        (server,) = processes._EARLY
+        starter = processes.make_starter([Slot(index=0, device="cpu")], tmp_path)
+        assert processes._EARLY == []
+        with (tmp_path / "worker.log").open("ab") as log:
+            worker = starter.start(Slot(index=0, device="cpu"), log)
+        worker.stdin.close()
+        assert worker.wait() == 0
+        worker.stdout.close()
+        starter.close()
+    assert server._process.returncode == -signal.SIGKILL
+    assert (tmp_path / "forkserver.log").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_a_server_that_nobody_took_ends():
+    with processes.started_early("cpu"):
+        (server,) = processes._EARLY
+    assert processes._EARLY == []
+    assert server._process.returncode == -signal.SIGKILL
