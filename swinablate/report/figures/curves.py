@@ -2,10 +2,10 @@
 
 Thin: single seeds. Thick: mean of the finished seeds.
 The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts.
-Few arms share one plot, with its last third enlarged at the right, where that is a curve; many arms have a panel each,
-over the baseline in black, without the first third. The last mean stands beside each line, with
-half the width of its interval. A dotted line is a seed that failed, diverged or still runs; it is
-not in the mean.
+Few arms share one plot, with its last third enlarged at the right, where that is a curve; many
+arms have a panel each, over the baseline in black, without the first third. The last mean stands
+beside each line, with half the width of its interval. A dotted line is a seed that failed,
+diverged or still runs; it is not in the mean.
 """
 
 from collections import defaultdict
@@ -167,7 +167,7 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         known.epoch.astype(float), known.low.astype(float), known.high.astype(float),
         color=colour, alpha=0.16, linewidth=0,
     )  # fmt: skip
-    alone = "o" if means.epoch.nunique() == 1 else None  # a line through one point is none
+    alone = "o" if len(means) == 1 else None  # a line through one point is none
     ax.plot(means.epoch, means.val_acc, color=colour, linewidth=1.9, marker=alone)
 
 
