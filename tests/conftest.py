@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.tracing"]
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

@@ -18,8 +18,10 @@ import typer
 
 from swinablate import __version__
 from swinablate.cli import machine_commands, model_commands, study_commands, weights_command
+from swinablate.cli.ending import is_ending
 from swinablate.config import imports
 from swinablate.errors import SwinablateError
+from swinablate.execution.stop import TERMINATED
 from swinablate.records.disk.files import refusal
 from swinablate.records.secrets import redact, secrets_of, secrets_of_environment
 from swinablate.text import visible
@@ -76,6 +78,8 @@ def _run(words: list[str], known: set[str]) -> int:
         print("interrupted", file=sys.stderr)
         return 130  # as shells say of Ctrl-C: 128 and the signal's number
     except Exception as error:  # noqa: BLE001  the last resort: what is left is a bug
+        if is_ending():  # a library was cut short by it, and failed
+            return TERMINATED
         if hasattr(error, "format_message"):  # typer's own: wrong usage
             said = visible(redact(error.format_message(), known))
             print(f"error: {said}\n\nhint: add --help", file=sys.stderr)

@@ -23,6 +23,9 @@ from swinablate.execution.stop import HURRIED, TERMINATED, leave_dead_terminal
 LAST_S = 18.0
 """When the process ends at the latest, whatever it is doing. Longer than a study that stops takes
 (`execution.stop.GRACE_S`), shorter than the 20 s that are promised, and than Slurm's 30."""
+_ended: list[int] = []
+"""The signals that asked for an end. Libraries swallow SystemExit while they are imported, and
+what is then half there fails in ways of its own: that is no bug, and the exit code stays."""
 WORDS = "stopped by {}; the same command, started again, goes on\n"
 
 
@@ -43,6 +46,7 @@ def ended_by_signals() -> Iterator[None]:
     os.set_blocking(write, False)
     before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     threading.Thread(target=_end_at_last, args=(read,), name="ending", daemon=True).start()
+    _ended.clear()
     streams = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (_lasting(stream) for stream in streams)
     try:
@@ -58,8 +62,14 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def is_ending() -> bool:
+    """Whether a signal has asked this command to end."""
+    return bool(_ended)
+
+
 def _end(number: int, _: FrameType | None) -> None:
     leave_dead_terminal()
+    _ended.append(number)
     _say(WORDS.format(signal.Signals(number).name))
     raise SystemExit(TERMINATED)
 

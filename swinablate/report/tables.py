@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from swinablate.records.plan import ArmRecord
 from swinablate.records.tables import CURVES, TRIALS
@@ -26,7 +25,6 @@ ARMS = (
 )  # fmt: skip
 
 
-Floats = Float[np.ndarray, " n"]
 LOST = ("failed", "diverged")
 FORMULA = re.compile(r"(?:^|(?<=;)|(?<=\S[\t\r\n]))(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20].)")
 """Where a spreadsheet would begin to calculate: at the start of a cell, or, where its language
@@ -293,11 +291,11 @@ def _gone(answer: StudyResults, arm: str) -> int:
     return int(rows.status.isin(LOST).sum())
 
 
-def _first(values: Floats) -> float | None:
+def _first(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return float(known[0]) if len(known) else None
 
 
-def _over(values: Floats, how: Any) -> float | None:
+def _over(values: np.ndarray, how: Any) -> float | None:
     known = values[~np.isnan(values)]
     return float(how(known)) if len(known) else None

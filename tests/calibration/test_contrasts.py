@@ -11,8 +11,6 @@ from swinablate.stats.critical import bonferroni
 from swinablate.stats.estimate import Cells, estimate
 from tests.calibration.contrasts import ARMS_OF, FAMILY, NULLS, adaptive, draw, fixed
 
-pytestmark = pytest.mark.unmeasured  # what it runs of the package is tested in tests/stats
-
 LEVEL = 0.05
 LIMIT = {3: 0.12, 5: 0.07, 8: 0.07}
 

@@ -16,7 +16,6 @@ from tests.calibration.gate import promised
 from tests.calibration.shapes import draw, error, floor, judged, power
 from tests.calibration.studies import DIGITS, TRUTHS, Truth, adaptive, fixed, judge, null
 
-pytestmark = pytest.mark.unmeasured  # what it runs of the package is tested in tests/stats
 SIMS = 3000
 LEVEL = 0.05
 TOLERANCE = 4 * (LEVEL * (1 - LEVEL) / SIMS) ** 0.5

@@ -11,8 +11,6 @@ from tests.calibration.tunings import SURFACES, rates
 LEVEL, SIMS = 0.05, 2000
 TOLERANCE = 4 * (LEVEL * (1 - LEVEL) / SIMS) ** 0.5
 
-pytestmark = pytest.mark.unmeasured  # what it runs of the package is tested in tests/stats
-
 
 def test_one_tuning_an_arm_calls_nothing_though_its_intervals_miss():
     """Each of those was called better or worse, while seeds were the only replicates."""

@@ -1,14 +1,16 @@
 """SIGTERM and SIGHUP outside of training: exit code 75, a line, and an end even of what hangs."""
 
+import contextlib
 import os
 import pty
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from swinablate.cli import ending
+from swinablate.cli import ending, main
 
 PROGRAM = """
 import os, signal, sys, time
@@ -46,6 +48,22 @@ def test_who_swallows_the_end_is_ended_all_the_same():
     done = run(body)
     assert done.returncode == 75
     assert done.stderr.endswith("ended after 0 s, in the middle of something\n")
+
+
+def test_what_breaks_because_it_was_ended_is_no_bug(monkeypatch, capsys):
+    """A library swallows the end while it is imported, and what is half there fails later."""
+
+    def broken(**_):
+        with contextlib.suppress(SystemExit):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        raise RecursionError("numpy.dtypes")
+
+    monkeypatch.setattr("swinablate.cli.app.app", broken)
+    assert main(["plan", "study.toml"]) == 75
+    assert "Traceback" not in capsys.readouterr().err
+    monkeypatch.setattr("swinablate.cli.app.app", lambda **_: {}["key"])
+    assert main(["plan", "study.toml"]) == 1  # the next command is one of its own
 
 
 def test_nothing_ends_what_was_not_signalled_and_the_old_handlers_come_back():

@@ -152,7 +152,6 @@ def test_init_overwrites_every_parameter(case):
     assert [n for n, p in model.named_parameters() if not p.isfinite().all()] == []
 
 
-@pytest.mark.unmeasured
 def test_a_tensor_starts_the_same_in_every_network_that_has_it(case):
     """Levels of a switch share the initial values of the tensors they share.
 

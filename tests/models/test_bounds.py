@@ -89,7 +89,6 @@ def test_classes_without_end_are_refused(family):
         check_config(made, config, classes)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_closed_form_is_near_what_a_network_has(path):
     recipe = load_recipe(path)

@@ -10,7 +10,6 @@ from swinablate.stats import Declaration, effects, factorial, verdicts
 from swinablate.stats.estimate import Cells, estimate
 from swinablate.stats.paired import Pairs, estimate_pairs
 
-pytestmark = pytest.mark.unmeasured  # the other tests of this folder run the same lines
 counts = st.lists(st.integers(1, 9), min_size=2, max_size=7)
 seeds = st.integers(0, 2**32 - 1)
 MIRROR = {"better": "worse", "worse": "better"}

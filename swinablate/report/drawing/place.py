@@ -5,7 +5,6 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
@@ -153,8 +152,8 @@ def _line(ax: Axes, note: Note, distance: float, turn: tuple[int, int]) -> None:
     )  # fmt: skip
 
 
-def _cost(box: Bbox, taken: Float[np.ndarray, "n 4"], inside: Bbox) -> float:
-    """Pixels of the box that lie on something else, or outside; `taken` are corners."""
+def _cost(box: Bbox, taken: np.ndarray, inside: Bbox) -> float:
+    """Pixels of the box that lie on something else, or outside; `taken` are corners (n, 4)."""
     left, low, right, high = taken.reshape(-1, 4).T
     width = np.minimum(box.x1, right) - np.maximum(box.x0, left)
     height = np.minimum(box.y1, high) - np.maximum(box.y0, low)

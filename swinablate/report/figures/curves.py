@@ -31,12 +31,14 @@ COLUMNS = (
 )  # fmt: skip
 TOGETHER = 4
 """More lines than this in one plot cannot be told apart."""
+# Thin and pale, for there are many; as seaborn's lineplot draws them.
 DONE: dict[str, Any] = {
     "linewidth": 0.6,
     "alpha": 0.4,
     "capstyle": "projecting",
     "joinstyle": "round",
 }
+# Few, and to be seen.
 LOST: dict[str, Any] = {"linewidth": 1.0, "alpha": 0.9, "linestyle": ":", "joinstyle": "round"}
 FEW = 3  # seeds; the interval of two is wider than the plot
 
