@@ -49,6 +49,10 @@ from swinablate.training.precision import autocast, settle
 Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
 
+REVISION = 2
+"""Of how a fused step rounds; recorded, so that W11 tells older fused trials from newer ones.
+1, which records do not name, had an update of its own; 2 has torch's fused optimizers."""
+
 
 class CannotFuse(Exception):
     """These jobs do not train as one; each can train alone."""
@@ -296,4 +300,5 @@ def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any
     if "model" in member.now.best:  # as in `fit`
         model.load_state_dict(member.now.best["model"])
     found = summary(member.job, model, member.splits, member.recipe.train, member.now)
-    return {**found, "execution": {**found["execution"], "fused": count}}
+    how = {"fused": count, "fusion": REVISION}
+    return {**found, "execution": {**found["execution"], **how}}
