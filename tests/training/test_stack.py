@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from swinablate.config.train import TrainConfig
+from swinablate.models.layers.block import DropPath
 from swinablate.training.fused.stack import Stack, losses
 from swinablate.training.optim import set_rate
 from swinablate.training.step import make_learner
@@ -144,3 +145,44 @@ def test_frozen_weights_stay_and_are_given_back():
     for k, weight in enumerate(before):
         assert torch.equal(stack.give(k)[0][1].weight, weight)
     assert not any(torch.equal(a, b) for a, b in pairwise(before))
+
+
+def dropping(seed):
+    """A drop path over channels and one over an image; two dropouts, one of attention's shape."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Flatten(), DropPath(0.3), nn.Linear(12, 8), nn.Dropout(0.2), DropPath(0.6),
+        nn.Unflatten(1, (2, 4)), nn.Dropout(0.5), nn.Flatten(), nn.Linear(8, 3),
+    )  # fmt: skip
+
+
+def test_masks_are_those_that_every_replica_draws_alone():
+    stack = Stack([dropping(k) for k in range(3)], [TrainConfig()] * 3, images(1)[0][0])
+    seeds = (7, 1, 8)
+    found = stack.draw(seeds)
+    assert list(found) == ["1", "3", "4", "6"]
+    for k, seed in enumerate(seeds):
+        torch.manual_seed(seed)
+        for drop in stack.drops:
+            alone = drop.layer.train()(torch.ones(drop.shape))
+            assert torch.equal(found[drop.path][k].expand(drop.shape), alone)
+
+
+def test_only_the_draws_of_masks_grow_with_the_replicas():
+    """A `rand` for each of two drop paths; torch's four calls for each of two dropouts."""
+    found = {}
+    for replicas in (1, 4, 16):
+        stack = Stack([dropping(k) for k in range(replicas)], [TrainConfig()] * replicas,
+                      images(1)[0][0])  # fmt: skip
+        with Operators() as counted:
+            stack.draw(range(replicas))
+        found[replicas] = counted.names.total()
+    draws = 2 + 2 * 4
+    assert found[4] - found[1] == 3 * draws
+    assert found[16] - found[4] == 12 * draws
+
+
+def test_one_batch_for_all_is_judged_as_a_copy_for_each():
+    stack = Stack([network(k) for k in range(3)], [TrainConfig()] * 3, images(1)[0][0])
+    x = images(1)[0][0]
+    torch.testing.assert_close(stack.judge(x), stack.judge(x.expand(3, *x.shape)))

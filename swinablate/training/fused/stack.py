@@ -26,6 +26,11 @@ from swinablate.models.layers.block import DropPath
 from swinablate.training.machine import reseed
 from swinablate.training.optim import make_optimizer, of_groups, set_rate
 
+KEPT = 2
+"""Of the bytes that the backward pass keeps of an image, how many times admission counts them:
+gradients are as large. Without gradients an image takes no more than it keeps, so that validation
+looks at so many times a training batch at once."""
+
 
 def why_not(recipes: Sequence[Recipe]) -> str | None:
     """Why these recipes cannot train as one; None if they can.
@@ -74,13 +79,26 @@ class Drop:
     layer: nn.Module
     shape: tuple[int, ...]
 
-    def draw(self) -> Tensor:
-        """The mask that the layer would draw now from torch's global generator."""
-        shape = self.shape
+    def draw(self, ones: Tensor) -> Tensor:
+        """The draws that the layer would make now, from torch's global generator.
+
+        Args:
+            ones: of `shape`, on the device that draws.
+
+        Returns:
+            A mask; of a drop path the numbers it comes from, one an image.
+        """
         if isinstance(self.layer, DropPath):
-            shape = (shape[0], *[1] * (len(shape) - 1))  # one number an image
-        mask: Tensor = self.layer.train()(torch.ones(shape))
+            return torch.rand(len(ones), device=ones.device)
+        mask: Tensor = self.layer.train()(ones)
         return mask
+
+    def masks(self, drawn: Float[Tensor, "k ..."]) -> Float[Tensor, "k ..."]:
+        """What every replica multiplies by, from the draws of all."""
+        if not isinstance(self.layer, DropPath):
+            return drawn
+        masks = self.layer.mask(drawn)
+        return masks.view(*masks.shape, *[1] * (len(self.shape) - 1))
 
 
 def find_drops(model: nn.Module, x: Float[Tensor, "b c h w"]) -> list[Drop]:
@@ -216,14 +234,20 @@ class Stack:
         return torch.vmap(self._call)(self._leaves, state, x)
 
     @torch.no_grad()
-    def judge(self, x: Float[Tensor, "k b c h w"]) -> Float[Tensor, "k b classes"]:
-        """Logits in evaluation mode."""
+    def judge(
+        self, x: Float[Tensor, "k b c h w"] | Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "k b classes"]:
+        """Logits in evaluation mode.
+
+        Args:
+            x: a batch for each replica, or one for all.
+        """
         self._net.eval()
-        one = self.flat.new_ones(
-            len(self.flat)
-        )  # drops nothing, in place of the last step's masks
+        # It drops nothing, in place of the last step's masks.
+        one = self.flat.new_ones(len(self.flat))
         state = self._buffers | {f"{drop.path}.mask": one for drop in self.drops}
-        return torch.vmap(self._call)(self._leaves, state, x)
+        of_x = 0 if x.ndim == 5 else None  # k b c h w
+        return torch.vmap(self._call, in_dims=(0, 0, of_x))(self._leaves, state, x)
 
     def _call(self, weights: dict[str, Tensor], state: dict[str, Tensor], x: Tensor) -> Tensor:
         logits: Tensor = functional_call(self._net, (weights, state), (x,))
@@ -245,20 +269,24 @@ class Stack:
         every = x.expand(len(self.flat), *x.shape)
         logits = self.learn(every, masks)
         torch.autograd.grad(logits.square().sum(), list(self._leaves.values()))
-        self.judge(every)
+        for images in (every, x):  # each its own, and all the same
+            self.judge(images)
         for name, value in kept.items():
             self._buffers[name].copy_(value)
 
     def draw(self, seeds: Sequence[int]) -> dict[str, Tensor]:
-        """Masks of one step: those that each replica would draw alone from its seed."""
-        rows = []
+        """Masks of one step: those that each replica would draw alone from its seed.
+
+        Every layer's draws are a call of their own for every replica, as they are alone: on a GPU
+        one call for two layers would give other numbers.
+        """
+        device, drawn = self.flat.device, []
+        ones = {drop.shape: torch.ones(drop.shape, device=device) for drop in self.drops}
         for seed in seeds if self.drops else ():
-            reseed(seed, self.flat.device)
-            with self.flat.device:
-                rows.append([drop.draw() for drop in self.drops])
-        return {
-            drop.path: torch.stack([row[i] for row in rows]) for i, drop in enumerate(self.drops)
-        }
+            reseed(seed, device)
+            drawn.append([drop.draw(ones[drop.shape]) for drop in self.drops])
+        rows = zip(self.drops, zip(*drawn, strict=True), strict=True)
+        return {drop.path: drop.masks(torch.stack(row)) for drop, row in rows}
 
     def step(self, losses: Float[Tensor, " k"], rate: float) -> None:
         """One step of every replica's optimizer.
