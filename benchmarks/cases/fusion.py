@@ -74,15 +74,18 @@ def cases(settings: Settings) -> list[Case]:
     if settings.device != "cpu":
         return [Case(name="Swin A", fields=A, replicas=16, batch=128)]
     return [
-        Case(name="Swin A", fields=A, replicas=8, batch=8),
-        Case(name="Swin A", fields=A, replicas=8, batch=32),
+        *(
+            Case(name="Swin A", fields=A, replicas=replicas, batch=batch)
+            for replicas in (4, 8)
+            for batch in (8, 32)
+        ),
         Case(name="Swin, width 24", fields=SMALL, replicas=16, batch=8),
     ]
 
 
 def _pairs(device: str) -> list[Pair]:
     if device == "cpu":
-        return [Pair(a="fused", b="sequential")]
+        return [Pair(a="fused", b="sequential", least=1.1)]
     rivals = {"sequential": 10.0, "sequential, compiled": 3.0, "processes": 2.0}
     clock: Literal["wall"] = "wall"
     return [Pair(a="fused", b=b, least=least, clock=clock) for b, least in rivals.items()]

@@ -5,14 +5,15 @@ coordinator. `load` and the batches run in workers and import torch, not torchvi
 """
 
 from swinablate.data.augment.pipeline import Augment, augmentation
-from swinablate.data.batches import batch, epoch_order, eval_batches
+from swinablate.data.batches import EVAL_BATCH, batch, epoch_order, eval_batches
 from swinablate.data.loader import raw_batches
 from swinablate.data.prepared import Prepared, check_sizes, opened, prepare, source
 from swinablate.data.registry import Sizes, class_names, describe, image_spec, resolved_data
-from swinablate.data.rng import Chance, of_step
+from swinablate.data.rng import Chance, of_runs, of_step
 from swinablate.data.splits import Images, Splits, load_splits
 
 __all__ = [
+    "EVAL_BATCH",
     "Augment",
     "Chance",
     "Images",
@@ -28,6 +29,7 @@ __all__ = [
     "eval_batches",
     "image_spec",
     "load_splits",
+    "of_runs",
     "of_step",
     "opened",
     "prepare",

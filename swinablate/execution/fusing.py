@@ -23,7 +23,7 @@ from swinablate.execution.processes import environment
 from swinablate.models.cost import measured
 from swinablate.models.registry import load_family
 from swinablate.study.plan import Arm, Trial
-from swinablate.training.fused.stack import common, why_not
+from swinablate.training.fused.stack import KEPT, common, why_not
 
 LAUNCH_S, BYTES_PER_S = 5e-6, 4e12
 """Time to launch a kernel eagerly, and how fast memory is read and written: an H200's."""
@@ -103,7 +103,8 @@ def worth(arm: Arm, room: float) -> int:
     batch = arm.recipe.train.batch
     launches = LAUNCH_S * KERNELS_PER_CALL * calls(arm)
     traffic = TRAFFIC * float(arm.activation_bytes) * batch / BYTES_PER_S
-    kept = 2 * arm.activation_bytes * batch + 24 * arm.params  # weights, gradients, moments, twice
+    # Weights, gradients and moments twice; validation takes no more than training, by `KEPT`.
+    kept = KEPT * arm.activation_bytes * batch + 24 * arm.params
     fits = int(room / kept) if room < float("inf") else WIDEST
     most: int = min(WIDEST, round(launches / traffic), fits)
     return max(1, most)

@@ -4,6 +4,7 @@ The rate is a pure function of the step, so that a resumed run needs no schedule
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +48,29 @@ def make_optimizer(
         for (plain, factor), parameters in groups.items()
         if parameters
     ]
+    return of_groups(settings, train)
+
+
+def of_groups(
+    settings: list[dict[str, Any]], train: TrainConfig, *, fused_sgd: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer of groups of parameters.
+
+    Args:
+        settings: the groups.
+        train: which optimizer.
+        fused_sgd: SGD as one kernel too. Alone it is torch's loop over tensors, as ever: the
+            kernel rounds otherwise.
+    """
     if train.optimizer == "sgd":
         nesterov = train.nesterov and train.momentum > 0  # without momentum both are plain SGD
-        return torch.optim.SGD(settings, lr=train.lr, momentum=train.momentum, nesterov=nesterov)
+        return torch.optim.SGD(
+            settings,
+            lr=train.lr,
+            momentum=train.momentum,
+            nesterov=nesterov,
+            fused=fused_sgd or None,
+        )
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
     # Fused: torch's loop over tensors is three in four of a small network's calls a step.
     return kind(settings, lr=train.lr, betas=train.betas, eps=train.eps, fused=True)

@@ -13,8 +13,9 @@ from swinablate.execution import worker
 from swinablate.models.registry import load_family
 from swinablate.records.events import Batch
 from swinablate.training import checkpoint
-from swinablate.training.fit import Stopped, fit, read_job
-from swinablate.training.fused.fit import CannotFuse, fit_fused
+from swinablate.training.fit import Stopped, correct, fit, read_job
+from swinablate.training.fused import fit as fused_fit
+from swinablate.training.fused.fit import CannotFuse, fit_fused, validate
 from swinablate.training.fused.fit import prepare as ready
 from swinablate.training.fused.stack import why_not
 from tests.training.test_fit import make_job
@@ -101,7 +102,7 @@ def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
             assert a["train/loss"] == pytest.approx(b["train/loss"], abs=CLOSE)
             assert a["epoch"] == b["epoch"]
         found = results[job.trial]
-        assert found["execution"] == {**result["execution"], "fused": 3}
+        assert found["execution"] == {**result["execution"], "fused": 3, "fusion": 2}
         assert found["metrics"].keys() == result["metrics"].keys()
         assert found["metrics"]["test/accuracy"] == pytest.approx(
             result["metrics"]["test/accuracy"], abs=3.2
@@ -123,12 +124,14 @@ def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
             }
 
 
-@pytest.mark.parametrize(("data", "copies"), [({}, 1), ({"resample_split": True}, 3)])
-def test_images_are_on_the_device_once_unless_each_seed_splits_anew(
-    datasets, tmp_path, data, copies
-):
+@pytest.mark.parametrize("data", [{}, {"resample_split": True}])
+def test_images_are_on_the_device_once_even_where_each_seed_splits_anew(datasets, tmp_path, data):
     runs = ready(make_jobs(datasets, tmp_path, data=data))
-    assert len({member.splits.train.pixels.data_ptr() for member in runs.members}) == copies
+    for part in ("train", "val", "test"):
+        held = {getattr(m.splits, part).pixels.data_ptr() for m in runs.members}
+        assert len(held) == 1
+    splits = {tuple(member.splits.train.rows.tolist()) for member in runs.members}
+    assert len(splits) == (3 if data else 1)
 
 
 def test_seeds_differ_from_each_other(datasets, tmp_path):
@@ -234,3 +237,34 @@ def test_the_worker_trains_them_one_by_one_if_it_must_and_says_so(datasets, tmp_
     assert [e.trial for e in happened] == ["t0"] * 4 + ["t1"] * 4 + ["t2"] * 4
     assert happened[0].data["alone"] == "train.ema trains alone only"
     assert happened[3].data["execution"]["fused"] == 1
+
+
+@pytest.mark.parametrize(("batch", "parts"), [(32, [48]), (12, [24, 24]), (10, [20, 20, 8])])
+def test_validation_looks_at_no_more_images_than_admission_counts(
+    datasets, tmp_path, monkeypatch, batch, parts
+):
+    """All replicas at the same ones, without a copy for each; two batches of each at once."""
+    runs, seen = ready(make_jobs(datasets, tmp_path, batch=batch)), []
+    images = runs.members[0].splits.val
+    short = replace(images, rows=images.rows[:48], labels=images.labels[:48])
+    for member in runs.members:
+        member.splits = replace(member.splits, val=short)
+    kept = runs.stack.judge
+    monkeypatch.setattr(runs.stack, "judge", lambda x: seen.append(tuple(x.shape)) or kept(x))
+    found = validate(runs.stack, runs.members)
+    assert seen == [(part, 1, 8, 8) for part in parts]
+    for k, accuracy in enumerate(found):
+        own = correct(runs.stack.give(k)[0], short, runs.members[0].recipe.train)
+        assert accuracy == 100 * own.float().mean().item()
+
+
+def test_many_replicas_share_what_one_network_is_asked_at_once(datasets, tmp_path, monkeypatch):
+    monkeypatch.setattr(fused_fit, "EVAL_BATCH", 32)
+    runs, seen = ready(make_jobs(datasets, tmp_path, data={"resample_split": True})), []
+    kept = runs.stack.judge
+    monkeypatch.setattr(runs.stack, "judge", lambda x: seen.append(tuple(x.shape)) or kept(x))
+    found = validate(runs.stack, runs.members)
+    assert seen[0] == (3, 10, 1, 8, 8)
+    for k, member in enumerate(runs.members):
+        own = correct(runs.stack.give(k)[0], member.splits.val, member.recipe.train)
+        assert found[k] == 100 * own.float().mean().item()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from swinablate.data.augment.colour import bytes_of
 from swinablate.data.augment.rectangle import Rectangles
-from swinablate.data.rng import Chance
+from swinablate.data.rng import Chance, Source, uniform, whole
 
 ASPECT = (3 / 4, 4 / 3)  # Szegedy 2015, sec. 6
 NUDGE = 0.005
@@ -42,7 +42,7 @@ class Shift:
         (b, c, h, w), margin, at = pixels.shape, self.margin, pixels.device
         generator = chance("augment")
         mirrored = half(b, generator, flip=self.flip).to(at, non_blocking=True)
-        offset = torch.randint(2 * margin + 1, (2, b, 1), generator=generator)
+        offset = whole(generator, 2 * margin + 1, (2, b, 1), images=1)
         offset = offset.to(at, non_blocking=True)
         column = torch.arange(w, device=at)
         columns = offset[1] + torch.where(mirrored, w - 1 - column, column)  # b w
@@ -75,7 +75,7 @@ class ResizedCrop:
         edges = self.draw(b, h, w, chance("resized_crop"))
         return enlarged(pixels, edges, half(b, chance("augment"), flip=self.flip))
 
-    def draw(self, b: int, h: int, w: int, generator: torch.Generator) -> Int[Tensor, "4 {b}"]:
+    def draw(self, b: int, h: int, w: int, generator: Source) -> Int[Tensor, "4 {b}"]:
         """Edges of each image's rectangle: top, bottom, left, right, ends out."""
         rectangles = Rectangles((self.least, 1.0), ASPECT, least=1, spare=0)
         edges, fits = rectangles.draw(b, h, w, generator)
@@ -85,10 +85,10 @@ class ResizedCrop:
         return torch.where(fits, edges.long(), middle)
 
 
-def half(b: int, generator: torch.Generator, *, flip: bool) -> Bool[Tensor, "{b} 1"]:
+def half(b: int, generator: Source, *, flip: bool) -> Bool[Tensor, "{b} 1"]:
     """Which images are mirrored: each with probability 1/2, or none; drawn in both cases."""
     # Drawn even where nothing is flipped: what is drawn next stays what it was.
-    return torch.rand(b, 1, generator=generator) < (0.5 if flip else 0.0)
+    return uniform(generator, (b, 1)) < (0.5 if flip else 0.0)
 
 
 def enlarged(

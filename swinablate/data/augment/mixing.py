@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from swinablate.data.augment.rectangle import Rectangles
-from swinablate.data.rng import Chance
+from swinablate.data.rng import Chance, Source, generators, normal, uniform, whole
 
 ERASED = Rectangles(area=(0.02, 0.33), aspect=(0.3, 3.3), least=0, spare=1)
 """torchvision's defaults, see `Erase`; there too a rectangle as wide as the image does not fit."""
@@ -33,8 +33,8 @@ class Cutout:
     def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Float[Tensor, "b c h w"]:
         """Cut, in place."""
         generator, (b, _, h, w) = chance("cutout"), x.shape
-        row = torch.randint(h, (b,), generator=generator) - self.side // 2
-        column = torch.randint(w, (b,), generator=generator) - self.side // 2
+        row = whole(generator, h, (b,)) - self.side // 2
+        column = whole(generator, w, (b,)) - self.side // 2
         hole = torch.stack((row, row + self.side, column, column + self.side))
         return x.mul_(outside(hole.to(x.device, non_blocking=True), h, w))
 
@@ -58,13 +58,13 @@ class Erase:
     def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Float[Tensor, "b c h w"]:
         """Erase, in place."""
         generator, (b, _, h, w) = chance("erase"), x.shape
-        hit = torch.rand(b, generator=generator) < self.share
+        hit = uniform(generator, (b,)) < self.share
         hole, fits = ERASED.draw(b, h, w, generator)
         place = torch.where(hit & fits, hole, 0.0).long().to(x.device, non_blocking=True)
         kept = outside(place, h, w)
         if not self.noise:
             return x.mul_(kept)
-        noise = torch.empty(x.shape).normal_(generator=generator)
+        noise = normal(generator, x.shape)
         return torch.lerp(noise.to(x.device, non_blocking=True), x, kept)
 
 
@@ -94,33 +94,37 @@ class Mixing:
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b {self.classes}"]]:
         """Mix images, and their classes in the same proportions."""
         (b, _, h, w), device = x.shape, x.device
-        added, hole = self.draw(b, h, w, chance("mix"))
+        source = chance("mix")
+        added, hole = self.draw(b, h, w, source)
         seen = (hole[1] - hole[0]) * (hole[3] - hole[2])
         ours = (added * (1.0 - seen / (h * w))).float().to(device, non_blocking=True)
         kept = added.float().to(device, non_blocking=True)[:, None, None, None]
         if self.cutmix:
             kept = kept * outside(hole.to(device, non_blocking=True), h, w)
         own = F.one_hot(labels, self.classes).float()
-        # The first image's partner is the last.
-        mixed = torch.cat((x[-1:], x[:-1])).lerp_(x, kept)
-        return mixed, torch.lerp(own.roll(1, 0), own, ours[:, None])
+        runs = len(generators(source))
+        others, theirs = (before(part, runs) for part in (x, own))
+        return others.lerp_(x, kept), torch.lerp(theirs, own, ours[:, None])
 
     def draw(
-        self, b: int, h: int, w: int, generator: torch.Generator
+        self, b: int, h: int, w: int, generator: Source
     ) -> tuple[Float[Tensor, " {b}"], Int[Tensor, "4 {b}"]]:
         """Share of the image itself in each sum, and the rectangle of the other one.
 
         Exactly one of them acts on an image that is mixed: the share is 1 where there is a
         rectangle, and the rectangle empty where there is a sum.
         """
-        coin = torch.rand(2, b, generator=generator, dtype=torch.float64)
-        row = torch.randint(h, (b,), generator=generator)
-        column = torch.randint(w, (b,), generator=generator)
+        coin = uniform(generator, (2, b), images=1, dtype=torch.float64)
+        row = whole(generator, h, (b,))
+        column = whole(generator, w, (b,))
         # torch draws from Beta with its global generator only.
-        chance = np.random.Generator(np.random.PCG64(generator.initial_seed()))
+        seeds = [one.initial_seed() for one in generators(generator)]
+        chances = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
         adding, cutting = (
-            torch.from_numpy(chance.beta(alpha or 1.0, alpha or 1.0, b))
-            for alpha in (self.mixup, self.cutmix)
+            torch.from_numpy(
+                np.concatenate([c.beta(alpha, alpha, b // len(seeds)) for c in chances])
+            )
+            for alpha in (self.mixup or 1.0, self.cutmix or 1.0)
         )
         mixed = coin[0] < self.share
         adds = mixed & (coin[1] < 0.5 if self.cutmix else True) & bool(self.mixup)
@@ -137,6 +141,12 @@ class Mixing:
             )
         )
         return torch.where(adds, adding, 1.0), hole
+
+
+def before(x: Float[Tensor, "b ..."], runs: int) -> Float[Tensor, "b ..."]:
+    """Each image's predecessor in its run's batch; that of the first is the last."""
+    own = x.view(runs, len(x) // runs, *x.shape[1:])
+    return torch.cat((own[:, -1:], own[:, :-1]), 1).flatten(0, 1)
 
 
 def outside(edges: Int[Tensor, "4 b"], h: int, w: int) -> Float[Tensor, "b 1 {h} {w}"]:

@@ -20,7 +20,7 @@ from swinablate.data.augment import colour
 from swinablate.data.augment.geometric import ResizedCrop, Shift
 from swinablate.data.augment.mixing import Cutout, Erase, Mixing
 from swinablate.data.augment.policy import randaugment, trivialaugment
-from swinablate.data.rng import Chance
+from swinablate.data.rng import Chance, uniform
 
 MARGIN = 4  # pixels, He 2016, sec. 4.2
 Change = Callable[[Tensor, Chance], Tensor]
@@ -43,7 +43,7 @@ class Jitter:
         self, pixels: UInt8[Tensor, "b c h w"], chance: Chance
     ) -> UInt8[Tensor, "b c h w"]:
         """Draw and change."""
-        draws = torch.rand(4, len(pixels), generator=chance("colour"), dtype=torch.float64)
+        draws = uniform(chance("colour"), (4, len(pixels)), images=1, dtype=torch.float64)
         draws = (2 * draws - 1).to(pixels.device, non_blocking=True)
         kinds = (colour.brightness, colour.contrast, colour.saturation, colour.hue)
         for kind, strength, draw in zip(kinds, self.strength, draws, strict=True):

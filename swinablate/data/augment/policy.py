@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from swinablate.data.augment import colour
-from swinablate.data.rng import Chance
+from swinablate.data.rng import Chance, whole
 
 BINS = 31
 """Magnitudes 0 to 30, torchvision's `num_magnitude_bins`."""
@@ -59,10 +59,10 @@ class Policy:
         """Draw and apply."""
         generator, b = chance("policy"), len(pixels)
         for _ in range(self.count):
-            kind = torch.randint(len(OPERATIONS), (b,), generator=generator)
+            kind = whole(generator, len(OPERATIONS), (b,))
             # All three are drawn whether or not they count, so that no draw depends on another.
-            bins = torch.randint(BINS, (b,), generator=generator)
-            sign = 1.0 - 2.0 * torch.randint(2, (b,), generator=generator).double()
+            bins = whole(generator, BINS, (b,))
+            sign = 1.0 - 2.0 * whole(generator, 2, (b,)).double()
             if self.bin is not None:
                 bins = torch.full_like(bins, self.bin)
             signed = torch.tensor([name in SIGNED for name in OPERATIONS])[kind]

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from swinablate.data.rng import Source, uniform
+
 TRIES = 10
 """As in torchvision's two transforms; all are drawn at once, so that none waits for another."""
 
@@ -33,10 +35,10 @@ class Rectangles:
     spare: int
 
     def draw(
-        self, b: int, h: int, w: int, generator: torch.Generator
+        self, b: int, h: int, w: int, generator: Source
     ) -> tuple[Float[Tensor, "4 {b}"], Bool[Tensor, " {b}"]]:
         """Edges, whole pixels: top, bottom, left, right, ends out; and whether any of ten fits."""
-        draws = torch.rand(4, TRIES, b, generator=generator, dtype=torch.float64)
+        draws = uniform(generator, (4, TRIES, b), images=2, dtype=torch.float64)
         area = h * w * (self.area[0] + (self.area[1] - self.area[0]) * draws[0])
         low, high = map(math.log, self.aspect)
         aspect = torch.exp(low + (high - low) * draws[1])

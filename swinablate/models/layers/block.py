@@ -31,9 +31,15 @@ class DropPath(nn.Module):
         """Drop whole images in training; pass in evaluation."""
         if not self.training:
             return x
-        keep = 1 - self.rate
         draws = torch.rand([x.shape[0]] + [1] * (x.ndim - 1), device=x.device)
-        return x * (draws < keep).to(x.dtype).div(keep)
+        return x * self.mask(draws, x.dtype)
+
+    def mask(
+        self, draws: Float[Tensor, "..."], dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "..."]:
+        """0 for a branch that is skipped, else what keeps the expectation."""
+        keep = 1 - self.rate
+        return (draws < keep).to(dtype).div(keep)
 
 
 class LayerScale(Started):

@@ -8,27 +8,17 @@ between one thread and two; `swinablate verify-fusion` measures both.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float
 from torch import Tensor
 
 from swinablate.config.family import ImageSpec
 from swinablate.config.recipe import Recipe, derive
-from swinablate.data import (
-    Chance,
-    Splits,
-    augmentation,
-    batch,
-    epoch_order,
-    eval_batches,
-    load_splits,
-    of_step,
-    raw_batches,
-)
+from swinablate.data import EVAL_BATCH, Images, Splits, augmentation, eval_batches, load_splits
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
@@ -41,13 +31,18 @@ from swinablate.training.fit import (
     state_of,
     summary,
 )
-from swinablate.training.fused.stack import Stack, losses, why_not
+from swinablate.training.fused.feed import Feed, make_feed
+from swinablate.training.fused.stack import KEPT, Stack, losses, why_not
 from swinablate.training.machine import forget_peak, peak_mib
 from swinablate.training.optim import rate
 from swinablate.training.precision import autocast, settle
 
 Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
+
+REVISION = 2
+"""Of how a fused step rounds; recorded, so that W11 tells older fused trials from newer ones.
+1, which records do not name, had an update of its own; 2 has torch's fused optimizers."""
 
 
 class CannotFuse(Exception):
@@ -59,7 +54,8 @@ class Replica:
     """One of the runs.
 
     Attributes:
-        now: its own loss, curve and best epoch; epoch and step are the same for all.
+        now: its own curve and best epoch; where all are and their losses, `Together` knows, and
+            `save` writes down.
         lost: why it diverged; it is carried along, and nothing of it is reported.
     """
 
@@ -75,21 +71,23 @@ class Together:
     """Runs that are ready to train as one.
 
     Attributes:
-        size: images in a batch of each.
+        feed: their training batches.
+        sums: of each replica's losses in this epoch.
         epoch: from 0; the one under way, in all of them.
         step: steps done in it.
     """
 
     members: list[Replica]
     stack: Stack
-    size: int
+    feed: Feed
+    sums: Float[Tensor, " k"]
     epoch: int = 0
     step: int = 0
 
     @property
     def per_epoch(self) -> int:
         """Steps of an epoch."""
-        return len(self.members[0].splits.train) // self.size
+        return self.feed.count // self.feed.size
 
     @property
     def done(self) -> int:
@@ -117,28 +115,49 @@ def prepare(jobs: Sequence[Job]) -> Together:
         Replica(job, recipe, splits, Progress(loss=torch.zeros((), device=device)))
         for job, recipe, splits in zip(jobs, recipes, _splits(jobs, recipes, device), strict=True)
     ]
-    size = min(recipes[0].train.batch, len(members[0].splits.train))
+    feed = make_feed(
+        [member.splits.train for member in members],
+        [job.seed for job in jobs],
+        recipes[0].train.stream,
+        recipes[0].train.batch,
+        augmentation(recipes[0].data, image),
+    )
     models = [build(m.recipe, image, m.job.seed).to(device) for m in members]
-    example = torch.zeros(size, image.channels, image.height, image.width, device=device)
+    example = torch.zeros(feed.size, image.channels, image.height, image.width, device=device)
     stack = Stack(models, [recipe.train for recipe in recipes], example)
     try:
         stack.rehearse(example)
     except RuntimeError as error:
         raise CannotFuse(f"torch.vmap: {str(error).splitlines()[0]}") from error
-    return Together(members, stack, size)
+    return Together(members, stack, feed, torch.zeros(len(members), device=device))
 
 
 def _splits(
     jobs: Sequence[Job], recipes: Sequence[Recipe], device: torch.device
 ) -> Sequence[Splits]:
-    """The images of every replica: the same ones, once on the device, unless each splits anew."""
+    """The images of every replica, once on the device, even where each splits anew."""
 
     def load(job: Job, recipe: Recipe) -> Splits:
         return load_splits(recipe.data, Path(job.data), job.seed, recipe.train.stream, device)
 
-    if recipes[0].data.resample_split:
-        return [load(job, recipe) for job, recipe in zip(jobs, recipes, strict=True)]
-    return [load(jobs[0], recipes[0])] * len(jobs)
+    first = load(jobs[0], recipes[0])
+    if not recipes[0].data.resample_split:
+        return [first] * len(jobs)
+
+    def of_first(part: Images, held: Images) -> Images:
+        return replace(part, pixels=held.pixels, ahead=held.ahead)
+
+    found = [first]
+    for job, recipe in zip(jobs[1:], recipes[1:], strict=True):
+        own = load(job, recipe)
+        found.append(
+            Splits(
+                train=of_first(own.train, first.train),
+                val=of_first(own.val, first.val),
+                test=of_first(own.test, first.test),
+            )
+        )
+    return found
 
 
 def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to check
@@ -158,16 +177,15 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
     Raises:
         Stopped: `stopping()` was true.
     """
-    members, stack, size, per_epoch = runs.members, runs.stack, runs.size, runs.per_epoch
-    count, recipe, device = len(members), members[0].recipe, stack.flat.device
-    train, augment = recipe.train, augmentation(recipe.data, read_job(members[0].job)[1])
+    members, stack, per_epoch = runs.members, runs.stack, runs.per_epoch
+    count, train, device = len(members), members[0].recipe.train, stack.flat.device
     total = train.total(per_epoch)
     resume(runs, report)
 
     # ---- loop
     while runs.epoch < math.ceil(total / per_epoch) and any(m.lost is None for m in members):
         steps = min(per_epoch, total - runs.epoch * per_epoch)
-        raws = [raw_batches(m.splits.train, _order(m, runs), size, runs.step) for m in members]
+        batches = runs.feed.batches(runs.epoch, runs.step)
         unseen = Losses(device)
         began = time.perf_counter()
         while runs.step < steps and any(m.lost is None for m in members):
@@ -176,26 +194,21 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
                 check(unseen, runs)
                 save(runs)
                 raise Stopped
-            drawn = [
-                batch(next(raw), m.splits.train, augment, _chance(m, runs))
-                for m, raw in zip(members, raws, strict=True)
-            ]
-            x, y = (torch.stack(parts) for parts in zip(*drawn, strict=True))
+            x, y = next(batches)
             masks = stack.draw([_drop_seed(m, runs) for m in members])
             with autocast(train, device):
                 found = losses(stack.learn(x, masks), y, train.label_smoothing)
             stack.step(found, rate(train, runs.done, total))
             runs.step += 1
-            for member, loss in zip(members, found.detach().unbind(), strict=True):
-                member.now.loss, member.now.step = member.now.loss + loss, runs.step
+            runs.sums = runs.sums + found.detach()
             if unseen.add(found):
                 check(unseen, runs)
-        means = [member.now.loss.item() / steps for member in members]
+        means = [loss / steps for loss in runs.sums.tolist()]  # waits for the device
         share(members, began)
         check(unseen, runs)
 
         # ---- evaluate on validation images, record, checkpoint
-        accuracies = validate(stack, members)
+        accuracies, images = validate(stack, members), steps * runs.feed.size
         for k, member in enumerate(members):
             if not math.isfinite(means[k]):
                 member.lost = member.lost or f"the loss of epoch {runs.epoch + 1} is {means[k]}"
@@ -203,9 +216,9 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
                 if train.select == "best_val":
                     member.now.keep_best(accuracies[k], stack.give(k)[0])
                 peak = peak_mib(device) / count
-                row = member.now.end_epoch(means[k], accuracies[k], steps * size, peak)
+                row = member.now.end_epoch(means[k], accuracies[k], images, peak)
                 report(member.job, "epoch", row)
-        runs.epoch, runs.step = runs.epoch + 1, 0
+        runs.epoch, runs.step, runs.sums = runs.epoch + 1, 0, torch.zeros_like(runs.sums)
         save(runs)
         for member in members:
             if member.lost is None:
@@ -239,6 +252,7 @@ def resume(runs: Together, report: Report) -> None:
             place = {"epoch": now.epoch, "step": now.step, "curve": now.curve}
             report(member.job, "resumed", place)
         runs.epoch, runs.step = members[0].now.epoch, members[0].now.step
+        runs.sums = torch.stack([member.now.loss for member in members])
         return
 
 
@@ -247,6 +261,7 @@ def save(runs: Together, write: Write = checkpoint.save) -> None:
     for k, member in enumerate(runs.members):
         if member.lost is None:
             model, optimizer = runs.stack.give(k)
+            member.now.loss, member.now.step = runs.sums[k].clone(), runs.step
             state = state_of(member.now, model, optimizer)
             write(Path(member.job.folder), runs.done, state)
 
@@ -256,15 +271,6 @@ def check(unseen: Losses, runs: Together) -> None:
     found = unseen.look(epoch=runs.epoch, step=runs.step)
     for member, why in zip(runs.members, found, strict=False):  # none where nothing was new
         member.lost = member.lost or why
-
-
-def _order(member: Replica, runs: Together) -> Int[Tensor, " n"]:
-    images = len(member.splits.train)
-    return epoch_order(images, member.job.seed, member.recipe.train.stream, runs.epoch)
-
-
-def _chance(member: Replica, runs: Together) -> Chance:
-    return of_step(member.job.seed, member.recipe.train.stream, runs.epoch, runs.step)
 
 
 def _drop_seed(member: Replica, runs: Together) -> int:
@@ -279,15 +285,22 @@ def share(members: Sequence[Replica], began: float) -> None:
 
 
 def validate(stack: Stack, members: Sequence[Replica]) -> list[float]:
-    """Percent of the validation images that each replica classifies correctly."""
-    train = members[0].recipe.train
-    batches = zip(*(eval_batches(m.splits.val) for m in members), strict=True)
+    """Percent of the validation images that each replica classifies correctly.
+
+    As many images at once as one network is asked about, shared out to the replicas, and no more
+    than admission has counted.
+    """
+    train, first = members[0].recipe.train, members[0].splits.val
+    size = max(1, min(EVAL_BATCH // len(members), KEPT * train.batch))
+    images = [member.splits.val for member in members]
+    if all(one is first for one in images):
+        batches, labels = eval_batches(first, size), first.labels[None]
+    else:
+        own = zip(*(eval_batches(one, size) for one in images), strict=True)
+        batches, labels = map(torch.stack, own), torch.stack([one.labels for one in images])
     with autocast(train, stack.flat.device):
-        answers = torch.cat([stack.judge(torch.stack(some)).argmax(2) for some in batches], 1)
-    return [
-        100 * (answers[k] == m.splits.val.labels).float().mean().item()
-        for k, m in enumerate(members)
-    ]
+        answers = torch.cat([stack.judge(some).argmax(2) for some in batches], 1)
+    return [100 * share for share in (answers == labels).float().mean(1).tolist()]
 
 
 def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any]:
@@ -296,4 +309,5 @@ def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any
     if "model" in member.now.best:  # as in `fit`
         model.load_state_dict(member.now.best["model"])
     found = summary(member.job, model, member.splits, member.recipe.train, member.now)
-    return {**found, "execution": {**found["execution"], "fused": count}}
+    how = {"fused": count, "fusion": REVISION}
+    return {**found, "execution": {**found["execution"], **how}}

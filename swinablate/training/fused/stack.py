@@ -1,10 +1,10 @@
 """Several replicas of one network trained as one: seeds, learning rates, weight decays.
 
 The weights of K replicas are one matrix [K, P], the network is called through `torch.vmap`
-over its rows, and the optimizer is a few elementwise operations on the matrix. So a step of K
-replicas launches about as many kernels as a step of one (HFTA, arXiv:2102.02344, has the
-idea). Every replica keeps its own order of images, augmentation, drop masks, optimizer state,
-clipping, rate and metrics; no number of one reaches another.
+over its rows, and torch's fused optimizer takes stretches of them. So a step of K replicas
+launches about as many kernels as a step of one (HFTA, arXiv:2102.02344, has the idea). Every
+replica keeps its own order of images, augmentation, drop masks, optimizer state, clipping, rate
+and metrics; no number of one reaches another.
 
 Shapes: k replicas, p all parameters of one, b batch, c channels, h w pixels.
 """
@@ -24,7 +24,12 @@ from swinablate.config.schema import sparse
 from swinablate.config.train import TrainConfig
 from swinablate.models.layers.block import DropPath
 from swinablate.training.machine import reseed
-from swinablate.training.optim import make_optimizer
+from swinablate.training.optim import make_optimizer, of_groups, set_rate
+
+KEPT = 2
+"""Of the bytes that the backward pass keeps of an image, how many times admission counts them:
+gradients are as large. Without gradients an image takes no more than it keeps, so that validation
+looks at so many times a training batch at once."""
 
 
 def why_not(recipes: Sequence[Recipe]) -> str | None:
@@ -74,13 +79,26 @@ class Drop:
     layer: nn.Module
     shape: tuple[int, ...]
 
-    def draw(self) -> Tensor:
-        """The mask that the layer would draw now from torch's global generator."""
-        shape = self.shape
+    def draw(self, ones: Tensor) -> Tensor:
+        """The draws that the layer would make now, from torch's global generator.
+
+        Args:
+            ones: of `shape`, on the device that draws.
+
+        Returns:
+            A mask; of a drop path the numbers it comes from, one an image.
+        """
         if isinstance(self.layer, DropPath):
-            shape = (shape[0], *[1] * (len(shape) - 1))  # one number an image
-        mask: Tensor = self.layer.train()(torch.ones(shape))
+            return torch.rand(len(ones), device=ones.device)
+        mask: Tensor = self.layer.train()(ones)
         return mask
+
+    def masks(self, drawn: Float[Tensor, "k ..."]) -> Float[Tensor, "k ..."]:
+        """What every replica multiplies by, from the draws of all."""
+        if not isinstance(self.layer, DropPath):
+            return drawn
+        masks = self.layer.mask(drawn)
+        return masks.view(*masks.shape, *[1] * (len(self.shape) - 1))
 
 
 def find_drops(model: nn.Module, x: Float[Tensor, "b c h w"]) -> list[Drop]:
@@ -126,33 +144,73 @@ class Stack:
         self.optimizers = [make_optimizer(m, t) for m, t in zip(self.models, trains, strict=True)]
         first = self.models[0]
         self.drops = find_drops(first, example)
-        self._shapes = {name: p.shape for name, p in first.named_parameters()}
-        rows = [torch.cat([p.detach().flatten() for p in m.parameters()]) for m in self.models]
+        names = {p: name for name, p in first.named_parameters()}
+        groups = [[names[p] for p in g["params"]] for g in self.optimizers[0].param_groups]
+        # By group, so that one replica's numbers of a group are one stretch of its row.
+        self._shapes = {n: first.get_parameter(n).shape for group in groups for n in group}
+        rows = [
+            torch.cat([m.get_parameter(name).detach().flatten() for name in self._shapes])
+            for m in self.models
+        ]
         self.flat = torch.stack(rows)  # k p
         # They share memory with `flat`: gradients come by parameter, updates go by matrix.
         self._leaves = {
             name: part.detach().requires_grad_() for name, part in self._parts(self.flat).items()
         }
-        buffers = [dict(m.named_buffers()) for m in self.models]
+        buffers = [self._rest(m) for m in self.models]
         self._buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
-        self._decay = torch.stack([self._decays(k) for k in range(len(rows))])  # k p
-        self._lr = self.flat.new_tensor([[t.lr] for t in trains])  # k 1
         self.moments = [torch.zeros_like(self.flat) for _ in range(2)]
+        self._grads = torch.zeros_like(self.flat)
         self.steps = 0
+        sizes = [sum(self._shapes[name].numel() for name in group) for group in groups]
+        self._optimizer = self._over_rows(trains, sizes)
         self._net = copy.deepcopy(first)
         for drop in self.drops:
             self._net.set_submodule(drop.path, Given())
         self._net.to("meta")  # its structure is what is used
 
-    def _decays(self, k: int) -> Float[Tensor, " p"]:
-        """The weight decay of every number, as the standalone optimizer's groups have it."""
-        rates = {
-            p: group["weight_decay"]
-            for group in self.optimizers[k].param_groups
-            for p in group["params"]
-        }
-        parameters = list(self.models[k].parameters())
-        return torch.cat([torch.full((p.numel(),), rates[p]) for p in parameters]).to(self.flat)
+    def _rest(self, model: nn.Module) -> dict[str, Tensor]:
+        """What the optimizer leaves alone: buffers and frozen parameters."""
+        frozen = {n: p.detach() for n, p in model.named_parameters() if n not in self._shapes}
+        return frozen | dict(model.named_buffers())
+
+    def _over_rows(
+        self, trains: Sequence[TrainConfig], sizes: Sequence[int]
+    ) -> torch.optim.Optimizer:
+        """One optimizer of all replicas: a group for every rate and decay that occurs.
+
+        Its parameters are stretches of rows, and so are their gradients and moments: a step is
+        one call for each group.
+
+        Args:
+            trains: how each is trained.
+            sizes: numbers in each of a replica's own groups.
+        """
+        groups: dict[tuple[float, float], list[Tensor]] = {}
+        held = [self.flat, self._grads, *self.moments]
+        states: dict[Tensor, dict[str, Tensor]] = {}
+        for k, train in enumerate(trains):
+            own = self.optimizers[k].param_groups
+            stretches = [torch.split(matrix[k], list(sizes)) for matrix in held]
+            for group, weights, grad, *moments in zip(own, *stretches, strict=True):
+                groups.setdefault((train.lr, group["weight_decay"]), []).append(weights)
+                weights.grad = grad
+                states[weights] = self._state(moments)
+        settings = [
+            {"params": parts, "weight_decay": decay, "factor": lr}
+            for (lr, decay), parts in groups.items()
+        ]
+        optimizer = of_groups(settings, self.train, fused_sgd=True)
+        optimizer.state.update(states)
+        return optimizer
+
+    def _state(self, moments: Sequence[Tensor]) -> dict[str, Tensor]:
+        """What torch's optimizer remembers of one parameter."""
+        if self.train.optimizer == "sgd":
+            return {"momentum_buffer": moments[0]}
+        # Its own for each: the optimizer counts it up.
+        step = torch.full((), float(self.steps), device=self.flat.device)
+        return {"step": step, "exp_avg": moments[0], "exp_avg_sq": moments[1]}
 
     def _parts(self, flat: Float[Tensor, "k p"]) -> dict[str, Float[Tensor, "k ..."]]:
         """Views of the rows as the parameters of all replicas, by name."""
@@ -176,14 +234,20 @@ class Stack:
         return torch.vmap(self._call)(self._leaves, state, x)
 
     @torch.no_grad()
-    def judge(self, x: Float[Tensor, "k b c h w"]) -> Float[Tensor, "k b classes"]:
-        """Logits in evaluation mode."""
+    def judge(
+        self, x: Float[Tensor, "k b c h w"] | Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "k b classes"]:
+        """Logits in evaluation mode.
+
+        Args:
+            x: a batch for each replica, or one for all.
+        """
         self._net.eval()
-        one = self.flat.new_ones(
-            len(self.flat)
-        )  # drops nothing, in place of the last step's masks
+        # It drops nothing, in place of the last step's masks.
+        one = self.flat.new_ones(len(self.flat))
         state = self._buffers | {f"{drop.path}.mask": one for drop in self.drops}
-        return torch.vmap(self._call)(self._leaves, state, x)
+        of_x = 0 if x.ndim == 5 else None  # k b c h w
+        return torch.vmap(self._call, in_dims=(0, 0, of_x))(self._leaves, state, x)
 
     def _call(self, weights: dict[str, Tensor], state: dict[str, Tensor], x: Tensor) -> Tensor:
         logits: Tensor = functional_call(self._net, (weights, state), (x,))
@@ -205,20 +269,24 @@ class Stack:
         every = x.expand(len(self.flat), *x.shape)
         logits = self.learn(every, masks)
         torch.autograd.grad(logits.square().sum(), list(self._leaves.values()))
-        self.judge(every)
+        for images in (every, x):  # each its own, and all the same
+            self.judge(images)
         for name, value in kept.items():
             self._buffers[name].copy_(value)
 
     def draw(self, seeds: Sequence[int]) -> dict[str, Tensor]:
-        """Masks of one step: those that each replica would draw alone from its seed."""
-        rows = []
+        """Masks of one step: those that each replica would draw alone from its seed.
+
+        Every layer's draws are a call of their own for every replica, as they are alone: on a GPU
+        one call for two layers would give other numbers.
+        """
+        device, drawn = self.flat.device, []
+        ones = {drop.shape: torch.ones(drop.shape, device=device) for drop in self.drops}
         for seed in seeds if self.drops else ():
-            reseed(seed, self.flat.device)
-            with self.flat.device:
-                rows.append([drop.draw() for drop in self.drops])
-        return {
-            drop.path: torch.stack([row[i] for row in rows]) for i, drop in enumerate(self.drops)
-        }
+            reseed(seed, device)
+            drawn.append([drop.draw(ones[drop.shape]) for drop in self.drops])
+        rows = zip(self.drops, zip(*drawn, strict=True), strict=True)
+        return {drop.path: drop.masks(torch.stack(row)) for drop, row in rows}
 
     def step(self, losses: Float[Tensor, " k"], rate: float) -> None:
         """One step of every replica's optimizer.
@@ -228,33 +296,15 @@ class Stack:
             rate: share of the peak learning rate.
         """
         parts = torch.autograd.grad(losses.sum(), list(self._leaves.values()))
-        grads = torch.cat([part.flatten(1) for part in parts], 1)  # k p
-        if self.train.clip:
-            norms = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
-            # 1e-6 as in `clip_grad_norm_`, which clips the same trial alone.
-            grads *= (self.train.clip / (norms + 1e-6)).clamp(max=1.0)
-        self.steps += 1
         with torch.no_grad():
-            self._update(grads, self._lr * rate)
-
-    def _update(self, grads: Float[Tensor, "k p"], lr: Float[Tensor, "k 1"]) -> None:
-        """The rules of torch.optim's AdamW, Adam and SGD, with a rate for every row."""
-        first, second = self.moments
-        train = self.train
-        if train.optimizer == "adamw":
-            self.flat.mul_(1 - lr * self._decay)
-        else:
-            grads = grads + self._decay * self.flat
-        if train.optimizer == "sgd":
-            first.mul_(train.momentum).add_(grads)
-            ahead = grads + train.momentum * first if train.nesterov else first
-            self.flat.sub_(lr * ahead)
-            return
-        slow, slower = train.betas
-        first.lerp_(grads, 1 - slow)
-        second.mul_(slower).addcmul_(grads, grads, value=1 - slower)
-        size = (second / (1 - slower**self.steps)).sqrt_().add_(train.eps)
-        self.flat.sub_(lr * (first / (1 - slow**self.steps)) / size)
+            torch.cat([part.flatten(1) for part in parts], 1, out=self._grads)
+            if self.train.clip:
+                norms = torch.linalg.vector_norm(self._grads, dim=1, keepdim=True)
+                # 1e-6 as in `clip_grad_norm_`, which clips the same trial alone.
+                self._grads *= (self.train.clip / (norms + 1e-6)).clamp(max=1.0)
+        self.steps += 1
+        set_rate(self._optimizer, rate)  # of each group's own peak
+        self._optimizer.step()
 
     @torch.no_grad()
     def give(self, k: int) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -265,17 +315,9 @@ class Stack:
         kept = model.state_dict()
         model.load_state_dict({n: v for n, v in (weights | buffers).items() if n in kept})
         moments = [self._parts(moment) for moment in self.moments]
-        for name, parameter in model.named_parameters():
+        for name in self._shapes:
             values = [moment[name][k].clone() for moment in moments]
-            optimizer.state[parameter] = (
-                {"momentum_buffer": values[0]}
-                if self.train.optimizer == "sgd"
-                else {
-                    "step": torch.tensor(float(self.steps)),
-                    "exp_avg": values[0],
-                    "exp_avg_sq": values[1],
-                }
-            )
+            optimizer.state[model.get_parameter(name)] = self._state(values)
         return model, optimizer
 
     @torch.no_grad()
@@ -284,13 +326,18 @@ class Stack:
         model, optimizer = self.models[k], self.optimizers[k]
         weights, moments = self._parts(self.flat), [self._parts(m) for m in self.moments]
         keys = ("momentum_buffer",) if self.train.optimizer == "sgd" else ("exp_avg", "exp_avg_sq")
-        for name, parameter in model.named_parameters():
+        for name in self._shapes:
+            parameter = model.get_parameter(name)
             weights[name][k].copy_(parameter)
             for moment, key in zip(moments, keys, strict=False):
-                moment[name][k].copy_(optimizer.state[parameter][key])
-        for name, value in model.named_buffers():
+                if key in optimizer.state[parameter]:  # SGD without momentum keeps none
+                    moment[name][k].copy_(optimizer.state[parameter][key])
+        for name, value in self._rest(model).items():
             self._buffers[name][k].copy_(value)
         self.steps = steps
+        for state in self._optimizer.state.values():
+            if "step" in state:
+                state["step"].fill_(steps)
 
 
 def losses(

@@ -1,0 +1,188 @@
+"""The stack of replicas: what its step launches, and that its update is torch's own."""
+
+import copy
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from swinablate.config.train import TrainConfig
+from swinablate.models.layers.block import DropPath
+from swinablate.training.fused.stack import Stack, losses
+from swinablate.training.optim import set_rate
+from swinablate.training.step import make_learner
+
+CPU = torch.device("cpu")
+
+
+class Operators(TorchDispatchMode):
+    """Counts what is computed, by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if not func.is_view:
+            self.names[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def network(seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(12, 7), nn.LayerNorm(7), nn.GELU(), nn.Linear(7, 3)
+    )
+
+
+def images(replicas, seed=0):
+    chance = torch.Generator().manual_seed(seed)
+    x = torch.randn(replicas, 5, 3, 2, 2, generator=chance)
+    return x, torch.randint(3, (replicas, 5), generator=chance)
+
+
+def steps(stack, count, rates=(1.0, 0.5, 0.25)):
+    for step, rate in zip(range(count), rates, strict=False):
+        x, y = images(len(stack.models), step)
+        stack.step(losses(stack.learn(x, {}), y, 0.0), rate)
+
+
+KINDS = [
+    {"optimizer": "adamw"},
+    {"optimizer": "adam"},
+    {"optimizer": "sgd", "nesterov": True},
+    {"optimizer": "sgd", "momentum": 0.0},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["adamw", "adam", "nesterov", "sgd"])
+def test_every_row_is_updated_as_its_own_optimizer_would(kind):
+    """Rates and decays of two replicas are equal, of the third other ones."""
+    own = [(1e-2, 0.3), (3e-3, 0.0), (1e-2, 0.3)]
+    trains = [TrainConfig(lr=lr, weight_decay=decay, clip=0.0, **kind) for lr, decay in own]
+    models = [network(seed) for seed in range(3)]
+    alone = [make_learner(copy.deepcopy(m), t, CPU) for m, t in zip(models, trains, strict=True)]
+    stack = Stack(models, trains, images(1)[0][0])
+    steps(stack, 3)
+    for step, rate in enumerate((1.0, 0.5, 0.25)):
+        x, y = images(3, step)
+        for k, learner in enumerate(alone):
+            set_rate(learner.optimizer, trains[k].lr * rate)
+            learner.step(x[k], y[k])
+    for k, learner in enumerate(alone):
+        model, _ = stack.give(k)
+        for mine, theirs in zip(model.parameters(), learner.model.parameters(), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("adamw", "_fused_adamw_"), ("adam", "_fused_adam_"), ("sgd", "_fused_sgd_")],
+)
+def test_a_step_launches_as_much_for_many_replicas_as_for_one(kind, name):
+    found = []
+    for replicas in (1, 4, 16):
+        train = TrainConfig(optimizer=kind, clip=1.0)
+        stack = Stack([network(k) for k in range(replicas)], [train] * replicas, images(1)[0][0])
+        steps(stack, 1)
+        with Operators() as counted:
+            steps(stack, 1)
+        assert counted.names[name] == 2  # with and without decay
+        found.append(counted.names.total())
+    assert max(found) - min(found) <= 4  # one replica's products are plain ones, not batched
+
+
+def test_the_optimizer_has_a_group_for_every_rate_and_decay():
+    trains = [TrainConfig(lr=lr, weight_decay=0.1) for lr in (1e-3, 1e-2, 1e-3)]
+    stack = Stack([network(k) for k in range(3)], trains, images(1)[0][0])
+    with Operators() as counted:
+        steps(stack, 1)
+    assert counted.names["_fused_adamw_"] == 4
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["adamw", "adam", "nesterov", "sgd"])
+def test_what_is_given_and_taken_back_goes_on_bit_for_bit(kind):
+    """The second stack takes what the first gives, as a resumed batch does."""
+    train = TrainConfig(**kind)
+    calm, first, second = (
+        Stack([network(k) for k in range(2)], [train] * 2, images(1)[0][0]) for _ in range(3)
+    )
+    steps(calm, 3)
+    steps(first, 2)
+    for k in range(2):
+        model, optimizer = first.give(k)
+        second.models[k].load_state_dict(model.state_dict())
+        second.optimizers[k].load_state_dict(optimizer.state_dict())
+        second.take(k, 2)
+    x, y = images(2, 2)
+    second.step(losses(second.learn(x, {}), y, 0.0), 0.25)
+    assert torch.equal(second.flat, calm.flat)
+
+
+def test_a_run_alone_without_momentum_goes_on_in_company():
+    """torch's SGD remembers nothing of it."""
+    train = TrainConfig(optimizer="sgd", momentum=0.0)
+    stack = Stack([network(0), network(1)], [train] * 2, images(1)[0][0])
+    learner = make_learner(network(0), train, CPU)
+    x, y = images(2)
+    learner.step(x[0], y[0])
+    stack.models[0].load_state_dict(learner.model.state_dict())
+    stack.optimizers[0].load_state_dict(learner.optimizer.state_dict())
+    stack.take(0, 1)
+    assert torch.equal(stack.give(0)[0][1].weight, learner.model[1].weight)
+
+
+def test_frozen_weights_stay_and_are_given_back():
+    models = [network(0), network(1)]
+    for model in models:
+        model[1].weight.requires_grad_(requires_grad=False)
+    before = [model[1].weight.clone() for model in models]
+    stack = Stack(models, [TrainConfig()] * 2, images(1)[0][0])
+    steps(stack, 3)
+    for k, weight in enumerate(before):
+        assert torch.equal(stack.give(k)[0][1].weight, weight)
+    assert not any(torch.equal(a, b) for a, b in pairwise(before))
+
+
+def dropping(seed):
+    """A drop path over channels and one over an image; two dropouts, one of attention's shape."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Flatten(), DropPath(0.3), nn.Linear(12, 8), nn.Dropout(0.2), DropPath(0.6),
+        nn.Unflatten(1, (2, 4)), nn.Dropout(0.5), nn.Flatten(), nn.Linear(8, 3),
+    )  # fmt: skip
+
+
+def test_masks_are_those_that_every_replica_draws_alone():
+    stack = Stack([dropping(k) for k in range(3)], [TrainConfig()] * 3, images(1)[0][0])
+    seeds = (7, 1, 8)
+    found = stack.draw(seeds)
+    assert list(found) == ["1", "3", "4", "6"]
+    for k, seed in enumerate(seeds):
+        torch.manual_seed(seed)
+        for drop in stack.drops:
+            alone = drop.layer.train()(torch.ones(drop.shape))
+            assert torch.equal(found[drop.path][k].expand(drop.shape), alone)
+
+
+def test_only_the_draws_of_masks_grow_with_the_replicas():
+    """A `rand` for each of two drop paths; torch's four calls for each of two dropouts."""
+    found = {}
+    for replicas in (1, 4, 16):
+        stack = Stack([dropping(k) for k in range(replicas)], [TrainConfig()] * replicas,
+                      images(1)[0][0])  # fmt: skip
+        with Operators() as counted:
+            stack.draw(range(replicas))
+        found[replicas] = counted.names.total()
+    draws = 2 + 2 * 4
+    assert found[4] - found[1] == 3 * draws
+    assert found[16] - found[4] == 12 * draws
+
+
+def test_one_batch_for_all_is_judged_as_a_copy_for_each():
+    stack = Stack([network(k) for k in range(3)], [TrainConfig()] * 3, images(1)[0][0])
+    x = images(1)[0][0]
+    torch.testing.assert_close(stack.judge(x), stack.judge(x.expand(3, *x.shape)))
