@@ -393,7 +393,7 @@ def test_a_report_is_published_and_the_tracker_closed(tmp_path, monkeypatch, fai
         opened.append((uri, artifacts, study))
         return tracker
 
-    monkeypatch.setattr(mirrors.Tracker, "open", connect)
+    monkeypatch.setattr("swinablate.tracking.tracker.Tracker.open", connect)
     home, answer = Home(tmp_path), results()
     keep_launch(home, answer.plan, Launch(study="my/quick.toml"))
     if fails:
