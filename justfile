@@ -68,7 +68,7 @@ _environment NAME OPTIONS:
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint cover
 
-# Real processes, stores, servers and browsers: at most 15 minutes on 2 cores
+# Real processes, stores, servers and browsers: at most 20 minutes on 2 cores
 integration *ARGS:
     pytest -n 2 --dist loadfile -q -m "integration and not slow and not chaos" {{ARGS}}
 
