@@ -12,25 +12,11 @@ import pytest
 from swinablate.cli.app import main
 from swinablate.records.home import Home
 from swinablate.report.answer import gather
+from tests import conftest
 
 pytestmark = pytest.mark.integration
 
-RECIPE = """\
-[model]
-family = "swin"
-patch = 2
-width = 8
-depths = [2]
-heads = [2]
-window = 2
-[data]
-name = "digits"
-limit = 512
-[train]
-epochs = 6
-batch = 32
-lr = 1e-2
-"""
+RECIPE = conftest.RECIPE.replace("128", "512").replace("epochs = 2", "epochs = 6") + "lr = 1e-2\n"
 STUDY = """\
 question = "Do more seeds decide?"
 baseline = "base.toml"

@@ -20,16 +20,15 @@ UNITS = (
 """The last word of a name that is no share but an amount: `latency_ms`, `memory (GiB)`."""
 AMOUNTS = (
     r"loss|perplexity|entropy|deviance|distance|latency|runtime|duration|memory|energy|regret"
-    r"|(?<![a-z])(?:ppl|mae|mse|rmse|nll|fid|bpc|bpd|lpips|time|cost|flops|macs|params)(?![a-z])|"
+    r"|(?<![a-z])(?:ppl|mae|mse|rmse|nll|fid|bpc|bpd|lpips|time|cost|flops|macs|params)(?![a-z])"
+    rf"|{UNITS}"
 )
-LOWER = re.compile(
-    AMOUNTS + r"error|(?<![a-z])(?:err|wer|cer|eer|ece)(?![a-z])|" + UNITS, re.IGNORECASE
-)
+"""In the name of an amount of which less is better."""
+LOWER = re.compile(AMOUNTS + r"|error|(?<![a-z])(?:err|wer|cer|eer|ece)(?![a-z])", re.IGNORECASE)
 """In the name of a metric of which less is better."""
 NO_SHARE = re.compile(
     AMOUNTS
-    + r"throughput|reward|return|psnr|(?<![a-z])(?:fps|elo)(?![a-z])|(?:/|_per_)s(?:ec)?$|"
-    + UNITS,
+    + r"|throughput|reward|return|psnr|(?<![a-z])(?:fps|elo)(?![a-z])|(?:/|_per_)s(?:ec)?$",
     re.IGNORECASE,
 )
 """In the name of a metric that is no share of anything: no number of it is a percentage."""

@@ -34,11 +34,10 @@ def missing(
         numeric: the columns that may hold results.
         baseline: an arm; the only column in which it stands is likely that of the arms.
     """
-    if len([name for name in cells.header if name]) == 1 and not any(
-        cells.header[0].lower() == role for role in NEEDED
-    ):
+    names = [name for name in cells.header if name]
+    if len(names) == 1 and names[0].lower() not in NEEDED:
         return InputError(
-            f"the table has one column only, {cells.header[0]!r}",
+            f"the table has one column only, {names[0]!r}",
             at=str(cells.file),
             hint="separate cells by commas, semicolons or tabs",
         )
@@ -49,7 +48,6 @@ def missing(
     if len(results) > 1 and all(SEED.fullmatch(cells.header[i]) for i in results):
         lacks = ["arm"]  # a column a seed: no more than this has to be said
     guess = {"arm": arm, "seed": seed, "value": results[0] if results else None}
-    found = ", ".join(repr(name) for name in cells.header if name)
     hint = f"columns: {', '.join(NEEDED)}; optional: {', '.join(OPTIONAL)}"
     if "value" in lacks and results:
         hint += f"; numbers are in {', '.join(cells.header[i] for i in results)}"
@@ -59,11 +57,11 @@ def missing(
         hint += " (any that tells runs apart, a run's id too: one row for every seed)"
     if "arm" in lacks and not baseline:
         hint += "; where every column is an arm: --baseline COLUMN"
-    are = "column {} is missing" if len(lacks) == 1 else "columns {} are missing"
-    roles = (
-        ", ".join(map(repr, lacks[:-1])) + (" and " if len(lacks) > 1 else "") + repr(lacks[-1])
+    *others, last = map(repr, lacks)
+    problem = f"columns {', '.join(others)} and {last} are" if others else f"column {last} is"
+    return InputError(
+        f"{problem} missing; found {', '.join(map(repr, names))}", at=str(cells.file), hint=hint
     )
-    return InputError(f"{are.format(roles)}; found {found}", at=str(cells.file), hint=hint)
 
 
 def _name(cells: Cells, at: int | None) -> str:
