@@ -18,7 +18,23 @@ def promise(plan: PlanRecord) -> list[str]:
     lines = [plan.shows, *_effort(plan), *_metrics(plan), *_power(plan)]
     if plan.compare.rope is None:
         lines.append("No compare.rope is declared: nothing will be called equivalent.")
-    return lines
+    return [*lines, *_formats(plan)]
+
+
+def _formats(plan: PlanRecord) -> list[str]:
+    """What arms in plain fp32 leave untried; nothing where somebody chose a format."""
+    formats = [
+        (arm.recipe["train"]["precision"], arm.recipe["train"]["matmul"])
+        for arm in plan.arms
+        if "train" in arm.recipe
+    ]
+    if not formats or set(formats) != {("fp32", "highest")}:
+        return []
+    untried = (
+        'Every arm trains in fp32: train.precision = "auto" times bf16 on the machine that trains '
+        "and takes it where a step is a tenth faster (docs/running.md, Number formats)."
+    )
+    return [untried]
 
 
 def _effort(plan: PlanRecord) -> list[str]:

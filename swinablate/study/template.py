@@ -23,6 +23,7 @@ name = "digits"        # digits, shapes, fashion_mnist, cifar10, cifar100
 epochs = 15
 batch = 64
 lr = 3e-3
+precision = "auto"     # bf16 where that is a tenth faster, asked once a study; else fp32
 """
 STUDY = """\
 # A study: one question, a baseline, and what to vary.

@@ -186,6 +186,34 @@ def test_a_plan_of_fixed_seeds_promises_its_trials_and_what_it_can_find(printed)
     ]
 
 
+def trained(name: str, **train: str) -> ArmRecord:
+    """An arm whose recipe says how it trains."""
+    return arm(name, recipe={"train": {"precision": "fp32", "matmul": "highest", **train}})
+
+
+def test_a_plan_in_plain_fp32_says_what_may_be_faster_in_one_line():
+    plan = PlanRecord(arms=(trained("baseline"), trained("b")), compare=CompareRecord(rope=0.5))
+    assert promise(plan)[-1] == (
+        'Every arm trains in fp32: train.precision = "auto" times bf16 on the machine that trains '
+        "and takes it where a step is a tenth faster (docs/running.md, Number formats)."
+    )
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        (trained("baseline", precision="auto"), trained("b", precision="auto")),
+        (trained("baseline"), trained("precision=bf16", precision="bf16")),
+        (trained("baseline", matmul="medium"), trained("b", matmul="medium")),
+        (arm("baseline"), arm("b")),
+    ],
+    ids=["auto", "what is asked about", "products", "trained elsewhere"],
+)
+def test_a_plan_that_chose_its_format_has_no_such_line(arms):
+    plan = PlanRecord(arms=arms, compare=CompareRecord(rope=0.5))
+    assert not any("fp32" in line for line in promise(plan))
+
+
 def test_a_plan_says_how_many_seeds_a_difference_and_equivalence_need():
     """The baseline keeps its ratio: here one and a half seeds for each of an arm."""
     base, other = arm("baseline", seeds=(*range(6),)), arm("b", seeds=(*range(4),))

@@ -232,6 +232,17 @@ def test_every_shipped_recipe_keeps_its_claim(path):
     assert found == load_claim(path).params
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*.toml")), ids=lambda p: p.stem)
+def test_a_shipped_recipe_asks_for_the_format_that_was_measured_to_pay(path):
+    """docs/running.md has the table; the posts' recipes are as their posts trained."""
+    from swinablate.study.files import load_recipe
+
+    recipe = load_recipe(path)
+    plain = path.stem.startswith("post") or recipe.data.name in {"digits", "shapes"}
+    large = recipe.data.name == "noise"
+    assert recipe.train.precision == ("fp32" if plain else "bf16" if large else "auto")
+
+
 def test_a_network_of_ours_is_counted_and_looked_at_once_in_a_process(write, monkeypatch):
     built = []
 
