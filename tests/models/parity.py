@@ -494,6 +494,21 @@ CNNS = (
         build=references.post001,
     ),
     Pair(
+        name="LeNet-5",
+        model={"family": "lenet"},
+        against="torch",
+        of="nn.Sequential",
+        build=references.lenet,
+    ),
+    Pair(
+        name="LeNet-5 with batch norm",
+        model={"family": "lenet", "norm": "batch"},
+        against="torch",
+        of="nn.Sequential",
+        build=lambda: references.lenet(batch_norm=True),
+        batch_norm=True,
+    ),
+    Pair(
         name="LSTM over patches",
         model={"family": "rnn", "width": 48},
         against="torch",

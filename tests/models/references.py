@@ -139,6 +139,22 @@ def post001() -> nn.Module:
     return nn.Sequential(*steps, nn.Flatten(), nn.Linear(1024, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
+def lenet(*, batch_norm: bool = False) -> nn.Module:
+    """The layers of "Dive into Deep Learning" sec. 7.6; with batch norm, those of sec. 8.5."""
+
+    def norm(kind: type[nn.Module], width: int) -> list[nn.Module]:
+        return [kind(width)] * batch_norm
+
+    steps: list[nn.Module] = []
+    for c_in, c_out, margin in ((3, 6, 2), (6, 16, 0)):
+        conv = nn.Conv2d(c_in, c_out, 5, padding=margin)
+        steps += [conv, *norm(nn.BatchNorm2d, c_out), nn.Sigmoid(), nn.AvgPool2d(2)]
+    steps.append(nn.Flatten())
+    for c_in, c_out in ((16 * 6 * 6, 120), (120, 84)):
+        steps += [nn.Linear(c_in, c_out), *norm(nn.BatchNorm1d, c_out), nn.Sigmoid()]
+    return nn.Sequential(*steps, nn.Linear(84, 10))
+
+
 class Recurrent(nn.Module):
     """Patches of 4x4 in reading order through torch's LSTM; its second bias is held at 0."""
 

@@ -37,6 +37,7 @@ HUGE = {
     "googlenet": [{"width": 10**9}],
     "convnext": [{"widths": (10**9,), "depths": (1,)}, {"kernel": 10**9 + 1}, {"depths": (10**9, 1)}],
     "densenet": [{"growth": 10**9}, {"depth": 3 * 10**9 + 4}],
+    "lenet": [{"widths": (10**9, 8)}, {"widths": (8, 10**9)}, {"hidden": (10**9, 8)}, {"hidden": (8, 10**9)}],
     "rnn": [{"width": 10**9}, {"depth": 10**9}],
     "post001": [],
 }  # fmt: skip

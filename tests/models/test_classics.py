@@ -3,11 +3,11 @@
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from swinablate.config.family import ImageSpec
 from swinablate.models.cost import size
-from swinablate.models.families import googlenet, nin, rnn
+from swinablate.models.families import googlenet, lenet, nin, rnn
 from swinablate.models.layers.conv import ChannelNorm
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)
@@ -95,6 +95,36 @@ def test_geometry_of_googlenet_is_what_runs():
     assert shapes == [(64, 28, 28), (128, 14, 14), (208, 7, 7)]
 
 
+def test_lenet_has_its_published_size():
+    """61,706: d2l sec. 7.6, and the usual count of LeNet-5 without the paper's sparse maps."""
+    image = ImageSpec(height=28, width=28, channels=1, classes=10)
+    assert size(lenet.FAMILY, lenet.LeNetConfig(), image, "params") == 61_706
+
+
+def test_lenet_geometry_is_what_runs():
+    image = ImageSpec(height=29, width=24, channels=1, classes=10)
+    config = lenet.LeNetConfig()
+    model, grids = lenet.LeNet(config, image), []
+    for conv in (model.conv1, model.conv2):
+        conv.register_forward_hook(lambda _m, _x, y: grids.append(tuple(y.shape[2:])))
+    model(torch.zeros(1, 1, 29, 24))
+    *convs, _, _ = lenet.geometry(config, image)
+    assert grids == [stage["grid"] for stage in convs]
+
+
+@pytest.mark.parametrize(("side", "fits"), [(11, False), (12, True)])
+def test_lenet_needs_room_for_its_kernels(side, fits):
+    image = ImageSpec(height=side, width=28, channels=1, classes=10)
+    if fits:
+        assert lenet.LeNet(lenet.LeNetConfig(), image)(torch.zeros(2, 1, side, 28)).shape == (
+            2,
+            10,
+        )
+        return
+    with pytest.raises(ValueError, match=r"a 11x28 image is too small .* at least 12x12"):
+        lenet.geometry(lenet.LeNetConfig(), image)
+
+
 @pytest.mark.parametrize(
     ("norm", "kinds"), [("batch", {nn.BatchNorm2d}), ("layer", {ChannelNorm}), ("none", set())]
 )
@@ -112,21 +142,40 @@ def test_norm_replaces_every_norm(build, count, norm, kinds):
     assert len(found) == (count if kinds else 0)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "elman"])
+TORCH = {"lstm": nn.LSTM, "gru": nn.GRU, "elman": nn.RNN}
+
+
+def of_torch(theirs: nn.RNNBase, ending: str = "") -> dict[str, Tensor]:
+    """The weights of torch's first layer under our names."""
+    names = {"read.weight": "weight_ih", "read.bias": "bias_ih", "recur.weight": "weight_hh"}
+    return {ours: getattr(theirs, f"{name}_l0{ending}") for ours, name in names.items()}
+
+
+@pytest.mark.parametrize("cell", TORCH)
 def test_cells_equal_those_of_torch(cell, excite):
-    """nn.LSTM and nn.RNN have a second bias, here 0."""
-    theirs = excite((nn.LSTM if cell == "lstm" else nn.RNN)(6, 6, batch_first=True))
+    """Torch's have a second bias, here 0."""
+    theirs = excite(TORCH[cell](6, 6, batch_first=True))
     nn.init.zeros_(theirs.bias_hh_l0)
-    ours = (rnn.LSTM if cell == "lstm" else rnn.Elman)(6)
-    ours.load_state_dict(
-        {
-            "read.weight": theirs.weight_ih_l0,
-            "read.bias": theirs.bias_ih_l0,
-            "recur.weight": theirs.weight_hh_l0,
-        }
-    )
+    ours = rnn.CELLS[cell](6)
+    ours.load_state_dict(of_torch(theirs))
     x = torch.randn(3, 9, 6, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ours(x), theirs(x)[0], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cell", TORCH)
+def test_reading_both_ways_equals_torchs(cell, excite):
+    """Its last states of both orders are what the head sees."""
+    theirs = excite(TORCH[cell](6, 3, batch_first=True, bidirectional=True))
+    for ending in ("", "_reverse"):
+        nn.init.zeros_(getattr(theirs, f"bias_hh_l0{ending}"))
+    ours = rnn.BothWays(rnn.CELLS[cell], 6)
+    ours.ahead.load_state_dict(of_torch(theirs))
+    ours.back.load_state_dict(of_torch(theirs, "_reverse"))
+    x = torch.randn(3, 9, 6, generator=torch.Generator().manual_seed(0))
+    states, last = theirs(x)
+    torch.testing.assert_close(ours(x), states, atol=1e-5, rtol=1e-5)
+    ends = (last[0] if cell == "lstm" else last).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(rnn.LastOfBoth()(ours(x)), ends, atol=1e-5, rtol=1e-5)
 
 
 def test_a_state_sees_the_past_only():
@@ -152,6 +201,11 @@ def test_forget_gates_start_open():
             nin.NiNConfig,
             {"kernels": (5,)},
             "kernels has 1 entries, widths has 2; give both one entry per block",
+        ),
+        (
+            rnn.RNNConfig,
+            {"width": 9, "bidirectional": True},
+            "width 9 has no half for each order of reading; choose an even one",
         ),
         (
             googlenet.GoogLeNetConfig,

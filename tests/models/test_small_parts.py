@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
+from timm.layers import SwiGLU
 from timm.models.pvt_v2 import MlpWithDepthwiseConv
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from swinablate.models.families.swin import (
 from swinablate.models.families.vit import SelfAttention, UniformAttention, ViT, ViTConfig
 from swinablate.models.fingerprint import signature
 from swinablate.models.layers.bias import LinearSpaced, linear_offsets
-from swinablate.models.layers.mlp import DepthwiseMlp, Hidden
+from swinablate.models.layers.mlp import DepthwiseMlp, Hidden, Mlp, gated_width
 from swinablate.models.layers.norm import TokenBatchNorm, TokenGroupNorm
 from swinablate.models.layers.patch import ConvPoolStem, ShiftedPatches
 from swinablate.models.layers.pool import Max, MeanMax, SequencePool, Skip
@@ -108,6 +109,36 @@ def test_an_mlp_with_a_depthwise_convolution_equals_timms(excite):
     x = noise(2, 4, 5, 6)
     expected = theirs(x.flatten(1, 2), [4, 5]).unflatten(1, (4, 5))
     torch.testing.assert_close(ours(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("activation", "layer"), [("swiglu", nn.SiLU), ("geglu", nn.GELU)], ids=["swiglu", "geglu"]
+)
+def test_a_gated_mlp_equals_timms(activation, layer, excite):
+    """Of 12 hidden channels two thirds are left: with three matrices as many numbers as before."""
+    theirs = excite(SwiGLU(6, 8, act_layer=layer))
+    ours = Mlp(6, Hidden(2.0, "layer", activation))
+    state = theirs.state_dict().items()
+    ours.load_state_dict(
+        {name.replace("fc1_g", "fc1").replace("fc1_x", "value"): v for name, v in state}
+    )
+    x = noise(2, 4, 5, 6)
+    torch.testing.assert_close(ours(x), theirs(x))
+    counts = [sum(p.numel() for p in m.parameters()) for m in (ours, Mlp(6, Hidden(2.0, "layer")))]
+    assert counts == [3 * 48 + 8 + 8 + 6, 2 * 72 + 12 + 6]  # the biases differ by 4
+
+
+def test_a_gated_mlp_with_a_convolution_activates_what_was_convolved():
+    """TransNeXt's ConvGLU: the value is of the token alone."""
+    mlp = DepthwiseMlp(6, Hidden(2.0, "layer", "geglu"))
+    x = noise(2, 4, 5, 6)
+    convolved = mlp.conv(mlp.fc1(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    torch.testing.assert_close(mlp(x), mlp.fc2(F.gelu(convolved) * mlp.value(x)))
+
+
+@pytest.mark.parametrize(("hidden", "inner"), [(64, 43), (12, 8), (3, 2), (1, 1)])
+def test_two_thirds_of_the_channels_are_rounded(hidden, inner):
+    assert gated_width(hidden) == inner
 
 
 @pytest.mark.parametrize(("width", "groups"), [(48, 3), (16, 1), (24, 1)])

@@ -76,7 +76,10 @@ class ConvNeXtConfig(ModelConfig):
     activation: Annotated[
         Activation,
         Switch(
-            "nonlinearity of the MLP", "ConvNeXt sec. 2.6", ("gelu", "relu"), acts_on=("*.act",)
+            "nonlinearity of the MLP; swiglu and geglu gate it, in two thirds of the channels",
+            "ConvNeXt sec. 2.6; Shazeer 2020, sec. 2",
+            ("gelu", "relu", "swiglu", "geglu"),
+            acts_on=("*.mlp", "*.mlp.*"),
         ),
     ] = "gelu"
     drop_path: Annotated[

@@ -2,14 +2,17 @@
 
 The baseline that attention replaced: one patch after the other, so that a step cannot begin
 before the last is done. LSTM: Hochreiter and Schmidhuber 1997, with forget gates (Gers 2000).
+GRU: Cho et al. 2014 (arXiv:1406.1078), in the order of torch's `nn.GRU`.
 
-Shapes: b batch, ch image channels, n tokens, c channels.
+Shapes: b batch, ch image channels, n tokens, c channels, s channels of a state.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
@@ -29,14 +32,23 @@ class RNNConfig(ModelConfig):
     width: Annotated[Count, Switch("channels", "", (96, 48), acts_on=("*",))] = 96
     depth: Annotated[Count, Switch("layers", "", (2, 1), acts_on=("layers.*",))] = 2
     cell: Annotated[
-        Literal["lstm", "elman"],
+        Literal["lstm", "gru", "elman"],
         Switch(
-            "gates, or a plain tanh",
-            "Hochreiter 1997; Elman 1990",
-            ("lstm", "elman"),
+            "gates and a cell, gates alone, or a plain tanh",
+            "Hochreiter 1997; Cho 2014; Elman 1990",
+            ("lstm", "gru", "elman"),
             acts_on=("layers.*",),
         ),
     ] = "lstm"
+    bidirectional: Annotated[
+        bool,
+        Switch(
+            "each layer reads in both orders, half of the channels each",
+            "Schuster 1997; Graves 2005",
+            (False, True),
+            acts_on=("layers.*", "pool"),
+        ),
+    ] = False
     norm: Annotated[
         Norm,
         Switch(
@@ -61,7 +73,7 @@ class RNNConfig(ModelConfig):
             "first bias of the forget gates",
             "Jozefowicz 2015",
             (1.0, 0.0),
-            acts_on=("layers.*.read.bias",),
+            acts_on=("layers.*read.bias",),
         ),
     ] = 1.0
     init: Annotated[
@@ -73,6 +85,14 @@ class RNNConfig(ModelConfig):
             acts_on=("*",),
         ),
     ] = "fan_in"
+
+    @model_validator(mode="after")
+    def _halves(self) -> "RNNConfig":
+        if self.bidirectional and self.width % 2:
+            raise ValueError(
+                f"width {self.width} has no half for each order of reading; choose an even one"
+            )
+        return self
 
 
 def geometry(config: RNNConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
@@ -87,18 +107,24 @@ def geometry(config: RNNConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
 
 
 class Elman(nn.Module):
-    """State = tanh(input + state, each through a matrix)."""
+    """State = tanh(input + state, each through a matrix).
+
+    Args:
+        width: channels of the input.
+        states: channels of the state; as many where it is None.
+    """
 
     gates = 1
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, states: int | None = None) -> None:
         super().__init__()
-        self.read = nn.Linear(width, self.gates * width)
-        self.recur = nn.Linear(width, self.gates * width, bias=False)
+        self.states = width if states is None else states
+        self.read = nn.Linear(width, self.gates * self.states)
+        self.recur = nn.Linear(self.states, self.gates * self.states, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n s"]:
         """Every state, in order."""
-        state, states = torch.zeros_like(x[:, 0]), []
+        state, states = x.new_zeros(len(x), self.states), []
         for step in self.read(x).unbind(1):
             state = torch.tanh(step + self.recur(state))
             states.append(state)
@@ -110,9 +136,9 @@ class LSTM(Elman):
 
     gates = 4
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n s"]:
         """Every state, in order."""
-        state = cell = torch.zeros_like(x[:, 0])
+        state = cell = x.new_zeros(len(x), self.states)
         states = []
         for step in self.read(x).unbind(1):
             enter, keep, new, leave = (step + self.recur(state)).chunk(4, -1)
@@ -120,6 +146,52 @@ class LSTM(Elman):
             state = leave.sigmoid() * cell.tanh()
             states.append(state)
         return torch.stack(states, 1)
+
+
+class GRU(Elman):
+    """A state that two gates guard: what of it is read, and what of it stays.
+
+    The reset gate meets the state behind its matrix, as in torch and cuDNN; in the paper's
+    eq. 8 it does before.
+    """
+
+    gates = 3
+
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n s"]:
+        """Every state, in order."""
+        state, states = x.new_zeros(len(x), self.states), []
+        for step in self.read(x).unbind(1):
+            reset, keep, new = step.chunk(3, -1)
+            reset_too, keep_too, new_too = self.recur(state).chunk(3, -1)
+            keep = (keep + keep_too).sigmoid()
+            new = (new + (reset + reset_too).sigmoid() * new_too).tanh()
+            state = keep * state + (1 - keep) * new
+            states.append(state)
+        return torch.stack(states, 1)
+
+
+CELLS: Mapping[str, type[Elman]] = {"lstm": LSTM, "gru": GRU, "elman": Elman}
+
+
+class BothWays(nn.Module):
+    """Two cells, one of which reads from the end; every place has the states of both."""
+
+    def __init__(self, cell: type[Elman], width: int) -> None:
+        super().__init__()
+        self.ahead, self.back = cell(width, width // 2), cell(width, width // 2)
+
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
+        """Every pair of states, in order of the places."""
+        return torch.cat((self.ahead(x), self.back(x.flip(1)).flip(1)), -1)
+
+
+class LastOfBoth(nn.Module):
+    """The states of both cells that have seen every patch: the last place's, the first one's."""
+
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
+        """Choose."""
+        half = x.shape[-1] // 2
+        return torch.cat((x[:, -1, :half], x[:, 0, half:]), -1)
 
 
 class Last(nn.Module):
@@ -138,16 +210,22 @@ class Mean(nn.Module):
         return x.mean(1)
 
 
+def layer(config: RNNConfig) -> nn.Module:
+    """One layer, of `config.width` channels before and behind."""
+    cell = CELLS[config.cell]
+    return BothWays(cell, config.width) if config.bidirectional else cell(config.width)
+
+
 class RNN(nn.Module):
     """Patches, layers, one state, linear head."""
 
     def __init__(self, config: RNNConfig, image: ImageSpec) -> None:
         super().__init__()
         patch_grid(config.patch, image)
-        cell = LSTM if config.cell == "lstm" else Elman
         self.embed = PatchEmbed(config.patch, image.channels, config.width)
-        self.layers = nn.Sequential(*(cell(config.width) for _ in range(config.depth)))
-        self.pool = Last() if config.pool == "last" else Mean()
+        self.layers = nn.Sequential(*(layer(config) for _ in range(config.depth)))
+        last = LastOfBoth if config.bidirectional else Last
+        self.pool = last() if config.pool == "last" else Mean()
         self.norm = make_norm(config.norm, config.width)
         self.head = nn.Linear(config.width, image.classes)
 

@@ -1,6 +1,6 @@
 """The channel mixer of a transformer block.
 
-Shapes: c channels, `*tokens` any batch and token layout.
+Shapes: c channels, h hidden channels, `*tokens` any batch and token layout.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,14 @@ from torch import Tensor, nn
 from swinablate.models.layers.drop import make_drop
 from swinablate.models.layers.norm import BlockNorm, make_ffn_norm
 
-Activation = Literal["gelu", "relu"]
-_ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
+Activation = Literal["gelu", "relu", "swiglu", "geglu"]
+_ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "swiglu": nn.SiLU,
+    "geglu": nn.GELU,
+}
+_GATED = {"swiglu", "geglu"}
 
 
 def hidden_width(width: int, ratio: float) -> int:
@@ -31,13 +37,22 @@ def hidden_width(width: int, ratio: float) -> int:
     return int(hidden)
 
 
+def gated_width(hidden: int) -> int:
+    """Channels inside a gated MLP: two thirds, rounded, since three matrices stand for two.
+
+    Source: Shazeer 2020, arXiv:2002.05202, sec. 2.
+    """
+    return max(1, round(2 * hidden / 3))
+
+
 class Hidden(NamedTuple):
     """The hidden layer of an MLP.
 
     Attributes:
         ratio: its channels per channel of the MLP.
         norm: the kind that blocks have.
-        activation: the nonlinearity.
+        activation: the nonlinearity; "swiglu" and "geglu" gate a second linear map of the input
+            with it, in two thirds of the channels.
         drop: share of the numbers that are dropped behind it, and behind the MLP.
     """
 
@@ -50,6 +65,9 @@ class Hidden(NamedTuple):
 class Mlp(nn.Module):
     """Linear, activation, linear; batch_ffn normalises in between, where it folds into `fc1`.
 
+    Gated, what the activation gives is multiplied by a second linear map of the input: eq. 6 of
+    Shazeer 2020 (arXiv:2002.05202), here with biases, as in DINOv2 and timm's `SwiGLU`.
+
     Args:
         width: channels.
         hidden: what stands between the linears.
@@ -58,7 +76,10 @@ class Mlp(nn.Module):
     def __init__(self, width: int, hidden: Hidden) -> None:
         super().__init__()
         inner = hidden_width(width, hidden.ratio)
+        gated = hidden.activation in _GATED
+        inner = gated_width(inner) if gated else inner
         self.fc1 = nn.Linear(width, inner)
+        self.value = nn.Linear(width, inner) if gated else None
         self.norm = make_ffn_norm(hidden.norm, inner)
         self.act = _ACTIVATIONS[hidden.activation]()
         self.drop1 = make_drop(hidden.drop)
@@ -67,13 +88,22 @@ class Mlp(nn.Module):
 
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Mix the channels of every token."""
-        return self.drop2(self.fc2(self.drop1(self.act(self.norm(self.fc1(x))))))
+        return self._out(self.act(self.norm(self.fc1(x))), x)
+
+    def _out(
+        self, y: Float[Tensor, "*tokens h"], x: Float[Tensor, "*tokens c"]
+    ) -> Float[Tensor, "*tokens c"]:
+        """Map the hidden channels `y`, which gate those of a second map of `x` if there is one."""
+        if self.value is not None:
+            y = y * self.value(x)
+        return self.drop2(self.fc2(self.drop1(y)))
 
 
 class DepthwiseMlp(Mlp):
     """The same with a 3x3 convolution of each hidden channel: neighbours, and edges, are seen.
 
-    Source: PVTv2, arXiv:2106.13797, sec. 3.3.
+    Source: PVTv2, arXiv:2106.13797, sec. 3.3; gated, the convolved half is the one that is
+    activated, as in TransNeXt's ConvGLU, arXiv:2311.17132, sec. 3.3.
     """
 
     def __init__(self, width: int, hidden: Hidden) -> None:
@@ -85,4 +115,4 @@ class DepthwiseMlp(Mlp):
         """Mix the channels of every token, and its neighbours."""
         y = self.norm(self.fc1(x)).permute(0, 3, 1, 2)
         y = self.act(self.conv(y).permute(0, 2, 3, 1))
-        return self.drop2(self.fc2(self.drop1(y)))
+        return self._out(y, x)

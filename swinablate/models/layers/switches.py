@@ -74,7 +74,12 @@ MlpRatio = Annotated[
 ]
 Activation = Annotated[
     mlp.Activation,
-    Switch("nonlinearity of the MLP", "Hendrycks 2016", ("gelu", "relu"), acts_on=("*.act",)),
+    Switch(
+        "nonlinearity of the MLP; swiglu and geglu gate it, in two thirds of the channels",
+        "Hendrycks 2016; Shazeer 2020, sec. 2",
+        ("gelu", "relu", "swiglu", "geglu"),
+        acts_on=("*.mlp", "*.mlp.*"),
+    ),
 ]
 Drop = Annotated[
     Rate,
