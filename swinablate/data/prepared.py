@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from swinablate.config import schema
 from swinablate.config.data import DataConfig
-from swinablate.config.family import ImageSpec
+from swinablate.config.family import BYTE, ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Moments, Part, Parts, Pixels
 from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
 from swinablate.errors import EnvironmentFault, InputError
@@ -119,6 +119,8 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
 
 def _folder(config: DataConfig, dataset: Dataset, image: ImageSpec, root: Path) -> Path:
     size = f"{image.height}x{image.width}x{image.channels}-{image.classes}"
+    if config.image is not None and image.top < BYTE:  # the recipe's, not the data set's own
+        size += f"-{image.top}"
     name = re.sub(r"[^\w.]", ".", config.name)
     if name != config.name or config.root is not None:  # two may look alike
         place = str(raw_folder(config, root)) if config.root is not None else ""
@@ -219,6 +221,8 @@ class Source:
             )
         if pixels.dtype != np.uint8 or not set(np.unique(labels)) <= set(range(image.classes)):
             raise ValueError(f"expected bytes and labels from 0 to {image.classes - 1}")
+        if image.top < BYTE and pixels.size and (found := int(pixels.max())) > image.top:
+            raise ValueError(f"expected pixels from 0 to {image.top}, found {found}")
 
     def _fault(self, error: BaseException) -> EnvironmentFault:
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -9,7 +9,7 @@ from swinablate.config import plugins
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
 from swinablate.data import user_function
-from swinablate.data.augment.pipeline import augmentation
+from swinablate.data.augment.pipeline import augmentation, margin
 from swinablate.data.dataset import Dataset
 from swinablate.errors import InputError
 
@@ -154,6 +154,7 @@ def resolved_data(config: DataConfig) -> dict[str, Any]:
         del found["erase_fill"]
     if not (config.mixup or config.cutmix):
         del found["mix_share"]
+    found["crop_margin"] = margin(config, image_spec(config))
     # Fractions that keep the same number of images are one.
     if config.limit is None and (sizes := describe(config)):
         found["train_fraction"] = sizes.train

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64, UInt8
+from jaxtyping import Float, Int, Int64, Real, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
 from swinablate.config.data import DataConfig
 from swinablate.data.dataset import Moments, Rows, Wholes, draws, stratified_order
 from swinablate.data.prepared import opened
-from swinablate.data.registry import sizes_of
+from swinablate.data.registry import image_spec, sizes_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,8 @@ class Images:
         """Where batches are made; that of the pixels unless they are read ahead."""
         return self.rows.device
 
-    def normalised(self, pixels: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Raw images, as the network takes them."""
+    def normalised(self, pixels: Real[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Raw images, as the network takes them; floats are overwritten."""
         return pixels.float().mul_(self.scale).add_(self.shift)
 
 
@@ -135,8 +135,9 @@ def _normalisation(
     if config.normalisation == "dataset":
         return normalisation(arrays["train_moments"][train], first.size)
     one = torch.ones(len(first), 1, 1)
-    # Bytes to -1..1, or to 0..1.
-    return (one * (2 / 255), -one) if config.normalisation == "half" else (one / 255, 0 * one)
+    top = image_spec(config).top
+    # 0..top to -1..1, or to 0..1.
+    return (one * (2 / top), -one) if config.normalisation == "half" else (one / top, 0 * one)
 
 
 def normalisation(
