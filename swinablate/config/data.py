@@ -28,7 +28,8 @@ class DataConfig(Frozen):
         ),
     ]
     root: Annotated[
-        str | None, Field(min_length=1, description="of image_folder: holds train/ and test/")
+        str | None,
+        Field(min_length=1, description="of image_folder: holds train/, test/, maybe val/"),
     ] = None
     train_fraction: Annotated[
         float,
@@ -56,7 +57,7 @@ class DataConfig(Frozen):
         Switch(
             "largest shift of a padded crop, pixels; eighth: of the shorter side, at most 4",
             "He 2016, sec. 4.2: 4 of 32",
-            ("eighth", 1),
+            ("eighth", 2),
         ),
     ] = "eighth"
     resized_crop: Annotated[
