@@ -28,7 +28,8 @@ class DataConfig(Frozen):
         ),
     ]
     root: Annotated[
-        str | None, Field(min_length=1, description="of image_folder: holds train/ and test/")
+        str | None,
+        Field(min_length=1, description="of image_folder: holds train/, test/, maybe val/"),
     ] = None
     train_fraction: Annotated[
         float,
@@ -42,7 +43,7 @@ class DataConfig(Frozen):
     normalisation: Annotated[
         Literal["dataset", "half", "none"],
         Switch(
-            "mean 0 and variance 1 over the training images; bytes to -1..1; bytes to 0..1",
+            "mean 0 and variance 1 over the training images; raw pixels to -1..1; to 0..1",
             "LeCun 1998, sec. 4.3; post 000",
             ("dataset", "half", "none"),
         ),
@@ -51,6 +52,14 @@ class DataConfig(Frozen):
         Literal["none", "flip", "crop", "flip_crop"],
         Switch("random flips and padded crops", "He 2016, sec. 4.2", ("none", "flip_crop")),
     ] = "none"
+    crop_margin: Annotated[
+        Annotated[int, Field(ge=1)] | Literal["eighth"],
+        Switch(
+            "largest shift of a padded crop, pixels; eighth: of the shorter side, at most 4",
+            "He 2016, sec. 4.2: 4 of 32",
+            ("eighth", 2),
+        ),
+    ] = "eighth"
     resized_crop: Annotated[
         float,
         Field(ge=0, lt=1),

@@ -10,6 +10,9 @@ from pydantic import Field
 
 from swinablate.config.schema import Frozen
 
+BYTE = 255
+"""Largest value of a byte, which is what a pixel is."""
+
 if TYPE_CHECKING:
     import torch
     from pydantic import GetJsonSchemaHandler
@@ -48,12 +51,19 @@ class ModelConfig(Frozen):
 
 
 class ImageSpec(Frozen):
-    """What the data demands of a model: pixels and channels in, classes out."""
+    """What the data demands of a model: pixels and channels in, classes out.
+
+    Attributes:
+        top: largest value that a raw pixel can have; the smallest is 0.
+    """
 
     height: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=1)]
     channels: Annotated[int, Field(ge=1)]
     classes: Annotated[int, Field(ge=2)]
+    top: Annotated[
+        int, Field(ge=1, le=BYTE, description="largest value that a pixel can have")
+    ] = BYTE
 
 
 C = TypeVar("C", bound=ModelConfig)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny
@@ -64,11 +65,16 @@ class Recipe(Frozen):
     start: StartConfig = StartConfig()
 
 
-def identity(recipe: Recipe) -> dict[str, Any]:
+def identity(recipe: Recipe, revised: Mapping[str, int] | None = None) -> dict[str, Any]:
     """What the recipe means: every field that differs from its default, and the family.
 
     Fields at their default are left out, so a new switch whose default is the old
     behaviour does not rename the trials of old studies.
+
+    Args:
+        recipe: the run.
+        revised: field -> revision of its meaning, of those that this recipe uses and that once
+            meant something else; so a mended meaning renames the trials that it changes alone.
     """
     start = {key: value for key, value in sparse(recipe.start).items() if key != "weights"}
     return {
@@ -77,12 +83,19 @@ def identity(recipe: Recipe) -> dict[str, Any]:
         "train": sparse(recipe.train),
         "semantics": SEMANTICS,
         **({"start": start} if start else {}),
+        **({"revised": dict(revised)} if revised else {}),
     }
 
 
-def trial_id(recipe: Recipe, seed: int) -> str:
-    """Content address of a trial: equal trials are the same trial, in any study."""
-    return digest({**identity(recipe), "seed": seed})
+def trial_id(recipe: Recipe, seed: int, revised: Mapping[str, int] | None = None) -> str:
+    """Content address of a trial: equal trials are the same trial, in any study.
+
+    Args:
+        recipe: the run.
+        seed: of the trial.
+        revised: as `identity` takes it.
+    """
+    return digest({**identity(recipe, revised), "seed": seed})
 
 
 def derive(seed: int, stream: str, *names: object) -> int:

@@ -9,6 +9,7 @@ from swinablate.data.batches import EVAL_BATCH, batch, epoch_order, eval_batches
 from swinablate.data.loader import raw_batches
 from swinablate.data.prepared import Prepared, check_sizes, opened, prepare, source
 from swinablate.data.registry import Sizes, class_names, describe, image_spec, resolved_data
+from swinablate.data.revisions import revisions
 from swinablate.data.rng import Chance, of_runs, of_step
 from swinablate.data.splits import Images, Splits, load_splits
 
@@ -35,5 +36,6 @@ __all__ = [
     "prepare",
     "raw_batches",
     "resolved_data",
+    "revisions",
     "source",
 ]

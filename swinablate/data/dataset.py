@@ -1,7 +1,7 @@
 """What a data set is: one file in `datasets/`, ending in `DATASET`."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,18 +48,27 @@ class Part:
     Attributes:
         n: how many there will be.
         chunks: starts making them; images and their classes.
+        names: of the images, where they have some.
     """
 
     n: int
     chunks: Callable[[], Iterator[tuple[Pixels, Labels]]]
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A data set that need not fit in memory."""
+    """A data set that need not fit in memory.
+
+    Attributes:
+        train: images to train on; validation images are cut from them if there is no `val`.
+        test: test images.
+        val: validation images of the data set's own.
+    """
 
     train: Part
     test: Part
+    val: Part | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +88,7 @@ class Dataset:
         version: raised whenever the same name is to mean other images.
         rooted: the raw files are in `data.root`.
         names: of the classes, where they are more than numbers.
+        listed: folder of raw files -> the same, where the files say it.
         state: folder of raw files -> digest of what the images are made of, where that can
             change under the same name; they are read again when it has.
     """
@@ -92,6 +102,7 @@ class Dataset:
     rooted: bool = False
     state: Callable[[Path], str] | None = None
     names: tuple[str, ...] = ()
+    listed: Callable[[Path], tuple[str, ...]] | None = None
 
 
 def made_here(_raw: Path) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swinablate.config.family import ImageSpec
+from swinablate.config.family import BYTE, ImageSpec
 from swinablate.data.dataset import Picture
 
 if TYPE_CHECKING:
@@ -12,23 +12,47 @@ if TYPE_CHECKING:
 
 MODES = {1: "L", 3: "RGB"}
 """Channels -> PIL's mode with bytes of so many."""
-DEEP = {"I", "F", "I;16", "I;16B", "I;16L", "I;16N"}  # PIL would cut these off at 255
+WORDS = {"I;16", "I;16B", "I;16L", "I;16N"}
+"""Grey of 16 bits; PIL's own conversion would cut it off at 255."""
+WORD = 2**16 - 1
+"""Largest value of one."""
+RANGELESS = {"I", "F"}
+"""Whole numbers of 32 bits, and floats: nothing says which of them is white."""
+PAPER = (255, 255, 255)
+"""What transparent pictures lie on: white, as on a page."""
 
 
 def fitted(picture: "Image", image: ImageSpec) -> Picture:
-    """Cut the middle in the format's proportions, scale it, and grey or colour it.
+    """Turn it upright, cut the middle in the format's proportions, scale it, grey or colour it.
 
-    Scaling averages over what a pixel covers (PIL's bilinear filter, as in torchvision's
-    `Resize`). A picture that has the format already keeps its bytes.
+    A camera's note of how it was held (EXIF) is obeyed; what is transparent becomes white; grey
+    of 16 bits is scaled by its range, 0 to 65535, not by its brightest pixel. Scaling averages
+    over what a pixel covers (PIL's bilinear filter, as in torchvision's `Resize`). A picture
+    that has the format already keeps its bytes.
     """
     from PIL import Image, ImageOps
 
     mode = MODES[image.channels]
-    if picture.mode in DEEP:
-        raise ValueError(f"more than 8 bits a channel (PIL's mode {picture.mode})")
+    picture = _opaque(ImageOps.exif_transpose(picture))
+    if picture.mode in WORDS:
+        grey = np.asarray(picture).astype(np.int64)
+        picture = Image.fromarray(((grey * BYTE + WORD // 2) // WORD).astype(np.uint8))
+    if picture.mode in RANGELESS:
+        raise ValueError(f"its numbers have no range (PIL's mode {picture.mode})")
     if picture.mode != mode:
         picture = picture.convert(mode)
     size = (image.width, image.height)
     if picture.size != size:
         picture = ImageOps.fit(picture, size, method=Image.Resampling.BILINEAR)
     return np.asarray(picture).reshape(image.height, image.width, -1).transpose(2, 0, 1)
+
+
+def _opaque(picture: "Image") -> "Image":
+    """The picture on paper, if any of it may be transparent."""
+    from PIL import Image
+
+    if not picture.has_transparency_data or picture.mode in WORDS | RANGELESS:
+        return picture
+    picture = picture.convert("RGBA")
+    paper = Image.new("RGBA", picture.size, (*PAPER, BYTE))
+    return Image.alpha_composite(paper, picture).convert("RGB")

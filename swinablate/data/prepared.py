@@ -14,9 +14,10 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from swinablate.config import schema
 from swinablate.config.data import DataConfig
-from swinablate.config.family import ImageSpec
+from swinablate.config.family import BYTE, ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Moments, Part, Parts, Pixels
 from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
 from swinablate.errors import EnvironmentFault, InputError
@@ -92,6 +93,41 @@ def prepare(config: DataConfig, root: Path) -> Prepared:
     return prepared
 
 
+def own_validation(config: DataConfig, root: Path) -> int:
+    """How many of the last training images are the data set's own validation images.
+
+    Raises:
+        EnvironmentFault: it is not prepared, or damaged.
+    """
+    return _own(manifest_of(config, root))
+
+
+def _own(manifest: Mapping[str, Any]) -> int:
+    return int(manifest.get("val", 0))
+
+
+def manifest_of(config: DataConfig, root: Path) -> Mapping[str, Any]:
+    """What is known of a prepared data set.
+
+    Raises:
+        EnvironmentFault: it is not prepared, or damaged.
+    """
+    folder = _folder(config, find_dataset(config), image_spec(config), root)
+    try:
+        found: Mapping[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _missing(config, folder) from error
+    return found
+
+
+def _missing(config: DataConfig, folder: Path) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"data set {config.name!r} is not prepared, or damaged",
+        at=str(folder),
+        hint="start the study again: `swinablate run STUDY` prepares it",
+    )
+
+
 def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
     """Map the arrays of a prepared data set into memory.
 
@@ -102,11 +138,7 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
         EnvironmentFault: it is not prepared, or a file is damaged.
     """
     folder = _folder(config, find_dataset(config), image_spec(config), root)
-    fault = EnvironmentFault(
-        f"data set {config.name!r} is not prepared, or damaged",
-        at=str(folder),
-        hint="start the study again: `swinablate run STUDY` prepares it",
-    )
+    fault = _missing(config, folder)
     try:
         files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
         if any((folder / f"{x}.npy").stat().st_size != files[x]["bytes"] for x in FILES):
@@ -119,6 +151,8 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
 
 def _folder(config: DataConfig, dataset: Dataset, image: ImageSpec, root: Path) -> Path:
     size = f"{image.height}x{image.width}x{image.channels}-{image.classes}"
+    if config.image is not None and image.top < BYTE:  # the recipe's, not the data set's own
+        size += f"-{image.top}"
     name = re.sub(r"[^\w.]", ".", config.name)
     if name != config.name or config.root is not None:  # two may look alike
         place = str(raw_folder(config, root)) if config.root is not None else ""
@@ -137,7 +171,7 @@ def _verify(folder: Path, state: str | None) -> str | None:
             log.warning("%s is of images that have changed: making it again", folder)
             return None
         if files == {x: _fingerprint(folder / f"{x}.npy") for x in FILES}:
-            return schema.digest(files)
+            return _digest(manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("%s: %s", folder, error)
     log.warning("%s is damaged: making it again", folder)
@@ -159,8 +193,9 @@ def check_sizes(config: DataConfig, prepared: Prepared) -> None:
         len(np.load(prepared.path / f"{part}_labels.npy", mmap_mode="r"))
         for part in ("train", "test")
     )
+    manifest = json.loads((prepared.path / MANIFEST).read_text("utf-8"))
     try:
-        sizes_of(config, rest, test)
+        sizes_of(config, rest, test, _own(manifest))
     except ValueError as error:
         problem, _, hint = str(error).partition("; ")
         raise InputError(problem, at="data", hint=hint) from None
@@ -219,6 +254,8 @@ class Source:
             )
         if pixels.dtype != np.uint8 or not set(np.unique(labels)) <= set(range(image.classes)):
             raise ValueError(f"expected bytes and labels from 0 to {image.classes - 1}")
+        if image.top < BYTE and pixels.size and (found := int(pixels.max())) > image.top:
+            raise ValueError(f"expected pixels from 0 to {image.top}, found {found}")
 
     def _fault(self, error: BaseException) -> EnvironmentFault:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -247,26 +284,36 @@ def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str
     temporary.mkdir()
     try:
         _check_space(parts, source.image, temporary)
-        moments = _write_part(temporary, "train", parts.train, source)
+        rest = [parts.train, *([parts.val] if parts.val else [])]
+        moments = _write_part(temporary, "train", rest, source)
         _save(temporary / "train_moments.npy", moments)
-        _write_part(temporary, "test", parts.test, source)
+        _write_part(temporary, "test", [parts.test], source)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     files = {name: _fingerprint(temporary / f"{name}.npy") for name in FILES}
     with (temporary / MANIFEST).open("w", encoding="utf-8") as text:
-        known = {} if state is None else {"state": state}
+        known: dict[str, Any] = {} if state is None else {"state": state}
+        if parts.val:
+            known["val"] = parts.val.n
         json.dump({"schema": 1, "files": files, **known}, text, indent=1)
         _flush(text)
     if folder.exists():  # damaged
         folder.rename(folder.parent / f".{folder.name}.damaged.tmp")
         shutil.rmtree(folder.parent / f".{folder.name}.damaged.tmp")
     temporary.rename(folder)
-    return schema.digest(files)
+    return _digest({"files": files, **known})
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """Of every image and label, and of which of them are for validation, where that is given."""
+    own = {"val": manifest["val"]} if "val" in manifest else {}
+    return schema.digest({**manifest["files"], **own})
 
 
 def _check_space(parts: Parts, image: ImageSpec, folder: Path) -> None:
-    needed = (parts.train.n + parts.test.n) * image.channels * image.height * image.width
+    images = parts.train.n + parts.test.n + (parts.val.n if parts.val else 0)
+    needed = images * image.channels * image.height * image.width
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
@@ -274,15 +321,15 @@ def _check_space(parts: Parts, image: ImageSpec, folder: Path) -> None:
         )
 
 
-def _write_part(folder: Path, name: str, part: Part, source: Source) -> Moments:
-    """Write images and classes as they come; returns each image's moments."""
+def _write_part(folder: Path, name: str, parts: Sequence[Part], source: Source) -> Moments:
+    """Write images and classes as they come, part after part; returns each image's moments."""
     image = source.image
-    shape = (part.n, image.channels, image.height, image.width)
+    shape = (sum(part.n for part in parts), image.channels, image.height, image.width)
     labels, moments = [np.empty(0, np.int64)], [np.empty((0, image.channels, 2), np.int64)]
     with (folder / f"{name}_pixels.npy").open("wb") as file:
         head = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, head)
-        for pixels, classes in source.chunks(part):
+        for pixels, classes in chain.from_iterable(map(source.chunks, parts)):
             file.write(np.ascontiguousarray(pixels).data)
             labels.append(classes)
             moments.append(_moments(pixels))

@@ -9,7 +9,7 @@ from swinablate.config import plugins
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
 from swinablate.data import user_function
-from swinablate.data.augment.pipeline import augmentation
+from swinablate.data.augment.pipeline import augmentation, margin
 from swinablate.data.dataset import Dataset
 from swinablate.errors import InputError
 
@@ -97,12 +97,7 @@ def class_names(config: DataConfig) -> tuple[str, ...]:
         InputError: no data set has that name.
     """
     dataset = find_dataset(config)
-    if not dataset.rooted:
-        return dataset.names
-    # The folders of the training images are the classes; nothing is read of them.
-    train = raw_folder(config, Path()) / "train"
-    found = sorted(p.name for p in train.iterdir() if p.is_dir()) if train.is_dir() else []
-    return tuple(name for name in found if not name.startswith("."))
+    return dataset.listed(raw_folder(config, Path())) if dataset.listed else dataset.names
 
 
 def describe(config: DataConfig) -> Sizes | None:
@@ -121,13 +116,25 @@ def describe(config: DataConfig) -> Sizes | None:
     return sizes_of(config, dataset.train, dataset.test)
 
 
-def sizes_of(config: DataConfig, rest: int, test: int) -> Sizes:
+def sizes_of(config: DataConfig, rest: int, test: int, own: int = 0) -> Sizes:
     """The same, of a data set with `test` test images and `rest` others.
 
+    Args:
+        config: the recipe's data.
+        rest: training and validation images.
+        test: test images.
+        own: validation images of the data set's own, among the rest; 0: they are cut from it.
+
     Raises:
-        ValueError: a split would be empty.
+        ValueError: a split would be empty, or is asked for although the data set has its own.
     """
-    val = round(config.val_fraction * rest)
+    if own:
+        for name in ("val_fraction", "resample_split"):
+            if getattr(config, name) != DataConfig.model_fields[name].default:
+                raise ValueError(
+                    f"the data set has {own} validation images of its own; leave data.{name} out"
+                )
+    val = own or round(config.val_fraction * rest)
     train = round(config.train_fraction * (rest - val))
     if not val:
         raise ValueError(
@@ -154,6 +161,7 @@ def resolved_data(config: DataConfig) -> dict[str, Any]:
         del found["erase_fill"]
     if not (config.mixup or config.cutmix):
         del found["mix_share"]
+    found["crop_margin"] = margin(config, image_spec(config))
     # Fractions that keep the same number of images are one.
     if config.limit is None and (sizes := describe(config)):
         found["train_fraction"] = sizes.train

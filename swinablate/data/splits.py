@@ -3,7 +3,8 @@
 The test set is the data set's own. The rest is put in one stratified random order, drawn by
 `data.split_seed` (and the trial's seed with `data.resample_split`); its first images are for
 validation, the next ones for training. So the validation set does not depend on
-`data.train_fraction`, and a smaller training set is part of every larger one.
+`data.train_fraction`, and a smaller training set is part of every larger one. Where a data set
+has validation images of its own, none are cut.
 """
 
 import os
@@ -14,14 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64, UInt8
+from jaxtyping import Float, Int, Int64, Real, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
 from swinablate.config.data import DataConfig
 from swinablate.data.dataset import Moments, Rows, Wholes, draws, stratified_order
-from swinablate.data.prepared import opened
-from swinablate.data.registry import sizes_of
+from swinablate.data.prepared import opened, own_validation
+from swinablate.data.registry import image_spec, sizes_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,8 @@ class Images:
         """Where batches are made; that of the pixels unless they are read ahead."""
         return self.rows.device
 
-    def normalised(self, pixels: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Raw images, as the network takes them."""
+    def normalised(self, pixels: Real[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Raw images, as the network takes them; floats are overwritten."""
         return pixels.float().mul_(self.scale).add_(self.shift)
 
 
@@ -83,11 +84,19 @@ def load_splits(
     """
     arrays = opened(config, root)
     labels, test_labels = np.asarray(arrays["train_labels"]), np.asarray(arrays["test_labels"])
-    sizes = sizes_of(config, len(labels), len(test_labels))
+    own = own_validation(config, root)
+    sizes = sizes_of(config, len(labels), len(test_labels), own)
     trial = (seed, stream) if config.resample_split else ()
-    order = stratified_order(labels, draws(len(labels), "split", config.split_seed, *trial))
-    held_out = round(config.val_fraction * len(labels))
-    train, val = order[held_out:][: sizes.train], order[: sizes.val]
+    chance = draws(len(labels), "split", config.split_seed, *trial)
+    if own:
+        cut = len(labels) - own
+        order = stratified_order(labels[:cut], chance[:cut])
+        train = order[: sizes.train]
+        val = cut + stratified_order(labels[cut:], chance[cut:])[: sizes.val]
+    else:
+        order = stratified_order(labels, chance)
+        held_out = round(config.val_fraction * len(labels))
+        train, val = order[held_out:][: sizes.train], order[: sizes.val]
     test = np.arange(len(test_labels))
     if sizes.test < len(test):  # the same few for every seed
         test = stratified_order(test_labels, draws(len(test), "limit"))[: sizes.test]
@@ -135,8 +144,9 @@ def _normalisation(
     if config.normalisation == "dataset":
         return normalisation(arrays["train_moments"][train], first.size)
     one = torch.ones(len(first), 1, 1)
-    # Bytes to -1..1, or to 0..1.
-    return (one * (2 / 255), -one) if config.normalisation == "half" else (one / 255, 0 * one)
+    top = image_spec(config).top
+    # 0..top to -1..1, or to 0..1.
+    return (one * (2 / top), -one) if config.normalisation == "half" else (one / top, 0 * one)
 
 
 def normalisation(

@@ -2,8 +2,9 @@
 
 The function takes nothing and returns the images as `swinablate.data.dataset.Arrays`, or as a
 tuple of four arrays or CPU tensors: training images, their classes, test images, theirs.
-Images are uint8, n c h w; classes are integers from 0, one an image. Training images are all
-from which training and validation images are cut; the test images must be the same for ever.
+Images are uint8, n c h w, from 0 to the `top` of `data.image` (255 where it says nothing); classes
+are integers from 0, one an image. Training images are all from which training and validation
+images are cut; the test images must be the same for ever.
 
 Its module is looked for as a network's is: in the folder of the recipe that names it, then in
 the current folder, then where Python looks. It is called in the coordinator, once whenever a
@@ -119,6 +120,8 @@ def _check(found: Arrays, name: str, image: ImageSpec) -> None:
             raise _refusal(
                 name, f"{what} images are {pixels.shape[1:]}, data.image says {promised}"
             )
+        if (most := pixels.max()) > image.top:
+            raise _refusal(name, f"{what} pixels reach {most}, data.image.top is {image.top}")
         low, high = labels.min(), labels.max()
         if low < 0 or high >= image.classes:
             raise _refusal(

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from swinablate.records.events import ENDINGS, Event
+from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.scheduling.queue import Ticket
-from swinablate.study.plan import Arm, Trial
+from swinablate.study.plan import Arm, Plan, Trial
 
 RETRIES = 2
 """How often an attempt that was killed or hung is repeated: a machine that kills the same trial
@@ -186,3 +187,15 @@ def conclude(
         finished_at=last.at,
         elapsed_s=round(now.elapsed, 3),
     )
+
+
+def superseded(made: Plan, home: Home) -> Iterator[str]:
+    """Say which recorded trials mean something else by now; they are never trained again."""
+    renamed = {trial.first_id: trial for trial in made.trials if trial.revised}
+    # Whether one was begun is enough; a record that is damaged is of no concern here.
+    if found := [trial for trial in renamed if home.attempts(trial)]:
+        fields = sorted({field for trial in found for field in renamed[trial].revised})
+        yield (
+            f"{len(found)} trials on record were trained when {', '.join(fields)} meant something "
+            "else (CHANGELOG.md): they stay there, and new ones take their places"
+        )

@@ -10,7 +10,7 @@ from swinablate import data
 from swinablate.config import plugins
 from swinablate.config.data import DataConfig
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.execution.attempts import Attempts
+from swinablate.execution.attempts import Attempts, superseded
 from swinablate.execution.autotune import choose
 from swinablate.execution.coordinator import (
     Context,
@@ -150,6 +150,8 @@ def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summa
     recorded = home.outcomes(trial.id for trial in made.trials)
     record = plan_record(made, recorded, expected_noise(made, home))
     doors = Doors.real(record, home, options)
+    for line in superseded(made, home):
+        watcher.say(line)
     return Run(made, record, home, options, watcher, doors).run()
 
 

@@ -9,6 +9,7 @@ from swinablate.config import schema
 from swinablate.config.family import ImageSpec
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe, StartConfig, identity, trial_id
+from swinablate.data import revisions
 from swinablate.models.diff import Proof
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.files import Study
@@ -78,6 +79,16 @@ class Trial:
     @cached_property
     def id(self) -> str:
         """Content address: equal trials are the same trial, in any study."""
+        return trial_id(self.recipe, self.seed, self.revised)
+
+    @cached_property
+    def revised(self) -> Mapping[str, int]:
+        """Field -> revision of its meaning, where the recipe uses one that was mended."""
+        return revisions(self.recipe.data)
+
+    @property
+    def first_id(self) -> str:
+        """What the id was before any meaning was mended; `id` where the recipe uses none."""
         return trial_id(self.recipe, self.seed)
 
 
@@ -147,7 +158,13 @@ class Plan:
                 **also,
                 "design": study.design,
                 "arms": [
-                    [a.name, identity(a.recipe), list(a.seeds), *_digests(a)] for a in self.arms
+                    [
+                        a.name,
+                        identity(a.recipe, revisions(a.recipe.data)),
+                        list(a.seeds),
+                        *_digests(a),
+                    ]
+                    for a in self.arms
                 ],
                 "refusals": sorted(r.name for r in self.refusals),
                 "compare": schema.sparse(study.compare),

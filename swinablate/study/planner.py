@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from swinablate.config import schema
+from swinablate.config.family import BYTE
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.config.theirs import named, theirs
@@ -104,7 +105,7 @@ def smoked(recipe: Recipe) -> Recipe:
         update={
             "name": "noise",
             "root": None,
-            "image": image_spec(recipe.data),
+            "image": image_spec(recipe.data).model_copy(update={"top": BYTE}),
             "limit": SMOKE_IMAGES,
         }
     )

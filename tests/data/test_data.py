@@ -395,7 +395,8 @@ def batch(
     images: Images, index: Tensor, augment: str, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """A batch under one of the four levels of `data.augment`."""
-    change = augmentation(DataConfig(name="digits", augment=augment), image_spec(DIGITS))
+    config = DataConfig(name="digits", augment=augment, crop_margin=4)
+    change = augmentation(config, image_spec(DIGITS))
     raw = next(data.raw_batches(images, index, len(index)))
     return data.batch(raw, images, change, lambda kind: generator)
 

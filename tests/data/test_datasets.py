@@ -368,8 +368,8 @@ LAYOUT = "hint: give a folder that holds train/CLASS/*.png and test/CLASS/*.png 
         (
             "deep",
             (
-                "{root}/train/cat/1.PNG: a picture cannot be read: more than 8 bits a channel "
-                "(PIL's mode I;16)\n\nhint: mend it, or remove it"
+                "{root}/train/cat/1.PNG: a picture cannot be read: its numbers have no range "
+                "(PIL's mode F)\n\nhint: mend it, or remove it"
             ),
         ),
     ],
@@ -394,8 +394,8 @@ def test_a_wrong_folder_is_refused_with_the_file_that_is_wrong(
     elif damage == "text":
         (pictures / "train" / "cat" / "2.bmp").write_text("hello")
     else:
-        deep = np.full((8, 8), 3000, np.uint16)
-        Image.fromarray(deep).save(pictures / "train" / "cat" / "1.PNG")
+        floats = np.full((8, 8), 0.5, np.float32)
+        Image.fromarray(floats).save(pictures / "train" / "cat" / "1.PNG", format="TIFF")
     home = tmp_path / "home"
     found = refusal(folder(pictures), home)
     assert found == message.format(root=pictures)

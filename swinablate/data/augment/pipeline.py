@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from swinablate.config.data import DataConfig
-from swinablate.config.family import ImageSpec
+from swinablate.config.family import BYTE, ImageSpec
 from swinablate.data.augment import colour
 from swinablate.data.augment.geometric import ResizedCrop, Shift
 from swinablate.data.augment.mixing import Cutout, Erase, Mixing
@@ -23,6 +23,9 @@ from swinablate.data.augment.policy import randaugment, trivialaugment
 from swinablate.data.rng import Chance, uniform
 
 MARGIN = 4  # pixels, He 2016, sec. 4.2
+SHARE = 8
+"""He's images have 32 pixels a side, so that an eighth of what stands at an edge may be cut off;
+of 8x8 digits 4 pixels would take two fifths of the ink."""
 Change = Callable[[Tensor, Chance], Tensor]
 
 
@@ -53,10 +56,25 @@ class Jitter:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Pixels of 0 to `top` as bytes of 0 to 255, which is what changes of colour work on."""
+
+    top: int
+
+    def __call__(
+        self, pixels: UInt8[Tensor, "b c h w"], _chance: Chance
+    ) -> UInt8[Tensor, "b c h w"]:
+        """Stretch, rounding to the nearest byte."""
+        return ((pixels.int() * BYTE + self.top // 2) // self.top).to(torch.uint8)
+
+
+@dataclass(frozen=True)
 class Augment:
     """All random changes of one recipe.
 
     Attributes:
+        top: largest raw value, where `before` stretches the images; they are normalised as
+            what they were before that.
         before: of bytes.
         after: of normalised images; they may change them in place.
         mixing: of images with their classes.
@@ -65,6 +83,7 @@ class Augment:
     before: tuple[Change, ...] = ()
     after: tuple[Change, ...] = ()
     mixing: Mixing | None = None
+    top: int = BYTE
 
     def __call__(
         self,
@@ -78,7 +97,7 @@ class Augment:
         Args:
             pixels: raw; not changed.
             labels: their classes.
-            normalised: raw -> a new float tensor.
+            normalised: raw, or floats that it may write to -> a float tensor.
             chance: the step's draws.
 
         Returns:
@@ -86,7 +105,7 @@ class Augment:
         """
         for change in self.before:
             pixels = change(pixels, chance)
-        x = normalised(pixels)
+        x = normalised(pixels if self.top == BYTE else pixels * (self.top / BYTE))
         for change in self.after:
             x = change(x, chance)
         return (x, labels) if self.mixing is None else self.mixing(x, labels, chance)
@@ -99,7 +118,9 @@ def augmentation(config: DataConfig, image: ImageSpec) -> Augment:
         ValueError: they cannot be made with such images.
     """
     _check(config, image)
-    before = _moves(config)
+    stretched = image.top < BYTE and bool(on_bytes(config))
+    before: list[Change] = [Stretch(image.top)] if stretched else []
+    before += _moves(config, image)
     if config.policy == "randaugment":
         count, bin_ = config.policy_ops, config.policy_magnitude
         before.append(randaugment(count, bin_, image.height, image.width))
@@ -116,14 +137,46 @@ def augmentation(config: DataConfig, image: ImageSpec) -> Augment:
     mixing = None
     if config.mixup or config.cutmix:
         mixing = Mixing(config.mixup, config.cutmix, config.mix_share, image.classes)
-    return Augment(tuple(before), tuple(after), mixing)
+    return Augment(tuple(before), tuple(after), mixing, image.top if stretched else BYTE)
 
 
-def _moves(config: DataConfig) -> list[Change]:
+def on_bytes(config: DataConfig) -> tuple[str, ...]:
+    """Fields that are on and work on bytes of 0 to 255."""
+    colours = ("brightness", "contrast", "saturation", "hue")
+    policy = ("policy",) if config.policy != "none" else ()
+    return policy + tuple(name for name in colours if getattr(config, name))
+
+
+def margin(config: DataConfig, image: ImageSpec) -> int:
+    """Largest shift of padded crops, in pixels; 0 where there are none."""
+    if "crop" not in config.augment:
+        return 0
+    if isinstance(config.crop_margin, int):
+        return config.crop_margin
+    return min(MARGIN, min(image.height, image.width) // SHARE)
+
+
+def _moves(config: DataConfig, image: ImageSpec) -> list[Change]:
     flip, crop = "flip" in config.augment, "crop" in config.augment
     if config.resized_crop:
         return [ResizedCrop(config.resized_crop, flip)]
-    return [Shift(flip, MARGIN if crop else 0)] if flip or crop else []
+    return [Shift(flip, margin(config, image))] if flip or crop else []
+
+
+def _check_margin(config: DataConfig, image: ImageSpec) -> None:
+    side, size = min(image.height, image.width), f"{image.height}x{image.width}"
+    if "crop" not in config.augment:
+        return
+    if not margin(config, image):
+        raise ValueError(
+            f'data.augment = "{config.augment}": an eighth of {size} images is less than a '
+            "pixel; write crop_margin = 1, or another augment"
+        )
+    if margin(config, image) >= side:
+        raise ValueError(
+            f"data.crop_margin = {config.crop_margin} would shift {size} images out of sight; "
+            f"give at most {side - 1}, or leave it out"
+        )
 
 
 def _check(config: DataConfig, image: ImageSpec) -> None:
@@ -133,6 +186,7 @@ def _check(config: DataConfig, image: ImageSpec) -> None:
             f'data.resized_crop = {config.resized_crop} and data.augment = "{config.augment}" '
             f'both crop; write augment = "{without}", or leave resized_crop out'
         )
+    _check_margin(config, image)
     side = max(image.height, image.width)
     if config.cutout > side:
         raise ValueError(

@@ -28,7 +28,7 @@ def read(_raw: Path, _image: ImageSpec) -> Arrays:
 
 
 DATASET = Dataset(
-    image=ImageSpec(height=8, width=8, channels=1, classes=10),
+    image=ImageSpec(height=8, width=8, channels=1, classes=10, top=16),
     train=1257,
     test=TEST,
     read=read,

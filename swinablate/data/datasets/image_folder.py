@@ -1,13 +1,18 @@
-"""Image files in folders: `data.root` holds `train/CLASS/*` and `test/CLASS/*` (or `val`).
+"""Image files in folders: `data.root` holds `train/CLASS/*` and `test/CLASS/*`.
 
-Pictures of any size and kind that PIL reads; each is cut in the middle to the proportions of
-`data.image`, scaled to its size and made grey or coloured (`picture.fitted`), once.
-Classes are numbered in the order of their folders' names.
+Pictures of any size and kind that PIL reads; each is turned upright, cut in the middle to the
+proportions of `data.image`, scaled to its size and made grey or coloured (`image_files.fitted`),
+once. Classes are numbered in the order of their folders' names.
+
+With `val/CLASS/*` (or `valid`, `validation`) beside the two, that is what chooses, and nothing is
+cut from the training images for it; without a folder `test` it is the test set. Hidden files and
+folders, and those that systems leave behind, are no pictures (`hidden`).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +24,26 @@ from swinablate.data.image_files import MODES, fitted
 from swinablate.errors import InputError
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+LEFT_BEHIND = {"__macosx", "@eadir", "$recycle.bin"}
+"""Folders of macOS's archives, of Synology's and of Windows' disks; they hold copies."""
 CHUNK = 512
 """Pictures decoded before they are written: work for every core, and all that memory holds."""
+NAMED = 20
+"""Unusable files that a message names: a screen of them; of more, the number says enough."""
 LAYOUT = "give a folder that holds train/CLASS/*.png and test/CLASS/*.png (or val)"
+TRAIN, TEST, VAL = ("train", "training"), ("test", "testing"), ("val", "valid", "validation")
+"""Names of the parts' folders, in any case."""
 Files = list[tuple[Path, int]]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The files of a folder, and the classes they are of."""
+
+    classes: list[str]
+    train: Files
+    test: Files
+    val: Files
 
 
 def read(root: Path, image: ImageSpec) -> Parts:
@@ -33,62 +54,122 @@ def read(root: Path, image: ImageSpec) -> Parts:
             at="data.image.channels",
             hint="write channels = 3, or 1 for grey images",
         )
-    train, test, classes = _listed(root)
-    if len(classes) != image.classes:
+    found = _listed(root)
+    if len(found.classes) != image.classes:
         raise InputError(
-            f"{root / 'train'} holds {len(classes)} classes, not {image.classes}",
+            f"{_part(root, TRAIN)} holds {len(found.classes)} classes, not {image.classes}",
             at="data.image.classes",
-            hint=f"write classes = {len(classes)}",
+            hint=f"write classes = {len(found.classes)}",
         )
-    return Parts(
-        Part(len(train), lambda: _decoded(train, image)),
-        Part(len(test), lambda: _decoded(test, image)),
-    )
+    every = found.train + found.val + found.test
+
+    def part(files: Files) -> Part:
+        names = [path.relative_to(root).as_posix() for path, _ in files]
+        return Part(len(files), lambda: _decoded(files, image, every), names)
+
+    return Parts(part(found.train), part(found.test), part(found.val) if found.val else None)
 
 
 def state(root: Path) -> str:
     """Digest of every picture's name, size and time of change."""
-    train, test, _ = _listed(root)
-    found = [(path, path.stat()) for path, _ in train + test]
+    found = _listed(root)
+    every = [(path, path.stat()) for path, _ in found.train + found.val + found.test]
     return schema.digest(
-        [[path.relative_to(root).as_posix(), s.st_size, s.st_mtime_ns] for path, s in found]
+        [[path.relative_to(root).as_posix(), s.st_size, s.st_mtime_ns] for path, s in every]
     )
 
 
-def _listed(root: Path) -> tuple[Files, Files, list[str]]:
+def classes(root: Path) -> tuple[str, ...]:
+    """The folders of the training images; nothing is read of them, and nothing is wrong."""
+    train = _part(root, TRAIN) if root.is_dir() else None
+    return tuple(_folders(train)) if train else ()
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or folder is none that somebody put there as a picture or a class.
+
+    `.ipynb_checkpoints` holds copies of pictures, `.thumbnails` small ones, and `._x.png` what
+    macOS knows of `x.png`.
+    """
+    return name.startswith(".") or name.lower() in LEFT_BEHIND
+
+
+def _listed(root: Path) -> Listed:
     if not root.is_dir():
         raise InputError(f"no folder {root}", at="data.root", hint=LAYOUT)
-    test = root / "test" if (root / "test").is_dir() else root / "val"
-    for part in (root / "train", test):
-        if not part.is_dir():
+    train, test, val = (_part(root, names) for names in (TRAIN, TEST, VAL))
+    if test is None:
+        test, val = val, None
+    for part, what in ((train, "train"), (test, "test or val")):
+        if part is None:
             known = ", ".join(sorted(p.name for p in root.iterdir())) or "nothing"
-            what = "train" if part.name == "train" else "test or val"
             raise InputError(
                 f"no folder {what} in {root}; it holds {known}", at="data.root", hint=LAYOUT
             )
-    classes = _folders(root / "train")
-    if strange := sorted(set(_folders(test)) - set(classes)):
+    assert train
+    assert test
+    names = _folders(train)
+    if not names:
+        raise InputError(f"no class in {train}", at="data.root", hint=LAYOUT)
+    if len(names) == 1:
         raise InputError(
-            f"class {strange[0]!r} is in {test} but not in {root / 'train'}",
+            f"{train} holds one class, {names[0]!r}: there is nothing to tell apart",
+            at="data.root",
+            hint="every class needs a folder of its own",
+        )
+    others = [part for part in (test, val) if part]
+    for part in others:
+        _check_classes(part, train, names)
+    return Listed(
+        names,
+        _pictures(train, names, needed=True),
+        _pictures(test, names),
+        _pictures(val, names) if val else [],
+    )
+
+
+def _part(root: Path, names: Sequence[str]) -> Path | None:
+    """The folder of a part, by whichever of its names.
+
+    Raises:
+        InputError: two folders claim to be it.
+    """
+    found = sorted(p for p in root.iterdir() if p.name.lower() in names and p.is_dir())
+    if len(found) > 1:
+        both = " and ".join(p.name for p in found)
+        raise InputError(
+            f"{root} holds {both}, which mean the same", at="data.root", hint="keep one of them"
+        )
+    return found[0] if found else None
+
+
+def _check_classes(part: Path, train: Path, names: Sequence[str]) -> None:
+    found = _folders(part)
+    if not found:
+        raise InputError(f"no class in {part}", at="data.root", hint=LAYOUT)
+    if strange := sorted(set(found) - set(names)):
+        raise InputError(
+            f"class {strange[0]!r} is in {part} but not in {train}",
             at="data.root",
             hint="every class needs training images",
         )
-    return _pictures(root / "train", classes), _pictures(test, classes), classes
 
 
 def _folders(part: Path) -> list[str]:
-    names = sorted(p.name for p in part.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not names:
-        raise InputError(f"no class in {part}", at="data.root", hint=LAYOUT)
-    return names
+    return sorted(p.name for p in part.iterdir() if p.is_dir() and not hidden(p.name))
 
 
-def _pictures(part: Path, classes: list[str]) -> Files:
+def _pictures(part: Path, names: Sequence[str], *, needed: bool = False) -> Files:
     files: Files = []
-    for label, name in enumerate(classes):
+    for label, name in enumerate(names):
         folder = part / name
-        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-        if not found and (folder.is_dir() or part.name == "train"):
+        found = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.suffix.lower() in SUFFIXES
+            and not any(map(hidden, path.relative_to(folder).parts))
+        )
+        if not found and (folder.is_dir() or needed):
             raise InputError(
                 f"no picture in {folder}",
                 at="data.root",
@@ -98,26 +179,54 @@ def _pictures(part: Path, classes: list[str]) -> Files:
     return files
 
 
-def _decoded(files: Files, image: ImageSpec) -> Iterator[tuple[Pixels, Labels]]:
-    """Decode in threads: PIL lets go of Python while it decodes and scales."""
+def _decoded(files: Files, image: ImageSpec, every: Files) -> Iterator[tuple[Pixels, Labels]]:
+    """Decode in threads: PIL lets go of Python while it decodes and scales.
 
-    def one(path: Path) -> Picture:
-        from PIL import Image
-
-        try:
-            with Image.open(path) as picture:
-                return fitted(picture, image)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(
-                f"a picture cannot be read: {reason}", at=str(path), hint="mend it, or remove it"
-            ) from error
-
+    Args:
+        files: those to decode.
+        image: the format.
+        every: of all parts; where one is unusable, all that are unusable are named at once.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(files), CHUNK):
             some = files[start : start + CHUNK]
-            pixels = np.stack(list(pool.map(one, [path for path, _ in some])))
-            yield pixels, np.array([label for _, label in some], dtype=np.int64)
+            found = list(pool.map(lambda path: _one(path, image), [path for path, _ in some]))
+            whole = [picture for picture in found if not isinstance(picture, str)]
+            if len(whole) < len(found):
+                raise _unusable(
+                    (path, reason)
+                    for (path, _), reason in zip(
+                        every, pool.map(lambda file: _one(file[0], image), every), strict=True
+                    )
+                    if isinstance(reason, str)
+                )
+            yield np.stack(whole), np.array([label for _, label in some], dtype=np.int64)
+
+
+def _one(path: Path, image: ImageSpec) -> Picture | str:
+    """A picture; or why it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return fitted(picture, image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+
+
+def _unusable(found: Iterator[tuple[Path, str]]) -> InputError:
+    (path, reason), *others = found
+    if not others:
+        return InputError(
+            f"a picture cannot be read: {reason}", at=str(path), hint="mend it, or remove it"
+        )
+    named = [f"{one} ({why})" for one, why in others[: NAMED - 1]]
+    more = f" and {len(others) - len(named)} more" if len(others) > len(named) else ""
+    return InputError(
+        f"{len(others) + 1} pictures cannot be read: {path} ({reason}), {', '.join(named)}{more}",
+        at="data.root",
+        hint="mend them, or remove them",
+    )
 
 
 DATASET = Dataset(
@@ -125,4 +234,6 @@ DATASET = Dataset(
     by_hand=lambda root: f"{root}: {LAYOUT}",
     rooted=True,
     state=state,
+    listed=classes,
+    version=2,  # 1 took hidden files, lying pictures and transparent ones as they are
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swinablate.config.family import ImageSpec
+from swinablate.config.family import BYTE, ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Pixels, draws, made_here
 
 TRAIN, TEST = 1024, 256
@@ -20,6 +20,8 @@ def _part(part: str, n: int, image: ImageSpec) -> tuple[Pixels, Labels]:
     shape = (n, image.channels, image.height, image.width)
     pixels = draws(-(-int(np.prod(shape)) // 8), "noise", part).astype("<u8").view(np.uint8)
     labels = np.argsort(draws(n, "noise", part, "labels")) % image.classes
+    if image.top < BYTE:
+        pixels = pixels % np.uint8(image.top + 1)
     return pixels[: int(np.prod(shape))].reshape(shape), labels
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real
 from torch import Tensor
 
 from swinablate.data import Augment, Images, epoch_order, of_runs, of_step, raw_batches
@@ -66,8 +66,8 @@ class Feed:
             shape = (len(orders), self.size)
             yield x.view(*shape, *x.shape[1:]), y.view(*shape, *y.shape[1:])
 
-    def normalised(self, pixels: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Raw images, as each run's network takes them."""
+    def normalised(self, pixels: Real[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Raw images, as each run's network takes them; floats are overwritten."""
         x = pixels.float().view(len(self.seeds), self.size, *pixels.shape[1:])
         return x.mul_(self.scale).add_(self.shift).flatten(0, 1)
 

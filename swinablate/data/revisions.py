@@ -1,0 +1,31 @@
+"""Meanings of a recipe's data that were mended, and which recipes they concern.
+
+A recipe that uses one has other trial ids than before; all others keep theirs, and their bits.
+"""
+
+from swinablate.config.data import DataConfig
+from swinablate.config.family import BYTE
+from swinablate.data.augment.pipeline import MARGIN, margin, on_bytes
+from swinablate.data.registry import image_spec
+
+RANGE = 2
+"""1 took pixels of any range for 0 to 255: digits, which are 0 to 16, were nearly black."""
+EIGHTH = 2
+"""1 shifted images of any size by up to 4 pixels: half the side of digits."""
+
+
+def revisions(config: DataConfig) -> dict[str, int]:
+    """Field -> revision of its meaning, of the mended ones that a recipe uses.
+
+    Raises:
+        InputError: no data set has that name.
+        ValueError: see `image_spec`.
+    """
+    image = image_spec(config)
+    found: dict[str, int] = {}
+    if image.top < BYTE:
+        scaled = () if config.normalisation == "dataset" else ("normalisation",)
+        found |= {f"data.{name}": RANGE for name in (*scaled, *on_bytes(config))}
+    if config.crop_margin == "eighth" and 0 < margin(config, image) < MARGIN:
+        found["data.augment"] = EIGHTH
+    return found

@@ -1,0 +1,256 @@
+"""Folders of pictures as people have them: lying, transparent, deep, half broken, split in three."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
+from swinablate.data import class_names, load_splits, prepare
+from swinablate.errors import InputError
+
+CPU = torch.device("cpu")
+SQUARE = ImageSpec(height=8, width=8, channels=3, classes=2)
+CLASSES = ("cat", "dog")
+
+
+def album(root: Path, parts: dict[str, int]) -> Path:
+    """Part -> pictures of each of two classes; their red is the number, green the part."""
+    for green, (part, n) in enumerate(parts.items()):
+        for blue, name in enumerate(CLASSES):
+            (root / part / name).mkdir(parents=True)
+            for i in range(n):
+                colour = (10 * i, 50 * green, 100 * blue)
+                Image.new("RGB", (8, 8), colour).save(root / part / name / f"{i}.png")
+    return root
+
+
+def folder(root: Path, image: ImageSpec = SQUARE, **words: Any) -> DataConfig:
+    return DataConfig(name="image_folder", root=str(root), image=image, **words)
+
+
+def first(root: Path, home: Path, image: ImageSpec = SQUARE) -> np.ndarray:
+    """The first training picture as it is read."""
+    found: np.ndarray = np.load(prepare(folder(root, image), home).path / "train_pixels.npy")[0]
+    return found
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return album(tmp_path / "pictures", {"train": 10, "test": 5})
+
+
+def put(root: Path, picture: Image.Image, **words: Any) -> None:
+    (root / "train" / "cat" / "0.png").unlink()
+    picture.save(root / "train" / "cat" / "0.png", **words)
+
+
+# ---- what a picture is
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_the_camera_was_held(orientation, pictures, tmp_path):
+    lying = np.zeros((8, 8, 3), np.uint8)
+    lying[:4] = 255
+    lying[0, 0] = (255, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    put(pictures, Image.fromarray(lying), exif=exif)
+    # By the letter of EXIF 2.3, table 4.6.4: where row 0 and column 0 of the stored picture are.
+    turned = {
+        1: lying,
+        2: lying[:, ::-1],
+        3: lying[::-1, ::-1],
+        4: lying[::-1],
+        5: lying.transpose(1, 0, 2),
+        6: np.rot90(lying, -1),
+        7: np.rot90(lying, -1)[::-1],
+        8: np.rot90(lying, 1),
+    }
+    found = first(pictures, tmp_path / "home")
+    assert np.array_equal(found, turned[orientation].transpose(2, 0, 1))
+
+
+def shape() -> np.ndarray:
+    """Opaque in the left half."""
+    alpha = np.zeros((8, 8), np.uint8)
+    alpha[:, :4] = 255
+    return alpha
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_transparent_becomes_white(mode, channels, pictures, tmp_path):
+    if mode == "RGBA":
+        picture = Image.fromarray(np.dstack([np.zeros((8, 8, 3), np.uint8), shape()]))
+    elif mode == "LA":
+        picture = Image.merge("LA", [Image.new("L", (8, 8)), Image.fromarray(shape())])
+    elif mode == "P":
+        picture = Image.fromarray((shape() == 0).astype(np.uint8), "P")
+        picture.putpalette([0, 0, 0, 9, 9, 9])
+    else:
+        picture = Image.fromarray(np.dstack([np.uint8(9) * (shape() == 0)] * 3).astype(np.uint8))
+    key = {"P": {"transparency": 1}, "RGB": {"transparency": (9, 9, 9)}}
+    put(pictures, picture, **key.get(mode, {}))
+    image = SQUARE.model_copy(update={"channels": channels})
+    found = first(pictures, tmp_path / "home", image)
+    assert found[:, :, :4].max() == 0
+    assert found[:, :, 4:].min() == 255
+
+
+def test_half_transparent_pixels_are_mixed_with_white(pictures, tmp_path):
+    put(pictures, Image.new("RGBA", (8, 8), (0, 100, 200, 51)))  # a fifth
+    assert first(pictures, tmp_path / "home")[:, 0, 0].tolist() == [204, 224, 244]
+
+
+def test_grey_of_16_bits_is_scaled_by_its_range(pictures, tmp_path):
+    deep = np.linspace(0, 65535, 64).round().astype(np.uint16).reshape(8, 8)
+    put(pictures, Image.fromarray(deep))
+    grey = first(pictures, tmp_path / "home", SQUARE.model_copy(update={"channels": 1}))
+    assert grey[0].flatten().tolist() == [round(value / 257) for value in deep.flatten().tolist()]
+
+
+# ---- what is no picture
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "train/cat/.ipynb_checkpoints/0-checkpoint.png",
+        "train/cat/._0.png",
+        "train/cat/deeper/.thumbnails/0.png",
+        "test/dog/__MACOSX/0.png",
+        "train/__MACOSX/0.png",
+        "train/.ipynb_checkpoints/0.png",
+        "__MACOSX/train/cat/0.png",
+    ],
+)
+def test_what_systems_leave_behind_is_neither_a_class_nor_a_picture(path, pictures, tmp_path):
+    before = prepare(folder(pictures), tmp_path / "home")
+    left = pictures / path
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes((pictures / "train" / "cat" / "0.png").read_bytes())
+    assert prepare(folder(pictures), tmp_path / "home") == before
+    assert class_names(folder(pictures)) == CLASSES
+
+
+def test_a_folder_for_validation_without_a_class_is_refused(pictures, tmp_path):
+    (pictures / "val" / ".thumbnails").mkdir(parents=True)
+    with pytest.raises(InputError) as error:
+        prepare(folder(pictures), tmp_path / "home")
+    assert error.value.problem == f"no class in {pictures / 'val'}"
+
+
+def test_all_unusable_files_are_named_at_once(pictures, tmp_path):
+    bad = [pictures / x for x in ("train/cat/3.png", "train/dog/9.png", "test/cat/0.png")]
+    bad[0].write_text("hello")
+    for file in bad[1:]:
+        file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(InputError) as error:
+        prepare(folder(pictures), tmp_path / "home")
+    assert error.value.problem == (
+        f"3 pictures cannot be read: {bad[0]} (cannot identify image file '{bad[0]}'), {bad[1]} "
+        f"(image file is truncated), {bad[2]} (image file is truncated)"
+    )
+    assert error.value.hint == "mend them, or remove them"
+
+
+def test_of_very_many_unusable_files_the_number_is_said(tmp_path):
+    root = album(tmp_path / "pictures", {"train": 15, "test": 2})
+    for file in root.rglob("train/*/*.png"):
+        file.write_text("hello")
+    with pytest.raises(InputError) as error:
+        prepare(folder(root), tmp_path / "home")
+    assert error.value.problem.startswith("30 pictures cannot be read: ")
+    assert error.value.problem.endswith(" and 10 more")
+
+
+def test_one_class_is_refused_with_what_to_do(pictures, tmp_path):
+    for part in ("train", "test"):
+        for file in (pictures / part / "dog").iterdir():
+            file.unlink()
+        (pictures / part / "dog").rmdir()
+    with pytest.raises(InputError) as error:
+        prepare(folder(pictures), tmp_path / "home")
+    assert error.value.problem == (
+        f"{pictures / 'train'} holds one class, 'cat': there is nothing to tell apart"
+    )
+    assert error.value.hint == "every class needs a folder of its own"
+
+
+# ---- three folders
+
+
+def three(tmp_path: Path, val: str = "val", train: str = "train") -> Path:
+    return album(tmp_path / "pictures", {train: 10, val: 4, "test": 5})
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "validation", "Valid"])
+@pytest.mark.parametrize("train", ["train", "Train"])
+def test_a_folder_of_validation_pictures_chooses(val, train, tmp_path):
+    config = folder(three(tmp_path, val, train))
+    prepare(config, tmp_path / "home")
+    splits = load_splits(config, tmp_path / "home", 0, "main", CPU)
+    for green, images in enumerate((splits.train, splits.val, splits.test)):
+        pixels = images.pixels[images.rows]
+        assert len(images) == 2 * (10, 4, 5)[green]
+        assert pixels[:, 1].unique().tolist() == [50 * green]
+        assert len({(int(x[0, 0, 0]), int(x[2, 0, 0])) for x in pixels}) == len(images)
+        assert torch.equal(pixels[:, 2, 0, 0] == 100, images.labels == 1)
+    raw = splits.train.pixels[splits.train.rows].double()
+    x = splits.train.normalised(splits.train.pixels[splits.train.rows]).double()
+    torch.testing.assert_close(
+        x[:, 0], (raw[:, 0] - raw[:, 0].mean()) / raw[:, 0].std(correction=0)
+    )
+
+
+def test_small_training_sets_are_nested_and_validation_pictures_stay(tmp_path):
+    root, home = three(tmp_path), tmp_path / "home"
+    full = folder(root)
+    prepare(full, home)
+    sets = []
+    for words in ({"train_fraction": 0.3}, {"train_fraction": 0.6}, {"limit": 8}, {}):
+        splits = load_splits(full.model_copy(update=words), home, 0, "main", CPU)
+        sets.append(set(splits.train.rows.tolist()))
+        assert splits.val.rows.min() >= 20
+        assert len(splits.val) == 8
+    assert [len(one) for one in sets] == [6, 12, 8, 20]
+    assert sets[0] < sets[1] < sets[3]
+    assert sets[2] < sets[3]
+    assert load_splits(folder(root, split_seed=1, train_fraction=0.3), home, 0, "main", CPU)
+
+
+@pytest.mark.parametrize("words", [{"val_fraction": 0.2}, {"resample_split": True}])
+def test_cutting_validation_pictures_where_there_are_some_is_refused(words, tmp_path):
+    with pytest.raises(InputError) as error:
+        prepare(folder(three(tmp_path), **words), tmp_path / "home")
+    (name,) = words
+    assert error.value.problem == "the data set has 8 validation images of its own"
+    assert error.value.hint == f"leave data.{name} out"
+
+
+def test_without_test_pictures_those_of_validation_are_the_test_set(tmp_path):
+    config = folder(album(tmp_path / "pictures", {"train": 10, "valid": 5}))
+    prepare(config, tmp_path / "home")
+    splits = load_splits(config, tmp_path / "home", 0, "main", CPU)
+    assert [len(x) for x in (splits.train, splits.val, splits.test)] == [18, 2, 10]
+
+
+def test_pictures_that_change_sides_make_another_data_set(tmp_path):
+    """The same pictures in the same order, but others of them choose."""
+    root = album(tmp_path / "pictures", {"train": 4, "val": 4, "test": 5})
+    one = prepare(folder(root), tmp_path / "home").sha256
+    for name in ("cat", "dog"):
+        (root / "val" / name / "0.png").rename(root / "train" / name / "9.png")
+    assert prepare(folder(root), tmp_path / "home").sha256 != one
+
+
+def test_two_folders_of_one_meaning_are_refused(tmp_path):
+    root = album(tmp_path / "pictures", {"train": 4, "val": 4, "valid": 4, "test": 5})
+    with pytest.raises(InputError) as error:
+        prepare(folder(root), tmp_path / "home")
+    assert error.value.problem == f"{root} holds val and valid, which mean the same"
