@@ -171,6 +171,17 @@ Hang = Annotated[
         show_default="900, or 20 times its slowest epoch",
     ),
 ]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-every",
+        envvar="SWINABLATE_CHECKPOINT_EVERY",
+        metavar="SECONDS",
+        min=0.0,
+        help="Write a trial's checkpoint after so many seconds of training, when its epoch has "
+        "ended; 0 is every epoch.",
+    ),
+]
 HOME = Path(DEFAULT_HOME)
 ADDRESSES = {"--storage": STORAGE, "--tracking-uri": TRACKING}
 """Options that may hold a secret -> variables that may hold it instead."""

@@ -9,6 +9,7 @@ import typer
 from swinablate.cli import terminal
 from swinablate.cli.options import (
     HOME,
+    CheckpointEvery,
     Devices,
     Executor,
     Force,
@@ -37,6 +38,7 @@ from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of, variants
 from swinablate.config.variants import digests
 from swinablate.errors import InputError
+from swinablate.records.events import CHECKPOINT_S
 from swinablate.records.home import Home
 
 commands = typer.Typer()
@@ -53,6 +55,7 @@ def run(
     fuse: Fuse = "auto",
     executor: Executor = "local",
     hang_timeout: Hang = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_S,
     smoke: Smoke = False,
     no_report: NoReport = False,
     out: Out = None,
@@ -72,7 +75,11 @@ def run(
     """
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     options = dataclasses.replace(
-        options, fuse=fused(fuse), hang_timeout=hang_timeout, take_over=take_over
+        options,
+        fuse=fused(fuse),
+        hang_timeout=hang_timeout,
+        checkpoint_every=checkpoint_every,
+        take_over=take_over,
     )
     run_study(
         study,
@@ -295,6 +302,7 @@ def retry(
     devices: Devices = "auto",
     executor: Executor = "local",
     hang_timeout: Hang = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_S,
     out: Out = None,
     force: Force = False,
     home: HomeFolder = HOME,
@@ -308,7 +316,12 @@ def retry(
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
-    options = dataclasses.replace(options, hang_timeout=hang_timeout, take_over=take_over)
+    options = dataclasses.replace(
+        options,
+        hang_timeout=hang_timeout,
+        checkpoint_every=checkpoint_every,
+        take_over=take_over,
+    )
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
         file,

@@ -19,7 +19,7 @@ from swinablate.execution.feeder import Batch as Tickets
 from swinablate.execution.feeder import Feeder
 from swinablate.execution.stop import Stop
 from swinablate.records.disk.files import drop_half_written
-from swinablate.records.events import ENDINGS, Batch, Event, Job
+from swinablate.records.events import CHECKPOINT_S, ENDINGS, Batch, Event, Job
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import Row
@@ -98,6 +98,7 @@ class Context:
         data: images -> their digest.
         choices: what `auto` became, by device model.
         provenance: where trials run.
+        checkpoint_s: seconds of training between two checkpoints.
     """
 
     plan: Plan
@@ -106,6 +107,7 @@ class Context:
     data: Mapping[DataConfig, str]
     choices: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
+    checkpoint_s: float = CHECKPOINT_S
 
 
 class Coordinator:
@@ -268,6 +270,7 @@ class Coordinator:
             data=str(self._home.datasets),
             folders=imports.folders(trial.recipe.model.family),
             choices=self._context.choices,
+            checkpoint_s=self._context.checkpoint_s,
         )
 
     def _hear(self, happened: Event) -> None:

@@ -26,6 +26,7 @@ from swinablate.execution.executor import Execution, Executor, Slot
 from swinablate.execution.feeder import Feeder, Tickets, Widths
 from swinablate.execution.stop import Stop
 from swinablate.records.disk.files import drop_half_written
+from swinablate.records.events import CHECKPOINT_S
 from swinablate.records.home import Home
 from swinablate.records.launch import UNKNOWN, Launch, keep_launch
 from swinablate.records.outcome import Outcome
@@ -59,6 +60,7 @@ class Options:
     more: int | None = None  # seeds for what is undecided
     launch: Launch = UNKNOWN  # what started it
     hang_timeout: float | None = None  # seconds without a word; None: as `attempts` has it
+    checkpoint_every: float = CHECKPOINT_S  # seconds of training between two checkpoints
     take_over: bool = False  # although the lock is held, if by nobody who is known to be alive
 
     def stores(self, home: Home) -> tuple[str, str]:
@@ -217,6 +219,7 @@ class Run:
                     data=digests,
                     choices=choose(self._plan, self._home, running, lambda: self._stop.wanted),
                     provenance=provenance(),
+                    checkpoint_s=self._options.checkpoint_every,
                 )
                 self._begin(due(state), len(slots))
                 # A crash leaves runs shown as running; those of trials that go on may stay so.

@@ -18,6 +18,13 @@ Kind = Literal[
 ENDINGS = frozenset({"done", "diverged", "failed", "stopped", "lost"})
 """The kinds after which a trial's attempt sends nothing more."""
 
+CHECKPOINT_S = 30.0
+"""Seconds of training between two checkpoints: what a crash costs, with the epoch under way.
+
+Starting a worker and reading its images takes ten seconds and more, so that less would save
+little; and a checkpoint of a large network takes seconds of a disk.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -36,6 +43,7 @@ class Job:
         device: "cpu" or "cuda:N" as the worker counts; the executor sets it.
         folders: where the code of an import path is.
         choices: device model -> what its fields that say `auto` became.
+        checkpoint_s: seconds of training between two checkpoints; 0 is one every epoch.
     """
 
     trial: str
@@ -50,6 +58,7 @@ class Job:
     device: str = "cpu"
     folders: tuple[str, ...] = ()
     choices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    checkpoint_s: float = CHECKPOINT_S
 
 
 def aside(

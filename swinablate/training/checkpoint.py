@@ -1,8 +1,8 @@
 """Checkpoints: whole or not at all, and never loaded unchecked.
 
 A file is the sha256 of what follows, a line feed, and `torch.save`'s bytes. The two newest
-of an attempt are kept, so that a damaged one costs an epoch and not the run; of one that has
-ended, the weights alone.
+of an attempt are kept, so that a damaged one costs what was trained since the one before, and
+not the run; of one that has ended, the weights alone. `saving` says when they are written.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from swinablate.training.machine import out_of_memory
 
 log = logging.getLogger(__name__)
 KEPT = 2
-"""Checkpoints of an attempt: one damaged costs an epoch; a third would only cost disk."""
+"""Checkpoints of an attempt: if one is damaged, one is left; a third would only cost disk."""
 PARTS = ("model", "optimizer", "progress")
 """What every checkpoint holds; those of older versions lack the other parts."""
 
@@ -28,8 +28,8 @@ PARTS = ("model", "optimizer", "progress")
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Write the checkpoint of a training step, atomically; drop all but the newest two.
 
-    Not flushed to the disk: after a power loss the digest finds a torn file, and the one
-    before it, or a fresh start, gives the same numbers.
+    It is on the disk before it has its name, so that after a power loss the one before is left
+    at least.
     """
     # Through memory: the digest stands first, and on a full disk torch.save itself raises a
     # RuntimeError about positions where a plain write says ENOSPC.
@@ -42,6 +42,8 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
         with temporary.open("wb") as file:
             file.write(hashlib.sha256(payload).hexdigest().encode() + b"\n")
             file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,11 @@ from swinablate.training.machine import (
 )
 from swinablate.training.optim import Averaged, rate, set_rate
 from swinablate.training.precision import as_run, autocast, resolved_train, settle
+from swinablate.training.saving import Saver, State
 from swinablate.training.step import make_learner
 
 Report = Callable[[Kind, Mapping[str, Any]], None]
 """Takes an event's kind and its data."""
-Write = Callable[[Path, int, dict[str, Any]], Path]
-"""Writes a checkpoint: takes the folder, the training step and the state."""
 
 
 class Stopped(Exception):
@@ -165,62 +165,65 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                 averaged.load_state_dict(saved["ema"])
         report("resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve})
 
-    def save(write: Write = checkpoint.save) -> None:
+    def here() -> State:
         state = state_of(now, model, optimizer)
         state |= {"scaler": scaler.state_dict()}
         state |= {"ema": averaged.state_dict() if averaged else {}}
-        write(Path(job.folder), now.epoch * per_epoch + now.step, state)
+        return Path(job.folder), now.epoch * per_epoch + now.step, state
 
     # ---- loop
-    while now.epoch < epochs:
-        model.train()
-        for part in frozen:  # `train` has just woken them
-            part.eval()
-        order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch)
-        raws = raw_batches(splits.train, order, size, now.step)
-        steps = min(per_epoch, total - now.epoch * per_epoch)
-        losses = Losses(device)
-        began = time.perf_counter()
-        while now.step < steps:
-            if stopping():
-                now.seconds += time.perf_counter() - began
-                check(losses, now)
-                save()
-                raise Stopped
-            at = now.epoch * per_epoch + now.step
-            set_rate(optimizer, train.lr * rate(train, at, total))
-            chance = of_step(job.seed, train.stream, now.epoch, now.step)
-            x, y = batch(next(raws), splits.train, augment, chance)
-            # Layers that drop draw from torch's global generators; nothing else does.
-            reseed(derive(job.seed, train.stream, "drop", now.epoch, now.step), device)
-            loss = learner.step(x, y)
-            now.loss = now.loss + loss  # stays on the device: no wait a step
-            if averaged:
-                averaged.update_parameters(model)
-            now.step += 1
-            if losses.add(loss):
-                check(losses, now)
-        mean = now.loss.item() / steps  # waits for the device: the time is the epoch's own
-        now.seconds += time.perf_counter() - began
-        check(losses, now)
-        if not math.isfinite(mean):
-            raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
+    with Saver(job.checkpoint_s) as saver:
+        while now.epoch < epochs:
+            model.train()
+            for part in frozen:  # `train` has just woken them
+                part.eval()
+            order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch)
+            raws = raw_batches(splits.train, order, size, now.step)
+            steps = min(per_epoch, total - now.epoch * per_epoch)
+            losses = Losses(device)
+            began = time.perf_counter()
+            while now.step < steps:
+                if stopping():
+                    now.seconds += time.perf_counter() - began
+                    check(losses, now)
+                    saver.save([here()])
+                    saver.wait()
+                    raise Stopped
+                at = now.epoch * per_epoch + now.step
+                set_rate(optimizer, train.lr * rate(train, at, total))
+                chance = of_step(job.seed, train.stream, now.epoch, now.step)
+                x, y = batch(next(raws), splits.train, augment, chance)
+                # Layers that drop draw from torch's global generators; nothing else does.
+                reseed(derive(job.seed, train.stream, "drop", now.epoch, now.step), device)
+                loss = learner.step(x, y)
+                now.loss = now.loss + loss  # stays on the device: no wait a step
+                if averaged:
+                    averaged.update_parameters(model)
+                now.step += 1
+                if losses.add(loss):
+                    check(losses, now)
+            mean = now.loss.item() / steps  # waits for the device: the time is the epoch's own
+            now.seconds += time.perf_counter() - began
+            check(losses, now)
+            if not math.isfinite(mean):
+                raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
 
-        # ---- evaluate on validation images, record, checkpoint
-        accuracy = 100 * correct(judged, splits.val, train).float().mean().item()
-        if train.select == "best_val":
-            now.keep_best(accuracy, judged)
-        row = now.end_epoch(mean, accuracy, steps * size, peak_mib(device))
-        report("epoch", row)
-        save()
-        report("checkpoint", {"epoch": now.epoch})
+            # ---- evaluate on validation images, record, checkpoint
+            accuracy = 100 * correct(judged, splits.val, train).float().mean().item()
+            if train.select == "best_val":
+                now.keep_best(accuracy, judged)
+            row = now.end_epoch(mean, accuracy, steps * size, peak_mib(device))
+            report("epoch", row)
+            saver.look()
+            if saver.due:
+                saver.save([here()], partial(report, "checkpoint", {"epoch": now.epoch}))
 
     # ---- final metrics; the test images are looked at here, once
     if "model" in now.best:  # else it is not asked for, or an ended run was loaded with it
         judged.load_state_dict(now.best["model"])
     found = summary(job, judged, splits, as_run(train, learner.forward), now)
     if saved is None or not checkpoint.finished(saved):
-        save(checkpoint.finish)
+        checkpoint.finish(*here())
     return found
 
 

@@ -292,6 +292,12 @@ def kill(number):
     return now
 
 
+def test_every_job_says_how_long_it_may_train_without_a_checkpoint(stage):
+    on = stage()
+    on.run(checkpoint_every=7.0)
+    assert {job.checkpoint_s for job in on.execution.submitted} == {7.0}
+
+
 @pytest.mark.parametrize(
     ("number", "code", "within"),
     [(signal.SIGTERM, 75, 5.0), (signal.SIGHUP, 75, 5.0), (signal.SIGINT, 130, None)],

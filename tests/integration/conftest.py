@@ -36,6 +36,8 @@ baseline_seeds = 2
 [axes]
 "model.shift" = [false]
 """
+EVERY_EPOCH = {"SWINABLATE_CHECKPOINT_EVERY": "0"}
+"""Trials here take seconds, and are to go on from where they were killed."""
 TIMES = ("time/epoch_s", "time/images_per_s", "time/train_s", "memory/peak_mib", "at")
 
 
@@ -56,7 +58,7 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
-            env={**os.environ, **env},
+            env={**os.environ, **EVERY_EPOCH, **env},
             start_new_session=True,
         )  # fmt: skip
         self._started.append(process)

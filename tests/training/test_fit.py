@@ -39,7 +39,7 @@ def make_job(
     return Job(
         trial="t", attempt=1, recipe=recipe.model_dump(mode="json"),
         image=image_spec(config).model_dump(mode="json"), seed=seed, kind=kind,
-        folder=str(folder), resume=resume, data=str(datasets),
+        folder=str(folder), resume=resume, data=str(datasets), checkpoint_s=0.0,
     )  # fmt: skip
 
 

@@ -225,7 +225,12 @@ def test_the_worker_trains_a_batch_as_one(datasets, tmp_path):
     assert worker.execute(Batch(jobs=tuple(jobs)), happened.append, lambda: False)
     for trial in ("t0", "t1", "t2"):
         kinds = [e.kind for e in happened if e.trial == trial]
-        assert kinds == ["started", "epoch", "checkpoint", "epoch", "checkpoint", "done"]
+        assert [kind for kind in kinds if kind != "checkpoint"] == [
+            "started",
+            "epoch",
+            "epoch",
+            "done",
+        ]
     assert happened[0].data["fused"] == ["t0", "t1", "t2"]
     assert "alone" not in happened[0].data
 

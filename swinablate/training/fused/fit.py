@@ -7,8 +7,9 @@ between one thread and two; `swinablate verify-fusion` measures both.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from swinablate.training.divergence import Losses
 from swinablate.training.fit import (
     Progress,
     Stopped,
-    Write,
     build,
     read_job,
     state_of,
@@ -36,6 +36,7 @@ from swinablate.training.fused.stack import KEPT, Stack, losses, why_not
 from swinablate.training.machine import forget_peak, peak_mib
 from swinablate.training.optim import rate
 from swinablate.training.precision import autocast, settle
+from swinablate.training.saving import Saver, State
 
 Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
@@ -182,51 +183,60 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
     total = train.total(per_epoch)
     resume(runs, report)
 
-    # ---- loop
-    while runs.epoch < math.ceil(total / per_epoch) and any(m.lost is None for m in members):
-        steps = min(per_epoch, total - runs.epoch * per_epoch)
-        batches = runs.feed.batches(runs.epoch, runs.step)
-        unseen = Losses(device)
-        began = time.perf_counter()
-        while runs.step < steps and any(m.lost is None for m in members):
-            if stopping():
-                share(members, began)
-                check(unseen, runs)
-                save(runs)
-                raise Stopped
-            x, y = next(batches)
-            masks = stack.draw([_drop_seed(m, runs) for m in members])
-            with autocast(train, device):
-                found = losses(stack.learn(x, masks), y, train.label_smoothing)
-            stack.step(found, rate(train, runs.done, total))
-            runs.step += 1
-            runs.sums = runs.sums + found.detach()
-            if unseen.add(found):
-                check(unseen, runs)
-        means = [loss / steps for loss in runs.sums.tolist()]  # waits for the device
-        share(members, began)
-        check(unseen, runs)
+    def wrote(kept: Sequence[Job], epoch: int) -> None:
+        for job in kept:
+            report(job, "checkpoint", {"epoch": epoch})
 
-        # ---- evaluate on validation images, record, checkpoint
-        accuracies, images = validate(stack, members), steps * runs.feed.size
-        for k, member in enumerate(members):
-            if not math.isfinite(means[k]):
-                member.lost = member.lost or f"the loss of epoch {runs.epoch + 1} is {means[k]}"
-            if member.lost is None:
-                if train.select == "best_val":
-                    member.now.keep_best(accuracies[k], stack.give(k)[0])
-                peak = peak_mib(device) / count
-                row = member.now.end_epoch(means[k], accuracies[k], images, peak)
-                report(member.job, "epoch", row)
-        runs.epoch, runs.step, runs.sums = runs.epoch + 1, 0, torch.zeros_like(runs.sums)
-        save(runs)
-        for member in members:
-            if member.lost is None:
-                report(member.job, "checkpoint", {"epoch": runs.epoch})
+    # ---- loop
+    with Saver(members[0].job.checkpoint_s) as saver:
+        while runs.epoch < math.ceil(total / per_epoch) and any(m.lost is None for m in members):
+            steps = min(per_epoch, total - runs.epoch * per_epoch)
+            batches = runs.feed.batches(runs.epoch, runs.step)
+            unseen = Losses(device)
+            began = time.perf_counter()
+            while runs.step < steps and any(m.lost is None for m in members):
+                if stopping():
+                    share(members, began)
+                    check(unseen, runs)
+                    saver.save(states(runs))
+                    saver.wait()
+                    raise Stopped
+                x, y = next(batches)
+                masks = stack.draw([_drop_seed(m, runs) for m in members])
+                with autocast(train, device):
+                    found = losses(stack.learn(x, masks), y, train.label_smoothing)
+                stack.step(found, rate(train, runs.done, total))
+                runs.step += 1
+                runs.sums = runs.sums + found.detach()
+                if unseen.add(found):
+                    check(unseen, runs)
+            means = [loss / steps for loss in runs.sums.tolist()]  # waits for the device
+            share(members, began)
+            check(unseen, runs)
+
+            # ---- evaluate on validation images, record, checkpoint
+            accuracies, images = validate(stack, members), steps * runs.feed.size
+            for k, member in enumerate(members):
+                if not math.isfinite(means[k]):
+                    member.lost = (
+                        member.lost or f"the loss of epoch {runs.epoch + 1} is {means[k]}"
+                    )
+                if member.lost is None:
+                    if train.select == "best_val":
+                        member.now.keep_best(accuracies[k], stack.give(k)[0])
+                    peak = peak_mib(device) / count
+                    row = member.now.end_epoch(means[k], accuracies[k], images, peak)
+                    report(member.job, "epoch", row)
+            runs.epoch, runs.step, runs.sums = runs.epoch + 1, 0, torch.zeros_like(runs.sums)
+            saver.look()
+            if saver.due:
+                kept = [member.job for member in members if member.lost is None]
+                saver.save(states(runs), partial(wrote, kept, runs.epoch))
 
     # ---- final metrics; the test images are looked at here, once
     ends = {m.job.trial: m.lost or conclude(stack, k, m, count) for k, m in enumerate(members)}
-    save(runs, checkpoint.finish)
+    for state in states(runs):
+        checkpoint.finish(*state)
     return ends
 
 
@@ -256,14 +266,13 @@ def resume(runs: Together, report: Report) -> None:
         return
 
 
-def save(runs: Together, write: Write = checkpoint.save) -> None:
-    """Write every replica's checkpoint, as it would write it alone."""
+def states(runs: Together) -> Iterator[State]:
+    """What every replica's checkpoint is made of, as it would write it alone."""
     for k, member in enumerate(runs.members):
         if member.lost is None:
             model, optimizer = runs.stack.give(k)
             member.now.loss, member.now.step = runs.sums[k].clone(), runs.step
-            state = state_of(member.now, model, optimizer)
-            write(Path(member.job.folder), runs.done, state)
+            yield Path(member.job.folder), runs.done, state_of(member.now, model, optimizer)
 
 
 def check(unseen: Losses, runs: Together) -> None:

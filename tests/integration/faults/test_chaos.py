@@ -38,6 +38,8 @@ PAUSES_S = 0.2, 1.5
 """Between two kills: from the middle of an epoch to the start of a worker."""
 A_ROUND = 40
 """Kills after which a round is left to end, so that ends and beginnings are hit, too."""
+OFTEN = "0", "0", "1", "30"
+"""Seconds between two checkpoints: trials take a few, and with 30 start again after each kill."""
 SERVERS_AFTER = 25
 """Kills of processes between two of a server: MLflow's takes half a minute to start again."""
 SERVER = """
@@ -103,7 +105,9 @@ class Chaos:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                env=os.environ | self.stores,
+                env=os.environ
+                | self.stores
+                | {"SWINABLATE_CHECKPOINT_EVERY": self.chance.choice(OFTEN)},
             )
 
     @property
