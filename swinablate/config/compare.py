@@ -1,7 +1,7 @@
 """[compare] and [[hypotheses]] of a study: what is compared, and what somebody says of it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -11,8 +11,14 @@ from swinablate.errors import InputError
 
 COUNTED = ("test/accuracy", "test/top5")
 """Metrics that count test images: only these have odds."""
-Kind = tuple[int, Sequence[str]]
-"""How many classes the images have, and their names where they are known."""
+
+
+class Kind(NamedTuple):
+    """What metrics depend on: classes, their names where they are known, the shorter side."""
+
+    classes: int
+    names: Sequence[str] = ()
+    side: int | None = None
 
 
 class Compare(schema.Frozen):
@@ -75,10 +81,9 @@ def settled_compare(compare: Compare, kind: Kind | None, at: str) -> Compare:
     name = compare.metric
     others = compare.secondary
     if kind is not None:
-        classes, names = kind
-        name = checked(name, f"{at}: compare.metric", classes=classes, names=names)
+        name = checked(name, f"{at}: compare.metric", **kind._asdict())
         where = f"{at}: compare.secondary"
-        others = tuple(checked(one, where, classes=classes, names=names) for one in others)
+        others = tuple(checked(one, where, **kind._asdict()) for one in others)
     twice = [one for i, one in enumerate(others) if one in {name, *others[:i]}]
     if twice:
         raise InputError(
@@ -112,9 +117,7 @@ def settled_hypotheses(
     for i, asked in enumerate(hypotheses, 1):
         where, name = f"{at}: hypotheses: {i}", asked.quantity
         if name and kind is not None:
-            classes, names = kind
-            at_name = f"{where}: quantity"
-            name = checked(name, at_name, classes=classes, names=names, quantities=True)
+            name = checked(name, f"{where}: quantity", **kind._asdict(), quantities=True)
         row = metric(name or compare.metric)
         name = "" if name == compare.metric else name
         most = row.most if name or compare.scale == "linear" else None

@@ -6,17 +6,19 @@ that training repeats itself.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
-from swinablate.text import column_of
+from swinablate.text import column_of, counted
 
 ACCURACY = "test/accuracy"
 RECALL = re.compile(r"test/recall/(?P<which>.+)")
 """Of one class, by its number from 0 or by its name."""
+TRANSLATED = re.compile(r"test/translated/(?P<pixels>[1-9]\d{0,3})")
+"""Of test images moved by so many pixels; only trials of studies that name it measure it."""
 TOP = 5
 """Classes that a top-5 accuracy looks at. With five or fewer it is always 100 %."""
 BINS = 15
@@ -182,6 +184,9 @@ def metric(name: str) -> Metric:
     found = {row.name: row for row in (*METRICS, *QUANTITIES)}.get(name)
     if found is not None:
         return found
+    if pixels := translation(name):
+        moved = f"test accuracy under translation by {counted(pixels, 'pixel')}"
+        return _test(f"translated/{pixels}", moved)
     number, label = _class_of(name)
     what = f"class {number}" + (f" ({label})" if label else "")
     return replace(
@@ -192,8 +197,25 @@ def metric(name: str) -> Metric:
     )
 
 
+def translation(name: str) -> int:
+    """By how many pixels the images of a metric are moved; 0 for all other metrics."""
+    found = TRANSLATED.fullmatch(name)
+    return int(found["pixels"]) if found else 0
+
+
+def on_request(names: Iterable[str]) -> tuple[str, ...]:
+    """Those that a trial measures only where its study names them."""
+    return tuple(name for name in names if translation(name))
+
+
 def checked(
-    name: str, at: str, *, classes: int, names: Sequence[str] = (), quantities: bool = False
+    name: str,
+    at: str,
+    *,
+    classes: int,
+    names: Sequence[str] = (),
+    side: int | None = None,
+    quantities: bool = False,
 ) -> str:
     """A metric's name as it is recorded: a class has its number, and its name behind that.
 
@@ -202,6 +224,7 @@ def checked(
         at: where.
         classes: of the data set.
         names: of these, where the data set knows them.
+        side: the shorter one of its images, in pixels.
         quantities: whether what a trial costs may be named, too.
 
     Raises:
@@ -213,6 +236,8 @@ def checked(
             at=at,
             hint='name "test/accuracy"',
         )
+    if translation(name):
+        return _in_sight(name, at, side)
     rows = (*METRICS, *QUANTITIES) if quantities else METRICS
     known = [row.name for row in rows]
     if name in known:
@@ -223,6 +248,7 @@ def checked(
         recalls = f"or test/recall/CLASS, from 0 to {classes - 1}" + (
             " or a name" if names else ""
         )
+        recalls += ", or test/translated/PIXELS"
         raise InputError(
             f"no metric is called {name!r}",
             at=at,
@@ -239,6 +265,17 @@ def checked(
         raise InputError(f"no class is called {which!r}", at=at, hint=f"known: {every}")
     label = names[number] if names and names[number] != str(number) else ""
     return f"test/recall/{number}" + (f":{label}" if label else "")
+
+
+def _in_sight(name: str, at: str, side: int | None) -> str:
+    """The name, if images that are moved so far are not empty."""
+    if side is not None and translation(name) >= side:
+        raise InputError(
+            f"nothing would be left of images with a side of {counted(side, 'pixel')}",
+            at=f"{at}: {name}",
+            hint=f"name test/translated/1, or another number below {side}",
+        )
+    return name
 
 
 def _class_of(name: str) -> tuple[int, str]:

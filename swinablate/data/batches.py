@@ -9,7 +9,7 @@ Shapes: b images in a batch, c channels, h w pixels, k classes.
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from swinablate.config.recipe import derive
@@ -50,9 +50,31 @@ def batch(
     return augment(pixels, labels, images.normalised, chance)
 
 
-def eval_batches(images: Images, size: int = EVAL_BATCH) -> Iterator[Float[Tensor, "b c h w"]]:
-    """All images in their order, normalised, never changed."""
+def eval_batches(
+    images: Images, size: int = EVAL_BATCH, move: tuple[int, int] = (0, 0)
+) -> Iterator[Float[Tensor, "b c h w"]]:
+    """All images in their order, normalised, never changed by chance.
+
+    Args:
+        images: which.
+        size: of a batch, at most.
+        move: pixels downwards and to the right; what comes into sight is 0 before normalising,
+            as in padded crops.
+    """
     # At least one image, however large.
     size = max(1, min(size, EVAL_VALUES // images.pixels[0].numel()))
     for pixels, _ in all_batches(images, size):
-        yield images.normalised(pixels)
+        yield images.normalised(_moved(pixels, *move) if any(move) else pixels)
+
+
+def _moved(pixels: UInt8[Tensor, "b c h w"], down: int, right: int) -> UInt8[Tensor, "b c h w"]:
+    """Images of which everything lies lower, and further to the right."""
+    height, width = pixels.shape[2:]
+    found = torch.zeros_like(pixels)
+    there = found[
+        :, :, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)
+    ]
+    there.copy_(
+        pixels[:, :, max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
+    )
+    return found

@@ -98,6 +98,7 @@ class Context:
         data: images -> their digest.
         choices: what `auto` became, by device model.
         provenance: where trials run.
+        asked: metrics that trials measure because the study names them.
         checkpoint_s: seconds of training between two checkpoints.
     """
 
@@ -107,6 +108,7 @@ class Context:
     data: Mapping[DataConfig, str]
     choices: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
+    asked: tuple[str, ...] = ()
     checkpoint_s: float = CHECKPOINT_S
 
 
@@ -270,6 +272,7 @@ class Coordinator:
             data=str(self._home.datasets),
             folders=imports.folders(trial.recipe.model.family),
             choices=self._context.choices,
+            asked=self._context.asked if trial.kind == "final" else (),
             checkpoint_s=self._context.checkpoint_s,
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from swinablate import data
 from swinablate.config import plugins
 from swinablate.config.data import DataConfig
+from swinablate.config.metrics import on_request
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution.attempts import Attempts, superseded
 from swinablate.execution.autotune import choose
@@ -219,6 +220,7 @@ class Run:
                     data=digests,
                     choices=choose(self._plan, self._home, running, lambda: self._stop.wanted),
                     provenance=provenance(),
+                    asked=on_request(self._record.metrics),
                     checkpoint_s=self._options.checkpoint_every,
                 )
                 self._begin(due(state), len(slots))

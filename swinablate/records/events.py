@@ -43,6 +43,7 @@ class Job:
         device: "cpu" or "cuda:N" as the worker counts; the executor sets it.
         folders: where the code of an import path is.
         choices: device model -> what its fields that say `auto` became.
+        asked: metrics to measure at the end besides those that every trial records.
         checkpoint_s: seconds of training between two checkpoints; 0 is one every epoch.
     """
 
@@ -58,6 +59,7 @@ class Job:
     device: str = "cpu"
     folders: tuple[str, ...] = ()
     choices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
     checkpoint_s: float = CHECKPOINT_S
 
 
@@ -106,11 +108,9 @@ class Batch:
     def loads(text: str) -> "Batch":
         """The inverse of `dumps`."""
         jobs = json.loads(text)["jobs"]
+        several = ("resume", "folders", "asked")
         return Batch(
-            jobs=tuple(
-                Job(**{**job, "resume": tuple(job["resume"]), "folders": tuple(job["folders"])})
-                for job in jobs
-            )
+            jobs=tuple(Job(**{**job, **{key: tuple(job[key]) for key in several}}) for job in jobs)
         )
 
 

@@ -143,9 +143,9 @@ def read_outcome(path: Path, trial: str, remedy: str) -> Outcome:
     return found  # as it was written: pydantic makes 6 a 6.0
 
 
-def lacks_metrics(found: Outcome) -> bool:
-    """Whether a trial ended before all metrics were recorded, so that more may be known of it."""
-    return (found.kind, found.status) == ("final", "done") and EVERY not in found.metrics
+def measurable(found: Outcome) -> bool:
+    """Whether a trial has an answer to every test image, so that more may be known of it."""
+    return (found.kind, found.status) == ("final", "done")
 
 
 def with_measured(found: Outcome, folder: Path) -> Outcome:
@@ -155,8 +155,8 @@ def with_measured(found: Outcome, folder: Path) -> Outcome:
         found: as recorded.
         folder: the trial's.
     """
-    if not lacks_metrics(found):
-        return found  # and no file is looked for, at every reading of every trial
+    if not measurable(found):
+        return found
     try:
         more = read_measured(found, folder)
     except (FileNotFoundError, Damaged):

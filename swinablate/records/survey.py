@@ -15,7 +15,7 @@ from swinablate.records.disk import locks
 from swinablate.records.events import read_event
 from swinablate.records.home import SYNC, Home, declares_again
 from swinablate.records.launch import UNKNOWN, Launch, launch_of
-from swinablate.records.outcome import MEASURED, Outcome, lacks_metrics, read_measured
+from swinablate.records.outcome import MEASURED, Outcome, measurable, read_measured
 from swinablate.records.plan import everything
 from swinablate.records.seal import Damaged, unseal
 
@@ -176,8 +176,10 @@ def _measured(folder: Path, outcome: Outcome | None, launch: Launch | None) -> I
     path = folder / MEASURED
     if not path.exists():
         return
-    if outcome is None or not lacks_metrics(outcome):
-        why = "the trial has not ended" if outcome is None else "the record itself has all metrics"
+    if outcome is None or not measurable(outcome):
+        why = (
+            "the trial has not ended" if outcome is None else "it is no final trial with an answer"
+        )
         yield Finding(path, f"of no use: {why}", "it is never read; delete it when you like")
         return
     try:

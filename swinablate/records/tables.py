@@ -18,8 +18,8 @@ MEASURED = (
     *("train/eval_accuracy", "train/eval_loss"),
 )
 """What a final trial measures once besides its accuracy; older records lack it."""
-RECALL = "test/recall/"
-"""Begins the name of a class's recall, which is a column only where a study asks for it."""
+NAMED = ("test/recall/", "test/translated/")
+"""Begin the names of metrics that are columns only where a study asks for them."""
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
     *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
@@ -71,13 +71,13 @@ def unrecorded(trials: "pd.DataFrame", metric: str) -> "pd.Series[bool]":
 def trials_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataFrame":
     """One row for every planned trial, recorded or not; accuracies in percent.
 
-    The recall of a class is a column where the plan asks for it.
+    A class's recall and accuracy under translation are columns where the plan asks for them.
 
     Args:
         plan: a recorded plan (`plan.json`).
         recorded: trial id -> outcome.
     """
-    more = _recalls(plan)
+    more = _named(plan)
     rows = [_row(row, recorded.get(row.trial), more) for row in plan.rows()]
     import pandas as pd
 
@@ -88,7 +88,7 @@ def tabulated(
     plan: PlanRecord, rows: Iterable[Row], recorded: Mapping[str, Outcome]
 ) -> "pd.DataFrame":
     """A row for every trial of tuning or at a tuned recipe, as `tuning` lists them."""
-    more = _recalls(plan)
+    more = _named(plan)
     found = [
         {**_row(row, recorded.get(row.trial), more), "number": row.number, "repeat": row.repeat}
         for row in rows
@@ -98,9 +98,9 @@ def tabulated(
     return pd.DataFrame(found, columns=[*TUNING, *more])
 
 
-def _recalls(plan: PlanRecord) -> dict[str, str]:
-    """Column -> key in a record, of the recalls that the plan names."""
-    named = [name for name in plan.metrics if name.startswith(RECALL)]
+def _named(plan: PlanRecord) -> dict[str, str]:
+    """Column -> key in a record, of metrics that are columns only because the plan names them."""
+    named = [name for name in plan.metrics if name.startswith(NAMED)]
     return {column_of(name): name.partition(":")[0] for name in named}
 
 

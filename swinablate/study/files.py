@@ -13,6 +13,7 @@ from swinablate.config import plugins, schema
 from swinablate.config.compare import (
     Compare,
     DeclaredHypothesis,
+    Kind,
     mentioned,
     settled_compare,
     settled_hypotheses,
@@ -343,7 +344,9 @@ def _compared(
     kind = None
     if mentioned(file.compare, file.hypotheses) != {ACCURACY}:
         try:
-            kind = image_spec(data).classes, class_names(data)
+            image = image_spec(data)
+            side = min(image.height, image.width)
+            kind = Kind(image.classes, class_names(data), side)
         except ValueError as error:
             raise InputError(str(error), at=f"{at}: baseline") from None
     compare = settled_compare(file.compare, kind, at)

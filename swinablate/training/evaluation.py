@@ -7,7 +7,7 @@ Shapes: n images, b of them in a batch, k classes.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from swinablate.config.metrics import BINS, TOP
+from swinablate.config.metrics import BINS, TOP, translation
 from swinablate.config.train import TrainConfig
 from swinablate.data import Images, eval_batches
 from swinablate.training.precision import autocast
@@ -44,12 +44,21 @@ class Answers:
 
 
 @torch.inference_mode()
-def answers(model: nn.Module, images: Images, train: TrainConfig) -> Answers:
-    """Ask a network in evaluation mode, about images without random changes."""
+def answers(
+    model: nn.Module, images: Images, train: TrainConfig, move: tuple[int, int] = (0, 0)
+) -> Answers:
+    """Ask a network in evaluation mode, about images without random changes.
+
+    Args:
+        model: the network.
+        images: what it is asked about.
+        train: the number format.
+        move: by how many pixels the images are moved downwards and to the right.
+    """
     model.eval()
     predicted, losses, confidences, firsts = [], [], [], []
     start = 0
-    for x in eval_batches(images):
+    for x in eval_batches(images, move=move):
         with autocast(train, images.device):
             answer = model(x)
         labels = images.labels[start : start + len(x)][:, None]
@@ -107,6 +116,27 @@ def train_metrics(found: Answers, labels: Int[Tensor, " n"]) -> dict[str, float]
         "train/eval_accuracy": 100 * right,
         "train/eval_loss": float(found.loss.mean()),
     })  # fmt: skip
+
+
+def requested(
+    names: Iterable[str], model: nn.Module, images: Images, train: TrainConfig
+) -> dict[str, float]:
+    """Metrics that only some studies ask for, of the test images.
+
+    Accuracy under translation is the mean over images moved up, down, left and right, one after
+    the other (as Zhang 2019, arXiv:1904.11486, sec. 4.2, shifts images to see what an
+    architecture makes of it; there random diagonal shifts of up to 32 of 224 pixels).
+    """
+    found = {}
+    for name in names:
+        if pixels := translation(name):
+            moves = ((-pixels, 0), (pixels, 0), (0, -pixels), (0, pixels))
+            right = [
+                (answers(model, images, train, move).predicted == images.labels).float().mean()
+                for move in moves
+            ]
+            found[name] = 100 * torch.stack(right).mean().item()
+    return found
 
 
 def calibration_error(confidence: Float[Numbers, " n"], right: Bool[Truths, " n"]) -> float:

@@ -1,4 +1,6 @@
-"""Metrics that an earlier version did not record, from the weights that it kept.
+"""Metrics that a trial did not record, from the weights that it kept.
+
+An earlier version did not know them, or no study had asked for them yet.
 
 The network is built again, gets its final weights and is asked about the test images. It must
 answer them as it did when the trial ended: nothing is told of weights, images or code that are
@@ -6,7 +8,7 @@ others by now. What is found stands beside the record (`measured.json`), which s
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +17,22 @@ import torch
 from swinablate import data
 from swinablate.config import schema
 from swinablate.config.data import DataConfig
-from swinablate.config.metrics import metric
+from swinablate.config.metrics import metric, on_request
 from swinablate.errors import SwinablateError
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.events import Job
 from swinablate.records.home import Home
-from swinablate.records.outcome import MEASURED, Outcome, lacks_metrics
+from swinablate.records.outcome import EVERY, MEASURED, Outcome, measurable, read_measured
 from swinablate.records.plan import PlanRecord
-from swinablate.records.seal import seal
+from swinablate.records.seal import Damaged, seal
 from swinablate.training import checkpoint
-from swinablate.training.evaluation import answers, as_many, final_metrics, train_metrics
+from swinablate.training.evaluation import (
+    answers,
+    as_many,
+    final_metrics,
+    requested,
+    train_metrics,
+)
 from swinablate.training.fit import build, read_job
 from swinablate.training.machine import device_name
 from swinablate.training.precision import settle
@@ -46,14 +54,19 @@ def measure(home: Home, plan: PlanRecord, folders: tuple[str, ...] = ()) -> Iter
     Yields:
         For every trial that cannot be measured why not, in words.
     """
-    wanted = {key for name in plan.metrics if (key := metric(name).key)}
+    keys = {name: key for name in plan.metrics if (key := metric(name).key)}
     known = home.outcomes(row.trial for row in plan.rows())
     for row in plan.rows():
         outcome = known.get(row.trial)
-        if outcome is None or not lacks_metrics(outcome) or wanted <= outcome.metrics.keys():
+        if outcome is None or not measurable(outcome):
+            continue
+        # A record of today lacks what no study had asked for, or what is no finite number.
+        names = on_request(keys) if EVERY in outcome.metrics else keys
+        wanted = {keys[name] for name in names}
+        if wanted <= outcome.metrics.keys():
             continue
         try:
-            found = _measured(home, outcome, folders)
+            found = _measured(home, outcome, folders, wanted)
         except (SwinablateError, RuntimeError, ValueError, KeyError, OSError) as error:
             found = str(error).partition("\n")[0]
         if isinstance(found, str):
@@ -69,8 +82,13 @@ def measure(home: Home, plan: PlanRecord, folders: tuple[str, ...] = ()) -> Iter
         write_atomically(home.trials / outcome.trial / MEASURED, seal(record))
 
 
-def _measured(home: Home, outcome: Outcome, folders: tuple[str, ...]) -> dict[str, float] | str:
-    """All that a final trial records at its end; or why that cannot be known any more."""
+def _measured(
+    home: Home, outcome: Outcome, folders: tuple[str, ...], wanted: Iterable[str]
+) -> dict[str, float] | str:
+    """All that a final trial records at its end; or why that cannot be known any more.
+
+    What was measured for another study stays.
+    """
     attempts = [home.attempt(outcome.trial, k) for k in range(outcome.attempt, 0, -1)]
     weights = checkpoint.final_weights(attempts)
     if weights is None:
@@ -92,9 +110,19 @@ def _measured(home: Home, outcome: Outcome, folders: tuple[str, ...]) -> dict[st
     if len(recorded) != len(right) or (recorded != right).mean() > TOLERATED:
         return "its weights answer otherwise here than when it ended"
     seen = as_many(parts.train, parts.test)
-    return final_metrics(found, parts.test.labels) | train_metrics(
-        answers(model, seen, train), seen.labels
+    return (
+        _before(home, outcome)
+        | final_metrics(found, parts.test.labels)
+        | train_metrics(answers(model, seen, train), seen.labels)
+        | requested(wanted, model, parts.test, train)
     )
+
+
+def _before(home: Home, outcome: Outcome) -> dict[str, float]:
+    try:
+        return read_measured(outcome, home.trials / outcome.trial)
+    except (FileNotFoundError, Damaged):  # what is damaged is measured again
+        return {}
 
 
 def _job(home: Home, outcome: Outcome, folders: tuple[str, ...]) -> Job:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from swinablate.cli.app import main
-from swinablate.config.compare import Compare, DeclaredHypothesis, settled_compare
+from swinablate.config.compare import Compare, DeclaredHypothesis, Kind, settled_compare
 from swinablate.config.compare import settled_hypotheses as settled
-from swinablate.config.metrics import METRICS, QUANTITIES, checked, metric
+from swinablate.config.metrics import METRICS, QUANTITIES, checked, metric, on_request
 from swinablate.errors import InputError
 from swinablate.records.tables import TRIALS
 from swinablate.study.files import load_study
@@ -63,10 +63,24 @@ def test_what_there_is_not_is_refused_with_what_there_is():
     assert refused("test/recall/6", "", classes=6).endswith("hint: known: 0 to 5")
     assert refused("test/recall/2:owl", "", classes=6, names=NAMES).startswith("no class is call")
     assert refused("test/los", "", classes=6).endswith(
-        "hint: did you mean 'test/loss'? or test/recall/CLASS, from 0 to 5"
+        "hint: did you mean 'test/loss'? or test/recall/CLASS, from 0 to 5, or test/translated/PIXELS"
     )
     assert "no metric is called 'train_s'" in refused("train_s", "", classes=6)
     assert checked("train_s", "", classes=6, quantities=True) == "train_s"
+
+
+def test_images_are_moved_by_whole_pixels_that_leave_something_in_sight():
+    row = metric(checked("test/translated/2", "", classes=6, side=8))
+    assert (row.key, row.column) == ("test/translated/2", "test_translated_2")
+    assert row.called == "test accuracy under translation by 2 pixels"
+    assert metric("test/translated/1").called.endswith("by 1 pixel")
+    assert refused("test/translated/8", "compare.secondary", classes=6, side=8) == (
+        "compare.secondary: test/translated/8: nothing would be left of images with a side of 8 "
+        "pixels\n\nhint: name test/translated/1, or another number below 8"
+    )
+    for written in ("test/translated/0", "test/translated/1.5", "test/translated/x"):
+        assert f"no metric is called {written!r}" in refused(written, "", classes=6, side=8)
+    assert on_request(["test/loss", "test/translated/3"]) == ("test/translated/3",)
 
 
 def test_top_5_needs_six_classes():
@@ -88,25 +102,25 @@ def test_top_5_needs_six_classes():
 )
 def test_numbers_have_the_range_of_their_unit(values, problem):
     with pytest.raises(InputError, match=problem):
-        settled_compare(Compare(**values), (10, ()), "s")
+        settled_compare(Compare(**values), Kind(10), "s")
     if "secondary" not in values:  # a loss has no largest difference
-        found = settled_compare(Compare(metric="test/loss", **values), (10, ()), "s")
+        found = settled_compare(Compare(metric="test/loss", **values), Kind(10), "s")
         assert found.metric == "test/loss"
 
 
 def test_hypotheses_are_about_the_metric_or_a_quantity_in_its_own_unit():
     asked = DeclaredHypothesis(arm="a", expect="worse", by=300.0, quantity="train_s")
-    assert settled([asked], Compare(), (10, ()), "s") == (asked,)
+    assert settled([asked], Compare(), Kind(10), "s") == (asked,)
     same = DeclaredHypothesis(arm="a", expect="worse", quantity="test/loss")
-    (found,) = settled([same], Compare(metric="test/loss"), (10, ()), "s")
+    (found,) = settled([same], Compare(metric="test/loss"), Kind(10), "s")
     assert found.quantity == ""
     with pytest.raises(InputError, match="300 is more than any difference in test/accuracy"):
         settled([asked.model_copy(update={"quantity": ""})], Compare(), None, "s")
     equal = DeclaredHypothesis(arm="a", expect="equivalent", quantity="train_s")
     with pytest.raises(InputError, match="nothing is exactly equivalent in train_s"):
-        settled([equal], Compare(), (10, ()), "s")
+        settled([equal], Compare(), Kind(10), "s")
     exact = equal.model_copy(update={"quantity": "params"})
-    assert settled([exact], Compare(), (10, ()), "s") == (exact,)
+    assert settled([exact], Compare(), Kind(10), "s") == (exact,)
 
 
 def test_only_another_metric_makes_another_declaration(write):

@@ -108,11 +108,20 @@ def test_a_file_that_nobody_reads_is_no_damage(study):
     assert finding.problem == "of no use: the trial has not ended"
     assert not finding.damaged
 
-    whole = outcome(study)
-    study.home.commit(replace(whole, metrics={**whole.metrics, EVERY: 50.0}))
+    study.home.commit(replace(outcome(study), kind="tune"))
     (finding,) = beside(study, "?")
-    assert finding.problem == "of no use: the record itself has all metrics"
+    assert finding.problem == "of no use: it is no final trial with an answer"
     assert survey(study.home).whole
+
+
+def test_what_the_record_says_is_not_replaced_by_what_was_measured_later(study):
+    whole = outcome(study)
+    study.home.commit(replace(whole, metrics={**whole.metrics, EVERY: 50.0, "test/loss": 0.25}))
+    later = {"test/loss": 1.5, "test/translated/1": 40.0}
+    assert beside(study, seal({**good(study), "metrics": later})) == []
+    assert loss(study) == 0.25
+    found = study.home.outcomes([study.done[0]])[study.done[0]]
+    assert found.metrics["test/translated/1"] == 40.0  # a later study asked for it
 
 
 def test_of_a_trial_that_no_study_has_it_is_to_be_moved_away(study):

@@ -1,12 +1,13 @@
 """Metrics of a trained network: by hand, against scikit-learn, alone and fused."""
 
 import base64
+import dataclasses
 
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics as reference
-from torch import nn
+from torch import Tensor, nn
 
 from swinablate.config.metrics import METRICS
 from swinablate.config.train import TrainConfig
@@ -20,6 +21,7 @@ from swinablate.training.evaluation import (
     as_many,
     calibration_error,
     final_metrics,
+    requested,
     train_metrics,
 )
 from tests.training.test_fit import make_job, run
@@ -134,6 +136,44 @@ def test_a_final_trial_records_them_all_and_a_trial_of_tuning_none(datasets, tmp
     right = np.unpackbits(bits)[:96].mean()
     assert final["metrics"]["test/accuracy"] == pytest.approx(100 * right, rel=1e-6)
     assert 0 < final["metrics"]["train/eval_loss"] < 3  # ln 10 is what guessing costs
+
+
+class Middle(nn.Module):
+    """Says which of the four middle pixels of an image is the largest."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, 0, 1:3, 1:3].flatten(1)
+
+
+def test_accuracy_under_translation_is_the_mean_of_four_directions():
+    """An image is bright in one pixel, which only two moves keep among the four in the middle."""
+    pixels = torch.zeros(4, 1, 4, 4, dtype=torch.uint8)
+    for k in range(4):
+        pixels[k, 0, 1 + k // 2, 1 + k % 2] = 200
+    images = Images(
+        pixels=pixels, rows=torch.arange(4), labels=torch.arange(4),
+        scale=torch.ones(1, 1, 1), shift=torch.full((1, 1, 1), -3.0),
+    )  # fmt: skip
+    train, model = TrainConfig(), Middle()
+    assert (answers(model, images, train).predicted == images.labels).all()
+    up, down, left, right = (
+        answers(model, images, train, move).predicted.tolist()
+        for move in ((-1, 0), (1, 0), (0, -1), (0, 1))
+    )
+    assert (up, down) == ([0, 0, 0, 1], [2, 3, 0, 0])  # what has left the middle looks black: 0
+    assert (left, right) == ([0, 0, 0, 2], [1, 0, 3, 0])
+    asked = ("test/translated/1", "test/loss")
+    found = requested(asked, model, images, train)
+    assert found == {"test/translated/1": 100 * (1 + 0 + 1 + 0) / 16}
+    assert requested(("test/translated/3",), model, images, train) == {"test/translated/3": 25.0}
+
+
+def test_a_trial_measures_what_its_study_asks_for(datasets, tmp_path):
+    job = dataclasses.replace(make_job(datasets, tmp_path / "a"), asked=("test/translated/1",))
+    found, _ = run(job)
+    plain, _ = run(make_job(datasets, tmp_path / "b"))
+    assert found["metrics"].keys() - plain["metrics"].keys() == {"test/translated/1"}
+    assert found["predictions"] == plain["predictions"]
 
 
 def test_training_metrics_by_hand():
