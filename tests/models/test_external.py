@@ -155,7 +155,8 @@ def test_values_arrive_as_they_are_annotated():
         ("img_size, in_channels: int", (8, 8), "(8, 1)"),
         ("img_size, in_channels: int", (4, 16), "((4, 16), 1)"),
         ("image_size: tuple[int, int], classes", (8, 8), "((8, 8), 10)"),
-        ("spec: ImageSpec, b=0", (8, 8), "(ImageSpec(height=8, width=8, channels=1, classes=10), 0)"),
+        ("spec: ImageSpec, b=0", (8, 8), "(ImageSpec(height=8, width=8, channels=1, classes=10, top=255), 0)"),
+        ("channels: int = 64, in_channels: int = 3", (8, 8), "(64, 1)"),
     ],
 )  # fmt: skip
 def test_the_data_fill_well_known_arguments(arguments, image, kept):
@@ -169,6 +170,23 @@ def test_the_data_fill_well_known_arguments(arguments, image, kept):
     height, width = image
     spec = ImageSpec(height=height, width=width, channels=1, classes=10)
     assert repr(made.build(config(made), spec).kept) == kept
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["channels: tuple[int, ...] = (8, 16), in_chans=3", "channels=(8, 16), in_chans=3"],
+)
+def test_a_list_of_channels_is_no_number_of_the_images(arguments):
+    made = family(net(arguments, "self.kept = (channels, in_chans)"))
+    assert made.build(config(made), IMAGE).kept == ((8, 16), 1)
+    assert made.build(config(made, channels=[4]), IMAGE).kept == ((4,), 1)
+
+
+@pytest.mark.parametrize(("name", "ending"), [("channels", True), ("width", False)])
+def test_channels_beside_those_of_the_images_rename_the_trials_that_once_lost_them(name, ending):
+    """Both were given the images' once; the same source is another network since."""
+    made = family(net(f"in_channels: int = 3, {name}: int = 64"))
+    assert config(made).code.endswith("-2") is ending
 
 
 def test_the_recipe_may_set_what_the_data_would_fill():

@@ -127,6 +127,56 @@ def test_what_a_zoos_network_cannot_do_is_told(name, fields, message):
     assert str(caught.value).startswith(message)
 
 
+def test_a_resnets_widths_are_its_names_and_no_channels_of_images():
+    chosen = config("timm:resnet18")
+    assert (chosen.channels, chosen.in_chans) == ("preset", "data")
+    made = load_family("timm:resnet18", "")
+    assert made.build(chosen, IMAGE).layer4[1].conv2.out_channels == 512
+    narrow = made.build(config("timm:resnet18", channels=(8, 8, 16, 16)), IMAGE)
+    assert narrow.layer4[1].conv2.out_channels == 16
+
+
+TIMM = [
+    # ResNets and what came of them
+    "resnet18", "resnet26", "resnet26d", "resnet34", "resnet50", "resnext50_32x4d",
+    "wide_resnet50_2", "seresnet50", "ecaresnet26t", "resnetv2_50", "res2net50_26w_4s",
+    "regnetx_002", "regnety_002", "cspresnet50", "nfnet_f0", "repvgg_a0", "densenet121",
+    "dla34", "darknet53", "hrnet_w18_small", "vgg11", "vgg11_bn",
+    # transformers
+    "vit_tiny_patch16_224", "vit_small_patch16_224", "vit_small_patch32_224",
+    "vit_base_patch16_224", "deit_tiny_patch16_224", "deit3_small_patch16_224",
+    "swin_tiny_patch4_window7_224", "swin_small_patch4_window7_224", "swinv2_tiny_window8_256",
+    "swinv2_cr_tiny_224", "swin_s3_tiny_224", "cait_xxs24_224", "pvt_v2_b0", "mixer_s16_224",
+    "poolformer_s12", "tiny_vit_5m_224", "mobilevit_xxs", "maxvit_nano_rw_256",
+    "coatnet_nano_rw_224",
+    # ConvNeXts, EfficientNets, MobileNets
+    "convnext_atto", "convnext_femto", "convnext_tiny", "convnext_small", "convnextv2_atto",
+    "efficientnet_b0", "efficientnet_b1", "efficientnet_lite0", "tf_efficientnet_lite0",
+    "efficientnetv2_rw_t", "fastvit_t8", "mobilenetv2_100", "mobilenetv3_small_100",
+    "mobilenetv3_large_100", "mobilenetv4_conv_small", "mobileone_s0", "mnasnet_100",
+    "fbnetc_100", "ghostnet_100", "edgenext_xx_small",
+]  # fmt: skip
+GRAY = ImageSpec(height=28, width=28, channels=1, classes=10)
+SMALL = ImageSpec(height=32, width=32, channels=3, classes=10)
+
+
+@pytest.mark.parametrize("image", [GRAY, SMALL], ids=["gray28", "colour32"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[] if name in {"resnet26d", "tiny_vit_5m_224"} else pytest.mark.slow
+        )
+        for name in TIMM
+    ],
+)
+def test_timms_networks_are_families_at_small_images(name, image):
+    """Each answers in both modes; two without an annotation are known by their name alone."""
+    made = load_family(f"timm:{name}", "")
+    rows = made.geometry(config(f"timm:{name}"), image)
+    assert rows[-1]["shape"] == (10,)
+
+
 def test_networks_with_two_answers_in_training_are_refused():
     made = load_family("torchvision:googlenet", "")
     fields = {"init_weights": False}

@@ -17,7 +17,7 @@ from swinablate.config.plugins import did_you_mean
 from swinablate.config.theirs import builtin, named, theirs
 from swinablate.errors import InputError
 from swinablate.models.external.adapter import Origin, adopt, assemble
-from swinablate.models.external.signature import Argument, arguments_of, describe
+from swinablate.models.external.signature import Argument, arguments_of, describe, has_own_channels
 
 PRESET = "preset"
 """Level of an argument that is decided by the model's name."""
@@ -28,6 +28,9 @@ ZOOS = {"timm": "timm.models", "torchvision": "torchvision.models"}
 
 MANY = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 SEED = "every network here starts from its seed; leave it out"
+REVISED = "-2"
+"""Of networks with `channels` beside `in_channels`: both were given those of the images once, so
+that what was trained then is another network under the same code."""
 WEIGHTS = dict.fromkeys(("pretrained", "pretrained_cfg", "checkpoint_path", "weights"), SEED)
 """Arguments that would load weights: never."""
 
@@ -78,7 +81,10 @@ def _imported(path: str, found: Callable[..., object] | Family[Any]) -> Family[A
     code = imports.code(path)
     if isinstance(found, Family):
         return adopt(found, path, code)
-    return assemble(Origin(path, code, found), arguments_of(found, path), {})
+    arguments = arguments_of(found, path)
+    if has_own_channels(found):
+        code += REVISED
+    return assemble(Origin(path, code, found), arguments, {})
 
 
 @functools.cache
@@ -100,10 +106,17 @@ def _zoo(library: str, name: str) -> Family[Any]:
         )
     entry = models.model_entrypoint(name) if timm else models.get_model_builder(name)
     make = functools.partial(entry, **({"pretrained": False} if timm else {"weights": None}))
-    # Both libraries annotate what a model's function returns: the class that has its arguments.
-    network = inspect.signature(entry).return_annotation
     origin = Origin(f"{library}:{name}", f"{library} {imports.package_version(library)}", make)
-    return assemble(origin, _arguments(network, timm=timm), WEIGHTS)
+    return assemble(origin, _arguments(_returned(entry), timm=timm), WEIGHTS)
+
+
+def _returned(entry: Callable[..., object]) -> type[nn.Module]:
+    """The class of the networks that a model's function returns, and which has its arguments.
+
+    Both libraries annotate it, but for a few models: of those a recipe can say nothing.
+    """
+    found = typing.get_type_hints(entry).get("return")
+    return found if isinstance(found, type) and issubclass(found, nn.Module) else nn.Module
 
 
 def _arguments(network: type[nn.Module], *, timm: bool) -> list[Argument]:

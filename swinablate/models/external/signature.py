@@ -31,6 +31,8 @@ ROLES: Mapping[str, Role] = {
     "image_size": "size",
 }
 """What an argument of a well-known name is given, unless the recipe says otherwise."""
+ENTRANCE = {"in_chans", "in_channels"}
+"""Beside one of these, `channels` is a width of the network's own."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,12 @@ def arguments_of(target: Callable[..., object], path: str) -> list[Argument]:
         ) from None
     texts = _texts(target)
     found = []
+    own = {"channels"} if has_own_channels(target) else set()
     for parameter in parameters:
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             continue
-        one = describe(parameter, hints.get(parameter.name), texts.get(parameter.name, ""))
+        name = parameter.name
+        one = describe(parameter, hints.get(name), texts.get(name, ""), own=name in own)
         hidden = one.hint is None or parameter.kind is parameter.POSITIONAL_ONLY
         if hidden and one.role != "image":
             trouble = _trouble(parameter, hints)
@@ -94,12 +98,31 @@ def arguments_of(target: Callable[..., object], path: str) -> list[Argument]:
     return found
 
 
-def describe(parameter: inspect.Parameter, hint: Any, what: str = "") -> Argument:
-    """What a recipe can say about one parameter of a signature."""
+def has_own_channels(target: Callable[..., object]) -> bool:
+    """Whether `channels` is not those of the images, since another argument takes these.
+
+    Raises:
+        TypeError, ValueError: it has no signature.
+    """
+    names = inspect.signature(target).parameters.keys()
+    return "channels" in names and bool(ENTRANCE & names)
+
+
+def describe(
+    parameter: inspect.Parameter, hint: Any, what: str = "", *, own: bool = False
+) -> Argument:
+    """What a recipe can say about one parameter of a signature.
+
+    Args:
+        parameter: of the signature.
+        hint: its type; None where it has none.
+        what: one sentence about it.
+        own: it is the network's own, although its name is known.
+    """
     name, default = parameter.name, parameter.default
     if hint is ImageSpec:
         return Argument(name, None, default, "image")
-    role = ROLES.get(name, "")
+    role: Role = "" if own or _several(name, hint, default) else ROLES.get(name, "")
     if hint is None and role:
         hint = int | tuple[int, int] if role == "size" else int
     if hint is None and isinstance(default, bool | int | float | str | tuple | list):
@@ -109,6 +132,15 @@ def describe(parameter: inspect.Parameter, hint: Any, what: str = "") -> Argumen
         default = _tuples(default)
         written = _admit(written, default) if _plain(default) else None
     return Argument(name, written, default, role, what, _takes_lists(hint, parameter.default))
+
+
+def _several(name: str, hint: Any, default: object) -> bool:
+    """Whether an argument of a known name takes a list, as `channels` of a ResNet's stages."""
+    if ROLES.get(name) == "size":  # height and width
+        return False
+    kinds = {typing.get_origin(kind) or kind for kind in options(hint)}
+    lists = kinds & {tuple, list, Sequence, Iterable}
+    return bool(lists and int not in kinds) or (hint is None and isinstance(default, tuple | list))
 
 
 def _hints(target: Any) -> dict[str, Any]:
