@@ -11,7 +11,7 @@ from swinablate.report.families.compared import contrasts_table, declared
 from swinablate.report.families.further import blocks_of
 from swinablate.report.families.further import table as further_table
 from swinablate.report.latex import arms_tex, contrasts_tex
-from swinablate.report.page import html, markdown
+from swinablate.report.page import context, html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, csv, every_trial, whole
@@ -67,12 +67,13 @@ def contents(answer: StudyResults) -> dict[str, bytes]:
             files[f"tables/{plot.name}.csv"] = csv(plot.rows)
             files[f"figures/{plot.name}.svg"] = plot.svg
             binary[f"figures/{plot.name}.png"] = plot.png
+    said = context(answer, arms, drawn)
     files |= {
         "verdicts.json": _json(answer.verdicts),
         "plan.json": _json(_plan(given.plan)),
         "provenance.json": _json(answer.provenance),
-        "report.md": markdown(answer, arms, drawn),
-        "index.html": html(answer, arms, drawn),
+        "report.md": markdown(said),
+        "index.html": html(said, files),
     }
     return binary | {name: text.encode() for name, text in files.items()}
 

@@ -3,6 +3,8 @@
 import base64
 import re
 from collections import Counter
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jinja2
@@ -22,6 +24,11 @@ from swinablate.text import error_ratio, known, percent_of
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
+HELD = 1_000_000
+"""Bytes of a table that the page holds; larger ones stand beside it. A thousand trials of ten
+epochs fit, and a page of many thousands stays one that opens at once and can be sent."""
+FIRST = 1_000
+"""Trials that the page lists: more are no table for reading, and the CSV has all."""
 LONG = 90
 """Characters of a list that are shown: about a line of the page."""
 ICONS = {
@@ -34,25 +41,29 @@ ICONS = {
 }
 
 
-def html(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> str:
-    """The report as one file: no script, no request, readable on paper and on a telephone."""
+def html(said: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """The report as one file: no script, no request, readable on paper and on a telephone.
+
+    Args:
+        said: what the report says, as `context` has it.
+        files: name -> content of the tables beside the page.
+    """
     env = _environment(autoescape=True)
-    env.filters |= {
-        "icon": icon,
-        "breakable": breakable,
-        "csv": tables.csv,
-        "data_uri": data_uri,
-        "shortened": shortened,
-    }
-    env.globals["figure"] = {plot.name: Markup(_titled(plot)) for plot in drawn}  # noqa: S704  our own drawing, names escaped by matplotlib
-    return env.get_template("page.html").render(_context(answer, arms, drawn))
+    env.filters |= {"icon": icon, "breakable": breakable, "shortened": shortened}
+    env.globals["figure"] = {plot.name: Markup(_titled(plot)) for plot in said["plots"]}  # noqa: S704  our own drawing, names escaped by matplotlib
+    env.globals["table"] = partial(linked, files)
+    return env.get_template("page.html").render(said)
 
 
-def markdown(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> str:
-    """The report as Markdown with links to the figures beside it."""
+def markdown(said: Mapping[str, Any]) -> str:
+    """The report as Markdown with links to the figures beside it.
+
+    Args:
+        said: what the report says, as `context` has it.
+    """
     env = _environment(autoescape=False)
     env.filters |= {"md": md, "minus": minus, "shortened": shortened}
-    return env.get_template("report.md").render(_context(answer, arms, drawn))
+    return env.get_template("report.md").render(said)
 
 
 def md(value: object) -> str:
@@ -89,9 +100,16 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONG else f"{text[:LONG].rpartition(',')[0]}, ..."
 
 
-def data_uri(text: str, kind: str) -> str:
-    """A small file inside a link."""
-    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
+def linked(files: Mapping[str, str], name: str, words: str) -> Markup:
+    """A link to a table: a small one is inside the link, a large one beside the page."""
+    path, data = f"tables/{name}.csv", files[f"tables/{name}.csv"].encode()
+    if len(data) <= HELD:
+        where, href = "CSV", f"data:text/csv;base64,{base64.b64encode(data).decode()}"
+    else:
+        where, href = f"{path} beside this page, {len(data) / 1e6:.1f} MB", path
+    return Markup('<a class="screen" download="{}.csv" href="{}">{} ({})</a>').format(
+        name, href, words, where
+    )
 
 
 def _environment(*, autoescape: bool) -> jinja2.Environment:
@@ -117,7 +135,8 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
     return env
 
 
-def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str, Any]:
+def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict[str, Any]:
+    """Everything that the templates show."""
     judged, every = answer.verdicts, tables.every_trial(answer)
     finals = every[every.kind != "tune"]  # what tuning lost is told with what it found
     scale = scale_of(judged)
@@ -179,7 +198,6 @@ def _context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dic
         "unfinished": prose.unfinished(answer),
         "open_parts": tables.open_parts(answer),
         "trials": _trials(every),
-        "trials_csv": tables.csv(every),
     }
 
 
@@ -194,7 +212,7 @@ def _rank(delta: float | None, sign: int) -> float:
 
 
 def _trials(trials: pd.DataFrame) -> dict[str, Any]:
-    """The raw table, without columns that hold nothing; digests shortened."""
+    """The raw table or its beginning, without columns that hold nothing; digests shortened."""
     kept = [
         c
         for c in trials.columns
@@ -202,8 +220,10 @@ def _trials(trials: pd.DataFrame) -> dict[str, Any]:
         and c != "predictions"
         and (c != "kind" or (trials.kind == "tune").any())
     ]
-    some = trials[kept].astype(object).where(trials[kept].notna(), None)
+    first = trials[kept].head(FIRST)
+    some = first.astype(object).where(first.notna(), None)
     return {
+        "of": len(trials),
         "columns": kept,
         "rows": [[_raw(v) for v in row] for row in some.itertuples(index=False)],
     }

@@ -37,17 +37,23 @@ def csv(frame: pd.DataFrame) -> str:
 
     Every CSV is written here. Numbers stay numbers, also negative ones.
     """
-    inert = frame.copy()
+    inert, known = frame.copy(), dict[str, str]()  # of thousands of rows, most cells are alike
+
+    def made(cell: object) -> object:
+        if not isinstance(cell, str):
+            return cell
+        if cell not in known:
+            known[cell] = _inert(cell)
+        return known[cell]
+
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
-            inert[name] = frame[name].map(_inert)
-    return inert.rename(columns=_inert).to_csv(index=False, lineterminator="\n")
+            inert[name] = frame[name].map(made)
+    return inert.rename(columns=made).to_csv(index=False, lineterminator="\n")
 
 
-def _inert(cell: object) -> object:
-    if not isinstance(cell, str) or NUMBER.fullmatch(cell):
-        return cell
-    return FORMULA.sub("'", cell)
+def _inert(cell: str) -> str:
+    return cell if NUMBER.fullmatch(cell) else FORMULA.sub("'", cell)
 
 
 def arms_table(answer: StudyResults) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from scipy.special import ndtr
 
 from swinablate.errors import InputError
 from swinablate.stats.critical import (
+    Floats,
     bonferroni,
     many_to_one,
     scale_nodes,
@@ -280,6 +281,7 @@ def fewest(enough: Callable[[int], bool]) -> int | None:
     return high
 
 
+@lru_cache(maxsize=4096)  # arms of as many seeds have the same interval in standard errors
 def detected(c: float, df: float, power: float = POWER) -> float:
     """Return the effect that a repetition finds with `power`, in estimated standard errors.
 
@@ -303,10 +305,16 @@ def detected(c: float, df: float, power: float = POWER) -> float:
     return x
 
 
+@lru_cache(maxsize=64)  # a quarter of a megabyte each; differences and ropes ask for the same
+def _alike(n: int, n_baseline: int, m: int) -> tuple[Floats, Floats, Floats]:
+    """Studies of arms that compare alike with one baseline, as `drawn` has them."""
+    return drawn(*against(n, n_baseline, m))
+
+
 @lru_cache(maxsize=4096)  # a study's arms ask for the same numbers of seeds
 def _unit(n: int, n_baseline: int, m: int, alpha: float, power: float) -> float:
     """The smallest effect found with `power`, in standard deviations over seeds."""
-    truth, se, df = drawn(*against(n, n_baseline, m))
+    truth, se, df = _alike(n, n_baseline, m)
     low, high = 1 / df.max(), 1 / df.min()
     between = 1 / np.linspace(low, high, BETWEEN) if low < high else df.ravel()[:1]
     critical = many_to_one(shared_part([n] * m, n_baseline), between, alpha)
@@ -325,7 +333,7 @@ def _at_level(n: int, m: int, level: float, power: float) -> tuple[float, float]
 @lru_cache(maxsize=4096)
 def _margin(n: int, n_baseline: int, m: int, alpha: float, power: float) -> float:
     """The smallest rope shown with `power`, in standard deviations over seeds."""
-    truth, se, df = drawn(*against(n, n_baseline, m))
+    truth, se, df = _alike(n, n_baseline, m)
     return within(power, t_quantile(1 - alpha / m, df) * se, truth)
 
 

@@ -1,14 +1,19 @@
 """Figures of many seeds and of many arms: what grows, and what is drawn."""
 
+import base64
+import io
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from swinablate.config import plugins
+from swinablate.report import contents, page
 from swinablate.report.drawing import Canvas, Figure
 from swinablate.report.drawing.ends import PANELS, ROWS, ends, left_out
 from swinablate.report.tables import whole
-from tests.answers import BASELINE, QUICKSTART, Sketch, adaptive, many, study, tuned
+from tests.answers import BASELINE, QUICKSTART, Sketch, adaptive, designed, many, study, tuned
 
 FIGURES = ("forest", "cost", "curves", "seeds")
 """What every study has."""
@@ -83,6 +88,7 @@ def test_a_drawing_says_what_it_leaves_out():
     assert left_out(6, 6, 4) == ""
     assert left_out(4, 6, 4) == "\ndrawn: the 2 best and the 2 worst of 6 arms; the table has all"
     assert "the 3 of 6 arms that have a result" in left_out(3, 6, 4)
+    assert "the 2 worst of 6 steps" in left_out(4, 6, 4, "steps")
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +148,117 @@ def test_a_seed_without_epochs_in_common_has_a_line_of_its_own():
     first = figure.draw(pd.concat([rows, more], ignore_index=True)).axes[0]
     (lines,) = (c for c in first.collections if type(c).__name__ == "LineCollection")
     assert [path.vertices[:, 1].tolist() for path in lines.get_paths()] == [[1, 2, 3], [11, 12]]
+
+
+def rows_of(name: str, design: str) -> pd.DataFrame:
+    return plugins.load("swinablate.report.figures", name, Figure).table(designed(design))
+
+
+def drawing(name: str, rows: pd.DataFrame) -> Canvas:
+    return plugins.load("swinablate.report.figures", name, Figure).draw(rows)
+
+
+def test_of_very_many_effects_each_family_has_its_ends_and_the_axis_says_so():
+    rows = rows_of("effects", "factorial")
+    plenty = rows[rows.family == rows.family.iloc[-1]].head(1)
+    more = pd.concat([rows, *[plenty] * 300], ignore_index=True)
+    more.loc[len(rows) :, "delta_pp"] = np.arange(300) / 100
+    more.loc[len(rows) :, "effect"] = [f"a x {k}" for k in range(300)]
+    (axes,) = drawing("effects", more).axes
+    first, last = rows.family.iloc[0], rows.family.iloc[-1]
+    assert len(axes.get_yticks()) == 2 + (rows.family == first).sum() + ROWS
+    of = 300 + (rows.family == last).sum()
+    said = f"\n{last}, drawn: the 32 best and the 32 worst of {of} effects; the table has all"
+    assert axes.get_xlabel().endswith(said)
+    assert "drawn" not in drawing("effects", rows).axes[0].get_xlabel()
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert {"a x 299", "a x 270"} <= set(labels)
+    assert "a x 150" not in labels
+
+
+def test_of_very_many_interactions_the_largest_are_drawn_and_the_axis_says_so():
+    row = rows_of("interactions", "factorial").iloc[0].to_dict()
+    every = pd.DataFrame(
+        {**row, "first": f"a{i}", "second": f"b{k}", "delta_pp": i + k / 100}
+        for i in range(30)
+        for k in range(25)
+    )
+    axes = drawing("interactions", every).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        f"a{i}" for i in range(10, 30)
+    ]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        f"b{k}" for k in range(5, 25)
+    ]
+    assert axes.get_xlabel().startswith("drawn: 400 of 750 interactions, between the 20 changes")
+    assert drawing("interactions", every[every["first"].isin(["a1", "a2"])]).axes[0].get_xlabel()
+    few = every[every["first"].isin(["a1"]) & every.second.isin(["b1", "b2", "b3"])]
+    assert drawing("interactions", few).axes[0].get_xlabel() == ""
+
+
+def test_of_a_very_long_path_the_ends_are_drawn_and_steps_apart_are_not_joined():
+    row = rows_of("waterfall", "path").iloc[0].to_dict()
+    steps = pd.DataFrame(
+        {**row, "direction": way, "step": k, "change": f"c{k}", "delta_pp": float(k),
+         "mean_before": 50.0 + (k == 1), "mean_after": 50.0 + k}
+        for way in ("forward", "backward") for k in range(1, 101)
+    )  # fmt: skip
+    fig = drawing("waterfall", steps)
+    assert fig.get_figheight() < 60
+    which = "drawn: the 32 best and the 32 worst of 100 steps; the table has all"
+    assert fig.axes[1].get_xlabel().endswith(f"cut\nforward, {which}\nbackward, {which}")
+    for axes in fig.axes:
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+        assert labels == ["baseline", *(f"+ c{k}" for k in [*range(1, 33), *range(69, 101)])]
+        joins = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+        assert joins == [*range(32), 33 - 0.31, *range(33, 64)]
+        assert axes.lines[0].get_xdata() == [51.0]
+
+
+def test_a_path_whose_first_steps_are_not_drawn_begins_at_its_baseline_all_the_same():
+    row = rows_of("waterfall", "path").iloc[0].to_dict()
+    steps = pd.DataFrame(
+        {**row, "step": k, "change": f"c{k}", "delta_pp": 0.0 if k == 1 else float(k - 50),
+         "mean_before": 50.0 + k, "mean_after": 51.0 + k}
+        for k in range(1, 101)
+    )  # fmt: skip
+    (axes,) = drawing("waterfall", steps).axes
+    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["baseline", "+ c2"]
+    assert axes.lines[0].get_xdata() == [51.0]
+    joins = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+    assert joins[:2] == [1 - 0.31, 1]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A page that holds little, so that a small study is too large for it."""
+    monkeypatch.setattr(page, "HELD", 4000)
+    monkeypatch.setattr(page, "FIRST", 20)
+    return contents(study())
+
+
+def test_a_page_lists_the_first_trials_of_very_many_and_says_so(small, monkeypatch):
+    text = small["index.html"].decode()
+    trials = pd.read_csv(io.BytesIO(small["tables/trials.csv"]))
+    listed = text[text.index('<section aria-labelledby="trials"') :]
+    assert f"The first 20 of {len(trials)} trials, one a row; the CSV has all" in listed
+    assert listed.count('<th scope="row">') == 20
+    monkeypatch.setattr(page, "FIRST", len(trials))
+    every = contents(study())["index.html"].decode()
+    assert f"<summary>{len(trials)} trials, one a row</summary>" in every
+
+
+def test_a_large_table_stands_beside_the_page_and_a_small_one_inside(small):
+    text = small["index.html"].decode()
+    links = dict(re.findall(r'download="(\w+)\.csv" href="([^"]*)"', text))
+    assert {"trials", "forest", "cost"} <= links.keys()
+    held = set()
+    for name, href in links.items():
+        data = small[f"tables/{name}.csv"]
+        if len(data) <= 4000:
+            assert base64.b64decode(href.removeprefix("data:text/csv;base64,")) == data
+            held.add(name)
+        else:
+            assert href == f"tables/{name}.csv"
+            assert f"({href} beside this page, {len(data) / 1e6:.1f} MB)" in text
+    assert 0 < len(held) < len(links)

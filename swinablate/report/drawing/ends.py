@@ -1,4 +1,4 @@
-"""Which of very many arms a drawing shows: the best and the worst; tables have all."""
+"""Which of very many arms or effects a drawing shows: the best and the worst; tables have all."""
 
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
@@ -27,11 +27,11 @@ def ends(values: Mapping[Name, float], most: int) -> list[Name]:
     return [name for name in values if name in kept]
 
 
-def left_out(shown: int, of: int, most: int) -> str:
-    """A line that says which arms a drawing shows; nothing where it shows all."""
+def left_out(shown: int, of: int, most: int, what: str = "arms") -> str:
+    """A line that says which arms, or what else, a drawing shows; nothing where it shows all."""
     if shown == of:
         return ""
     if shown < most:
-        return f"\ndrawn: the {shown} of {of} arms that have a result; the table has all"
+        return f"\ndrawn: the {shown} of {of} {what} that have a result; the table has all"
     half = most // 2
-    return f"\ndrawn: the {half} best and the {half} worst of {of} arms; the table has all"
+    return f"\ndrawn: the {half} best and the {half} worst of {of} {what}; the table has all"

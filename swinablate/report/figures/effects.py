@@ -11,6 +11,7 @@ import pandas as pd
 
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
+from swinablate.report.drawing.ends import ROWS, ends, left_out
 from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
@@ -42,8 +43,9 @@ def table(answer: StudyResults) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw one line for every effect, the families one below the other."""
-    first, scale = rows.iloc[0], scale_in(rows)
+    every, first, scale = rows, rows.iloc[0], scale_in(rows)
     families = list(dict.fromkeys(rows.family))
+    rows = _drawn(rows)
     lines = len(rows) + len(families)
     names = [wrapped(name, 36) for name in rows.effect]
     # Inches a row: names of two lines need more.
@@ -53,12 +55,14 @@ def draw(rows: pd.DataFrame) -> Canvas:
     ax.set_ylim(lines - 0.5, -0.5)
     ax.set_xlim(*limits(rows, pd.Series(dtype=float), first.rope_pp, scale.least(1.0)))
     ground(ax, first.rope_pp, scale.unit)
-    at, labels, inks = [], [], []
+    at, labels, inks, notes = [], [], [], ""
     for k, family in enumerate(families):
-        mine = rows[rows.family == family]
         start = int((rows.family != family).to_numpy().argmin()) + k
         at.append(start)
+        mine = rows[rows.family == family]
         labels.append(family)
+        if note := left_out(len(mine), int((every.family == family).sum()), ROWS, "effects"):
+            notes += f"\n{family}, {note.strip()}"
         inks.append(FAINT)
         for y, effect in enumerate(records(mine), start + 1):
             bar(ax, y, effect, scale=scale)
@@ -72,8 +76,15 @@ def draw(rows: pd.DataFrame) -> Canvas:
         label.set_color(ink)
     ax.tick_params(axis="y", length=0, pad=8)
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(f"effect on {first.metric}{scale.in_words}")
+    ax.set_xlabel(f"effect on {first.metric}{scale.in_words}{notes}")
     return fig
+
+
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows to draw, of each family as many at most."""
+    families = rows.groupby("family", sort=False).delta_pp
+    kept = [i for _, own in families for i in ends(own.astype(float).to_dict(), ROWS)]
+    return rows.loc[kept].reset_index(drop=True)
 
 
 def _of(answer: StudyResults, kind: str) -> list[Any]:

@@ -18,6 +18,8 @@ from swinablate.report.results import StudyResults
 COLUMNS = ("first", "second", "delta_pp", "ci_low", "ci_high", "verdict", "metric")
 SEVERAL = 3
 """Fewer interactions are read faster as a list."""
+SIDE = 20
+"""Changes along either side: two pages wide. A study may have 900, wider than a PNG may be."""
 CELL = 0.72  # inches: a signed number of two places, with room around it
 
 
@@ -37,6 +39,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw the lower triangle of all pairs."""
+    every, rows = rows, _drawn(rows)
     scale = scale_in(rows)
     names = list(dict.fromkeys([*rows["first"], *rows.second]))
     across = [name for name in names if name in set(rows["first"])]
@@ -71,8 +74,25 @@ def draw(rows: pd.DataFrame) -> Canvas:
     )
     ax.set_yticks(np.arange(len(down)) + 0.5, [wrapped(n, 30) for n in down], rotation=0)
     ax.tick_params(length=0)
-    ax.set(xlabel="", ylabel="")
+    ax.set(xlabel=_left_out(len(rows), len(every)), ylabel="")
     return fig
+
+
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    """The pairs to draw: all, or those of the changes with the largest interactions."""
+    sizes = rows.delta_pp.astype(float).abs()
+    kept = pd.Series(data=True, index=rows.index)
+    for side in ("first", "second"):
+        largest = sizes.groupby(rows[side]).max().nlargest(SIDE).index
+        kept &= rows[side].isin(largest)
+    return rows[kept]
+
+
+def _left_out(shown: int, of: int) -> str:
+    if shown == of:
+        return ""
+    most = f"the {SIDE} changes of either side with the largest interactions"
+    return f"drawn: {shown} of {of} interactions, between {most}; the table has all"
 
 
 FIGURE = Figure(

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from swinablate.report.drawing import Canvas, Figure, records
 from swinablate.report.drawing.bars import beside
+from swinablate.report.drawing.ends import ROWS, ends, left_out
 from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, wrapped
 from swinablate.report.drawing.numbers import count, interval, plain, signed
 from swinablate.report.drawing.place import padded
@@ -53,47 +54,60 @@ def table(answer: StudyResults) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Canvas:
     """Draw the two directions one above the other, on one scale."""
-    directions = list(dict.fromkeys(rows.direction))
-    heights = [0.36 * (int((rows.direction == each).sum()) + 1) for each in directions]
+    parts = {str(each): _drawn(own) for each, own in rows.groupby("direction", sort=False)}
+    directions = list(parts)
+    heights = [0.36 * (len(own) + 1) for own in parts.values()]
     whole = sum(heights) + 0.75 * len(directions) + 0.3
     fig = sheet(AXIS + 5.4, whole)
     reach = [*(rows.mean_before + rows.ci_low), *(rows.mean_before + rows.ci_high)]
-    ends = [float(x) for x in [*rows.mean_before, *rows.mean_after, *reach] if pd.notna(x)]
-    limits = padded(min(ends), max(ends), least=scale_in(rows).least(0.5))
-    top = whole - 0.35
+    reached = [float(x) for x in [*rows.mean_before, *rows.mean_after, *reach] if pd.notna(x)]
+    limits = padded(min(reached), max(reached), least=scale_in(rows).least(0.5))
+    top, notes = whole - 0.35, ""
     for k, (direction, height) in enumerate(zip(directions, heights, strict=True)):
         box = (0.1, (top - height) / whole, AXIS / (AXIS + 5.4), height / whole)
         ax = fig.add_axes(box)
         ax.set_xlim(*limits)
-        _direction(ax, rows[rows.direction == direction])
+        every = rows[rows.direction == direction].sort_values("step")
+        _direction(ax, parts[direction], every.iloc[0])
+        if note := left_out(len(parts[direction]), len(every), ROWS, "steps"):
+            notes += f"\n{direction}, {note.strip()}"
         ax.set_title(direction, fontsize=9, loc="left", color=FAINT, pad=4)
         if k == len(directions) - 1:
-            ax.set_xlabel(f"mean {scale_in(rows).axis(rows.metric.iloc[0])}, axis cut")
+            ax.set_xlabel(f"mean {scale_in(rows).axis(rows.metric.iloc[0])}, axis cut{notes}")
         else:
             ax.tick_params(labelbottom=False)
         top -= height + 0.55
     return fig
 
 
-def _direction(ax: Axes, steps: pd.DataFrame) -> None:
-    found, places = records(steps.sort_values("step")), scale_in(steps).places
+def _drawn(steps: pd.DataFrame) -> pd.DataFrame:
+    """The steps of one direction to draw, in their order."""
+    some = steps.sort_values("step").reset_index(drop=True)
+    return some.loc[ends(some.delta_pp.astype(float).to_dict(), ROWS)]
+
+
+def _direction(ax: Axes, steps: pd.DataFrame, first: Any) -> None:
+    found, places = records(steps), scale_in(steps).places
     ax.set_ylim(len(found) + 0.5, -0.5)
-    ax.plot(found[0].mean_before, 0, "|", color=INK, markersize=13, markeredgewidth=2)
+    ax.plot(first.mean_before, 0, "|", color=INK, markersize=13, markeredgewidth=2)
     beside(
         ax,
         0,
         DELTA,
-        plain(found[0].mean_before, places),
+        plain(first.mean_before, places),
         ha="right",
         fontsize=8.5,
         family="monospace",
     )
-    labels = ["baseline"]
+    labels, before = ["baseline"], first.step - 1
     for y, step in enumerate(found, 1):
         look = LOOKS[step.verdict]
         left, right = sorted((step.mean_before, step.mean_after))
         ax.barh(y, right - left, left=left, height=0.62, color=look.colour, alpha=0.3, linewidth=0)
-        ax.plot([step.mean_before] * 2, [y - 1, y + 0.31], color=INK, linewidth=0.7, linestyle=":")
+        # From the end of the bar above, where that is the step before.
+        top = y - 1 if step.step == before + 1 else y - 0.31
+        ax.plot([step.mean_before] * 2, [top, y + 0.31], color=INK, linewidth=0.7, linestyle=":")
+        before = step.step
         if pd.notna(step.ci_low):
             line = [step.mean_before + step.ci_low, step.mean_before + step.ci_high]
             ax.plot(line, [y, y], color=look.colour, linewidth=2.0, solid_capstyle="butt")
