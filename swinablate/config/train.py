@@ -21,7 +21,11 @@ class TrainConfig(Frozen):
     batch: Annotated[int, Field(ge=1), Switch("images a step", "", (32, 64))] = 64
     optimizer: Annotated[
         Literal["adamw", "adam", "sgd"],
-        Switch("update rule", "Swin sec. 4.1; Loshchilov 2019", ("adamw", "adam", "sgd")),
+        Switch(
+            "update rule; decay is decoupled in all, so that adam is adamw (Kingma's is l2)",
+            "Swin sec. 4.1; Loshchilov 2019",
+            ("adamw", "sgd"),
+        ),
     ] = "adamw"
     lr: Annotated[float, Field(gt=0), Switch("peak learning rate", "", (3e-3, 1e-3))] = 3e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # sgd only; He 2016, sec. 4.2
@@ -34,9 +38,22 @@ class TrainConfig(Frozen):
         float,
         Field(ge=0),
         Switch(
-            "decoupled decay of matrices, not of norms, biases, tables", "Swin A2.1", (0.05, 0.0)
+            "share of matrices taken a step, times the rate, whichever the optimizer (decoupled); "
+            "not of norms, biases, tables, nor the network of log_cpb and linear_cpb",
+            "Swin A2.1; Loshchilov 2019, alg. 1 and 2",
+            (0.05, 0.0),
         ),
     ] = 0.05
+    l2: Annotated[
+        float,
+        Field(ge=0),
+        Switch(
+            "times the same matrices, added to their gradients: L2 regularisation, which Adam's "
+            "steps divide by its averages (coupled)",
+            "Loshchilov 2019, alg. 1 and 2",
+            (0.0, 1e-4),
+        ),
+    ] = 0.0
     schedule: Annotated[
         Literal["cosine", "constant", "step", "one_cycle"],
         Switch(
@@ -87,6 +104,16 @@ class TrainConfig(Frozen):
             (0.0, 0.99),
         ),
     ] = 0.0
+    # The authors': 300,000 of the 375,300 steps of 300 epochs on ImageNet at batch 1,024.
+    norm_fade: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Switch(
+            "share of the steps over which norm = prepbn fades from layer to batch norm",
+            "Guo 2024, eq. 5; SLAB code",
+            (0.8, 0.4),
+        ),
+    ] = 0.8
     # Last: an epoch that is chosen for its accuracy is better than the training by some luck.
     select: Literal["last", "best_val"] = "last"
     stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"

@@ -9,7 +9,6 @@ from swinablate.config import schema
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
-from swinablate.config.train import TrainConfig
 from swinablate.data import image_spec, resolved_data
 from swinablate.errors import InputError
 from swinablate.models.bounds import check_cost
@@ -120,10 +119,10 @@ def _without(study: Study, recipe: Recipe, path: str, looked: Looked) -> bool:
 def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
     """Training and data as they act: a field that nothing reads in this recipe is left out."""
     train = recipe.train.model_dump(mode="json")
-    for name in _unread(recipe.train):
+    for name in _unread(recipe):
         del train[name]
-    if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
-        train["optimizer"] = "adam"  # they differ in the decay alone
+    if recipe.train.optimizer == "adamw":
+        train["optimizer"] = "adam"  # its decay is decoupled, too
     # Of the weights every seed's content counts, which the planner adds.
     start = recipe.start.model_dump(mode="json", exclude={"weights", "sha256"})
     if not recipe.start.weights:
@@ -131,8 +130,10 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
     return [train, resolved_data(recipe.data), start]
 
 
-def _unread(train: TrainConfig) -> set[str]:
-    unread: set[str] = set()
+def _unread(recipe: Recipe) -> set[str]:
+    train, unread = recipe.train, set[str]()
+    if getattr(recipe.model, "norm", None) != "prepbn":
+        unread.add("norm_fade")
     if train.optimizer == "sgd":
         unread |= {"betas", "eps"} | ({"nesterov"} if train.momentum == 0 else set())
     else:

@@ -37,13 +37,15 @@ from swinablate.models.layers.block import (
     branch_ends,
     draw_blocks,
     drop_rates,
+    last_norm,
+    mended_place,
     share,
 )
 from swinablate.models.layers.drop import make_drop
 from swinablate.models.layers.fields import Count, Counts, Rate, check_attn_drop, check_lengths
 from swinablate.models.layers.merge import Merge, halved, make_merge
 from swinablate.models.layers.mlp import DepthwiseMlp, Hidden, Mlp, hidden_width
-from swinablate.models.layers.norm import make_norm, of_tokens
+from swinablate.models.layers.norm import make_norm, mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax
 from swinablate.models.layers.position import Absolute, absolute_position
@@ -195,7 +197,7 @@ class SwinConfig(ModelConfig):
         Merge,
         Switch(
             "halving of the grid between stages; none keeps grid and width",
-            "Swin sec. 3.1, CvT sec. 3.2",
+            "Swin sec. 3.1; CvT (Wu 2021)",
             ("linear", "conv", "avg", "none"),
             acts_on=("stages.*", "norm*", "head*"),
         ),
@@ -204,10 +206,11 @@ class SwinConfig(ModelConfig):
     norm_place: Annotated[
         Place,
         Switch(
-            "normalise before a branch, after the sum, at the branch's end, or at both ends",
-            "SwinV2 sec. 3.2, tab. 7",
+            "normalise before a branch, after the sum (not again after the last block), at the "
+            "branch's end, or at both ends",
+            "Vaswani 2017, sec. 3.1; SwinV2 sec. 3.2, tab. 7",
             ("pre", "post", "res_post", "sandwich"),
-            acts_on=("stages.*.blocks.*", "stages.*.merge*"),
+            acts_on=("stages.*.blocks.*", "stages.*.merge*", "norm*"),
         ),
     ] = "pre"
     mlp_ratio: switches.MlpRatio = 4.0
@@ -285,6 +288,32 @@ class SwinConfig(ModelConfig):
         hidden_width(self.width, self.mlp_ratio)
         check_attn_drop(self.attention, self.attn_drop)
         return self
+
+    def mended(self, *, decays: bool) -> dict[str, int]:
+        """As `ModelConfig` says."""
+        found = mended(self.norm) | mended_place(self.norm_place)
+        if self.shift_mask == "post000" and _cut_elsewhere(self):
+            found["shift_mask"] = 2  # 1 cut at window - shift, the post at window // 2
+        computed = self.position_bias in ("log_cpb", "linear_cpb")
+        if decays and computed and self.attention not in ("uniform", "linear"):
+            found["position_bias"] = 2  # 1 decayed the network that computes it
+        return found
+
+
+def _cut_elsewhere(config: SwinConfig) -> bool:
+    """Whether some window shifts by other than half an even side.
+
+    So may windows on a grid that they cover, for the grid may clamp them to an odd side; how large
+    it is the data know.
+    """
+    if not config.shift or max(config.depths) < 2 or config.attention == "linear":
+        return False
+    sides = config.window if isinstance(config.window, tuple) else (config.window,)
+    shifts = [side // 2 if config.shift_by == "half" else config.shift_by for side in sides]
+    # Of a side of 2 clamping leaves 1, and that is not shifted.
+    clamped = config.shift_covered and max(sides) > 2
+    moved = [side - by != side // 2 for side, by in zip(sides, shifts, strict=True) if side > 1]
+    return clamped or any(moved)
 
 
 def stage_width(config: SwinConfig, stage: int) -> int:
@@ -588,7 +617,7 @@ class Swin(nn.Module):
                 for stage in found
             )
         )
-        self.norm = make_norm(of_tokens(config.norm), last.width)
+        self.norm = last_norm(config.norm_place, of_tokens(config.norm), last.width)
         self.pool = _POOLS[config.head]()
         tokens = last.grid[0] * last.grid[1] if config.head == "fc" else 1
         self.head = nn.Linear(tokens * last.width, image.classes)

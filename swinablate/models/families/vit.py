@@ -35,11 +35,13 @@ from swinablate.models.layers.block import (
     branch_ends,
     draw_blocks,
     drop_rates,
+    last_norm,
+    mended_place,
 )
 from swinablate.models.layers.drop import make_drop
 from swinablate.models.layers.fields import Count, Rate, check_attn_drop
 from swinablate.models.layers.mlp import Hidden, Mlp, hidden_width
-from swinablate.models.layers.norm import make_norm, of_tokens
+from swinablate.models.layers.norm import mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax, SequencePool, Skip
 from swinablate.models.layers.position import Prefix, Sequence, absolute_position
@@ -153,10 +155,11 @@ class ViTConfig(ModelConfig):
     norm_place: Annotated[
         Place,
         Switch(
-            "normalise before a branch, after the sum, at the branch's end, or at both ends",
-            "Vaswani 2017; SwinV2 tab. 6",
+            "normalise before a branch, after the sum (not again after the last block), at the "
+            "branch's end, or at both ends",
+            "Vaswani 2017, sec. 3.1; SwinV2 tab. 6",
             ("pre", "post", "res_post", "sandwich"),
-            acts_on=("blocks.*",),
+            acts_on=("blocks.*", "norm*"),
         ),
     ] = "pre"
     mlp_ratio: switches.MlpRatio = 4.0
@@ -198,6 +201,11 @@ class ViTConfig(ModelConfig):
                 "choose share_layers = false or drop_path = 0.0"
             )
         return self
+
+    def mended(self, *, decays: bool) -> dict[str, int]:
+        """As `ModelConfig` says."""
+        del decays
+        return mended(self.norm) | mended_place(self.norm_place)
 
 
 def geometry(config: ViTConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
@@ -350,7 +358,7 @@ class ViT(nn.Module):
             if config.share_layers
             else nn.Sequential(*(make_block(grid, config, drop) for drop in drops))
         )
-        self.norm = make_norm(of_tokens(config.norm), width)
+        self.norm = last_norm(config.norm_place, of_tokens(config.norm), width)
         self.pool = make_pool(config)
         self.head = nn.Linear(width, image.classes)
 
