@@ -27,7 +27,14 @@ class StartConfig(Frozen):
     trial's recipe the one that it starts from.
     """
 
-    weights: str = ""  # a file with a state dict, or one a seed; none: drawn by the seed
+    weights: Annotated[
+        str,
+        Switch(
+            "a file with a state dict, or one a seed ({seed} in its name); none: they are drawn",
+            "post 003",
+            ("", "pretrained.pt"),
+        ),
+    ] = ""
     sha256: str = ""
     head: Annotated[
         Literal["keep", "new"],

@@ -9,7 +9,8 @@ from swinablate.config import schema
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
-from swinablate.data import image_spec, resolved_data
+from swinablate.config.train import TrainConfig, falls, warmup_steps
+from swinablate.data import Sizes, describe, image_spec, resolved_data
 from swinablate.errors import InputError
 from swinablate.models.bounds import check_cost
 from swinablate.models.cost import Cost, cost
@@ -69,6 +70,11 @@ _observed = functools.lru_cache(MOST)(observe)
 _counted = functools.lru_cache(MOST)(cost)
 
 
+def parts_of(recipe: Recipe, looked: Looked) -> Mapping[str, str]:
+    """Path -> class and plain attributes, of every module of a recipe's network."""
+    return _look(recipe, looked).modules
+
+
 def meaning(recipe: Recipe, looked: Looked) -> str:
     """A digest of all that acts in a recipe: two recipes of one digest are one arm."""
     return schema.digest([_look(recipe, looked).signature, _resolved(recipe)])
@@ -123,11 +129,26 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
         del train[name]
     if recipe.train.optimizer == "adamw":
         train["optimizer"] = "adam"  # its decay is decoupled, too
+    if sizes := describe(recipe.data):
+        train |= _acting(recipe.train, sizes)
+        train.pop("epochs", None)
     # Of the weights every seed's content counts, which the planner adds.
     start = recipe.start.model_dump(mode="json", exclude={"weights", "sha256"})
     if not recipe.start.weights:
         del start["head"]
     return [train, resolved_data(recipe.data), start]
+
+
+def _acting(train: TrainConfig, sizes: Sizes) -> dict[str, Any]:
+    """The numbers of steps and images that act, where others are written and rounded."""
+    batch = min(train.batch, sizes.train)
+    total = train.total(sizes.train // batch)
+    found: dict[str, Any] = {"batch": batch, "steps": total}
+    if train.schedule != "one_cycle":  # which bends its rate between steps, too
+        found["warmup"] = warmup_steps(train, total)
+    if train.schedule == "step":
+        found["step_at"] = falls(train, total)
+    return found
 
 
 def _unread(recipe: Recipe) -> set[str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from swinablate.config.train import TrainConfig
+from swinablate.config.train import TrainConfig, falls, warmup_steps
 from swinablate.models.build import tables
 
 START, END = 25.0, 1e4
@@ -122,13 +122,13 @@ def rate(train: TrainConfig, step: int, total: int) -> float:
     """Share of the peak learning rate at `step` of `total`, both from 0."""
     if train.schedule == "one_cycle":
         return _one_cycle(train.warmup, step, total)
-    warmup = round(train.warmup * total)
+    warmup = warmup_steps(train, total)
     if step < warmup:
         return (step + 1) / warmup
     if train.schedule == "constant":
         return 1.0
     if train.schedule == "step":
-        return train.step_factor ** sum(step >= round(share * total) for share in train.step_at)
+        return train.step_factor ** sum(step >= at for at in falls(train, total))
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 

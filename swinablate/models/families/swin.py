@@ -16,6 +16,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.schema import Absent
 from swinablate.models.layers import switches
 from swinablate.models.layers.attention import (
     FIRST,
@@ -163,6 +164,7 @@ class SwinConfig(ModelConfig):
     qkv_bias: switches.QkvBias = "all"
     band: Annotated[
         Count | None,
+        Absent,
         Switch(
             "rows and columns a token sees in its window",
             "post 001",

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.schema import Absent
 from swinablate.models.layers import switches
 from swinablate.models.layers.attention import (
     LAST,
@@ -105,6 +106,7 @@ class ViTConfig(ModelConfig):
     qkv_bias: switches.QkvBias = "all"
     band: Annotated[
         Count | None,
+        Absent,
         Switch(
             "rows and columns of patches a token sees",
             "post 001",
