@@ -37,6 +37,7 @@ from swinablate.data import (
 from swinablate.errors import Diverged
 from swinablate.models import transfer
 from swinablate.models.build import start
+from swinablate.models.layers.banded import Banded
 from swinablate.models.layers.norm import Fading
 from swinablate.models.registry import load_family
 from swinablate.records.events import Job, Kind
@@ -293,8 +294,13 @@ def summary(
     return {
         "metrics": metrics,
         "predictions": predictions,
-        "execution": execution(train, torch.device(job.device)),
+        "execution": execution(train, torch.device(job.device)) | rounding(model),
     }
+
+
+def rounding(model: nn.Module) -> dict[str, int]:
+    """What execution says of how a network rounds: a band that is cut to tiles is another sum."""
+    return {"banded": 1} if any(isinstance(m, Banded) for m in model.modules()) else {}
 
 
 def read_job(job: Job) -> tuple[Recipe, ImageSpec]:

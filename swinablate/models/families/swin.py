@@ -31,6 +31,7 @@ from swinablate.models.layers.attention import (
     make_qkv,
     make_scale,
 )
+from swinablate.models.layers.banded import make_product
 from swinablate.models.layers.bias import PositionBias, make_bias, make_position
 from swinablate.models.layers.block import (
     BLOCKS,
@@ -166,10 +167,17 @@ class SwinConfig(ModelConfig):
         Count | None,
         Absent,
         Switch(
-            "rows and columns a token sees in its window",
+            "rows and columns a token sees in its window to each side; products of others are not "
+            "computed where that pays, in windows of some 12x12",
             "post 001",
             (None, 1),
-            acts_on=("*.attention.mix.bias", "*.attention.mix.bias.mask"),
+            acts_on=(
+                "*.attention.mix",
+                "*.mix.bias",
+                "*.mix.bias.mask",
+                "*.mix.zeros",
+                "*.mix.index",
+            ),
         ),
     ] = None
     diagonal: switches.Diagonal = True
@@ -419,12 +427,10 @@ class WindowAttention(nn.Module):
 
     Attributes:
         cutting: between the grid and windows.
-        product: mixes the tokens of a window.
-        axes: where that has queries and keys.
+        axes: where queries and keys have theirs.
     """
 
     cutting: ClassVar[type[Windows]] = Windows
-    product: ClassVar[type[DotProduct]] = DotProduct
     axes: ClassVar[Axes] = LAST
 
     def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
@@ -432,12 +438,18 @@ class WindowAttention(nn.Module):
         self.enter = entering(stage.pad, shift)
         self.qkv = make_qkv(stage.width, config.qkv_bias)
         self.windows = self.cutting(*_cut(stage))
-        self.mix = self.product(
-            _similarity(stage, config, self.axes), _bias(stage, shift, config), config.attn_drop
+        self.mix = self._product(
+            _similarity(stage, config, self.axes), _bias(stage, shift, config), stage, config
         )
         self.out = nn.Linear(stage.width, stage.width)
         self.drop = make_drop(config.drop)
         self.leave = leaving(stage.grid, stage.pad, shift)
+
+    def _product(
+        self, similarity: nn.Module, bias: nn.Module, stage: Stage, config: SwinConfig
+    ) -> DotProduct:
+        """Build what mixes the tokens of a window."""
+        return make_product(similarity, bias, config.attn_drop, stage.window, config.band)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the tokens of each window."""
@@ -448,8 +460,14 @@ class WindowAttention(nn.Module):
 class SmallWindowAttention(WindowAttention):
     """The same for windows of few tokens, with one row a channel between the projections."""
 
-    cutting, product, axes = ChannelFirstWindows, SmallDotProduct, FIRST
+    cutting, axes = ChannelFirstWindows, FIRST
     windows: ChannelFirstWindows
+
+    def _product(
+        self, similarity: nn.Module, bias: nn.Module, _: Stage, config: SwinConfig
+    ) -> DotProduct:
+        """Build what mixes the tokens of a window."""
+        return SmallDotProduct(similarity, bias, config.attn_drop)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the tokens of each window."""

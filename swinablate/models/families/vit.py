@@ -20,7 +20,6 @@ from swinablate.models.layers import switches
 from swinablate.models.layers.attention import (
     LAST,
     Cosine,
-    DotProduct,
     Fixed,
     Linear,
     NormedHeads,
@@ -28,6 +27,7 @@ from swinablate.models.layers.attention import (
     make_qkv,
     make_scale,
 )
+from swinablate.models.layers.banded import make_product
 from swinablate.models.layers.bias import PrefixedTable, make_bias
 from swinablate.models.layers.block import (
     BLOCKS,
@@ -108,10 +108,17 @@ class ViTConfig(ModelConfig):
         Count | None,
         Absent,
         Switch(
-            "rows and columns of patches a token sees",
+            "rows and columns of patches a token sees to each side; products of others are not "
+            "computed where that pays, on grids of some 12x12",
             "post 001",
             (None, 1),
-            acts_on=("*.mix.bias", "*.mix.bias.mask"),
+            acts_on=(
+                "*.attention.mix",
+                "*.mix.bias",
+                "*.mix.bias.mask",
+                "*.mix.zeros",
+                "*.mix.index",
+            ),
         ),
     ] = None
     diagonal: switches.Diagonal = True
@@ -276,9 +283,11 @@ def _softmax(grid: Pair, config: ViTConfig) -> nn.Module:
         if config.attention == "cosine"
         else make_scale(config.attention_scale, config.heads, depth, LAST)
     )
-    mix = DotProduct if config.softmax_over == "keys" else OverQueries
     similarity = NormedHeads(depth, kind, LAST) if config.qk_norm else kind
-    return mix(similarity, _bias(grid, config), config.attn_drop)
+    bias, drop = _bias(grid, config), config.attn_drop
+    if config.softmax_over == "queries":
+        return OverQueries(similarity, bias, drop)
+    return make_product(similarity, bias, drop, grid, config.band, prefix=prefix(config))
 
 
 def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
