@@ -25,8 +25,8 @@ LEAST = 4
 calls than the shorter margin saves."""
 SAVES = 0.4
 """Share of all pairs from which cutting and joining costs a processor what the products save: a
-grid of 8x8 and a band of 1 have 0.56 and take a third longer, 16x16 and 2 have 0.25 and take half
-the time (benchmarks/results)."""
+grid of 8x8 and a band of 1 have 0.56 and take a third longer, 16x16 and 2 have 0.25 and take 0.57
+of the time (benchmarks/results/switches.md)."""
 
 
 def tile_of(grid: Pair, band: int) -> Pair | None:
