@@ -134,7 +134,7 @@ def named_level(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple | list):
         return f"({','.join(map(named_level, value))})"
-    return str(value)
+    return "none" if value is None else str(value)  # as a level is written: TOML has no null
 
 
 def formula(weights: Mapping[str, float]) -> str:

@@ -163,6 +163,8 @@ Where another implementation is wrong for an ablation, or differs in a constant:
   none; torchvision holds the latter at 0 and counts them.
 - **Epsilon** of every norm is 1e-5, as in Swin. ViT and ConvNeXt of timm and torchvision have
   1e-6; the table compares at 1e-5.
+- **A class token** has no position of its own, as in other positions it would be one more vector that
+  is added to a learned one: ViT-S/16 has 384 parameters fewer than timm's, and computes the same.
 - **NiN's last ReLU** is left out: it would leave no gradient to a class no pixel votes for.
 
 `tests/models/test_swin_parity.py` shows the first two side by side.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from swinablate.config.family import ImageSpec, Switch
-from swinablate.config.schema import Frozen
+from swinablate.config.schema import Absent, Frozen
 
 
 class DataConfig(Frozen):
@@ -26,10 +26,12 @@ class DataConfig(Frozen):
             'torchvision\'s; or "mypackage.data:load", a function of your own',
             min_length=1,
         ),
+        Switch("the data set; another one has other test images", "", ("digits", "shapes")),
     ]
     root: Annotated[
         str | None,
         Field(min_length=1, description="of image_folder: holds train/, test/, maybe val/"),
+        Switch("the folder of image_folder: train/, test/, maybe val/", "", (None, "pictures")),
     ] = None
     train_fraction: Annotated[
         float,
@@ -37,9 +39,17 @@ class DataConfig(Frozen):
         Switch("share of the training images used", "post 001", (1.0, 0.3)),
     ] = 1.0
     # A tenth chooses among recipes and epochs; what it costs is a tenth of the training images.
-    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    split_seed: Annotated[int, Field(ge=0)] = 0
-    resample_split: bool = False
+    val_fraction: Annotated[
+        float,
+        Field(gt=0, lt=1),
+        Switch("share of the images that are no test images, to choose by", "", (0.1, 0.2)),
+    ] = 0.1
+    split_seed: Annotated[
+        int, Field(ge=0), Switch("seed by which those are chosen", "", (0, 1))
+    ] = 0
+    resample_split: Annotated[
+        bool, Switch("they are chosen by each trial's seed, too", "", (False, True))
+    ] = False
     normalisation: Annotated[
         Literal["dataset", "half", "none"],
         Switch(
@@ -140,8 +150,19 @@ class DataConfig(Frozen):
         Field(gt=0, le=1),
         Switch("share of images that are mixed", "Yun 2019, sec. 4.1.1", (1.0, 0.5)),
     ] = 1.0
-    limit: Annotated[int, Field(ge=8)] | None = None  # images of each split, for smoke runs
+    # Eight: the fewest of which a smoke run makes batches.
+    limit: Annotated[
+        Annotated[int, Field(ge=8)] | None,
+        Absent,
+        Switch("images of each split, at most", "", (None, 128)),
+    ] = None
     image: Annotated[
         ImageSpec | None,
         Field(description="format of the images, where a data set has none of its own"),
+        Absent,
+        Switch(
+            "format of the images, where a data set has none of its own",
+            "",
+            (None,),
+        ),
     ] = None

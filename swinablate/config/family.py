@@ -49,6 +49,17 @@ class ModelConfig(Frozen):
 
     family: str
 
+    def mended(self, *, decays: bool) -> dict[str, int]:
+        """Fields that mean something else than they once did, and which meaning they have.
+
+        Of what this config uses alone: the ids of all others stay, and so do their numbers.
+
+        Args:
+            decays: whether weights decay in training.
+        """
+        del decays
+        return {}
+
 
 class ImageSpec(Frozen):
     """What the data demands of a model: pixels and channels in, classes out.

@@ -27,7 +27,14 @@ class StartConfig(Frozen):
     trial's recipe the one that it starts from.
     """
 
-    weights: str = ""  # a file with a state dict, or one a seed; none: drawn by the seed
+    weights: Annotated[
+        str,
+        Switch(
+            "a file with a state dict, or one a seed ({seed} in its name); none: they are drawn",
+            "post 003",
+            ("", "pretrained.pt"),
+        ),
+    ] = ""
     sha256: str = ""
     head: Annotated[
         Literal["keep", "new"],
@@ -96,6 +103,20 @@ def trial_id(recipe: Recipe, seed: int, revised: Mapping[str, int] | None = None
         revised: as `identity` takes it.
     """
     return digest({**identity(recipe, revised), "seed": seed})
+
+
+def mended(recipe: Recipe) -> dict[str, int]:
+    """Field -> revision of its meaning, of those of model and training that a recipe uses.
+
+    A field whose meaning was mended raises its number here, and with it the ids of the recipes
+    that use it: their recorded trials are of the old meaning, and count for nothing else.
+    """
+    model, train = recipe.model, recipe.train
+    of_model = model.mended(decays=train.weight_decay > 0)
+    found = {f"model.{name}": number for name, number in of_model.items()}
+    if train.weight_decay > 0 and train.optimizer != "adamw":
+        found["train.weight_decay"] = 2  # 1 was L2 regularisation
+    return found
 
 
 def derive(seed: int, stream: str, *names: object) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from swinablate.config.complaints import Unfit, explain, show
 from swinablate.config.plugins import did_you_mean
@@ -24,6 +24,18 @@ class Frozen(BaseModel):
     """Base of every value read from a file: typed, immutable, no unknown keys."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+NONE = "none"
+"""How a field that may be left out is written as a level: TOML has no null."""
+
+
+def _absent(value: object) -> object:
+    return None if value == NONE else value
+
+
+Absent = BeforeValidator(_absent, json_schema_input_type=Any)
+"""Of a field that may hold nothing: the level "none" says so."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from swinablate.config.family import Switch
-from swinablate.config.schema import Frozen
+from swinablate.config.schema import Absent, Frozen
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -17,26 +17,62 @@ class TrainConfig(Frozen):
 
     # Length, batch and rate are those of the examples on digits; no paper argues for a default.
     epochs: Annotated[int, Field(ge=1), Switch("passes over the data", "", (15, 30))] = 15
-    steps: Annotated[int, Field(ge=1)] | None = None  # instead of epochs: stop after so many
+    steps: Annotated[
+        Annotated[int, Field(ge=1)] | None,
+        Absent,
+        Switch("steps of the whole training, in place of epochs", "", (None, 300)),
+    ] = None
     batch: Annotated[int, Field(ge=1), Switch("images a step", "", (32, 64))] = 64
     optimizer: Annotated[
         Literal["adamw", "adam", "sgd"],
-        Switch("update rule", "Swin sec. 4.1; Loshchilov 2019", ("adamw", "adam", "sgd")),
+        Switch(
+            "update rule; decay is decoupled in all, so that adam is adamw (Kingma's is l2)",
+            "Swin sec. 4.1; Loshchilov 2019",
+            ("adamw", "sgd"),
+        ),
     ] = "adamw"
     lr: Annotated[float, Field(gt=0), Switch("peak learning rate", "", (3e-3, 1e-3))] = 3e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # sgd only; He 2016, sec. 4.2
+    momentum: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Switch("share of the last step that goes on; sgd only", "He 2016, sec. 4.2", (0.9, 0.0)),
+    ] = 0.9
     nesterov: Annotated[
         bool, Switch("momentum looked ahead; sgd only", "Sutskever 2013, sec. 2.1", (False, True))
     ] = False
-    betas: tuple[Share, Share] = (0.9, 0.999)  # adam, adamw; Kingma 2015, alg. 1
-    eps: Annotated[float, Field(gt=0)] = 1e-8  # adam, adamw; Kingma 2015, alg. 1
+    betas: Annotated[
+        tuple[Share, Share],
+        Switch(
+            "decays of the averages of gradients and of their squares; adam, adamw",
+            "Kingma 2015, alg. 1",
+            ((0.9, 0.999), (0.9, 0.95)),
+        ),
+    ] = (0.9, 0.999)
+    eps: Annotated[
+        float,
+        Field(gt=0),
+        Switch("added to what divides a step; adam, adamw", "Kingma 2015, alg. 1", (1e-8, 1e-4)),
+    ] = 1e-8
     weight_decay: Annotated[
         float,
         Field(ge=0),
         Switch(
-            "decoupled decay of matrices, not of norms, biases, tables", "Swin A2.1", (0.05, 0.0)
+            "share of matrices taken a step, times the rate, whichever the optimizer (decoupled); "
+            "not of norms, biases, tables, nor the network of log_cpb and linear_cpb",
+            "Swin A2.1; Loshchilov 2019, alg. 1 and 2",
+            (0.05, 0.0),
         ),
     ] = 0.05
+    l2: Annotated[
+        float,
+        Field(ge=0),
+        Switch(
+            "times the same matrices, added to their gradients: L2 regularisation, which Adam's "
+            "steps divide by its averages (coupled)",
+            "Loshchilov 2019, alg. 1 and 2",
+            (0.0, 1e-4),
+        ),
+    ] = 0.0
     schedule: Annotated[
         Literal["cosine", "constant", "step", "one_cycle"],
         Switch(
@@ -46,8 +82,20 @@ class TrainConfig(Frozen):
         ),
     ] = "cosine"
     # The rate falls tenfold after 32 and 48 thousand of 64 thousand steps: He 2016, sec. 4.2.
-    step_at: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.5, 0.75)  # shares of the steps
-    step_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of schedule "step", at each of them
+    step_at: Annotated[
+        tuple[Share, ...],
+        Field(min_length=1),
+        Switch(
+            "shares of the steps after which the rate falls; schedule step only",
+            "He 2016, sec. 4.2",
+            ((0.5, 0.75), (0.3, 0.6, 0.9)),
+        ),
+    ] = (0.5, 0.75)
+    step_factor: Annotated[
+        float,
+        Field(gt=0, lt=1),
+        Switch("by which it falls; schedule step only", "He 2016, sec. 4.2", (0.1, 0.2)),
+    ] = 0.1
     warmup: Annotated[
         float,
         Field(ge=0, lt=1),
@@ -87,11 +135,34 @@ class TrainConfig(Frozen):
             (0.0, 0.99),
         ),
     ] = 0.0
+    # The authors': 300,000 of the 375,300 steps of 300 epochs on ImageNet at batch 1,024.
+    norm_fade: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Switch(
+            "share of the steps over which norm = prepbn fades from layer to batch norm",
+            "Guo 2024, eq. 5; SLAB code",
+            (0.8, 0.4),
+        ),
+    ] = 0.8
     # Last: an epoch that is chosen for its accuracy is better than the training by some luck.
-    select: Literal["last", "best_val"] = "last"
-    stream: Annotated[str, Field(min_length=1, max_length=40)] = "main"
+    select: Annotated[
+        Literal["last", "best_val"],
+        Switch("the epoch whose weights are tested", "Prechelt 1998", ("last", "best_val")),
+    ] = "last"
+    stream: Annotated[
+        str,
+        Field(min_length=1, max_length=40),
+        Switch(
+            "names the random draws: another name, the same seeds drawn anew",
+            "",
+            ("main", "again"),
+        ),
+    ] = "main"
     # One: two trials side by side are faster than one with two threads, and numbers depend on it.
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[
+        int, Field(ge=1), Switch("processor threads of a trial; they round otherwise", "", (1, 2))
+    ] = 1
 
     def total(self, per_epoch: int) -> int:
         """Steps of a whole run, where an epoch has so many."""
@@ -111,3 +182,13 @@ class TrainConfig(Frozen):
                 "lower accumulate or raise batch"
             )
         return self
+
+
+def warmup_steps(train: TrainConfig, total: int) -> int:
+    """Steps of rising rate; where a share of `total` is less than half of one, none."""
+    return round(train.warmup * total)
+
+
+def falls(train: TrainConfig, total: int) -> tuple[int, ...]:
+    """The steps from which the rate of schedule "step" has fallen once more."""
+    return tuple(sorted(round(share * total) for share in train.step_at))

@@ -162,7 +162,8 @@ def resolved_data(config: DataConfig) -> dict[str, Any]:
     if not (config.mixup or config.cutmix):
         del found["mix_share"]
     found["crop_margin"] = margin(config, image_spec(config))
-    # Fractions that keep the same number of images are one.
-    if config.limit is None and (sizes := describe(config)):
-        found["train_fraction"] = sizes.train
+    # Limits that no split reaches are none, and fractions that keep as many images are one.
+    whole = describe(config.model_copy(update={"limit": None}))
+    if whole and (config.limit is None or config.limit >= max(whole.train, whole.val, whole.test)):
+        found |= {"limit": None, "train_fraction": whole.train, "val_fraction": whole.val}
     return found

@@ -19,6 +19,7 @@ from swinablate.models.bounds import check_config
 from swinablate.models.build import start
 from swinablate.models.catalogue import switches
 from swinablate.models.fingerprint import Fingerprint, observe
+from swinablate.models.layers.norm import Fading
 from swinablate.models.registry import load_family
 
 WHERE: Mapping[tuple[str, str], Mapping[str, Any]] = {
@@ -59,7 +60,9 @@ class Case:
         def generator_for(name: str) -> torch.Generator:
             return torch.Generator().manual_seed(derive(seed, "test", name))
 
-        return start(self.family, self.config, self.image, generator_for)
+        model = start(self.family, self.config, self.image, generator_for)
+        Fading(model, 1.0).at(0.5)  # halfway, where both norms of a fading one act
+        return model
 
     def images(self, count: int = 4) -> Float[Tensor, "{count} c h w"]:
         """The same noise every time; of fewer than four, batch statistics say little."""

@@ -14,6 +14,7 @@ from swinablate.config import plugins
 from swinablate.config.data import DataConfig
 from swinablate.config.family import Switch
 from swinablate.config.recipe import StartConfig
+from swinablate.config.schema import NONE
 from swinablate.config.train import TrainConfig
 from swinablate.models.registry import load_family
 
@@ -88,4 +89,6 @@ def _plain(value: Any) -> Any:
         return "required"
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None:
+        return NONE
     return list(value) if isinstance(value, tuple) else value

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import derive
 from swinablate.models.build import constructed
+from swinablate.models.layers.norm import Fading
 
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
 RUN = 200_000_000
@@ -121,6 +122,7 @@ def _answers(
     """Logits in train and in evaluation mode under the test weights."""
     for name, parameter in model.named_parameters():
         parameter.normal_(std=_spread(parameter), generator=_generator(name, *parameter.shape))
+    Fading(model, 1.0).at(0.5)  # at its start a norm that fades is the layer norm it fades from
     x = torch.empty(IMAGES, image.channels, image.height, image.width)
     x.normal_(generator=_generator("images"))
     torch.manual_seed(derive(0, "signature", "drop"))

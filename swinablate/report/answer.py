@@ -24,6 +24,8 @@ from swinablate.stats.sentence import count_range
 from swinablate.study.declared import declaration, effects_of, failing_cells
 from swinablate.text import signed
 
+TILED = "banded=1 "
+"""Of an execution class, as `trials.csv` has it."""
 ISO_COST = 0.05
 """Arms further than this from the baseline's parameters or MACs are not iso-cost."""
 
@@ -113,7 +115,7 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
         text = f"not estimable from the cells that could be run: {', '.join(lost)}."
         found.append(Warn("W14", text))
     found += _unrecorded(plan, trials)
-    machines = sorted(trials.execution.dropna().unique())
+    machines = _classes(trials)
     if len(machines) > 1:
         found.append(
             Warn(
@@ -122,6 +124,19 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
             )
         )
     return tuple(found)
+
+
+def _classes(trials: pd.DataFrame) -> list[str]:
+    """The execution classes under which trials ran.
+
+    That a band was cut to tiles (`training.fit.rounding`) is no class of its own, for an arm has a
+    band and its baseline has none; but of one arm some trials may be older than the tiles.
+    """
+    known = trials.dropna(subset="execution")
+    tiled = known.execution.str.contains(TILED, regex=False)
+    mixed = tiled.groupby(known.arm).transform("nunique") > 1
+    plain = known.execution.str.replace(TILED, "", regex=False)
+    return sorted(known.execution.where(mixed, plain).unique())
 
 
 def _unrecorded(plan: PlanRecord, trials: pd.DataFrame) -> Iterator[Warn]:

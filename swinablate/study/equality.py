@@ -9,8 +9,8 @@ from swinablate.config import schema
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
-from swinablate.config.train import TrainConfig
-from swinablate.data import image_spec, resolved_data
+from swinablate.config.train import TrainConfig, falls, warmup_steps
+from swinablate.data import Sizes, describe, image_spec, resolved_data
 from swinablate.errors import InputError
 from swinablate.models.bounds import check_cost
 from swinablate.models.cost import Cost, cost
@@ -70,6 +70,11 @@ _observed = functools.lru_cache(MOST)(observe)
 _counted = functools.lru_cache(MOST)(cost)
 
 
+def parts_of(recipe: Recipe, looked: Looked) -> Mapping[str, str]:
+    """Path -> class and plain attributes, of every module of a recipe's network."""
+    return _look(recipe, looked).modules
+
+
 def meaning(recipe: Recipe, looked: Looked) -> str:
     """A digest of all that acts in a recipe: two recipes of one digest are one arm."""
     return schema.digest([_look(recipe, looked).signature, _resolved(recipe)])
@@ -120,10 +125,13 @@ def _without(study: Study, recipe: Recipe, path: str, looked: Looked) -> bool:
 def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
     """Training and data as they act: a field that nothing reads in this recipe is left out."""
     train = recipe.train.model_dump(mode="json")
-    for name in _unread(recipe.train):
+    for name in _unread(recipe):
         del train[name]
-    if recipe.train.optimizer == "adamw" and recipe.train.weight_decay == 0:
-        train["optimizer"] = "adam"  # they differ in the decay alone
+    if recipe.train.optimizer == "adamw":
+        train["optimizer"] = "adam"  # its decay is decoupled, too
+    if sizes := describe(recipe.data):
+        train |= _acting(recipe.train, sizes)
+        train.pop("epochs", None)
     # Of the weights every seed's content counts, which the planner adds.
     start = recipe.start.model_dump(mode="json", exclude={"weights", "sha256"})
     if not recipe.start.weights:
@@ -131,8 +139,22 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
     return [train, resolved_data(recipe.data), start]
 
 
-def _unread(train: TrainConfig) -> set[str]:
-    unread: set[str] = set()
+def _acting(train: TrainConfig, sizes: Sizes) -> dict[str, Any]:
+    """The numbers of steps and images that act, where others are written and rounded."""
+    batch = min(train.batch, sizes.train)
+    total = train.total(sizes.train // batch)
+    found: dict[str, Any] = {"batch": batch, "steps": total}
+    if train.schedule != "one_cycle":  # which bends its rate between steps, too
+        found["warmup"] = warmup_steps(train, total)
+    if train.schedule == "step":
+        found["step_at"] = falls(train, total)
+    return found
+
+
+def _unread(recipe: Recipe) -> set[str]:
+    train, unread = recipe.train, set[str]()
+    if getattr(recipe.model, "norm", None) != "prepbn":
+        unread.add("norm_fade")
     if train.optimizer == "sgd":
         unread |= {"betas", "eps"} | ({"nesterov"} if train.momentum == 0 else set())
     else:

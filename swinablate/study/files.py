@@ -29,7 +29,7 @@ from swinablate.data import class_names, image_spec, user_function
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
 from swinablate.records.plan import Design
-from swinablate.study.arms.axes import RECIPE, axes_of, recipes_of
+from swinablate.study.arms.axes import DOTTED, RECIPE, axes_of, recipes_of
 from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
@@ -88,7 +88,7 @@ class StudyFile(schema.Frozen):
     tune: Tune | None = None
     budget: Budget = Budget()
     design: Design = "one_at_a_time"
-    axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    axes: Annotated[dict[str, tuple[Any, ...]], DOTTED] = Field(default_factory=dict)
     arms: tuple[NamedArm, ...] = ()
     contrasts: tuple[DeclaredContrast, ...] = ()
     compare: Compare = Compare()

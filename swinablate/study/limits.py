@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from swinablate.config.recipe import Recipe
+from swinablate.data import describe
 from swinablate.errors import InputError
 from swinablate.records.plan import Design
 from swinablate.study.arms.designs import GENERATORS
@@ -49,6 +51,30 @@ def check_size(
             f"the study has {trials:,} trials, and {TRIALS:,} can be planned",
             at=at,
             hint="give it fewer seeds, tries or arms",
+        )
+
+
+def check_parts(recipe: Recipe, modules: Mapping[str, str]) -> None:
+    """Refuse batch norm of single images: of one value it has no variance, of one image no batch.
+
+    Args:
+        recipe: how the network trains.
+        modules: path -> class and attributes, of the network's parts.
+
+    Raises:
+        ValueError: a part of a batch is one image, and the network has a batch norm.
+    """
+    sizes = describe(recipe.data)
+    batch = min(recipe.train.batch, sizes.train) if sizes else recipe.train.batch
+    kinds = {path: what.partition("(")[0] for path, what in modules.items()}
+    # A frozen one, as torchvision has it, takes no statistics.
+    norms = [p for p, kind in kinds.items() if "BatchNorm" in kind and "Frozen" not in kind]
+    if norms and batch // recipe.train.accumulate == 1:  # the smallest part, if they differ
+        parts = recipe.train.accumulate
+        raise ValueError(
+            f"train.batch = {batch}{f' in {parts} parts' if parts > 1 else ''} leaves batch norm "
+            f"({norms[0]}) one image to take its statistics of; "
+            "raise train.batch, lower train.accumulate, or take another norm"
         )
 
 

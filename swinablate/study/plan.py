@@ -8,7 +8,7 @@ from typing import Any, Literal
 from swinablate.config import schema
 from swinablate.config.family import ImageSpec
 from swinablate.config.levels import Level
-from swinablate.config.recipe import Recipe, StartConfig, identity, trial_id
+from swinablate.config.recipe import Recipe, StartConfig, identity, mended, trial_id
 from swinablate.data import revisions
 from swinablate.models.diff import Proof
 from swinablate.stats.estimate import BASELINE_RATIO
@@ -67,6 +67,11 @@ class Arm:
         return Trial(arm=self.name, recipe=recipe, seed=seed, kind=kind)
 
 
+def revised(recipe: Recipe) -> dict[str, int]:
+    """Field -> revision of its meaning, of those that a recipe uses and that were mended."""
+    return {**revisions(recipe.data), **mended(recipe)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """The unit of work: a recipe and a seed. Its id is its content."""
@@ -84,7 +89,7 @@ class Trial:
     @cached_property
     def revised(self) -> Mapping[str, int]:
         """Field -> revision of its meaning, where the recipe uses one that was mended."""
-        return revisions(self.recipe.data)
+        return revised(self.recipe)
 
     @property
     def first_id(self) -> str:
@@ -160,7 +165,7 @@ class Plan:
                 "arms": [
                     [
                         a.name,
-                        identity(a.recipe, revisions(a.recipe.data)),
+                        identity(a.recipe, revised(a.recipe)),
                         list(a.seeds),
                         *_digests(a),
                     ]

@@ -23,9 +23,11 @@ from swinablate.study.equality import (
     differing,
     idle_changes,
     meaning,
+    parts_of,
     prove,
 )
 from swinablate.study.files import BASELINE, Study
+from swinablate.study.limits import check_parts
 from swinablate.study.matching import solve
 from swinablate.study.plan import Arm, Kind, Plan, Refusal
 from swinablate.study.tunable import check_tuning as check_tuning
@@ -169,6 +171,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     geometry = family.geometry(recipe.model, image)
     check_start(family, recipe, image, tuple(starts.values()))
     spent = cost_of(family, recipe, image, looked)
+    check_parts(recipe, parts_of(recipe, looked))
     differs = differing(baseline, recipe) if made.changes else {}
     arm = Arm(
         name=made.name,

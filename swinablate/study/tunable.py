@@ -12,7 +12,7 @@ from swinablate.study.search_space import Range, Tune
 STREAM = "tune"
 """Tuning draws from generators of its own: no final trial shares its luck with the choice."""
 FREE = frozenset(
-    ("lr", "weight_decay", "batch", "optimizer", "momentum", "nesterov", "eps", "schedule",
+    ("lr", "weight_decay", "l2", "batch", "optimizer", "momentum", "nesterov", "eps", "schedule",
      "step_factor", "warmup", "clip", "label_smoothing", "ema")
 )  # fmt: skip
 """Fields of `train` whose best value depends on the network, and that leave the cost alone."""

@@ -37,6 +37,8 @@ from swinablate.data import (
 from swinablate.errors import Diverged
 from swinablate.models import transfer
 from swinablate.models.build import start
+from swinablate.models.layers.banded import Banded
+from swinablate.models.layers.norm import Fading
 from swinablate.models.registry import load_family
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
@@ -155,6 +157,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     per_epoch = len(splits.train) // size  # whole batches: a rest would be a noisier step
     total = train.total(per_epoch)
     epochs = math.ceil(total / per_epoch)
+    fading = Fading(model, train.norm_fade, frozen)
+    fading.at(0.0)  # weights that it starts from may have faded
 
     # ---- resume
     now = Progress(loss=torch.zeros((), device=device))
@@ -202,6 +206,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                 # Layers that drop draw from torch's global generators; nothing else does.
                 reseed(derive(job.seed, train.stream, "drop", now.epoch, now.step), device)
                 loss = learner.step(x, y)
+                fading.at((at + 1) / total)
                 now.loss = now.loss + loss  # stays on the device: no wait a step
                 if averaged:
                     averaged.update_parameters(model)
@@ -289,8 +294,13 @@ def summary(
     return {
         "metrics": metrics,
         "predictions": predictions,
-        "execution": execution(train, torch.device(job.device)),
+        "execution": execution(train, torch.device(job.device)) | rounding(model),
     }
+
+
+def rounding(model: nn.Module) -> dict[str, int]:
+    """What execution says of how a network rounds: a band that is cut to tiles is another sum."""
+    return {"banded": 1} if any(isinstance(m, Banded) for m in model.modules()) else {}
 
 
 def read_job(job: Job) -> tuple[Recipe, ImageSpec]:

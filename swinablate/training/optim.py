@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from swinablate.config.train import TrainConfig
+from swinablate.config.train import TrainConfig, falls, warmup_steps
 from swinablate.models.build import tables
 
 START, END = 25.0, 1e4
@@ -42,13 +42,28 @@ def make_optimizer(
     settings = [
         {
             "params": parameters,
-            "weight_decay": 0.0 if plain else train.weight_decay,
+            **(dict.fromkeys(regularised(train), 0.0) if plain else regularised(train)),
             "factor": factor,
         }
         for (plain, factor), parameters in groups.items()
         if parameters
     ]
     return of_groups(settings, train)
+
+
+def regularised(train: TrainConfig) -> dict[str, float]:
+    """What a group of matrices says of decay: torch's own, and `decay` where we apply it.
+
+    Torch's `weight_decay` is decoupled in AdamW, and added to the gradients in Adam and SGD.
+    """
+    if torchs_own(train):
+        return {"weight_decay": train.weight_decay}
+    return {"weight_decay": train.l2, "decay": train.weight_decay}
+
+
+def torchs_own(train: TrainConfig) -> bool:
+    """Whether torch's optimizer has the decay that is asked for."""
+    return train.optimizer != "sgd" and train.l2 == 0
 
 
 def of_groups(
@@ -62,18 +77,39 @@ def of_groups(
         fused_sgd: SGD as one kernel too. Alone it is torch's loop over tensors, as ever: the
             kernel rounds otherwise.
     """
+    made: torch.optim.Optimizer
     if train.optimizer == "sgd":
         nesterov = train.nesterov and train.momentum > 0  # without momentum both are plain SGD
-        return torch.optim.SGD(
+        made = torch.optim.SGD(
             settings,
             lr=train.lr,
             momentum=train.momentum,
             nesterov=nesterov,
             fused=fused_sgd or None,
         )
-    kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
-    # Fused: torch's loop over tensors is three in four of a small network's calls a step.
-    return kind(settings, lr=train.lr, betas=train.betas, eps=train.eps, fused=True)
+    else:
+        # Adam with its decay decoupled is AdamW. Fused: torch's loop over tensors is three in
+        # four of a small network's calls a step. Not where we decay: a scaler of fp16 calls a
+        # fused optimizer for steps that it skips inside, too.
+        kind = torch.optim.AdamW if torchs_own(train) else torch.optim.Adam
+        fused = torchs_own(train) or train.weight_decay == 0 or train.precision != "fp16"
+        made = kind(settings, lr=train.lr, betas=train.betas, eps=train.eps, fused=fused)
+    if any(group.get("decay") for group in settings):
+        made.register_step_pre_hook(decay)
+    return made
+
+
+@torch.no_grad()
+def decay(optimizer: torch.optim.Optimizer, *_: object) -> None:
+    """Shrink the weights before a step, by its rate and not through its gradients.
+
+    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, alg. 1, as torch's AdamW has it.
+    """
+    for group in optimizer.param_groups:
+        if group.get("decay"):
+            for weights in group["params"]:
+                if weights.grad is not None:
+                    weights.mul_(1 - group["lr"] * group["decay"])
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
@@ -86,13 +122,13 @@ def rate(train: TrainConfig, step: int, total: int) -> float:
     """Share of the peak learning rate at `step` of `total`, both from 0."""
     if train.schedule == "one_cycle":
         return _one_cycle(train.warmup, step, total)
-    warmup = round(train.warmup * total)
+    warmup = warmup_steps(train, total)
     if step < warmup:
         return (step + 1) / warmup
     if train.schedule == "constant":
         return 1.0
     if train.schedule == "step":
-        return train.step_factor ** sum(step >= round(share * total) for share in train.step_at)
+        return train.step_factor ** sum(step >= at for at in falls(train, total))
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 

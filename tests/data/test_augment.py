@@ -193,6 +193,11 @@ def test_each_kind_draws_from_a_generator_of_its_own(words, first):
     assert len({chance(kind).initial_seed() for kind in kinds}) == len(kinds)
 
 
+WHICH = {"name", "root", "image", "limit", "train_fraction", "val_fraction", "split_seed",
+         "resample_split", "normalisation"}  # fmt: skip
+"""Switches that act where images are read and split, and not in a step."""
+
+
 @SPECS
 def test_no_switch_of_data_is_dead(image):
     """Every level of every switch changes what a step sees, where the switch can act."""
@@ -205,7 +210,7 @@ def test_no_switch_of_data_is_dead(image):
     }
     images = photos(image)
     for name, switch, default in catalogue.switches(DataConfig):
-        if name in {"train_fraction", "normalisation"}:  # act in `load_splits`
+        if name in WHICH:
             continue
         if image.channels == 1 and name in {"saturation", "hue"}:
             continue

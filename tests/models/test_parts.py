@@ -10,7 +10,7 @@ from swinablate.models.layers.attention import LAST, Cosine, Linear, NoKeyBias, 
 from swinablate.models.layers.bias import LogSpaced, log_offsets
 from swinablate.models.layers.block import DropPath, LayerScale, Repeated, drop_rates
 from swinablate.models.layers.init import initialise
-from swinablate.models.layers.norm import FADE, DynamicTanh, Progressive, TokenBatchNorm
+from swinablate.models.layers.norm import DynamicTanh, Fading, Progressive, TokenBatchNorm
 from swinablate.models.layers.patch import ConvStem, PatchEmbed
 from swinablate.models.layers.position import absolute_position, sincos, sincos_post002
 from swinablate.models.layers.window import near
@@ -95,20 +95,33 @@ def test_dynamic_tanh():
 
 
 def test_progressive_norm_fades_from_layer_to_batch():
+    """And stays where it is while nobody says how far training is, in evaluation too."""
     torch.manual_seed(0)
     norm = Progressive(4)
+    assert norm.eta == 1.0
     nn.init.constant_(norm.eta, 0.5)
     x = torch.randn(8, 5, 4)
     torch.testing.assert_close(norm(x), nn.functional.layer_norm(x, [4]))
-    norm.steps.fill_(FADE / 2)
+    fading = Fading(nn.Sequential(norm), 0.8)
     batch = TokenBatchNorm(4)
+    fading.at(0.4)
     half = 0.5 * norm.layer(x) + 0.5 * (batch(x) + 0.5 * x)
     torch.testing.assert_close(norm(x), half)
-    norm.steps.fill_(2 * FADE)
-    torch.testing.assert_close(norm(x), batch(x) + 0.5 * x)
-    assert norm.steps == 2 * FADE + 1
-    norm.eval()(x)
-    assert norm.steps == 2 * FADE + 1
+    torch.testing.assert_close(norm(x), half)
+    for done in (0.8, 1.0):
+        fading.at(done)
+        torch.testing.assert_close(norm(x), batch(x) + 0.5 * x)
+    assert norm.share == 0.0
+    fading.at(0.0)
+    norm.eval()
+    torch.testing.assert_close(norm(x), nn.functional.layer_norm(x, [4]))
+
+
+def test_frozen_norms_do_not_fade():
+    model = nn.ModuleList([nn.Sequential(Progressive(4)), nn.Sequential(Progressive(4))])
+    model[0][0].share.fill_(0.25)
+    Fading(model, 1.0, [model[0]]).at(0.5)
+    assert [part[0].share.item() for part in model] == [0.25, 0.5]
 
 
 def test_cosine_ignores_length_and_limits_its_scale():

@@ -10,8 +10,10 @@ from torchvision.models.swin_transformer import SwinTransformer
 
 from swinablate.config.family import ImageSpec
 from swinablate.models.families.swin import FAMILY, Swin, SwinConfig, geometry
+from swinablate.models.families.vit import ViT, ViTConfig
 from swinablate.models.fingerprint import signature
 from swinablate.models.layers.norm import TokenBatchNorm, TokenRMSNorm
+from swinablate.models.layers.window import allowed
 from tests.models.copying import swin_of_torchvision
 
 DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
@@ -272,6 +274,32 @@ def test_the_swin_of_post_000_never_looks_across_a_window(excite):
     assert found == [[1, 1], [1, 2], [2, 1], [2, 2]]
 
 
+def quarters(side):
+    """By loops, as the post has them, over tokens i and j of a window: who may look at whom."""
+    half = side // 2
+    return [
+        [
+            (i // side >= half) == (j // side >= half) and (i % side >= half) == (j % side >= half)
+            for j in range(side**2)
+        ]
+        for i in range(side**2)
+    ]
+
+
+@pytest.mark.parametrize("side", [2, 3, 4, 5, 7])
+def test_the_mask_of_post_000_cuts_every_window_at_its_middle(side):
+    """Of an odd window the first part is the smaller one."""
+    grid = (2 * side, 2 * side)
+    seen = allowed(grid, (0, 0), (side, side), (side // 2, side // 2), "post000")
+    assert seen.tolist() == [quarters(side)] * 4
+
+
+def test_without_a_shift_the_mask_of_post_000_cuts_nothing():
+    assert allowed((6, 6), (0, 0), (3, 3), (0, 0), "post000").all()
+    rows = allowed((6, 3), (0, 0), (3, 3), (1, 0), "post000")[0]
+    assert rows[0].tolist() == [True] * 3 + [False] * 6
+
+
 def test_windows_may_differ_between_stages():
     shown = geometry(SwinConfig(window=(8, 2)), CIFAR)
     assert [(s["window"], s["shift"]) for s in shown] == [((8, 8), (4, 4)), ((2, 2), (1, 1))]
@@ -365,6 +393,15 @@ def test_a_res_post_block_starts_as_the_identity():
     FAMILY.init(model, config, lambda name: torch.Generator().manual_seed(0))
     x = torch.randn(2, 8, 8, 16)
     assert torch.equal(model.stages[0].blocks(x), x)
+
+
+@pytest.mark.parametrize("place", ["pre", "post", "res_post", "sandwich"])
+def test_after_a_block_that_ends_with_a_norm_comes_no_other(place):
+    """Vaswani et al. have none after the last block; the others need theirs."""
+    last = Swin(SwinConfig(**TINY, norm_place=place), DIGITS).norm
+    assert isinstance(last, nn.Identity if place == "post" else nn.LayerNorm)
+    last = ViT(ViTConfig(width=16, heads=2, depth=2, norm_place=place), DIGITS).norm
+    assert isinstance(last, nn.Identity if place == "post" else nn.LayerNorm)
 
 
 def test_norm_places():

@@ -301,3 +301,17 @@ def test_where_no_seed_differs_the_smallest_effect_is_unknown_and_everything_goe
     assert planned.effects_pp == {}
     home.declare(planned)
     assert {arm["verdict"] for arm in gather(home, "study").verdicts["arms"]} == {"undecided"}
+
+
+@pytest.mark.parametrize("tiled", [(0, 1, 2), (1, 2)])
+def test_tiles_are_an_execution_class_only_within_an_arm(home, write, tiled):
+    """An arm with a band beside a baseline without is no mixture; old and new trials of it are."""
+
+    def ran(trial):
+        cut = trial.arm != "baseline" and trial.seed in tiled
+        return {"device": "CPU"} | ({"banded": 1} if cut else {})
+
+    recorded(home, write(STUDY), lambda arm: 90.0, execution=ran)
+    found = [w["text"] for w in gather(home, "study").verdicts["warnings"] if w["code"] == "W11"]
+    mixed = "trials ran under 2 execution classes: banded=1 device=CPU; device=CPU"
+    assert found == ([mixed] if len(tiled) < 3 else [])

@@ -131,12 +131,21 @@ def test_a_smoke_run_of_pictures_needs_no_folder(write):
 @pytest.mark.parametrize(
     ("field", "level", "void_with"),
     [("betas", "[0.9, 0.99]", "train.optimizer=sgd"), ("eps", "1e-6", "train.optimizer=sgd"),
-     ("epochs", "7", "train.steps=9"), ("optimizer", '"adam"', "train.weight_decay=0.0")],
+     ("epochs", "7", "train.steps=9"), ("norm_fade", "0.4", "model.norm=batch")],
 )  # fmt: skip
 def test_field_is_void_with_another(write, field, level, void_with):
     text = STUDY + f'"train.{field}" = [{level}]\n'
-    assert not planned(write(text)).refusals
+    acts = ["model.norm=prepbn"] if field == "norm_fade" else []
+    assert not planned(write(text), *acts).refusals
     assert [r.same_as for r in planned(write(text), void_with).refusals] == ["baseline"]
+
+
+def test_adam_with_a_decoupled_decay_is_adamw_and_without_is_another_arm(write):
+    """An axis of optimizers changes the rule alone; L2 has a switch of its own."""
+    text = STUDY + '"train.optimizer" = ["adam", "sgd"]\n"train.l2" = [0.05]\n'
+    found = planned(write(text))
+    assert [(r.name, r.same_as) for r in found.refusals] == [("optimizer=adam", "baseline")]
+    assert names(found) == ["baseline", "shift=false", "optimizer=sgd", "l2=0.05"]
 
 
 @pytest.mark.parametrize(

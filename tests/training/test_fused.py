@@ -88,8 +88,11 @@ RATES = ({}, {"lr": 1e-3, "weight_decay": 0.0}, {"lr": 5e-3, "weight_decay": 0.2
         {"optimizer": "sgd", "nesterov": True, "lr": 0.05, "clip": 0.1, "variants": RATES},
         {"optimizer": "adam", "schedule": "one_cycle", "label_smoothing": 0.1, "clip": 0.5},
         {"data": {"mixup": 0.4, "cutout": 2}, "select": "best_val"},
+        {"optimizer": "sgd", "l2": 0.1, "lr": 0.05, "variants": RATES},
+        {"optimizer": "adam", "l2": 0.1, "variants": RATES},
+        {"model": {"norm": "prepbn"}},
     ],
-    ids=["rates", "drop", "batchnorm", "sgd", "adam", "mixup"],
+    ids=["rates", "drop", "batchnorm", "sgd", "adam", "mixup", "sgd-l2", "adam-l2", "prepbn"],
 )
 def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
     jobs = make_jobs(datasets, tmp_path / "one", **changes)
@@ -114,6 +117,8 @@ def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
         assert mine["model"].keys() == theirs["model"].keys()
         assert mine["progress"].keys() == theirs["progress"].keys()
         for name, value in theirs["model"].items():
+            if name.endswith("share"):
+                assert torch.equal(mine["model"][name], value), name
             if "running" in name or "steps" in name or "tracked" in name:
                 torch.testing.assert_close(mine["model"][name], value, atol=1e-3, rtol=1e-3)
         states = mine["optimizer"], theirs["optimizer"]

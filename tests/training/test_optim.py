@@ -5,7 +5,9 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
+from swinablate.config.family import ImageSpec
 from swinablate.config.train import TrainConfig
+from swinablate.models.families.swin import Swin, SwinConfig
 from swinablate.training import optim
 
 TOTAL, WARM = 40, 8
@@ -71,7 +73,13 @@ def net():
     ("changes", "kind", "wanted"),
     [
         ({}, torch.optim.AdamW, {"betas": (0.9, 0.999), "eps": 1e-8}),
-        ({"optimizer": "adam", "betas": (0.5, 0.9)}, torch.optim.Adam, {"betas": (0.5, 0.9)}),
+        ({"optimizer": "adam", "betas": (0.5, 0.9)}, torch.optim.AdamW, {"betas": (0.5, 0.9)}),
+        ({"optimizer": "adam", "l2": 0.1}, torch.optim.Adam, {"fused": True}),
+        (
+            {"optimizer": "adamw", "l2": 0.1, "precision": "fp16"},
+            torch.optim.Adam,
+            {"fused": False},
+        ),
         ({"eps": 1e-4}, torch.optim.AdamW, {"eps": 1e-4}),
         ({"optimizer": "sgd"}, torch.optim.SGD, {"momentum": 0.9, "nesterov": False}),
         ({"optimizer": "sgd", "nesterov": True}, torch.optim.SGD, {"nesterov": True}),
@@ -121,3 +129,76 @@ def test_average_is_exponential_for_weights_and_statistics_and_copies_the_rest()
     assert found["mask"].tolist() == [0.0, -float("inf")]
     assert found["index"].tolist() == list(range(100))
     assert found["1.num_batches_tracked"] == 5
+
+
+def decayed_by_hand(kind, rates, decay, l2):
+    """Three steps of one matrix and one bias as Loshchilov and Hutter write them."""
+    weights, plain = torch.tensor([[1.0, -2.0]]), torch.tensor([0.5])
+    made = []
+    for first, (ours, l2_of_it) in zip((weights, plain), ((decay, l2), (0.0, 0.0)), strict=True):
+        p, m, v = first, torch.zeros_like(first), torch.zeros_like(first)
+        for t, lr in enumerate(rates, 1):
+            p = p * (1 - lr * ours)
+            grad = torch.full_like(p, 0.1 * t) + l2_of_it * p
+            if kind == "sgd":
+                m = 0.9 * m + grad
+                p = p - lr * m
+            else:
+                m, v = 0.9 * m + 0.1 * grad, 0.999 * v + 0.001 * grad**2
+                p = p - lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
+        made.append(p)
+    return made
+
+
+@pytest.mark.parametrize("kind", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize(("decay", "l2"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.3), (0.5, 0.3)])
+def test_decay_is_decoupled_and_l2_is_not_in_every_optimizer(kind, decay, l2):
+    """Also under a rate that changes, and of matrices alone."""
+    model = nn.Linear(2, 1)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0, -2.0]]))
+        model.bias.copy_(torch.tensor([0.5]))
+    train = TrainConfig(optimizer=kind, weight_decay=decay, l2=l2, clip=0.0)
+    made = optim.make_optimizer(model, train)
+    rates = [0.1, 0.05, 0.2]
+    for t, lr in enumerate(rates, 1):
+        model.weight.grad, model.bias.grad = (
+            torch.full_like(p, 0.1 * t) for p in model.parameters()
+        )
+        optim.set_rate(made, lr)
+        made.step()
+    weight, bias = decayed_by_hand(kind, rates, decay, l2)
+    torch.testing.assert_close(model.weight.detach(), weight, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(model.bias.detach(), bias, atol=1e-6, rtol=1e-5)
+
+
+def test_a_part_with_a_rate_of_its_own_decays_by_that_rate():
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False))
+    train = TrainConfig(optimizer="sgd", weight_decay=0.5, momentum=0.0)
+    made = optim.make_optimizer(model, train, ("1", 10.0))
+    for p in model.parameters():
+        nn.init.ones_(p)
+        p.grad = torch.zeros_like(p)
+    optim.set_rate(made, 0.1)
+    made.step()
+    assert [p.item() for p in model.parameters()] == pytest.approx([0.95, 0.5])
+
+
+def test_what_is_not_of_this_step_does_not_decay():
+    """torch's own decay spares a parameter without a gradient, too."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(model.weight)
+    made = optim.make_optimizer(model, TrainConfig(optimizer="sgd", weight_decay=0.5))
+    made.step()
+    assert model.weight.item() == 1.0
+
+
+@pytest.mark.parametrize("kind", ["log_cpb", "linear_cpb"])
+def test_the_network_of_a_position_bias_does_not_decay(kind):
+    config = SwinConfig(patch=1, width=8, depths=(2,), heads=(2,), window=4, position_bias=kind)
+    model = Swin(config, ImageSpec(height=8, width=8, channels=1, classes=2))
+    names = {p: name for name, p in model.named_parameters()}
+    groups = optim.make_optimizer(model, TrainConfig()).param_groups
+    free = {names[p].rpartition("position.")[2] for p in groups[1]["params"]}
+    assert {"fc1.weight", "fc1.bias", "fc2.weight"} <= free
+    assert not any("position" in names[p] for p in groups[0]["params"])

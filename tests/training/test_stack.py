@@ -55,10 +55,13 @@ KINDS = [
     {"optimizer": "adam"},
     {"optimizer": "sgd", "nesterov": True},
     {"optimizer": "sgd", "momentum": 0.0},
+    {"l2": 0.2},
+    {"optimizer": "sgd", "l2": 0.2},
 ]
+NAMES = ["adamw", "adam", "nesterov", "sgd", "l2", "sgd-l2"]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["adamw", "adam", "nesterov", "sgd"])
+@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
 def test_every_row_is_updated_as_its_own_optimizer_would(kind):
     """Rates and decays of two replicas are equal, of the third other ones."""
     own = [(1e-2, 0.3), (3e-3, 0.0), (1e-2, 0.3)]
@@ -79,10 +82,10 @@ def test_every_row_is_updated_as_its_own_optimizer_would(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"),
-    [("adamw", "_fused_adamw_"), ("adam", "_fused_adam_"), ("sgd", "_fused_sgd_")],
+    ("kind", "name", "groups"),  # with and without decay, which sgd's kernel knows nothing of
+    [("adamw", "_fused_adamw_", 2), ("adam", "_fused_adamw_", 2), ("sgd", "_fused_sgd_", 1)],
 )
-def test_a_step_launches_as_much_for_many_replicas_as_for_one(kind, name):
+def test_a_step_launches_as_much_for_many_replicas_as_for_one(kind, name, groups):
     found = []
     for replicas in (1, 4, 16):
         train = TrainConfig(optimizer=kind, clip=1.0)
@@ -90,7 +93,7 @@ def test_a_step_launches_as_much_for_many_replicas_as_for_one(kind, name):
         steps(stack, 1)
         with Operators() as counted:
             steps(stack, 1)
-        assert counted.names[name] == 2  # with and without decay
+        assert counted.names[name] == groups
         found.append(counted.names.total())
     assert max(found) - min(found) <= 4  # one replica's products are plain ones, not batched
 
@@ -103,7 +106,7 @@ def test_the_optimizer_has_a_group_for_every_rate_and_decay():
     assert counted.names["_fused_adamw_"] == 4
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["adamw", "adam", "nesterov", "sgd"])
+@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
 def test_what_is_given_and_taken_back_goes_on_bit_for_bit(kind):
     """The second stack takes what the first gives, as a resumed batch does."""
     train = TrainConfig(**kind)

@@ -18,7 +18,7 @@ from swinablate.models.layers.fields import Count, Counts, Rate, check_lengths, 
 from swinablate.models.layers.init import draw
 from swinablate.models.layers.merge import halved
 from swinablate.models.layers.mlp import Activation, Hidden, Mlp, hidden_width
-from swinablate.models.layers.norm import Norm, make_norm
+from swinablate.models.layers.norm import Norm, make_norm, mended
 from swinablate.models.layers.patch import PatchEmbed, patch_grid
 
 
@@ -118,6 +118,11 @@ class ConvNeXtConfig(ModelConfig):
         for width in self.widths:
             hidden_width(width, self.mlp_ratio)
         return self
+
+    def mended(self, *, decays: bool) -> dict[str, int]:
+        """As `ModelConfig` says."""
+        del decays
+        return mended(self.norm)
 
 
 def geometry(config: ConvNeXtConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:

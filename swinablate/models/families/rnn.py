@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models.layers.fields import Count
 from swinablate.models.layers.init import GeneratorFor, initialise
-from swinablate.models.layers.norm import Norm, make_norm
+from swinablate.models.layers.norm import Norm, make_norm, mended
 from swinablate.models.layers.patch import PatchEmbed, patch_grid
 
 
@@ -93,6 +93,11 @@ class RNNConfig(ModelConfig):
                 f"width {self.width} has no half for each order of reading; choose an even one"
             )
         return self
+
+    def mended(self, *, decays: bool) -> dict[str, int]:
+        """As `ModelConfig` says."""
+        del decays
+        return mended(self.norm)
 
 
 def geometry(config: RNNConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:

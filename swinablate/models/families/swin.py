@@ -16,6 +16,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.schema import Absent
 from swinablate.models.layers import switches
 from swinablate.models.layers.attention import (
     FIRST,
@@ -30,6 +31,7 @@ from swinablate.models.layers.attention import (
     make_qkv,
     make_scale,
 )
+from swinablate.models.layers.banded import make_product
 from swinablate.models.layers.bias import PositionBias, make_bias, make_position
 from swinablate.models.layers.block import (
     BLOCKS,
@@ -37,13 +39,15 @@ from swinablate.models.layers.block import (
     branch_ends,
     draw_blocks,
     drop_rates,
+    last_norm,
+    mended_place,
     share,
 )
 from swinablate.models.layers.drop import make_drop
 from swinablate.models.layers.fields import Count, Counts, Rate, check_attn_drop, check_lengths
 from swinablate.models.layers.merge import Merge, halved, make_merge
 from swinablate.models.layers.mlp import DepthwiseMlp, Hidden, Mlp, hidden_width
-from swinablate.models.layers.norm import make_norm, of_tokens
+from swinablate.models.layers.norm import make_norm, mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax
 from swinablate.models.layers.position import Absolute, absolute_position
@@ -161,11 +165,19 @@ class SwinConfig(ModelConfig):
     qkv_bias: switches.QkvBias = "all"
     band: Annotated[
         Count | None,
+        Absent,
         Switch(
-            "rows and columns a token sees in its window",
+            "rows and columns a token sees in its window to each side; products of others are not "
+            "computed where that pays, in windows of some 12x12",
             "post 001",
             (None, 1),
-            acts_on=("*.attention.mix.bias", "*.attention.mix.bias.mask"),
+            acts_on=(
+                "*.attention.mix",
+                "*.mix.bias",
+                "*.mix.bias.mask",
+                "*.mix.zeros",
+                "*.mix.index",
+            ),
         ),
     ] = None
     diagonal: switches.Diagonal = True
@@ -195,7 +207,7 @@ class SwinConfig(ModelConfig):
         Merge,
         Switch(
             "halving of the grid between stages; none keeps grid and width",
-            "Swin sec. 3.1, CvT sec. 3.2",
+            "Swin sec. 3.1; CvT (Wu 2021)",
             ("linear", "conv", "avg", "none"),
             acts_on=("stages.*", "norm*", "head*"),
         ),
@@ -204,10 +216,11 @@ class SwinConfig(ModelConfig):
     norm_place: Annotated[
         Place,
         Switch(
-            "normalise before a branch, after the sum, at the branch's end, or at both ends",
-            "SwinV2 sec. 3.2, tab. 7",
+            "normalise before a branch, after the sum (not again after the last block), at the "
+            "branch's end, or at both ends",
+            "Vaswani 2017, sec. 3.1; SwinV2 sec. 3.2, tab. 7",
             ("pre", "post", "res_post", "sandwich"),
-            acts_on=("stages.*.blocks.*", "stages.*.merge*"),
+            acts_on=("stages.*.blocks.*", "stages.*.merge*", "norm*"),
         ),
     ] = "pre"
     mlp_ratio: switches.MlpRatio = 4.0
@@ -285,6 +298,32 @@ class SwinConfig(ModelConfig):
         hidden_width(self.width, self.mlp_ratio)
         check_attn_drop(self.attention, self.attn_drop)
         return self
+
+    def mended(self, *, decays: bool) -> dict[str, int]:
+        """As `ModelConfig` says."""
+        found = mended(self.norm) | mended_place(self.norm_place)
+        if self.shift_mask == "post000" and _cut_elsewhere(self):
+            found["shift_mask"] = 2  # 1 cut at window - shift, the post at window // 2
+        computed = self.position_bias in ("log_cpb", "linear_cpb")
+        if decays and computed and self.attention not in ("uniform", "linear"):
+            found["position_bias"] = 2  # 1 decayed the network that computes it
+        return found
+
+
+def _cut_elsewhere(config: SwinConfig) -> bool:
+    """Whether some window shifts by other than half an even side.
+
+    So may windows on a grid that they cover, for the grid may clamp them to an odd side; how large
+    it is the data know.
+    """
+    if not config.shift or max(config.depths) < 2 or config.attention == "linear":
+        return False
+    sides = config.window if isinstance(config.window, tuple) else (config.window,)
+    shifts = [side // 2 if config.shift_by == "half" else config.shift_by for side in sides]
+    # Of a side of 2 clamping leaves 1, and that is not shifted.
+    clamped = config.shift_covered and max(sides) > 2
+    moved = [side - by != side // 2 for side, by in zip(sides, shifts, strict=True) if side > 1]
+    return clamped or any(moved)
 
 
 def stage_width(config: SwinConfig, stage: int) -> int:
@@ -388,12 +427,10 @@ class WindowAttention(nn.Module):
 
     Attributes:
         cutting: between the grid and windows.
-        product: mixes the tokens of a window.
-        axes: where that has queries and keys.
+        axes: where queries and keys have theirs.
     """
 
     cutting: ClassVar[type[Windows]] = Windows
-    product: ClassVar[type[DotProduct]] = DotProduct
     axes: ClassVar[Axes] = LAST
 
     def __init__(self, stage: Stage, shift: Pair, config: SwinConfig) -> None:
@@ -401,12 +438,18 @@ class WindowAttention(nn.Module):
         self.enter = entering(stage.pad, shift)
         self.qkv = make_qkv(stage.width, config.qkv_bias)
         self.windows = self.cutting(*_cut(stage))
-        self.mix = self.product(
-            _similarity(stage, config, self.axes), _bias(stage, shift, config), config.attn_drop
+        self.mix = self._product(
+            _similarity(stage, config, self.axes), _bias(stage, shift, config), stage, config
         )
         self.out = nn.Linear(stage.width, stage.width)
         self.drop = make_drop(config.drop)
         self.leave = leaving(stage.grid, stage.pad, shift)
+
+    def _product(
+        self, similarity: nn.Module, bias: nn.Module, stage: Stage, config: SwinConfig
+    ) -> DotProduct:
+        """Build what mixes the tokens of a window."""
+        return make_product(similarity, bias, config.attn_drop, stage.window, config.band)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the tokens of each window."""
@@ -417,8 +460,14 @@ class WindowAttention(nn.Module):
 class SmallWindowAttention(WindowAttention):
     """The same for windows of few tokens, with one row a channel between the projections."""
 
-    cutting, product, axes = ChannelFirstWindows, SmallDotProduct, FIRST
+    cutting, axes = ChannelFirstWindows, FIRST
     windows: ChannelFirstWindows
+
+    def _product(
+        self, similarity: nn.Module, bias: nn.Module, _: Stage, config: SwinConfig
+    ) -> DotProduct:
+        """Build what mixes the tokens of a window."""
+        return SmallDotProduct(similarity, bias, config.attn_drop)
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the tokens of each window."""
@@ -588,7 +637,7 @@ class Swin(nn.Module):
                 for stage in found
             )
         )
-        self.norm = make_norm(of_tokens(config.norm), last.width)
+        self.norm = last_norm(config.norm_place, of_tokens(config.norm), last.width)
         self.pool = _POOLS[config.head]()
         tokens = last.grid[0] * last.grid[1] if config.head == "fc" else 1
         self.head = nn.Linear(tokens * last.width, image.classes)

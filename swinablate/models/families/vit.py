@@ -15,11 +15,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
+from swinablate.config.schema import Absent
 from swinablate.models.layers import switches
 from swinablate.models.layers.attention import (
     LAST,
     Cosine,
-    DotProduct,
     Fixed,
     Linear,
     NormedHeads,
@@ -27,6 +27,7 @@ from swinablate.models.layers.attention import (
     make_qkv,
     make_scale,
 )
+from swinablate.models.layers.banded import make_product
 from swinablate.models.layers.bias import PrefixedTable, make_bias
 from swinablate.models.layers.block import (
     BLOCKS,
@@ -35,11 +36,13 @@ from swinablate.models.layers.block import (
     branch_ends,
     draw_blocks,
     drop_rates,
+    last_norm,
+    mended_place,
 )
 from swinablate.models.layers.drop import make_drop
 from swinablate.models.layers.fields import Count, Rate, check_attn_drop
 from swinablate.models.layers.mlp import Hidden, Mlp, hidden_width
-from swinablate.models.layers.norm import make_norm, of_tokens
+from swinablate.models.layers.norm import mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax, SequencePool, Skip
 from swinablate.models.layers.position import Prefix, Sequence, absolute_position
@@ -103,11 +106,19 @@ class ViTConfig(ModelConfig):
     qkv_bias: switches.QkvBias = "all"
     band: Annotated[
         Count | None,
+        Absent,
         Switch(
-            "rows and columns of patches a token sees",
+            "rows and columns of patches a token sees to each side; products of others are not "
+            "computed where that pays, on grids of some 12x12",
             "post 001",
             (None, 1),
-            acts_on=("*.mix.bias", "*.mix.bias.mask"),
+            acts_on=(
+                "*.attention.mix",
+                "*.mix.bias",
+                "*.mix.bias.mask",
+                "*.mix.zeros",
+                "*.mix.index",
+            ),
         ),
     ] = None
     diagonal: switches.Diagonal = True
@@ -153,10 +164,11 @@ class ViTConfig(ModelConfig):
     norm_place: Annotated[
         Place,
         Switch(
-            "normalise before a branch, after the sum, at the branch's end, or at both ends",
-            "Vaswani 2017; SwinV2 tab. 6",
+            "normalise before a branch, after the sum (not again after the last block), at the "
+            "branch's end, or at both ends",
+            "Vaswani 2017, sec. 3.1; SwinV2 tab. 6",
             ("pre", "post", "res_post", "sandwich"),
-            acts_on=("blocks.*",),
+            acts_on=("blocks.*", "norm*"),
         ),
     ] = "pre"
     mlp_ratio: switches.MlpRatio = 4.0
@@ -198,6 +210,11 @@ class ViTConfig(ModelConfig):
                 "choose share_layers = false or drop_path = 0.0"
             )
         return self
+
+    def mended(self, *, decays: bool) -> dict[str, int]:
+        """As `ModelConfig` says."""
+        del decays
+        return mended(self.norm) | mended_place(self.norm_place)
 
 
 def geometry(config: ViTConfig, image: ImageSpec) -> tuple[dict[str, Any], ...]:
@@ -266,9 +283,11 @@ def _softmax(grid: Pair, config: ViTConfig) -> nn.Module:
         if config.attention == "cosine"
         else make_scale(config.attention_scale, config.heads, depth, LAST)
     )
-    mix = DotProduct if config.softmax_over == "keys" else OverQueries
     similarity = NormedHeads(depth, kind, LAST) if config.qk_norm else kind
-    return mix(similarity, _bias(grid, config), config.attn_drop)
+    bias, drop = _bias(grid, config), config.attn_drop
+    if config.softmax_over == "queries":
+        return OverQueries(similarity, bias, drop)
+    return make_product(similarity, bias, drop, grid, config.band, prefix=prefix(config))
 
 
 def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
@@ -350,7 +369,7 @@ class ViT(nn.Module):
             if config.share_layers
             else nn.Sequential(*(make_block(grid, config, drop) for drop in drops))
         )
-        self.norm = make_norm(of_tokens(config.norm), width)
+        self.norm = last_norm(config.norm_place, of_tokens(config.norm), width)
         self.pool = make_pool(config)
         self.head = nn.Linear(width, image.classes)
 

@@ -70,6 +70,10 @@ class Continuous(nn.Module):
         self.register_buffer("index", relative_index(window), persistent=False)
         self.register_buffer("offsets", offsets, persistent=False)
 
+    def no_weight_decay(self) -> set[str]:
+        """Its weights make a table, and the authors decay neither (SwinV2 code, `cpb_mlp`)."""
+        return {"fc1.weight", "fc2.weight"}
+
     def forward(self) -> Float[Tensor, "m n n"]:
         """Compute the bias of every offset, then gather."""
         table = self.fc2(F.relu(self.fc1(self.offsets)))

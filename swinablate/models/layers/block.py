@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.models.layers.init import GeneratorFor, Initialised, Started, draw
-from swinablate.models.layers.norm import BlockNorm, make_norm, of_channels, of_tokens
+from swinablate.models.layers.norm import BlockNorm, Norm, make_norm, of_channels, of_tokens
 
 Place = Literal["pre", "post", "res_post", "sandwich"]
 
@@ -186,6 +186,16 @@ def share(first: nn.Module, others: list[nn.Module]) -> None:
         parent, _, name = path.rpartition(".")
         for other in others:
             setattr(other.get_submodule(parent), name, module)
+
+
+def last_norm(place: Place, norm: Norm, width: int) -> nn.Module:
+    """Build what follows the last block: a norm, where that has not just ended with one."""
+    return nn.Identity() if place == "post" else make_norm(norm, width)
+
+
+def mended_place(place: Place) -> dict[str, int]:
+    """Which meaning of `norm_place` a config uses, where it was mended."""
+    return {"norm_place": 2} if place == "post" else {}  # 1 had a norm after the last block's
 
 
 BLOCKS: Mapping[Place, type[Block]] = {

@@ -9,7 +9,7 @@ arXiv:2405.11582, sec. 3.2. dyt: Zhu et al. 2025, arXiv:2503.10622, sec. 4. grou
 Shapes: c channels, `*tokens` any batch and token layout.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import torch
@@ -25,11 +25,6 @@ BlockNorm = Literal[
 """The same, and one that differs between the two halves of a block."""
 EPS = 1e-5
 """PyTorch's, and torchvision's in its Swin; one for all norms, so that no arm differs in it."""
-FADE = 300
-"""Training steps over which prepbn replaces the layer norm.
-
-The examples on digits take 255 and keep a share of 0.15 of it; longer trainings leave it behind.
-"""
 GROUP = 16
 """Channels of a group: the best of Wu and He, tab. 3."""
 
@@ -82,26 +77,53 @@ class DynamicTanh(Started):
 class Progressive(Started):
     """Fade from a layer norm to a batch norm with a shortcut, BN(x) + eta x, while training.
 
-    The share of the layer norm falls linearly from 1 to 0 over `FADE` training steps, counted
-    here and saved with the weights; evaluation uses what training has reached.
+    `fade` sets the share of the layer norm between steps; it is saved with the weights, and
+    evaluation uses what training has reached. The authors evaluate with the batch norm alone;
+    at the end, where it has taken over, both are one. Their code starts eta, which it calls
+    alpha, at 1.
     """
 
-    steps: Tensor
+    share: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layer = nn.LayerNorm(width, eps=EPS)
         self.batch = TokenBatchNorm(width, eps=EPS)
-        self.start = {"eta": 0.0}
-        self.eta = nn.Parameter(torch.zeros(1))
-        self.register_buffer("steps", torch.zeros(()))
+        self.start = {"eta": 1.0}
+        self.eta = nn.Parameter(torch.ones(1))
+        self.register_buffer("share", torch.ones(()))
 
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Mix both norms."""
-        share = (1 - self.steps / FADE).clamp(min=0)
-        if self.training:
-            self.steps += 1
-        return share * self.layer(x) + (1 - share) * (self.batch(x) + self.eta * x)
+        return self.share * self.layer(x) + (1 - self.share) * (self.batch(x) + self.eta * x)
+
+
+class Fading:
+    """The norms of a network that fade while it trains.
+
+    Args:
+        model: the network.
+        over: share of the training over which they do.
+        frozen: parts that do not train, and keep what they came with.
+    """
+
+    def __init__(self, model: nn.Module, over: float, frozen: Iterable[nn.Module] = ()) -> None:
+        still = {id(module) for part in frozen for module in part.modules()}
+        self.over = over
+        self.norms = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, Progressive) and id(module) not in still
+        }
+
+    def share(self, done: float) -> float:
+        """The layer norm's share after a share of the training: from 1 down to 0."""
+        return max(0.0, 1 - done / self.over)
+
+    def at(self, done: float) -> None:
+        """Bring the norms to where they are after a share of the training."""
+        for norm in self.norms.values():
+            norm.share.fill_(self.share(done))
 
 
 def _layer(width: int) -> nn.Module:
@@ -141,6 +163,11 @@ def of_tokens(norm: BlockNorm) -> Norm:
 def of_channels(norm: BlockNorm) -> Norm:
     """The norm of what mixes channels: the MLP, and merging."""
     return "batch" if norm == "hybrid" else norm
+
+
+def mended(norm: BlockNorm) -> dict[str, int]:
+    """Which meaning of `norm` a config uses, where it was mended."""
+    return {"norm": 2} if norm == "prepbn" else {}  # 1 faded over 300 steps, eta from 0
 
 
 def make_ffn_norm(norm: BlockNorm, width: int) -> nn.Module:

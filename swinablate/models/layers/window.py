@@ -189,8 +189,8 @@ def without_self(seen: Bool[Tensor, "k n n"]) -> Bool[Tensor, "k n n"]:
 def _bands(size: int, window: int, shift: int, kind: ShiftMask) -> Int[Tensor, " {size}"]:
     """Label the rolled positions along one axis; equal labels may see each other."""
     at = torch.arange(size)
-    if kind == "post000":
-        return (at % window >= window - shift).long()
+    if kind == "post000":  # before the middle of an odd window, as the post's loops do
+        return (at % window >= window // 2).long() if shift else at * 0
     if kind == "regions":
         return (at >= size - shift).long()  # the rest of the last window is its neighbour's
     return at * 0

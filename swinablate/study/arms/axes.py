@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic import BeforeValidator
 
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
@@ -11,6 +14,29 @@ from swinablate.text import named_level
 RECIPE = "recipe"
 """An axis whose levels are recipe files: of each it takes the [model], so that a family is a level
 like any other, and other axes apply to what it has."""
+
+
+def dotted(axes: object, inside: str = "") -> object:
+    """Axes by their whole paths: without quotes, TOML takes `model.shift = [...]` for tables.
+
+    Raises:
+        ValueError: one is written twice, in both ways.
+    """
+    if not isinstance(axes, Mapping):
+        return axes
+    found: dict[str, object] = {}
+    for key, levels in axes.items():
+        path = f"{inside}{key}"
+        inner = dotted(levels, f"{path}.") if isinstance(levels, Mapping) else {path: levels}
+        assert isinstance(inner, Mapping)
+        if twice := sorted(found.keys() & inner.keys()):
+            raise ValueError(f"axis {twice[0]!r} is written twice; write all its levels in one")
+        found |= inner
+    return found
+
+
+DOTTED = BeforeValidator(dotted, json_schema_input_type=dict[str, Any])
+"""Of [axes], which may be written with quotes or without."""
 
 
 def axes_of(written: Mapping[str, Sequence[Level]], at: str) -> dict[str, tuple[Level, ...]]:

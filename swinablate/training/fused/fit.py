@@ -207,6 +207,7 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
                     found = losses(stack.learn(x, masks), y, train.label_smoothing)
                 stack.step(found, rate(train, runs.done, total))
                 runs.step += 1
+                stack.fade(runs.done / total)
                 runs.sums = runs.sums + found.detach()
                 if unseen.add(found):
                     check(unseen, runs)

@@ -23,6 +23,7 @@ from swinablate.config.recipe import Recipe
 from swinablate.config.schema import sparse
 from swinablate.config.train import TrainConfig
 from swinablate.models.layers.block import DropPath
+from swinablate.models.layers.norm import Fading
 from swinablate.training.machine import reseed
 from swinablate.training.optim import make_optimizer, of_groups, set_rate
 
@@ -161,9 +162,11 @@ class Stack:
         self._buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
         self.moments = [torch.zeros_like(self.flat) for _ in range(2)]
         self._grads = torch.zeros_like(self.flat)
+        self._fading = Fading(first, self.train.norm_fade)
         self.steps = 0
         sizes = [sum(self._shapes[name].numel() for name in group) for group in groups]
         self._optimizer = self._over_rows(trains, sizes)
+        self._decays = self._of_columns(trains, sizes)
         self._net = copy.deepcopy(first)
         for drop in self.drops:
             self._net.set_submodule(drop.path, Given())
@@ -204,6 +207,23 @@ class Stack:
         optimizer.state.update(states)
         return optimizer
 
+    def _of_columns(
+        self, trains: Sequence[TrainConfig], sizes: Sequence[int]
+    ) -> list[tuple[slice, Float[Tensor, "k 1"]]]:
+        """The decay that torch's optimizer does not have (`optim.decay`): where, and how much.
+
+        Of the columns of each group what a step at the peak rate takes of every replica. One call
+        for all rows: they are not split as they are for the optimizer.
+        """
+        found, at = [], 0
+        for i, size in enumerate(sizes):
+            ours = [own.param_groups[i].get("decay", 0.0) for own in self.optimizers]
+            if any(ours):
+                taken = [train.lr * one for train, one in zip(trains, ours, strict=True)]
+                found.append((slice(at, at + size), self.flat.new_tensor(taken)[:, None]))
+            at += size
+        return found
+
     def _state(self, moments: Sequence[Tensor]) -> dict[str, Tensor]:
         """What torch's optimizer remembers of one parameter."""
         if self.train.optimizer == "sgd":
@@ -211,6 +231,11 @@ class Stack:
         # Its own for each: the optimizer counts it up.
         step = torch.full((), float(self.steps), device=self.flat.device)
         return {"step": step, "exp_avg": moments[0], "exp_avg_sq": moments[1]}
+
+    def fade(self, done: float) -> None:
+        """Bring norms that fade to where they are after a share of the training, in all rows."""
+        for name in self._fading.norms:
+            self._buffers[f"{name}.share"].fill_(self._fading.share(done))
 
     def _parts(self, flat: Float[Tensor, "k p"]) -> dict[str, Float[Tensor, "k ..."]]:
         """Views of the rows as the parameters of all replicas, by name."""
@@ -302,6 +327,8 @@ class Stack:
                 norms = torch.linalg.vector_norm(self._grads, dim=1, keepdim=True)
                 # 1e-6 as in `clip_grad_norm_`, which clips the same trial alone.
                 self._grads *= (self.train.clip / (norms + 1e-6)).clamp(max=1.0)
+            for columns, taken in self._decays:
+                self.flat[:, columns] *= 1 - rate * taken
         self.steps += 1
         set_rate(self._optimizer, rate)  # of each group's own peak
         self._optimizer.step()

@@ -1,0 +1,93 @@
+"""A mended meaning has a revision, in the ids of the recipes that use it and of no others."""
+
+from pathlib import Path
+
+import pytest
+
+from swinablate.config.data import DataConfig
+from swinablate.config.recipe import Recipe, mended, trial_id
+from swinablate.config.train import TrainConfig
+from swinablate.models.families.convnext import ConvNeXtConfig
+from swinablate.models.families.rnn import RNNConfig
+from swinablate.models.families.swin import SwinConfig
+from swinablate.models.families.vit import ViTConfig
+from swinablate.study.files import load_recipe
+from swinablate.study.plan import Trial
+
+TESTS = Path(__file__).parent.parent
+IDS = {
+    "post000_cifar10": "e85f81ccc127b4c6392f49db6727bee94a5460b14ad281bf9981bcc1196a474b",
+    "post000_digits": "627d6c2861e352286552e3ee2e89c818fae5d9be866225cdf1b13a1778780b77",
+    "post001_cifar10": "dd6a2e9d1e8a3e8f1d58c7aab4f85d51d9b3f82273ef3658238ddcd251ef6a0b",
+    "resnet_digits": "bedca31dd71e73c6f34057ceff54a9dab6dd0da63860d6a649a43c36b9bdf34a",
+    "swin_digits": "cf452c73eee94cc451bc3c55a9915fc3645401da0949f7a8641492fd5c54d943",
+    "swin_shapes": "7cae5e6689e18d2530ce851f44473d4f87556736531586ef6f0fa26252fb0289",
+    "swin_t_224": "7b26630201f82e00b93aed5b06d3be590ee040c200ff938e6f5dba450798eec1",
+    "vit_digits": "f13f7a3910ed70088ea165ff083a039e2e89ae3f8468d3a440547fdbebb66b52",
+}
+"""Of seed 0, before any meaning was mended."""
+MENDED = {
+    "post002_cifar10": {"model.norm_place": 2},
+    "post002_digits": {"model.norm_place": 2},
+    "swinv2_t_256": {"model.position_bias": 2},
+}
+
+
+def recipe(model=None, **train):
+    model = model or SwinConfig()
+    return Recipe(model=model, data=DataConfig(name="digits"), train=TrainConfig(**train))
+
+
+def shipped(name):
+    return load_recipe(TESTS.parent / "experiments" / f"{name}.toml")
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_recipes_that_use_nothing_mended_keep_their_ids(name):
+    assert Trial(arm="baseline", recipe=shipped(name), seed=0).id == IDS[name]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((TESTS.parent / "experiments").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_what_the_recipes_that_ship_use_of_it(path):
+    """None of those after He et al. has its L2 mistaken for decay."""
+    assert mended(load_recipe(path)) == MENDED.get(path.stem, {})
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (recipe(optimizer="adam"), {"train.weight_decay": 2}),
+        (recipe(optimizer="sgd", weight_decay=1e-4), {"train.weight_decay": 2}),
+        (recipe(optimizer="sgd", weight_decay=0.0, l2=1e-4), {}),
+        (recipe(optimizer="adam", weight_decay=0.0), {}),
+        (recipe(), {}),
+        (recipe(SwinConfig(norm="prepbn")), {"model.norm": 2}),
+        (recipe(ViTConfig(norm="prepbn", norm_place="post")), {"model.norm": 2, "model.norm_place": 2}),
+        (recipe(ConvNeXtConfig(norm="prepbn")), {"model.norm": 2}),
+        (recipe(RNNConfig(norm="prepbn")), {"model.norm": 2}),
+        (recipe(RNNConfig()), {}),
+        (recipe(SwinConfig(norm_place="post")), {"model.norm_place": 2}),
+        (recipe(SwinConfig(norm_place="sandwich")), {}),
+        (recipe(SwinConfig(position_bias="log_cpb")), {"model.position_bias": 2}),
+        (recipe(SwinConfig(position_bias="linear_cpb")), {"model.position_bias": 2}),
+        (recipe(SwinConfig(position_bias="log_cpb"), weight_decay=0.0), {}),
+        (recipe(SwinConfig(position_bias="log_cpb", attention="uniform")), {}),
+        (recipe(SwinConfig(shift_mask="post000", window=3)), {"model.shift_mask": 2}),
+        (recipe(SwinConfig(shift_mask="post000", window=(4, 5))), {"model.shift_mask": 2}),
+        (recipe(SwinConfig(shift_mask="post000", window=3, shift=False)), {}),
+        (recipe(SwinConfig(shift_mask="post000", window=3, depths=(1, 1))), {}),
+        (recipe(SwinConfig(shift_mask="regions", window=3)), {}),
+        (recipe(SwinConfig(shift_mask="post000", window=4)), {}),
+        (recipe(SwinConfig(shift_mask="post000", window=4, shift_by=1)), {"model.shift_mask": 2}),
+        (recipe(SwinConfig(shift_mask="post000", window=3, shift_by=2)), {}),
+        (recipe(SwinConfig(shift_mask="post000", window=2, shift_covered=True)), {}),
+        (recipe(SwinConfig(shift_mask="post000", window=4, shift_covered=True)), {"model.shift_mask": 2}),
+    ],
+)  # fmt: skip
+def test_only_what_is_used_and_was_mended_has_a_revision(made, wanted):
+    assert mended(made) == wanted
+    found = Trial(arm="baseline", recipe=made, seed=0)
+    assert found.first_id == trial_id(made, 0)
+    assert (found.id == found.first_id) == (not wanted)
