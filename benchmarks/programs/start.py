@@ -49,7 +49,7 @@ class Eyes:
         """Look at the clocks, once, and remember the worker."""
         if event.kind == "started":
             worker = event.data["pid"]
-            self.pids |= {worker, parent(worker)}
+            self.pids = self.pids | {worker, parent(worker)}  # a new set: the other is being read
             if not self.first:
                 self.first = {
                     "wall_s": time.perf_counter() - self._began,

@@ -35,6 +35,9 @@ STEPS = 20_000
 SURE = 16
 """How far the closed form may be above the bound and the network still be built to be counted:
 of no recipe is it off by that much."""
+SMALL = 256 << 20
+"""Bytes, by the closed form, of a network that may be built and run to be counted. Its weights are
+a quarter of them at most; and were the form off by `SURE`, those would be 1 GiB."""
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Of the container that this process runs in, where there is one."""
 
@@ -99,8 +102,7 @@ def check_geometry(
         TooLarge: it has too many blocks or steps, or needs far more memory than there is.
     """
     blocks = sum(map(_blocks, geometry))
-    needed = PER_PARAMETER * _weights(config, image, geometry)
-    needed += 4 * IMAGES * _kept(geometry)
+    needed = _needed(config, image, geometry)
     if needed > SURE * memory():
         check_bytes(needed, "the network needs about")
     if blocks > BLOCKS:
@@ -114,6 +116,17 @@ def check_geometry(
             f"the network takes {steps:,} steps one after the other for an image, and "
             f"{STEPS:,} can be planned; take larger patches"
         )
+
+
+def is_small(config: ModelConfig, image: ImageSpec, geometry: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one of our networks may be built and run without a thought, by its numbers alone."""
+    return _needed(config, image, geometry) <= SMALL
+
+
+def _needed(config: ModelConfig, image: ImageSpec, geometry: Sequence[Mapping[str, Any]]) -> float:
+    """Bytes that a network of ours needs to train on a few images, within a factor of a few."""
+    weights = PER_PARAMETER * _weights(config, image, geometry)
+    return weights + 4 * IMAGES * _kept(geometry)
 
 
 def check_cost(params: int, activation_bytes: int) -> None:

@@ -1,16 +1,18 @@
 """What a network costs without training it: parameters, multiply-accumulates, kept bytes."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.overrides import TorchFunctionMode
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
-from swinablate.models.bounds import TooLarge, counted
+from swinablate.models.bounds import TooLarge, counted, is_small
+from swinablate.models.build import one_thread
 from swinablate.models.layers.attention import SmallDotProduct
 
 T = TypeVar("T")
@@ -36,7 +38,10 @@ class Cost:
 
 
 def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> Cost:
-    """Count parameters and MACs on the meta device, where no tensor has storage.
+    """Count parameters, MACs and kept bytes, of a network that is small on the CPU.
+
+    There it is run sooner than the meta device would ask Python for every shape; and the meta
+    device imports torch's compiler, which takes longer than the plan of a small study.
 
     Raises:
         ValueError: the config cannot be built for this image.
@@ -44,12 +49,13 @@ def cost(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) -> 
 
     def count(model: nn.Module) -> Cost:
         return Cost(
-            params=sum(p.numel() for p in model.parameters()),
-            macs=macs(model, image),
+            params=_numel(model),
+            macs=count_macs(model, image),
             activation_bytes=activation_bytes(model, image),
         )
 
-    return measured(family, config, image, count)
+    count_macs = macs if ":" in config.family else own_macs
+    return _asked(family, config, image, count)
 
 
 def size(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec, by: Measure) -> int:
@@ -60,9 +66,27 @@ def size(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec, by:
     """
 
     def count(model: nn.Module) -> int:
-        return macs(model, image) if by == "macs" else sum(p.numel() for p in model.parameters())
+        return count_macs(model, image) if by == "macs" else _numel(model)
 
-    return measured(family, config, image, count)
+    count_macs = macs if ":" in config.family else own_macs
+    return _asked(family, config, image, count)
+
+
+def _numel(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def _asked(
+    family: Family[ModelConfig],
+    config: ModelConfig,
+    image: ImageSpec,
+    measure: Callable[[nn.Module], T],
+) -> T:
+    """Measure on the CPU what is small, and the rest on the meta device."""
+    if ":" in config.family or not is_small(config, image, family.geometry(config, image)):
+        return measured(family, config, image, measure)
+    with torch.random.fork_rng(devices=[]), one_thread(), counted():
+        return measure(family.build(config, image).eval())
 
 
 def measured(
@@ -95,27 +119,84 @@ def measured(
 
 @torch.no_grad()
 def macs(model: nn.Module, image: ImageSpec) -> int:
-    """Count the multiply-accumulates of one image by watching a forward pass.
+    """Count the multiply-accumulates of one image by watching the operators of a forward pass.
 
     Args:
-        model: in evaluation mode, on a CPU or on the meta device.
+        model: of anybody's making, in evaluation mode, on a CPU or on the meta device.
         image: its input.
     """
-    uncounted: list[int] = []
+    # It imports triton, and its first use torch's compiler: 1.5 s.
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        small = _small_products(model, image)
+    # The counter takes a multiplication and an addition for two operations.
+    return counter.get_total_flops() // 2 + small
+
+
+@torch.no_grad()
+def own_macs(model: nn.Module, image: ImageSpec) -> int:
+    """Count as `macs` does, of a network of ours, by the functions of torch that it calls."""
+    with _Products() as products:
+        small = _small_products(model, image)
+    return products.macs + small
+
+
+class _Products(TorchFunctionMode):
+    """Adds up the matrix products and convolutions that networks of ours ask for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs = 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a function of torch, and count what it multiplies."""
+        found = func(*args, **(kwargs or {}))
+        if func in _SHARED:
+            self.macs += found.numel() * _SHARED[func](*args)
+        return found
+
+
+def _kernel(_: Tensor, weight: Tensor, *__: object) -> int:
+    return math.prod(weight.shape[1:])
+
+
+def _columns(first: Tensor, *_: object) -> int:
+    return first.shape[-1]
+
+
+_SHARED: Mapping[Callable[..., Any], Callable[..., int]] = {
+    F.linear: _columns,
+    F.conv2d: _kernel,
+    torch.Tensor.__matmul__: _columns,
+    torch.Tensor.matmul: _columns,
+    torch.matmul: _columns,
+    torch.addmm: lambda _, first, *__: _columns(first),
+}
+"""Function -> how many products each number of its result is the sum of."""
+
+
+def _small_products(model: nn.Module, image: ImageSpec) -> int:
+    """Run one image; the multiply-accumulates of products that are no products of matrices."""
+    found: list[int] = []
 
     def note(module: nn.Module, args: tuple[Tensor, ...], _: Tensor) -> None:
         assert isinstance(module, SmallDotProduct)
-        uncounted.append(module.macs(args[0]))
+        found.append(module.macs(args[0]))
 
     small = [module for module in model.modules() if isinstance(module, SmallDotProduct)]
     hooks = [module.register_forward_hook(note) for module in small]
     device = next(model.parameters()).device
-    with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, image.channels, image.height, image.width, device=device))
+    model(torch.zeros(1, image.channels, image.height, image.width, device=device))
     for hook in hooks:
         hook.remove()
-    # The counter takes a multiplication and an addition for two operations.
-    return counter.get_total_flops() // 2 + sum(uncounted)
+    return sum(found)
 
 
 def activation_bytes(model: nn.Module, image: ImageSpec) -> int:

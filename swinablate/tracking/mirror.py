@@ -58,7 +58,7 @@ class Mirror:
     """
 
     def __init__(self, connect: Callable[[], "Tracker"], silence: float = SERVER_S) -> None:
-        """Connect, in the background.
+        """Connect, in the background, as soon as there is anything of a trial to tell.
 
         Args:
             connect: opens the tracker; called in the thread that writes.
@@ -73,6 +73,7 @@ class Mirror:
         self._told: dict[str, float] = {}
         self._changed = threading.Condition()
         self._until, self._closing = -math.inf, False
+        self._due = threading.Event()  # there is something of a trial to tell, or all is over
         self._thread = threading.Thread(target=self._serve, name="mirror", daemon=True)
         self._thread.start()
 
@@ -83,7 +84,7 @@ class Mirror:
 
     def sweep(self, waiting: Collection[str]) -> None:
         """Forget what MLflow shows of trials as running, but for those that wait."""
-        self._send(lambda tracker: tracker.sweep(set(waiting)))
+        self._send(lambda tracker: tracker.sweep(set(waiting)), hurry=False)
 
     def begin(self, card: TrialCard) -> None:
         """Mirror that a trial runs."""
@@ -129,6 +130,7 @@ class Mirror:
             if within == 0:
                 self._calls.clear()
             self._changed.notify()
+        self._due.set()
         if within != 0:
             self._wait(math.inf if within is None else within)
 
@@ -152,16 +154,25 @@ class Mirror:
         if rows := tuple(self._rows.pop(trial, ())):
             self._send(lambda tracker: tracker.epochs(trial, rows))
 
-    def _send(self, call: Call) -> None:
-        """Make a call later, after those before it."""
+    def _send(self, call: Call, *, hurry: bool = True) -> None:
+        """Make a call later, after those before it; without hurry, not before there is another."""
         with self._changed:
             self._sent += 1
             if len(self._calls) < LIMIT or time.monotonic() >= self._until:
                 self._calls.append(call)
             self._changed.notify()
+        if hurry:
+            self._due.set()
 
     def _serve(self) -> None:
-        """Open the tracker, and make the calls in turn until `close`."""
+        """Open the tracker, and make the calls in turn until `close`.
+
+        Not before a trial runs: importing MLflow takes a second, which the first trial would
+        otherwise wait for.
+        """
+        self._due.wait()
+        if not self._calls:
+            return
         self._open()
         while (call := self._next()) is not None:
             if self._tracker is None and not self._open():
@@ -224,12 +235,14 @@ def mirror(uri: str, artifacts: Path, card: StudyCard) -> Mirror:
         artifacts: where files go; a server decides for itself.
         card: the study.
     """
-    # Here, for a run with nothing to do needs no MLflow; and not in the thread, where short trials
-    # would all have ended before it hears of the first.
-    from swinablate.tracking.tracker import Tracker
-
     server = uri.startswith(("http://", "https://"))
-    return Mirror(lambda: Tracker.open(uri, artifacts, card), SERVER_S if server else DATABASE_S)
+
+    def connect() -> "Tracker":
+        from swinablate.tracking.tracker import Tracker
+
+        return Tracker.open(uri, artifacts, card)
+
+    return Mirror(connect, SERVER_S if server else DATABASE_S)
 
 
 def tell(tracker: "Tracker", row: Row, outcome: Outcome) -> None:

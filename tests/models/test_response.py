@@ -1,13 +1,18 @@
 """What a network costs, and when two are the same."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import nn
 
 from swinablate.config import plugins
-from swinablate.config.family import Family, ImageSpec
+from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models import cost as costs
-from swinablate.models.cost import activation_bytes, cost, macs
+from swinablate.models.build import one_thread
+from swinablate.models.cost import activation_bytes, cost, macs, measured, own_macs
 from swinablate.models.families import resnet, swin, vit
 from swinablate.models.fingerprint import signature
 from swinablate.models.registry import load_family
@@ -134,6 +139,68 @@ def test_activations_are_those_of_a_real_training_step(name):
     config = family.config()
     real = activation_bytes(family.build(config, CIFAR), CIFAR)
     assert cost(family, config, CIFAR).activation_bytes == real > 0
+    assert measured(family, config, CIFAR, lambda model: activation_bytes(model, CIFAR)) == real
+
+
+@pytest.mark.parametrize("name", plugins.names("swinablate.models.families"))
+def test_of_every_level_of_every_switch_the_functions_say_what_the_operators_do(name):
+    """Networks of ours are counted by the functions of torch that they call."""
+    family = load_family(name, "")
+    for config in at_every_level(family.config()):
+        try:
+            model = family.build(config, DIGITS).eval()
+        except ValueError:
+            continue
+        with one_thread():  # others would only wait for each other
+            assert own_macs(model, DIGITS) == macs(model, DIGITS) > 0, config
+
+
+def at_every_level(config: ModelConfig) -> Iterator[ModelConfig]:
+    """The config, and it with one switch at another level."""
+    yield config
+    for name, field in type(config).model_fields.items():
+        for switch in (mark for mark in field.metadata if isinstance(mark, Switch)):
+            for level in switch.levels:
+                yield config.model_copy(update={name: level})
+
+
+def test_a_large_network_is_never_built_to_be_counted():
+    """Its weights alone would be more than there is, on any device but the meta device."""
+    seen = []
+
+    def build(config, image):
+        seen.append(torch.empty(0).device.type)
+        return swin.Swin(config, image)
+
+    family = Family(swin.SwinConfig, build, zero, swin.geometry)
+    for width, device in ((24, "cpu"), (1536, "meta")):
+        cost(family, swin.SwinConfig(width=width, window=2, patch=1), DIGITS)
+        assert seen.pop() == device
+
+
+def test_counting_a_small_network_imports_no_compiler_and_uses_one_thread():
+    """torch's compiler takes longer to import than all arms of a small study to plan."""
+    code = (
+        "import sys, torch\n"
+        "from swinablate.config.family import Family, ImageSpec\n"
+        "from swinablate.models.cost import cost\n"
+        "from swinablate.models.families import swin\n"
+        "from swinablate.models.fingerprint import signature\n"
+        "image = ImageSpec(height=8, width=8, channels=1, classes=10)\n"
+        "config = swin.SwinConfig(patch=1, window=2)\n"
+        "torch.set_num_threads(3)\n"
+        "seen = set()\n"
+        "def build(*args):\n"
+        "    model = swin.Swin(*args)\n"
+        "    model.register_forward_hook(lambda *_: seen.add(torch.get_num_threads()))\n"
+        "    return model\n"
+        "family = Family(swin.SwinConfig, build, swin.FAMILY.init, swin.geometry)\n"
+        "cost(family, config, image), signature(family, config, image)\n"
+        "print(seen, torch.get_num_threads())\n"
+        "print([name for name in ('torch._dynamo', 'sympy', 'triton') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "{1} 3\n[]\n"
 
 
 def test_activations_by_hand():

@@ -139,6 +139,28 @@ def test_calls_arrive_once_and_in_order():
     assert (mirror.missed, mirror.problem) == (0, "")
 
 
+def test_a_store_is_opened_when_there_is_a_trial_to_tell_of_and_not_before():
+    """Opening it imports MLflow, which takes a second that the first trial would wait for."""
+    opened: list[str] = []
+
+    def connect(tracker: Scripted) -> Mirror:
+        return Mirror(lambda: (opened.append("open"), cast("Tracker", tracker))[1])
+
+    tracker = Scripted()
+    mirror = connect(tracker)
+    mirror.sweep(["t1"])
+    time.sleep(0.1)
+    assert opened == []
+    mirror.begin(card())
+    until(lambda: tracker.names == ["sweep", "begin"])
+    mirror.close()
+    dropped = connect(Scripted())
+    dropped.sweep(["t1"])
+    dropped.close(within=0)
+    dropped._thread.join(PATIENCE_S)
+    assert opened == ["open"]
+
+
 @pytest.fixture
 def pause(monkeypatch):
     """How long a store that failed is left alone."""
