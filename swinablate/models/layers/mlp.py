@@ -134,7 +134,7 @@ class Mlp(nn.Module):
         # Of ReLU the output alone is kept, and a dropout keeps its own. Autocast casts a shared
         # weight once for all blocks, and adds its gradients up before it casts them back.
         again = hidden.activation == "gelu" and not hidden.drop and not hidden.shared
-        self._second: Callable[[Mlp, Tensor], Tensor] = _made_again if again else _kept
+        self._second: Callable[[Mlp, Tensor, Tensor], Tensor] = _made_again if again else _kept
 
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Mix the channels of every token."""
