@@ -12,6 +12,8 @@ RANGE = 2
 """1 took pixels of any range for 0 to 255: digits, which are 0 to 16, were nearly black."""
 EIGHTH = 2
 """1 shifted images of any size by up to 4 pixels: half the side of digits."""
+ERASED_ONLY = 2
+"""1 drew noise for every pixel of a batch, 2 draws it for those that are erased."""
 
 
 def revisions(config: DataConfig) -> dict[str, int]:
@@ -28,4 +30,6 @@ def revisions(config: DataConfig) -> dict[str, int]:
         found |= {f"data.{name}": RANGE for name in (*scaled, *on_bytes(config))}
     if config.crop_margin == "eighth" and 0 < margin(config, image) < MARGIN:
         found["data.augment"] = EIGHTH
+    if config.erase and config.erase_fill == "noise":
+        found["data.erase_fill"] = ERASED_ONLY
     return found

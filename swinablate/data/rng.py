@@ -58,9 +58,16 @@ def whole(source: Source, end: int, shape: Sequence[int], images: int = 0) -> Te
     return _drawn(source, shape, images, lambda part, g: torch.randint(end, part, generator=g))
 
 
-def normal(source: Source, shape: Sequence[int]) -> Tensor:
-    """Numbers of a Gaussian, mean 0 and variance 1, for images along the first dimension."""
-    return _drawn(source, shape, 0, lambda part, g: torch.empty(part).normal_(generator=g))
+def normal(source: Source, counts: Sequence[int]) -> Tensor:
+    """Numbers of a Gaussian, mean 0 and variance 1, in one row.
+
+    Args:
+        source: what draws them.
+        counts: how many each run draws.
+    """
+    pairs = zip(generators(source), counts, strict=True)
+    parts = [torch.empty(count).normal_(generator=generator) for generator, count in pairs]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _drawn(

@@ -218,6 +218,8 @@ KEPT = [
     side(28, normalisation="half", policy="randaugment", brightness=0.3, augment="flip"),
     side(32, augment="flip_crop", normalisation="none"),
     side(224, augment="crop"),
+    side(28, erase=0.25),
+    side(28, erase_fill="noise"),
 ]
 RENAMED = [
     (digits(normalisation="half"), {"data.normalisation": 2}),
@@ -225,6 +227,7 @@ RENAMED = [
     (digits(policy="trivialaugment"), {"data.policy": 2}),
     (digits(augment="flip_crop"), {"data.augment": 2}),
     (side(28, augment="crop"), {"data.augment": 2}),
+    (side(28, erase=0.25, erase_fill="noise"), {"data.erase_fill": 2}),
 ]
 
 

@@ -105,7 +105,7 @@ def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
             assert a["train/loss"] == pytest.approx(b["train/loss"], abs=CLOSE)
             assert a["epoch"] == b["epoch"]
         found = results[job.trial]
-        assert found["execution"] == {**result["execution"], "fused": 3, "fusion": 2}
+        assert found["execution"] == {**result["execution"], "fused": 3, "fusion": 3}
         assert found["metrics"].keys() == result["metrics"].keys()
         assert found["metrics"]["test/accuracy"] == pytest.approx(
             result["metrics"]["test/accuracy"], abs=3.2

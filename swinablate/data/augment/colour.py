@@ -13,6 +13,8 @@ from torch import Tensor
 Bytes = UInt8[Tensor, "b c h w"]
 Factors = Float[Tensor, " b"]
 """Float64, so that 1 - factor is rounded once."""
+LUMA = (0.2989, 0.587, 0.114)
+"""Weights of red, green and blue in television (ITU-R BT.601), with torchvision's digits."""
 
 
 def brightness(pixels: Bytes, factor: Factors) -> Bytes:
@@ -30,19 +32,6 @@ def contrast(pixels: Bytes, factor: Factors) -> Bytes:
 def saturation(pixels: Bytes, factor: Factors) -> Bytes:
     """Move away from the grey image, or towards it; 1 changes nothing, nor does grey."""
     return pixels if pixels.shape[1] == 1 else blend(pixels, grey(pixels), factor)
-
-
-def sharpness(pixels: Bytes, factor: Factors) -> Bytes:
-    """Move away from the blurred image, or towards it; the frame stays as it is."""
-    if min(pixels.shape[2:]) <= 2:
-        return pixels
-    wide = pixels.short()
-    rows = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
-    # PIL's kernel: 5 in the middle and 1 around it, of 13 in all.
-    total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * wide[:, :, 1:-1, 1:-1]
-    blurred = pixels.clone()
-    blurred[:, :, 1:-1, 1:-1] = bytes_of((total.float() / 13).round())
-    return blend(pixels, blurred, factor)
 
 
 def hue(pixels: Bytes, turn: Factors) -> Bytes:
@@ -73,49 +62,12 @@ def hue(pixels: Bytes, turn: Factors) -> Bytes:
     return bytes_of(torch.stack(mixed, 1) * (255 + 1.0 - 1e-3))
 
 
-def posterize(pixels: Bytes, bits: Factors) -> Bytes:
-    """Keep the highest bits of each byte."""
-    mask = 256 - torch.pow(2, 8 - bits.long())
-    return pixels & mask.to(torch.uint8)[:, None, None, None]
-
-
-def solarize(pixels: Bytes, threshold: Factors) -> Bytes:
-    """Invert what is not darker than the threshold."""
-    return torch.where(pixels >= threshold[:, None, None, None], 255 - pixels, pixels)
-
-
-def autocontrast(pixels: Bytes, _factor: Factors) -> Bytes:
-    """Stretch each channel so that its darkest value is 0 and its brightest 255."""
-    low, high = pixels.amin((2, 3), keepdim=True).float(), pixels.amax((2, 3), keepdim=True)
-    scale = 255 / (high.float() - low)
-    flat = ~scale.isfinite()
-    low, scale = low.masked_fill(flat, 0.0), scale.masked_fill(flat, 1.0)
-    return bytes_of((pixels.float() - low).mul_(scale).clamp_(0, 255))
-
-
-def equalize(pixels: Bytes, _factor: Factors) -> Bytes:
-    """Map each channel's values so that all are about equally frequent."""
-    b, c, h, w = pixels.shape
-    flat = pixels.reshape(b * c, h * w).long()
-    first = 256 * torch.arange(b * c, device=pixels.device)[:, None]
-    counts = (flat + first).flatten().bincount(minlength=256 * b * c).reshape(b * c, 256)
-    # Pixels a grey value should have, if those of the brightest are left out. 0: nothing to do.
-    step = (h * w - counts.gather(1, flat.amax(1, keepdim=True))) // 255
-    whole = step.clamp(min=1)
-    table = ((counts.cumsum(1) + whole // 2) // whole).roll(1, 1).clamp(0, 255)
-    table[:, 0] = 0
-    same = torch.arange(256, device=pixels.device).expand_as(table)
-    table = torch.where(step == 0, same, table)
-    return table.gather(1, flat).to(torch.uint8).reshape(pixels.shape)
-
-
 def grey(pixels: Bytes) -> UInt8[Tensor, "b 1 h w"]:
     """Brightness as the eye sees it."""
     if pixels.shape[1] == 1:
         return pixels
     red, green, blue = pixels.unbind(1)
-    # Weights of luma in television (ITU-R BT.601), with torchvision's digits.
-    light = red.float() * 0.2989 + green.float() * 0.587 + blue.float() * 0.114
+    light = red.float() * LUMA[0] + green.float() * LUMA[1] + blue.float() * LUMA[2]
     return bytes_of(light)[:, None]
 
 

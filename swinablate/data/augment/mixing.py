@@ -49,7 +49,8 @@ class Erase:
 
     Attributes:
         share: of the images, on average.
-        noise: fill with Gaussian noise instead of 0, as Swin's recipe does.
+        noise: fill with Gaussian noise instead of 0, as Swin's recipe does; drawn for the pixels
+            of the rectangles alone.
     """
 
     share: float
@@ -57,15 +58,21 @@ class Erase:
 
     def __call__(self, x: Float[Tensor, "b c h w"], chance: Chance) -> Float[Tensor, "b c h w"]:
         """Erase, in place."""
-        generator, (b, _, h, w) = chance("erase"), x.shape
+        generator, (b, c, h, w) = chance("erase"), x.shape
         hit = uniform(generator, (b,)) < self.share
         hole, fits = ERASED.draw(b, h, w, generator)
-        place = torch.where(hit & fits, hole, 0.0).long().to(x.device, non_blocking=True)
-        kept = outside(place, h, w)
+        edges = torch.where(hit & fits, hole, 0.0).long()
         if not self.noise:
-            return x.mul_(kept)
-        noise = normal(generator, x.shape)
-        return torch.lerp(noise.to(x.device, non_blocking=True), x, kept)
+            return x.mul_(outside(edges.to(x.device, non_blocking=True), h, w))
+        areas = (edges[1] - edges[0]) * (edges[3] - edges[2])
+        counts = areas.view(len(generators(generator)), -1).sum(1).tolist()
+        noise = normal(generator, [c * count for count in counts])
+        held = torch.cat((edges, areas[None])).to(x.device, non_blocking=True)
+        place = inside(held, sum(counts), h, w)
+        place = (place // (h * w) * (c * h * w) + place % (h * w))[:, None]
+        place = place + h * w * torch.arange(c, device=x.device)
+        x.view(-1)[place.view(-1)] = noise.to(x.device, non_blocking=True)
+        return x
 
 
 @dataclass(frozen=True)
@@ -160,3 +167,23 @@ def outside(edges: Int[Tensor, "4 b"], h: int, w: int) -> Float[Tensor, "b 1 {h}
     rows, columns = (row >= top) & (row < bottom), (column >= left) & (column < right)
     inside: Tensor = rows[:, None, :, None].float() * columns[:, None, None, :].float()
     return 1.0 - inside
+
+
+def inside(holes: Int[Tensor, "5 b"], count: int, h: int, w: int) -> Int[Tensor, " {count}"]:
+    """Places of all pixels inside the images' rectangles, one image after the other, row by row.
+
+    Args:
+        holes: edges as in `outside`, and areas.
+        count: the sum of the areas; given, so that nothing waits for the device.
+        h: height of the images.
+        w: width of the images.
+    """
+    areas, device = holes[4], holes.device
+    image = torch.arange(len(areas), device=device)
+    image = image.repeat_interleave(areas, output_size=count)
+    top, _, left, right, _ = holes[:, image]
+    rank = torch.arange(count, device=device) - (areas.cumsum(0) - areas)[image]
+    wide = right - left
+    row, column = top + rank // wide, left + rank % wide
+    place: Tensor = image * (h * w) + row * w + column
+    return place

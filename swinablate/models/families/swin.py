@@ -589,7 +589,9 @@ class StageBlocks(nn.Module):
 def make_block(stage: Stage, shift: Pair, config: SwinConfig, drop: float) -> nn.Module:
     """Build a block that shifts its windows by `shift`."""
     mlp = DepthwiseMlp if config.mlp_conv else Mlp
-    hidden = Hidden(config.mlp_ratio, config.norm, config.activation, config.drop)
+    hidden = Hidden(
+        config.mlp_ratio, config.norm, config.activation, config.drop, config.share_layers
+    )
     return BLOCKS[config.norm_place](
         stage.width,
         _ATTENTION[config.attention](stage, shift, config),

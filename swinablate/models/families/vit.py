@@ -305,7 +305,9 @@ def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
 def make_block(grid: Pair, config: ViTConfig, drop: float) -> nn.Module:
     """Build an encoder block. Source: ViT eq. 2, 3."""
     attention = UniformAttention if config.attention == "uniform" else SelfAttention
-    hidden = Hidden(config.mlp_ratio, config.norm, config.activation, config.drop)
+    hidden = Hidden(
+        config.mlp_ratio, config.norm, config.activation, config.drop, config.share_layers
+    )
     return BLOCKS[config.norm_place](
         config.width,
         attention(grid, config),

@@ -3,9 +3,11 @@
 Shapes: c channels, h hidden channels, `*tokens` any batch and token layout.
 """
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, no_type_check
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -54,12 +56,56 @@ class Hidden(NamedTuple):
         activation: the nonlinearity; "swiglu" and "geglu" gate a second linear map of the input
             with it, in two thirds of the channels.
         drop: share of the numbers that are dropped behind it, and behind the MLP.
+        shared: whether several blocks have the MLP's weights.
     """
 
     ratio: float
     norm: BlockNorm
     activation: Activation = "gelu"
     drop: float = 0.0
+    shared: bool = False
+
+
+class LinearOfGelu(torch.autograd.Function):
+    """A linear map of `gelu(x)` that keeps `x`, as GELU does, and not `gelu(x)` besides.
+
+    That is the widest tensor of a block, and takes one elementwise pass to make again. Answers
+    and gradients are those of `nn.Linear` behind `nn.GELU`, bit for bit.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    @no_type_check  # nor may tests wrap it: the compiler reads it
+    def forward(
+        y: Float[Tensor, "*tokens c"],
+        _x: Float[Tensor, "*tokens c"],
+        weight: Float[Tensor, "outputs c"],
+        bias: Float[Tensor, " outputs"],
+    ) -> Float[Tensor, "*tokens outputs"]:
+        """Map `y`, which is `gelu(x)`."""
+        return F.linear(y, weight, bias)
+
+    @staticmethod
+    @no_type_check
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        """Keep what the backward pass needs."""
+        _, x, weight, bias = inputs
+        ctx.save_for_backward(x, weight)
+        ctx.bias_type = bias.dtype
+
+    @staticmethod
+    @no_type_check
+    def backward(
+        ctx: Any, grad: Float[Tensor, "*tokens outputs"]
+    ) -> tuple[Tensor, None, Tensor, Tensor]:
+        """Gradients of `y`, weight and bias."""
+        x, weight = ctx.saved_tensors
+        rows = grad.flatten(0, -2)
+        # Under autocast the format of `grad` is that in which the map was computed.
+        of_weight = rows.T @ F.gelu(x).flatten(0, -2).to(grad.dtype)
+        of_y = (rows @ weight.to(grad.dtype)).view(x.shape).to(x.dtype)
+        return of_y, None, of_weight.to(weight.dtype), rows.sum(0).to(ctx.bias_type)
 
 
 class Mlp(nn.Module):
@@ -85,18 +131,14 @@ class Mlp(nn.Module):
         self.drop1 = make_drop(hidden.drop)
         self.fc2 = nn.Linear(inner, width)
         self.drop2 = make_drop(hidden.drop)
+        # Of ReLU the output alone is kept, and a dropout keeps its own. Autocast casts a shared
+        # weight once for all blocks, and adds its gradients up before it casts them back.
+        again = hidden.activation == "gelu" and not hidden.drop and not hidden.shared
+        self._second: Callable[[Mlp, Tensor, Tensor], Tensor] = _made_again if again else _kept
 
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Mix the channels of every token."""
-        return self._out(self.act(self.norm(self.fc1(x))), x)
-
-    def _out(
-        self, y: Float[Tensor, "*tokens h"], x: Float[Tensor, "*tokens c"]
-    ) -> Float[Tensor, "*tokens c"]:
-        """Map the hidden channels `y`, which gate those of a second map of `x` if there is one."""
-        if self.value is not None:
-            y = y * self.value(x)
-        return self.drop2(self.fc2(self.drop1(y)))
+        return self.drop2(self._second(self, self.norm(self.fc1(x)), x))
 
 
 class DepthwiseMlp(Mlp):
@@ -114,5 +156,24 @@ class DepthwiseMlp(Mlp):
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Mix the channels of every token, and its neighbours."""
         y = self.norm(self.fc1(x)).permute(0, 3, 1, 2)
-        y = self.act(self.conv(y).permute(0, 2, 3, 1))
-        return self._out(y, x)
+        return self.drop2(self._second(self, self.conv(y).permute(0, 2, 3, 1), x))
+
+
+def _kept(
+    mlp: Mlp, y: Float[Tensor, "*tokens h"], x: Float[Tensor, "*tokens c"]
+) -> Float[Tensor, "*tokens c"]:
+    """Activate hidden channels `y`, let them gate a second map of `x` if there is one, and map."""
+    y = mlp.act(y)
+    if mlp.value is not None:
+        y = y * mlp.value(x)
+    return mlp.fc2(mlp.drop1(y))
+
+
+def _made_again(
+    mlp: Mlp, y: Float[Tensor, "*tokens h"], _x: Float[Tensor, "*tokens c"]
+) -> Float[Tensor, "*tokens c"]:
+    given = mlp.act(y)
+    # The cast is autocast's own, made here so that the backward pass need not make it again.
+    weight = mlp.fc2.weight.to(given.dtype)
+    found: Tensor = LinearOfGelu.apply(given, y, weight, mlp.fc2.bias)
+    return found

@@ -20,7 +20,7 @@ ShiftMask = Literal["regions", "none", "post000"]
 
 
 class Windows:
-    """Between a grid of tokens and heads of windows; one copy each way.
+    """Between a grid of tokens and heads of windows; one copy of each tensor each way.
 
     Args:
         grid: tokens, with padding.
@@ -36,7 +36,8 @@ class Windows:
     def split(self, x: Float[Tensor, "b h w pc"]) -> tuple[Float[Tensor, "b k m n d"], ...]:
         """Cut p tensors that stand side by side (queries, keys, values)."""
         x = self._axes(x).permute(5, 0, 1, 3, 6, 2, 4, 7)  # p b rows columns m high wide d
-        return x.flatten(5, 6).flatten(2, 3).unbind(0)  # p of b k m n d
+        # Memory of its own for each: else scaled queries, too, would keep the plain ones' alive.
+        return tuple(part.flatten(4, 5).flatten(1, 2) for part in x.unbind(0))  # b k m n d
 
     def join(self, y: Float[Tensor, "b k m n d"]) -> Float[Tensor, "b h w m*d"]:
         """Undo `split` for one tensor."""

@@ -41,9 +41,10 @@ from swinablate.training.saving import Saver, State
 Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
 
-REVISION = 2
+REVISION = 3
 """Of how a fused step rounds; recorded, so that W11 tells older fused trials from newer ones.
-1, which records do not name, had an update of its own; 2 has torch's fused optimizers."""
+1, which records do not name, had an update of its own; 2 has torch's fused optimizers; 3 makes
+what GELU gave again in the backward pass, which rounds otherwise in bf16."""
 
 
 class CannotFuse(Exception):
