@@ -140,6 +140,6 @@ def test_the_study_file_that_is_explained_can_be_planned(tmp_path):
 def test_levels_of_a_choice_that_may_be_a_number_are_those_worth_comparing():
     rows = {row["switch"]: row["levels"] for row in catalogue("swin")}
     assert rows["model.shift_by"] == "half, 1, 3"
-    assert rows["model.band"] == "None, 1"
+    assert rows["model.band"] == "none, 1"
     assert rows["model.pad"] == "refuse, masked"
     assert rows["train.compile"] == "false, true, auto"

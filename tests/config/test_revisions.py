@@ -16,13 +16,10 @@ from swinablate.study.plan import Trial
 
 TESTS = Path(__file__).parent.parent
 IDS = {
-    "post000_cifar10": "e85f81ccc127b4c6392f49db6727bee94a5460b14ad281bf9981bcc1196a474b",
     "post000_digits": "627d6c2861e352286552e3ee2e89c818fae5d9be866225cdf1b13a1778780b77",
-    "post001_cifar10": "dd6a2e9d1e8a3e8f1d58c7aab4f85d51d9b3f82273ef3658238ddcd251ef6a0b",
     "resnet_digits": "bedca31dd71e73c6f34057ceff54a9dab6dd0da63860d6a649a43c36b9bdf34a",
     "swin_digits": "cf452c73eee94cc451bc3c55a9915fc3645401da0949f7a8641492fd5c54d943",
     "swin_shapes": "7cae5e6689e18d2530ce851f44473d4f87556736531586ef6f0fa26252fb0289",
-    "swin_t_224": "7b26630201f82e00b93aed5b06d3be590ee040c200ff938e6f5dba450798eec1",
     "vit_digits": "f13f7a3910ed70088ea165ff083a039e2e89ae3f8468d3a440547fdbebb66b52",
 }
 """Of seed 0, before any meaning was mended."""
