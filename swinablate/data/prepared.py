@@ -28,7 +28,8 @@ from swinablate.config import schema
 from swinablate.config.data import DataConfig
 from swinablate.config.family import BYTE, ImageSpec
 from swinablate.data.dataset import Arrays, Dataset, Labels, Moments, Part, Parts, Pixels
-from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
+from swinablate.data.image_files import scaled
+from swinablate.data.registry import find_dataset, image_spec, native_spec, raw_folder, sizes_of
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import locks
 
@@ -71,7 +72,7 @@ def prepare(config: DataConfig, root: Path) -> Prepared:
         EnvironmentFault: no network, wrong files, no space, or no permission.
     """
     dataset, image = find_dataset(config), image_spec(config)
-    folder, raw = _folder(config, dataset, image, root), raw_folder(config, root)
+    folder, raw = _folder(config, root), raw_folder(config, root)
     state = dataset.state(raw) if dataset.state else None
     sha256 = _verify(folder, state)
     try:
@@ -80,7 +81,7 @@ def prepare(config: DataConfig, root: Path) -> Prepared:
             with _locked(root / f".{folder.parent.name}.lock", config.name):
                 sha256 = _verify(folder, state)  # another process may have done it meanwhile
                 if sha256 is None:
-                    source = Source(config.name, dataset, image, raw)
+                    source = Source(config.name, dataset, native_spec(config), image, raw)
                     sha256 = _write(source.parts(), source, folder, state)
     except OSError as error:
         raise EnvironmentFault(
@@ -112,7 +113,7 @@ def manifest_of(config: DataConfig, root: Path) -> Mapping[str, Any]:
     Raises:
         EnvironmentFault: it is not prepared, or damaged.
     """
-    folder = _folder(config, find_dataset(config), image_spec(config), root)
+    folder = _folder(config, root)
     try:
         found: Mapping[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -137,7 +138,7 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
     Raises:
         EnvironmentFault: it is not prepared, or a file is damaged.
     """
-    folder = _folder(config, find_dataset(config), image_spec(config), root)
+    folder = _folder(config, root)
     fault = _missing(config, folder)
     try:
         files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
@@ -149,10 +150,13 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
         raise fault from error
 
 
-def _folder(config: DataConfig, dataset: Dataset, image: ImageSpec, root: Path) -> Path:
+def _folder(config: DataConfig, root: Path) -> Path:
+    dataset, image, target = find_dataset(config), native_spec(config), image_spec(config)
     size = f"{image.height}x{image.width}x{image.channels}-{image.classes}"
     if config.image is not None and image.top < BYTE:  # the recipe's, not the data set's own
         size += f"-{image.top}"
+    if target != image:
+        size += f"-as-{target.height}x{target.width}"
     name = re.sub(r"[^\w.]", ".", config.name)
     if name != config.name or config.root is not None:  # two may look alike
         place = str(raw_folder(config, root)) if config.root is not None else ""
@@ -180,7 +184,7 @@ def _verify(folder: Path, state: str | None) -> str | None:
 
 def source(config: DataConfig) -> DataConfig:
     """What a recipe's data have in common with others of the same prepared images."""
-    return DataConfig(name=config.name, root=config.root, image=config.image)
+    return DataConfig(name=config.name, root=config.root, image=config.image, size=config.size)
 
 
 def check_sizes(config: DataConfig, prepared: Prepared) -> None:
@@ -209,11 +213,20 @@ def _fingerprint(path: Path) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Source:
-    """Where images come from, for messages and checks."""
+    """Where images come from, for messages and checks.
+
+    Attributes:
+        name: of the data set.
+        dataset: how to get them.
+        image: their format.
+        target: the format that they are scaled to; mostly the same.
+        raw: the folder of raw files.
+    """
 
     name: str
     dataset: Dataset
     image: ImageSpec
+    target: ImageSpec
     raw: Path
 
     def parts(self) -> Parts:
@@ -237,7 +250,8 @@ class Source:
             for pixels, labels in part.chunks():
                 self._check(pixels, labels, len(pixels))
                 made += len(pixels)
-                yield pixels, labels
+                same = self.target == self.image
+                yield pixels if same else scaled(pixels, self.image, self.target), labels
             if made != part.n:
                 raise ValueError(f"expected {part.n} images, found {made}")
         except FAULTS as error:
@@ -283,7 +297,7 @@ def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str
     temporary = folder.parent / f".{folder.name}.tmp"
     temporary.mkdir()
     try:
-        _check_space(parts, source.image, temporary)
+        _check_space(parts, source.target, temporary)
         rest = [parts.train, *([parts.val] if parts.val else [])]
         moments = _write_part(temporary, "train", rest, source)
         _save(temporary / "train_moments.npy", moments)
@@ -323,7 +337,7 @@ def _check_space(parts: Parts, image: ImageSpec, folder: Path) -> None:
 
 def _write_part(folder: Path, name: str, parts: Sequence[Part], source: Source) -> Moments:
     """Write images and classes as they come, part after part; returns each image's moments."""
-    image = source.image
+    image = source.target
     shape = (sum(part.n for part in parts), image.channels, image.height, image.width)
     labels, moments = [np.empty(0, np.int64)], [np.empty((0, image.channels, 2), np.int64)]
     with (folder / f"{name}_pixels.npy").open("wb") as file:

@@ -198,6 +198,8 @@ def test_no_switch_of_data_is_dead(image):
     """Every level of every switch changes what a step sees, where the switch can act."""
     where: dict[str, dict[str, Any]] = {
         "crop_margin": {"augment": "crop"},
+        "rotate_share": {"rotate": 30.0},
+        "blur_share": {"blur": 1.0},
         "policy_ops": {"policy": "randaugment"},
         "policy_magnitude": {"policy": "randaugment"},
         "erase_fill": {"erase": 1.0},
@@ -205,7 +207,7 @@ def test_no_switch_of_data_is_dead(image):
     }
     images = photos(image)
     for name, switch, default in catalogue.switches(DataConfig):
-        if name in {"train_fraction", "normalisation"}:  # act in `load_splits`
+        if name in {"train_fraction", "normalisation", "size", "balanced"}:  # act before a step
             continue
         if image.channels == 1 and name in {"saturation", "hue"}:
             continue

@@ -452,6 +452,7 @@ def test_a_gpu_is_woken_before_its_memory_is_counted_afresh(monkeypatch):
 RANDOM = {
     "augment": "flip_crop", "policy": "randaugment", "brightness": 0.4, "contrast": 0.4,
     "cutout": 2, "erase": 0.5, "erase_fill": "noise", "mixup": 0.8, "cutmix": 1.0,
+    "flip_vertical": 0.5, "rotate": 20.0, "blur": 0.8, "balanced": True,
 }  # fmt: skip
 
 
@@ -476,7 +477,8 @@ def test_a_run_with_every_random_change_resumes_bit_for_bit(
 
 
 DRAWN = {"data": RANDOM | ENLARGED, "model": {"drop_path": 0.3}}
-KINDS = ["resized_crop", "augment", "policy", "colour", "cutout", "erase", "mix"]
+TURNS = ["flip_vertical", "rotate", "blur"]
+KINDS = [*TURNS, "resized_crop", "augment", "policy", "colour", "cutout", "erase", "mix"]
 
 
 @pytest.fixture(scope="module")
