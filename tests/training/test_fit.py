@@ -95,7 +95,8 @@ def test_same_seed_same_bits_and_another_seed_others(datasets, tmp_path):
 
 
 EVERYTHING = {
-    "data": {"augment": "flip_crop"}, "model": {"norm": "batch", "drop_path": 0.3},
+    "data": {"augment": "flip_crop", "crop_margin": 4},
+    "model": {"norm": "batch", "drop_path": 0.3},
     "select": "best_val", "ema": 0.8, "accumulate": 2, "precision": "fp16", "lr": 0.01,
     "schedule": "one_cycle", "seed": 1,
 }  # fmt: skip
