@@ -3,6 +3,10 @@
 A recipe that uses one has other trial ids than before; all others keep theirs, and their bits.
 """
 
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from swinablate.config.data import DataConfig
 from swinablate.config.family import BYTE
 from swinablate.data.augment.pipeline import MARGIN, margin, on_bytes
@@ -14,7 +18,12 @@ EIGHTH = 2
 """1 shifted images of any size by up to 4 pixels: half the side of digits."""
 
 
-def revisions(config: DataConfig) -> dict[str, int]:
+KNOWN = 500
+"""Recipes' data that a process remembers: every trial of a study asks, and has one of a few."""
+
+
+@functools.lru_cache(KNOWN)
+def revisions(config: DataConfig) -> Mapping[str, int]:
     """Field -> revision of its meaning, of the mended ones that a recipe uses.
 
     Raises:
@@ -28,4 +37,4 @@ def revisions(config: DataConfig) -> dict[str, int]:
         found |= {f"data.{name}": RANGE for name in (*scaled, *on_bytes(config))}
     if config.crop_margin == "eighth" and 0 < margin(config, image) < MARGIN:
         found["data.augment"] = EIGHTH
-    return found
+    return MappingProxyType(found)
