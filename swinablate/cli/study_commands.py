@@ -108,10 +108,11 @@ def plan(
     made = plan_of(study, settings or [], smoke=smoke, aloud=not as_json)
     from swinablate.execution.devices import refused_by_gpu
     from swinablate.study.noise import expected_noise
-    from swinablate.study.plan_record import plan_record
+    from swinablate.study.plan_record import plan_record, with_images
 
     recorded = where.outcomes(trial.id for trial in made.trials)
     data = plan_record(made, recorded, expected_noise(made, where))
+    data = with_images(data, made, where.datasets)
     print_json(data.to_json()) if as_json else terminal.show_plan(data)
     for line in refused_by_gpu(made):
         terminal.err.print(line, markup=False, soft_wrap=True)

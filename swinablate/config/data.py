@@ -38,6 +38,14 @@ class DataConfig(Frozen):
         Field(gt=0, le=1),
         Switch("share of the training images used", "post 001", (1.0, 0.3)),
     ] = 1.0
+    balanced: Annotated[
+        bool,
+        Switch(
+            "every class equally often in an epoch, which stays as long as it was",
+            "Buda 2018",
+            (False, True),
+        ),
+    ] = False
     # A tenth chooses among recipes and epochs; what it costs is a tenth of the training images.
     val_fraction: Annotated[
         float,
@@ -50,6 +58,17 @@ class DataConfig(Frozen):
     resample_split: Annotated[
         bool, Switch("they are chosen by each trial's seed, too", "", (False, True))
     ] = False
+    size: Annotated[
+        Annotated[int, Field(ge=1)]
+        | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+        | None,
+        Absent,
+        Switch(
+            "pixels a side, or [height, width], that all images are scaled to",
+            "Swin tab. 8; bilinear, antialiased",
+            (None, 16),
+        ),
+    ] = None
     normalisation: Annotated[
         Literal["dataset", "half", "none"],
         Switch(
@@ -70,6 +89,31 @@ class DataConfig(Frozen):
             ("eighth", 2),
         ),
     ] = "eighth"
+    flip_vertical: Annotated[
+        float,
+        Field(ge=0, le=1),
+        Switch("share of images turned upside down", "post 003", (0.0, 0.5)),
+    ] = 0.0
+    rotate: Annotated[
+        float,
+        Field(ge=0, le=180),
+        Switch("largest angle of random rotations, degrees", "Simard 2003, sec. 2", (0.0, 15.0)),
+    ] = 0.0
+    rotate_share: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Switch("share of images that are rotated", "Simard 2003, sec. 2", (1.0, 0.5)),
+    ] = 1.0
+    blur: Annotated[
+        float,
+        Field(ge=0, le=100),
+        Switch("largest deviation of a Gaussian blur, pixels", "Chen 2020, app. A", (0.0, 1.0)),
+    ] = 0.0
+    blur_share: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Switch("share of images that are blurred", "Chen 2020, app. A", (1.0, 0.5)),
+    ] = 1.0
     resized_crop: Annotated[
         float,
         Field(ge=0, lt=1),

@@ -6,8 +6,9 @@ coordinator. `load` and the batches run in workers and import torch, not torchvi
 
 from swinablate.data.augment.pipeline import Augment, augmentation
 from swinablate.data.batches import EVAL_BATCH, batch, epoch_order, eval_batches
+from swinablate.data.facts import notices
 from swinablate.data.loader import raw_batches
-from swinablate.data.prepared import Prepared, check_sizes, opened, prepare, source
+from swinablate.data.prepared import Prepared, check_sizes, known, opened, prepare, source
 from swinablate.data.registry import Sizes, class_names, describe, image_spec, resolved_data
 from swinablate.data.revisions import revisions
 from swinablate.data.rng import Chance, of_runs, of_step
@@ -29,7 +30,9 @@ __all__ = [
     "epoch_order",
     "eval_batches",
     "image_spec",
+    "known",
     "load_splits",
+    "notices",
     "of_runs",
     "of_step",
     "opened",

@@ -6,6 +6,7 @@ run needs no state of the data's own.
 Shapes: b images in a batch, c channels, h w pixels, k classes.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -25,10 +26,36 @@ EVAL_VALUES = 2**25
 """At most so many numbers in a batch, 128 MiB of them: 1000 images of up to 105x105x3."""
 
 
-def epoch_order(n: int, seed: int, stream: str, epoch: int) -> Int[Tensor, " {n}"]:
-    """The order of `n` training images in one epoch; the same for all arms of a seed."""
+def epoch_order(
+    n: int, seed: int, stream: str, epoch: int, labels: Int[Tensor, " {n}"] | None = None
+) -> Int[Tensor, " {n}"]:
+    """The order of `n` training images in one epoch; the same for all arms of a seed.
+
+    Args:
+        n: images.
+        seed: of the trial.
+        stream: `train.stream`.
+        epoch: from 0.
+        labels: their classes, where all classes are to come equally often; the images of large
+            ones then take turns, from epoch to epoch by chance, and those of small ones repeat.
+    """
     chance = torch.Generator().manual_seed(derive(seed, stream, "order", epoch))
-    return torch.randperm(n, generator=chance)
+    if labels is None:
+        return torch.randperm(n, generator=chance)
+    labels = labels.cpu()
+    classes = [(labels == k).nonzero()[:, 0] for k in torch.unique(labels)]
+    # As equal as whole numbers allow; which classes get one more is drawn.
+    counts = torch.full((len(classes),), n // len(classes))
+    counts[torch.randperm(len(classes), generator=chance)[: n % len(classes)]] += 1
+    drawn = [
+        torch.cat([
+            rows[torch.randperm(len(rows), generator=chance)]
+            for _ in range(math.ceil(count / len(rows)))
+        ])[:count]
+        for rows, count in zip(classes, counts.tolist(), strict=True)
+        if count
+    ]  # fmt: skip
+    return torch.cat(drawn)[torch.randperm(n, generator=chance)]
 
 
 def batch(

@@ -1,11 +1,17 @@
-"""From an image file to the pixels of a format; for processes that may import PIL."""
+"""From an image file to the pixels of a format, and from one size to another.
+
+`fitted` is for processes that may import PIL, `scaled` for those that may import torch.
+
+Shapes: n images, c channels, h w pixels.
+"""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import UInt8
 
 from swinablate.config.family import BYTE, ImageSpec
-from swinablate.data.dataset import Picture
+from swinablate.data.dataset import Bytes, Picture, Pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,3 +62,27 @@ def _opaque(picture: "Image") -> "Image":
     picture = picture.convert("RGBA")
     paper = Image.new("RGBA", picture.size, (*PAPER, BYTE))
     return Image.alpha_composite(paper, picture).convert("RGB")
+
+
+AT_ONCE = 1024
+"""Images scaled at a time: of ImageNet's size they take 600 MB as floats."""
+
+
+def scaled(pixels: Pixels, image: ImageSpec, target: ImageSpec) -> UInt8[Bytes, "n c _ _"]:
+    """Scale images to the height and width of another format, as bytes of 0 to 255.
+
+    Bilinear, and averaging over what a pixel covers where images shrink, as torchvision's
+    `resize(..., antialias=True)` does with tensors. Proportions are not kept.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    def one(some: Pixels) -> UInt8[Bytes, "n c _ _"]:
+        floats = torch.from_numpy(np.ascontiguousarray(some)).float() * (BYTE / image.top)
+        found = F.interpolate(
+            floats, (target.height, target.width), mode="bilinear", antialias=True
+        )
+        return found.round_().clamp_(0, BYTE).to(torch.uint8).numpy()
+
+    starts = range(0, len(pixels), AT_ONCE)
+    return np.concatenate([one(pixels[start : start + AT_ONCE]) for start in starts])

@@ -13,7 +13,6 @@ import math
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,8 +26,10 @@ from numpy.typing import NDArray
 from swinablate.config import schema
 from swinablate.config.data import DataConfig
 from swinablate.config.family import BYTE, ImageSpec
-from swinablate.data.dataset import Arrays, Dataset, Labels, Moments, Part, Parts, Pixels
-from swinablate.data.registry import find_dataset, image_spec, raw_folder, sizes_of
+from swinablate.data.dataset import Part, Parts
+from swinablate.data.facts import Tally, found
+from swinablate.data.reading import Source
+from swinablate.data.registry import find_dataset, image_spec, native_spec, raw_folder, sizes_of
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import locks
 
@@ -36,10 +37,6 @@ log = logging.getLogger(__name__)
 FILES = ("train_pixels", "train_labels", "train_moments", "test_pixels", "test_labels")
 """A file an array. Test images have no moments: the training images normalise them too."""
 MANIFEST = "manifest.json"
-FAULTS = (OSError, RuntimeError, TypeError, ValueError, AssertionError)
-"""What reading raw files may raise; see `Dataset.read`."""
-SILENCE_S = 60.0
-"""A server that says nothing for so long is out of reach; one that sends slowly is waited for."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def prepare(config: DataConfig, root: Path) -> Prepared:
         EnvironmentFault: no network, wrong files, no space, or no permission.
     """
     dataset, image = find_dataset(config), image_spec(config)
-    folder, raw = _folder(config, dataset, image, root), raw_folder(config, root)
+    folder, raw = _folder(config, root), raw_folder(config, root)
     state = dataset.state(raw) if dataset.state else None
     sha256 = _verify(folder, state)
     try:
@@ -80,7 +77,7 @@ def prepare(config: DataConfig, root: Path) -> Prepared:
             with _locked(root / f".{folder.parent.name}.lock", config.name):
                 sha256 = _verify(folder, state)  # another process may have done it meanwhile
                 if sha256 is None:
-                    source = Source(config.name, dataset, image, raw)
+                    source = Source(config.name, dataset, native_spec(config), image, raw)
                     sha256 = _write(source.parts(), source, folder, state)
     except OSError as error:
         raise EnvironmentFault(
@@ -106,13 +103,25 @@ def _own(manifest: Mapping[str, Any]) -> int:
     return int(manifest.get("val", 0))
 
 
+def known(config: DataConfig, root: Path) -> Mapping[str, Any] | None:
+    """What is known of a recipe's images (`facts.found`).
+
+    Nothing where they are not prepared, or were so by a version that did not look.
+    """
+    try:
+        facts: Mapping[str, Any] | None = manifest_of(config, root).get("facts")
+    except EnvironmentFault:
+        return None
+    return facts
+
+
 def manifest_of(config: DataConfig, root: Path) -> Mapping[str, Any]:
     """What is known of a prepared data set.
 
     Raises:
         EnvironmentFault: it is not prepared, or damaged.
     """
-    folder = _folder(config, find_dataset(config), image_spec(config), root)
+    folder = _folder(config, root)
     try:
         found: Mapping[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -137,7 +146,7 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
     Raises:
         EnvironmentFault: it is not prepared, or a file is damaged.
     """
-    folder = _folder(config, find_dataset(config), image_spec(config), root)
+    folder = _folder(config, root)
     fault = _missing(config, folder)
     try:
         files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
@@ -149,10 +158,13 @@ def opened(config: DataConfig, root: Path) -> Mapping[str, NDArray[Any]]:
         raise fault from error
 
 
-def _folder(config: DataConfig, dataset: Dataset, image: ImageSpec, root: Path) -> Path:
+def _folder(config: DataConfig, root: Path) -> Path:
+    dataset, image, target = find_dataset(config), native_spec(config), image_spec(config)
     size = f"{image.height}x{image.width}x{image.channels}-{image.classes}"
     if config.image is not None and image.top < BYTE:  # the recipe's, not the data set's own
         size += f"-{image.top}"
+    if target != image:
+        size += f"-as-{target.height}x{target.width}"
     name = re.sub(r"[^\w.]", ".", config.name)
     if name != config.name or config.root is not None:  # two may look alike
         place = str(raw_folder(config, root)) if config.root is not None else ""
@@ -180,7 +192,7 @@ def _verify(folder: Path, state: str | None) -> str | None:
 
 def source(config: DataConfig) -> DataConfig:
     """What a recipe's data have in common with others of the same prepared images."""
-    return DataConfig(name=config.name, root=config.root, image=config.image)
+    return DataConfig(name=config.name, root=config.root, image=config.image, size=config.size)
 
 
 def check_sizes(config: DataConfig, prepared: Prepared) -> None:
@@ -207,74 +219,6 @@ def _fingerprint(path: Path) -> dict[str, object]:
         return {"sha256": digest, "bytes": file.tell()}
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where images come from, for messages and checks."""
-
-    name: str
-    dataset: Dataset
-    image: ImageSpec
-    raw: Path
-
-    def parts(self) -> Parts:
-        """Read the raw files, downloading them where needed."""
-        try:
-            with _impatient():
-                found = self.dataset.read(self.raw, self.image)
-            if isinstance(found, Parts):
-                return found
-            train, test = self.dataset.train, self.dataset.test
-            self._check(found.train_pixels, found.train_labels, train or len(found.train_pixels))
-            self._check(found.test_pixels, found.test_labels, test or len(found.test_pixels))
-        except FAULTS as error:
-            raise self._fault(error) from error
-        return _parts(found)
-
-    def chunks(self, part: Part) -> Iterator[tuple[Pixels, Labels]]:
-        """Images and classes as they are made, each checked."""
-        made = 0
-        try:
-            for pixels, labels in part.chunks():
-                self._check(pixels, labels, len(pixels))
-                made += len(pixels)
-                yield pixels, labels
-            if made != part.n:
-                raise ValueError(f"expected {part.n} images, found {made}")
-        except FAULTS as error:
-            raise self._fault(error) from error
-
-    def _check(self, pixels: NDArray[Any], labels: NDArray[Any], n: int) -> None:
-        """Refuse images that are not what the description says."""
-        image = self.image
-        expected = (n, image.channels, image.height, image.width)
-        if pixels.shape != expected or labels.shape != (n,):
-            raise ValueError(
-                f"expected images {expected} and {n} labels, "
-                f"found {pixels.shape} and {labels.shape}"
-            )
-        if pixels.dtype != np.uint8 or not set(np.unique(labels)) <= set(range(image.classes)):
-            raise ValueError(f"expected bytes and labels from 0 to {image.classes - 1}")
-        if image.top < BYTE and pixels.size and (found := int(pixels.max())) > image.top:
-            raise ValueError(f"expected pixels from 0 to {image.top}, found {found}")
-
-    def _fault(self, error: BaseException) -> EnvironmentFault:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return EnvironmentFault(
-            f"data set {self.name!r} could not be had: {reason}",
-            at=str(self.raw),
-            hint=self.dataset.by_hand(self.raw),
-        )
-
-
-def _parts(arrays: Arrays) -> Parts:
-    """A data set in memory, as one that is read in a single piece."""
-    train, test = arrays.train_pixels, arrays.test_pixels
-    return Parts(
-        Part(len(train), lambda: iter([(train, arrays.train_labels)])),
-        Part(len(test), lambda: iter([(test, arrays.test_labels)])),
-    )
-
-
 def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str:
     """Write the converted files; only whole folders get their final name."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -283,17 +227,18 @@ def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str
     temporary = folder.parent / f".{folder.name}.tmp"
     temporary.mkdir()
     try:
-        _check_space(parts, source.image, temporary)
+        _check_space(parts, source.target, temporary)
         rest = [parts.train, *([parts.val] if parts.val else [])]
-        moments = _write_part(temporary, "train", rest, source)
-        _save(temporary / "train_moments.npy", moments)
-        _write_part(temporary, "test", [parts.test], source)
+        train = _write_part(temporary, "train", rest, source)
+        _save(temporary / "train_moments.npy", np.concatenate(train.moments))
+        test = _write_part(temporary, "test", [parts.test], source)
+        facts = found(train, test, source.target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     files = {name: _fingerprint(temporary / f"{name}.npy") for name in FILES}
     with (temporary / MANIFEST).open("w", encoding="utf-8") as text:
-        known: dict[str, Any] = {} if state is None else {"state": state}
+        known: dict[str, Any] = {"facts": facts} | ({} if state is None else {"state": state})
         if parts.val:
             known["val"] = parts.val.n
         json.dump({"schema": 1, "files": files, **known}, text, indent=1)
@@ -321,36 +266,28 @@ def _check_space(parts: Parts, image: ImageSpec, folder: Path) -> None:
         )
 
 
-def _write_part(folder: Path, name: str, parts: Sequence[Part], source: Source) -> Moments:
-    """Write images and classes as they come, part after part; returns each image's moments."""
-    image = source.image
+def _write_part(folder: Path, name: str, parts: Sequence[Part], source: Source) -> Tally:
+    """Write images and classes as they come, part after part."""
+    image = source.target
     shape = (sum(part.n for part in parts), image.channels, image.height, image.width)
-    labels, moments = [np.empty(0, np.int64)], [np.empty((0, image.channels, 2), np.int64)]
+    tally = Tally([name for part in parts for name in part.names])
     with (folder / f"{name}_pixels.npy").open("wb") as file:
         head = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, head)
         for pixels, classes in chain.from_iterable(map(source.chunks, parts)):
             file.write(np.ascontiguousarray(pixels).data)
-            labels.append(classes)
-            moments.append(_moments(pixels))
+            tally.add(pixels, classes)
         _flush(file)
-    _save(folder / f"{name}_labels.npy", np.concatenate(labels))
-    return np.concatenate(moments)
+    if not tally.labels:
+        raise InputError(f"there is no {name} image", at="data", hint=source.remedy)
+    _save(folder / f"{name}_labels.npy", np.concatenate(tally.labels))
+    return tally
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:
     with path.open("wb") as file:
         np.save(file, np.ascontiguousarray(array))
         _flush(file)
-
-
-def _moments(pixels: Pixels) -> Moments:
-    """Sum and sum of squares of each image's channels.
-
-    Any subset's mean and deviation follow from these without reading its pixels.
-    """
-    flat = pixels.reshape(*pixels.shape[:2], -1)
-    return np.stack([flat.sum(2, dtype=np.int64), np.square(flat, dtype=np.int64).sum(2)], axis=2)
 
 
 def _flush(file: IO[Any]) -> None:
@@ -367,14 +304,3 @@ def _locked(path: Path, name: str) -> Iterator[None]:
             log.warning("%s prepares data set %r: waiting for it", error, name)
             held.enter_context(locks.lock(path, math.inf))
         yield
-
-
-@contextmanager
-def _impatient() -> Iterator[None]:
-    """Give up on a silent server; torchvision sets no time limit of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENCE_S)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -7,7 +7,7 @@ from typing import Any
 
 from swinablate.config import plugins
 from swinablate.config.data import DataConfig
-from swinablate.config.family import ImageSpec
+from swinablate.config.family import BYTE, ImageSpec
 from swinablate.data import user_function
 from swinablate.data.augment.pipeline import augmentation, margin
 from swinablate.data.dataset import Dataset
@@ -71,7 +71,10 @@ def raw_folder(config: DataConfig, root: Path) -> Path:
 
 
 def image_spec(config: DataConfig) -> ImageSpec:
-    """Pixels, channels and classes; needs no data.
+    """Pixels, channels and classes as networks see them; needs no data.
+
+    Images that are scaled to another size have values between those they had: they become bytes
+    of 0 to 255, whatever their range was.
 
     Raises:
         InputError: no data set has that name.
@@ -79,14 +82,30 @@ def image_spec(config: DataConfig) -> ImageSpec:
             gives none where it has not; or a split is empty; or the random changes cannot be
             made with such images.
     """
-    image = find_dataset(config).image
+    image = native_spec(config)
     describe(config)
+    if config.size is not None:
+        height, width = config.size if isinstance(config.size, tuple) else (config.size,) * 2
+        if (height, width) != (image.height, image.width):
+            image = image.model_copy(update={"height": height, "width": width, "top": BYTE})
+    augmentation(config, image)
+    return image
+
+
+def native_spec(config: DataConfig) -> ImageSpec:
+    """The same before images are scaled, as a data set has them.
+
+    Raises:
+        InputError: no data set has that name.
+        ValueError: the recipe gives an image format where the data set has its own, or gives none
+            where it has not.
+    """
+    image = find_dataset(config).image
     if image is not None and config.image is not None:
         raise ValueError(f"data set {config.name!r} has its own format; leave data.image out")
     image = image or config.image
     if image is None:
         raise ValueError(f"data set {config.name!r} has no format of its own; add {FORMAT}")
-    augmentation(config, image)
     return image
 
 
@@ -161,7 +180,13 @@ def resolved_data(config: DataConfig) -> dict[str, Any]:
         del found["erase_fill"]
     if not (config.mixup or config.cutmix):
         del found["mix_share"]
-    found["crop_margin"] = margin(config, image_spec(config))
+    if not config.rotate:
+        del found["rotate_share"]
+    if not config.blur:
+        del found["blur_share"]
+    image = image_spec(config)
+    found["crop_margin"] = margin(config, image)
+    found["size"] = [image.height, image.width]
     # Limits that no split reaches are none, and fractions that keep as many images are one.
     whole = describe(config.model_copy(update={"limit": None}))
     if whole and (config.limit is None or config.limit >= max(whole.train, whole.val, whole.test)):

@@ -3,6 +3,10 @@
 A recipe that uses one has other trial ids than before; all others keep theirs, and their bits.
 """
 
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from swinablate.config.data import DataConfig
 from swinablate.config.family import BYTE
 from swinablate.data.augment.pipeline import MARGIN, margin, on_bytes
@@ -16,7 +20,12 @@ ERASED_ONLY = 2
 """1 drew noise for every pixel of a batch, 2 draws it for those that are erased."""
 
 
-def revisions(config: DataConfig) -> dict[str, int]:
+KNOWN = 500
+"""Recipes' data that a process remembers: every trial of a study asks, and has one of a few."""
+
+
+@functools.lru_cache(KNOWN)
+def revisions(config: DataConfig) -> Mapping[str, int]:
     """Field -> revision of its meaning, of the mended ones that a recipe uses.
 
     Raises:
@@ -32,4 +41,4 @@ def revisions(config: DataConfig) -> dict[str, int]:
         found["data.augment"] = EIGHTH
     if config.erase and config.erase_fill == "noise":
         found["data.erase_fill"] = ERASED_ONLY
-    return found
+    return MappingProxyType(found)

@@ -35,6 +35,7 @@ class Images:
         labels: their classes.
         scale, shift: per channel; x = pixels * scale + shift is the normalised image.
         ahead: the images do not fit: they stay in the file, and a thread reads them ahead.
+        balanced: in training, every class comes equally often.
     """
 
     pixels: UInt8[Tensor, "all c h w"]
@@ -43,9 +44,15 @@ class Images:
     scale: Float[Tensor, "c 1 1"]
     shift: Float[Tensor, "c 1 1"]
     ahead: bool = False
+    balanced: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def shared(self) -> Int[Tensor, " n"] | None:
+        """Classes that are to come equally often, image by image; None where images do."""
+        return self.labels if self.balanced else None
 
     @property
     def device(self) -> torch.device:
@@ -116,6 +123,7 @@ def load_splits(
             scale=scale.to(device),
             shift=shift.to(device),
             ahead=ahead,
+            balanced=config.balanced,
         )
 
     return Splits(

@@ -39,7 +39,7 @@ from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, queue_name
 from swinablate.study.noise import expected_noise
 from swinablate.study.plan import Plan
-from swinablate.study.plan_record import plan_record
+from swinablate.study.plan_record import plan_record, with_images
 from swinablate.tracking.cards import study_card
 from swinablate.tracking.mirror import mirror
 
@@ -151,7 +151,8 @@ def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summa
     if options.retry:
         _mend(made, home, options, watcher)
     recorded = home.outcomes(trial.id for trial in made.trials)
-    record = plan_record(made, recorded, expected_noise(made, home))
+    planned = plan_record(made, recorded, expected_noise(made, home))
+    record = with_images(planned, made, home.datasets)
     doors = Doors.real(record, home, options)
     for line in superseded(made, home):
         watcher.say(line)
@@ -211,6 +212,7 @@ class Run:
                 self._begin(due(state), 0)
                 return self._ended(state, None)
             digests = self._prepared(state)
+            self._look_at_images()
             with self._stop.on_signals(self._say_stopping), self._opened(slots) as opened:
                 running, queue, copy = opened
                 context = Context(
@@ -264,6 +266,14 @@ class Run:
                     self._home.reopen(trial)
             self._before[trial] = before
         return State.of(record, outcomes, self._options.only or None)
+
+    def _look_at_images(self) -> None:
+        """Say what the images, which are there now, make a reader beware of; the report does."""
+        before = self._record.warnings
+        self._record = with_images(self._record, self._plan, self._home.datasets)
+        for one in (one for one in self._record.warnings if one not in before):
+            self._watcher.say(f"{one.code} {one.text}")
+        self._home.declare(self._record)
 
     def _prepared(self, state: State) -> dict[DataConfig, str]:
         """Get all images; refuse to mix trials of other images with those recorded.

@@ -31,6 +31,8 @@ EPS = 1.0
 """Far above every gradient's size: Adam is then sgd at a rate of lr / eps."""
 ALPHA = 10.0
 """Of mixup and cutmix: above, every mixture is nearly half and half; papers use 0.1 to 1."""
+MARGIN = 4
+"""Of padded crops, a share of the side: published ones shift by an eighth (4 of 32)."""
 ROPE = 10.0
 """Percentage points: the tables that are cited here call differences of 1 large."""
 LEVELS = 1e-4, 0.2
@@ -40,7 +42,7 @@ THREADS = 256
 """Cores of the largest common machines."""
 SAME = 2.0**-24
 """Relative: weights, rates and losses of two nearer numbers are the same in fp32."""
-TEST = ("data.name", "data.root", "data.limit", "data.image")
+TEST = ("data.name", "data.root", "data.limit", "data.image", "data.size")
 """Fields that decide which images an arm is tested on."""
 VAL = ("data.val_fraction", "data.split_seed", "data.resample_split")
 """Fields that decide which images choose, and which are left to train on."""
@@ -123,6 +125,7 @@ def _magnitudes(arm: Arm) -> Found:
     recipe = arm.recipe
     train, data = recipe.train, recipe.data
     yield from _rates(recipe)
+    yield from _cropped(arm)
     if train.optimizer != "sgd" and train.eps > EPS:
         yield (
             "W20",
@@ -133,6 +136,20 @@ def _magnitudes(arm: Arm) -> Found:
     for name, value in (("mixup", data.mixup), ("cutmix", data.cutmix)):
         if value > ALPHA:
             yield "W20", f"data.{name} = {value:g}: every mixture is nearly half and half."
+
+
+def _cropped(arm: Arm) -> Found:
+    """W20: padded crops that leave little of a small image."""
+    data, side = arm.recipe.data, min(arm.image.height, arm.image.width)
+    shift = data.crop_margin if "crop" in data.augment else 0
+    if isinstance(shift, int) and MARGIN * shift > side:
+        yield (
+            "W20",
+            (
+                f"data.crop_margin = {shift} of {side} pixels: crops lose up to "
+                f"{100 * shift / side:.0f}% of a side."
+            ),
+        )
 
 
 def _rates(recipe: Recipe) -> Found:

@@ -3,10 +3,13 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from swinablate.config import schema
+from swinablate.config.metrics import ACCURACY
 from swinablate.config.plugins import did_you_mean
+from swinablate.data import known, notices
 from swinablate.data.user_function import is_path
 from swinablate.errors import InputError
 from swinablate.models.diff import grouped
@@ -31,6 +34,9 @@ from swinablate.study.declared import assumed, comparisons_of, effects_of, shows
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
 from swinablate.study.plan import Arm, Plan
 from swinablate.text import named_level
+
+IMAGES = "W26"
+"""Of warnings about images, which are known only when they are there."""
 
 
 def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> PlanRecord:
@@ -94,6 +100,26 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
     if all(arm.against for arm in plan.arms[1:]):  # nothing is compared with the baseline
         more["detectable_pp"] = sizes.get(CONTRASTS)
     return made.model_copy(update=more)
+
+
+def with_images(record: PlanRecord, plan: Plan, datasets: Path) -> PlanRecord:
+    """The record with what is known of the images by now: W26.
+
+    Args:
+        record: the plan's, with or without it.
+        plan: the plan.
+        datasets: the home's folder of data sets.
+    """
+    plain = plan.study.compare.metric == ACCURACY
+    texts: dict[str, None] = {}
+    for data in dict.fromkeys(arm.recipe.data for arm in plan.arms):
+        facts = known(data, datasets)
+        if facts is not None:
+            found = notices(data, facts, plain=plain and not data.balanced)
+            texts |= dict.fromkeys(found)
+    told = tuple(one for one in record.warnings if one.code != IMAGES)
+    new = tuple(WarningRecord(code=IMAGES, text=text) for text in texts)
+    return record.model_copy(update={"warnings": (*told, *new)})
 
 
 def imported(plan: Plan) -> list[str]:

@@ -108,6 +108,7 @@ def smoked(recipe: Recipe) -> Recipe:
             "name": "noise",
             "root": None,
             "image": image_spec(recipe.data).model_copy(update={"top": BYTE}),
+            "size": None,
             "limit": SMOKE_IMAGES,
         }
     )

@@ -187,7 +187,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             model.train()
             for part in frozen:  # `train` has just woken them
                 part.eval()
-            order = epoch_order(len(splits.train), job.seed, train.stream, now.epoch)
+            images = splits.train
+            order = epoch_order(len(images), job.seed, train.stream, now.epoch, images.shared)
             raws = raw_batches(splits.train, order, size, now.step)
             steps = min(per_epoch, total - now.epoch * per_epoch)
             losses = Losses(device)

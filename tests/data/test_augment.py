@@ -197,7 +197,7 @@ def test_each_kind_draws_from_a_generator_of_its_own(words, first):
 
 
 WHICH = {"name", "root", "image", "limit", "train_fraction", "val_fraction", "split_seed",
-         "resample_split", "normalisation"}  # fmt: skip
+         "resample_split", "normalisation", "size", "balanced"}  # fmt: skip
 """Switches that act where images are read and split, and not in a step."""
 
 
@@ -206,6 +206,8 @@ def test_no_switch_of_data_is_dead(image):
     """Every level of every switch changes what a step sees, where the switch can act."""
     where: dict[str, dict[str, Any]] = {
         "crop_margin": {"augment": "crop"},
+        "rotate_share": {"rotate": 30.0},
+        "blur_share": {"blur": 1.0},
         "policy_ops": {"policy": "randaugment"},
         "policy_magnitude": {"policy": "randaugment"},
         "erase_fill": {"erase": 1.0},

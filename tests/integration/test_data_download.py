@@ -156,7 +156,7 @@ def test_no_network_is_said_with_address_folder_and_files(tmp_path):
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
-    from swinablate.data import prepared as store
+    from swinablate.data import reading as store
 
     monkeypatch.setattr(store, "SILENCE_S", 0.5)
     before = socket.getdefaulttimeout()

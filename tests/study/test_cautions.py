@@ -16,6 +16,16 @@ def test_a_usual_study_has_nothing_to_beware_of(write):
     assert warned(write()) == []
 
 
+@pytest.mark.parametrize(("margin", "said"), [("3", True), ("2", False), ('"eighth"', False)])
+def test_a_margin_that_crops_much_of_a_small_image_is_named(margin, said, write):
+    cropped = RECIPE.replace(
+        "limit = 128", f'limit = 128\naugment = "crop"\ncrop_margin = {margin}'
+    )
+    found = warned(write(base=cropped))
+    text = "every arm: data.crop_margin = 3 of 8 pixels: crops lose up to 38% of a side."
+    assert found == ([("W20", text)] if said else [])
+
+
 def test_nor_has_its_smoke_run_whose_images_are_noise_in_every_arm(write):
     assert [*cautions(plan(smoke(load_study(write()))))] == []
 

@@ -45,7 +45,7 @@ def changes(**words):
 
 
 def alone(images, seed, augment, first=0):
-    order = epoch_order(N, seed, "main", EPOCH)
+    order = epoch_order(N, seed, "main", EPOCH, images.shared)
     for step, raw in enumerate(raw_batches(images, order, BATCH, first), first):
         yield batch(raw, images, augment, of_step(seed, "main", EPOCH, step))
 
@@ -54,6 +54,8 @@ RECIPES = {
     "plain": {},
     "shifted": {"augment": "flip_crop", "cutout": 3},
     "enlarged": {"resized_crop": 0.2, "augment": "flip"},
+    "turned": {"flip_vertical": 0.5, "rotate": 40.0, "rotate_share": 0.7},
+    "blurred": {"blur": 1.5, "blur_share": 0.5},
     "randaugment": {"policy": "randaugment"},
     "trivialaugment": {"policy": "trivialaugment"},
     "colour": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.2},
@@ -74,6 +76,18 @@ def test_every_run_sees_what_it_sees_alone(photos, words, own, ahead):
     images = [of_its_own(photos, seed) if own else photos for seed in seeds]
     found = list(make_feed(images, seeds, "main", BATCH, augment).batches(EPOCH, 0))
     assert len(found) == N // BATCH
+    for k, seed in enumerate(seeds):
+        for (x, y), (mine, classes) in zip(alone(images[k], seed, augment), found, strict=True):
+            assert torch.equal(mine[k], x)
+            assert torch.equal(classes[k], y)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["one split", "splits of their own"])
+def test_every_run_balances_its_own_classes(photos, own):
+    seeds, augment = (5, 0, 11), changes()
+    photos = replace(photos, balanced=True, labels=(torch.arange(N) > N - 4).long())
+    images = [of_its_own(photos, seed) if own else photos for seed in seeds]
+    found = list(make_feed(images, seeds, "main", BATCH, augment).batches(EPOCH, 0))
     for k, seed in enumerate(seeds):
         for (x, y), (mine, classes) in zip(alone(images[k], seed, augment), found, strict=True):
             assert torch.equal(mine[k], x)

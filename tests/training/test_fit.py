@@ -95,7 +95,8 @@ def test_same_seed_same_bits_and_another_seed_others(datasets, tmp_path):
 
 
 EVERYTHING = {
-    "data": {"augment": "flip_crop"}, "model": {"norm": "batch", "drop_path": 0.3},
+    "data": {"augment": "flip_crop", "crop_margin": 4},
+    "model": {"norm": "batch", "drop_path": 0.3},
     "select": "best_val", "ema": 0.8, "accumulate": 2, "precision": "fp16", "lr": 0.01,
     "schedule": "one_cycle", "seed": 1,
 }  # fmt: skip
@@ -452,6 +453,7 @@ def test_a_gpu_is_woken_before_its_memory_is_counted_afresh(monkeypatch):
 RANDOM = {
     "augment": "flip_crop", "policy": "randaugment", "brightness": 0.4, "contrast": 0.4,
     "cutout": 2, "erase": 0.5, "erase_fill": "noise", "mixup": 0.8, "cutmix": 1.0,
+    "flip_vertical": 0.5, "rotate": 20.0, "blur": 0.8, "balanced": True,
 }  # fmt: skip
 
 
@@ -476,7 +478,8 @@ def test_a_run_with_every_random_change_resumes_bit_for_bit(
 
 
 DRAWN = {"data": RANDOM | ENLARGED, "model": {"drop_path": 0.3}}
-KINDS = ["resized_crop", "augment", "policy", "colour", "cutout", "erase", "mix"]
+TURNS = ["flip_vertical", "rotate", "blur"]
+KINDS = [*TURNS, "resized_crop", "augment", "policy", "colour", "cutout", "erase", "mix"]
 
 
 @pytest.fixture(scope="module")

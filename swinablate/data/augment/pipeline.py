@@ -1,8 +1,8 @@
 """What happens to the training images of a recipe, decided once, drawn at every step.
 
-Order: crop or shift, flip, policy, brightness to hue (all on bytes), normalisation, cutout,
-erasing, mixture. A step's result is a pure function of its images and its generators, so a
-resumed run needs no state of the data's own.
+Order: crop or shift, flip, upside down, rotation, blur, policy, brightness to hue (all on bytes),
+normalisation, cutout, erasing, mixture. A step's result is a pure function of its images and its
+generators, so a resumed run needs no state of the data's own.
 
 Shapes: b images, c channels, h w pixels, k classes.
 """
@@ -20,6 +20,7 @@ from swinablate.data.augment import colour
 from swinablate.data.augment.geometric import ResizedCrop, Shift
 from swinablate.data.augment.mixing import Cutout, Erase, Mixing
 from swinablate.data.augment.policy import randaugment, trivialaugment
+from swinablate.data.augment.turning import SHARPEST, Blur, FlipVertical, Rotate
 from swinablate.data.rng import Chance, uniform
 
 MARGIN = 4  # pixels, He 2016, sec. 4.2
@@ -118,9 +119,10 @@ def augmentation(config: DataConfig, image: ImageSpec) -> Augment:
         ValueError: they cannot be made with such images.
     """
     _check(config, image)
-    stretched = image.top < BYTE and bool(on_bytes(config))
+    stretched = image.top < BYTE and bool(on_bytes(config) or config.rotate or config.blur)
     before: list[Change] = [Stretch(image.top)] if stretched else []
     before += _moves(config, image)
+    before += _turns(config)
     if config.policy == "randaugment":
         count, bin_ = config.policy_ops, config.policy_magnitude
         before.append(randaugment(count, bin_, image.height, image.width))
@@ -163,6 +165,17 @@ def _moves(config: DataConfig, image: ImageSpec) -> list[Change]:
     return [Shift(flip, margin(config, image))] if flip or crop else []
 
 
+def _turns(config: DataConfig) -> list[Change]:
+    found: list[Change] = []
+    if config.flip_vertical:
+        found.append(FlipVertical(config.flip_vertical))
+    if config.rotate:
+        found.append(Rotate(config.rotate, config.rotate_share))
+    if config.blur:
+        found.append(Blur(config.blur, config.blur_share))
+    return found
+
+
 def _check_margin(config: DataConfig, image: ImageSpec) -> None:
     side, size = min(image.height, image.width), f"{image.height}x{image.width}"
     if "crop" not in config.augment:
@@ -179,6 +192,14 @@ def _check_margin(config: DataConfig, image: ImageSpec) -> None:
         )
 
 
+def _check_blur(config: DataConfig) -> None:
+    if 0 < config.blur < SHARPEST:
+        raise ValueError(
+            f"data.blur = {config.blur} of a pixel changes nothing; give at least {SHARPEST}, or "
+            "leave it out"
+        )
+
+
 def _check(config: DataConfig, image: ImageSpec) -> None:
     if config.resized_crop and "crop" in config.augment:
         without = "flip" if "flip" in config.augment else "none"
@@ -187,6 +208,7 @@ def _check(config: DataConfig, image: ImageSpec) -> None:
             f'both crop; write augment = "{without}", or leave resized_crop out'
         )
     _check_margin(config, image)
+    _check_blur(config)
     side = max(image.height, image.width)
     if config.cutout > side:
         raise ValueError(

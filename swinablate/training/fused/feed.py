@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Real
+from jaxtyping import Float, Int, Real
 from torch import Tensor
 
 from swinablate.data import Augment, Images, epoch_order, of_runs, of_step, raw_batches
@@ -54,7 +54,7 @@ class Feed:
         """
         steps = self.count // self.size
         orders = torch.stack([
-            start + epoch_order(self.count, seed, self.stream, epoch)[: steps * self.size]
+            start + self.order(start, seed, epoch)[: steps * self.size]
             for start, seed in zip(self.firsts, self.seeds, strict=True)
         ])  # fmt: skip
         # Batch after batch, and in each run after run.
@@ -65,6 +65,12 @@ class Feed:
             x, y = self.augment(pixels, labels, self.normalised, chance)
             shape = (len(orders), self.size)
             yield x.view(*shape, *x.shape[1:]), y.view(*shape, *y.shape[1:])
+
+    def order(self, start: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
+        """The order of a run's images, whose first one is at `start`."""
+        labels = self.images.shared
+        own = None if labels is None else labels[start : start + self.count]
+        return epoch_order(self.count, seed, self.stream, epoch, own)
 
     def normalised(self, pixels: Real[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Raw images, as each run's network takes them; floats are overwritten."""

@@ -1,0 +1,159 @@
+"""What is found out about images while they are written, and what of it a reader should know.
+
+Shapes: n images, c channels, h w pixels.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
+from swinablate.data.dataset import Labels, Moments, Pixels, Positives
+from swinablate.data.registry import class_names, image_spec
+from swinablate.errors import InputError
+
+EXAMPLES = 3
+"""Images that a message names: enough to look at, and one line."""
+UNEQUAL = 10
+"""Training images of the largest class for one of the smallest: where they are two, whoever
+always answers the larger is right in 10 of 11, and its accuracy does not show the other's."""
+
+
+@dataclass
+class Tally:
+    """One part's images, as they go by.
+
+    Attributes:
+        names: of the images, where they have some.
+        labels: their classes.
+        moments: sum and sum of squares of each image's channels.
+        prints: a number that two images share if they are byte for byte the same; that others
+            share one is less likely than 1 in 10^6 among a million images.
+        flat: positions of images of a single value.
+        top: largest value.
+    """
+
+    names: Sequence[str] = ()
+    labels: list[Labels] = field(default_factory=list)
+    moments: list[Moments] = field(default_factory=list)
+    prints: list[Positives] = field(default_factory=list)
+    flat: list[int] = field(default_factory=list)
+    top: int = 0
+
+    def add(self, pixels: Pixels, labels: Labels) -> None:
+        """Look at some more images."""
+        done = sum(map(len, self.labels))
+        flat = pixels.reshape(len(pixels), -1)
+        digests = [hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in pixels]
+        self.prints.append(np.frombuffer(b"".join(digests), dtype=np.uint64))
+        self.flat += (done + np.flatnonzero(flat.min(1) == flat.max(1))).tolist()
+        self.top = max(self.top, int(flat.max()))
+        self.labels.append(labels)
+        self.moments.append(moments(pixels))
+
+    def name(self, place: int) -> str:
+        """Of an image; its number where it has no name."""
+        return self.names[place] if self.names else f"number {place}"
+
+
+def moments(pixels: Pixels) -> Moments:
+    """Sum and sum of squares of each image's channels.
+
+    Any subset's mean and deviation follow from these without reading its pixels.
+    """
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    return np.stack([flat.sum(2, dtype=np.int64), np.square(flat, dtype=np.int64).sum(2)], axis=2)
+
+
+def found(train: Tally, test: Tally, image: ImageSpec) -> dict[str, Any]:
+    """What is worth knowing of a data set, as its manifest holds it.
+
+    Raises:
+        InputError: nothing can be learned from it.
+    """
+    labels = np.concatenate(train.labels)
+    if len(kinds := np.unique(labels)) == 1:
+        raise InputError(
+            f"all {len(labels)} training images are of class {kinds[0]}",
+            at="data",
+            hint="give images of two classes at least",
+        )
+    prints, tested = np.concatenate(train.prints), np.concatenate(test.prints)
+    if len(np.unique(prints)) == 1:
+        raise InputError(
+            f"all {len(labels)} training images are the same image",
+            at="data",
+            hint="look at what the data set is made of: there is nothing to learn from it",
+        )
+    known, first = np.unique(prints, return_index=True)
+    twice = np.flatnonzero(np.isin(tested, known))
+    examples = [
+        [test.name(at), train.name(int(first[np.searchsorted(known, tested[at])]))]
+        for at in twice[:EXAMPLES].tolist()
+    ]
+    return {
+        "train": np.bincount(labels, minlength=image.classes).tolist(),
+        "test": len(tested),
+        "twice": len(twice),
+        "examples": examples,
+        "flat": len(train.flat) + len(test.flat),
+        "flats": [train.name(x) for x in train.flat[:EXAMPLES]]
+        or [test.name(x) for x in test.flat[:EXAMPLES]],
+        "top": max(train.top, test.top),
+    }
+
+
+def notices(config: DataConfig, facts: Mapping[str, Any], *, plain: bool) -> Iterator[str]:
+    """What to beware of in a recipe's images.
+
+    Args:
+        config: the recipe's data.
+        facts: as `found` gives them.
+        plain: what is compared is the accuracy over all images.
+    """
+    where = f"{config.name}{f' in {config.root}' if config.root else ''}"
+    if facts["twice"]:
+        pairs = ", ".join(f"{test} = {train}" for test, train in facts["examples"])
+        more = " ..." if facts["twice"] > len(facts["examples"]) else ""
+        yield (
+            f"{where}: {facts['twice']} of {facts['test']} test images are among the training "
+            f"or validation images, byte for byte ({pairs}{more}): they test what was learned "
+            "by heart."
+        )
+    if facts["flat"]:
+        more = " ..." if facts["flat"] > len(facts["flats"]) else ""
+        count = "an image is" if facts["flat"] == 1 else f"{facts['flat']} images are"
+        yield f"{where}: {count} of a single value ({', '.join(facts['flats'])}{more})."
+    image = image_spec(config)
+    if config.image is not None and 2 * facts["top"] < image.top:
+        yield (
+            f"{where}: no pixel is above {facts['top']} of {image.top}; if that is their range, "
+            f"write top = {facts['top']} in data.image, or normalisation, policies and colour "
+            "take them for dark images."
+        )
+    yield from _unequal(config, facts, where, plain=plain)
+
+
+def _unequal(
+    config: DataConfig, facts: Mapping[str, Any], where: str, *, plain: bool
+) -> Iterator[str]:
+    counts, names = facts["train"], class_names(config)
+
+    def named(kind: int) -> str:
+        return names[kind] if kind < len(names) else str(kind)
+
+    if absent := [named(kind) for kind, count in enumerate(counts) if not count]:
+        more = " ..." if len(absent) > EXAMPLES else ""
+        yield f"{where}: no training image is of class {', '.join(absent[:EXAMPLES])}{more}."
+    least, most = min(count for count in counts if count), max(counts)
+    if most >= UNEQUAL * least and plain:
+        yield (
+            f"{where}: class {named(counts.index(most))} has {most} training images, class "
+            f"{named(counts.index(least))} {least}; the accuracy over all test images says little "
+            'of small classes. Compare metric = "test/balanced_accuracy"; data.balanced = true '
+            "trains on all classes equally often."
+        )
