@@ -111,7 +111,7 @@ def test_only_finite_numbers_are_known():
     [
         (True, "true", "true", "true"), (False, "false", "false", "false"),
         ("batch", "batch", '"batch"', "batch"), (0.1, "0.1", "0.1", "0.1"),
-        (1e-5, "1e-05", "1e-05", "1e-05"), (None, "null", "null", "None"),
+        (1e-5, "1e-05", "1e-05", "1e-05"), (None, "null", "null", "none"),
         ((2, 4), "[2, 4]", "[2, 4]", "(2,4)"), ([True, [1]], "[true, [1]]", "[true, [1]]",
         "(true,(1))"), ("größer", "größer", '"größer"', "größer"),
         ({"depths": [2]}, '{"depths": [2]}', '{"depths": [2]}', "{'depths': [2]}"),

@@ -24,6 +24,27 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextlib.contextmanager
+def plain_arithmetic() -> Iterator[None]:
+    """Compute as a process does where nobody has chosen anything.
+
+    What was trained in this process has left its own choices behind, and the answers of two
+    networks are compared bit for bit, now and with those from before.
+    """
+    products = torch.get_float32_matmul_precision()
+    strict = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_float32_matmul_precision("highest")
+    if strict:  # setting it imports torch's compiler, for a second
+        torch.use_deterministic_algorithms(mode=False)
+    try:
+        yield
+    finally:
+        if strict:
+            torch.use_deterministic_algorithms(strict, warn_only=warns)
+        torch.set_float32_matmul_precision(products)
+
+
 def start(
     family: Family[ModelConfig],
     config: ModelConfig,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import derive
-from swinablate.models.build import constructed, one_thread
+from swinablate.models.build import constructed, one_thread, plain_arithmetic
 from swinablate.models.layers.norm import Fading
 
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
@@ -75,7 +75,11 @@ def observe(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) 
         ValueError: the config cannot be built for this image.
     """
     few = image.height * image.width <= FEW_PIXELS
-    with torch.random.fork_rng(devices=[]), one_thread() if few else nullcontext():
+    with (
+        torch.random.fork_rng(devices=[]),
+        plain_arithmetic(),
+        one_thread() if few else nullcontext(),
+    ):
         model = constructed(family, config, image, _initial)
         runs = sum(map(Tensor.numel, model.parameters())) <= RUN
         if runs:

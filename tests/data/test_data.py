@@ -321,6 +321,7 @@ def test_splits_of_one_part_share_their_memory(root):
         "scale",
         "shift",
         "ahead",
+        "balanced",
     }
 
 

@@ -107,8 +107,11 @@ def test_usps_reads_its_compressed_text(tmp_path, monkeypatch):
     lists = {}
     for part, file in (("train", "usps.bz2"), ("test", "usps.t.bz2")):
         values = np.linspace(-1, 1, 256)
-        cells = " ".join(f"{i + 1}:{v:.6f}" for i, v in enumerate(values))
-        text = "".join(f"{label + 1} {cells}\n" for label in range(10))
+        cells = [
+            " ".join(f"{i + 1}:{v:.6f}" for i, v in enumerate(np.roll(values, k)))
+            for k in range(10)
+        ]
+        text = "".join(f"{label + 1} {cells[label]}\n" for label in range(10))
         (tmp_path / file).write_bytes(bz2.compress(text.encode()))
         lists[part] = ["http://127.0.0.1:9/" + file, file, md5(tmp_path / file)]
     monkeypatch.setattr(torchvision.datasets.USPS, "split_list", lists)

@@ -405,7 +405,7 @@ def test_the_manifest_is_plain_json(tmp_path):
     prepared = prepare(NOISE, tmp_path)
     assert isinstance(prepared, Prepared)
     manifest = json.loads((prepared.path / "manifest.json").read_text())
-    assert set(manifest) == {"schema", "files"}
+    assert set(manifest) == {"schema", "files", "facts"}
     for name in FILES:
         data = (prepared.path / f"{name}.npy").read_bytes()
         assert manifest["files"][name] == {

@@ -110,6 +110,22 @@ def zero(model, config, generator_for):
         nn.init.zeros_(parameter)
 
 
+def test_what_was_trained_in_a_process_leaves_signatures_alone():
+    """They are compared bit for bit, also with those from before."""
+    image = ImageSpec(height=16, width=16, channels=3, classes=10)
+    config = swin.SwinConfig(width=48, window=4)
+    before = signature(swin.FAMILY, config, image)
+    torch.set_float32_matmul_precision("medium")
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    try:
+        assert signature(swin.FAMILY, config, image) == before
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.use_deterministic_algorithms(mode=False)
+
+
 def test_a_signature_knows_what_evaluation_alone_shows():
     def sign(*, tracked: bool) -> str:
         family = Family(swin.SwinConfig, lambda *_: Tracked(tracked=tracked), zero, swin.geometry)

@@ -40,7 +40,7 @@ from tests.training.test_fit import make_job, run
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
-DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10)
+DIGITS = ImageSpec(height=8, width=8, channels=1, classes=10, top=16)
 
 
 def network(classes=10, **changes):

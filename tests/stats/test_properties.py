@@ -91,7 +91,8 @@ def test_more_declared_comparisons_never_narrow_an_interval(n, seed, more):
     for a, b in zip(few, many, strict=False):
         if a.ci_low is not None:
             assert b.ci_high - b.ci_low >= a.ci_high - a.ci_low - 1e-9
-            assert b.p_holm >= a.p_holm
+            if ("in common" in a.sentence) == ("in common" in b.sentence):  # the method may change
+                assert b.p_holm >= a.p_holm
 
 
 @QUICK

@@ -48,7 +48,7 @@ class LeNetConfig(ModelConfig):
             "channels of both hidden linear maps",
             "LeCun 1998, fig. 2",
             ((120, 84), (60, 42)),
-            acts_on=("fc*", "norm*"),
+            acts_on=("fc*", "norm*", "head*"),
         ),
     ] = (120, 84)
     activation: Annotated[
