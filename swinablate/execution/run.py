@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swinablate import data
-from swinablate.config import plugins
 from swinablate.config.data import DataConfig
 from swinablate.config.metrics import on_request
-from swinablate.errors import EnvironmentFault, InputError
+from swinablate.errors import EnvironmentFault
 from swinablate.execution.attempts import Attempts, superseded
 from swinablate.execution.autotune import choose
 from swinablate.execution.coordinator import (
@@ -24,7 +23,7 @@ from swinablate.execution.coordinator import (
 )
 from swinablate.execution.devices import slots_of
 from swinablate.execution.executor import Execution, Request, Slot, chosen
-from swinablate.execution.feeder import Feeder, Tickets, Widths
+from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only
 from swinablate.execution.stop import Stop
 from swinablate.records.disk.files import drop_half_written
 from swinablate.records.events import CHECKPOINT_S
@@ -394,17 +393,3 @@ def settled(outcome: Outcome, before: Outcome | None) -> bool:
         return True
     now, then = outcome.failure or {}, (before and before.failure) or {}
     return bool(now) and all(now.get(k) == then.get(k) for k in ("kind", "message"))
-
-
-def check_only(plan: Plan, only: Sequence[str]) -> None:
-    """Refuse an `--only` that names no arm.
-
-    Raises:
-        InputError: it does.
-    """
-    names = [arm.name for arm in plan.arms]
-    for name in only:
-        if name not in names:
-            raise InputError(
-                f"no arm is called {name!r}", at="--only", hint=plugins.did_you_mean(name, names)
-            )
