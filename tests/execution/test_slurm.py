@@ -130,6 +130,8 @@ def test_a_controller_that_forgot_is_not_believed(fake):
     assert look("9", held) is held
     fake.says("jobs/9", "RUNNING|None\n")
     assert look("9", Sight("waiting")) == held
+    fake.says("jobs/9", "COMPLETING|None\n")
+    assert look("9", held).phase == "ending"  # how it ends is not known yet
     fake.says("jobs/9", "TIMEOUT|TimeLimit\n")
     assert look("9", held) == Sight("gone", "TIMEOUT", "TimeLimit")
     assert look("8", held) == Sight("gone", "unknown to Slurm")
@@ -253,7 +255,7 @@ def test_a_batch_goes_to_a_worker_that_is_ready_and_all_is_given_back(fake, tmp_
     (started,) = fake.asked("srun")
     assert started.startswith("--jobid=1 --job-name=swinablate-study-")
     assert "--nodelist=n1 --nodes=1 --ntasks=1 --cpus-per-task=2 --exact --mem=4000M --gres=none" in started  # fmt: skip
-    assert fake.asked("scancel") == ["1"]
+    assert fake.asked("scancel") == ["--batch --signal=USR2 1", "1"]
     assert not list(tmp_path.glob("probe-*"))
     assert (execution.free, execution.poll(0.0)) == (0, [])
     execution.close()

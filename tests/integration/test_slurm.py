@@ -18,8 +18,42 @@ from tests.integration.conftest import Command, alive, until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 SLURM = ("--executor", "slurm", "--no-report")
 TWO = (*SLURM, "--nodes", "2", "--time", "20")
-LONG = ("--set", "train.epochs=200")
-"""A minute or more, which a cluster needs to notice something."""
+SLOW = """\
+import time
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(64, 10))
+
+    def forward(self, x):
+        time.sleep(0.02 * self.training)
+        return self.body(x)
+"""
+"""A trial takes half a minute whatever the machine: a cluster needs time to notice something."""
+RECIPE = """\
+[model]
+family = "slow:Net"
+[data]
+name = "digits"
+limit = 96
+[train]
+epochs = 200
+batch = 16
+"""
+
+
+class Long(Command):
+    """A study that takes a minute on two slots."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (folder / "slow.py").write_text(SLOW)
+        (folder / "base.toml").write_text(RECIPE)
+        self.study.write_text(self.study.read_text().replace("model.shift", "model.dropout").replace("false", "0.2"))  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +67,17 @@ def empty(slurm):
 @pytest.fixture(scope="module")
 def calm_long(tmp_path_factory):
     """The numbers of an undisturbed run of long trials, on this machine."""
-    made = Command(tmp_path_factory.mktemp("calm-long"))
-    code, _, err = made.run("--no-report", *LONG)
+    made = Long(tmp_path_factory.mktemp("calm-long"))
+    code, _, err = made.run("--no-report")
     assert code == 0, err
     return made.numbers()
+
+
+@pytest.fixture
+def long(tmp_path):
+    made = Long(tmp_path)
+    yield made
+    made.kill()
 
 
 def attempts(command):
@@ -90,6 +131,7 @@ def test_another_allocation_is_asked_for_once_where_one_is_cancelled(slurm, comm
     (first,) = slurm.jobs()
     slurm.ask("scancel", first)
     command.wait_for("resumed")
+    until(lambda: len(slurm.jobs()) == 1)
     (second,) = slurm.jobs()
     assert first != second
     slurm.ask("scancel", second)
@@ -242,69 +284,69 @@ def test_the_commands_of_the_page_about_clusters_run(slurm, command, calm, postg
 
 
 @pytest.mark.slow  # two starts, one after the other
-def test_the_batch_script_of_the_page_goes_on_when_it_is_put_back(slurm, command, calm_long):
+def test_the_batch_script_of_the_page_goes_on_when_it_is_put_back(slurm, long, calm_long):
     (text,) = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    arguments = shlex.join([str(command.study), "--home", str(command.home), *LONG, "--no-report"])
-    script = command.folder / "study.sh"
+    arguments = shlex.join([str(long.study), "--home", str(long.home), "--no-report"])
+    script = long.folder / "study.sh"
     script.write_text(text.replace("studies/quickstart.toml", arguments))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    log = command.folder / "log"
+    log = long.folder / "log"
     job = slurm.ask("sbatch", "--parsable", f"--output={log}", f"--export=ALL,PATH={path}", str(script)).strip()  # fmt: skip
-    command.wait_for("checkpoint", 2)
+    long.wait_for("checkpoint", 2)
     slurm.ask("scancel", "--signal=TERM", "--batch", job)
-    command.wait_for("stopped")
+    long.wait_for("stopped")
     until(lambda: "PENDING" in slurm.ask("squeue", "-h", "-j", job, "-o", "%T"))
     slurm.ask("scontrol", "update", f"jobid={job}", "StartTime=now")
-    until(lambda: len(command.results()) == 4, 240)
+    until(lambda: len(long.results()) == 4, 240)
     until(slurm.empty)
-    assert command.numbers() == calm_long, log.read_text()
+    assert long.numbers() == calm_long, log.read_text()
 
 
 @pytest.mark.slow
-def test_a_controller_that_dies_and_lies_afterwards_changes_nothing(slurm, command, calm_long):
+def test_a_controller_that_dies_and_lies_afterwards_changes_nothing(slurm, long, calm_long):
     """It is gone for seconds in mid-study, and does not remember all when it comes back."""
-    process = command.start(*TWO, *LONG)
-    command.wait_for("checkpoint", 2)
+    process = long.start(*TWO)
+    long.wait_for("checkpoint", 2)
     slurm.kill("slurmctld")
-    command.wait_for("done", 1)
+    long.wait_for("done", 1)
     slurm.start_daemon("slurmctld")
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    assert command.numbers() == calm_long
-    assert set(attempts(command).values()) == {1}
-    until(lambda: gone(slurm, command))
+    assert long.numbers() == calm_long
+    assert set(attempts(long).values()) == {1}
+    until(lambda: gone(slurm, long))
 
 
 @pytest.mark.slow  # a minute is the least limit that Slurm knows
-def test_a_time_limit_costs_no_trial(slurm, command, calm_long):
-    code, _, err = command.run(*SLURM, "--nodes", "2", "--time", "1", *LONG)
+def test_a_time_limit_costs_no_trial(slurm, long, calm_long):
+    code, _, err = long.run(*SLURM, "--nodes", "2", "--time", "1")
     assert code == 0, err
     assert "ended: TIMEOUT" in err
-    assert command.events("stopped")
-    assert not command.events("lost")
-    assert command.numbers() == calm_long
+    assert long.events("stopped")
+    assert not long.events("lost")
+    assert long.numbers() == calm_long
 
 
 @pytest.mark.slow
-def test_a_preemption_costs_no_trial(slurm, command, calm_long):
-    process = command.start(*TWO, *LONG)
-    command.wait_for("checkpoint")
+def test_a_preemption_costs_no_trial(slurm, long, calm_long):
+    process = long.start(*TWO)
+    long.wait_for("checkpoint")
     words = ("-p", "urgent", "-N2", "--exclusive", "-o/dev/null", "--wrap", "sleep 5")
     slurm.ask("sbatch", *words)
     _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert re.search(r"ended: PREEMPTED; job \d+ is asked for instead", err)
-    assert not command.events("lost")
-    assert command.numbers() == calm_long
+    assert not long.events("lost")
+    assert long.numbers() == calm_long
 
 
 @pytest.mark.slow  # the controller needs half a minute to miss a node
 @pytest.mark.parametrize("dies", [False, True], ids=["twin", "death"])
 @pytest.mark.parametrize("node", ["n1", "n2"])  # the first holds the allocation
-def test_a_node_that_is_lost_costs_no_trial_and_no_number(slurm, command, calm_long, node, dies):
+def test_a_node_that_is_lost_costs_no_trial_and_no_number(slurm, long, calm_long, node, dies):
     """With its daemon alone gone, the worker goes on beside its twin: attempts tell them apart."""
-    process = command.start(*TWO, *LONG)
-    command.wait_for("checkpoint", 4)
+    process = long.start(*TWO)
+    long.wait_for("checkpoint", 4)
     (step,) = slurm.steps(node)
     slurm.kill(node)
     if dies:
@@ -312,10 +354,10 @@ def test_a_node_that_is_lost_costs_no_trial_and_no_number(slurm, command, calm_l
             os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
-    assert command.numbers() == calm_long
+    assert long.numbers() == calm_long
     if dies:
         assert f"the worker on {node} ended" in err
-        assert max(attempts(command).values()) == 2
+        assert max(attempts(long).values()) == 2
 
 
 def stepds(step):

@@ -165,7 +165,7 @@ class Slurm:
             return []
         if sight.phase == "gone":
             self._end(self.workers)
-        elif not self._stopped:
+        elif sight.phase == "held" and not self._stopped:
             self._staff()
         before = {worker.slot.index: worker for worker in self._pool.workers}
         events = self._pool.hear(timeout)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution.executor import Request
 from swinablate.execution.executors.slurm.commands import (
+    ENDING,
     HELD,
     PENDING,
     Node,
@@ -33,12 +34,19 @@ FIRST_S, LATER_S, CALM_S = 0.5, 15.0, 60.0
 """How long after a look another is taken: at first, at most while it waits (each look doubles
 it), and while all goes well, when workers tell more than the controller could."""
 
+GONE = ("Invalid job id", "already completing or completed")
+"""What scancel says of a job that needs no cancelling."""
+
 HOLDER = """\
 #!/bin/sh
-# Holds machines for a study of swinablate, whose workers run as steps of this job. It does not
-# end by itself: at a time limit, workers first write their checkpoints.
-trap '' TERM USR1 USR2
-while :; do sleep 1000; done
+# Holds machines for a study of swinablate, whose workers run as steps of this job. At a time limit
+# it goes on, as the job ends with it, and workers first write their checkpoints.
+trap : TERM USR1
+trap 'exit 0' USR2
+while :; do
+  sleep 1000 &
+  wait
+done
 """
 
 LEFT = """\
@@ -69,7 +77,7 @@ class Sight:
     """What was last seen of an allocation.
 
     Attributes:
-        phase: "waiting", "held" or "gone".
+        phase: "waiting", "held", "ending" or "gone".
         name: Slurm's word for it.
     """
 
@@ -120,8 +128,9 @@ class Allocation:
             with contextlib.suppress(Refused):  # nobody answered: what was known stays
                 self._sight = self._look.result()
             self._look = None
-            waits = self._sight.phase == "waiting"
-            self._wait_s = min(self._wait_s * 2, LATER_S) if waits else CALM_S
+            phase = self._sight.phase
+            doubled = min(self._wait_s * 2, LATER_S)
+            self._wait_s = {"waiting": doubled, "ending": FIRST_S}.get(phase, CALM_S)
             self._due = time.monotonic() + self._wait_s
         if self._look is None and time.monotonic() >= self._due and self._sight.phase != "gone":
             self._look = self._looks.submit(look, self.job, self._sight)
@@ -135,6 +144,8 @@ class Allocation:
         """Give it back, with all that runs in it; of one that is not ours, our steps."""
         try:
             if self.ours:
+                with contextlib.suppress(Refused):  # it waits, or is gone
+                    ask("scancel", "--batch", "--signal=USR2", self.job)  # else it stays KillWait
                 ask("scancel", self.job)
             else:
                 running = steps(self.job)
@@ -142,7 +153,7 @@ class Allocation:
                 if left:
                     ask("scancel", "--signal=KILL", *left)
         except Refused as error:
-            if "Invalid job id" not in str(error):  # it is gone
+            if not any(gone in str(error) for gone in GONE):
                 log.warning("job %s: %s; it is tried again for 5 minutes", self.job, error)
                 self._leave_guard()
                 return
@@ -176,6 +187,8 @@ def look(job: str, before: Sight) -> Sight:
         return before if before.phase == "held" else Sight("waiting", name, reason)
     if name in HELD:
         return Sight("held", name, reason, before.nodes or tuple(nodes(job)))
+    if name == ENDING:
+        return Sight("ending", name, reason)
     return Sight("gone", name or "unknown to Slurm", reason)
 
 

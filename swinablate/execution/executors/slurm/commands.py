@@ -21,7 +21,9 @@ PENDING = frozenset(
     {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING"}
 )
 HELD = frozenset({"RUNNING", "SUSPENDED", "STOPPED", "SIGNALING"})
-"""States in which an allocation waits, and in which it is there; in all others it is gone.
+ENDING = "COMPLETING"
+"""States in which an allocation waits, and in which it is there; the one in which it still ends.
+In all others it is gone.
 
 Source: squeue(1), JOB STATE CODES.
 """
