@@ -51,8 +51,8 @@ SlurmdPidFile={folder}/slurmd.%n.pid
 {gres}
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=4000 {gpus}
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=4000 {gpus}
-PartitionName=main Nodes=n1,n2 Default=YES MaxTime=60 DefMemPerCPU=1000 PriorityTier=1 GraceTime=5
-PartitionName=urgent Nodes=n1,n2 MaxTime=60 DefMemPerCPU=1000 PriorityTier=10 PreemptMode=OFF
+PartitionName=main Nodes=n1,n2 Default=YES MaxTime=2-00:00:00 DefMemPerCPU=1000 PriorityTier=1 GraceTime=5
+PartitionName=urgent Nodes=n1,n2 MaxTime=2-00:00:00 DefMemPerCPU=1000 PriorityTier=10 PreemptMode=OFF
 """
 
 

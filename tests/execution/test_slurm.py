@@ -11,7 +11,7 @@ import pytest
 from swinablate.errors import EnvironmentFault, InputError, Interrupted
 from swinablate.execution.executor import Request, Slot, chosen
 from swinablate.execution.executors import slurm
-from swinablate.execution.executors.slurm import commands, shares, slots_on
+from swinablate.execution.executors.slurm import allocation, commands, shares, slots_on
 from swinablate.execution.executors.slurm.allocation import LEFT, Sight, look, words
 from swinablate.execution.executors.slurm.commands import Node, Refused, nodes, plain, state, steps
 from swinablate.execution.executors.slurm.steps import ended
@@ -244,6 +244,8 @@ def test_a_batch_goes_to_a_worker_that_is_ready_and_all_is_given_back(fake, tmp_
     execution = opened(tmp_path, slots=1, name="study", say=said.append)
     assert execution.free == 0
     with closing(execution):
+        polled(execution, lambda _: execution.workers)
+        assert execution.free == 0  # it imports torch
         polled(execution, lambda _: execution.free)
         execution.submit(Batch(jobs=(job := jobs.make(),)))
         assert execution.free == 0
@@ -261,7 +263,8 @@ def test_a_batch_goes_to_a_worker_that_is_ready_and_all_is_given_back(fake, tmp_
     execution.close()
 
 
-def test_who_leaves_ends_with_stopped_and_another_comes(fake, tmp_path, jobs):
+def test_who_leaves_ends_with_stopped_and_another_comes_later(fake, tmp_path, jobs, monkeypatch):
+    monkeypatch.setattr(slurm, "LEFT_S", 3.0)
     with closing(opened(tmp_path, slots=1)) as execution:
         polled(execution, lambda _: execution.free)
         (first,) = execution.workers
@@ -270,6 +273,10 @@ def test_who_leaves_ends_with_stopped_and_another_comes(fake, tmp_path, jobs):
         os.kill(first.said["pid"], 10)  # SIGUSR1
         events = polled(execution, lambda seen: any(e.kind == "stopped" for e in seen))
         assert (events[-1].kind, execution.free) == ("stopped", 0)
+        polled(execution, lambda _: not execution.workers)
+        left = time.monotonic()
+        polled(execution, lambda _: execution.workers)
+        assert time.monotonic() > left + 2
         polled(execution, lambda _: execution.free)
         (second,) = execution.workers
         assert second is not first
@@ -278,13 +285,14 @@ def test_who_leaves_ends_with_stopped_and_another_comes(fake, tmp_path, jobs):
 def test_another_allocation_is_asked_for_and_no_third_where_nothing_was_done(
     fake, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("swinablate.execution.executors.slurm.allocation.FIRST_S", 0.01)
+    monkeypatch.setattr(allocation, "FIRST_S", 0.01)
     fake.says("first", "PENDING|Resources\n")
     said = []
     with closing(opened(tmp_path, slots=1, say=said.append)) as execution:
-        assert execution.poll(0.0) == []
-        fake.says("jobs/1", "TIMEOUT|None\n")
         polled(execution, lambda _: len(said) == 2)
+        fake.says("jobs/1", "TIMEOUT|None\n")
+        polled(execution, lambda _: len(said) == 3)
+        assert said[1] == "job 1 waits: Resources"
         assert said[-1] == "job 1 ended: TIMEOUT; job 2 is asked for instead"
         fake.says("jobs/2", "NODE_FAIL|NodeDown\n")
         with pytest.raises(Interrupted) as end:
@@ -293,6 +301,29 @@ def test_another_allocation_is_asked_for_and_no_third_where_nothing_was_done(
         "--executor slurm: job 2 ended: NODE_FAIL (NodeDown)\n\nhint: "
     )
     assert end.value.exit_code == 75
+
+
+def test_an_allocation_that_ends_where_no_other_can_be_had_ends_the_study_for_now(
+    fake, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(allocation, "FIRST_S", 0.01)
+    fake.says("first", "PENDING|Resources\n")
+    with closing(opened(tmp_path, slots=1)) as execution:
+        (fake.folder / "bin/sbatch").write_text("#!/bin/sh\necho 'sbatch: error: no more' >&2\nexit 1\n")  # fmt: skip
+        fake.says("jobs/1", "CANCELLED|None\n")
+        with pytest.raises(Interrupted, match="job 1 ended: CANCELLED, and there is no other: Slurm refuses the allocation: no more"):  # fmt: skip
+            polled(execution, lambda _: False)
+
+
+def test_a_study_that_is_stopped_asks_for_nothing_more(fake, tmp_path, monkeypatch):
+    monkeypatch.setattr(allocation, "FIRST_S", 0.01)
+    fake.says("first", "PENDING|Resources\n")
+    with closing(opened(tmp_path, slots=1)) as execution:
+        execution.stop()
+        fake.says("jobs/1", "CANCELLED|None\n")
+        until = time.monotonic() + 1.0
+        polled(execution, lambda _: time.monotonic() > until)
+    assert len(fake.asked("sbatch")) == 2  # one of them a rehearsal
 
 
 def test_where_no_worker_gets_ready_the_study_ends_with_the_reason(fake, tmp_path, monkeypatch):

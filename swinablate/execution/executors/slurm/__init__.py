@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from swinablate.errors import EnvironmentFault, InputError, Interrupted
+from swinablate.errors import EnvironmentFault, InputError, Interrupted, SwinablateError
 from swinablate.execution.executor import Executor, Request, Slot
 from swinablate.execution.executors.slurm import allocation as allocations
 from swinablate.execution.executors.slurm.allocation import Allocation, Sight
@@ -25,6 +25,9 @@ from swinablate.records.events import Batch, Event
 FIRST_S, LATER_S = 1.0, 60.0
 """How long after a worker's end another is started on its slot: at first, and at most where none
 gets ready any more, as on a node that is down."""
+LEFT_S = 40.0
+"""How long a slot stays empty whose worker had to leave: most likely its allocation ends, which
+takes Slurm 30 s (KillWait), and who starts meanwhile is killed in the middle of a trial."""
 FAILURES = 3
 """So many workers of a slot may end before any was ever ready: what is wrong is wrong for all."""
 TIME = re.compile(r"(\d+-)?\d+(:\d\d){0,2}|(?i:infinite|unlimited)")
@@ -128,16 +131,16 @@ class Slurm:
 
     def __init__(self, request: Request, tasks: int, most: int, logs: Path, inside: str) -> None:
         self._request, self._tasks, self._most, self._logs = request, tasks, most, logs
+        self.allocation = Allocation(request, tasks, inside)
         self._written = secrets.token_hex(16)
         self._probe = logs / f"probe-{self._written[:8]}"
         self._probe.write_text(self._written, "utf-8")
-        self.allocation = Allocation(request, tasks, inside)
         if not inside:
             request.say(f"job {self.allocation.job} is asked for: workers start when it does")
         self._pool: Pool | None = None
         self._slots: list[Slot] = []
         self._next: dict[int, tuple[float, float]] = {}
-        self._failures, self._ever = 0, False
+        self._failures, self._ever, self._why = 0, False, ""
         self._renewed = self._progress = self._by_hand = False
         self._closed = self._stopped = False
 
@@ -158,9 +161,10 @@ class Slurm:
         sight = self.allocation.see()
         if sight.phase == "held" and self._pool is None:
             self._begin(sight)
-        if sight.phase == "gone" and not self.workers:
+        if sight.phase == "gone" and not self.workers and not self._stopped:
             self._renew(sight)
         if self._pool is None:
+            self._say_why(sight)
             time.sleep(timeout)
             return []
         if sight.phase == "gone":
@@ -241,6 +245,8 @@ class Slurm:
             if index in left:
                 continue
             self.allocation.doubt()
+            if worker.leaving:
+                self._next[index] = (time.monotonic() + LEFT_S, FIRST_S)
             if worker.said:
                 continue
             self._failures += 1
@@ -251,6 +257,12 @@ class Slurm:
                     hint=f"see {self._logs / f'worker-{index}.log'}; the Python of this command "
                     f"and the home must be on a file system that all nodes share",
                 )
+
+    def _say_why(self, sight: Sight) -> None:
+        """Say what the allocation waits for, when that changes: it may be for ever."""
+        if sight.reason not in {"", "None", self._why}:
+            self._why = sight.reason
+            self._request.say(f"job {self.allocation.job} waits: {sight.reason}")
 
     @staticmethod
     def _end(workers: Sequence[Worker]) -> None:
@@ -272,19 +284,26 @@ class Slurm:
         ended = f"job {self.allocation.job} ended: {sight.name}{reason}"
         in_vain = self._renewed and (self._by_hand or not self._progress)
         if not self.allocation.ours or in_vain:
-            raise Interrupted(
-                ended,
-                at="--executor slurm",
-                hint="the same command goes on where it was, in another allocation",
-            )
+            raise _interrupted(ended)
         self._renewed, self._progress = True, False
         self._by_hand |= sight.name == "CANCELLED"
         if self._pool is not None:
             self._pool.close()
             self._pool = None
         self.allocation.close()
-        self.allocation = Allocation(self._request, self._tasks)
+        try:
+            self.allocation = Allocation(self._request, self._tasks)
+        except SwinablateError as error:
+            raise _interrupted(f"{ended}, and there is no other: {error.problem}") from error
         self._request.say(f"{ended}; job {self.allocation.job} is asked for instead")
+
+
+def _interrupted(what: str) -> Interrupted:
+    return Interrupted(
+        what,
+        at="--executor slurm",
+        hint="the same command goes on where it was, in another allocation",
+    )
 
 
 def asked(request: Request) -> Executor:
