@@ -10,7 +10,7 @@ from swinablate.records.plan import Row
 from swinablate.records.tuning import Ledger
 from swinablate.scheduling.queue import Ending, Ticket
 from swinablate.scheduling.suggest import trial_of
-from swinablate.study.plan import Arm, Trial
+from swinablate.study.plan import Arm, Plan, Trial
 
 
 class Tickets(Protocol):
