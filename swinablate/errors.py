@@ -3,6 +3,7 @@
 SwinablateError
 |- InputError        a study, recipe or option is wrong; nothing was started   exit 2
 |- EnvironmentFault  disk, lock, data, or a store out of reach                 exit 4
+|  |- Interrupted    the machines were taken away; the study goes on later     exit 75
 |- TrialError        one trial failed; the study goes on                       exit 3
    |- Diverged       the loss left the real numbers
 """
@@ -39,6 +40,12 @@ class EnvironmentFault(SwinablateError):
     """The machine, not the study, stands in the way."""
 
     exit_code = 4
+
+
+class Interrupted(EnvironmentFault):
+    """What a study ran on was taken away: the same command goes on, another time."""
+
+    exit_code = 75
 
 
 class TrialError(SwinablateError):

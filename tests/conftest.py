@@ -1,11 +1,13 @@
 """Fixtures that several files share: a small recipe and a study about it."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.slurm import Cluster, missing, started
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,3 +79,15 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("datasets")
     prepare(DataConfig(name="digits"), root)
     return root
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Cluster]:
+    """A real cluster of two nodes; Slurm's commands ask it from now on."""
+    if lacking := missing():
+        pytest.skip(f"not installed: {lacking}")
+    with started() as cluster, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(cluster.conf))
+        for name in [name for name in os.environ if name.startswith("SLURM_JOB")]:
+            patch.delenv(name)  # the tests may run in a job of another
+        yield cluster

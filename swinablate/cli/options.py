@@ -1,5 +1,6 @@
 """What commands have in common: their options, and what becomes of them."""
 
+import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from swinablate.records.launch import DEFAULT_HOME, Launch
 from swinablate.records.secrets import STORAGE, TRACKING, redact, secrets_of
 
 if TYPE_CHECKING:
+    from swinablate.execution.executor import Request
     from swinablate.execution.run import Options
 
 
@@ -43,6 +45,8 @@ def checked(
         )
     return value
 
+
+CLUSTER = "With --executor slurm"
 
 StudyFile = Annotated[
     Path, typer.Argument(metavar="STUDY", help="Study file (TOML).", show_default=False)
@@ -135,6 +139,35 @@ Executor = Annotated[
         "--executor", help=" or ".join(plugins.names("swinablate.execution.executors")) + "."
     ),
 ]
+Nodes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Nodes to ask the cluster for.", rich_help_panel=CLUSTER, show_default="1"
+    ),
+]
+GpusPerNode = Annotated[
+    int,
+    typer.Option(
+        min=0, help="GPUs of each node, a trial each; 0 trains on CPUs.", rich_help_panel=CLUSTER
+    ),
+]
+Time = Annotated[
+    str,
+    typer.Option(
+        metavar="LIMIT",
+        help="Time limit of an allocation; after it, another one is asked for.",
+        rich_help_panel=CLUSTER,
+        show_default="the cluster's",
+    ),
+]
+Sbatch = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="OPTIONS",
+        help='More for sbatch ("--partition=gpu --account=lab"); repeatable.',
+        rich_help_panel=CLUSTER,
+    ),
+]
 Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="ARM", help="Run this arm only; repeatable.")
 ]
@@ -210,6 +243,35 @@ def options_of(
         tracking=tracking,
         retry=retry,
         launch=launch(context),
+    )
+
+
+def refined(
+    options: "Options",
+    cluster: "Request",
+    hang_timeout: float | None,
+    checkpoint_every: float,
+    *,
+    take_over: bool,
+) -> "Options":
+    """The same options with what only commands that train have."""
+    return dataclasses.replace(
+        options,
+        cluster=cluster,
+        hang_timeout=hang_timeout,
+        checkpoint_every=checkpoint_every,
+        take_over=take_over,
+    )
+
+
+def request(
+    nodes: int | None, gpus_per_node: int, time: str, sbatch: Sequence[str] | None
+) -> "Request":
+    """What a cluster is asked for, from the words of the command line."""
+    from swinablate.execution.executor import Request
+
+    return Request(
+        nodes=nodes, gpus_per_node=gpus_per_node, time=time, options=tuple(sbatch or ())
     )
 
 

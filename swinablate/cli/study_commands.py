@@ -14,13 +14,16 @@ from swinablate.cli.options import (
     Executor,
     Force,
     Fuse,
+    GpusPerNode,
     Hang,
     HomeFolder,
     Json,
     More,
+    Nodes,
     NoReport,
     Only,
     Out,
+    Sbatch,
     Settings,
     Slots,
     Smoke,
@@ -28,10 +31,13 @@ from swinablate.cli.options import (
     Study,
     StudyFile,
     TakeOver,
+    Time,
     Tracking,
     fused,
     home_of,
     options_of,
+    refined,
+    request,
 )
 from swinablate.cli.running import Report, plan_of, report_of, run_study
 from swinablate.cli.terminal import print_json
@@ -54,6 +60,10 @@ def run(
     devices: Devices = "auto",
     fuse: Fuse = "auto",
     executor: Executor = "local",
+    nodes: Nodes = None,
+    gpus_per_node: GpusPerNode = 0,
+    time: Time = "",
+    sbatch: Sbatch = None,
     hang_timeout: Hang = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_S,
     smoke: Smoke = False,
@@ -74,17 +84,12 @@ def run(
     analysis, whose report names the first and its words (W9).
     """
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
-    options = dataclasses.replace(
-        options,
-        fuse=fused(fuse),
-        hang_timeout=hang_timeout,
-        checkpoint_every=checkpoint_every,
-        take_over=take_over,
-    )
+    cluster = request(nodes, gpus_per_node, time, sbatch)
+    options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
     run_study(
         study,
         home,
-        dataclasses.replace(options, more=more),
+        dataclasses.replace(options, fuse=fused(fuse), more=more),
         settings or [],
         smoke=smoke,
         report=Report(out, wanted=not no_report, force=force),
@@ -302,6 +307,10 @@ def retry(
     slots: Slots = None,
     devices: Devices = "auto",
     executor: Executor = "local",
+    nodes: Nodes = None,
+    gpus_per_node: GpusPerNode = 0,
+    time: Time = "",
+    sbatch: Sbatch = None,
     hang_timeout: Hang = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_S,
     out: Out = None,
@@ -317,12 +326,8 @@ def retry(
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
-    options = dataclasses.replace(
-        options,
-        hang_timeout=hang_timeout,
-        checkpoint_every=checkpoint_every,
-        take_over=take_over,
-    )
+    cluster = request(nodes, gpus_per_node, time, sbatch)
+    options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
         file,

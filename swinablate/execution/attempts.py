@@ -144,7 +144,10 @@ class Attempts:
         """
         if last.kind == "failed" and last.data.get("kind") == "disk":
             return "disk full"
-        if last.kind == "stopped" or (last.kind == "lost" and stopping):
+        if last.kind == "stopped":
+            self._tries[last.trial] -= 1  # a machine was wanted back: that counts for nothing
+            return "later"
+        if last.kind == "lost" and stopping:
             return "later"
         if last.data.get("excused") and self._excused[last.trial] < EXCUSED:
             self._excused[last.trial] += 1

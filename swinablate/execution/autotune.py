@@ -1,6 +1,7 @@
 """What `auto` becomes in a study: asked of the workers once, kept, the same for every arm."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,10 @@ from swinablate.records.events import ENDINGS, Batch, Job, aside
 from swinablate.records.home import Home
 from swinablate.study.plan import Plan
 from swinablate.training.autotune import decide, merge
+
+FOLLOW_S = 5.0
+"""How long after one worker the next may get ready to be asked too: on a cluster, those of one
+node import torch at the same time, and compete."""
 
 Choices = Mapping[str, Mapping[str, Any]]
 """Device model -> settings."""
@@ -70,6 +75,7 @@ def _ask(
     job: Job, execution: Execution, stopping: Callable[[], bool]
 ) -> Sequence[Mapping[str, Any]]:
     """The answers of all slots; none where the study is being stopped."""
+    _wait_for_workers(execution, stopping)
     jobs = [dataclasses.replace(job, trial=f"probe-{i}") for i in range(execution.free)]
     for each in jobs:
         execution.submit(Batch(jobs=(each,)))
@@ -87,3 +93,12 @@ def _ask(
                     hint='name the setting instead: train.precision = "fp32"',
                 )
     return answers
+
+
+def _wait_for_workers(execution: Execution, stopping: Callable[[], bool]) -> None:
+    """Until a worker is ready, and as long as others follow it closely."""
+    ready, last = execution.free, -math.inf
+    while not stopping() and (not ready or time.monotonic() < last + FOLLOW_S):
+        execution.poll(0.5)
+        if execution.free > ready:
+            ready, last = execution.free, time.monotonic()

@@ -167,7 +167,8 @@ class Coordinator:
         """Hand batches to free slots until there are no more of one or the other.
 
         Returns:
-            Whether nothing is left but what another study trains.
+            Whether there is nothing to do but to wait: for what another study trains, or for a
+            worker to get ready.
         """
         while self._execution.free and not self._stop.wanted:
             now = self._consider()
@@ -178,7 +179,9 @@ class Coordinator:
                 self._submit(batch)
             elif self._state is known:
                 return self._others_train(now)
-        return False
+        if self._attempts or self._stop.wanted:
+            return False
+        return next(self._idle(self._consider()), None) is not None
 
     def _idle(self, now: Due) -> Iterator[Row]:
         return (row for row in now.upcoming() if row.trial not in self._attempts)

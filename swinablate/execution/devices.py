@@ -1,6 +1,7 @@
 """Where trials run: which devices there are, how many trials at a time, and what a GPU refuses."""
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +22,27 @@ LOOK_S = 0.5
 """How long to wait for an event before waiting again: nothing else is to be done meanwhile."""
 
 
+def slots_of(
+    elsewhere: Callable[[], list[Slot]] | None, plan: Plan, wanted: int | None, where: str
+) -> list[Slot]:
+    """Where trials run: what the executor says of other machines, else those of this one.
+
+    Raises:
+        InputError: as `choose_slots` does.
+    """
+    if elsewhere is None:
+        return choose_slots(wanted, where, plan)
+    if where != "auto":
+        raise InputError(
+            "which device a trial gets, the cluster says",
+            at="--devices",
+            hint="leave it out; --gpus-per-node asks for GPUs",
+        )
+    slots = elsewhere()
+    refuse_fp16([slot.device for slot in slots], plan)
+    return slots
+
+
 def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
     """Where trials run: one GPU a slot where there are GPUs, else as many as cores allow.
 
@@ -29,7 +51,7 @@ def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
             fp16 without a GPU.
     """
     devices = find_devices(where)
-    _refuse_fp16(devices, plan)
+    refuse_fp16(devices, plan)
     threads = max(arm.recipe.train.threads for arm in plan.arms)
     fit = len(devices) if devices != ["cpu"] else max(1, cores() // threads)
     count = fit if wanted is None else wanted
@@ -65,7 +87,12 @@ def find_devices(wanted: str) -> list[str]:
     return devices
 
 
-def _refuse_fp16(devices: list[str], plan: Plan) -> None:
+def refuse_fp16(devices: Sequence[str], plan: Plan) -> None:
+    """Refuse a format that CPUs have not.
+
+    Raises:
+        InputError: an arm asks for it, and a trial would run on a CPU.
+    """
     halved = [arm.name for arm in plan.arms if arm.recipe.train.precision == "fp16"]
     if halved and "cpu" in devices:
         raise InputError(

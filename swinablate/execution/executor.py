@@ -1,11 +1,18 @@
 """What an executor is: something that runs batches on slots and hands back their events."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from swinablate.config import plugins
+from swinablate.errors import InputError
 from swinablate.records.events import Batch, Event
+
+if TYPE_CHECKING:
+    from swinablate.study.plan import Plan
+
+EXECUTORS = "swinablate.execution.executors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,11 +21,55 @@ class Slot:
 
     Attributes:
         index: from 0.
-        device: "cpu", or "cuda:N" as the coordinator counts devices.
+        device: "cpu", or "cuda:N" as the coordinator counts devices; on another host "cuda:0",
+            the one that the worker is given.
+        host: where it is; empty for this machine, and where a cluster has not said yet.
     """
 
     index: int
     device: str
+    host: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a cluster is asked for.
+
+    Attributes:
+        slots: trials at a time; None takes what there is.
+        threads: processors that a trial needs.
+        nodes: None is one, or those of the allocation this process is in.
+        gpus_per_node: one slot each; 0 trains on CPUs.
+        time: limit of an allocation, as the cluster writes it; empty for the cluster's own.
+        options: further words for the command that asks for an allocation.
+        name: of the study, to be recognised in the cluster's queue.
+        say: takes a line for the user.
+    """
+
+    slots: int | None = None
+    threads: int = 1
+    nodes: int | None = None
+    gpus_per_node: int = 0
+    time: str = ""
+    options: tuple[str, ...] = ()
+    name: str = "study"
+    say: Callable[[str], None] = print
+
+    def about(self, plan: "Plan", slots: int | None, say: Callable[[str], None]) -> "Request":
+        """The same for one study."""
+        threads = max(arm.recipe.train.threads for arm in plan.arms)
+        return replace(self, slots=slots, threads=threads, name=plan.study.name, say=say)
+
+    @property
+    def given(self) -> str:
+        """The first option that only a cluster has; empty where there is none."""
+        found = {
+            "--nodes": self.nodes,
+            "--gpus-per-node": self.gpus_per_node,
+            "--time": self.time,
+            "--sbatch": self.options,
+        }
+        return next((option for option, value in found.items() if value), "")
 
 
 class Execution(Protocol):
@@ -43,14 +94,19 @@ class Execution(Protocol):
         """How many batches may be submitted now.
 
         A batch of any number of jobs takes one slot, from `submit` until `poll` has returned
-        the last ending of its jobs.
+        the last ending of its jobs. A slot whose worker queues somewhere is not free until the
+        worker says that it is ready: no trial waits where another could run it.
         """
 
     def submit(self, batch: Batch) -> object:
         """Start a batch on a free slot; returns its handle. Not after `stop`."""
 
     def poll(self, timeout: float) -> list[Event]:
-        """Events since the last call; waits up to `timeout` seconds for the first."""
+        """Events since the last call; waits up to `timeout` seconds for the first.
+
+        Raises:
+            EnvironmentFault: there is nowhere to run any more.
+        """
 
     def cancel(self, handle: object) -> None:
         """End a batch now; `poll` says that its jobs are lost. Harmless where it has ended."""
@@ -71,6 +127,29 @@ class Executor:
 
     Attributes:
         open: (slots, folder for logs, "is a stop wanted?") -> an execution.
+        slots: those that there will be, as far as is known; nothing is taken yet. None: this
+            machine's.
+        asked: the same executor for what a cluster is asked for; None: it takes no cluster.
     """
 
     open: Callable[[Sequence[Slot], Path, Callable[[], bool]], Execution]
+    slots: Callable[[], list[Slot]] | None = None
+    asked: "Callable[[Request], Executor] | None" = None
+
+
+def chosen(name: str, request: Request) -> Executor:
+    """The executor of a name, ready for what is asked for.
+
+    Raises:
+        InputError: there is none, or it takes no cluster's options.
+    """
+    executor = plugins.load(EXECUTORS, name, Executor, at="--executor")
+    if executor.asked is not None:
+        return executor.asked(request)
+    if request.given:
+        raise InputError(
+            f"{request.given} is for a cluster, and {name!r} runs on this machine",
+            at="--executor",
+            hint="add --executor slurm, or leave it out",
+        )
+    return executor

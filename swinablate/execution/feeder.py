@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from swinablate.config import plugins
+from swinablate.errors import InputError
 from swinablate.execution.fusing import Width, mates, width
 from swinablate.records.plan import Row
 from swinablate.records.tuning import Ledger
 from swinablate.scheduling.queue import Ending, Ticket
 from swinablate.scheduling.suggest import trial_of
-from swinablate.study.plan import Arm, Trial
+from swinablate.study.plan import Arm, Plan, Trial
 
 
 class Tickets(Protocol):
@@ -124,3 +126,17 @@ class Widths:
             if found.why:
                 self._say(f"{arm.name}: not fused: {found.why}")
         return self._found[arm.name].trials
+
+
+def check_only(plan: Plan, only: Sequence[str]) -> None:
+    """Refuse an `--only` that names no arm.
+
+    Raises:
+        InputError: it does.
+    """
+    names = [arm.name for arm in plan.arms]
+    for name in only:
+        if name not in names:
+            raise InputError(
+                f"no arm is called {name!r}", at="--only", hint=plugins.did_you_mean(name, names)
+            )

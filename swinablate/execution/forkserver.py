@@ -17,7 +17,7 @@ import os
 import socket
 import sys
 
-from swinablate.execution import lifeline
+from swinablate.execution.workers import lifeline
 
 
 def main() -> None:

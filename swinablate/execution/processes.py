@@ -1,9 +1,10 @@
-"""Worker processes: forked from one that has imported torch, or each started anew."""
+"""Worker processes of this machine: forked from one that has imported torch, or started anew."""
 
 import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -14,13 +15,26 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from swinablate.execution.executor import Slot
-from swinablate.execution.lifeline import kill_group, reap
+from swinablate.execution.workers.lifeline import kill_group, reap
 from swinablate.records.secrets import without_stores
 
 
 @dataclass(frozen=True)
+class End:
+    """What is known of how a worker ended, besides its exit code.
+
+    Attributes:
+        why: in words, to follow the code; empty where there is nothing to add.
+        excused: no trial was the cause.
+    """
+
+    why: str = ""
+    excused: bool = False
+
+
+@dataclass(frozen=True)
 class Process:
-    """A worker process, the leader of its own process group.
+    """A worker process, or the one here that stands for it; the leader of its own process group.
 
     Attributes:
         stdin: its batches.
@@ -29,6 +43,10 @@ class Process:
         wait: until it has ended, and its group with it; returns its exit code, minus a signal's
             number where that ended it, None where nobody knows.
         pid: its number; None where it is not known, or not yet.
+        close: begins to end it at the end of a study; None: as `kill` does.
+        where: " on HOST"; empty for this machine.
+        end: what is known of its end; asked after `wait`.
+        stack: the signal on which it writes its stack.
     """
 
     stdin: IO[bytes]
@@ -36,6 +54,10 @@ class Process:
     kill: Callable[[], None]
     wait: Callable[[], int | None]
     pid: Callable[[], int | None]
+    close: Callable[[], None] | None = None
+    where: str = ""
+    end: Callable[[], End] = End
+    stack: signal.Signals = signal.SIGUSR1
 
 
 class Starter(Protocol):

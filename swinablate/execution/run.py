@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swinablate import data
-from swinablate.config import plugins
 from swinablate.config.data import DataConfig
 from swinablate.config.metrics import on_request
-from swinablate.errors import EnvironmentFault, InputError
+from swinablate.errors import EnvironmentFault
 from swinablate.execution.attempts import Attempts, superseded
 from swinablate.execution.autotune import choose
 from swinablate.execution.coordinator import (
@@ -22,9 +21,9 @@ from swinablate.execution.coordinator import (
     check_images,
     progress,
 )
-from swinablate.execution.devices import choose_slots
-from swinablate.execution.executor import Execution, Executor, Slot
-from swinablate.execution.feeder import Feeder, Tickets, Widths
+from swinablate.execution.devices import slots_of
+from swinablate.execution.executor import Execution, Request, Slot, chosen
+from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only
 from swinablate.execution.stop import Stop
 from swinablate.records.disk.files import drop_half_written
 from swinablate.records.events import CHECKPOINT_S
@@ -43,8 +42,6 @@ from swinablate.study.plan_record import plan_record, with_images
 from swinablate.tracking.cards import study_card
 from swinablate.tracking.mirror import mirror
 
-EXECUTORS = "swinablate.execution.executors"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -54,6 +51,9 @@ class Options:
     devices: str = "auto"
     fuse: int | None = None  # trials that train as one; None chooses, 1 is off
     executor: str = "local"
+    cluster: Request = field(
+        default_factory=Request
+    )  # what an executor of others' machines asks for
     only: tuple[str, ...] = ()
     storage: str | None = None
     tracking: str | None = None
@@ -109,21 +109,23 @@ class Doors:
         queue: opens the tickets of the study.
         owner: makes them one owner's.
         copy: opens what is shown of it.
+        slots: where trials will run; None: on this machine.
     """
 
     execution: Callable[[Sequence[Slot], Path, Callable[[], bool]], Execution]
     queue: Callable[[], Tickets]
     owner: Callable[[Owner], AbstractContextManager[None]]
     copy: Callable[[], Copy]
+    slots: Callable[[], list[Slot]] | None = None
 
     @classmethod
     def real(cls, record: PlanRecord, home: Home, options: Options) -> "Doors":
         """Those that the options name.
 
         Raises:
-            InputError: no executor has that name.
+            InputError: no executor has that name, or it takes no cluster's options.
         """
-        executor = plugins.load(EXECUTORS, options.executor, Executor, at="--executor")
+        executor = chosen(options.executor, options.cluster)
         name = queue_name(record.study, record.declaration)
         arms = [arm.name for arm in record.arms]
         card = study_card(record, options.launch)
@@ -133,6 +135,7 @@ class Doors:
             queue=lambda: Queue.open(storage, name, arms),
             owner=lambda owner: owning(storage, name, owner),
             copy=lambda: mirror(tracking, home.artifacts, card),
+            slots=executor.slots,
         )
 
 
@@ -153,6 +156,7 @@ def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summa
     recorded = home.outcomes(trial.id for trial in made.trials)
     planned = plan_record(made, recorded, expected_noise(made, home))
     record = with_images(planned, made, home.datasets)
+    options = replace(options, cluster=options.cluster.about(made, options.slots, watcher.say))
     doors = Doors.real(record, home, options)
     for line in superseded(made, home):
         watcher.say(line)
@@ -201,7 +205,7 @@ class Run:
 
     def run(self) -> Summary:
         """Train what is not recorded; returns when nothing is due and nothing runs."""
-        slots = choose_slots(self._options.slots, self._options.devices, self._plan)
+        slots = slots_of(self._doors.slots, self._plan, self._options.slots, self._options.devices)
         take_over = self._options.take_over
         with self._home.owned(self._record.study, take_over=take_over), closing(self._claims):
             drop_half_written(self._home.studies / self._record.study)
@@ -389,17 +393,3 @@ def settled(outcome: Outcome, before: Outcome | None) -> bool:
         return True
     now, then = outcome.failure or {}, (before and before.failure) or {}
     return bool(now) and all(now.get(k) == then.get(k) for k in ("kind", "message"))
-
-
-def check_only(plan: Plan, only: Sequence[str]) -> None:
-    """Refuse an `--only` that names no arm.
-
-    Raises:
-        InputError: it does.
-    """
-    names = [arm.name for arm in plan.arms]
-    for name in only:
-        if name not in names:
-            raise InputError(
-                f"no arm is called {name!r}", at="--only", hint=plugins.did_you_mean(name, names)
-            )

@@ -8,6 +8,7 @@ SIGUSR1 it writes the stacks of its threads to its standard error, whatever it i
 
 import contextlib
 import faulthandler
+import json
 import os
 import queue
 import signal
@@ -20,7 +21,7 @@ from typing import Any, TextIO
 import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
-from swinablate.execution import lifeline
+from swinablate.execution.workers import lifeline
 from swinablate.records.disk.files import NO_SPACE
 from swinablate.records.events import Batch, Event, Job, Kind, event
 from swinablate.records.secrets import redact, secrets_here
@@ -158,43 +159,61 @@ def _demand(batch: Batch) -> str:
     )
 
 
-def main(parent: int | None = None) -> None:
+def main(parent: int | None = None, hello: Mapping[str, Any] | None = None) -> None:
     """Serve batches until the input ends.
 
     Args:
         parent: the process that starts workers here, with which this one is to end, whatever
             it is doing; None where its input alone says so.
+        hello: what to say first, by a worker that a cluster started, and may want back.
     """
     if parent is not None:
         lifeline.die_with_parent(parent)
     lifeline.leave_signals_to_coordinator()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    faulthandler.register(signal.SIGUSR1 if hello is None else signal.SIGUSR2, all_threads=True)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a model prints must not end up among the events
     lock = threading.Lock()
-    batches: queue.Queue[Batch] = queue.Queue()
+    batches: queue.Queue[Batch | None] = queue.Queue()
     stop = threading.Event()
-    threading.Thread(target=_listen, args=(sys.stdin, batches, stop), daemon=True).start()
 
-    def emit(happened: Event) -> None:
+    def say(line: str) -> None:
         with lock, contextlib.suppress(BrokenPipeError):
-            out.write(happened.dumps() + "\n")
+            out.write(line + "\n")
             out.flush()
 
+    def leave() -> None:
+        say('{"leaving": true}')  # before what ends because of it: no other batch is to come
+        stop.set()
+        batches.put(None)
+
+    if hello is not None:
+        lifeline.on_wish_to_leave(leave)
+        say(json.dumps({"ready": hello}))
+    end = lifeline.end_with_group if hello is not None else os._exit
+    threading.Thread(target=_listen, args=(sys.stdin, batches, stop, end), daemon=True).start()
     torch.set_num_interop_threads(1)  # slots are counted so that `train.threads` fill the cores
-    while execute(batches.get(), emit, stop.is_set):
-        pass
+    clean = True
+    while clean and (batch := batches.get()) is not None:
+        clean = execute(batch, lambda happened: say(happened.dumps()), stop.is_set)
+    if hello is not None:
+        end(0 if clean else 1)
     sys.exit(1)
 
 
-def _listen(lines: TextIO, batches: "queue.Queue[Batch]", stop: threading.Event) -> None:
+def _listen(
+    lines: TextIO,
+    batches: "queue.Queue[Batch | None]",
+    stop: threading.Event,
+    end: Callable[[int], None],
+) -> None:
     for line in lines:
         if line.startswith('{"stop"'):
             stop.set()
         else:
             batches.put(Batch.loads(line))
-    os._exit(0)
+    end(0)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]) if sys.argv[1:] else None)

@@ -211,6 +211,7 @@ def test_study_names_are_file_names_and_nothing_else(name, says, tmp_path, capsy
         ),
         (["--devices", "cuda:7"], ["--devices", "no device 'cuda:7'"]),
         (["--executor", "locl"], ["--executor", "'locl'", "did you mean 'local'?"]),
+        (["--nodes", "2"], ["--nodes is for a cluster, and 'local'", "add --executor slurm"]),
         (["--only", "shift=true"], ["--only", "did you mean 'shift=false'?"]),
         (["--slot", "1"], ["--slot"]),
     ],

@@ -1,8 +1,11 @@
 """What `auto` becomes: asked once, kept, and the same for every arm."""
 
+from itertools import count
+
 import pytest
 
 from swinablate.errors import EnvironmentFault
+from swinablate.execution import autotune
 from swinablate.execution.autotune import choose
 from swinablate.execution.executor import Slot
 from swinablate.execution.executors.serial import Serial
@@ -47,6 +50,25 @@ def timed(seconds_of_medium: float, device: str = "cpu"):
 def test_nothing_is_asked_where_nothing_is_open(write, home):
     execution = Scripted(2, timed(0.5), Clock())
     assert choose(plan(load_study(write())), home, execution, never) == {}
+    assert execution.submitted == []
+
+
+def test_workers_that_get_ready_close_together_are_all_asked(made, home, monkeypatch):
+    execution = Scripted(0, timed(0.5), Clock())
+    monkeypatch.setattr(autotune, "FOLLOW_S", 0.2)
+
+    def poll(timeout):
+        execution.slots = min(3, execution.slots + 1)
+        return Scripted.poll(execution, timeout)
+
+    monkeypatch.setattr(execution, "poll", poll)
+    assert choose(made, home, execution, never) == {"cpu": {"matmul": "medium"}}
+    assert len({job.trial for job in execution.submitted}) == 3
+
+
+def test_a_stop_is_heard_while_no_worker_is_ready(made, home):
+    execution, asked = Scripted(0, timed(0.5), Clock()), count()
+    assert choose(made, home, execution, lambda: next(asked) > 3) == {}
     assert execution.submitted == []
 
 

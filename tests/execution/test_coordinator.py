@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter, namedtuple
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -409,6 +410,33 @@ def test_the_first_word_may_take_longer_than_was_set(stage):
 def unforked(_):
     data = {"kind": "killed", "message": "the process that forked it ended", "excused": True}
     return [("started", {}), ("lost", data)]
+
+
+def test_a_study_waits_for_workers_that_queue_and_takes_the_first_that_is_ready(
+    stage, monkeypatch
+):
+    looks, ready = count(), Scripted.free.fget
+    late = property(lambda execution: 0 if next(looks) < 20 else ready(execution))
+    monkeypatch.setattr(Scripted, "free", late)
+    stage = stage()
+    summary = stage.run()
+    assert (summary.counts, summary.missing) == ({"done": 6}, 0)
+    assert next(looks) > 20
+
+
+def test_who_had_to_leave_goes_on_elsewhere_however_often_and_nothing_is_held_against_it(stage):
+    """By a time limit or a preemption; two losses beside it are still forgiven."""
+    stage, told = stage(), Counter()
+
+    def leaves(job):
+        told[job.trial] += 1
+        if told[job.trial] <= 4:
+            return [("started", {}), ("stopped", {})]
+        return lose(job) if told[job.trial] <= 6 else calm(job)
+
+    summary = stage.run(leaves)
+    assert (summary.counts, summary.exit_code) == ({"done": 6}, 0)
+    assert set(told.values()) == {7}
 
 
 def test_the_end_of_the_process_that_forks_costs_no_attempt(stage):

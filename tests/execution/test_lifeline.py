@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from swinablate.execution import lifeline
-from swinablate.execution.lifeline import Guard, keep_watch, reap
+from swinablate.execution.workers import lifeline
+from swinablate.execution.workers.lifeline import Guard, keep_watch, reap
 
 
 def lives(pid: int) -> bool:
@@ -49,7 +49,7 @@ def group():
 @pytest.mark.skipif(sys.platform != "linux", reason="a call of Linux's")
 def test_who_holds_pythons_lock_dies_with_its_parent():
     child = (
-        "import ctypes, os, sys; from swinablate.execution import lifeline;"
+        "import ctypes, os, sys; from swinablate.execution.workers import lifeline;"
         "lifeline.die_with_parent(int(sys.argv[1]));"
         "print(os.getpid(), flush=True); ctypes.PyDLL(None).sleep(600)"
     )
@@ -68,7 +68,7 @@ def test_who_holds_pythons_lock_dies_with_its_parent():
 
 
 def test_who_comes_too_late_to_ask_ends_at_once():
-    code = "from swinablate.execution import lifeline; lifeline.die_with_parent(1); print('on')"
+    code = "from swinablate.execution.workers import lifeline; lifeline.die_with_parent(1); print('on')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
 
@@ -120,7 +120,7 @@ def test_signals_for_all_processes_of_a_job_are_left_to_the_coordinator():
     """What it forks has the defaults again, and so has what it starts."""
     code = """
 import os, signal, subprocess, sys
-from swinablate.execution import lifeline
+from swinablate.execution.workers import lifeline
 lifeline.leave_signals_to_coordinator()
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     os.kill(os.getpid(), number)

@@ -12,7 +12,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
@@ -56,6 +57,37 @@ def leave_signals_to_coordinator() -> None:
     os.register_at_fork(after_in_child=default)
 
 
+def on_wish_to_leave(leave: Callable[[], None]) -> None:
+    """Call a function, in a thread of its own, when a cluster wants this machine back.
+
+    Not in the handler: it runs between any two steps of the main thread, which may hold a lock
+    that the function needs.
+    """
+    read, write = os.pipe()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        os.write(write, b".")
+
+    def wait() -> None:
+        os.read(read, 1)
+        leave()
+
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, handle)
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def end_with_group(code: int) -> None:
+    """End this process at once, and what it started where it leads a group of its own.
+
+    Not by SIGKILL, which would end this one as if something were wrong; to its own handler of
+    SIGTERM nothing more comes of it.
+    """
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGTERM)
+    os._exit(code)
+
+
 def kill_group(pid: int) -> None:
     """Kill a process and what it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: of zombies alone
@@ -84,7 +116,7 @@ class Guard:
     def __init__(self) -> None:
         """Start it, as a session of its own that no terminal's signal reaches."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "swinablate.execution.lifeline"],
+            [sys.executable, "-m", "swinablate.execution.workers.lifeline"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
