@@ -114,7 +114,7 @@ def mended(recipe: Recipe) -> dict[str, int]:
     model, train = recipe.model, recipe.train
     of_model = model.mended(decays=train.weight_decay > 0)
     found = {f"model.{name}": number for name, number in of_model.items()}
-    if train.weight_decay > 0 and train.optimizer != "adamw":
+    if train.weight_decay > 0 and train.optimizer in ("adam", "sgd"):
         found["train.weight_decay"] = 2  # 1 was L2 regularisation
     return found
 

@@ -10,6 +10,9 @@ from swinablate.config.family import Switch
 from swinablate.config.schema import Absent, Frozen
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+POWERS = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
+"""Of the ratio of two batches, that their rates have: a sum of gradients grows as the batch, its
+noise as the root (Krizhevsky 2014, arXiv:1404.5997, sec. 5)."""
 
 
 class TrainConfig(Frozen):
@@ -24,14 +27,31 @@ class TrainConfig(Frozen):
     ] = None
     batch: Annotated[int, Field(ge=1), Switch("images a step", "", (32, 64))] = 64
     optimizer: Annotated[
-        Literal["adamw", "adam", "sgd"],
+        Literal["adamw", "adam", "sgd", "muon", "rmsprop", "adagrad"],
         Switch(
-            "update rule; decay is decoupled in all, so that adam is adamw (Kingma's is l2)",
-            "Swin sec. 4.1; Loshchilov 2019",
-            ("adamw", "sgd"),
+            "update rule; decay is decoupled in all, so that adam is adamw (Kingma's is l2); muon "
+            "moves the hidden layers' matrices at AdamW's rate, and leaves the rest to AdamW",
+            "Swin sec. 4.1; Loshchilov 2019; Jordan 2024; Liu 2025, sec. 2.2; Tieleman 2012; "
+            "Duchi 2011",
+            ("adamw", "sgd", "muon", "rmsprop", "adagrad"),
         ),
     ] = "adamw"
     lr: Annotated[float, Field(gt=0), Switch("peak learning rate", "", (3e-3, 1e-3))] = 3e-3
+    # None: a batch that is varied is varied alone, unless the study says otherwise.
+    lr_scale: Annotated[
+        Literal["none", "linear", "sqrt"],
+        Switch(
+            "what the rate is multiplied by: nothing, batch / lr_batch, or the root of that",
+            "Goyal 2017, sec. 2.1; Krizhevsky 2014, sec. 5",
+            ("none", "linear", "sqrt"),
+        ),
+    ] = "none"
+    # The batch of the examples, so that a recipe which says neither keeps its rate.
+    lr_batch: Annotated[
+        int,
+        Field(ge=1),
+        Switch("the batch that lr is meant for; lr_scale linear and sqrt only", "", (64, 32)),
+    ] = 64
     momentum: Annotated[
         float,
         Field(ge=0, lt=1),
@@ -43,7 +63,8 @@ class TrainConfig(Frozen):
     betas: Annotated[
         tuple[Share, Share],
         Switch(
-            "decays of the averages of gradients and of their squares; adam, adamw",
+            "decays of the averages of gradients and of their squares; adam, adamw, and "
+            "AdamW's part of muon",
             "Kingma 2015, alg. 1",
             ((0.9, 0.999), (0.9, 0.95)),
         ),
@@ -51,7 +72,11 @@ class TrainConfig(Frozen):
     eps: Annotated[
         float,
         Field(gt=0),
-        Switch("added to what divides a step; adam, adamw", "Kingma 2015, alg. 1", (1e-8, 1e-4)),
+        Switch(
+            "added to what divides a step; all but sgd, and AdamW's part of muon",
+            "Kingma 2015, alg. 1",
+            (1e-8, 1e-4),
+        ),
     ] = 1e-8
     weight_decay: Annotated[
         float,
@@ -169,13 +194,24 @@ class TrainConfig(Frozen):
         return self.steps if self.steps is not None else self.epochs * per_epoch
 
     @property
+    def peak_lr(self) -> float:
+        """The peak learning rate at this batch, as `lr_scale` has it."""
+        ratio: float = (self.batch / self.lr_batch) ** POWERS[self.lr_scale]
+        return self.lr * ratio
+
+    @property
     def open(self) -> frozenset[str]:
         """Fields that say `auto`: decided once for a study and a device model."""
         fields = ("precision", "matmul", "channels_last", "compile")
         return frozenset(field for field in fields if getattr(self, field) == "auto")
 
     @model_validator(mode="after")
-    def _parts(self) -> TrainConfig:
+    def _consistent(self) -> TrainConfig:
+        if self.optimizer == "muon" and self.l2:
+            raise ValueError(
+                "l2 would turn muon's steps and not lengthen them; "
+                "choose l2 = 0.0, and weight_decay in its place"
+            )
         if self.accumulate > self.batch:
             raise ValueError(
                 f"a batch of {self.batch} has no {self.accumulate} parts; "

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
+from swinablate.models.transfer import head
 
 
 @contextlib.contextmanager
@@ -122,3 +123,14 @@ def tables(model: nn.Module) -> frozenset[str]:
         if callable(own):
             found.update(f"{prefix}{inner}" for inner in own())
     return frozenset(found)
+
+
+def hidden_matrices(model: nn.Module) -> frozenset[str]:
+    """Names of the matrices of hidden layers: not the first, which reads images, nor the head's.
+
+    Kernels of convolutions are none, nor are tables.
+    """
+    none, last = tables(model), f"{head(model)}."
+    wide = [n for n, p in model.named_parameters() if p.ndim >= 2 and n not in none]
+    found = model.get_parameter
+    return frozenset(n for n in wide[1:] if found(n).ndim == 2 and not n.startswith(last))

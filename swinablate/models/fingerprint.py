@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import derive
-from swinablate.models.build import constructed, one_thread, plain_arithmetic
+from swinablate.models.build import constructed, hidden_matrices, one_thread, plain_arithmetic
 from swinablate.models.layers.norm import Fading
 
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
@@ -35,6 +35,7 @@ class Fingerprint:
         trained: logits in training mode under the test weights; NaN if it was not run.
         evaluated: those in evaluation mode.
         config: stands for logits that overflow, or that nobody computed.
+        hidden: names of the matrices that muon moves.
     """
 
     modules: Mapping[str, str]
@@ -43,6 +44,7 @@ class Fingerprint:
     trained: Float[Tensor, "b classes"]
     evaluated: Float[Tensor, "b classes"]
     config: str
+    hidden: frozenset[str]
 
     @property
     def signature(self) -> str:
@@ -101,6 +103,7 @@ def observe(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) 
         trained=trained,
         evaluated=evaluated,
         config=config.model_dump_json(),
+        hidden=hidden_matrices(model),
     )
 
 

@@ -153,23 +153,23 @@ def _cropped(arm: Arm) -> Found:
 
 
 def _rates(recipe: Recipe) -> Found:
-    train = recipe.train
+    train, lr = recipe.train, recipe.train.peak_lr
     most = PLAIN_LR if train.optimizer == "sgd" else ADAPTIVE_LR
-    if train.lr > most:
+    if lr > most:
         yield (
             "W20",
             (
-                f"train.lr = {train.lr:g} is above {most:g}, from where {train.optimizer} "
+                f"train.lr = {lr:g} is above {most:g}, from where {train.optimizer} "
                 "diverges or learns nothing."
             ),
         )
-    elif train.lr < LEAST_LR:
-        yield "W20", f"train.lr = {train.lr:g} is so small that weights stay as they are."
-    elif train.lr * train.weight_decay >= 1:
+    elif lr < LEAST_LR:
+        yield "W20", f"train.lr = {lr:g} is so small that weights stay as they are."
+    elif lr * train.weight_decay >= 1:
         yield (
             "W20",
             (
-                f"train.lr x train.weight_decay = {train.lr * train.weight_decay:g}: the decay "
+                f"train.lr x train.weight_decay = {lr * train.weight_decay:g}: the decay "
                 "alone takes all of the weights in a step."
             ),
         )

@@ -77,7 +77,13 @@ def parts_of(recipe: Recipe, looked: Looked) -> Mapping[str, str]:
 
 def meaning(recipe: Recipe, looked: Looked) -> str:
     """A digest of all that acts in a recipe: two recipes of one digest are one arm."""
-    return schema.digest([_look(recipe, looked).signature, _resolved(recipe)])
+    found = _look(recipe, looked)
+    train = recipe.train
+    if train.optimizer == "muon" and not found.hidden:  # it leaves all to AdamW
+        recipe = recipe.model_copy(
+            update={"train": train.model_copy(update={"optimizer": "adamw"})}
+        )
+    return schema.digest([found.signature, _resolved(recipe)])
 
 
 def prove(base: Arm, recipe: Recipe, differs: Iterable[str], looked: Looked) -> Proof:
@@ -129,6 +135,8 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
         del train[name]
     if recipe.train.optimizer == "adamw":
         train["optimizer"] = "adam"  # its decay is decoupled, too
+    train["lr"] = recipe.train.peak_lr
+    del train["lr_scale"], train["lr_batch"]
     if sizes := describe(recipe.data):
         train |= _acting(recipe.train, sizes)
         train.pop("epochs", None)
@@ -159,6 +167,8 @@ def _unread(recipe: Recipe) -> set[str]:
         unread |= {"betas", "eps"} | ({"nesterov"} if train.momentum == 0 else set())
     else:
         unread |= {"momentum", "nesterov"}
+    if train.optimizer in ("rmsprop", "adagrad"):
+        unread.add("betas")
     if train.schedule != "step":
         unread |= {"step_at", "step_factor"}
     if train.steps is not None:

@@ -201,7 +201,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                     saver.wait()
                     raise Stopped
                 at = now.epoch * per_epoch + now.step
-                set_rate(optimizer, train.lr * rate(train, at, total))
+                set_rate(optimizer, train.peak_lr * rate(train, at, total))
                 chance = of_step(job.seed, train.stream, now.epoch, now.step)
                 x, y = batch(next(raws), splits.train, augment, chance)
                 # Layers that drop draw from torch's global generators; nothing else does.

@@ -11,12 +11,16 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from swinablate.config.train import TrainConfig, falls, warmup_steps
-from swinablate.models.build import tables
+from swinablate.models.build import hidden_matrices, tables
 
 START, END = 25.0, 1e4
 """One cycle starts at 1/START of its peak and ends at 1/END of that, as in torch and fastai."""
 STATISTICS = ("running_mean", "running_var")
 """What torch's batch norms call theirs."""
+TORCHS_DECAY = ("adamw", "adam", "muon")
+"""Optimizers of which torch has one with decoupled decay; of the others it adds to gradients."""
+MOMENTUM = 0.95
+"""Of Muon, with Nesterov's look ahead: Jordan's, and torch's, which `train.momentum` is not."""
 
 
 def make_optimizer(
@@ -32,10 +36,14 @@ def make_optimizer(
         faster: the name of a part, and the factor on its learning rate.
     """
     undecayed = tables(model)
+    hidden = hidden_matrices(model) if train.optimizer == "muon" else frozenset()
+    turned: list[nn.Parameter] = []
     # Decayed ones first, always: a checkpoint's groups are matched by their order.
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {(False, 1.0): [], (True, 1.0): []}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and name in hidden:
+            turned.append(parameter)
+        elif parameter.requires_grad:
             plain = parameter.ndim < 2 or name in undecayed
             factor = faster[1] if faster[0] and name.startswith(f"{faster[0]}.") else 1.0
             groups.setdefault((plain, factor), []).append(parameter)
@@ -48,13 +56,64 @@ def make_optimizer(
         for (plain, factor), parameters in groups.items()
         if parameters
     ]
-    return of_groups(settings, train)
+    made = of_groups(settings, train)
+    return Both(muon(turned, train), made) if turned else made
+
+
+def muon(matrices: list[nn.Parameter], train: TrainConfig) -> torch.optim.Muon:
+    """Steps with all singular values near 1, as long as AdamW's.
+
+    Source: Jordan 2024, "Muon: an optimizer for hidden layers in neural networks"; their length
+    and decay: Liu et al. 2025, arXiv:2502.16982, sec. 2.2, so that AdamW's rate fits.
+    """
+    return torch.optim.Muon(
+        matrices,
+        lr=train.peak_lr,
+        weight_decay=train.weight_decay,
+        momentum=MOMENTUM,
+        nesterov=True,
+        adjust_lr_fn="match_rms_adamw",
+    )
+
+
+class Both(torch.optim.Optimizer):
+    """Two optimizers of one network's parameters that step as one.
+
+    Args:
+        first: of some.
+        second: of the others.
+    """
+
+    def __init__(self, first: torch.optim.Optimizer, second: torch.optim.Optimizer) -> None:
+        self.parts = (first, second)
+        super().__init__([*first.param_groups, *second.param_groups], {})
+        self._join()
+
+    def _join(self) -> None:
+        # The same groups, and no copies: a rate that is set here is set there.
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Take a step of each."""
+        for part in self.parts:
+            part.step(closure)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What both remember."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Set both to what `state_dict` gave."""
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self._join()
 
 
 def regularised(train: TrainConfig) -> dict[str, float]:
     """What a group of matrices says of decay: torch's own, and `decay` where we apply it.
 
-    Torch's `weight_decay` is decoupled in AdamW, and added to the gradients in Adam and SGD.
+    Torch's `weight_decay` is decoupled in AdamW and Muon, and added to the gradients elsewhere.
     """
     if torchs_own(train):
         return {"weight_decay": train.weight_decay}
@@ -63,7 +122,7 @@ def regularised(train: TrainConfig) -> dict[str, float]:
 
 def torchs_own(train: TrainConfig) -> bool:
     """Whether torch's optimizer has the decay that is asked for."""
-    return train.optimizer != "sgd" and train.l2 == 0
+    return train.optimizer in TORCHS_DECAY and train.l2 == 0
 
 
 def of_groups(
@@ -82,18 +141,22 @@ def of_groups(
         nesterov = train.nesterov and train.momentum > 0  # without momentum both are plain SGD
         made = torch.optim.SGD(
             settings,
-            lr=train.lr,
+            lr=train.peak_lr,
             momentum=train.momentum,
             nesterov=nesterov,
             fused=fused_sgd or None,
         )
+    elif train.optimizer == "rmsprop":
+        made = torch.optim.RMSprop(settings, lr=train.peak_lr, eps=train.eps)
+    elif train.optimizer == "adagrad":
+        made = torch.optim.Adagrad(settings, lr=train.peak_lr, eps=train.eps)
     else:
         # Adam with its decay decoupled is AdamW. Fused: torch's loop over tensors is three in
         # four of a small network's calls a step. Not where we decay: a scaler of fp16 calls a
         # fused optimizer for steps that it skips inside, too.
         kind = torch.optim.AdamW if torchs_own(train) else torch.optim.Adam
         fused = torchs_own(train) or train.weight_decay == 0 or train.precision != "fp16"
-        made = kind(settings, lr=train.lr, betas=train.betas, eps=train.eps, fused=fused)
+        made = kind(settings, lr=train.peak_lr, betas=train.betas, eps=train.eps, fused=fused)
     if any(group.get("decay") for group in settings):
         made.register_step_pre_hook(decay)
     return made

@@ -70,7 +70,8 @@ def test_alias_of_another_arm_is_found_too(write):
 
 @pytest.mark.parametrize(
     ("field", "level", "read_with"),
-    [("momentum", "0.5", "train.optimizer=sgd"), ("nesterov", "true", "train.optimizer=sgd"),
+    [("momentum", "0.5", "train.optimizer=sgd"), ("lr_batch", "48", "train.lr_scale=sqrt"),
+     ("nesterov", "true", "train.optimizer=sgd"),
      ("step_at", "[0.9]", "train.schedule=step"), ("step_factor", "0.5", "train.schedule=step")],
 )  # fmt: skip
 def test_field_is_no_difference_where_nothing_reads_it(write, field, level, read_with):
@@ -131,6 +132,7 @@ def test_a_smoke_run_of_pictures_needs_no_folder(write):
 @pytest.mark.parametrize(
     ("field", "level", "void_with"),
     [("betas", "[0.9, 0.99]", "train.optimizer=sgd"), ("eps", "1e-6", "train.optimizer=sgd"),
+     ("betas", "[0.9, 0.99]", "train.optimizer=adagrad"),
      ("epochs", "7", "train.steps=9"), ("norm_fade", "0.4", "model.norm=batch")],
 )  # fmt: skip
 def test_field_is_void_with_another(write, field, level, void_with):
@@ -138,6 +140,30 @@ def test_field_is_void_with_another(write, field, level, void_with):
     acts = ["model.norm=prepbn"] if field == "norm_fade" else []
     assert not planned(write(text), *acts).refusals
     assert [r.same_as for r in planned(write(text), void_with).refusals] == ["baseline"]
+
+
+def test_arms_of_one_rate_are_one_arm_however_it_is_written(write):
+    arms = """
+[[arms]]
+name = "half, at half the batch"
+changes = { "train.lr" = 15e-4, "train.lr_batch" = 32, "train.lr_scale" = "linear" }
+[[arms]]
+name = "the root"
+changes = { "train.lr_batch" = 16, "train.lr_scale" = "sqrt" }
+"""
+    found = planned(write(STUDY + arms), "train.batch=64", "train.lr=3e-3")
+    assert [(r.name, r.same_as) for r in found.refusals] == [
+        ("half, at half the batch", "baseline")
+    ]
+    assert names(found) == ["baseline", "shift=false", "the root"]
+
+
+def test_muon_is_adamw_where_no_hidden_layer_has_a_matrix(write):
+    text = STUDY.replace("model.shift", "train.optimizer").replace("[false]", '["muon", "sgd"]')
+    assert not planned(write(text)).refusals
+    nin = RECIPE.replace(RECIPE[: RECIPE.index("[data]")], '[model]\nfamily = "nin"\n\n')
+    refusals = planned(write(text, nin)).refusals
+    assert [(r.name, r.same_as) for r in refusals] == [("optimizer=muon", "baseline")]
 
 
 def test_adam_with_a_decoupled_decay_is_adamw_and_without_is_another_arm(write):

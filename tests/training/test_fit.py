@@ -125,8 +125,10 @@ def equal(a, b) -> bool:
 @pytest.mark.parametrize(
     "changes",
     [{}, {"optimizer": "sgd", "nesterov": True, "lr": 0.05, "schedule": "step", "accumulate": 3},
-     {"select": "best_val", "precision": "bf16"}, EVERYTHING],
-    ids=["plain", "sgd", "best", "everything"],
+     {"select": "best_val", "precision": "bf16"}, EVERYTHING,
+     {"optimizer": "muon", "precision": "fp16"}, {"optimizer": "rmsprop"},
+     {"optimizer": "adagrad", "lr": 0.03}],
+    ids=["plain", "sgd", "best", "everything", "muon", "rmsprop", "adagrad"],
 )  # fmt: skip
 @pytest.mark.parametrize("steps", [1, 7, 12])
 def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(datasets, tmp_path, steps, changes):

@@ -91,8 +91,22 @@ RATES = ({}, {"lr": 1e-3, "weight_decay": 0.0}, {"lr": 5e-3, "weight_decay": 0.2
         {"optimizer": "sgd", "l2": 0.1, "lr": 0.05, "variants": RATES},
         {"optimizer": "adam", "l2": 0.1, "variants": RATES},
         {"model": {"norm": "prepbn"}},
+        {"optimizer": "rmsprop", "lr_scale": "linear", "lr_batch": 32, "variants": RATES},
+        {"optimizer": "adagrad", "l2": 0.1, "variants": RATES},
     ],
-    ids=["rates", "drop", "batchnorm", "sgd", "adam", "mixup", "sgd-l2", "adam-l2", "prepbn"],
+    ids=[
+        "rates",
+        "drop",
+        "batchnorm",
+        "sgd",
+        "adam",
+        "mixup",
+        "sgd-l2",
+        "adam-l2",
+        "prepbn",
+        "rmsprop",
+        "adagrad",
+    ],
 )
 def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
     jobs = make_jobs(datasets, tmp_path / "one", **changes)
@@ -209,6 +223,7 @@ def test_transfer_trains_alone():
     ("changes", "reason"),
     [
         ({"ema": 0.9}, "train.ema trains alone only"),
+        ({"optimizer": "muon"}, "train.optimizer = muon trains alone only"),
         ({"precision": "fp16", "accumulate": 2},
          "train.precision = fp16 and train.accumulate trains alone only"),
         ({"variants": ({}, {"epochs": 3}, {})},

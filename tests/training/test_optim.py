@@ -81,6 +81,8 @@ def net():
             {"fused": False},
         ),
         ({"eps": 1e-4}, torch.optim.AdamW, {"eps": 1e-4}),
+        ({"optimizer": "rmsprop"}, torch.optim.RMSprop, {"alpha": 0.99, "momentum": 0}),
+        ({"optimizer": "adagrad", "eps": 1e-4}, torch.optim.Adagrad, {"eps": 1e-4, "lr_decay": 0}),
         ({"optimizer": "sgd"}, torch.optim.SGD, {"momentum": 0.9, "nesterov": False}),
         ({"optimizer": "sgd", "nesterov": True}, torch.optim.SGD, {"nesterov": True}),
         (
@@ -143,6 +145,9 @@ def decayed_by_hand(kind, rates, decay, l2):
             if kind == "sgd":
                 m = 0.9 * m + grad
                 p = p - lr * m
+            elif kind in ("rmsprop", "adagrad"):
+                v = 0.99 * v + 0.01 * grad**2 if kind == "rmsprop" else v + grad**2
+                p = p - lr * grad / (v.sqrt() + 1e-8)
             else:
                 m, v = 0.9 * m + 0.1 * grad, 0.999 * v + 0.001 * grad**2
                 p = p - lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
@@ -150,7 +155,7 @@ def decayed_by_hand(kind, rates, decay, l2):
     return made
 
 
-@pytest.mark.parametrize("kind", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("kind", ["adamw", "adam", "sgd", "rmsprop", "adagrad"])
 @pytest.mark.parametrize(("decay", "l2"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.3), (0.5, 0.3)])
 def test_decay_is_decoupled_and_l2_is_not_in_every_optimizer(kind, decay, l2):
     """Also under a rate that changes, and of matrices alone."""
@@ -202,3 +207,64 @@ def test_the_network_of_a_position_bias_does_not_decay(kind):
     free = {names[p].rpartition("position.")[2] for p in groups[1]["params"]}
     assert {"fc1.weight", "fc1.bias", "fc2.weight"} <= free
     assert not any("position" in names[p] for p in groups[0]["params"])
+
+
+def deep():
+    """First layer, hidden matrix, kernel, table, head."""
+    model = nn.Sequential()
+    model.add_module("embed", nn.Linear(3, 8))
+    model.add_module("position", nn.Embedding(5, 8))
+    model.add_module("hidden", nn.Linear(8, 6))
+    model.add_module("conv", nn.Conv2d(6, 6, 3))
+    model.add_module("head", nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 2)))
+    return model
+
+
+def test_muon_moves_the_matrices_of_hidden_layers_and_adamw_the_rest():
+    model = deep()
+    made = optim.make_optimizer(model, TrainConfig(optimizer="muon"), ("head", 10.0))
+    first, second = made.parts
+    assert (type(first), type(second)) == (torch.optim.Muon, torch.optim.AdamW)
+    assert [p for g in first.param_groups for p in g["params"]] == [model.hidden.weight]
+    held = [p for g in made.param_groups for p in g["params"]]
+    assert sorted(map(id, held)) == sorted(id(p) for p in model.parameters())
+    optim.set_rate(made, 0.25)
+    assert first.param_groups[0]["lr"] == 0.25
+    assert {g["lr"] for g in second.param_groups} == {0.25, 2.5}
+
+
+def test_muon_of_a_network_without_hidden_matrices_is_adamw():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.Linear(2, 2))
+    assert type(optim.make_optimizer(model, TrainConfig(optimizer="muon"))) is torch.optim.AdamW
+
+
+def test_muons_steps_are_near_a_rotation_of_the_length_that_adamw_has():
+    """All singular values alike, whatever those of the gradient; Liu 2025, eq. 4: 0.2 a number."""
+    model = deep()
+    train = TrainConfig(optimizer="muon", weight_decay=0.5)
+    made = optim.make_optimizer(model, train)
+    generator = torch.Generator().manual_seed(0)
+    left = torch.linalg.qr(torch.randn(6, 6, generator=generator)).Q
+    right = torch.linalg.qr(torch.randn(8, 8, generator=generator)).Q[:6]
+    before = model.hidden.weight.detach().clone()
+    values = torch.tensor([5.0, 4.0, 3.0, 2.0, 1.0, 0.5])
+    model.hidden.weight.grad = left @ torch.diag(values) @ right
+    optim.set_rate(made, 0.1)
+    made.step()
+    step = before * (1 - 0.1 * 0.5) - model.hidden.weight.detach()
+    found = torch.linalg.svdvals(step) / (0.1 * 0.2 * 8**0.5)
+    assert 0.6 < found.min() <= found.max() < 1.3
+    # Along the gradient's own directions, and against it.
+    assert (torch.diag(left.T @ step @ right.T) > 0.01).all()
+
+
+def test_muon_takes_no_l2():
+    with pytest.raises(ValueError, match=r"choose l2 = 0.0, and weight_decay in its place"):
+        TrainConfig(optimizer="muon", l2=0.1)
+
+
+@pytest.mark.parametrize(("scale", "rate"), [("none", 0.1), ("linear", 0.4), ("sqrt", 0.2)])
+def test_the_rate_follows_the_batch_as_it_is_asked_to(scale, rate):
+    train = TrainConfig(lr=0.1, batch=256, lr_batch=64, lr_scale=scale)
+    assert train.peak_lr == pytest.approx(rate)
+    assert optim.make_optimizer(net(), train).defaults["lr"] == pytest.approx(rate)

@@ -31,6 +31,14 @@ KEPT = 2
 """Of the bytes that the backward pass keeps of an image, how many times admission counts them:
 gradients are as large. Without gradients an image takes no more than it keeps, so that validation
 looks at so many times a training batch at once."""
+REMEMBERED = {
+    "sgd": ("momentum_buffer",),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "adam": ("exp_avg", "exp_avg_sq"),
+    "rmsprop": ("square_avg",),
+    "adagrad": ("sum",),
+}
+"""What torch's optimizers call the numbers that they keep of every weight."""
 
 
 def why_not(recipes: Sequence[Recipe]) -> str | None:
@@ -42,6 +50,7 @@ def why_not(recipes: Sequence[Recipe]) -> str | None:
     if any(common(recipe) != common(first) for recipe in recipes):
         return "they differ in more than learning rate and weight decay"
     alone = {
+        "train.optimizer = muon": first.train.optimizer == "muon",  # its matrices are no stretches
         "train.precision = fp16": first.train.precision == "fp16",
         "train.ema": first.train.ema > 0,
         "train.accumulate": first.train.accumulate > 1,
@@ -196,7 +205,7 @@ class Stack:
             own = self.optimizers[k].param_groups
             stretches = [torch.split(matrix[k], list(sizes)) for matrix in held]
             for group, weights, grad, *moments in zip(own, *stretches, strict=True):
-                groups.setdefault((train.lr, group["weight_decay"]), []).append(weights)
+                groups.setdefault((train.peak_lr, group["weight_decay"]), []).append(weights)
                 weights.grad = grad
                 states[weights] = self._state(moments)
         settings = [
@@ -219,18 +228,19 @@ class Stack:
         for i, size in enumerate(sizes):
             ours = [own.param_groups[i].get("decay", 0.0) for own in self.optimizers]
             if any(ours):
-                taken = [train.lr * one for train, one in zip(trains, ours, strict=True)]
+                taken = [train.peak_lr * one for train, one in zip(trains, ours, strict=True)]
                 found.append((slice(at, at + size), self.flat.new_tensor(taken)[:, None]))
             at += size
         return found
 
     def _state(self, moments: Sequence[Tensor]) -> dict[str, Tensor]:
         """What torch's optimizer remembers of one parameter."""
+        kept = dict(zip(REMEMBERED[self.train.optimizer], moments, strict=False))
         if self.train.optimizer == "sgd":
-            return {"momentum_buffer": moments[0]}
+            return kept
         # Its own for each: the optimizer counts it up.
         step = torch.full((), float(self.steps), device=self.flat.device)
-        return {"step": step, "exp_avg": moments[0], "exp_avg_sq": moments[1]}
+        return {"step": step, **kept}
 
     def fade(self, done: float) -> None:
         """Bring norms that fade to where they are after a share of the training, in all rows."""
@@ -352,7 +362,7 @@ class Stack:
         """Set replica `k` to the state of its own network and optimizer, after `steps` steps."""
         model, optimizer = self.models[k], self.optimizers[k]
         weights, moments = self._parts(self.flat), [self._parts(m) for m in self.moments]
-        keys = ("momentum_buffer",) if self.train.optimizer == "sgd" else ("exp_avg", "exp_avg_sq")
+        keys = REMEMBERED[self.train.optimizer]
         for name in self._shapes:
             parameter = model.get_parameter(name)
             weights[name][k].copy_(parameter)

@@ -129,7 +129,7 @@ def _alone(
     learner = make_learner(build(recipe, image_spec(recipe.data), seed), train, device)
     found = []
     for step, (x, y) in enumerate(batches):
-        set_rate(learner.optimizer, train.lr * rate(train, step, len(batches)))
+        set_rate(learner.optimizer, train.peak_lr * rate(train, step, len(batches)))
         torch.manual_seed(derive(seed, "verify", "drop", step))
         found.append(learner.step(x, y).item())
     settle(train)
