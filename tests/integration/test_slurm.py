@@ -110,6 +110,7 @@ def test_workers_that_are_cancelled_are_replaced_and_their_trials_go_on(slurm, c
     until(lambda: gone(slurm, command))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_asked_to_leave_writes_a_checkpoint_first(slurm, command, calm):
     """As by a time limit or a preemption: nothing is lost, and nobody is to blame."""
     process = command.start(*TWO)
@@ -125,6 +126,7 @@ def test_a_worker_that_is_asked_to_leave_writes_a_checkpoint_first(slurm, comman
     until(lambda: gone(slurm, command))
 
 
+@pytest.mark.slow
 def test_another_allocation_is_asked_for_once_where_one_is_cancelled(slurm, command, calm):
     process = command.start(*TWO)
     command.wait_for("checkpoint")
@@ -172,6 +174,7 @@ def test_a_coordinator_that_is_killed_leaves_no_allocation(slurm, command):
     until(lambda: gone(slurm, command), 30)
 
 
+@pytest.mark.slow
 def test_an_allocation_that_waits_is_given_back_too(slurm, command):
     blocking = slurm.ask(
         "sbatch", "--parsable", "-N2", "--exclusive", "-o/dev/null", "--wrap", "sleep 600"
@@ -186,6 +189,7 @@ def test_an_allocation_that_waits_is_given_back_too(slurm, command):
     slurm.ask("scancel", blocking)
 
 
+@pytest.mark.slow
 def test_within_an_allocation_its_nodes_are_used_and_stay(slurm, command, calm):
     """As in a batch script of one's own; what is left of it is its owner's."""
     words = ("--parsable", "-N2", "--ntasks-per-node=1", "-o/dev/null", "--wrap", "sleep 600")
@@ -270,6 +274,7 @@ def test_every_gpu_is_one_worker_alone(slurm, tmp_path):
 PAGE = Path(__file__).parents[2] / "docs/clusters.md"
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_about_clusters_run(slurm, command, calm, postgres):
     found = re.findall(r"^\$ swinablate run studies/quickstart.toml (.*)$", PAGE.read_text(), re.MULTILINE)  # fmt: skip
     assert len(found) == 2
