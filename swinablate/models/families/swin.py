@@ -51,6 +51,7 @@ from swinablate.models.layers.norm import make_norm, mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax
 from swinablate.models.layers.position import Absolute, absolute_position
+from swinablate.models.layers.rotary import Rotary, check_rotary
 from swinablate.models.layers.window import (
     ChannelFirstWindows,
     Pair,
@@ -184,10 +185,11 @@ class SwinConfig(ModelConfig):
     position_bias: Annotated[
         PositionBias,
         Switch(
-            "relative position bias of the scores",
-            "Swin eq. 4, tab. 4; SwinV2 sec. 3.3, tab. 1",
-            ("table", "none", "log_cpb", "linear_cpb"),
-            acts_on=("*.attention.mix.bias*",),
+            "relative position bias of the scores; with rope, in its place, queries and keys are "
+            "turned by row and column",
+            "Swin eq. 4, tab. 4; SwinV2 sec. 3.3, tab. 1; Heo 2024, sec. 3.2",
+            ("table", "none", "log_cpb", "linear_cpb", "rope"),
+            acts_on=("*.attention.mix.bias*", "*.mix.similarity*"),
         ),
     ] = "table"
     absolute_position: Annotated[
@@ -295,6 +297,8 @@ class SwinConfig(ModelConfig):
                     f"stage {i}: {heads} heads do not divide {width} channels; "
                     "choose heads that divide width * 2**stage"
                 )
+            if self.position_bias == "rope":
+                check_rotary(self.attention, width // heads)
         hidden_width(self.width, self.mlp_ratio)
         check_attn_drop(self.attention, self.attn_drop)
         return self
@@ -541,6 +545,8 @@ def _similarity(stage: Stage, config: SwinConfig, axes: Axes) -> nn.Module:
         if config.attention == "cosine"
         else make_scale(config.attention_scale, stage.heads, depth, axes)
     )
+    if config.position_bias == "rope":
+        kind = Rotary(stage.window, depth, kind, axes)
     return NormedHeads(depth, kind, axes) if config.qk_norm else kind
 
 

@@ -46,6 +46,7 @@ from swinablate.models.layers.norm import mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax, SequencePool, Skip
 from swinablate.models.layers.position import Prefix, Sequence, absolute_position
+from swinablate.models.layers.rotary import Rotary, check_rotary
 from swinablate.models.layers.window import Pair, additive, near, without_self
 
 Attention = Literal["dot", "cosine", "uniform", "linear"]
@@ -125,10 +126,11 @@ class ViTConfig(ModelConfig):
     position: Annotated[
         Sequence,
         Switch(
-            "what is added to each patch to say where it was",
-            "ViT tab. 8; post 002",
-            ("learned", "none", "sincos1d", "sincos2d", "post002"),
-            acts_on=("position*",),
+            "what is added to each patch to say where it was; with rope2d queries and keys are "
+            "turned by row and column",
+            "ViT tab. 8; post 002; Heo 2024, sec. 3.2",
+            ("learned", "none", "sincos1d", "sincos2d", "post002", "rope2d"),
+            acts_on=("position*", "*.mix.similarity*"),
         ),
     ] = "learned"
     position_bias: Annotated[
@@ -204,6 +206,8 @@ class ViTConfig(ModelConfig):
             )
         hidden_width(self.width, self.mlp_ratio)
         check_attn_drop(self.attention, self.attn_drop)
+        if self.position == "rope2d":
+            check_rotary(self.attention, self.width // self.heads)
         if self.share_layers and self.drop_path:
             raise ValueError(
                 "shared layers have one drop rate, drop_path gives each its own; "
@@ -283,6 +287,8 @@ def _softmax(grid: Pair, config: ViTConfig) -> nn.Module:
         if config.attention == "cosine"
         else make_scale(config.attention_scale, config.heads, depth, LAST)
     )
+    if config.position == "rope2d":
+        kind = Rotary(grid, depth, kind, LAST, prefix=prefix(config))
     similarity = NormedHeads(depth, kind, LAST) if config.qk_norm else kind
     bias, drop = _bias(grid, config), config.attn_drop
     if config.softmax_over == "queries":
