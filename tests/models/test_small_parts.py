@@ -446,7 +446,7 @@ def test_swin_drops_what_timm_drops():
 def test_weights_that_no_image_has_are_not_dropped(kind, attention):
     message = (
         f"{attention} attention has no weights of an image's own to drop; "
-        "choose attn_drop = 0.0, or dot or cosine attention"
+        "choose attn_drop = 0.0, or dot, cosine or additive attention"
     )
     with pytest.raises(ValueError, match=message):
         kind(attention=attention, attn_drop=0.1)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.schema import Absent
 from swinablate.models.layers import switches
+from swinablate.models.layers.additive import Additive, Unscaled
 from swinablate.models.layers.attention import (
     FIRST,
     LAST,
@@ -51,6 +52,7 @@ from swinablate.models.layers.norm import make_norm, mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax
 from swinablate.models.layers.position import Absolute, absolute_position
+from swinablate.models.layers.rotary import Rotary, check_rotary
 from swinablate.models.layers.window import (
     ChannelFirstWindows,
     Pair,
@@ -63,7 +65,7 @@ from swinablate.models.layers.window import (
     without_self,
 )
 
-Attention = Literal["dot", "cosine", "bias_only", "uniform", "linear"]
+Attention = Literal["dot", "cosine", "bias_only", "uniform", "linear", "additive"]
 Head = Literal["gap", "fc", "max", "meanmax"]
 SHIFTING = (
     "*.attention.enter*",
@@ -154,9 +156,10 @@ class SwinConfig(ModelConfig):
     attention: Annotated[
         Attention,
         Switch(
-            "what weighs tokens: dot products, cosines, position alone, nothing, a linear kernel",
-            "Swin tab. 4, 6; SwinV2 eq. 2; Katharopoulos 2020",
-            ("dot", "cosine", "bias_only", "uniform", "linear"),
+            "what weighs tokens: dot products, cosines, position alone, nothing, a linear kernel, "
+            "a layer of tanh",
+            "Swin tab. 4, 6; SwinV2 eq. 2; Katharopoulos 2020; Bahdanau 2015, app. A.1.2",
+            ("dot", "cosine", "bias_only", "uniform", "linear", "additive"),
             acts_on=("*.attention*",),
         ),
     ] = "dot"
@@ -184,10 +187,11 @@ class SwinConfig(ModelConfig):
     position_bias: Annotated[
         PositionBias,
         Switch(
-            "relative position bias of the scores",
-            "Swin eq. 4, tab. 4; SwinV2 sec. 3.3, tab. 1",
-            ("table", "none", "log_cpb", "linear_cpb"),
-            acts_on=("*.attention.mix.bias*",),
+            "relative position bias of the scores; with rope, in its place, queries and keys are "
+            "turned by row and column",
+            "Swin eq. 4, tab. 4; SwinV2 sec. 3.3, tab. 1; Heo 2024, sec. 3.2",
+            ("table", "none", "log_cpb", "linear_cpb", "rope"),
+            acts_on=("*.attention.mix.bias*", "*.mix.similarity*"),
         ),
     ] = "table"
     absolute_position: Annotated[
@@ -295,6 +299,8 @@ class SwinConfig(ModelConfig):
                     f"stage {i}: {heads} heads do not divide {width} channels; "
                     "choose heads that divide width * 2**stage"
                 )
+            if self.position_bias == "rope":
+                check_rotary(self.attention, width // heads)
         hidden_width(self.width, self.mlp_ratio)
         check_attn_drop(self.attention, self.attn_drop)
         return self
@@ -476,6 +482,17 @@ class SmallWindowAttention(WindowAttention):
         return self.leave(self.drop(self.windows.join(self.out(rows))))
 
 
+class AdditiveAttention(WindowAttention):
+    """The same with scores of a small network, in windows of any size."""
+
+    def _product(
+        self, similarity: nn.Module, bias: nn.Module, stage: Stage, config: SwinConfig
+    ) -> DotProduct:
+        """Build what mixes the tokens of a window."""
+        heads, depth = stage.heads, stage.width // stage.heads
+        return Additive(similarity, bias, config.attn_drop, heads=heads, depth=depth)
+
+
 def window_attention(stage: Stage, shift: Pair, config: SwinConfig) -> nn.Module:
     """Build what attends inside windows, the faster way for their size."""
     small = stage.window[0] * stage.window[1] <= SMALL
@@ -530,17 +547,22 @@ _ATTENTION: dict[Attention, Callable[[Stage, Pair, SwinConfig], nn.Module]] = {
     "bias_only": FixedAttention,
     "uniform": FixedAttention,
     "linear": LinearAttention,
+    "additive": AdditiveAttention,
 }
 
 
 def _similarity(stage: Stage, config: SwinConfig, axes: Axes) -> nn.Module:
     """What prepares queries and keys."""
     depth = stage.width // stage.heads
-    kind: nn.Module = (
-        Cosine(stage.heads, axes)
-        if config.attention == "cosine"
-        else make_scale(config.attention_scale, stage.heads, depth, axes)
-    )
+    kind: nn.Module
+    if config.attention == "cosine":
+        kind = Cosine(stage.heads, axes)
+    elif config.attention == "additive":
+        kind = Unscaled()
+    else:
+        kind = make_scale(config.attention_scale, stage.heads, depth, axes)
+    if config.position_bias == "rope":
+        kind = Rotary(stage.window, depth, kind, axes)
     return NormedHeads(depth, kind, axes) if config.qk_norm else kind
 
 

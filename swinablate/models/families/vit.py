@@ -9,14 +9,16 @@ Shapes: b batch, ch image channels, n tokens, c channels.
 
 from typing import Annotated, Any, Literal
 
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.schema import Absent
 from swinablate.models.layers import switches
+from swinablate.models.layers.additive import Additive, Unscaled
 from swinablate.models.layers.attention import (
     LAST,
     Cosine,
@@ -44,12 +46,13 @@ from swinablate.models.layers.fields import Count, Rate, check_attn_drop
 from swinablate.models.layers.mlp import Hidden, Mlp, hidden_width
 from swinablate.models.layers.norm import mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
-from swinablate.models.layers.pool import Max, MeanMax, SequencePool, Skip
+from swinablate.models.layers.pool import EveryLayer, LayerSum, Max, MeanMax, SequencePool, Skip
 from swinablate.models.layers.position import Prefix, Sequence, absolute_position
+from swinablate.models.layers.rotary import Rotary, check_rotary
 from swinablate.models.layers.window import Pair, additive, near, without_self
 
-Attention = Literal["dot", "cosine", "uniform", "linear"]
-Pool = Literal["mean", "cls", "max", "meanmax", "sequence"]
+Attention = Literal["dot", "cosine", "uniform", "linear", "additive"]
+Pool = Literal["mean", "cls", "max", "meanmax", "sequence", "layers"]
 
 
 class ViTConfig(ModelConfig):
@@ -86,9 +89,9 @@ class ViTConfig(ModelConfig):
     attention: Annotated[
         Attention,
         Switch(
-            "what weighs tokens: dot products, cosines, nothing, a linear kernel",
-            "SwinV2 tab. 6; Katharopoulos 2020",
-            ("dot", "cosine", "uniform", "linear"),
+            "what weighs tokens: dot products, cosines, nothing, a linear kernel, a layer of tanh",
+            "SwinV2 tab. 6; Katharopoulos 2020; Bahdanau 2015, app. A.1.2",
+            ("dot", "cosine", "uniform", "linear", "additive"),
             acts_on=("*.attention*",),
         ),
     ] = "dot"
@@ -122,13 +125,24 @@ class ViTConfig(ModelConfig):
         ),
     ] = None
     diagonal: switches.Diagonal = True
+    causal: Annotated[
+        bool,
+        Switch(
+            "a patch sees itself, those before it in reading order and registers; the class token "
+            "sees all and nobody sees it: it stands last",
+            "Vaswani 2017, sec. 3.2.3; post 002",
+            (False, True),
+            acts_on=("*.mix.bias", "*.mix.bias.mask"),
+        ),
+    ] = False
     position: Annotated[
         Sequence,
         Switch(
-            "what is added to each patch to say where it was",
-            "ViT tab. 8; post 002",
-            ("learned", "none", "sincos1d", "sincos2d", "post002"),
-            acts_on=("position*",),
+            "what is added to each patch to say where it was; with rope2d queries and keys are "
+            "turned by row and column",
+            "ViT tab. 8; post 002; Heo 2024, sec. 3.2",
+            ("learned", "none", "sincos1d", "sincos2d", "post002", "rope2d"),
+            acts_on=("position*", "*.mix.similarity*"),
         ),
     ] = "learned"
     position_bias: Annotated[
@@ -143,11 +157,12 @@ class ViTConfig(ModelConfig):
     pool: Annotated[
         Pool,
         Switch(
-            "what the classifier sees: the mean, a class token, the largest, mean and largest, or "
-            "a mean with learned weights",
-            "ViT D.3; timm; CCT sec. 3.2",
-            ("mean", "cls", "max", "meanmax", "sequence"),
-            acts_on=("cls*", "pool*"),
+            "what the classifier sees: the mean, a class token, the largest, mean and largest, "
+            "a mean with learned weights, or the mean of all blocks' outputs, these with learned "
+            "weights",
+            "ViT D.3; timm; CCT sec. 3.2; Peters 2018, eq. 1; post 000",
+            ("mean", "cls", "max", "meanmax", "sequence", "layers"),
+            acts_on=("cls*", "pool*", "blocks"),
         ),
     ] = "mean"
     registers: Annotated[
@@ -204,6 +219,8 @@ class ViTConfig(ModelConfig):
             )
         hidden_width(self.width, self.mlp_ratio)
         check_attn_drop(self.attention, self.attn_drop)
+        if self.position == "rope2d":
+            check_rotary(self.attention, self.width // self.heads)
         if self.share_layers and self.drop_path:
             raise ValueError(
                 "shared layers have one drop rate, drop_path gives each its own; "
@@ -278,28 +295,49 @@ class UniformAttention(nn.Module):
 
 def _softmax(grid: Pair, config: ViTConfig) -> nn.Module:
     depth = config.width // config.heads
-    kind: nn.Module = (
-        Cosine(config.heads, LAST)
-        if config.attention == "cosine"
-        else make_scale(config.attention_scale, config.heads, depth, LAST)
-    )
+    kind: nn.Module
+    if config.attention == "cosine":
+        kind = Cosine(config.heads, LAST)
+    elif config.attention == "additive":
+        kind = Unscaled()
+    else:
+        kind = make_scale(config.attention_scale, config.heads, depth, LAST)
+    if config.position == "rope2d":
+        kind = Rotary(grid, depth, kind, LAST, prefix=prefix(config))
     similarity = NormedHeads(depth, kind, LAST) if config.qk_norm else kind
     bias, drop = _bias(grid, config), config.attn_drop
+    if config.attention == "additive":
+        over = -2 if config.softmax_over == "queries" else -1
+        return Additive(similarity, bias, drop, heads=config.heads, depth=depth, over=over)
     if config.softmax_over == "queries":
         return OverQueries(similarity, bias, drop)
     return make_product(similarity, bias, drop, grid, config.band, prefix=prefix(config))
 
 
 def _bias(grid: Pair, config: ViTConfig) -> nn.Module:
-    """What acts on the scores; a prefix sees all and is seen by all."""
+    """What acts on the scores; a prefix sees all and is seen by all, but where it is causal."""
     extra = prefix(config)
     table = config.position_bias == "table" and config.attention != "uniform"
     position = PrefixedTable(grid, config.heads, extra) if table else None
-    if config.band is None and config.diagonal:
+    if config.band is None and config.diagonal and not config.causal:
         return make_bias(position, None)
     band = max(grid) if config.band is None else config.band  # as wide as the grid is no band
     seen = F.pad(near(grid, band), (extra, 0, extra, 0), value=True)[None]
+    if config.causal:
+        seen = seen & _read_before(grid, config)
     return make_bias(position, additive(seen if config.diagonal else without_self(seen)))
+
+
+def _read_before(grid: Pair, config: ViTConfig) -> Bool[Tensor, "n n"]:
+    """Which tokens a token may see where they are read in order: registers, patches, class token.
+
+    A class token that stood first could not see the image, and if patches saw it, they would see
+    through it what comes after them.
+    """
+    patches = grid[0] * grid[1]
+    last = torch.full((prefix(config) - config.registers,), patches + 1)
+    order = torch.cat((last, torch.zeros(config.registers), torch.arange(1, patches + 1)))
+    return order[None, :] <= order[:, None]
 
 
 def make_block(grid: Pair, config: ViTConfig, drop: float) -> nn.Module:
@@ -315,6 +353,17 @@ def make_block(grid: Pair, config: ViTConfig, drop: float) -> nn.Module:
         config.norm,
         branch_ends(config.width, config.layer_scale, drop),
     )
+
+
+def make_blocks(grid: Pair, config: ViTConfig) -> nn.Sequential:
+    """Build all encoder blocks."""
+    if config.share_layers:
+        shared = make_block(grid, config, 0.0)
+        repeated = EveryLayer if config.pool == "layers" else Repeated
+        return repeated(shared, times=config.depth)
+    drops = drop_rates(config.drop_path, config.depth)
+    blocks = [make_block(grid, config, drop) for drop in drops]
+    return EveryLayer(*blocks) if config.pool == "layers" else nn.Sequential(*blocks)
 
 
 class MeanOfPatches(nn.Module):
@@ -343,6 +392,8 @@ def make_pool(config: ViTConfig) -> nn.Module:
         return ClassToken()
     if config.pool == "mean":
         return MeanOfPatches(config.registers)
+    if config.pool == "layers":
+        return nn.Sequential(LayerSum(config.depth), MeanOfPatches(config.registers))
     if config.pool == "sequence":
         return nn.Sequential(Skip(config.registers), SequencePool(config.width))
     kind = Max if config.pool == "max" else MeanMax
@@ -365,12 +416,7 @@ class ViT(nn.Module):
         self.registers = Prefix(registers, width) if registers else nn.Identity()
         self.cls = Prefix(1, width) if reads_class else nn.Identity()
         self.drop = make_drop(config.drop)
-        drops = drop_rates(config.drop_path, config.depth)
-        self.blocks: nn.Sequential = (
-            Repeated(make_block(grid, config, 0.0), config.depth)
-            if config.share_layers
-            else nn.Sequential(*(make_block(grid, config, drop) for drop in drops))
-        )
+        self.blocks = make_blocks(grid, config)
         self.norm = last_norm(config.norm_place, of_tokens(config.norm), width)
         self.pool = make_pool(config)
         self.head = nn.Linear(width, image.classes)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from swinablate.models.layers.window import Pair, relative_index
 
-PositionBias = Literal["table", "none", "log_cpb", "linear_cpb"]
+PositionBias = Literal["table", "none", "log_cpb", "linear_cpb", "rope"]
+"""Of the last nothing is added: queries and keys are turned (`rotary`)."""
 
 
 class RelativeTable(nn.Module):
@@ -159,7 +160,7 @@ _POSITIONS: Mapping[PositionBias, Callable[[Pair, int], nn.Module]] = {
 
 def make_position(kind: PositionBias, window: Pair, heads: int) -> nn.Module | None:
     """Build a relative position bias, or none."""
-    if kind == "none":
+    if kind in ("none", "rope"):
         return None
     return _POSITIONS[kind](window, heads)
 

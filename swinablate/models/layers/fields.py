@@ -47,8 +47,8 @@ def check_attn_drop(attention: str, attn_drop: float) -> None:
     Raises:
         ValueError: they do not depend on the image, or are never computed.
     """
-    if attn_drop and attention not in ("dot", "cosine"):
+    if attn_drop and attention not in ("dot", "cosine", "additive"):
         raise ValueError(
             f"{attention} attention has no weights of an image's own to drop; "
-            "choose attn_drop = 0.0, or dot or cosine attention"
+            "choose attn_drop = 0.0, or dot, cosine or additive attention"
         )

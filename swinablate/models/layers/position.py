@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 Absolute = Literal["none", "learned", "sincos1d", "sincos2d"]
-Sequence = Literal["none", "learned", "sincos1d", "sincos2d", "post002"]
+Sequence = Literal["none", "learned", "sincos1d", "sincos2d", "post002", "rope2d"]
+"""Of the last nothing is added: attention turns queries and keys (`rotary`)."""
 
 
 class LearnedPosition(nn.Module):
@@ -85,7 +86,7 @@ def absolute_position(kind: Sequence, grid: tuple[int, int], width: int) -> nn.M
         ValueError: sines and cosines need an even width, in two dimensions twice even.
     """
     rows, columns = grid
-    if kind == "none":
+    if kind in ("none", "rope2d"):
         return nn.Identity()
     if kind == "learned":
         return LearnedPosition(rows * columns, width)
