@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models.layers import switches
+from swinablate.models.layers.block import make_drop
 from swinablate.models.layers.conv import ConvNorm, make_conv_norm
-from swinablate.models.layers.drop import make_drop
 from swinablate.models.layers.fields import Count, Rate
 from swinablate.models.layers.init import draw
 

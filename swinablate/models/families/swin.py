@@ -41,10 +41,10 @@ from swinablate.models.layers.block import (
     draw_blocks,
     drop_rates,
     last_norm,
+    make_drop,
     mended_place,
     share,
 )
-from swinablate.models.layers.drop import make_drop
 from swinablate.models.layers.fields import Count, Counts, Rate, check_attn_drop, check_lengths
 from swinablate.models.layers.merge import Merge, halved, make_merge
 from swinablate.models.layers.mlp import DepthwiseMlp, Hidden, Mlp, hidden_width

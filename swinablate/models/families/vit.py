@@ -39,9 +39,9 @@ from swinablate.models.layers.block import (
     draw_blocks,
     drop_rates,
     last_norm,
+    make_drop,
     mended_place,
 )
-from swinablate.models.layers.drop import make_drop
 from swinablate.models.layers.fields import Count, Rate, check_attn_drop
 from swinablate.models.layers.mlp import Hidden, Mlp, hidden_width
 from swinablate.models.layers.norm import mended, of_tokens

@@ -204,3 +204,11 @@ BLOCKS: Mapping[Place, type[Block]] = {
     "res_post": ResPostBlock,
     "sandwich": SandwichBlock,
 }
+
+
+def make_drop(rate: float) -> nn.Module:
+    """Build what drops a share of the numbers; 0 is off.
+
+    It draws from torch's global generator, which training seeds for every step.
+    """
+    return nn.Dropout(rate) if rate else nn.Identity()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swinablate.models.layers.drop import make_drop
+from swinablate.models.layers.block import make_drop
 from swinablate.models.layers.norm import BlockNorm, make_ffn_norm
 
 Activation = Literal["gelu", "relu", "swiglu", "geglu"]
