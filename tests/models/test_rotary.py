@@ -12,7 +12,7 @@ from swinablate.models.families.swin import SmallWindowAttention as Small
 from swinablate.models.families.swin import SwinConfig, WindowAttention, stages
 from swinablate.models.families.vit import SelfAttention, ViTConfig
 from swinablate.models.layers.attention import FIRST, LAST
-from swinablate.models.layers.rotary import Rotary
+from swinablate.models.layers.position import Rotary
 
 GRID = (3, 5)
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.schema import Absent
 from swinablate.models.layers import switches
-from swinablate.models.layers.additive import Additive, Unscaled
 from swinablate.models.layers.attention import (
     FIRST,
     LAST,
+    Additive,
     Axes,
     Cosine,
     DotProduct,
@@ -29,6 +29,7 @@ from swinablate.models.layers.attention import (
     Linear,
     NormedHeads,
     SmallDotProduct,
+    Unscaled,
     make_qkv,
     make_scale,
 )
@@ -51,8 +52,7 @@ from swinablate.models.layers.mlp import DepthwiseMlp, Hidden, Mlp, hidden_width
 from swinablate.models.layers.norm import make_norm, mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax
-from swinablate.models.layers.position import Absolute, absolute_position
-from swinablate.models.layers.rotary import Rotary, check_rotary
+from swinablate.models.layers.position import Absolute, Rotary, absolute_position, check_rotary
 from swinablate.models.layers.window import (
     ChannelFirstWindows,
     Pair,

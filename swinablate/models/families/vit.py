@@ -18,14 +18,15 @@ from torch import Tensor, nn
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.schema import Absent
 from swinablate.models.layers import switches
-from swinablate.models.layers.additive import Additive, Unscaled
 from swinablate.models.layers.attention import (
     LAST,
+    Additive,
     Cosine,
     Fixed,
     Linear,
     NormedHeads,
     OverQueries,
+    Unscaled,
     make_qkv,
     make_scale,
 )
@@ -47,8 +48,13 @@ from swinablate.models.layers.mlp import Hidden, Mlp, hidden_width
 from swinablate.models.layers.norm import mended, of_tokens
 from swinablate.models.layers.patch import make_embed, patch_grid
 from swinablate.models.layers.pool import EveryLayer, LayerSum, Max, MeanMax, SequencePool, Skip
-from swinablate.models.layers.position import Prefix, Sequence, absolute_position
-from swinablate.models.layers.rotary import Rotary, check_rotary
+from swinablate.models.layers.position import (
+    Prefix,
+    Rotary,
+    Sequence,
+    absolute_position,
+    check_rotary,
+)
 from swinablate.models.layers.window import Pair, additive, near, without_self
 
 Attention = Literal["dot", "cosine", "uniform", "linear", "additive"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from swinablate.models.layers.window import Pair, relative_index
 
 PositionBias = Literal["table", "none", "log_cpb", "linear_cpb", "rope"]
-"""Of the last nothing is added: queries and keys are turned (`rotary`)."""
+"""Of the last nothing is added: queries and keys are turned (`position.Rotary`)."""
 
 
 class RelativeTable(nn.Module):
