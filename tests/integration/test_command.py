@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.study.shipped import placed
+
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 
@@ -146,7 +148,9 @@ SHORT = {"quickstart"}  # the others are planned and take a step as unit tests
     ],
 )
 def test_every_shipped_study_passes_a_smoke_run(study, tmp_path):
-    code, out, err = run(study, "run", "--smoke", "--home", str(tmp_path), "--json")
+    code, out, err = run(
+        placed(study, tmp_path / "copy"), "run", "--smoke", "--home", str(tmp_path), "--json"
+    )
     assert code == 0, err
     verdicts = json.loads(out)
     assert all(arm["verdict"] in {"not tested", "pending"} for arm in verdicts["arms"])
