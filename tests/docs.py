@@ -152,7 +152,9 @@ Where another implementation is wrong for an ablation, or differs in a constant:
 
 - **Padding.** torchvision and timm pad a grid that windows do not tile with zeros, and let
   tokens attend to them: at 8x8 and windows of 7, the corner sees itself and 48 zeros. Here such
-  a window is refused, or padded and masked (`model.pad = "masked"`).
+  a window is refused, or padded and masked (`model.pad = "masked"`). Under that switch,
+  odd grids are padded before a merging, as torchvision's and timm's are, and images that patches
+  do not tile, as in Swin's detection code; of both come tokens with pixels, and nothing to mask.
 - **The mask of a padded grid.** timm pads after it shifts, and masks the grid as if it had not:
   at 8x8, windows of 7, shift 3, the first row sees rows 3 to 7 from across the edge. Here it
   sees its neighbours.

@@ -91,4 +91,4 @@ def _plain(value: Any) -> Any:
         return str(value).lower()
     if value is None:
         return NONE
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value

@@ -1,14 +1,14 @@
 """Starting from trained weights: what is taken over, what is drawn anew, what stays frozen.
 
-Names and shapes must agree; the head alone may differ, and only when the recipe asks for a
-new one. What is frozen does not change at all: its parameters are not the optimizer's, and
+Names and shapes must agree, after weights of Microsoft's, timm's and torchvision's layouts were
+renamed and tables interpolated; the head alone may differ, and only when the recipe asks for a new
+one. What is frozen does not change at all: its parameters are not the optimizer's, and
 it stays in evaluation mode, so that batch norms keep the statistics they came with and
 nothing in it is dropped.
 """
 
 import functools
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.errors import EnvironmentFault
+from swinablate.models.pretrained.files import state_in
+from swinablate.models.pretrained.fit import adapt
+from swinablate.models.pretrained.layouts import LAYOUTS
 
 STAGES = ("stages", "blocks", "layers", "steps")
 """What a family may call the sequence of its stages; the first that is there counts."""
@@ -47,7 +50,7 @@ def check_start(
     recipe: Recipe,
     image: ImageSpec,
     starts: Sequence[StartConfig] = (),
-) -> None:
+) -> tuple[str, ...]:
     """Find out, before anything runs, whether a recipe's start can be.
 
     Args:
@@ -56,22 +59,26 @@ def check_start(
         image: what the network sees.
         starts: those of the single trials, where every seed has a file of its own.
 
+    Returns:
+        What is done to the weights before they fit; nothing where they fit.
+
     Raises:
         ValueError, EnvironmentFault: as `begin`.
     """
-    start = recipe.start
+    start, told = recipe.start, dict[str, None]()
     if start.weights or start.freeze:
         with torch.device("meta"):
             model = family.build(recipe.model, image)
         for own in starts:
             shapes = _shapes(own.weights, own.sha256)
             try:
-                fitting(model, own, shapes)
+                told |= dict.fromkeys(_taken(model, own, shapes)[1])
             except ValueError as error:
                 raise ValueError(f"{Path(own.weights).name}: {error}") from None
         if start.weights and not start.each:
-            fitting(model, start, _shapes(start.weights, start.sha256))
+            told |= dict.fromkeys(_taken(model, start, _shapes(start.weights, start.sha256))[1])
         freeze(model, start.freeze)
+    return tuple(told)
 
 
 @functools.lru_cache(maxsize=4096)  # more files than the seeds of a study
@@ -81,7 +88,7 @@ def _shapes(path: str, sha256: str) -> dict[str, Tensor]:
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
-    """The weights in a file: a state dict, or one under the key `model`."""
+    """The weights in a file, which must be the one that the plan was made with."""
     try:
         payload = path.read_bytes()
     except OSError as error:
@@ -94,15 +101,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
             at=str(path),
             hint="start the study again: its trials get new ids",
         )
-    try:
-        # Tensors only: a pickle of somebody else's could run any code.
-        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except Exception:  # noqa: BLE001  what is no such file fails in many ways
-        state = None
-    inner = state.get("model", state) if isinstance(state, Mapping) else None
-    if not isinstance(inner, Mapping) or not all(isinstance(v, Tensor) for v in inner.values()):
-        raise ValueError(f"{path} holds no weights; torch.save(model.state_dict(), file) does")
-    return dict(inner)
+    return state_in(payload, path)
 
 
 def fitting(
@@ -113,15 +112,33 @@ def fitting(
     Raises:
         ValueError: a name or a shape differs, outside a head that is to be new.
     """
-    own = f"{head(model)}."
-    wanted = model.state_dict()
-    if start.head == "keep" and (problem := _misfit(wanted, weights)):
-        only_head = not _misfit(_without(wanted, own), _without(weights, own))
+    return _taken(model, start, weights)[0]
+
+
+def _taken(
+    model: nn.Module, start: StartConfig, weights: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The weights as `fitting` has them, and what was done to them."""
+    wanted, own = model.state_dict(), f"{head(model)}."
+    try:
+        found = adapt(model, weights)
+    except ValueError as error:
+        raise ValueError(f"the weights do not fit: {error}") from None
+    given = found.weights
+    if not wanted.keys() & given.keys():
+        known = ", ".join(layout.of for layout in LAYOUTS)
+        raise ValueError(
+            f"the weights do not fit: their names, as {_first(sorted(given))}, are neither the "
+            f"network's nor of a layout that is known ({known}); {OTHER}"
+        )
+    of = f"as {found.of}, " if found.of else ""
+    if start.head == "keep" and (problem := _misfit(wanted, given)):
+        only_head = not _misfit(_without(wanted, own), _without(given, own))
         hint = 'start.head = "new" draws the head anew' if only_head else OTHER
-        raise ValueError(f"the weights do not fit: {problem}; {hint}")
-    if start.head == "new" and (problem := _misfit(_without(wanted, own), _without(weights, own))):
-        raise ValueError(f"the weights do not fit: {problem}; {OTHER}")
-    return dict(weights) if start.head == "keep" else _without(weights, own)
+        raise ValueError(f"the weights do not fit: {of}{problem}; {hint}")
+    if start.head == "new" and (problem := _misfit(_without(wanted, own), _without(given, own))):
+        raise ValueError(f"the weights do not fit: {of}{problem}; {OTHER}")
+    return dict(given) if start.head == "keep" else _without(given, own), found.told
 
 
 def _without(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """What a plan accepts although it can hardly be meant, or makes arms harder to compare.
 
 W18: arms that see other images; W19: how long they train; W20: numbers of an order that nobody
-uses; W21: what can have no effect as it is written.
+uses; W21: what can have no effect as it is written; W27: weights that were made to fit.
 """
 
 from collections import defaultdict
@@ -52,7 +52,7 @@ Found = Iterator[tuple[str, str]]
 
 def cautions(plan: Plan) -> Iterator[dict[str, str]]:
     """What to beware of, as the plan records it; one line for all arms that share it."""
-    for find in (_images, _length, _magnitudes, _window):
+    for find in (_images, _length, _magnitudes, _window, _fitted):
         yield from _grouped(plan, find)
     for code, text in (*_compared(plan), *_levels(plan)):
         yield {"code": code, "text": text}
@@ -187,6 +187,12 @@ def _window(arm: Arm) -> Found:
             "W21",
             f"model.window = {written} is larger than the grid of every stage: it acts as {acts}.",
         )
+
+
+def _fitted(arm: Arm) -> Found:
+    """W27: what it starts from is not the file as it is."""
+    if arm.fitted:
+        yield "W27", f"the weights that it starts from are fitted: {'; '.join(arm.fitted)}."
 
 
 def _compared(plan: Plan) -> Found:

@@ -33,6 +33,7 @@ class Arm:
         idle: changes of the model without which the arm would be the same.
         starts: kind and seed of a trial -> what it starts from, where every seed has a file of
             weights of its own; empty where the recipe says it for all.
+        fitted: what is done to the weights that it starts from, before they fit; mostly nothing.
         against: the arm that it is compared with instead of the baseline; mostly empty.
     """
 
@@ -51,6 +52,7 @@ class Arm:
     idle: tuple[str, ...]
     seeds: tuple[int, ...]
     starts: Mapping[tuple[Kind, int], StartConfig]
+    fitted: tuple[str, ...] = ()
     against: str = ""
 
     def trial(self, seed: int, recipe: Recipe | None = None, kind: Kind = "final") -> "Trial":

@@ -170,7 +170,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     image = image_spec(recipe.data)
     check_config(family, recipe.model, image)
     geometry = family.geometry(recipe.model, image)
-    check_start(family, recipe, image, tuple(starts.values()))
+    fitted = check_start(family, recipe, image, tuple(starts.values()))
     spent = cost_of(family, recipe, image, looked)
     check_parts(recipe, parts_of(recipe, looked))
     differs = differing(baseline, recipe) if made.changes else {}
@@ -190,6 +190,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         idle=idle_changes(study, recipe, made.changes, looked),
         seeds=seeds,
         starts=starts,
+        fitted=fitted,
         against=made.against,
     )
     own = [arm.trial(seed).recipe.start.sha256 for seed in study.seeds]

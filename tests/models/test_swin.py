@@ -214,12 +214,15 @@ def test_one_block_a_stage_never_shifts():
                 'choose a divisor, or model.pad = "masked"'
             ),
         ),
-        ({"patch": 5}, "patch 5 does not tile the 32x32 image; choose a divisor of both sides"),
+        (
+            {"patch": 5},
+            'patch 5 does not tile the 32x32 image; choose a divisor of both sides, or model.pad = "masked"',
+        ),
         (
             {"patch": 32},
             (
                 "stage 1: the 1x1 grid cannot be halved; "
-                "choose a patch or a number of stages that leaves even grids"
+                'choose a patch or a number of stages that leaves even grids, or model.pad = "masked"'
             ),
         ),
     ],

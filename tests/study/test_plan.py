@@ -312,3 +312,23 @@ def test_somebody_elses_network_is_looked_at_in_every_plan(write, tmp_path, monk
     monkeypatch.setattr(sys.modules["grows"].Net, "width", 7)
     assert plan(study).arms[0].params == before + 7
     monkeypatch.delitem(sys.modules, "grows")
+
+
+def test_patches_and_windows_of_the_fashion_swin_can_be_compared(tmp_path):
+    """Its grids of 14 and 7 tokens: what does not tile them is padded, and nothing is refused."""
+    study = tmp_path / "sides.toml"
+    study.write_text(
+        f'question = "?"\nbaseline = "{ROOT / "experiments" / "swin_fashion.toml"}"\nseeds = 2\n'
+        '[axes]\n"model.patch" = [4]\n"model.window" = [2, 4, [[7, 2], [7, 4]]]\n'
+    )
+    found = planned(study)
+    assert found.refusals == ()
+    grids = {arm.name: [(row["grid"], row["pad"]) for row in arm.geometry] for arm in found.arms}
+    assert grids == {
+        "baseline": [((14, 14), (0, 0)), ((7, 7), (0, 0))],
+        "patch=4": [((7, 7), (0, 0)), ((4, 4), (0, 0))],
+        "window=2": [((14, 14), (0, 0)), ((7, 7), (1, 1))],
+        "window=4": [((14, 14), (2, 2)), ((7, 7), (1, 1))],
+        "window=((7,2),(7,4))": [((14, 14), (0, 0)), ((7, 7), (0, 1))],
+    }
+    assert found.arms[1].macs < found.arms[0].macs

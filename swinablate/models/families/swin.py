@@ -2,7 +2,7 @@
 (arXiv:2111.09883), for images of any size.
 
 Every `Switch` is decided in a constructor; no `forward` tests a config. Equal to the original
-(and torchvision's) network under copied weights, but for padding, which here nobody sees.
+(and torchvision's) network under copied weights, but for padding of windows, which nobody sees.
 
 Shapes: b batch, ch image channels, h w token grid, c channels.
 """  # noqa: D205  docs/switches.md quotes the whole sentence
@@ -47,10 +47,10 @@ from swinablate.models.layers.block import (
     share,
 )
 from swinablate.models.layers.fields import Count, Counts, Rate, check_attn_drop, check_lengths
-from swinablate.models.layers.merge import Merge, halved, make_merge
+from swinablate.models.layers.merge import Merge, halved, halved_upwards, make_merge
 from swinablate.models.layers.mlp import DepthwiseMlp, Hidden, Mlp, hidden_width
 from swinablate.models.layers.norm import make_norm, mended, of_tokens
-from swinablate.models.layers.patch import make_embed, patch_grid
+from swinablate.models.layers.patch import make_embed, make_frame, padded_patch_grid, patch_grid
 from swinablate.models.layers.pool import Max, MeanMax
 from swinablate.models.layers.position import Absolute, Rotary, absolute_position, check_rotary
 from swinablate.models.layers.window import (
@@ -76,6 +76,8 @@ SHIFTING = (
 """What shifted windows change."""
 SMALL = 4
 """Tokens of a window up to which sums of products beat matrix products: windows of 2x2."""
+PADS = ', or model.pad = "masked"'
+"""Another way out of what does not tile, for messages."""
 
 
 class SwinConfig(ModelConfig):
@@ -109,11 +111,11 @@ class SwinConfig(ModelConfig):
         ),
     ] = (3, 6)
     window: Annotated[
-        Count | tuple[Count, ...],
+        Count | tuple[Count | tuple[Count, Count], ...],
         Switch(
-            "window side, tokens; one, or one per stage",
+            "window side, tokens; one, or one per stage, there also a pair of rows and columns",
             "Swin sec. 3.2; SwinV2 tab. 1",
-            (4, 2, 8, (8, 4)),
+            (4, 2, 8, (8, 4), ((8, 4), (4, 8))),
             acts_on=("*.attention*",),
         ),
     ] = 4
@@ -271,10 +273,11 @@ class SwinConfig(ModelConfig):
     pad: Annotated[
         Literal["refuse", "masked"],
         Switch(
-            "a window that does not tile: refuse, or pad and mask the padding",
-            "Swin code pads unmasked",
+            "windows, patches or mergings that do not tile: refuse, or pad; windows mask their "
+            "padding",
+            "Swin code pads windows unmasked",
             ("refuse", "masked"),
-            acts_on=("*.attention.*",),
+            acts_on=("frame", "*.attention.*", "stages.*.merge"),
         ),
     ] = "refuse"
     init: Annotated[
@@ -324,12 +327,17 @@ def _cut_elsewhere(config: SwinConfig) -> bool:
     """
     if not config.shift or max(config.depths) < 2 or config.attention == "linear":
         return False
-    sides = config.window if isinstance(config.window, tuple) else (config.window,)
+    window = config.window if isinstance(config.window, tuple) else (config.window,)
+    sides = [side for one in window for side in _sides(one)]
     shifts = [side // 2 if config.shift_by == "half" else config.shift_by for side in sides]
     # Of a side of 2 clamping leaves 1, and that is not shifted.
     clamped = config.shift_covered and max(sides) > 2
     moved = [side - by != side // 2 for side, by in zip(sides, shifts, strict=True) if side > 1]
     return clamped or any(moved)
+
+
+def _sides(window: int | Pair) -> Pair:
+    return window if isinstance(window, tuple) else (window, window)
 
 
 def stage_width(config: SwinConfig, stage: int) -> int:
@@ -364,21 +372,27 @@ def stages(config: SwinConfig, image: ImageSpec) -> tuple[Stage, ...]:
     A window is clamped to the grid, axis by axis; where it covers an axis nothing shifts
     along it (Swin code: `if min(resolution) <= window_size: shift_size = 0`).
 
+    Under `pad = "masked"` an image is padded to whole patches, and an odd grid before it is
+    halved. Only tokens that hold an image's pixels come of either, so that no later block has
+    anything to mask; a window's padding holds none, and is masked.
+
     Raises:
         ValueError: patches, windows or mergings do not tile.
     """
-    grid = patch_grid(config.patch, image)
+    padded = config.pad == "masked"
+    grid = (
+        padded_patch_grid(config.patch, image) if padded else patch_grid(config.patch, image, PADS)
+    )
     found = []
     for i, (depth, heads) in enumerate(zip(config.depths, config.heads, strict=True)):
         if i and config.merge != "none":
-            grid = halved(grid, i)
+            grid = halved_upwards(grid) if padded else halved(grid, i, PADS)
         window = _window(config, i, grid)
         pad = (-grid[0] % window[0], -grid[1] % window[1])  # to the next multiple of the window
         if any(pad) and config.pad == "refuse":
             raise ValueError(
                 f"stage {i}: window {window[0] if pad[0] else window[1]} does not tile the "
-                f"{grid[0]}x{grid[1]} grid; "
-                'choose a divisor, or model.pad = "masked"'
+                f"{grid[0]}x{grid[1]} grid; choose a divisor{PADS}"
             )
         found.append(
             Stage(
@@ -397,8 +411,9 @@ def stages(config: SwinConfig, image: ImageSpec) -> tuple[Stage, ...]:
 def _window(config: SwinConfig, stage: int, grid: Pair) -> Pair:
     if config.attention == "linear":
         return grid
-    side = config.window[stage] if isinstance(config.window, tuple) else config.window
-    return min(side, grid[0]), min(side, grid[1])
+    one = config.window[stage] if isinstance(config.window, tuple) else config.window
+    rows, columns = _sides(one)
+    return min(rows, grid[0]), min(columns, grid[1])
 
 
 def _shift(config: SwinConfig, stage: int, grid: Pair, window: Pair) -> Pair:
@@ -646,6 +661,7 @@ class Swin(nn.Module):
         super().__init__()
         found = stages(config, image)
         first, last = found[0], found[-1]
+        self.frame = make_frame(config.patch, image)
         self.embed = make_embed(config.stem, config.patch, image.channels, config.width)
         self.embed_norm = (
             make_norm(of_tokens(config.norm), config.width) if config.patch_norm else nn.Identity()
@@ -668,7 +684,7 @@ class Swin(nn.Module):
 
     def forward(self, x: Float[Tensor, "b ch height width"]) -> Float[Tensor, "b classes"]:
         """Classify images."""
-        x = self.drop(self.position(self.embed_norm(self.embed(x))))
+        x = self.drop(self.position(self.embed_norm(self.embed(self.frame(x)))))
         return self.head(self.pool(self.norm(self.stages(x))))
 
 

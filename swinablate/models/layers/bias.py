@@ -24,7 +24,7 @@ class RelativeTable(nn.Module):
 
     def __init__(self, window: Pair, heads: int) -> None:
         super().__init__()
-        self.size = window[0] * window[1]
+        self.window, self.size = window, window[0] * window[1]
         offsets = (2 * window[0] - 1) * (2 * window[1] - 1)
         self.table = nn.Parameter(torch.zeros(offsets, heads))
         self.register_buffer("index", relative_index(window), persistent=False)

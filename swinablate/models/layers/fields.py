@@ -13,7 +13,7 @@ Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
-def check_lengths(part: str, lists: Mapping[str, tuple[int, ...]]) -> None:
+def check_lengths(part: str, lists: Mapping[str, tuple[object, ...]]) -> None:
     """See that two fields have as many entries.
 
     Args:

@@ -18,8 +18,13 @@ INNER = 64
 """Channels of the first convolutions of `ConvPoolStem`, as in the authors' code."""
 
 
-def patch_grid(patch: int, image: ImageSpec) -> tuple[int, int]:
+def patch_grid(patch: int, image: ImageSpec, more: str = "") -> tuple[int, int]:
     """Rows and columns of patches.
+
+    Args:
+        patch: its side, pixels.
+        image: to cut.
+        more: what else the family has for a patch that does not tile, for the message.
 
     Raises:
         ValueError: the patch does not tile the image.
@@ -27,9 +32,35 @@ def patch_grid(patch: int, image: ImageSpec) -> tuple[int, int]:
     if image.height % patch or image.width % patch:
         raise ValueError(
             f"patch {patch} does not tile the {image.height}x{image.width} image; "
-            "choose a divisor of both sides"
+            f"choose a divisor of both sides{more}"
         )
     return image.height // patch, image.width // patch
+
+
+def padded_patch_grid(patch: int, image: ImageSpec) -> tuple[int, int]:
+    """Rows and columns of patches, of an image that is padded to whole ones."""
+    return -(-image.height // patch), -(-image.width // patch)
+
+
+class Frame(nn.Module):
+    """Add rows of pixels below and columns to the right, until patches tile the image.
+
+    Zeros, after images are normalised. Source: Swin code for detection, `PatchEmbed`.
+    """
+
+    def __init__(self, patch: int, image: ImageSpec) -> None:
+        super().__init__()
+        self.pad = (0, -image.width % patch, 0, -image.height % patch)
+
+    def forward(self, x: Float[Tensor, "b ch h w"]) -> Float[Tensor, "b ch H W"]:
+        """Pad."""
+        return F.pad(x, self.pad)
+
+
+def make_frame(patch: int, image: ImageSpec) -> nn.Module:
+    """Build what pads images to whole patches; nothing where patches tile them."""
+    tiled = image.height % patch == 0 == image.width % patch
+    return nn.Identity() if tiled else Frame(patch, image)
 
 
 class PatchEmbed(nn.Module):

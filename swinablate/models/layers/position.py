@@ -23,9 +23,10 @@ grid has as many places as the root of all of them, and so has the base (Heo 202
 class LearnedPosition(nn.Module):
     """One learned vector per place. Source: ViT sec. 3.1."""
 
-    def __init__(self, tokens: int, width: int) -> None:
+    def __init__(self, grid: tuple[int, int], width: int) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.zeros(tokens, width))
+        self.grid = grid
+        self.table = nn.Parameter(torch.zeros(grid[0] * grid[1], width))
 
     def forward(self, x: Float[Tensor, "b *tokens c"]) -> Float[Tensor, "b *tokens c"]:
         """Add the place to the content."""
@@ -95,7 +96,7 @@ def absolute_position(kind: Sequence, grid: tuple[int, int], width: int) -> nn.M
     if kind in ("none", "rope2d"):
         return nn.Identity()
     if kind == "learned":
-        return LearnedPosition(rows * columns, width)
+        return LearnedPosition(grid, width)
     parts = 4 if kind == "sincos2d" else 2
     if width % parts:
         raise ValueError(

@@ -1,0 +1,65 @@
+"""Files of weights: PyTorch's, of any of the usual wrappings, and safetensors'."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from swinablate.errors import EnvironmentFault
+
+INSIDE = ("model", "state_dict")
+"""Keys under which training scripts keep a state dict: Microsoft's; timm's and Lightning's."""
+
+
+def state_in(payload: bytes, path: Path) -> dict[str, Tensor]:
+    """The state dict in a file.
+
+    Args:
+        payload: what the file holds.
+        path: its name, which tells of the format, and stands in messages.
+
+    Raises:
+        ValueError: it holds no weights, or more than weights.
+        EnvironmentFault: it is a safetensors file, and the package is not installed.
+    """
+    state = _safe(payload, path) if path.suffix == ".safetensors" else _pickled(payload, path)
+    while isinstance(state, Mapping):
+        inner = [state[key] for key in INSIDE if isinstance(state.get(key), Mapping)]
+        if not inner:
+            break
+        state = inner[0]
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f"{path} holds no weights; torch.save(model.state_dict(), file) does")
+    return dict(state)
+
+
+def _pickled(payload: bytes, path: Path) -> object:
+    try:
+        # Tensors only: a pickle of somebody else's could run any code.
+        return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001  what is no such file fails in many ways
+        if not zipfile.is_zipfile(io.BytesIO(payload)):  # as torch.save writes
+            return None
+    raise ValueError(
+        f"{path} holds objects beside its weights, and those could run any code; "
+        "save its state dict alone, where you trust it"
+    )
+
+
+def _safe(payload: bytes, path: Path) -> object:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+    except ImportError:
+        raise EnvironmentFault(
+            "reading this file needs safetensors",
+            at=str(path),
+            hint="pip install safetensors",
+        ) from None
+    try:
+        return load(payload)
+    except SafetensorError:
+        return None
