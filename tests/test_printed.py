@@ -120,12 +120,17 @@ def test_the_table_of_commands_is_complete_and_each_row_can_be_given():
     assert sorted(commands()) == sorted(named)
 
 
+SBATCH = {"--partition", "--account", "--mem", "--constraint", "--gres"}
+"""Options of Slurm's, which docs/clusters.md names as examples of what `--sbatch` takes."""
+
+
 def test_options_that_are_named_alone_exist():
     """In backticks in pages, and in hints: `--home`."""
     known = {name for command in commands().values() for p in command.params for name in p.opts}
     known |= {"--version", "--help"}
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     named = {name for page in pages for name in re.findall(r"`(--[a-z-]+)", page.read_text())}
+    named -= SBATCH
     for path in MODULES:
         named |= set(re.findall(r'hint=f?"[^"]*?(--[a-z-]+)', path.read_text("utf-8")))
     assert {"--home", "--fuse"} < named
