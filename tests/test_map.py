@@ -35,4 +35,5 @@ def test_every_door_is_used():
         ("optuna",): {"scheduling": []},
         ("mlflow",): {"tracking": ["runs"]},
         ("matplotlib", "seaborn"): {"report": ["figures", "drawing"]},
+        ("safetensors",): {"models": ["pretrained", "files"]},
     }
