@@ -24,7 +24,18 @@ from swinablate.training.machine import device_name
 
 SCHEMA = 1
 CASES = "benchmarks.cases"
-ORDER = ("step", "formats", "data", "scheduler", "queue", "makespan", "report", "fusion", "malloc")
+ORDER = (
+    "step",
+    "formats",
+    "data",
+    "scheduler",
+    "queue",
+    "makespan",
+    "quickstart",
+    "report",
+    "fusion",
+    "malloc",
+)
 """By importance; a benchmark that is not named here comes last."""
 
 HEAD = (

@@ -1,0 +1,107 @@
+"""The quick start, from the command to its report, against a plain loop over the same trials.
+
+Ours plans and proves, trains two at a time, evaluates after every epoch, keeps checkpoints,
+records in Optuna and MLflow, and writes the report; the loop trains one after the other and
+keeps nothing. Both are commands, their imports included.
+"""
+
+import itertools
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.harness import (
+    Benchmark,
+    Pair,
+    Result,
+    Round,
+    Settings,
+    Side,
+    Spent,
+    answer,
+    interleave,
+)
+from benchmarks.peers.studies import ROOT, program, together
+from swinablate.study.files import load_study
+from swinablate.study.planner import plan
+
+STUDY = ROOT / "studies/quickstart.toml"
+MOST, LEAST = 1.05, 0.6
+"""What it may cost of a loop's processor time, and of its wall time on two cores."""
+TINY = """\
+question = "How long does it take?"
+baseline = "{baseline}"
+seeds = 2
+baseline_seeds = 2
+axes = {{ "train.epochs" = [2] }}
+"""
+
+
+def run(settings: Settings) -> Result:
+    """Run both, whole, in turn."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        study = STUDY
+        if settings.tiny:
+            study = folder / "tiny.toml"
+            recipe = ROOT / "experiments/swin_digits.toml"
+            short = recipe.read_text("utf-8").replace("epochs = 15", "epochs = 1")
+            (folder / "base.toml").write_text(short, "utf-8")
+            study.write_text(TINY.format(baseline="base.toml"), "utf-8")
+        sides = [_loop(folder, study), _ours(folder, study)]
+        times = interleave("quick start", "trial", sides, settings.rounds, attempts=1)
+    pairs = [
+        Pair(a="ours", b="a plain loop", least=1 / MOST),
+        Pair(a="ours", b="a plain loop", least=1 / LEAST, clock="wall"),
+    ]
+    gaps = ["Optuna's threads with MLflow, Ray Tune, Hydra with joblib: not built"]
+    return Result(findings=answer(times, pairs), gaps=gaps)
+
+
+def _trials(study: Path) -> list[dict[str, object]]:
+    made = plan(load_study(study))
+    arms = {arm.name: arm for arm in made.arms}
+    return [
+        {
+            "recipe": trial.recipe.model_dump(mode="json"),
+            "image": arms[trial.arm].image.model_dump(mode="json"),
+            "seed": trial.seed,
+        }
+        for trial in made.trials
+    ]
+
+
+def _ours(folder: Path, study: Path) -> Side:
+    homes = itertools.count()
+
+    def ready() -> Round:
+        trials = len(_trials(study))
+
+        def once() -> Spent:
+            home = str(folder / f"home-{next(homes)}")
+            words = ["run", str(study), "--home", home, "--slots", "2", "--out", f"{home}-report"]
+            spent = together([[sys.executable, "-m", "swinablate", *words]], 1)
+            return Spent(units=trials, wall_s=spent.wall_s, cpu_s=spent.cpu_s)
+
+        return once
+
+    return Side("ours", ready)
+
+
+def _loop(folder: Path, study: Path) -> Side:
+    def ready() -> Round:
+        trials = _trials(study)
+        path = folder / "runs.json"
+        path.write_text(json.dumps(trials), "utf-8")
+
+        def once() -> Spent:
+            spent = together([program("quick_loop", str(path))], 1)
+            return Spent(units=len(trials), wall_s=spent.wall_s, cpu_s=spent.cpu_s)
+
+        return once
+
+    return Side("a plain loop", ready)
+
+
+BENCHMARK = Benchmark("the quick start against a plain loop over its trials", run)
