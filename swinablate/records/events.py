@@ -108,9 +108,12 @@ class Batch:
     def loads(text: str) -> "Batch":
         """The inverse of `dumps`."""
         jobs = json.loads(text)["jobs"]
-        several = ("resume", "folders", "asked")
+        lists = ("resume", "folders", "asked")
         return Batch(
-            jobs=tuple(Job(**{**job, **{key: tuple(job[key]) for key in several}}) for job in jobs)
+            jobs=tuple(
+                Job(**{**job, **{key: tuple(job[key]) for key in lists if key in job}})
+                for job in jobs
+            )
         )
 
 

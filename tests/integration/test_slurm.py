@@ -256,7 +256,7 @@ def test_a_python_that_the_nodes_lack_is_one_clear_error(slurm, tmp_path, monkey
     with closing(opened(tmp_path, slots=1)) as execution, pytest.raises(EnvironmentFault) as fault:
         polled(execution, lambda: execution.free)
     assert re.match(
-        r"--executor slurm: no worker gets ready on n[12] \(Slurm: execve\(\): /nowhere/python: "
+        r"--executor slurm: no worker gets ready on n[12] \(Slurm: .*execve\(\): /nowhere/python: "
         "No such file or directory",
         str(fault.value),
     )
