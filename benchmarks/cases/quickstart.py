@@ -31,10 +31,10 @@ MOST, LEAST = 1.05, 0.6
 """What it may cost of a loop's processor time, and of its wall time on two cores."""
 TINY = """\
 question = "How long does it take?"
-baseline = "{baseline}"
+baseline = "base.toml"
 seeds = 2
 baseline_seeds = 2
-axes = {{ "train.epochs" = [2] }}
+axes = { "train.epochs" = [2] }
 """
 
 
@@ -48,8 +48,9 @@ def run(settings: Settings) -> Result:
             recipe = ROOT / "experiments/swin_digits.toml"
             short = recipe.read_text("utf-8").replace("epochs = 15", "epochs = 1")
             (folder / "base.toml").write_text(short, "utf-8")
-            study.write_text(TINY.format(baseline="base.toml"), "utf-8")
-        sides = [_loop(folder, study), _ours(folder, study)]
+            study.write_text(TINY, "utf-8")
+        trials = _trials(study)
+        sides = [_loop(folder, trials), _ours(folder, study, len(trials))]
         times = interleave("quick start", "trial", sides, settings.rounds, attempts=1)
     pairs = [
         Pair(a="ours", b="a plain loop", least=1 / MOST),
@@ -72,12 +73,10 @@ def _trials(study: Path) -> list[dict[str, object]]:
     ]
 
 
-def _ours(folder: Path, study: Path) -> Side:
+def _ours(folder: Path, study: Path, trials: int) -> Side:
     homes = itertools.count()
 
     def ready() -> Round:
-        trials = len(_trials(study))
-
         def once() -> Spent:
             home = str(folder / f"home-{next(homes)}")
             words = ["run", str(study), "--home", home, "--slots", "2", "--out", f"{home}-report"]
@@ -89,9 +88,8 @@ def _ours(folder: Path, study: Path) -> Side:
     return Side("ours", ready)
 
 
-def _loop(folder: Path, study: Path) -> Side:
+def _loop(folder: Path, trials: list[dict[str, object]]) -> Side:
     def ready() -> Round:
-        trials = _trials(study)
         path = folder / "runs.json"
         path.write_text(json.dumps(trials), "utf-8")
 

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float, Int, UInt8
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from swinablate.config.recipe import derive
@@ -90,18 +91,8 @@ def eval_batches(
     """
     # At least one image, however large.
     size = max(1, min(size, EVAL_VALUES // images.pixels[0].numel()))
+    down, right = move
     for pixels, _ in all_batches(images, size):
-        yield images.normalised(_moved(pixels, *move) if any(move) else pixels)
-
-
-def _moved(pixels: UInt8[Tensor, "b c h w"], down: int, right: int) -> UInt8[Tensor, "b c h w"]:
-    """Images of which everything lies lower, and further to the right."""
-    height, width = pixels.shape[2:]
-    found = torch.zeros_like(pixels)
-    there = found[
-        :, :, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)
-    ]
-    there.copy_(
-        pixels[:, :, max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
-    )
-    return found
+        # What is padded on one side is cut off on the other.
+        moved = F.pad(pixels, (right, -right, down, -down)) if any(move) else pixels
+        yield images.normalised(moved)

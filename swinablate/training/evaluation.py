@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from swinablate.config.metrics import BINS, TOP, translation
 from swinablate.config.train import TrainConfig
-from swinablate.data import Images, eval_batches
+from swinablate.data import Images, Splits, eval_batches
 from swinablate.training.precision import autocast
 
 # Written out as in `data.dataset`.
@@ -116,6 +116,26 @@ def train_metrics(found: Answers, labels: Int[Tensor, " n"]) -> dict[str, float]
         "train/eval_accuracy": 100 * right,
         "train/eval_loss": float(found.loss.mean()),
     })  # fmt: skip
+
+
+def besides_accuracy(
+    found: Answers, model: nn.Module, parts: Splits, train: TrainConfig, asked: Iterable[str]
+) -> dict[str, float]:
+    """All that a final trial records beside its accuracy.
+
+    Args:
+        found: what the network answers on the test images.
+        model: the network.
+        parts: the trial's images.
+        train: the number format.
+        asked: metrics that only some studies ask for.
+    """
+    known = as_many(parts.train, parts.test)
+    return (
+        final_metrics(found, parts.test.labels)
+        | train_metrics(answers(model, known, train), known.labels)
+        | requested(asked, model, parts.test, train)
+    )
 
 
 def requested(

@@ -43,13 +43,7 @@ from swinablate.models.registry import load_family
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
-from swinablate.training.evaluation import (
-    answers,
-    as_many,
-    final_metrics,
-    requested,
-    train_metrics,
-)
+from swinablate.training.evaluation import answers, besides_accuracy
 from swinablate.training.machine import (
     device_name,
     execution,
@@ -281,10 +275,7 @@ def summary(
         found = answers(model, splits.test, train)
         right = (found.predicted == splits.test.labels).cpu()
         metrics["test/accuracy"] = 100 * right.float().mean().item()
-        metrics |= final_metrics(found, splits.test.labels)
-        known = as_many(splits.train, splits.test)
-        metrics |= train_metrics(answers(model, known, train), known.labels)
-        metrics |= requested(job.asked, model, splits.test, train)
+        metrics |= besides_accuracy(found, model, splits, train, job.asked)
         predictions = {
             "sha256": hashlib.sha256(
                 found.predicted.cpu().to(torch.int32).numpy().tobytes()

@@ -26,13 +26,7 @@ from swinablate.records.outcome import EVERY, MEASURED, Outcome, measurable, rea
 from swinablate.records.plan import PlanRecord
 from swinablate.records.seal import Damaged, seal
 from swinablate.training import checkpoint
-from swinablate.training.evaluation import (
-    answers,
-    as_many,
-    final_metrics,
-    requested,
-    train_metrics,
-)
+from swinablate.training.evaluation import answers, besides_accuracy
 from swinablate.training.fit import build, read_job
 from swinablate.training.machine import device_name
 from swinablate.training.precision import settle
@@ -109,13 +103,7 @@ def _measured(
     recorded = np.unpackbits(packed)[: outcome.predictions["images"]].astype(bool)
     if len(recorded) != len(right) or (recorded != right).mean() > TOLERATED:
         return "its weights answer otherwise here than when it ended"
-    seen = as_many(parts.train, parts.test)
-    return (
-        _before(home, outcome)
-        | final_metrics(found, parts.test.labels)
-        | train_metrics(answers(model, seen, train), seen.labels)
-        | requested(wanted, model, parts.test, train)
-    )
+    return _before(home, outcome) | besides_accuracy(found, model, parts, train, wanted)
 
 
 def _before(home: Home, outcome: Outcome) -> dict[str, float]:
