@@ -1,0 +1,1 @@
+"""The commands, a module for each kind: they read options, call one function and print."""
