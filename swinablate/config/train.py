@@ -184,6 +184,17 @@ class TrainConfig(Frozen):
             ("main", "again"),
         ),
     ] = "main"
+    # One: a GPU trains one trial, and trials are what a study has enough of.
+    world: Annotated[
+        int,
+        Field(ge=1),
+        Switch(
+            "devices that train one network, each a part of every batch and one process; batch "
+            "norm takes its statistics of a part",
+            "Li 2020",
+            (1, 2),
+        ),
+    ] = 1
     # One: two trials side by side are faster than one with two threads, and numbers depend on it.
     threads: Annotated[
         int, Field(ge=1), Switch("processor threads of a trial; they round otherwise", "", (1, 2))
@@ -216,6 +227,15 @@ class TrainConfig(Frozen):
             raise ValueError(
                 f"a batch of {self.batch} has no {self.accumulate} parts; "
                 "lower accumulate or raise batch"
+            )
+        if self.world > self.batch:
+            raise ValueError(
+                f"a batch of {self.batch} has no {self.world} parts; lower world or raise batch"
+            )
+        if self.world > 1 and self.compile is True:
+            raise ValueError(
+                "a network that is compiled trains on one device; "
+                "choose compile = false, or world = 1"
             )
         return self
 

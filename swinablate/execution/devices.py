@@ -46,14 +46,25 @@ def slots_of(
 def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
     """Where trials run: one GPU a slot where there are GPUs, else as many as cores allow.
 
+    A trial that trains on several GPUs has a slot of so many, and so has every other of its study.
+
     Raises:
-        InputError: a device that does not exist, no slot at all, far more than there are cores, or
-            fp16 without a GPU.
+        InputError: a device that does not exist, no slot at all, far more than there are cores,
+            fewer GPUs than a trial trains on, or fp16 without a GPU.
     """
     devices = find_devices(where)
     refuse_fp16(devices, plan)
-    threads = max(arm.recipe.train.threads for arm in plan.arms)
-    fit = len(devices) if devices != ["cpu"] else max(1, cores() // threads)
+    trains = [arm.recipe.train for arm in plan.arms]
+    threads = max(train.threads * train.world for train in trains)
+    world = max(train.world for train in trains) if "cpu" not in devices else 1
+    groups = [devices[i : i + world] for i in range(0, len(devices) - world + 1, world)]
+    if not groups:
+        raise InputError(
+            f"a trial trains on {world} GPUs, and there are {len(devices)}",
+            at="train.world",
+            hint=f"set train.world = {len(devices)} or less, or give more --devices",
+        )
+    fit = len(groups) if devices != ["cpu"] else max(1, cores() // threads)
     count = fit if wanted is None else wanted
     if count < 1:
         raise InputError(f"{count} slots run nothing", at="--slots", hint="give 1 or more")
@@ -64,7 +75,10 @@ def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
             at="--slots",
             hint=f"give {fit}, as many as run well here, and at most {most}",
         )
-    return [Slot(index=i, device=devices[i % len(devices)]) for i in range(count)]
+    used = [groups[i % len(groups)] for i in range(count)]
+    return [
+        Slot(index=i, device=first, further=tuple(rest)) for i, (first, *rest) in enumerate(used)
+    ]
 
 
 def find_devices(wanted: str) -> list[str]:

@@ -23,11 +23,13 @@ class Slot:
         index: from 0.
         device: "cpu", or "cuda:N" as the coordinator counts devices; on another host "cuda:0",
             the one that the worker is given.
+        further: GPUs of this machine besides, of a trial that trains on several.
         host: where it is; empty for this machine, and where a cluster has not said yet.
     """
 
     index: int
     device: str
+    further: tuple[str, ...] = ()
     host: str = ""
 
 
@@ -56,8 +58,19 @@ class Request:
     say: Callable[[str], None] = print
 
     def about(self, plan: "Plan", slots: int | None, say: Callable[[str], None]) -> "Request":
-        """The same for one study."""
-        threads = max(arm.recipe.train.threads for arm in plan.arms)
+        """The same for one study.
+
+        Raises:
+            InputError: a trial would train on several GPUs.
+        """
+        trains = [arm.recipe.train for arm in plan.arms]
+        if self.gpus_per_node and max(train.world for train in trains) > 1:
+            raise InputError(
+                "a trial that trains on several GPUs runs on this machine only",
+                at="train.world",
+                hint="leave --executor out, or set train.world = 1",
+            )
+        threads = max(train.threads * train.world for train in trains)
         return replace(self, slots=slots, threads=threads, name=plan.study.name, say=say)
 
     @property

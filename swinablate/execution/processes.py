@@ -92,7 +92,7 @@ class Anew:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment(slot.device),
+            env=environment(slot.device, *slot.further),
             start_new_session=True,
         )
         assert process.stdin is not None
@@ -290,11 +290,13 @@ second without the first is worse than neither. Source: mallopt(3).
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def environment(device: str) -> dict[str, str]:
-    """The environment of a worker: one GPU visible, or none; one thread a library; no stores."""
-    kind, _, index = device.partition(":")
+def environment(*devices: str) -> dict[str, str]:
+    """The environment of a worker: its GPUs visible, or none; one thread a library; no stores."""
+    numbers = [
+        int(index) for kind, _, index in (d.partition(":") for d in devices) if kind == "cuda"
+    ]
     fixed = {
-        VISIBLE: own_gpu(int(index), os.environ.get(VISIBLE)) if kind == "cuda" else "",
+        VISIBLE: ",".join(own_gpu(number, os.environ.get(VISIBLE)) for number in numbers),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # asked for by deterministic cuBLAS in torch 2.11
         "OMP_NUM_THREADS": "1",  # until `settle` sets what the recipe says
         "MKL_NUM_THREADS": "1",

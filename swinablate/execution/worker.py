@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
+from swinablate.execution.ranks import RankLost, leading
 from swinablate.execution.workers import lifeline
 from swinablate.records.disk.files import NO_SPACE
 from swinablate.records.events import Batch, Event, Job, Kind, event
@@ -102,22 +103,31 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
     alone = {"alone": why} if why else {}
     emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **alone}))
     try:
-        if job.kind == "probe":
-            result = measure(job, stopping)
-        elif job.kind == "rehearsal":
-            result = rehearse(job)
-        else:
-            result = fit(job, report, stopping)
+        result = _outcome(job, report, stopping)
     except Stopped:
         emit(event(job, "stopped"))
     except Diverged as error:
         emit(event(job, "diverged", {"kind": "nan", "message": str(error), "traceback": ""}))
+    except RankLost as error:
+        emit(event(job, "lost", {"kind": "killed", "message": str(error)}))
+        return False
     except Exception as error:  # noqa: BLE001  whatever a model does wrong is the trial's failure
         emit(event(job, "failed", failure(error, Batch(jobs=(job,)))))
         return False
     else:
         emit(event(job, "done", result))
     return True
+
+
+def _outcome(
+    job: Job, report: Callable[[Kind, Mapping[str, Any]], None], stopping: Callable[[], bool]
+) -> dict[str, Any]:
+    if job.kind == "probe":
+        return measure(job, stopping)
+    if job.kind == "rehearsal":
+        return rehearse(job)
+    with leading(job) as ranks:
+        return fit(job, report, stopping, ranks)
 
 
 def failure(error: Exception, batch: Batch) -> dict[str, str]:

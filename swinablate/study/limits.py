@@ -69,12 +69,12 @@ def check_parts(recipe: Recipe, modules: Mapping[str, str]) -> None:
     kinds = {path: what.partition("(")[0] for path, what in modules.items()}
     # A frozen one, as torchvision has it, takes no statistics.
     norms = [p for p, kind in kinds.items() if "BatchNorm" in kind and "Frozen" not in kind]
-    if norms and batch // recipe.train.accumulate == 1:  # the smallest part, if they differ
-        parts = recipe.train.accumulate
+    parts = recipe.train.accumulate * recipe.train.world
+    if norms and batch // parts == 1:  # the smallest part, if they differ
         raise ValueError(
             f"train.batch = {batch}{f' in {parts} parts' if parts > 1 else ''} leaves batch norm "
             f"({norms[0]}) one image to take its statistics of; "
-            "raise train.batch, lower train.accumulate, or take another norm"
+            "raise train.batch, lower train.accumulate or train.world, or take another norm"
         )
 
 

@@ -53,6 +53,7 @@ from swinablate.training.machine import (
 )
 from swinablate.training.optim import Averaged, rate, set_rate
 from swinablate.training.precision import as_run, autocast, resolved_train, settle
+from swinablate.training.ranks import ALONE, Ranks
 from swinablate.training.saving import Saver, State
 from swinablate.training.step import make_learner
 
@@ -114,7 +115,7 @@ class Progress:
 
 
 def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to check
-    job: Job, report: Report, stopping: Callable[[], bool]
+    job: Job, report: Report, stopping: Callable[[], bool], ranks: Ranks = ALONE
 ) -> dict[str, Any]:
     """Train one trial, or go on with it.
 
@@ -122,10 +123,12 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         job: what to train, where, and which checkpoints may be used.
         report: takes "epoch", "resumed" and "checkpoint" events as they happen.
         stopping: asked before every step; True ends the run after a checkpoint.
+        ranks: which of the processes that train it this is; all take the same steps, and the
+            first alone evaluates, reports and writes.
 
     Returns:
         `metrics` (final values, accuracy in percent), `predictions` (of the test images;
-        empty for tuning trials), `execution`.
+        empty for tuning trials), `execution`. Nothing where this process does not lead.
 
     Raises:
         Diverged: a loss is not finite. Seen when its step ends on a CPU, and at most
@@ -143,7 +146,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     model = build(recipe, image, job.seed)
     frozen = transfer.begin(model, recipe.start)
     head = transfer.head(model) if recipe.start.head_lr != 1 else ""
-    learner = make_learner(model, train, device, (head, recipe.start.head_lr))
+    learner = make_learner(model, train, device, (head, recipe.start.head_lr), ranks)
     model, optimizer, scaler = learner.model, learner.optimizer, learner.scaler
     averaged = Averaged(model, train.ema) if train.ema else None
     judged = averaged.module if averaged else model  # the weights that are evaluated
@@ -168,12 +171,15 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             if averaged:
                 averaged.load_state_dict(saved["ema"])
         report("resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve})
+    ranks.wait()  # the first one's next checkpoint is not the one that the others go on from
 
     def here() -> State:
         state = state_of(now, model, optimizer)
         state |= {"scaler": scaler.state_dict()}
         state |= {"ema": averaged.state_dict() if averaged else {}}
         return Path(job.folder), now.epoch * per_epoch + now.step, state
+
+    drop = ("drop",) if ranks.leads else ("drop", f"rank {ranks.rank}")  # other images
 
     # ---- loop
     with Saver(job.checkpoint_s) as saver:
@@ -199,7 +205,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                 chance = of_step(job.seed, train.stream, now.epoch, now.step)
                 x, y = batch(next(raws), splits.train, augment, chance)
                 # Layers that drop draw from torch's global generators; nothing else does.
-                reseed(derive(job.seed, train.stream, "drop", now.epoch, now.step), device)
+                reseed(derive(job.seed, train.stream, *drop, now.epoch, now.step), device)
                 loss = learner.step(x, y)
                 fading.at((at + 1) / total)
                 now.loss = now.loss + loss  # stays on the device: no wait a step
@@ -215,6 +221,10 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                 raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
 
             # ---- evaluate on validation images, record, checkpoint
+            if not ranks.leads:
+                now.epoch, now.step = now.epoch + 1, 0
+                now.loss = torch.zeros_like(now.loss)
+                continue
             accuracy = 100 * correct(judged, splits.val, train).float().mean().item()
             if train.select == "best_val":
                 now.keep_best(accuracy, judged)
@@ -223,6 +233,9 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             saver.look()
             if saver.due:
                 saver.save([here()], partial(report, "checkpoint", {"epoch": now.epoch}))
+
+    if not ranks.leads:
+        return {}
 
     # ---- final metrics; the test images are looked at here, once
     if "model" in now.best:  # else it is not asked for, or an ended run was loaded with it

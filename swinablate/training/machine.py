@@ -69,6 +69,7 @@ def execution(train: TrainConfig, device: torch.device) -> dict[str, Any]:
         "matmul": (train.matmul, "highest"),
         "channels_last": (train.channels_last, False),
         "compile": (train.compile, False),
+        "world": (train.world, 1),
         "tf32": (_tf32(device), ""),
     }
     return {

@@ -29,7 +29,7 @@ def choices(train: TrainConfig, device: torch.device) -> dict[str, tuple[Any, ..
         "precision": ("fp32", half),
         "matmul": ("highest", "high" if cuda else "medium"),
         "channels_last": (False, True),
-        "compile": (False, True) if cuda else (False,),
+        "compile": (False, True) if cuda and train.world == 1 else (False,),
     }
     return {field: options for field, options in known.items() if field in train.open}
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from swinablate.config.train import TrainConfig
 from swinablate.training.optim import make_optimizer
 from swinablate.training.precision import Compiled, Forward, autocast, layout, make_scaler
+from swinablate.training.ranks import ALONE, Ranks, unshared
 
 Images = Float[Tensor, "b c h w"]
 Targets = Int[Tensor, " b"] | Float[Tensor, "b k"]
@@ -27,6 +28,7 @@ class Learner:
         train: how.
         model: on its device, in its layout.
         forward: the model as training calls it, compiled or not.
+        ranks: the processes that take a step together, each a part of its batch.
     """
 
     train: TrainConfig
@@ -34,12 +36,13 @@ class Learner:
     forward: Forward
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    ranks: Ranks = ALONE
 
     def step(self, x: Images, y: Targets) -> Float[Tensor, ""]:
         """Take one step of the optimizer; returns the batch's mean loss.
 
         Args:
-            x: images, on the model's device.
+            x: images, on the model's device; the whole batch, of whatever processes.
             y: what they show.
         """
         self.optimizer.zero_grad(set_to_none=True)
@@ -49,25 +52,35 @@ class Learner:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.train.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss
+        return self.ranks.total(loss)
 
     def _backward(self, x: Images, y: Targets) -> Float[Tensor, ""]:
         """Add up the gradients of a batch's mean loss, part after part; returns that loss.
+
+        Of several processes each returns its own images' share of it.
 
         The parts of a batch are of its own images, in their order, already augmented: what
         differs from the whole batch at once is rounding, the statistics of batch norm, and which
         random numbers a dropped branch draws.
         """
-        x = x.contiguous(memory_format=layout(self.train))
+        whole, world = len(x), self.ranks.world
+        x = self.ranks.part(x).contiguous(memory_format=layout(self.train))
+        y = self.ranks.part(y)
         parts = min(self.train.accumulate, len(x))
         total: Float[Tensor, ""] | None = None
-        for some, target in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
-            with autocast(self.train, x.device):
-                answer = self.forward(some).float()
-                loss = F.cross_entropy(answer, target, label_smoothing=self.train.label_smoothing)
-            if parts > 1:
-                loss = loss * (len(some) / len(x))  # parts may differ by an image
-            torch.autograd.backward(self.scaler.scale(loss))
+        for i, (some, target) in enumerate(
+            zip(x.tensor_split(parts), y.tensor_split(parts), strict=True)
+        ):
+            with unshared(self.forward, last=i == parts - 1):
+                with autocast(self.train, x.device):
+                    answer = self.forward(some).float()
+                    loss = F.cross_entropy(
+                        answer, target, label_smoothing=self.train.label_smoothing
+                    )
+                if len(some) < whole:
+                    loss = loss * (len(some) / whole)  # parts may differ by an image
+                # Times `world`: the gradients of all processes are averaged, not summed.
+                torch.autograd.backward(self.scaler.scale(loss * world if world > 1 else loss))
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None  # a batch has an image
         return total
@@ -78,6 +91,7 @@ def make_learner(
     train: TrainConfig,
     device: torch.device,
     faster: tuple[str, float] = ("", 1.0),
+    ranks: Ranks = ALONE,
 ) -> Learner:
     """Bring a network to its device, in training mode, and make its optimizer.
 
@@ -86,12 +100,14 @@ def make_learner(
         train: how.
         device: where.
         faster: the name of a part, and the factor on its learning rate.
+        ranks: the processes that train it; they wait here for one another.
     """
     model = model.to(device).to(memory_format=layout(train)).train()
     return Learner(
         train=train,
         model=model,
-        forward=Compiled(model, train, device) if train.compile else model,
+        forward=Compiled(model, train, device) if train.compile else ranks.wrap(model),
         optimizer=make_optimizer(model, train, faster),
         scaler=make_scaler(train, device),
+        ranks=ranks,
     )

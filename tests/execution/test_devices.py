@@ -6,7 +6,7 @@ import torch
 from swinablate.errors import InputError
 from swinablate.execution import devices
 from swinablate.execution.devices import choose_slots, find_devices
-from swinablate.execution.executor import Slot
+from swinablate.execution.executor import Request, Slot
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
@@ -56,6 +56,25 @@ def test_a_slot_a_gpu_and_more_in_turn_where_more_are_asked_for(write, machine):
     assert choose_slots(None, "cuda:1, cpu", found) == three
     assert [s.device for s in choose_slots(3, "auto", found)] == ["cuda:0", "cuda:1", "cuda:0"]
     assert find_devices("auto") == ["cuda:0", "cuda:1"]
+
+
+def test_a_trial_on_several_gpus_has_a_slot_of_so_many(write, machine):
+    machine(cores=8, gpus=5)
+    found = plan(load_study(write(STUDY, RECIPE + "world = 2\n")))
+    slots = choose_slots(None, "auto", found)
+    assert [(s.device, s.further) for s in slots] == [
+        ("cuda:0", ("cuda:1",)),
+        ("cuda:2", ("cuda:3",)),
+    ]
+    assert [s.device for s in choose_slots(None, "cuda:4,cuda:1,cuda:3", found)] == ["cuda:4"]
+    with pytest.raises(InputError, match=r"train\.world: a trial trains on 2 GPUs, and there are 1"):
+        choose_slots(None, "cuda:3", found)
+    machine(cores=8)
+    assert choose_slots(None, "auto", found) == [Slot(index=i, device="cpu") for i in range(4)]
+    request = Request(gpus_per_node=2)
+    with pytest.raises(InputError, match="runs on this machine only"):
+        request.about(found, None, print)
+    assert Request().about(found, None, print).threads == 2
 
 
 def test_no_slot_and_no_such_device_are_refused(write, machine):

@@ -51,6 +51,11 @@ def test_workers_take_the_gpus_that_their_user_was_given(inherited, seen, monkey
     assert environment("cpu")["CUDA_VISIBLE_DEVICES"] == ""
 
 
+def test_a_worker_of_several_gpus_sees_them_and_no_other(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,4,2")
+    assert environment("cuda:0", "cuda:2")["CUDA_VISIBLE_DEVICES"] == "6,2"
+
+
 def test_one_thread_a_library_whatever_was_set(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     assert environment("cpu")["OMP_NUM_THREADS"] == "1"

@@ -55,6 +55,7 @@ def why_not(recipes: Sequence[Recipe]) -> str | None:
         "train.ema": first.train.ema > 0,
         "train.accumulate": first.train.accumulate > 1,
         "train.compile": first.train.compile,
+        "train.world": first.train.world > 1,
         "a recipe with [start]": bool(sparse(first.start)),
     }
     used = [name for name, on in alone.items() if on]

@@ -1,0 +1,172 @@
+"""A trial on several devices: real processes that train together, on CPUs."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from swinablate.config.family import ModelConfig
+from swinablate.config.train import TrainConfig
+from swinablate.execution import ranks
+from swinablate.execution.worker import execute
+from swinablate.models.registry import load_family
+from swinablate.records.events import Batch, Event, Job
+from swinablate.training import checkpoint
+from swinablate.training.fit import read_job
+from swinablate.training.fused.stack import why_not
+from tests.execution.jobs import Jobs
+
+SWIN = {"patch": 2, "width": 8, "depths": (2,), "heads": (2,), "window": 2}
+
+
+@pytest.fixture
+def jobs(datasets, tmp_path) -> Jobs:
+    return Jobs(datasets, tmp_path)
+
+
+def config(**changes) -> ModelConfig:
+    return load_family("swin", "").config(**(SWIN | changes))
+
+
+def same(one: dict, other: dict) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def run(job: Job, stop_after: int | None = None) -> list[Event]:
+    events, asked = [], 0
+
+    def stopping() -> bool:
+        nonlocal asked
+        asked += 1
+        return stop_after is not None and asked > stop_after
+
+    execute(Batch(jobs=(job,)), events.append, stopping)
+    assert children() == []
+    return events
+
+
+def children() -> list[int]:
+    """Processes of other ranks that this one started and that still run."""
+    ask = ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())]
+    lines = subprocess.run(ask, check=False, capture_output=True, text=True).stdout.splitlines()
+    return [int(line.split()[0]) for line in lines if "execution.ranks" in line]
+
+
+def numbers(events: list[Event]) -> list[dict]:
+    """Rows of the curve without times, and the answers at the end."""
+    assert events[-1].kind == "done", events[-1].data
+    rows = [e.data for e in events if e.kind == "epoch"]
+    plain = [{k: row[k] for k in ("epoch", "train/loss", "val/accuracy")} for row in rows]
+    return [*plain, dict(events[-1].data["predictions"])]
+
+
+def weights(job: Job) -> dict[str, torch.Tensor]:
+    saved = checkpoint.load_checkpoint([Path(job.folder)], torch.device("cpu"))
+    assert saved is not None
+    return saved["model"]
+
+
+@pytest.mark.integration
+def test_two_processes_repeat_their_bits_and_differ_from_one_by_rounding(jobs):
+    # Not Adam: it makes steps of the usual size of a gradient that is rounding alone.
+    plain = {"optimizer": "sgd", "lr": 0.1, "accumulate": 2}
+    one, two, again = (jobs.of(config(), world=world, **plain) for world in (1, 2, 2))
+    alone, together, repeated = map(run, (one, two, again))
+    assert numbers(together) == numbers(repeated)
+    first, second, third = map(weights, (one, two, again))
+    assert same(second, third)
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
+    assert not same(first, second)
+    rows, others = numbers(alone), numbers(together)
+    assert rows[0]["train/loss"] == pytest.approx(others[0]["train/loss"], abs=1e-5)
+    assert together[-1].data["execution"]["world"] == 2
+    assert "world" not in alone[-1].data["execution"]
+
+
+@pytest.mark.integration
+def test_a_stopped_one_goes_on_to_the_same_bits(jobs):
+    settings = {"world": 2, "epochs": 3, "ema": 0.9, "clip": 0.5}
+    family = config(norm="batch", drop_path=0.3)
+    whole = jobs.of(family, **settings)
+    expected = numbers(run(whole))
+    half = jobs.of(family, **settings)
+    assert run(half, stop_after=7)[-1].kind == "stopped"
+    rest = replace(jobs.of(family, resume=(half.folder,), **settings), trial=whole.trial)
+    resumed = run(rest)
+    assert resumed[1].kind == "resumed"
+    assert numbers(resumed)[-2:] == expected[-2:]
+    assert same(weights(whole), weights(rest))
+
+
+@pytest.mark.integration
+def test_a_process_that_is_killed_costs_an_attempt_and_not_the_trial(jobs):
+    job, events = jobs.of(config(), world=2, epochs=500), []
+    thread = threading.Thread(
+        target=execute, args=(Batch(jobs=(job,)), events.append, lambda: False)
+    )
+    # The kernel ends what a thread started when the thread does, so this one waits for it.
+    thread.start()
+    while not any(e.kind == "epoch" for e in events):
+        assert thread.is_alive()
+        time.sleep(0.05)
+    (found,) = children()
+    os.kill(found, signal.SIGKILL)
+    thread.join(timeout=ranks.GRACE_S)
+    assert not thread.is_alive()
+    assert events[-1].kind == "lost"
+    assert events[-1].data == {
+        "kind": "killed",
+        "message": "process 1 of the trial was ended by SIGKILL",
+    }
+
+
+@pytest.mark.integration
+def test_what_goes_wrong_in_another_process_is_said_by_the_first(jobs, monkeypatch):
+    job = jobs.of(config(), world=2)
+    real = subprocess.Popen
+
+    def failing(command, **options):
+        ours = "swinablate.execution.ranks" in command
+        return real(["python", "-c", FAILS, *command[3:]] if ours else command, **options)
+
+    monkeypatch.setattr(ranks.subprocess, "Popen", failing)
+    (_, failed) = run(job)
+    assert failed.kind == "failed"
+    assert failed.data["kind"] == "oom"
+    assert "process 1 of the trial: MemoryError: none left" in failed.data["message"]
+
+
+FAILS = """
+import sys
+from swinablate.execution import ranks
+def fit(job, report, stopping, team):
+    raise MemoryError("none left")
+ranks.fit = fit
+ranks.main(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.integration
+def test_a_diverged_one_is_said_once(jobs):
+    events = run(jobs.of(config(), world=2, lr=1e12, clip=0.0, epochs=20))
+    assert [e.kind for e in events if e.kind in {"diverged", "failed", "lost", "done"}] == [
+        "diverged"
+    ]
+
+
+def test_what_several_devices_cannot_do_is_refused():
+    with pytest.raises(ValueError, match="a batch of 2 has no 4 parts"):
+        TrainConfig(batch=2, world=4)
+    with pytest.raises(ValueError, match="compile = false"):
+        TrainConfig(compile=True, world=2)
+
+
+def test_they_do_not_train_as_one_graph(jobs):
+    recipe, _ = read_job(jobs.of(config(), world=2))
+    assert "train.world" in (why_not([recipe, recipe]) or "")
