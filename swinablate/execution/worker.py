@@ -3,7 +3,8 @@
 `python -m swinablate.execution.worker [PARENT]` reads lines of JSON on its standard input (a
 batch, or `{"stop": true}`) and writes events as lines on its standard output. When its input ends,
 the coordinator is gone and so is the worker, at once: nothing it would still write is wanted. On
-SIGUSR1 it writes the stacks of its threads to its standard error, whatever it is doing.
+SIGUSR1 it writes the stacks of its threads to its standard error, whatever it is doing. With
+`along PARENT` it is a further process of a trial that trains on several devices.
 """
 
 import contextlib
@@ -21,8 +22,8 @@ from typing import Any, TextIO
 import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
-from swinablate.execution.ranks import RankLost, leading
 from swinablate.execution.workers import lifeline
+from swinablate.execution.workers.ranks import RankLost, follow, leading
 from swinablate.records.disk.files import NO_SPACE
 from swinablate.records.events import Batch, Event, Job, Kind, event
 from swinablate.records.secrets import redact, secrets_here
@@ -226,4 +227,10 @@ def _listen(
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else None)
+    match sys.argv[1:]:
+        case ["along", number]:
+            follow(int(number), failure)
+        case [number]:
+            main(int(number))
+        case _:
+            main()

@@ -67,7 +67,9 @@ def test_a_trial_on_several_gpus_has_a_slot_of_so_many(write, machine):
         ("cuda:2", ("cuda:3",)),
     ]
     assert [s.device for s in choose_slots(None, "cuda:4,cuda:1,cuda:3", found)] == ["cuda:4"]
-    with pytest.raises(InputError, match=r"train\.world: a trial trains on 2 GPUs, and there are 1"):
+    with pytest.raises(
+        InputError, match=r"train\.world: a trial trains on 2 GPUs, and there are 1"
+    ):
         choose_slots(None, "cuda:3", found)
     machine(cores=8)
     assert choose_slots(None, "auto", found) == [Slot(index=i, device="cpu") for i in range(4)]

@@ -13,8 +13,8 @@ import torch
 
 from swinablate.config.family import ModelConfig
 from swinablate.config.train import TrainConfig
-from swinablate.execution import ranks
 from swinablate.execution.worker import execute
+from swinablate.execution.workers import ranks
 from swinablate.models.registry import load_family
 from swinablate.records.events import Batch, Event, Job
 from swinablate.training import checkpoint
@@ -55,7 +55,7 @@ def children() -> list[int]:
     """Processes of other ranks that this one started and that still run."""
     ask = ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())]
     lines = subprocess.run(ask, check=False, capture_output=True, text=True).stdout.splitlines()
-    return [int(line.split()[0]) for line in lines if "execution.ranks" in line]
+    return [int(line.split()[0]) for line in lines if "execution.worker along" in line]
 
 
 def numbers(events: list[Event]) -> list[dict]:
@@ -132,8 +132,8 @@ def test_what_goes_wrong_in_another_process_is_said_by_the_first(jobs, monkeypat
     real = subprocess.Popen
 
     def failing(command, **options):
-        ours = "swinablate.execution.ranks" in command
-        return real(["python", "-c", FAILS, *command[3:]] if ours else command, **options)
+        ours = "along" in command
+        return real(["python", "-c", FAILS, *command[4:]] if ours else command, **options)
 
     monkeypatch.setattr(ranks.subprocess, "Popen", failing)
     (_, failed) = run(job)
@@ -144,11 +144,12 @@ def test_what_goes_wrong_in_another_process_is_said_by_the_first(jobs, monkeypat
 
 FAILS = """
 import sys
-from swinablate.execution import ranks
+from swinablate.execution.worker import failure
+from swinablate.execution.workers import ranks
 def fit(job, report, stopping, team):
     raise MemoryError("none left")
 ranks.fit = fit
-ranks.main(int(sys.argv[1]))
+ranks.follow(int(sys.argv[1]), failure)
 """
 
 

@@ -1,8 +1,8 @@
 """The further processes of a trial that trains on several devices: a worker starts and ends them.
 
-`python -m swinablate.execution.ranks PARENT` reads one line on its standard input, trains its part
-of every batch, and says nothing: the worker that started it evaluates, reports and writes
-checkpoints. Why it ended before its time stands in a file beside the place where they meet.
+`python -m swinablate.execution.worker along PARENT` reads one line on its standard input, trains
+its part of every batch, and says nothing: the worker that started it evaluates, reports and
+writes checkpoints. Why it ended before its time stands in a file beside the place where they meet.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +90,7 @@ def _start(job: Job, ranks: Ranks, folder: Path) -> "subprocess.Popen[bytes]":
     kind, _, first = job.device.partition(":")
     device = f"{kind}:{int(first or 0) + ranks.rank}" if kind == "cuda" else job.device
     process = subprocess.Popen(
-        [sys.executable, "-m", "swinablate.execution.ranks", str(os.getpid())],
+        [sys.executable, "-m", "swinablate.execution.worker", "along", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=2,  # a worker writes events where others write what they print
         env={**os.environ, **meeting_place()},
@@ -141,10 +141,13 @@ def _report(folder: Path, rank: int) -> Path:
     return folder / f"rank-{rank}.json"
 
 
-def main(parent: int) -> None:
-    """Train along until the trial ends."""
-    from swinablate.execution.worker import failure
+def follow(parent: int, failure: Callable[[Exception, Batch], Mapping[str, str]]) -> None:
+    """Train along until the trial ends.
 
+    Args:
+        parent: the worker that started this process.
+        failure: what goes on record of an error.
+    """
     lifeline.die_with_parent(parent)
     lifeline.leave_signals_to_coordinator()
     line: dict[str, Any] = json.loads(sys.stdin.readline())
@@ -159,7 +162,3 @@ def main(parent: int) -> None:
         _report(folder, ranks.rank).write_text(json.dumps(failure(error, batch)), "utf-8")
         raise
     ranks.leave()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
