@@ -2,8 +2,7 @@
 
 Separate maps for queries, keys and values; copies into and out of windows in every block; a
 mask of every window, repeated for the batch. As written it has 1,267,930 parameters, the number
-that the post prints, and its mask is wrong: see `model.shift_mask = "post000"`. einops'
-`rearrange` of the original is the reshape and permutation that it stands for.
+that the post prints, and its mask is wrong: see `model.shift_mask = "post000"`.
 
 Shapes: b batch, h w grid, d width, m window, n windows, e heads, t tokens of a window.
 """
@@ -68,9 +67,10 @@ class Windows(nn.Module):
     def mask(self, device: torch.device) -> Float[Tensor, "1 t t"]:
         """The four parts of one window, whichever window it is."""
         labels = torch.zeros(self.window, self.window, device=device)
-        labels[: -self.shift, -self.shift :] = 1
-        labels[-self.shift :, : -self.shift] = 2
-        labels[-self.shift :, -self.shift :] = 3
+        half = self.window // 2  # of an odd window the first part is the smaller one
+        labels[:half, half:] = 1
+        labels[half:, :half] = 2
+        labels[half:, half:] = 3
         flat = labels.reshape(-1)
         apart = flat[:, None] != flat[None, :]
         return torch.zeros(apart.shape, device=device).masked_fill(apart, -100.0)[None]

@@ -21,6 +21,8 @@ from swinablate.text import KINDS, expected
 Keys = tuple[int | str, ...]
 PLAIN = re.compile(r"\s*([-+]?[\d.][\d._eE+-]*|true|false|yes|no|on|off)\s*", re.IGNORECASE)
 """Text that was meant as a number, as true or as false."""
+SEVERAL = re.compile(r"[-+\d.eE]+(\s*,\s*[-+\d.eE]+)+")
+"""Text that was meant as a list of numbers, without its brackets."""
 
 
 class Unfit(InputError):
@@ -162,6 +164,8 @@ def _remedy(kinds: set[str], wanted: str, value: object) -> str:
 
 
 def _listed(value: object) -> str:
+    if isinstance(value, str) and SEVERAL.fullmatch(value):
+        return f"[{value}]"
     plain = isinstance(value, bool | int | float | str)
     return f"[{show(value)}]" if plain else "[VALUE, VALUE]"
 

@@ -1,5 +1,6 @@
 """A level of a switch, as a file or `--set` has it."""
 
+import re
 import tomllib
 from typing import Any
 
@@ -8,6 +9,8 @@ from swinablate.errors import InputError
 
 Level = Any
 """A TOML value; arrays as tuples, tables as dicts."""
+NUMBER = re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?")
+"""What is typed as a number with a point; TOML wants digits on both sides of it."""
 
 
 def setting(text: str) -> tuple[str, Level]:
@@ -37,4 +40,6 @@ def _level(value: str) -> Level:
     try:
         return parse(f"x = {value}")["x"]
     except tomllib.TOMLDecodeError:
-        return plain_text(value.strip())  # a bare word is text: --set model.norm=batch
+        text = value.strip()
+        # a bare word is text: --set model.norm=batch
+        return float(text) if NUMBER.fullmatch(text) else plain_text(text)

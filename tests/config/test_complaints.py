@@ -137,6 +137,8 @@ STUDY = {"question": "?", "baseline": "b.toml"}
         ({"seeds": (0.5, 1)}, "seeds.0: expected a whole number, got 0.5|whole numbers have no point: write 0 or 1"),
         ({"question": ""}, "question: expected text of 1 or more characters, got ''|"),
         ({"axes": {"a": False}}, "axes.a: expected a list, got false|lists stand in square brackets: write [false]"),
+        ({"axes": {"a": "2, 2"}}, "axes.a: expected a list, got '2, 2'|lists stand in square brackets: write [2, 2]"),
+        ({"axes": {"a": "two, 2"}}, "axes.a: expected a list, got 'two, 2'|lists stand in square brackets: write ['two, 2']"),
         ({"axes": 3}, "axes: expected a table, got 3|tables stand in braces"),
         ({"compare": (1, {"a": 2})}, "compare: expected a table, got [1, { a = 2 }]|"),
         ({"tune": {"trials": 2, "space": {}}}, "tune.space: expected 1 or more of them, got {}|"),

@@ -124,6 +124,16 @@ def test_bytes_of_a_command_line_that_are_no_text_are_refused():
     assert setting("model.depths=[2, 2]") == ("model.depths", (2, 2))
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(".001", 0.001), ("1.e-3", 0.001), ("-.5", -0.5), ("2.", 2.0), ("1e1", 10.0), ("5", 5),
+     ("007", "007"), (".", "."), ("1.2.3", "1.2.3"), ("a.5", "a.5")],
+)  # fmt: skip
+def test_a_number_needs_no_digit_on_both_sides_of_its_point(text, value):
+    found = setting(f"train.lr={text}")[1]
+    assert (type(found), found) == (type(value), value)
+
+
 @pytest.mark.timeout(20)
 def test_weights_are_a_file(tmp_path):
     base = tmp_path / "base.toml"

@@ -1,6 +1,8 @@
 """The command as users and programs call it."""
 
 import json
+import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -203,3 +205,18 @@ def test_data_for_programs_is_json(words):
         assert {"train.lr", "data.augment"} < set(rows)
     else:
         assert data["properties"]
+
+
+def test_a_bare_environment_is_enough(tmp_path):
+    """As a job of a cluster may have it: no HOME, no folder for temporary files, 64 files."""
+    path = ROOT / "studies" / "shapes_control.toml"
+    words = ["-m", "swinablate", "plan", str(path), "--json", "--home", str(tmp_path / "home")]
+    done = subprocess.run(
+        [sys.executable, *words],
+        capture_output=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "TMPDIR": "/nonexistent"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["study"] == "shapes_control"

@@ -20,7 +20,7 @@ from torchvision.models import vision_transformer as vision_vit
 
 from swinablate.config.family import ImageSpec
 from swinablate.config.recipe import StartConfig
-from swinablate.errors import EnvironmentFault
+from swinablate.errors import EnvironmentFault, InputError
 from swinablate.models.pretrained.files import state_in
 from swinablate.models.pretrained.fit import adapt
 from swinablate.models.pretrained.layouts import placed
@@ -236,6 +236,29 @@ def test_a_file_with_objects_is_not_run_but_refused(tmp_path):
     torch.save({"model": {}, "config": ImageSpec}, tmp_path / "w.pth")
     with pytest.raises(ValueError, match=r"w\.pth holds objects beside its weights, and those"):
         state_in((tmp_path / "w.pth").read_bytes(), tmp_path / "w.pth")
+
+
+def test_weights_that_are_no_numbers_are_refused_before_anything_trains(tmp_path):
+    state = ours(SWIN).state_dict()
+    state["head.bias"][0] = float("nan")
+    state["norm.bias"][:] = float("nan")
+    torch.save(state, tmp_path / "w.pt")
+    (tmp_path / "r.toml").write_text(
+        '[model]\nfamily = "swin"\n[data]\nname = "digits"\n[start]\nweights = "w.pt"\n'
+    )
+    (tmp_path / "s.toml").write_text(
+        'question = "?"\nbaseline = "r.toml"\nseeds = 2\n[axes]\n"start.freeze" = [1]\n'
+    )
+    with pytest.raises(
+        InputError, match=r"w\.pt holds values that are no numbers \(NaN\), in "
+    ) as no:
+        plan(load_study(tmp_path / "s.toml"))
+    assert "'norm.bias' and 1 more" in str(no.value)
+    assert no.value.hint == "take weights of a training that did not diverge"
+    state["head.bias"][0] = -float("inf")  # in a mask that may be meant
+    state["norm.bias"][:] = 0.0
+    torch.save(state, tmp_path / "w.pt")
+    assert state_in((tmp_path / "w.pt").read_bytes(), tmp_path / "w.pt").keys() == state.keys()
 
 
 def test_the_order_of_a_mergings_inputs_is_the_authors():

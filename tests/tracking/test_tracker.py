@@ -582,6 +582,21 @@ def test_a_hostile_study_keeps_its_own_experiment(reopen, client):
     assert len(found) == len(names)
 
 
+def test_variables_of_another_run_are_not_obeyed(reopen, client, monkeypatch, tmp_path):
+    """As a job script leaves them that trains something else with MLflow."""
+    other = client.create_experiment("somebody else's")
+    run = client.create_run(other).info.run_id
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", other)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    tracker = reopen()
+    live(tracker, trial_card())
+    assert tracker.experiment != other
+    assert list(runs(client, tracker)) == ["baseline s0"]
+    assert not client.get_run(run).data.metrics
+    assert not (tmp_path / "other.db").exists()
+
+
 def test_a_deleted_experiment_comes_back(tracker, reopen, client):
     live(tracker, trial_card())
     client.delete_experiment(tracker.experiment)

@@ -22,7 +22,7 @@ def state_in(payload: bytes, path: Path) -> dict[str, Tensor]:
         path: its name, which tells of the format, and stands in messages.
 
     Raises:
-        ValueError: it holds no weights, or more than weights.
+        ValueError: it holds no weights, more than weights, or weights that are no numbers.
         EnvironmentFault: it is a safetensors file, and the package is not installed.
     """
     state = _safe(payload, path) if path.suffix == ".safetensors" else _pickled(payload, path)
@@ -33,6 +33,13 @@ def state_in(payload: bytes, path: Path) -> dict[str, Tensor]:
         state = inner[0]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path} holds no weights; torch.save(model.state_dict(), file) does")
+    # Infinity may be meant, in a mask that somebody saved with the weights; this never is.
+    if void := [name for name, v in state.items() if v.is_floating_point() and v.isnan().any()]:
+        more = f" and {len(void) - 1} more" if len(void) > 1 else ""
+        raise ValueError(
+            f"{path} holds values that are no numbers (NaN), in {void[0]!r}{more}; "
+            "take weights of a training that did not diverge"
+        )
     return dict(state)
 
 
