@@ -40,6 +40,7 @@ PLACEHOLDERS = {
     "card.seed": "3",
     "file": "studies/quickstart.toml",
     "file.name": "results.csv",
+    "more": "10",
     "name": "quickstart",
     "path": "studies/quickstart.toml",
     "plan.study": "quickstart",

@@ -54,12 +54,22 @@ class StartConfig(Frozen):
 
 
 class Claim(Frozen):
-    """What a recipe says of itself; checked, never trusted."""
+    """What a recipe says of itself; checked by `swinablate verify`, never trusted.
+
+    Attributes:
+        params: trainable numbers, exactly.
+        accuracy: on the test images, percent: the mean over seeds.
+        accuracy_sd: over seeds, of those who measured it; then their luck counts, too.
+        tolerance: by how many percentage points another mean may differ and be the same.
+        seeds: how many it is over, and how many are trained to check it: 0, 1, ...
+        source: who says so.
+    """
 
     params: Annotated[int, Field(ge=1)] | None = None
     accuracy: Annotated[float, Field(gt=0, le=100)] | None = None
     accuracy_sd: Annotated[float, Field(ge=0)] | None = None
-    seeds: Annotated[int, Field(ge=1)] | None = None
+    tolerance: Annotated[float, Field(gt=0, le=100)] | None = None
+    seeds: Annotated[int, Field(ge=1, le=1000)] | None = None  # as many as a study's arm
     source: str = ""
 
 

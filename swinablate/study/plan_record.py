@@ -198,7 +198,7 @@ def _proved(plan: Plan) -> Iterator[dict[str, str]]:
 def smallest_effect(plan: Plan, noise: Noise) -> float | None:
     """The smallest difference the study finds with power 0.8, in percentage points."""
     study = plan.study
-    if noise.sd is None or len(study.seeds) < STATISTICS_SEEDS:
+    if noise.sd is None or len(study.seeds) < STATISTICS_SEEDS or len(plan.arms) < 2:
         return None
     if study.looks:
         found: float = looks_json(plan, noise)[-1]["detectable_pp"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from swinablate.config import schema
+from swinablate.config.compare import Compare
 from swinablate.config.family import BYTE
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.recipe import Recipe, StartConfig
@@ -30,6 +31,7 @@ from swinablate.study.files import BASELINE, Study
 from swinablate.study.limits import check_parts
 from swinablate.study.matching import solve
 from swinablate.study.plan import Arm, Kind, Plan, Refusal
+from swinablate.study.seeds import Budget
 from swinablate.study.tunable import check_tuning as check_tuning
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64
@@ -95,6 +97,42 @@ def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
             hint="give the study more trials, or fewer arms",
         )
     return made_plan
+
+
+def alone(recipe: Recipe, name: str, file: str, seeds: Sequence[int]) -> Plan:
+    """The plan of one recipe that is compared with nothing: a study of its baseline.
+
+    Args:
+        recipe: what to train.
+        name: of the study.
+        file: where the recipe is written, for messages.
+        seeds: of its trials.
+
+    Raises:
+        InputError: it cannot be built.
+    """
+    study = Study(
+        name=name,
+        file=file,
+        question=f"What does {file} reach?",
+        baseline=recipe,
+        axes={},
+        variants=(),
+        design="one_at_a_time",
+        seeds=tuple(seeds),
+        baseline_seeds=tuple(seeds),
+        looks=(),
+        budget=Budget(),
+        compare=Compare(),
+        hypotheses=(),
+    )
+    (only,) = cells_of(study)
+    try:
+        arm, _ = _tried(study, only, None, Looked())
+    except ValueError as error:
+        problem, _, hint = str(error).partition("; ")
+        raise InputError(problem, at=file, hint=hint or "change the recipe") from None
+    return Plan(study=study, arms=(arm,), refusals=())
 
 
 def smoked(recipe: Recipe) -> Recipe:
