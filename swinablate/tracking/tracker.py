@@ -19,6 +19,7 @@ from swinablate.records.disk import stores
 from swinablate.records.report_folder import written
 from swinablate.records.secrets import redact_address
 from swinablate.text import known
+from swinablate.tracking import interim as track_interim
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
 from swinablate.tracking.runs import Known, Row, Runs, another_home, connect, experiment, telling
@@ -64,6 +65,7 @@ class Tracker:
         self._cards: dict[str, TrialCard] = {}
         self._held: dict[str, list[Mapping[str, Any]]] = {}  # rows of trials told again
         self._trials: dict[str, Known] = {}
+        self._ended: dict[str, dict[str, Mapping[str, Any]]] = {}  # arm -> its finals that ended
         self._summaries: dict[str, Known] = {}
         self._report: Known | None = None
         for run in self._runs:
@@ -134,6 +136,32 @@ class Tracker:
             else:
                 self._conclude(card, outcome, stamp)
         self._held.pop(trial_id, None)
+        if card.kind == "final" and outcome["status"] != "stopped":
+            kept = {key: outcome.get(key, {}) for key in ("status", "metrics")}
+            self._ended.setdefault(card.arm, {})[trial_id] = kept
+
+    def interim(self, trial_id: str) -> None:
+        """Show how far the arm of a trial is that just ended, until the report judges it.
+
+        Raises:
+            EnvironmentFault: the store failed, or the trial was never begun.
+        """
+        card = self._card(trial_id)
+        if trial_id not in self._ended.get(card.arm, {}):
+            return
+        arm = track_interim.row(self._study, card.arm, self._ended[card.arm].values())
+        run = self._summaries.get(card.arm)
+        if run and run.tags.get("verdict", track_interim.PENDING) != track_interim.PENDING:
+            judged = run.tags.get("done", "0").split()[0]
+            if int(judged) >= arm["n"]:  # what is told again is no news
+                return
+        with telling(self._uri):
+            self._show(self._summaries.get(card.arm) or self._summary(card.arm, _now()), arm)
+
+    def lacks(self, trials: Iterable[str]) -> set[str]:
+        """Those of some trials whose end is not shown."""
+        shown = {trial for trial, run in self._trials.items() if "record" in run.tags}
+        return set(trials) - shown
 
     def sweep(self, alive: set[str]) -> None:
         """Close the runs a crash left running, but for the trials in `alive`.
@@ -218,6 +246,7 @@ class Tracker:
         """The trial's run; created where there is none."""
         if card.trial not in self._trials:
             tags = self._origin() | track_text.tags(card)
+            tags |= track_interim.colour(self._study, card.arm)
             if card.reused:
                 tags["reused_from"] = f"trials/{card.trial[:12]}"
             run = self._runs.create(track_text.name(card), tags, started)
@@ -313,22 +342,33 @@ class Tracker:
                 self._runs.delete(run)
                 run = None
         if run is None:
-            tags = self._origin() | {"kind": "summary", "summarizes": name}
-            run = self._runs.create(name, tags, max(now, newest))
-            self._summaries[name] = run
+            run = self._summary(name, max(now, newest))
             self._runs.log(run, kept)
-        now = max(now, run.started)
+        self._show(run, arm)
+
+    def _summary(self, arm: str, started: int) -> Known:
+        tags = self._origin() | {"kind": "summary", "summarizes": arm}
+        tags |= track_interim.colour(self._study, arm)
+        self._summaries[arm] = self._runs.create(arm, tags, started)
+        return self._summaries[arm]
+
+    def _show(self, run: Known, arm: Mapping[str, Any]) -> None:
+        """Put what is known of an arm into its summary; no more calls than its state needs."""
+        name, step, now = str(arm["name"]), int(arm["n"]), max(_now(), run.started)
         last = sorted(self._runs.rows(run), key=lambda row: (row[3], row[2]))
         latest = {key: (value, at_n) for key, value, _, at_n in last}
-        values = track_text.numbers(arm)
+        values = track_text.numbers(arm) | track_interim.sizes(self._study, name)
         new = {(k, v, now, step) for k, v in values.items() if latest.get(k) != (v, step)}
-        self._runs.log(run, new)
-        self._runs.tag(run, track_text.summary(arm))
-        card = next((card for card in self._cards.values() if card.arm == name), None)
-        if card:
-            self._runs.describe(run, track_text.varied(card, self._study.varied))
-        if run.status != "FINISHED":
-            self._runs.end(run, "FINISHED", now)
+        card = self._study.arms.get(name)
+        params = track_interim.family(self._study, name)
+        params |= track_text.varied(card.recipe, self._study.varied) if card else {}
+        tags = track_text.summary(arm) | {"done": track_interim.done(self._study, arm)}
+        self._runs.add(run, tags=tags, params=params, rows=new)
+        state = track_interim.state(arm)
+        if state == "SCHEDULED":
+            self._runs.wait(run)
+        elif run.status != state:
+            self._runs.end(run, state, now)
 
 
 def _curve(rows: Iterable[Mapping[str, Any]]) -> set[Row]:

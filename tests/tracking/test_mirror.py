@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +32,8 @@ class Scripted:
     def __init__(self, fails: Callable[[int], bool] = lambda _: False) -> None:
         self.arrived: list[tuple[str, Any]] = []
         self.moved = False
+        self.lacking = set[str]()
+        self.shown = list[str]()
         self._fails, self._calls = fails, 0
 
     def sweep(self, alive: set[str]) -> None:
@@ -45,6 +47,12 @@ class Scripted:
 
     def end(self, trial: str, outcome: Mapping[str, Any]) -> None:
         self._take("end", (trial, outcome["status"], outcome["finished_at"]))
+
+    def interim(self, trial: str) -> None:
+        self.shown.append(trial)
+
+    def lacks(self, trials: Iterable[str]) -> set[str]:
+        return set(trials) & self.lacking
 
     def summaries(self, verdicts: Mapping[str, Any]) -> None:
         self._take("summaries", verdicts)
@@ -136,6 +144,7 @@ def test_calls_arrive_once_and_in_order():
         ("end", ("t3", "done", 9)),
         ("close", None),
     ]
+    assert tracker.shown == ["t2", "t3"]  # what is stopped is no result
     assert (mirror.missed, mirror.problem) == (0, "")
 
 

@@ -352,11 +352,14 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Rebuild the Optuna and MLflow stores of a study from its records; restore damaged ones."""
+    from swinablate.api import show
     from swinablate.execution.sync import sync
+    from swinablate.report.answer import gather
 
     say, where = terminal.err.print, Home(home)
     name = asked_of(context, study, settings, "sync", where).recorded()
     count = sync(where, name, storage, tracking_uri, take_over=take_over, say=say)
+    show(gather(where, name), where, tracking_uri or where.mlflow_uri)
     if as_json:
         print_json({"schema": 1, "trials": count})
     else:
