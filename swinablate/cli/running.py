@@ -84,8 +84,6 @@ def run_study(
     as_json: bool,
 ) -> None:
     """Train what a study lacks, report, and end with the exit code of it."""
-    # Before the first import that takes seconds: nobody should wonder whether it works.
-    terminal.err.print(f"planning {study}", soft_wrap=True, markup=False)
     from swinablate.execution.processes import started_early
 
     where = home_of(home, smoke=smoke)

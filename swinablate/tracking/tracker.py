@@ -18,8 +18,8 @@ from swinablate.errors import EnvironmentFault
 from swinablate.records.disk import stores
 from swinablate.records.report_folder import written
 from swinablate.records.secrets import redact_address
-from swinablate.text import known
 from swinablate.tracking import interim as track_interim
+from swinablate.tracking import rows as track_rows
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
 from swinablate.tracking.runs import Known, Row, Runs, another_home, connect, experiment, telling
@@ -27,9 +27,6 @@ from swinablate.tracking.text import StudyCard, TrialCard
 
 __all__ = ["StudyCard", "Tracker", "TrialCard"]
 
-RECALLS = 20
-"""Classes whose recalls are shown, a line a class of a page that lists every metric; the record
-has all of them."""
 STATUS = {"done": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "stopped": "KILLED"}
 """Ours -> MLflow's. MLflow's own guesses (a killed process: running for ever) are not used."""
 
@@ -116,7 +113,7 @@ class Tracker:
             self._held[trial_id].extend(rows)
             return
         with telling(self._uri):
-            self._runs.log(self._run(card, _now()), _curve(rows))
+            self._runs.log(self._run(card, _now()), track_rows.curve(rows))
 
     def end(self, trial_id: str, outcome: Mapping[str, Any]) -> None:
         """Show how a trial ended. What was shown and is no longer true is replaced.
@@ -253,7 +250,7 @@ class Tracker:
             self._trials[card.trial] = run
             self._views()
             params = track_text.params(card, self._study.varied)
-            self._runs.add(run, params=params, rows=_sizes(card, run))
+            self._runs.add(run, params=params, rows=track_rows.sizes(card, run))
             files = {"recipe.json": card.recipe, "geometry.json": card.geometry}
             self._runs.write(run, files)
         return self._trials[card.trial]
@@ -269,9 +266,13 @@ class Tracker:
             outcome.get("curve") or self._held.get(card.trial) or ()
         )
         ended = int(outcome.get("finished_at") or _now())
-        truth = _curve(curve) | _final(outcome, curve, ended)
+        truth = track_rows.curve(curve) | track_rows.final(outcome, curve, ended)
         run = self._trials.get(card.trial)
-        if run and "curve" in outcome and self._runs.rows(run) - _sizes(card, run) - truth:
+        if (
+            run
+            and "curve" in outcome
+            and self._runs.rows(run) - track_rows.sizes(card, run) - truth
+        ):
             self._runs.delete(run)  # it shows rows of an attempt that did not count
             del self._trials[card.trial]
         run = self._run(card, int(outcome.get("started_at") or _now()))
@@ -369,35 +370,6 @@ class Tracker:
             self._runs.wait(run)
         elif run.status != state:
             self._runs.end(run, state, now)
-
-
-def _curve(rows: Iterable[Mapping[str, Any]]) -> set[Row]:
-    return {
-        (track_text.key(key), float(value), int(row.get("at", 0)), int(row["epoch"]))
-        for row in rows
-        for key, value in row.items()
-        if key not in {"epoch", "at"} and known(value)
-    }
-
-
-def _final(outcome: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], at: int) -> set[Row]:
-    """What was measured once, at the end; the curve's own metrics stay the curve's."""
-    metrics = outcome.get("metrics", {})
-    shown = {key for row in curve for key in row}
-    recalls = [key for key in metrics if key.startswith("test/recall/")]
-    shown |= set(recalls) if len(recalls) > RECALLS else set()
-    step = max((int(row["epoch"]) for row in curve), default=0)
-    return {
-        (track_text.key(key), float(value), at, step)
-        for key, value in metrics.items()
-        if key not in shown and known(value)
-    }
-
-
-def _sizes(card: TrialCard, run: Known) -> set[Row]:
-    """What is known before a trial starts."""
-    sizes = {"model/params": card.params, "model/macs": card.macs}
-    return {(k, float(v), run.started, 0) for k, v in sizes.items() if v is not None}
 
 
 def _digest(outcome: Mapping[str, Any]) -> str:
