@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.variants import digests
 from swinablate.config.weights import of_seed
-from swinablate.errors import InputError, TrialError
+from swinablate.errors import InputError, SwinablateError, TrialError
 from swinablate.execution.run import Options, execute
+from swinablate.execution.sync import recorded
 from swinablate.records.events import Event
 from swinablate.records.home import Home
 from swinablate.records.launch import DEFAULT_HOME, Launch
@@ -19,6 +21,7 @@ from swinablate.report.results import StudyResults
 from swinablate.study.files import Study, load_study
 from swinablate.study.plan import Plan, Trial
 from swinablate.study.planner import plan
+from swinablate.tracking.mirror import publish
 from swinablate.training import checkpoint
 from swinablate.training.measure import measure
 
@@ -85,7 +88,32 @@ def run(
     where = Home(Path(home))
     for line in measure(where, where.declared(loaded.name)):
         Silent(say).say(f"not recorded, {line}")
-    return gather(where, loaded.name)
+    answer = gather(where, loaded.name)
+    if not summary.unreachable:  # else it would be waited for again
+        try:
+            show(answer, where, where.mlflow_uri)
+        except SwinablateError as error:
+            Silent(say).say(f"not in MLflow: {error}")
+    return answer
+
+
+def show(answer: StudyResults, home: Home, uri: str) -> None:
+    """Put the trials that MLflow lacks, the verdicts and the report there, as `run` does.
+
+    Args:
+        answer: the verdicts.
+        home: where the study ran.
+        uri: of MLflow's store.
+
+    Raises:
+        EnvironmentFault: the store is out of reach.
+    """
+    from swinablate.report import render  # seconds
+
+    with TemporaryDirectory(prefix="swinablate-") as above:
+        folder = Path(above) / "report"
+        render(answer, folder, force=True)
+        publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
 
 
 def _launch(study: Path, home: Path) -> Launch:

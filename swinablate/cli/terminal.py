@@ -14,7 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from swinablate.cli.plan_text import promise
-from swinablate.text import after_value, formula, level, places_of, signed, unit_of, visible
+from swinablate.text import (
+    after_value,
+    formula,
+    level,
+    places_of,
+    signed,
+    time_left,
+    unit_of,
+    visible,
+)
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
@@ -23,6 +32,10 @@ if TYPE_CHECKING:
     from swinablate.records.plan import ArmRecord, PlanRecord, ProofRecord
     from swinablate.scheduling.status import Status
 
+BARS = "".join(map(chr, range(0x2581, 0x2589)))
+"""Blocks of an eighth to the whole height of a line."""
+COURSE = 16
+"""Blocks of a curve at most: beside five counts they fit into 80 columns."""
 PLACES = 3
 """Names of modules a plan shows for each arm; `--json` has them all."""
 QUIET = 5.0
@@ -177,20 +190,27 @@ def show_finding(one: "Finding") -> None:
         out.print(f"        hint: {escape(one.hint)}", soft_wrap=True)
 
 
-def show_status(status: "Status") -> None:
-    """Print counts and what runs."""
+def show_status(status: "Status", curves: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Print counts, what runs, and of every arm the mean validation accuracy by epoch."""
     who = f"running: {status.owner}" if status.owner else "nobody runs it now"
     more = f" (at most {status.most})" if status.most > status.planned else ""
     out.print(
         f"[bold]{escape(status.study)}[/]: {status.done} of {status.planned} trials done{more}; "
         f"{escape(who)}"
     )
+    if status.eta_s is not None:
+        out.print(f"about {time_left(status.eta_s)} left")
     kinds = ["done", "running", "waiting", "failed", "diverged"]
+    drawn = {one["arm"]: [value for _, value in one["points"]] for one in curves}
     table(
         "",
-        ["arm", *(f">{kind}" for kind in kinds)],
+        ["arm", *(f">{kind}" for kind in kinds), *(["val % by epoch"] if curves else [])],
         [
-            [name, *(found.get(kind, 0) or "" for kind in kinds)]
+            [
+                name,
+                *(found.get(kind, 0) or "" for kind in kinds),
+                *([spark(drawn.get(name, []))] if curves else []),
+            ]
             for name, found in status.arms.items()
         ],
     )
@@ -212,6 +232,22 @@ def show_status(status: "Status") -> None:
                 for now in status.current
             ],
         )
+
+
+def planning(study: object) -> None:
+    """Name what begins, before the first import that takes seconds: is it at work?"""
+    err.print(f"planning {study}", soft_wrap=True, markup=False)
+
+
+def spark(values: Sequence[float]) -> str:
+    """A curve in one line of text: its course between its own ends, then its last value."""
+    if not values:
+        return ""
+    step = max(1, -(-len(values) // COURSE))
+    shown = [*values[::-1][::step]][::-1]  # the last is always among them
+    low, high = min(shown), max(shown)
+    marks = [BARS[round((len(BARS) - 1) * (v - low) / ((high - low) or 1))] for v in shown]
+    return f"{''.join(marks)} {values[-1]:.1f}"
 
 
 def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:

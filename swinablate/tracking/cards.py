@@ -3,7 +3,7 @@
 from swinablate.records.launch import Launch
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.provenance import provenance
-from swinablate.tracking.text import StudyCard, TrialCard
+from swinablate.tracking.text import ArmCard, StudyCard, TrialCard
 
 
 def study_card(plan: PlanRecord, launch: Launch) -> StudyCard:
@@ -24,6 +24,12 @@ def study_card(plan: PlanRecord, launch: Launch) -> StudyCard:
         varied=tuple(dict.fromkeys(paths)),
         metric=plan.compare.metric,
         launch=launch,
+        arms={
+            arm.name: ArmCard(
+                planned=len(arm.seeds), recipe=arm.recipe, params=arm.params, macs=arm.macs
+            )
+            for arm in plan.arms
+        },
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from swinablate.records.home import Home
 from swinablate.records.launch import launch_of
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import Row
+from swinablate.records.plan import Row, everything
 from swinablate.tracking.cards import study_card, trial_card
 from swinablate.tracking.text import StudyCard, TrialCard
 
@@ -109,7 +109,12 @@ class Mirror:
         """Mirror how a trial ended; its record has the rows that were held back."""
         self._rows.pop(outcome.trial, None)
         self._told.pop(outcome.trial, None)
-        self._send(lambda tracker: tracker.end(outcome.trial, vars(outcome)))
+
+        def end(tracker: "Tracker") -> None:
+            tracker.end(outcome.trial, vars(outcome))
+            tracker.interim(outcome.trial)
+
+        self._send(end)
 
     def replay(self, card: TrialCard, outcome: Outcome) -> None:
         """Mirror a recorded trial from its start to its end."""
@@ -245,13 +250,13 @@ def mirror(uri: str, artifacts: Path, card: StudyCard) -> Mirror:
     return Mirror(connect, SERVER_S if server else DATABASE_S)
 
 
-def tell(tracker: "Tracker", row: Row, outcome: Outcome) -> None:
+def tell(tracker: "Tracker", row: Row, outcome: Outcome, *, reused: bool = False) -> None:
     """Tell a tracker of a recorded trial from its start to its end.
 
     Raises:
         EnvironmentFault: the store failed.
     """
-    tracker.begin(trial_card(row, reused=False))
+    tracker.begin(trial_card(row, reused=reused))
     tracker.epochs(row.trial, outcome.curve)
     tracker.end(row.trial, vars(outcome))
 
@@ -270,7 +275,8 @@ def publish(
         home: where the study ran.
         answer: the verdicts.
         folder: the report.
-        recorded: all trials, for a store that came with a copied home.
+        recorded: all trials, for a store that lacks some: it came with a copied home, or all
+            were trained by other studies.
 
     Raises:
         EnvironmentFault: the store is out of reach.
@@ -280,8 +286,10 @@ def publish(
     card = study_card(answer.plan, launch_of(home, answer.plan))
     tracker = Tracker.open(uri, home.artifacts, card)
     try:
-        for row, outcome in recorded() if tracker.moved else ():
-            tell(tracker, row, outcome)
+        lacking = tracker.lacks(everything(answer.plan))
+        for row, outcome in recorded() if lacking else ():
+            if row.trial in lacking:
+                tell(tracker, row, outcome, reused=not tracker.moved)
         tracker.summaries(answer.verdicts)
         tracker.attach(folder)
     finally:

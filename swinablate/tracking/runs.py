@@ -92,6 +92,12 @@ class Runs:
         self._client.set_terminated(run.id, status=status, end_time=max(at, run.started))
         run.status = status
 
+    def wait(self, run: Known) -> None:
+        """Show a run as one that waits for what is to come."""
+        if run.status != "SCHEDULED":
+            self._client.update_run(run.id, status="SCHEDULED")
+            run.status = "SCHEDULED"
+
     def rename(self, run: Known, name: str) -> None:
         """Give a run another name."""
         if run.name != name:

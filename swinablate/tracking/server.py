@@ -69,7 +69,7 @@ def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Ite
         stores.reach(uri)
     except (SQLAlchemyError, ImportError) as error:
         raise stores.fault(error, uri, "the records cannot be read") from None
-    port = _free(port)
+    port = free_port(port)
     base = f"http://{HOST}:{port}"
     with tempfile.TemporaryFile() as log:
         child = _start(uri, port, artifacts, log)
@@ -112,7 +112,12 @@ def _stop(child: "subprocess.Popen[bytes]") -> None:
     child.wait()
 
 
-def _free(port: int) -> int:
+def free_port(port: int) -> int:
+    """The port, if nobody listens there; for 0 any that is free.
+
+    Raises:
+        EnvironmentFault: it cannot be used.
+    """
     with socket.socket() as probe:
         # A port that was served a moment ago is free, whatever the kernel still waits for.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -166,6 +171,28 @@ def _opened(uri: str) -> tuple[str, dict[str, str]]:
 
 def _table(base: str, study: str | None, credentials: Mapping[str, str]) -> str:
     """The address of a study's ablation table; MLflow's front page if there is none."""
+    for name, experiment in _experiments(base, credentials):
+        if study in {None, name}:
+            return f"{base}/{views.link(experiment, 'table')}"
+    return f"{base}/#/experiments"
+
+
+def views_of(uri: str) -> dict[str, dict[str, str]]:
+    """Study -> title -> address of its views, relative to that of the pages.
+
+    Args:
+        uri: of a server.
+
+    Raises:
+        EnvironmentFault: it does not answer.
+    """
+    base, credentials = _opened(uri)
+    found = reversed(_experiments(base, credentials))  # of one name, the one changed last counts
+    return {study: views.links(experiment) for study, experiment in found}
+
+
+def _experiments(base: str, credentials: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Study and id of every experiment of ours, the one changed last first."""
     token, found = "", list[dict[str, Any]]()
     opener = DIRECT if urlsplit(base).hostname == HOST else urllib.request.build_opener()
     while True:
@@ -188,11 +215,11 @@ def _table(base: str, study: str | None, credentials: Mapping[str, str]) -> str:
         token = page.get("next_page_token", "")
         if not token:
             break
-    for experiment in found:
-        tags = {tag["key"]: tag["value"] for tag in experiment.get("tags", ())}
-        if "study" in tags and study in {None, tags["study"]}:
-            return f"{base}/{views.link(experiment['experiment_id'], 'table')}"
-    return f"{base}/#/experiments"
+    tagged = [
+        ({tag["key"]: tag["value"] for tag in one.get("tags", ())}, str(one["experiment_id"]))
+        for one in found
+    ]
+    return [(tags["study"], experiment) for tags, experiment in tagged if "study" in tags]
 
 
 def _watch(command: list[str]) -> None:

@@ -7,7 +7,7 @@ Pure, and without MLflow. Keys of metrics and parameters take only letters, digi
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swinablate.config.metrics import ACCURACY
@@ -24,6 +24,31 @@ from swinablate.text import (
 )
 
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+OPEN = frozenset({"undecided", "pending", "not tested"})
+"""Verdicts that say nothing of an arm."""
+HEADLINES = 3
+"""Decided arms in a line of a page: as many can be read at a glance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmCard:
+    """What a summary shows of an arm besides its results.
+
+    Attributes:
+        planned: seeds there can be.
+        recipe: in full, nested.
+    """
+
+    planned: int
+    recipe: Mapping[str, Any]
+    params: int | None = None
+    macs: int | None = None
+
+    @property
+    def family(self) -> str:
+        """The family of its network; empty where a command is trained."""
+        model = self.recipe.get("model")
+        return str(model.get("family", "")) if isinstance(model, Mapping) else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +56,7 @@ class StudyCard:
     """What MLflow shows of a study.
 
     Attributes:
+        arms: by name, the baseline first.
         declaration: digest of what was declared before launch.
         varied: paths of the switches the arms differ in.
         metric: what the arms are compared in.
@@ -45,6 +71,7 @@ class StudyCard:
     varied: tuple[str, ...]
     metric: str = ACCURACY
     launch: Launch = UNKNOWN
+    arms: Mapping[str, ArmCard] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +130,7 @@ def tags(card: TrialCard) -> dict[str, str]:
 
 def params(card: TrialCard, paths: Sequence[str]) -> dict[str, str]:
     """The varied switches under short names; every other field of the recipe under `cfg.`."""
-    found = varied(card, paths)
+    found = varied(card.recipe, paths)
     for path, value in flat(card.recipe).items():
         if not any(path == p or path.startswith(f"{p}.") for p in paths):
             # As long as MLflow keeps a parameter.
@@ -111,11 +138,11 @@ def params(card: TrialCard, paths: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def varied(card: TrialCard, paths: Sequence[str]) -> dict[str, str]:
+def varied(recipe: Mapping[str, Any], paths: Sequence[str]) -> dict[str, str]:
     """Levels of the varied switches; a family without the switch has none."""
     found = {}
     for path, label in short(paths).items():
-        value: Any = card.recipe
+        value: Any = recipe
         for part in path.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         if value is not None:
@@ -224,6 +251,26 @@ def verdicts(answer: Mapping[str, Any]) -> str:
     return "\n".join(f"- {row}" for row in rows)
 
 
+def headline(answer: Mapping[str, Any]) -> str:
+    """The answers of a study in a line: what is decided, and how much is not."""
+    rows = arms(answer)[1:]
+    decided = [arm for arm in rows if arm["verdict"] not in OPEN]
+    said = [f"{arm['name']}: {_told(arm)}" for arm in decided[:HEADLINES]]
+    said += [f"{len(decided) - HEADLINES} more decided"] if len(decided) > HEADLINES else []
+    words = Counter(str(arm["verdict"]) for arm in rows if arm["verdict"] in OPEN)
+    said += [f"{count} {word}" for word, count in words.items()]
+    return "; ".join(said) or "nothing was compared"
+
+
+def _told(arm: Mapping[str, Any]) -> str:
+    found = summary(arm)
+    if not known(arm.get("delta_pp")):
+        return found["verdict"]
+    unit = after_difference(str(arm["unit"]))
+    size = signed(arm["delta_pp"], int(arm["places"]))
+    return f"{found['verdict']}, {size}{unit} {found['interval'].strip('-')}".strip()
+
+
 def study(card: StudyCard, said: str, links: Mapping[str, str]) -> str:
     """The note of an experiment: the question, the answers, where to look."""
     views = " | ".join(f"[{title}]({address})" for title, address in links.items())
@@ -252,9 +299,19 @@ def cut(text: str, limit: int = 5000) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
+MARKS = re.compile(
+    r"[\\`*~]|(?<!\w)_|_(?!\w)|!(?=\[)|\](?=[(:\[])|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
+    r"|^(?:[#>]|[-+](?=\s)|[-+=](?=[-+=]*$))|(?<=^\d)[.)]"
+)
+"""What Markdown would read as a mark, and not as itself.
+
+No more is escaped: MLflow's lists show the text of a note as it stands, backslashes too.
+"""
+
+
 def plain(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]()<>#|~!])", r"\\\1", " ".join(text.split()))
+    return MARKS.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _result(outcome: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ from swinablate.errors import EnvironmentFault
 from swinablate.records.disk import stores
 from swinablate.records.report_folder import written
 from swinablate.records.secrets import redact_address
-from swinablate.text import known
+from swinablate.tracking import interim as track_interim
+from swinablate.tracking import rows as track_rows
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
 from swinablate.tracking.runs import Known, Row, Runs, another_home, connect, experiment, telling
@@ -26,9 +27,6 @@ from swinablate.tracking.text import StudyCard, TrialCard
 
 __all__ = ["StudyCard", "Tracker", "TrialCard"]
 
-RECALLS = 20
-"""Classes whose recalls are shown, a line a class of a page that lists every metric; the record
-has all of them."""
 STATUS = {"done": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "stopped": "KILLED"}
 """Ours -> MLflow's. MLflow's own guesses (a killed process: running for ever) are not used."""
 
@@ -64,6 +62,7 @@ class Tracker:
         self._cards: dict[str, TrialCard] = {}
         self._held: dict[str, list[Mapping[str, Any]]] = {}  # rows of trials told again
         self._trials: dict[str, Known] = {}
+        self._ended: dict[str, dict[str, Mapping[str, Any]]] = {}  # arm -> its finals that ended
         self._summaries: dict[str, Known] = {}
         self._report: Known | None = None
         for run in self._runs:
@@ -114,7 +113,7 @@ class Tracker:
             self._held[trial_id].extend(rows)
             return
         with telling(self._uri):
-            self._runs.log(self._run(card, _now()), _curve(rows))
+            self._runs.log(self._run(card, _now()), track_rows.curve(rows))
 
     def end(self, trial_id: str, outcome: Mapping[str, Any]) -> None:
         """Show how a trial ended. What was shown and is no longer true is replaced.
@@ -134,6 +133,32 @@ class Tracker:
             else:
                 self._conclude(card, outcome, stamp)
         self._held.pop(trial_id, None)
+        if card.kind == "final" and outcome["status"] != "stopped":
+            kept = {key: outcome.get(key, {}) for key in ("status", "metrics")}
+            self._ended.setdefault(card.arm, {})[trial_id] = kept
+
+    def interim(self, trial_id: str) -> None:
+        """Show how far the arm of a trial is that just ended, until the report judges it.
+
+        Raises:
+            EnvironmentFault: the store failed, or the trial was never begun.
+        """
+        card = self._card(trial_id)
+        if trial_id not in self._ended.get(card.arm, {}):
+            return
+        arm = track_interim.row(self._study, card.arm, self._ended[card.arm].values())
+        run = self._summaries.get(card.arm)
+        if run and run.tags.get("verdict", track_interim.PENDING) != track_interim.PENDING:
+            judged = run.tags.get("done", "0").split()[0]
+            if int(judged) >= arm["n"]:  # what is told again is no news
+                return
+        with telling(self._uri):
+            self._show(self._summaries.get(card.arm) or self._summary(card.arm, _now()), arm)
+
+    def lacks(self, trials: Iterable[str]) -> set[str]:
+        """Those of some trials whose end is not shown."""
+        shown = {trial for trial, run in self._trials.items() if "record" in run.tags}
+        return set(trials) - shown
 
     def sweep(self, alive: set[str]) -> None:
         """Close the runs a crash left running, but for the trials in `alive`.
@@ -218,13 +243,14 @@ class Tracker:
         """The trial's run; created where there is none."""
         if card.trial not in self._trials:
             tags = self._origin() | track_text.tags(card)
+            tags |= track_interim.colour(self._study, card.arm)
             if card.reused:
                 tags["reused_from"] = f"trials/{card.trial[:12]}"
             run = self._runs.create(track_text.name(card), tags, started)
             self._trials[card.trial] = run
             self._views()
             params = track_text.params(card, self._study.varied)
-            self._runs.add(run, params=params, rows=_sizes(card, run))
+            self._runs.add(run, params=params, rows=track_rows.sizes(card, run))
             files = {"recipe.json": card.recipe, "geometry.json": card.geometry}
             self._runs.write(run, files)
         return self._trials[card.trial]
@@ -240,9 +266,13 @@ class Tracker:
             outcome.get("curve") or self._held.get(card.trial) or ()
         )
         ended = int(outcome.get("finished_at") or _now())
-        truth = _curve(curve) | _final(outcome, curve, ended)
+        truth = track_rows.curve(curve) | track_rows.final(outcome, curve, ended)
         run = self._trials.get(card.trial)
-        if run and "curve" in outcome and self._runs.rows(run) - _sizes(card, run) - truth:
+        if (
+            run
+            and "curve" in outcome
+            and self._runs.rows(run) - track_rows.sizes(card, run) - truth
+        ):
             self._runs.delete(run)  # it shows rows of an attempt that did not count
             del self._trials[card.trial]
         run = self._run(card, int(outcome.get("started_at") or _now()))
@@ -313,51 +343,33 @@ class Tracker:
                 self._runs.delete(run)
                 run = None
         if run is None:
-            tags = self._origin() | {"kind": "summary", "summarizes": name}
-            run = self._runs.create(name, tags, max(now, newest))
-            self._summaries[name] = run
+            run = self._summary(name, max(now, newest))
             self._runs.log(run, kept)
-        now = max(now, run.started)
+        self._show(run, arm)
+
+    def _summary(self, arm: str, started: int) -> Known:
+        tags = self._origin() | {"kind": "summary", "summarizes": arm}
+        tags |= track_interim.colour(self._study, arm)
+        self._summaries[arm] = self._runs.create(arm, tags, started)
+        return self._summaries[arm]
+
+    def _show(self, run: Known, arm: Mapping[str, Any]) -> None:
+        """Put what is known of an arm into its summary; no more calls than its state needs."""
+        name, step, now = str(arm["name"]), int(arm["n"]), max(_now(), run.started)
         last = sorted(self._runs.rows(run), key=lambda row: (row[3], row[2]))
         latest = {key: (value, at_n) for key, value, _, at_n in last}
-        values = track_text.numbers(arm)
+        values = track_text.numbers(arm) | track_interim.sizes(self._study, name)
         new = {(k, v, now, step) for k, v in values.items() if latest.get(k) != (v, step)}
-        self._runs.log(run, new)
-        self._runs.tag(run, track_text.summary(arm))
-        card = next((card for card in self._cards.values() if card.arm == name), None)
-        if card:
-            self._runs.describe(run, track_text.varied(card, self._study.varied))
-        if run.status != "FINISHED":
-            self._runs.end(run, "FINISHED", now)
-
-
-def _curve(rows: Iterable[Mapping[str, Any]]) -> set[Row]:
-    return {
-        (track_text.key(key), float(value), int(row.get("at", 0)), int(row["epoch"]))
-        for row in rows
-        for key, value in row.items()
-        if key not in {"epoch", "at"} and known(value)
-    }
-
-
-def _final(outcome: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], at: int) -> set[Row]:
-    """What was measured once, at the end; the curve's own metrics stay the curve's."""
-    metrics = outcome.get("metrics", {})
-    shown = {key for row in curve for key in row}
-    recalls = [key for key in metrics if key.startswith("test/recall/")]
-    shown |= set(recalls) if len(recalls) > RECALLS else set()
-    step = max((int(row["epoch"]) for row in curve), default=0)
-    return {
-        (track_text.key(key), float(value), at, step)
-        for key, value in metrics.items()
-        if key not in shown and known(value)
-    }
-
-
-def _sizes(card: TrialCard, run: Known) -> set[Row]:
-    """What is known before a trial starts."""
-    sizes = {"model/params": card.params, "model/macs": card.macs}
-    return {(k, float(v), run.started, 0) for k, v in sizes.items() if v is not None}
+        card = self._study.arms.get(name)
+        params = track_interim.family(self._study, name)
+        params |= track_text.varied(card.recipe, self._study.varied) if card else {}
+        tags = track_text.summary(arm) | {"done": track_interim.done(self._study, arm)}
+        self._runs.add(run, tags=tags, params=params, rows=new)
+        state = track_interim.state(arm)
+        if state == "SCHEDULED":
+            self._runs.wait(run)
+        elif run.status != state:
+            self._runs.end(run, state, now)
 
 
 def _digest(outcome: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ _WIDTHS = {
     "metrics.`metric_mean`": 105,
     "metrics.`metric_std`": 95,
     "metrics.`n`": 50,
+    "tags.`done`": 75,
     "tags.`interval`": 120,
     "tags.`verdict`": 95,
     "tags.`hypothesis`": 170,
@@ -89,13 +90,14 @@ def tags(declaration: str, columns: Columns, arms: Sequence[str], created: int) 
     mean, sd = columns.summary
     summary = [f"metrics.`{name}`" for name in ("delta_pp", mean, sd, "n")]
     summary[1:1] = ["tags.`interval`", "tags.`verdict`"]
+    sizes = ["metrics.`model/params`", "metrics.`model/macs`"]
     switches = [f"params.`{name}`" for name in columns.varied][:SWITCHES]
     shown = dict.fromkeys((columns.metric, "val/accuracy"))
     states = {
         "table": _state(
             f"tags.kind = 'summary' and {mine}",
             order="metrics.`delta_pp`",
-            columns=[*summary, "tags.`hypothesis`", *switches, _NOTE],
+            columns=[*summary, "tags.`done`", "tags.`hypothesis`", *switches, *sizes, _NOTE],
         ),
         "curves": _state(
             f"tags.kind = 'trial' and tags.purpose = 'final' and {mine}",

@@ -352,6 +352,19 @@ def test_a_status_tells_who_runs_what_and_how_many_trials_there_may_be(printed):
     ]
 
 
+def test_a_status_draws_curves_and_says_how_long_it_takes(printed):
+    rising = {"arm": "baseline", "seeds": 1, "points": [[1, 10.0], [2, 45.0], [3, 80.0]]}
+    terminal.show_status(status(eta_s=75.0, owner="pid 7"), [rising])
+    assert lines(printed)[1] == "about 1 min 15 s left"
+    assert "baseline 2 1 \u2581\u2585\u2588 80.0" in lines(printed)
+
+
+def test_a_long_curve_is_cut_to_its_course_and_ends_at_its_last_value():
+    assert terminal.spark([]) == ""
+    drawn, last = terminal.spark([float(v) for v in range(1000)]).split()
+    assert (len(drawn), drawn[-1], last) == (terminal.COURSE, "\u2588", "999.0")
+
+
 def test_a_status_calls_what_nobody_runs_interrupted(printed):
     terminal.show_status(status(current=(NOW,)))
     assert "Interrupted (run goes on from the checkpoint) trial epoch" in " ".join(lines(printed))

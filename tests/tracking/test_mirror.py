@@ -5,7 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from swinablate.errors import EnvironmentFault
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, keep_launch
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import ArmRecord, PlanRecord
+from swinablate.records.plan import ArmRecord, PlanRecord, Row
 from swinablate.report.results import StudyResults
 from swinablate.tracking import mirror as mirrors
 from swinablate.tracking.mirror import Mirror, publish
@@ -32,6 +33,8 @@ class Scripted:
     def __init__(self, fails: Callable[[int], bool] = lambda _: False) -> None:
         self.arrived: list[tuple[str, Any]] = []
         self.moved = False
+        self.lacking = set[str]()
+        self.shown = list[str]()
         self._fails, self._calls = fails, 0
 
     def sweep(self, alive: set[str]) -> None:
@@ -45,6 +48,12 @@ class Scripted:
 
     def end(self, trial: str, outcome: Mapping[str, Any]) -> None:
         self._take("end", (trial, outcome["status"], outcome["finished_at"]))
+
+    def interim(self, trial: str) -> None:
+        self.shown.append(trial)
+
+    def lacks(self, trials: Iterable[str]) -> set[str]:
+        return set(trials) & self.lacking
 
     def summaries(self, verdicts: Mapping[str, Any]) -> None:
         self._take("summaries", verdicts)
@@ -136,6 +145,7 @@ def test_calls_arrive_once_and_in_order():
         ("end", ("t3", "done", 9)),
         ("close", None),
     ]
+    assert tracker.shown == ["t2", "t3"]  # what is stopped is no result
     assert (mirror.missed, mirror.problem) == (0, "")
 
 
@@ -404,6 +414,24 @@ def results() -> StudyResults:
         plan=plan, trials=pd.DataFrame(), curves=pd.DataFrame(), verdicts={"arms": []},
         provenance={},
     )  # fmt: skip
+
+
+def test_a_study_whose_trials_others_trained_has_them_too(tmp_path, monkeypatch):
+    tracker = Scripted()
+    tracker.lacking = {"t1"}
+    monkeypatch.setattr("swinablate.tracking.tracker.Tracker.open", lambda *_: tracker)
+    answer = results()
+    arm = answer.plan.arms[0].model_copy(update={"seeds": (0, 1), "trials": ("t1", "t2")})
+    plan = answer.plan.model_copy(update={"arms": (arm,)})
+    rows = [
+        (Row(arm=arm, seed=seed, trial=trial), outcome(trial))
+        for seed, trial in enumerate(arm.trials)
+    ]
+    publish("sqlite:///x.db", Home(tmp_path), replace(answer, plan=plan), tmp_path, lambda: rows)
+    assert tracker.arrived[:3] == [
+        ("begin", "t1"), ("epochs", ("t1", [1, 2])), ("end", ("t1", "done", 9))
+    ]  # fmt: skip
+    assert tracker.names[3:] == ["summaries", "attach", "close"]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -24,6 +24,7 @@ from swinablate.records.report_folder import publish
 from swinablate.tracking import text
 from swinablate.tracking import views as track_views
 from swinablate.tracking.runs import connect
+from swinablate.tracking.text import ArmCard
 from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
 
 pytestmark = pytest.mark.filterwarnings(  # MLflow 3.17 on SQLAlchemy 2.1
@@ -45,6 +46,15 @@ RECIPE = {
     "data": {"name": "digits"},
     "train": {"lr": 0.003, "weights": None},
 }
+ARM_CARDS = {
+    "baseline": ArmCard(planned=10, recipe=RECIPE, params=34710, macs=1_200_000),
+    "shift=false": ArmCard(
+        planned=6, recipe={**RECIPE, "model": {**RECIPE["model"], "shift": False}}, params=34710,
+        macs=1_200_000,
+    ),
+    "norm=batch": ArmCard(planned=6, recipe={"model": {"family": "vit"}}, params=30000, macs=None),
+}  # fmt: skip
+STUDY = replace(STUDY, arms=ARM_CARDS)
 START = 1_700_000_000_000
 ARMS = ("baseline", "shift=false", "norm=batch")
 
@@ -221,7 +231,11 @@ def test_a_running_trial(tracker, client):
     (run,) = runs(client, tracker).values()
     assert run.info.run_name == "shift=false s3"
     assert run.info.status == "RUNNING"
-    shown = {k: v for k, v in run.data.tags.items() if k not in {"mlflow.user", "mlflow.runName"}}
+    shown = {
+        k: v
+        for k, v in run.data.tags.items()
+        if k not in {"mlflow.user", "mlflow.runName", "mlflow.runColor"}
+    }
     assert shown == {
         "kind": "trial",
         "purpose": "final",
@@ -350,7 +364,7 @@ def test_a_failed_trial_says_why(tracker, client):
     assert run.data.tags["failure"] == "oom"
     assert run.data.tags["message"] == "out of memory ```\n<script>"
     assert run.data.tags["mlflow.note.content"].startswith(
-        "**failed \\(oom\\)** after 3 epochs\n\n```\nout of memory '''\n<script>\n```\n\n"
+        "**failed (oom)** after 3 epochs\n\n```\nout of memory '''\n<script>\n```\n\n"
         "Again: `swinablate retry studies/quickstart.toml`\n\n"
     )
     assert "test/accuracy" not in run.data.metrics
@@ -416,7 +430,7 @@ def test_a_replay_adds_no_run_and_no_row(tracker, reopen, home, client):
     tracker.summaries(verdicts())
     tracker.close()
     before, ids = rows(home), {r.info.run_id for r in runs(client, tracker).values()}
-    assert before["metrics"] == 6 * (3 * 5 + 2 + 2) + 6 + 4 + 2
+    assert before["metrics"] == 6 * (3 * 5 + 2 + 2) + (6 + 2) + (4 + 2) + (2 + 1)
     for tell in (replay, live, replay):
         again = reopen()
         for card in cards:
@@ -484,9 +498,12 @@ def test_summaries_hold_the_verdicts(tracker, client):
         "ci_low": -1.735,
         "ci_high": -0.735,
         "n": 5,
+        "model/params": 34710,
+        "model/macs": 1_200_000,
     }
     assert history(client, run, "delta_pp")[0][0] == 5
-    assert run.data.params == {"shift": "false", "norm": "layer"}
+    assert run.data.params == {"family": "swin", "shift": "false", "norm": "layer"}
+    assert run.data.tags["done"] == "5 of 6"
     assert run.info.status == "FINISHED"
     assert "arm" not in run.data.tags  # else grouping by arm counts it as a seed
     plus_minus = "\N{PLUS-MINUS SIGN}"
@@ -494,18 +511,59 @@ def test_summaries_hold_the_verdicts(tracker, client):
     assert run.data.tags["interval"] == "[-1.73, -0.73]"
     assert run.data.tags["hypothesis"] == "worse by 1: supported"
     assert run.data.tags["mlflow.note.content"] == (
-        f"-1.23 pp \\[-1.73, -0.73\\], worse: 90.12 {plus_minus} 0.41 % \\(n = 5, 1 failed\\)"
+        f"-1.23 pp [-1.73, -0.73], worse: 90.12 {plus_minus} 0.41 % (n = 5, 1 failed)"
     )
     bare = found["norm=batch"]
-    assert bare.data.metrics == {"acc_mean": 90.123, "n": 1}
+    assert bare.data.metrics == {"acc_mean": 90.123, "n": 1, "model/params": 30000}
     assert bare.data.tags["interval"] == "-"
-    assert bare.data.tags["mlflow.note.content"] == "not tested: 90.12 % \\(n = 1\\)"
+    assert bare.data.tags["mlflow.note.content"] == "not tested: 90.12 % (n = 1)"
     assert found["baseline"].data.metrics["delta_pp"] == 0
     assert found["baseline"].data.tags["mlflow.note.content"] == (
-        f"baseline: 91.40 {plus_minus} 0.30 % \\(n = 10\\)"
+        f"baseline: 91.40 {plus_minus} 0.30 % (n = 10)"
     )
     note = client.get_experiment(tracker.experiment).tags["mlflow.note.content"]
     assert f"- shift=false: {run.data.tags['mlflow.note.content']}" in note
+
+
+def test_an_arm_has_a_row_from_its_first_finished_trial_without_an_effect(tracker, client):
+    live(tracker, trial_card("shift=false", 0))
+    tracker.interim(trial_card("shift=false", 0).trial)
+    live(tracker, trial_card("shift=false", 1))
+    tracker.interim(trial_card("shift=false", 1).trial)
+    (run,) = runs(client, tracker, "summary").values()
+    assert run.info.status == "SCHEDULED"
+    assert run.data.tags["done"] == "2 of 6"
+    assert (run.data.tags["verdict"], run.data.tags["interval"]) == ("pending", "-")
+    assert run.data.metrics == {
+        "acc_mean": 91.25, "acc_std": 0.0, "n": 2, "model/params": 34710, "model/macs": 1_200_000
+    }  # fmt: skip
+    tracker.summaries(verdicts())
+    assert runs(client, tracker, "summary")["shift=false"].info.status == "FINISHED"
+
+
+def test_trials_that_are_told_again_leave_a_verdict_as_it_is(tracker, reopen, client):
+    live(tracker, trial_card("shift=false"))
+    tracker.summaries(verdicts(n=1))
+    before = runs(client, tracker, "summary")["shift=false"].data.tags
+    again = reopen()
+    replay(again, trial_card("shift=false"))
+    again.interim(trial_card("shift=false").trial)
+    assert runs(client, again, "summary")["shift=false"].data.tags == before
+    live(again, trial_card("shift=false", 1))
+    again.interim(trial_card("shift=false", 1).trial)  # one seed more than were judged
+    assert runs(client, again, "summary")["shift=false"].data.tags["verdict"] == "pending"
+
+
+def test_an_arm_without_a_result_is_not_green(tracker, client):
+    failed = {"status": "failed", "failure": {"kind": "oom", "message": "x"}, "metrics": {}}
+    live(tracker, trial_card("shift=false"), outcome(trial_card("shift=false"), **failed))
+    tracker.interim(trial_card("shift=false").trial)
+    (run,) = runs(client, tracker, "summary").values()
+    assert run.info.status == "FAILED"
+    judged = verdicts()
+    judged["arms"][0] |= {"verdict": "fails to train"}
+    tracker.summaries(judged)
+    assert runs(client, tracker, "summary")["shift=false"].info.status == "FAILED"
 
 
 def test_a_summary_follows_n_and_stays_above_the_trials(tracker, reopen, client):
@@ -640,7 +698,8 @@ def test_the_table_shows_the_mean_and_the_sd_that_the_summaries_have(
     tracker.summaries(verdicts() | {"metric": metric})
     table = view(client, tracker, "table")
     shown = [name for name in table["selectedColumns"] if name.startswith("metrics.")]
-    assert shown == [f"metrics.`{name}`" for name in ("delta_pp", mean, sd, "n")]
+    names = ("delta_pp", mean, sd, "n", "model/params", "model/macs")
+    assert shown == [f"metrics.`{name}`" for name in names]
     assert [chart["metricKey"] for chart in table["compareRunCharts"]] == ["delta_pp", mean]
     has = runs(client, tracker, "summary")["shift=false"].data.metrics
     assert (round(has[mean], 2), has[sd]) == (90.12, 0.41)

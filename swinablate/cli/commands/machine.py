@@ -142,19 +142,17 @@ def ui(
     tracking_uri: Tracking = None,
     settings: Settings = None,
 ) -> None:
-    """Serve the MLflow UI on the records, on 127.0.0.1 only; Ctrl-C ends it."""
-    import signal
+    """Serve a live page of all studies, and MLflow's pages behind it, on 127.0.0.1 only.
 
-    from swinablate.tracking.server import serve
+    Ctrl-C ends it. Over SSH, the command is printed that brings both to your own machine.
+    """
+    from swinablate.cli.pages import serve_pages
 
     where, name = Home(home), None
     if study is not None:
         asked = asked_of(context, study, settings, "ui", where)
         name = asked.shown() if tracking_uri else asked.recorded()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server ends too
-    with serve(tracking_uri or where.mlflow_uri, port, where.artifacts, name) as address:
-        terminal.err.print(f"{address}\nCtrl-C ends it", soft_wrap=True)
-        signal.pause()
+    serve_pages(where, port, tracking_uri, name)
 
 
 @commands.command(epilog="Example: swinablate doctor --home .swinablate")

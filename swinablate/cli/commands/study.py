@@ -83,6 +83,7 @@ def run(
     their checkpoint. With --more, what was undecided gets more seeds in the same home: another
     analysis, whose report names the first and its words (W9).
     """
+    terminal.planning(study)
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     cluster = request(nodes, gpus_per_node, time, sbatch)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
@@ -135,9 +136,10 @@ def status(
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Count a study's trials and show what runs; reads files only."""
+    """Count a study's trials, show what runs and validation curves; reads files only."""
     import time
 
+    from swinablate.scheduling.overview import curves
     from swinablate.scheduling.status import read_status
 
     where = home_of(home, smoke=smoke)
@@ -148,7 +150,10 @@ def status(
         now = read_status(where, name, waiting, variants(where, name))
         if watch and terminal.out.is_terminal:
             terminal.out.clear()
-        print_json(now.to_json()) if as_json else terminal.show_status(now)
+        if as_json:
+            print_json(now.to_json())
+        else:
+            terminal.show_status(now, curves(where, waiting or where.declared(name)))
         if not watch or not now.owner:
             return
         time.sleep(2)
@@ -352,11 +357,14 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Rebuild the Optuna and MLflow stores of a study from its records; restore damaged ones."""
+    from swinablate.api import show
     from swinablate.execution.sync import sync
+    from swinablate.report.answer import gather
 
     say, where = terminal.err.print, Home(home)
     name = asked_of(context, study, settings, "sync", where).recorded()
     count = sync(where, name, storage, tracking_uri, take_over=take_over, say=say)
+    show(gather(where, name), where, tracking_uri or where.mlflow_uri)
     if as_json:
         print_json({"schema": 1, "trials": count})
     else:
@@ -376,6 +384,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Run the quick start: which parts of Swin matter on 8x8 digits? Five minutes, two cores."""
+    terminal.planning("the quick start")
     from swinablate.models.catalogue import examples
 
     study = examples() / "studies" / "quickstart.toml"

@@ -1,0 +1,280 @@
+"""The page that `ui` opens: the studies of a home, live, and MLflow's pages behind it on one port.
+
+`/` and what stands under `/studies` and `/report` is ours; everything else is MLflow's, whose own
+front page is `/mlflow`. One port is one tunnel over SSH, and one origin, so that our page can
+tell MLflow's list of experiments to open runs: it opens an empty page of GenAI traces by default.
+"""
+
+import http.client
+import json
+import math
+import mimetypes
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from swinablate.errors import EnvironmentFault, SwinablateError
+from swinablate.tracking.server import HOST, free_port
+
+OURS = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What our page may do: nothing but to ask us again."""
+REPORT = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline' 'self'; "
+    "img-src data: 'self'; font-src data:; base-uri 'none'; form-action 'none'; sandbox "
+    "allow-scripts allow-popups allow-downloads"
+)
+"""What a report may do: it cannot speak to MLflow's server on this port."""
+HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "origin"}
+"""Headers that are between two neighbours, and no part of what passes through us."""
+WAIT_S = 300.0
+"""For an answer of MLflow's: its first search on a loaded machine has taken 18 s."""
+LINKS_S = 10.0
+"""How long MLflow's answer where studies are there holds: a new study has its links so late."""
+CHUNK = 1 << 16
+"""Bytes of an answer that pass through us at a time."""
+
+
+class Landing:
+    """What is served; `mlflow` is empty until MLflow's pages are there.
+
+    Attributes:
+        address: of the page.
+        mlflow: address of MLflow's server, ours or somebody's.
+        links: study -> title -> address of its views there.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], dict[str, Any]],
+        reports: Callable[[str], Path | None],
+        headline: Callable[[str], str],
+    ) -> None:
+        """Serve by `landing`.
+
+        Args:
+            read: the studies, as `scheduling.overview` has them.
+            reports: study -> folder of its report, if it is known.
+            headline: finished study -> its answer in a line.
+        """
+        self.address = self.mlflow = ""
+        self.remote = False
+        self.links: Callable[[], Mapping[str, Mapping[str, str]]] = dict
+        self.reports = reports
+        self._read, self._headline = read, headline
+        self._said: dict[tuple[str, str], str] = {}
+        self._judging = threading.Lock()
+        self._known: tuple[float, Mapping[str, Mapping[str, str]]] = (-math.inf, {})
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows now."""
+        found = self._read()
+        links: Mapping[str, Mapping[str, str]] = {}
+        with suppress(SwinablateError):  # the studies are shown without
+            links = self._linked() if self.mlflow else {}
+        studies = [
+            {
+                **one,
+                "headline": self._judged(one) if one.get("finished") else "",
+                "report": bool(self.reports(one["study"])),
+                "views": self._views(links.get(one["study"], {})),
+            }
+            for one in found["studies"]
+        ]
+        front = f"{self.mlflow}/" if self.remote else "/mlflow"
+        return found | {"studies": studies, "mlflow": front if self.mlflow else ""}
+
+    def _linked(self) -> Mapping[str, Mapping[str, str]]:
+        at, found = self._known
+        if time.monotonic() - at > LINKS_S:
+            found = self.links()
+            self._known = time.monotonic(), found
+        return found
+
+    def _views(self, links: Mapping[str, str]) -> dict[str, str]:
+        base = f"{self.mlflow}/" if self.remote else "/mlflow"
+        return {title: f"{base}{link}" for title, link in links.items()}
+
+    def _judged(self, one: Mapping[str, Any]) -> str:
+        """The answer of a finished study; judging takes seconds, so another thread does it."""
+        key = (str(one["study"]), f"{one['declaration']} {one['done']} {one['planned']}")
+        if key not in self._said:
+            self._said[key] = ""
+            threading.Thread(target=self._judge, args=(key,), daemon=True).start()
+        return self._said[key]
+
+    def _judge(self, key: tuple[str, str]) -> None:
+        with self._judging:  # one after another: they import the same libraries
+            try:
+                self._said[key] = self._headline(key[0])
+            except SwinablateError as error:
+                self._said[key] = str(error)
+
+
+@contextmanager
+def landing(shown: Landing, port: int) -> Iterator[Landing]:
+    """Serve the page on 127.0.0.1 while the context lasts.
+
+    Raises:
+        EnvironmentFault: the port cannot be used; another one is named that is free.
+    """
+    try:
+        server = _Server((HOST, port), shown)
+    except (OSError, OverflowError) as error:
+        raise EnvironmentFault(
+            f"port {port} cannot be used: {getattr(error, 'strerror', None) or error}",
+            at="--port",
+            hint=f"--port {free_port(0)} is free; --port 0 takes any",
+        ) from None
+    shown.address = f"http://{HOST}:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, name="landing", daemon=True)
+    thread.start()
+    try:
+        yield shown
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def tunnel(address: str) -> str:
+    """Over SSH, the command that brings the page to the machine one sits at; else nothing."""
+    connection = os.environ.get("SSH_CONNECTION", "").split()
+    if len(connection) != 4:
+        return ""
+    port, host, ssh = urlsplit(address).port, connection[2], connection[3]
+    extra = "" if ssh == "22" else f"-p {ssh} "
+    return f"ssh -N {extra}-L {port}:{HOST}:{port} {os.environ.get('USER', 'USER')}@{host}"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, place: tuple[str, int], shown: Landing) -> None:
+        self.shown = shown
+        super().__init__(place, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  its name above
+        """Nobody reads it."""
+
+    def do_GET(self) -> None:
+        """Ours, or MLflow's."""
+        if not self._allowed():
+            return
+        path = urlsplit(self.path).path
+        if path == "/":
+            page = files("swinablate.tracking").joinpath("landing.html").read_bytes()
+            self._answer(200, "text/html; charset=utf-8", page, OURS)
+        elif path == "/studies.json":
+            state = json.dumps(self.server.shown.state()).encode()
+            self._answer(200, "application/json", state, OURS)
+        elif path.startswith("/report/"):
+            self._report(path.removeprefix("/report/"))
+        else:
+            self._pass()
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET  # noqa: N815
+
+    def _allowed(self) -> bool:
+        """Whether the request is for this machine, and not from another's page."""
+        port = self.server.server_address[1]
+        own = {f"{HOST}:{port}", f"localhost:{port}"}
+        origin = self.headers.get("Origin", "")
+        foreign = origin and urlsplit(origin).netloc not in own
+        if self.headers.get("Host") in own and not foreign:
+            return True
+        self.close_connection = True
+        self._answer(403, "text/plain", b"for this machine only", OURS)
+        return False
+
+    def _report(self, rest: str) -> None:
+        """A file of a study's report; of no other folder."""
+        name, _, inside = rest.partition("/")
+        folder = self.server.shown.reports(unquote(name))
+        if folder is not None and not inside:
+            self.send_response(302)
+            self.send_header("Location", f"/report/{name}/index.html")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        file = folder and (folder / unquote(inside)).resolve()
+        if not folder or not file or not file.is_relative_to(folder.resolve()):
+            self._answer(404, "text/plain", b"no such file", OURS)
+            return
+        try:
+            content = file.read_bytes()
+        except OSError:
+            self._answer(404, "text/plain", b"no such file", OURS)
+            return
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        kind += "; charset=utf-8" if kind.startswith("text/") else ""
+        self._answer(200, kind, content, REPORT)
+
+    def _pass(self) -> None:
+        """Hand a request to MLflow's server, and its answer back."""
+        shown = self.server.shown
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else None
+        if not shown.mlflow or shown.remote:
+            self._answer(503, "text/html", b"MLflow is starting.", OURS, {"Refresh": "2"})
+            return
+        place = urlsplit(shown.mlflow)
+        sent = {k: v for k, v in self.headers.items() if k.lower() not in HOP}
+        path = self.path.replace("/mlflow", "/", 1) if self._front() else self.path
+        line = http.client.HTTPConnection(place.hostname or HOST, place.port, timeout=WAIT_S)
+        try:
+            line.request(self.command, path, body, {**sent, "Host": place.netloc})
+            answer = line.getresponse()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in HOP | {"server", "date"}:
+                    self.send_header(name, value)
+            self.send_header("Connection", "close")  # and with it the end of the answer
+            self.end_headers()
+            while part := answer.read1(CHUNK):
+                self.wfile.write(part)
+        except (OSError, http.client.HTTPException):
+            pass  # one of the two is gone; the other is told by the end of the line
+        finally:
+            self.close_connection = True
+            line.close()
+
+    def _front(self) -> bool:
+        return urlsplit(self.path).path == "/mlflow"
+
+    def _answer(
+        self,
+        status: int,
+        kind: str,
+        content: bytes,
+        policy: str,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self.send_response(status)
+        headers = {
+            "Content-Type": kind,
+            "Content-Length": str(len(content)),
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+            **(more or {}),
+        }
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            with suppress(OSError):  # whoever asked is gone
+                self.wfile.write(content)

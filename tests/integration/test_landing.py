@@ -1,0 +1,92 @@
+"""`ui` in a browser on real studies: interrupted, running, finished, and all of it reused."""
+
+import re
+import signal
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.integration.conftest import Command, until
+from tests.integration.test_ui import SLOW_MS, chromium, column, shown
+
+__all__ = ["chromium"]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
+]
+
+
+def served(command: Command):
+    """The address that `ui` prints, behind a proxy that answers nobody."""
+    proxy = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    ssh = {"SSH_CONNECTION": "10.0.0.1 5000 10.0.0.9 22", "USER": "me"}
+    process = command.start("--port", "0", command="ui", **proxy, **ssh)
+    said = ""
+    while "Ctrl-C" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    address = re.search(r"studies: (http://127\.0\.0\.1:(\d+)/)", said)
+    assert f"ssh -N -L {address[2]}:127.0.0.1:{address[2]} me@10.0.0.9" in said
+    return address[1]
+
+
+def card(page, study):
+    return page.locator(f'[data-study="{study}"]')
+
+
+def follow(page, base, study, title):
+    page.goto(base)
+    link = card(page, study).get_by_text(f"MLflow: {title}")
+    link.click(timeout=SLOW_MS)
+    shown(page, title)
+
+
+def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, chromium):
+    first = command.start()
+    command.wait_for("done")
+    first.send_signal(signal.SIGINT)
+    assert first.wait(60) == 130
+    base = served(command)
+    page = chromium.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    page.set_default_timeout(SLOW_MS)
+    foreign, errors = [], []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    own = (base, "data:", "blob:")
+    page.on("request", lambda r: None if r.url.startswith(own) else foreign.append(r.url))
+
+    page.goto(base)
+    expect(card(page, "study")).to_contain_text("interrupted")
+    follow(page, base, "study", "1 Ablation table")
+    until(lambda: column(page, "tags.`done`"), 30)
+    assert set(column(page, "tags.`verdict`")) == {"pending"}
+    assert set(column(page, "metrics.`delta_pp`")) == {"-"}
+
+    page.goto(base)
+    again = command.start()
+    expect(card(page, "study")).to_contain_text("finished", timeout=SLOW_MS)  # by itself
+    assert again.wait(60) == 0
+    expect(card(page, "study").locator(".headline")).to_contain_text("not tested", timeout=SLOW_MS)
+
+    (command.folder / "reused.toml").write_text(command.study.read_text())
+    command.study = command.folder / "reused.toml"
+    code, _, err = command.run()
+    assert code == 0, err
+    follow(page, base, "reused", "1 Ablation table")
+    until(lambda: len(column(page, "tags.`done`")) == 2, 30)
+    assert sorted(column(page, "tags.`done`")) == ["2 of 2", "2 of 2"]
+    follow(page, base, "reused", "2 Curves")
+    expect(page.get_by_text("Group: baseline").first).to_be_visible(timeout=SLOW_MS)
+
+    page.goto(f"{base}mlflow#/experiments")  # the list of MLflow's own
+    page.get_by_text("reused @ digits", exact=True).first.click()
+    page.wait_for_url(re.compile(r"/experiments/\d+/runs.*workflowType=machine_learning"))
+
+    page.goto(base)
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(card(page, "reused")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    card(page, "reused").get_by_text("Report", exact=True).click()
+    page.wait_for_url(re.compile(r"/report/reused/index\.html"))
+    assert errors == []
+    assert foreign == []
