@@ -122,6 +122,10 @@ Force = Annotated[
         "--force", help="Write the report over files in its folder that are not its own."
     ),
 ]
+Probe = Annotated[
+    bool,
+    typer.Option("--probe", help="Take a few steps of every arm here, to know time and memory."),
+]
 Slots = Annotated[
     int | None, typer.Option(help="Trials at a time.", show_default="one a GPU, or one a core")
 ]

@@ -13,6 +13,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from swinablate.cli.cost_text import COLUMNS, cost_lines, cost_rows
 from swinablate.cli.plan_text import promise
 from swinablate.text import (
     after_value,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from swinablate.models.conformance import Finding
     from swinablate.records.plan import ArmRecord, PlanRecord, ProofRecord
+    from swinablate.scheduling.cost import Cost
     from swinablate.scheduling.status import Status
 
 BARS = "".join(map(chr, range(0x2581, 0x2589)))
@@ -112,7 +114,12 @@ def named(number: int, name: str) -> None:
     err.print(f"arm {number + 1}: {name}", soft_wrap=True, markup=False)
 
 
-def show_plan(plan: "PlanRecord") -> None:
+def named_probe(number: int, name: str) -> None:
+    """Name an arm before it is probed."""
+    err.print(f"probe {number + 1}: {name}", soft_wrap=True, markup=False)
+
+
+def show_plan(plan: "PlanRecord", cost: "Cost | None" = None) -> None:
     """Print a plan: arms, geometry, refusals, what the study can show."""
     base = plan.baseline
     out.print(f"[bold]{escape(plan.study)}[/]: {escape(plan.question)}\n")
@@ -164,6 +171,18 @@ def show_plan(plan: "PlanRecord") -> None:
         )
     out.print()
     for line in promise(plan):
+        out.print(line, markup=False)
+    if cost is not None:
+        _cost(cost)
+
+
+def _cost(cost: "Cost") -> None:
+    """Print what is left of a study costs, arm by arm."""
+    out.print()
+    if any(arm.speed for arm in cost.arms):
+        table("What is left of it, on this machine", COLUMNS, cost_rows(cost))
+        out.print()
+    for line in cost_lines(cost):
         out.print(line, markup=False)
 
 

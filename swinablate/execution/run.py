@@ -10,8 +10,8 @@ from swinablate import data
 from swinablate.config.data import DataConfig
 from swinablate.config.metrics import on_request
 from swinablate.errors import EnvironmentFault
+from swinablate.execution.ahead.autotune import choose
 from swinablate.execution.attempts import Attempts, superseded
-from swinablate.execution.autotune import choose
 from swinablate.execution.coordinator import (
     Context,
     Coordinator,

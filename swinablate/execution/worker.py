@@ -32,6 +32,7 @@ from swinablate.training.fit import Stopped, fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
 from swinablate.training.machine import out_of_memory, peak_mib, without_determinism
 from swinablate.training.rehearsal import ONE_WAY_OUT, rehearse
+from swinablate.training.timing import time_trial
 
 Emit = Callable[[Event], None]
 AFTERWARDS = "the worker ended after another trial's error"
@@ -127,6 +128,8 @@ def _outcome(
         return measure(job, stopping)
     if job.kind == "rehearsal":
         return rehearse(job)
+    if job.kind == "timing":
+        return time_trial(job, stopping)
     with leading(job) as ranks:
         return fit(job, report, stopping, ranks)
 

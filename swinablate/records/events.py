@@ -35,8 +35,9 @@ class Job:
         attempt: the coordinator's count; events of any other attempt are ignored.
         recipe: the full recipe, plain data.
         image: the image specification, plain data.
-        kind: tuning trials never compute the test accuracy. Two are no trials: a probe times
-            what `auto` may become, a rehearsal takes one step on noise.
+        kind: tuning trials never compute the test accuracy. Three are no trials: a probe times
+            what `auto` may become, a rehearsal takes one step on noise, a timing takes a few
+            steps to tell what a trial costs.
         folder: the attempt's folder; the worker writes its checkpoints there.
         resume: folders of earlier attempts, newest first.
         data: where the prepared data sets are.
@@ -52,7 +53,7 @@ class Job:
     recipe: Mapping[str, Any]
     image: Mapping[str, int]
     seed: int
-    kind: Literal["final", "tune", "probe", "rehearsal"]
+    kind: Literal["final", "tune", "probe", "rehearsal", "timing"]
     folder: str
     resume: tuple[str, ...]
     data: str
@@ -64,7 +65,7 @@ class Job:
 
 
 def aside(
-    kind: Literal["probe", "rehearsal"],
+    kind: Literal["probe", "rehearsal", "timing"],
     recipe: Mapping[str, Any],
     image: Mapping[str, int],
     folders: tuple[str, ...] = (),

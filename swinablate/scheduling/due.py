@@ -200,7 +200,7 @@ def _gathered(state: State) -> State:
         every = by_seed(state.plan)
         decisions = _look(state, ended=False)
         rows = list(_upto(every, decisions.wanted))
-        most = _most(state.plan, decisions)
+        most = sum(most_wanted(state.plan, decisions).values())
         stuck = not _fits(state, every, decisions)
     mine = tuple(row for row in rows if state.runs(row.arm.name))
     used = [state.outcomes[row.trial] for row in rows if row.trial in state.outcomes]
@@ -252,13 +252,13 @@ def _upto(rows: Sequence[Row], counts: Mapping[str, int]) -> Iterator[Row]:
     return (row for row in rows if row.seed < counts[row.arm.name])
 
 
-def _most(plan: PlanRecord, now: "Decisions") -> int:
-    """Trials at the end if every open comparison needs the last look."""
+def most_wanted(plan: PlanRecord, now: "Decisions") -> dict[str, int]:
+    """Arm -> its trials at the end if every open comparison needs the last look."""
     going = [one.contrast for one in now.verdicts.contrasts if one.verdict == "pending"]
     last = dict.fromkeys((arm for one in going for arm in one.weights), plan.looks[-1].seeds)
     if plan.baseline.name in last:
         last[plan.baseline.name] = len(plan.baseline.seeds)
-    return sum({**now.wanted, **last}.values())
+    return {**now.wanted, **last}
 
 
 def _room(state: State) -> int | None:

@@ -43,7 +43,7 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
     data = plan.arms[0].recipe.data
     key = metric(plan.study.compare.metric).key
     groups: defaultdict[str, list[float]] = defaultdict(list)
-    for outcome in _everything(home):
+    for outcome in every_outcome(home):
         value = outcome.metrics.get(key)  # a tuning trial has none
         if outcome.kind != "final" or outcome.status != "done" or value is None:
             continue
@@ -66,7 +66,8 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
     return Noise(pooled**0.5, f"{trials} recorded trials of {len(known)} recipes on {data.name}")
 
 
-def _everything(home: Home) -> Iterable[Outcome]:
+def every_outcome(home: Home) -> Iterable[Outcome]:
+    """All records of a home that can be read, of any study."""
     for path in sorted(home.trials.glob("*/result.json")):
         try:
             outcome = home.outcome(path.parent.name)

@@ -5,8 +5,8 @@ from itertools import count
 import pytest
 
 from swinablate.errors import EnvironmentFault
-from swinablate.execution import autotune
-from swinablate.execution.autotune import choose
+from swinablate.execution.ahead import autotune
+from swinablate.execution.ahead.autotune import choose
 from swinablate.execution.executor import Slot
 from swinablate.execution.executors.serial import Serial
 from swinablate.records.events import event

@@ -8,7 +8,7 @@ import torch
 
 from swinablate.config.train import TrainConfig
 from swinablate.errors import EnvironmentFault
-from swinablate.execution import autotune as choosing
+from swinablate.execution.ahead import autotune as choosing
 from swinablate.execution.executor import Slot
 from swinablate.execution.executors.serial import Serial
 from swinablate.records.home import Home

@@ -23,6 +23,7 @@ from swinablate.cli.options import (
     NoReport,
     Only,
     Out,
+    Probe,
     Sbatch,
     Settings,
     Slots,
@@ -101,6 +102,9 @@ def run(
 @commands.command(epilog="Example: swinablate plan studies/quickstart.toml --json")
 def plan(
     study: StudyFile,
+    probe: Probe = False,
+    slots: Slots = None,
+    devices: Devices = "auto",
     home: HomeFolder = HOME,
     settings: Settings = None,
     smoke: Smoke = False,
@@ -108,10 +112,12 @@ def plan(
 ) -> None:
     """Show what a study would run: arms, cost, geometry, refusals, what it can detect.
 
-    Each arm is named on standard error as it is looked at.
+    Each arm is named on standard error as it is looked at. Time and memory are those of a probe,
+    which the home keeps, or of trials that are recorded.
     """
     where = home_of(home, smoke=smoke)
     made = plan_of(study, settings or [], smoke=smoke, aloud=not as_json)
+    from swinablate.execution.ahead.probing import cost_of
     from swinablate.execution.devices import refused_by_gpu
     from swinablate.study.noise import expected_noise
     from swinablate.study.plan_record import plan_record, with_images
@@ -119,7 +125,9 @@ def plan(
     recorded = where.outcomes(trial.id for trial in made.trials)
     data = plan_record(made, recorded, expected_noise(made, where))
     data = with_images(data, made, where.datasets)
-    print_json(data.to_json()) if as_json else terminal.show_plan(data)
+    cost = cost_of(made, data, where, slots, devices, terminal.named_probe if probe else None)
+    whole = {**data.to_json(), "cost": cost.to_json()}
+    print_json(whole) if as_json else terminal.show_plan(data, cost)
     for line in refused_by_gpu(made):
         terminal.err.print(line, markup=False, soft_wrap=True)
 
