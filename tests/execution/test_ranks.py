@@ -89,6 +89,7 @@ def test_two_processes_repeat_their_bits_and_differ_from_one_by_rounding(jobs):
     assert "world" not in alone[-1].data["execution"]
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_stopped_one_goes_on_to_the_same_bits(jobs):
     settings = {"world": 2, "epochs": 3, "ema": 0.9, "clip": 0.5}
@@ -126,6 +127,7 @@ def test_a_process_that_is_killed_costs_an_attempt_and_not_the_trial(jobs):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_what_goes_wrong_in_another_process_is_said_by_the_first(jobs, monkeypatch):
     job = jobs.of(config(), world=2)
@@ -153,6 +155,7 @@ ranks.follow(int(sys.argv[1]), failure)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_diverged_one_is_said_once(jobs):
     events = run(jobs.of(config(), world=2, lr=1e12, clip=0.0, epochs=20))
