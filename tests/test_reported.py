@@ -128,7 +128,8 @@ ROWS = {
         "training/test_fit.py::test_last_partial_batch_is_dropped_and_steps_end_a_run",
     ],
     "36 bias tables are interpolated between windows": [
-        "models/test_pretrained.py::test_bias_tables_are_interpolated_to_other_windows_as_by_timm"
+        "models/test_pretrained.py::test_bias_tables_are_interpolated_to_other_windows_as_by_timm",
+        "models/test_pretrained.py::test_windows_of_unequal_sides_are_interpolated_where_the_file_tells_them",
     ],
     "37 weights of others load, whatever wraps them": [
         "models/test_pretrained.py::test_weights_of_others_give_their_logits",

@@ -304,6 +304,7 @@ USED = {
     ],
     "F7 windows and sizes that the weights were not trained with": [
         "models/test_pretrained.py::test_bias_tables_are_interpolated_to_other_windows_as_by_timm",
+        "models/test_pretrained.py::test_windows_of_unequal_sides_are_interpolated_where_the_file_tells_them",
         "models/test_pretrained.py::test_positions_are_interpolated_to_another_grid_as_by_timm",
     ],
     "F8 attention to neighbours": ["models/test_banded.py::test_a_vit_answers_and_learns_as_with_a_mask"],

@@ -20,7 +20,7 @@ from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.errors import EnvironmentFault
 from swinablate.models.pretrained.files import state_in
 from swinablate.models.pretrained.fit import adapt
-from swinablate.models.pretrained.layouts import LAYOUTS
+from swinablate.models.pretrained.layouts import INDEX, LAYOUTS
 
 STAGES = ("stages", "blocks", "layers", "steps")
 """What a family may call the sequence of its stages; the first that is there counts."""
@@ -83,8 +83,14 @@ def check_start(
 
 @functools.lru_cache(maxsize=4096)  # more files than the seeds of a study
 def _shapes(path: str, sha256: str) -> dict[str, Tensor]:
-    """The weights in a file without their values: every arm asks for the same files."""
-    return {name: value.to("meta") for name, value in read_weights(Path(path), sha256).items()}
+    """The weights in a file without their values: every arm asks for the same files.
+
+    What pairs of tokens look up stays: it tells of windows.
+    """
+    return {
+        name: value if name.endswith(INDEX) else value.to("meta")
+        for name, value in read_weights(Path(path), sha256).items()
+    }
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:

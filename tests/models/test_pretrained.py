@@ -10,10 +10,12 @@ import timm
 import torch
 from timm.layers import resample_abs_pos_embed, resize_rel_pos_bias_table_simple
 from timm.models.convnext import ConvNeXt as TimmConvNeXt
+from timm.models.convnext import checkpoint_filter_fn
 from timm.models.swin_transformer import SwinTransformer as TimmSwin
 from timm.models.swin_transformer_v2 import SwinTransformerV2 as TimmSwin2
 from timm.models.vision_transformer import VisionTransformer as TimmViT
 from torch import nn
+from torch.nn import functional as F
 from torchvision.models import convnext as vision_convnext
 from torchvision.models import swin_transformer as vision_swin
 from torchvision.models import vision_transformer as vision_vit
@@ -238,6 +240,33 @@ def test_a_file_with_objects_is_not_run_but_refused(tmp_path):
         state_in((tmp_path / "w.pth").read_bytes(), tmp_path / "w.pth")
 
 
+def meta(state):
+    """timm's ConvNeXt as its authors name it; what timm makes of that is timm's again."""
+    found = {}
+    for theirs, value in state.items():
+        name = theirs.replace("stem.", "downsample_layers.0.").replace("conv_dw", "dwconv")
+        name = name.replace("mlp.fc", "pwconv").replace("head.norm", "norm")
+        name = re.sub(r"stages\.(\d)\.downsample", r"downsample_layers.\1", name)
+        found[re.sub(r"stages\.(\d)\.blocks", r"stages.\1", name).replace("head.fc", "head")] = (
+            value
+        )
+    return found
+
+
+def test_weights_of_convnexts_authors_give_their_logits(tmp_path):
+    fields, build = NETWORKS["timm's ConvNeXt"]
+    other = drawn(build())
+    state = meta(other.state_dict())
+    assert {"downsample_layers.0.0.weight", "stages.0.0.dwconv.weight", "stages.2.1.pwconv2.bias",
+            "downsample_layers.3.1.bias", "stages.3.0.gamma", "norm.weight", "head.bias"} < state.keys()  # fmt: skip
+    build().load_state_dict(checkpoint_filter_fn(dict(state), other), strict=True)
+    torch.save({"model": state}, tmp_path / "w.pth")
+    mine = ours(fields)
+    assert adapt(mine, state).told == ("renamed from Meta's ConvNeXt",)
+    begin(mine, start(tmp_path / "w.pth"))
+    assert_same(mine, other)
+
+
 def test_weights_that_are_no_numbers_are_refused_before_anything_trains(tmp_path):
     state = ours(SWIN).state_dict()
     state["head.bias"][0] = float("nan")
@@ -295,6 +324,71 @@ def test_bias_tables_are_interpolated_to_other_windows_as_by_timm(window):
 def begin_on(model, weights):
     model.load_state_dict(weights, strict=True)
     assert model(pixels()[:, : 3]).isfinite().all()  # fmt: skip
+
+
+def vision_oblong(window):
+    return vision_swin.SwinTransformer([2, 2], 12, [2, 2], [3, 6], list(window), num_classes=10)
+
+
+OBLONG = {"window": ((4, 2), (4, 2))}
+
+
+def test_windows_of_unequal_sides_are_taken_as_they_are(tmp_path):
+    other = drawn(vision_oblong((4, 2)))
+    torch.save(other.state_dict(), tmp_path / "w.pt")
+    mine = ours(SWIN | OBLONG)
+    begin(mine, start(tmp_path / "w.pt"))
+    assert_same(mine, other)
+
+
+@pytest.mark.parametrize("window", [4, ((2, 4), (2, 4)), ((8, 4), (2, 2))])
+def test_windows_of_unequal_sides_are_interpolated_where_the_file_tells_them(window):
+    """Those of 4x2 and 2x4 have as many rows, and are not the same table."""
+    state = drawn(vision_oblong((4, 2))).state_dict()
+    mine = ours(SWIN | {"window": window})
+    found = adapt(mine, state)
+    sides = window if isinstance(window, tuple) else ((4, 4),) * 2
+    for i, (rows, columns) in enumerate(sides):
+        table = state[f"features.{2 * i + 1}.1.attn.relative_position_bias_table"]
+        plane = table.reshape(7, 3, -1).permute(2, 0, 1)[None]
+        expected = F.interpolate(plane, (2 * rows - 1, 2 * columns - 1), mode="bicubic")[0]
+        got = found.weights[f"stages.{i}.blocks.1.attention.mix.bias.position.table"]
+        torch.testing.assert_close(got, expected.permute(1, 2, 0).flatten(0, 1))
+    assert any("from windows of 4x2 to " in line for line in found.told)
+    begin_on(mine, found.weights)
+
+
+def test_a_plan_knows_the_windows_of_unequal_sides_without_the_weights(tmp_path):
+    torch.save(vision_oblong((4, 2)).state_dict(), tmp_path / "w.pt")
+    (tmp_path / "r.toml").write_text(
+        '[model]\nfamily = "swin"\npatch = 2\nwidth = 12\nwindow = [[2, 4], [4, 4]]\n'
+        '[data]\nname = "cifar10"\n[train]\nsteps = 2\n[start]\nweights = "w.pt"\n'
+    )
+    (tmp_path / "s.toml").write_text(
+        'question = "?"\nbaseline = "r.toml"\nseeds = 2\n[axes]\n"start.weights" = [""]\n'
+    )
+    (told,) = [
+        r["text"] for r in cautions(plan(load_study(tmp_path / "s.toml"))) if r["code"] == "W27"
+    ]
+    assert "2 bias tables interpolated from windows of 4x2 to 2x4" in told
+    assert "2 bias tables interpolated from windows of 4x2 to 4x4" in told
+
+
+@pytest.mark.parametrize(
+    ("window", "index"),
+    [
+        ((4, 1), None),  # looks up what one of 1x4 does
+        ((4, 2), torch.zeros(64)),
+        ((4, 2), torch.arange(60)),
+        ((4, 2), torch.arange(9).view(3, 3)),
+    ],
+)
+def test_a_window_that_the_file_does_not_tell_is_refused(window, index):
+    state = vision_oblong(window).state_dict()
+    for name in [name for name in state if name.endswith("relative_position_index")]:
+        state[name] = state[name] if index is None else index
+    with pytest.raises(ValueError, match=r"position\.table' is "):
+        fitting(ours(SWIN), StartConfig(), state)
 
 
 @pytest.mark.parametrize("height", [16, 64])
@@ -418,7 +512,7 @@ def without(state, part):
             (
                 "their names, as 'backbone.a' and 1 more, are neither the network's nor of a layout that "
                 "is known (torchvision's Swin, Microsoft's Swin, timm's Swin, timm's ViT, torchvision's "
-                "ViT, torchvision's ConvNeXt, timm's ConvNeXt, torchvision's ResNet); OTHER"
+                "ViT, torchvision's ConvNeXt, timm's ConvNeXt, Meta's ConvNeXt, torchvision's ResNet); OTHER"
             ),
         ),
         (

@@ -1,5 +1,6 @@
 """Fitting weights to a network: wrappers off, names into ours, tables to its window and grid."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +10,15 @@ from torch import Tensor, nn
 
 from swinablate.models.layers.bias import RelativeTable
 from swinablate.models.layers.position import LearnedPosition
-from swinablate.models.layers.window import Pair
-from swinablate.models.pretrained.layouts import COMPUTED, LAYOUTS, Layout, placed, square
+from swinablate.models.pretrained.layouts import (
+    COMPUTED,
+    LAYOUTS,
+    Layout,
+    Pair,
+    placed,
+    square,
+    windows,
+)
 
 COMPILED = "_orig_mod."
 """What `torch.compile` puts before the names of what it wraps, inside a network too."""
@@ -50,13 +58,14 @@ def adapt(model: nn.Module, weights: Mapping[str, Tensor]) -> Adapted:
     told: list[str] = []
     bare = _unwrapped(weights, wanted, told)
     layout = _layout(bare, wanted)
-    named = dict(bare)
+    named, cut = dict(bare), dict[str, Pair | None]()
     if layout:
+        cut = windows(bare, layout)
         named = placed(layout.convert(bare), len(wanted.get("position.table", ())))
         told.append(f"renamed from {layout.of}")
         if left := sum(name.endswith(COMPUTED) for name in bare):
             told.append(f"{left} tensors left out that are computed here")
-    sized = _sized(model, named, wanted, told)
+    sized = _sized(model, named, cut, told)
     return Adapted(weights=sized, of=layout.of if layout else "", told=tuple(told))
 
 
@@ -94,20 +103,32 @@ def _layout(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Layout
 
 
 def _sized(
-    model: nn.Module, named: dict[str, Tensor], wanted: Mapping[str, Tensor], told: list[str]
+    model: nn.Module,
+    named: dict[str, Tensor],
+    cut: Mapping[str, Pair | None],
+    told: list[str],
 ) -> dict[str, Tensor]:
+    """The weights in the network's sizes.
+
+    Args:
+        model: the network.
+        named: under our names.
+        cut: the windows of their tables, where they are known.
+        told: is added to.
+    """
     done: Counter[str] = Counter()
     sized = dict(named)
-    for name, own in wanted.items():
+    for name, own in model.state_dict().items():
         value, size = named.get(name, own), own.shape
-        if value.shape == size:
+        if value.shape == size and not _turned(model, name, cut):
             continue
         if name in FIRST and value.shape[1] == LUMA and size[1] == 1:
             # A grey image is one whose three channels are equal, and so is this sum the same.
             sized[name] = value.sum(1, keepdim=True)
             done["the weights of 3 input channels added up for 1"] += 1
         elif name.endswith(".table") and value.shape[1:] == size[1:]:
-            fitted = _table(model.get_submodule(name.removesuffix(".table")), value)
+            known = (cut[name],) if name in cut else ()
+            fitted = _table(model.get_submodule(name.removesuffix(".table")), value, *known)
             if fitted:
                 sized[name], what = fitted
                 done[what] += 1
@@ -115,30 +136,43 @@ def _sized(
     return sized
 
 
-def _table(module: nn.Module, value: Tensor) -> tuple[Tensor, str] | None:
+def _turned(model: nn.Module, name: str, cut: Mapping[str, Pair | None]) -> bool:
+    """Whether a table is of another window, which may have as many rows: 4x2 and 2x4."""
+    window = cut.get(name)
+    if window is None:
+        return False
+    module = model.get_submodule(name.removesuffix(".table"))
+    return isinstance(module, RelativeTable) and module.window != window
+
+
+def _table(module: nn.Module, value: Tensor, *known: Pair | None) -> tuple[Tensor, str] | None:
     """A table of another window or grid fitted to a module's, and what was done.
 
-    None where the table is of neither kind, or its own window or grid was no square: then what
-    they were is not known.
+    None where the table is of neither kind, or what its window or grid was is not known: of a
+    window that the file does not tell, and of a grid, a square is taken for granted.
     """
     side = square(len(value))
-    if isinstance(module, RelativeTable) and side % 2:  # 2 * window - 1
-        target = (2 * module.window[0] - 1, 2 * module.window[1] - 1)
-        what = f"bias tables interpolated from windows of {_by((side + 1) // 2)} to {_x(module)}"
-        return _resized(value, (side, side), target, antialias=False), what
+    if isinstance(module, RelativeTable):
+        (window,) = known or (((side + 1) // 2,) * 2 if side % 2 else None,)  # 2 * window - 1
+        if window is None or len(value) != math.prod(_offsets(window)):
+            return None
+        what = f"bias tables interpolated from windows of {_by(window)} to {_by(module.window)}"
+        source, target = _offsets(window), _offsets(module.window)
+        return _resized(value, source, target, antialias=False), what
     if isinstance(module, LearnedPosition) and side:
         rows, columns = module.grid
-        what = f"positions interpolated from a grid of {_by(side)} to {rows}x{columns}"
+        what = f"positions interpolated from a grid of {_by((side, side))} to {rows}x{columns}"
         return _resized(value, (side, side), module.grid, antialias=True), what
     return None
 
 
-def _by(side: int) -> str:
-    return f"{side}x{side}"
+def _offsets(window: Pair) -> Pair:
+    """How many rows and columns two tokens of a window may be apart, to both sides."""
+    return 2 * window[0] - 1, 2 * window[1] - 1
 
 
-def _x(module: RelativeTable) -> str:
-    return f"{module.window[0]}x{module.window[1]}"
+def _by(sides: Pair) -> str:
+    return f"{sides[0]}x{sides[1]}"
 
 
 def _resized(table: Tensor, grid: Pair, target: Pair, *, antialias: bool) -> Tensor:

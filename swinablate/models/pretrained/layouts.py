@@ -12,16 +12,19 @@ import torch
 from torch import Tensor
 
 State = Mapping[str, Tensor]
+Pair = tuple[int, int]
+BIAS, INDEX = "relative_position_bias_table", "relative_position_index"
+"""Of a window: its table, and the rows of it that pairs of tokens look up."""
 SWIN = {
     "attn.qkv": "attention.qkv",
     "attn.proj": "attention.out",
-    "attn.relative_position_bias_table": "attention.mix.bias.position.table",
+    f"attn.{BIAS}": "attention.mix.bias.position.table",
     "attn.logit_scale": "attention.mix.similarity.log_scale",
     "attn.cpb_mlp.0": "attention.mix.bias.position.fc1",
     "attn.cpb_mlp.2": "attention.mix.bias.position.fc2",
 }
 """What the Swins of Microsoft, torchvision and timm call by the same names."""
-COMPUTED = ("relative_position_index", "attn_mask", "k_bias", "coords_table")
+COMPUTED = (INDEX, "attn_mask", "k_bias", "coords_table")
 """Ends of names of what can be computed, and is not saved here."""
 TABLES = ("cls.table", "registers.table", "position.table")
 """Of tokens: theirs, before the patches in this order, and the positions of all that have one."""
@@ -187,6 +190,59 @@ def square(count: int) -> int:
     return side if side * side == count else 0
 
 
+def windows(state: State, layout: "Layout") -> dict[str, Pair | None]:
+    """Rows and columns of the windows of tables, by our names of the tables.
+
+    Of the files that save what pairs of tokens look up, as Microsoft's and torchvision's do. None
+    where that does not tell, as of windows of one row or one column, which look up the same.
+    """
+    theirs = [name for name in state if name.endswith(BIAS)]
+    ours = layout.convert({name: state[name] for name in theirs})
+    index = {name: state.get(name.removesuffix(BIAS) + INDEX) for name in theirs}
+    return {
+        mine: _window(found)
+        for mine, name in zip(ours, theirs, strict=True)
+        if (found := index[name]) is not None
+    }
+
+
+def _window(index: Tensor) -> Pair | None:
+    """The window whose tokens look up these rows; a token below is 2 * columns - 1 of them on."""
+    tokens = square(index.numel())
+    if tokens < 2:
+        return (1, 1) if tokens else None
+    steps = (index.view(tokens, tokens)[:, 0] - index.flatten()[0]).tolist()
+    columns = next((k for k, step in enumerate(steps) if step != k), 0)
+    if not columns or tokens % columns or steps[columns] != 2 * columns - 1:
+        return None
+    return tokens // columns, columns
+
+
+def convnext_of_meta(state: State) -> dict[str, Tensor]:
+    """Weights of ConvNeXt's authors under our names."""
+    names = {
+        "downsample_layers.0.0.": "embed.project.",
+        "downsample_layers.0.1.": "embed_norm.",
+        "dwconv": "conv",
+        "pwconv": "mlp.fc",
+        "gamma": "end.0.scale",
+    }
+    found = {}
+    for theirs, value in state.items():
+        name = rename(theirs, names)
+        group, _, rest = name.partition(".")
+        if group in {"downsample_layers", "stages"}:
+            stage, part, rest = rest.split(".", 2)
+            if group == "stages":
+                name = f"stages.{2 * int(stage) + 1}.{part}.{rest}"
+            else:
+                name = (
+                    f"stages.{2 * int(stage)}.{'reduce.project' if int(part) else 'norm'}.{rest}"
+                )
+        found[name] = value
+    return found
+
+
 def convnext_of_torchvision(state: State) -> dict[str, Tensor]:
     """Weights of torchvision under our names."""
     parts = {"block.0": "conv", "block.2": "norm", "block.3": "mlp.fc1", "block.5": "mlp.fc2"}
@@ -286,6 +342,11 @@ LAYOUTS = (
         of="timm's ConvNeXt",
         marks=("stem.0.weight", "stages.0.blocks.0.conv_dw.weight"),
         convert=convnext_of_timm,
+    ),
+    Layout(
+        of="Meta's ConvNeXt",
+        marks=("downsample_layers.0.0.weight", "stages.0.0.dwconv.weight"),
+        convert=convnext_of_meta,
     ),
     Layout(
         of="torchvision's ResNet",
