@@ -60,7 +60,7 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     follow(page, base, "study", "1 Ablation table")
     until(lambda: column(page, "tags.`done`"), 30)
     assert set(column(page, "tags.`verdict`")) == {"pending"}
-    assert set(column(page, "metrics.`delta_pp`")) == {"-"}
+    assert set(column(page, "metrics.`delta_pp`")) <= {"-"}  # MLflow drops an empty column
 
     page.goto(base)
     again = command.start()
