@@ -140,7 +140,11 @@ POSTS = {
         SHIPPED,
         "studies/cnn_classics.toml::Plain-56",
     ],
-    "003.6 DenseNet": ["models/test_parity.py::test_equal_under_the_same_weights"],
+    "003.6 DenseNet": [
+        "models/test_parity.py::test_equal_under_the_same_weights",
+        SHIPPED,
+        "studies/dense_connections.toml::layers that see all before them",
+    ],
     "003.7 batches of ten images a class, rates that follow them": [
         "training/test_optim.py::test_the_rate_follows_the_batch_as_it_is_asked_to",
         SHIPPED,
