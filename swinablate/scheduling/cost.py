@@ -144,12 +144,17 @@ def cost(plan: PlanRecord, outcomes: Mapping[str, Outcome], known: Known, place:
         known: speeds of its arms.
         place: where it will run.
     """
-    fewest, most = _left(plan, outcomes)
+    state = State.of(plan, outcomes)
+    fewest, most = _left(plan, state)
     each: dict[str, float | None] = {
         arm.name: speed.seconds(arm.recipe["train"]) if speed else None
         for arm in plan.arms
         for speed in [known.speeds.get(arm.name)]
     }
+    # An arm that cannot train ends at once, and costs nothing.
+    durations = {name: 0.0 if name in known.failures else each[name] for name in each}
+    share = place.gpus / place.slots
+    fewest, most = (_within(state, names, durations, share) for names in (fewest, most))
     counts: defaultdict[str, int] = defaultdict(int)
     for name in most:
         counts[name] += 1
@@ -164,12 +169,9 @@ def cost(plan: PlanRecord, outcomes: Mapping[str, Outcome], known: Known, place:
         for arm in plan.arms
         for seconds in [each[arm.name]]
     )
-    # An arm that cannot train ends at once, and costs nothing.
-    durations = {name: 0.0 if name in known.failures else each[name] for name in each}
     start = max((speed.start_s for speed in known.speeds.values()), default=0.0)
     ends = _end(most, durations, place.slots, start)
     total = [arm.hours for arm in arms if arm.trials and not arm.failure]
-    share = place.gpus / place.slots
     return Cost(
         place=place,
         arms=arms,
@@ -233,9 +235,8 @@ def _median(speeds: Sequence[SpeedRecord]) -> SpeedRecord:
     )
 
 
-def _left(plan: PlanRecord, outcomes: Mapping[str, Outcome]) -> tuple[list[str], list[str]]:
+def _left(plan: PlanRecord, state: State) -> tuple[list[str], list[str]]:
     """The arm of every trial that is left, in the order they run: at least, and at most."""
-    state = State.of(plan, outcomes)
     now = due(state)
     waiting = [row.arm.name for row in now.upcoming()]
     if now.spent or now.finished:
@@ -274,6 +275,35 @@ def _tuned(plan: PlanRecord, state: State, waiting: Sequence[str]) -> tuple[list
         return ends
     fewest, most = (list(islice(names, max(0, room - state.used))) for names in ends)
     return fewest, most
+
+
+def _within(
+    state: State, trials: Sequence[str], seconds: Mapping[str, float | None], share: float
+) -> list[str]:
+    """Those that begin before the hours of the budget are spent.
+
+    Args:
+        state: of the study.
+        trials: the arm of each, in the order they run.
+        seconds: arm -> how long its trials take.
+        share: GPUs that a trial holds.
+    """
+    budget = state.plan.budget
+    hours = [
+        (limit, spent, rate)
+        for limit, spent, rate in (
+            (budget.hours, state.seconds, 1.0),
+            (budget.gpu_hours, state.gpu_seconds, share),
+        )
+        if limit is not None
+    ]
+    began, total = list[str](), 0.0
+    for name in trials:
+        if any(spent + rate * total >= HOUR * limit for limit, spent, rate in hours):
+            break
+        began.append(name)
+        total += seconds[name] or 0.0
+    return began
 
 
 def _end(

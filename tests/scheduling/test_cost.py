@@ -3,7 +3,7 @@
 import pytest
 
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import everything
+from swinablate.records.plan import BudgetRecord, everything
 from swinablate.records.speeds import SpeedRecord, keep_speed, kept_speed, speed_key, what_costs
 from swinablate.scheduling.cost import Known, Place, cost, recorded_speeds
 from swinablate.study.files import load_study
@@ -128,6 +128,17 @@ def test_tuning_is_counted_with_the_finals_once_or_twice(tmp_path):
     found = cost(record, {}, known, Place(device="cpu model", slots=1))
     assert (found.fewest, found.most) == (2 * (4 + 3), 2 * (4 + 3 + 3))
     assert (record.trials.fewest, record.trials.most) == (found.fewest, found.most)
+
+
+@pytest.mark.parametrize(
+    ("budget", "trials"), [("hours = 2.5", 3), ("gpu_hours = 2.5", 5), ("trials = 4", 4)]
+)
+def test_no_trial_is_counted_that_the_budget_does_not_let_begin(record, budget, trials):
+    key, value = budget.split(" = ")
+    limited = record.model_copy(update={"budget": BudgetRecord(**{key: float(value)})})
+    known = Known({arm.name: speed(450.0) for arm in record.arms})  # an hour a trial
+    found = cost(limited, {}, known, Place(device="gpu", slots=2, gpus=1))
+    assert sum(arm.trials for arm in found.arms) == trials
 
 
 def test_disk_is_what_trials_keep_and_checkpoints_of_those_that_run(record):
