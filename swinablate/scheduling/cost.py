@@ -4,15 +4,19 @@ A plan's trials are dealt to slots in the order in which they would run; what ea
 from a probe (`records.speeds`), or from trials that ended before.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from heapq import heapreplace
 from itertools import islice
 from statistics import median
 from typing import Any, Literal
 
 from swinablate.config import schema
+from swinablate.config.data import DataConfig
+from swinablate.config.train import TrainConfig
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ArmRecord, PlanRecord
 from swinablate.records.speeds import SpeedRecord, what_costs
@@ -27,6 +31,9 @@ MOMENTS = {"adamw": 2, "adam": 2, "muon": 2, "sgd": 1, "rmsprop": 1, "adagrad": 
 two for the rest."""
 CHECKPOINTS = 2
 """Of a trial under way; when the third is written, the first goes."""
+
+CONFIGS: Mapping[str, type[schema.Frozen]] = {"data": DataConfig, "train": TrainConfig}
+"""Parts of a recipe whose fields have defaults, and their types."""
 
 Source = Literal["probe", "recorded", "none"]
 
@@ -192,15 +199,34 @@ def recorded_speeds(
         outcomes: of any trial, of any study.
         device: model of the device.
     """
-    wanted = {arm.name: schema.digest(what_costs(arm.recipe)) for arm in plan.arms if arm.recipe}
+    wanted = {arm.name: _key(arm.recipe) for arm in plan.arms if arm.recipe}
     found: defaultdict[str, list[SpeedRecord]] = defaultdict(list)
     for outcome in outcomes:
         if outcome.status == "done" and outcome.execution.get("device") == device:
-            key = schema.digest(what_costs(outcome.recipe))
+            key = _key(outcome.recipe)
             speed = _speed_of(outcome) if key in wanted.values() else None
             if speed is not None:
                 found[key].append(speed)
     return {name: _median(found[key]) for name, key in wanted.items() if found[key]}
+
+
+def _key(recipe: Mapping[str, Any]) -> str:
+    """Equal for recipes whose steps cost the same, also where a field is younger than one."""
+    parts = what_costs(recipe)
+    for part, plain in _defaults().items():
+        parts[part] = {k: v for k, v in parts[part].items() if k not in plain or v != plain[k]}
+    return schema.digest(parts)
+
+
+@cache
+def _defaults() -> dict[str, dict[str, Any]]:
+    """Part of a recipe -> its fields' defaults, as records have them."""
+    found: dict[str, dict[str, Any]] = {}
+    for part, config in CONFIGS.items():
+        fields = config.model_fields
+        values = {name: fields[name].get_default(call_default_factory=True) for name in fields}
+        found[part] = json.loads(json.dumps(values, default=str))
+    return found
 
 
 def _speed_of(outcome: Outcome) -> SpeedRecord | None:

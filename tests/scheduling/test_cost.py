@@ -45,11 +45,10 @@ def ended(record, row, **more):
         trial=row.trial,
         seed=row.seed,
         kind="final",
-        recipe=row.arm.recipe,
         image=row.arm.image,
         attempt=1,
         curve=tuple(curve),
-        **(given | more),
+        **({"recipe": row.arm.recipe} | given | more),
     )
 
 
@@ -163,6 +162,15 @@ def test_trials_of_the_same_recipe_on_the_same_device_tell_the_speed(record):
     assert (told.source, told.step_s, told.peak_mib, told.measured) == ("recorded", 1.0, 300.0, 3)
     assert told.seconds({"epochs": 2, "steps": None}) == 10.0
     assert told.seconds({"epochs": 4, "steps": None}) == 20.0
+
+
+def test_a_record_from_before_a_field_came_tells_the_speed_too(record):
+    row = next(record.rows())
+    train = {k: v for k, v in row.arm.recipe["train"].items() if k not in {"world", "ema"}}
+    old = ended(record, row, recipe={**row.arm.recipe, "train": train})
+    assert recorded_speeds(record, [old], "cpu model").keys() == {"baseline"}
+    other = ended(record, row, recipe={**row.arm.recipe, "train": {**train, "threads": 2}})
+    assert recorded_speeds(record, [other], "cpu model") == {}
 
 
 def test_seeds_rates_and_lengths_share_a_speed_and_nothing_else_does(record):
