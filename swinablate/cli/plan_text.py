@@ -49,7 +49,8 @@ def _effort(plan: PlanRecord) -> list[str]:
         )
     if plan.tune:
         lines += _tuning(plan, plan.tune)
-    limits = [f"{value:g} {unit}" for unit, value in plan.budget if value is not None]
+    units = {"gpu_hours": "GPU hours"}
+    limits = [f"{n:g} {units.get(unit, unit)}" for unit, n in plan.budget if n is not None]
     if limits:
         lines.append(f"Ends at {' or '.join(limits)}, decided or not.")
     return lines

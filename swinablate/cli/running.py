@@ -25,6 +25,7 @@ from swinablate.records.report_folder import check_folder
 if TYPE_CHECKING:
     from swinablate.execution.run import Options, Summary
     from swinablate.report.results import StudyResults
+    from swinablate.scheduling.cost import Cost
     from swinablate.study.plan import Plan
 
 
@@ -71,6 +72,29 @@ def plan_of(study: Path, settings: Sequence[str], *, smoke: bool, aloud: bool = 
     with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
         loaded = files.load_study(study, settings, smoke=smoke)
         return plan(files.smoke(loaded) if smoke else loaded, step)
+
+
+def expected(
+    made: "Plan", home: Home, slots: int | None, devices: str, *, probe: bool
+) -> "tuple[PlanRecord, Cost]":
+    """What a plan promises, and what is left of it costs on this machine.
+
+    Args:
+        made: the plan.
+        home: where it is recorded.
+        slots: trials at a time; None is as many as fit.
+        devices: as `--devices` says.
+        probe: take a few steps of every arm, instead of what is known already.
+    """
+    from swinablate.execution.ahead.probing import cost_of
+    from swinablate.study.noise import expected_noise
+    from swinablate.study.plan_record import plan_record, with_images
+
+    recorded = home.outcomes(trial.id for trial in made.trials)
+    record = plan_record(made, recorded, expected_noise(made, home))
+    record = with_images(record, made, home.datasets)
+    tell = terminal.named_probe if probe else None
+    return record, cost_of(made, record, home, slots, devices, tell)
 
 
 def run_study(

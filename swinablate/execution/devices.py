@@ -81,6 +81,17 @@ def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
     ]
 
 
+def gpus_each(slots: Sequence[Slot], *, here: bool) -> float:
+    """How many GPUs a trial holds: a share of one where slots outnumber them; 0 on a CPU.
+
+    Args:
+        slots: where trials run.
+        here: on this machine; elsewhere each slot has a GPU of its own, whatever its number.
+    """
+    held = [one for slot in slots for one in (slot.device, *slot.further) if one != "cpu"]
+    return len(set(held) if here else held) / len(slots)
+
+
 def find_devices(wanted: str) -> list[str]:
     """The devices called `auto`, `cpu`, or `cuda:0,cuda:1`.
 

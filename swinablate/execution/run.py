@@ -21,7 +21,7 @@ from swinablate.execution.coordinator import (
     check_images,
     progress,
 )
-from swinablate.execution.devices import slots_of
+from swinablate.execution.devices import gpus_each, slots_of
 from swinablate.execution.executor import Execution, Request, Slot, chosen
 from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only
 from swinablate.execution.stop import Stop
@@ -206,6 +206,7 @@ class Run:
     def run(self) -> Summary:
         """Train what is not recorded; returns when nothing is due and nothing runs."""
         slots = slots_of(self._doors.slots, self._plan, self._options.slots, self._options.devices)
+        gpus = gpus_each(slots, here=self._doors.slots is None)
         take_over = self._options.take_over
         with self._home.owned(self._record.study, take_over=take_over), closing(self._claims):
             drop_half_written(self._home.studies / self._record.study)
@@ -225,7 +226,7 @@ class Run:
                     claims=self._claims,
                     data=digests,
                     choices=choose(self._plan, self._home, running, lambda: self._stop.wanted),
-                    provenance=provenance(),
+                    provenance=provenance() | ({"gpus": gpus} if gpus else {}),
                     asked=on_request(self._record.metrics),
                     checkpoint_s=self._options.checkpoint_every,
                 )

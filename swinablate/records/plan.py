@@ -177,6 +177,7 @@ class BudgetRecord(Record):
     """Where a study ends whether or not it has its answer."""
 
     hours: float | None = None
+    gpu_hours: Annotated[float | None, LATER] = None
     trials: int | None = None
 
 

@@ -4,15 +4,19 @@ A plan's trials are dealt to slots in the order in which they would run; what ea
 from a probe (`records.speeds`), or from trials that ended before.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from heapq import heapreplace
 from itertools import islice
 from statistics import median
 from typing import Any, Literal
 
 from swinablate.config import schema
+from swinablate.config.data import DataConfig
+from swinablate.config.train import TrainConfig
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ArmRecord, PlanRecord
 from swinablate.records.speeds import SpeedRecord, what_costs
@@ -27,6 +31,9 @@ MOMENTS = {"adamw": 2, "adam": 2, "muon": 2, "sgd": 1, "rmsprop": 1, "adagrad": 
 two for the rest."""
 CHECKPOINTS = 2
 """Of a trial under way; when the third is written, the first goes."""
+
+CONFIGS: Mapping[str, type[schema.Frozen]] = {"data": DataConfig, "train": TrainConfig}
+"""Parts of a recipe whose fields have defaults, and their types."""
 
 Source = Literal["probe", "recorded", "none"]
 
@@ -144,12 +151,17 @@ def cost(plan: PlanRecord, outcomes: Mapping[str, Outcome], known: Known, place:
         known: speeds of its arms.
         place: where it will run.
     """
-    fewest, most = _left(plan, outcomes)
+    state = State.of(plan, outcomes)
+    fewest, most = _left(plan, state)
     each: dict[str, float | None] = {
         arm.name: speed.seconds(arm.recipe["train"]) if speed else None
         for arm in plan.arms
         for speed in [known.speeds.get(arm.name)]
     }
+    # An arm that cannot train ends at once, and costs nothing.
+    durations = {name: 0.0 if name in known.failures else each[name] for name in each}
+    share = place.gpus / place.slots
+    fewest, most = (_within(state, names, durations, share) for names in (fewest, most))
     counts: defaultdict[str, int] = defaultdict(int)
     for name in most:
         counts[name] += 1
@@ -164,12 +176,9 @@ def cost(plan: PlanRecord, outcomes: Mapping[str, Outcome], known: Known, place:
         for arm in plan.arms
         for seconds in [each[arm.name]]
     )
-    # An arm that cannot train ends at once, and costs nothing.
-    durations = {name: 0.0 if name in known.failures else each[name] for name in each}
     start = max((speed.start_s for speed in known.speeds.values()), default=0.0)
     ends = _end(most, durations, place.slots, start)
     total = [arm.hours for arm in arms if arm.trials and not arm.failure]
-    share = place.gpus / place.slots
     return Cost(
         place=place,
         arms=arms,
@@ -190,15 +199,34 @@ def recorded_speeds(
         outcomes: of any trial, of any study.
         device: model of the device.
     """
-    wanted = {arm.name: schema.digest(what_costs(arm.recipe)) for arm in plan.arms if arm.recipe}
+    wanted = {arm.name: _key(arm.recipe) for arm in plan.arms if arm.recipe}
     found: defaultdict[str, list[SpeedRecord]] = defaultdict(list)
     for outcome in outcomes:
         if outcome.status == "done" and outcome.execution.get("device") == device:
-            key = schema.digest(what_costs(outcome.recipe))
+            key = _key(outcome.recipe)
             speed = _speed_of(outcome) if key in wanted.values() else None
             if speed is not None:
                 found[key].append(speed)
     return {name: _median(found[key]) for name, key in wanted.items() if found[key]}
+
+
+def _key(recipe: Mapping[str, Any]) -> str:
+    """Equal for recipes whose steps cost the same, also where a field is younger than one."""
+    parts = what_costs(recipe)
+    for part, plain in _defaults().items():
+        parts[part] = {k: v for k, v in parts[part].items() if k not in plain or v != plain[k]}
+    return schema.digest(parts)
+
+
+@cache
+def _defaults() -> dict[str, dict[str, Any]]:
+    """Part of a recipe -> its fields' defaults, as records have them."""
+    found: dict[str, dict[str, Any]] = {}
+    for part, config in CONFIGS.items():
+        fields = config.model_fields
+        values = {name: fields[name].get_default(call_default_factory=True) for name in fields}
+        found[part] = json.loads(json.dumps(values, default=str))
+    return found
 
 
 def _speed_of(outcome: Outcome) -> SpeedRecord | None:
@@ -233,9 +261,8 @@ def _median(speeds: Sequence[SpeedRecord]) -> SpeedRecord:
     )
 
 
-def _left(plan: PlanRecord, outcomes: Mapping[str, Outcome]) -> tuple[list[str], list[str]]:
+def _left(plan: PlanRecord, state: State) -> tuple[list[str], list[str]]:
     """The arm of every trial that is left, in the order they run: at least, and at most."""
-    state = State.of(plan, outcomes)
     now = due(state)
     waiting = [row.arm.name for row in now.upcoming()]
     if now.spent or now.finished:
@@ -274,6 +301,35 @@ def _tuned(plan: PlanRecord, state: State, waiting: Sequence[str]) -> tuple[list
         return ends
     fewest, most = (list(islice(names, max(0, room - state.used))) for names in ends)
     return fewest, most
+
+
+def _within(
+    state: State, trials: Sequence[str], seconds: Mapping[str, float | None], share: float
+) -> list[str]:
+    """Those that begin before the hours of the budget are spent.
+
+    Args:
+        state: of the study.
+        trials: the arm of each, in the order they run.
+        seconds: arm -> how long its trials take.
+        share: GPUs that a trial holds.
+    """
+    budget = state.plan.budget
+    hours = [
+        (limit, spent, rate)
+        for limit, spent, rate in (
+            (budget.hours, state.seconds, 1.0),
+            (budget.gpu_hours, state.gpu_seconds, share),
+        )
+        if limit is not None
+    ]
+    began, total = list[str](), 0.0
+    for name in trials:
+        if any(spent + rate * total >= HOUR * limit for limit, spent, rate in hours):
+            break
+        began.append(name)
+        total += seconds[name] or 0.0
+    return began
 
 
 def _end(

@@ -35,6 +35,7 @@ class State:
         place: all of `mine` before it are recorded.
         used: how many of `rows` are recorded.
         seconds: what those took.
+        gpu_seconds: the same, times the GPUs that each held.
         ran: how many of `mine` are recorded.
         most: how many trials there can be at the end, as far as is known.
         decisions: what the looks decided, as of the last look that is complete; None for a
@@ -52,6 +53,7 @@ class State:
     place: int = 0
     used: int = 0
     seconds: float = 0.0
+    gpu_seconds: float = 0.0
     ran: int = 0
     most: int = 0
     decisions: "Decisions | None" = None
@@ -87,6 +89,7 @@ class State:
                 now,
                 used=now.used + 1,
                 seconds=now.seconds + outcome.seconds,
+                gpu_seconds=now.gpu_seconds + gpu_seconds(outcome),
                 ran=now.ran + self.runs(row.arm.name),
             )
         now = _moved(now)
@@ -211,7 +214,8 @@ def _gathered(state: State) -> State:
         mine=mine,
         place=0,
         used=len(used),
-        seconds=_seconds(used),
+        seconds=sum(outcome.seconds for outcome in used),
+        gpu_seconds=sum(map(gpu_seconds, used)),
         ran=sum(row.trial in state.outcomes for row in mine),
         most=most,
         decisions=decisions,
@@ -264,7 +268,8 @@ def most_wanted(plan: PlanRecord, now: "Decisions") -> dict[str, int]:
 def _room(state: State) -> int | None:
     """How many more trials the budget lets start; None if it has no end."""
     budget = state.plan.budget
-    if budget.hours is not None and state.seconds >= 3600 * budget.hours:
+    times = ((budget.hours, state.seconds), (budget.gpu_hours, state.gpu_seconds))
+    if any(hours is not None and spent >= 3600 * hours for hours, spent in times):
         return 0
     return None if budget.trials is None else max(0, budget.trials - state.used)
 
@@ -277,18 +282,35 @@ def _fits(state: State, rows: Sequence[Row], now: "Decisions") -> bool:
     budget = state.plan.budget
     if budget.trials is not None and sum(now.wanted.values()) > budget.trials:
         return False
-    if budget.hours is None or not any(now.reached.values()):
+    if not any(now.reached.values()):
         return True
+    reached = [(row.arm.name, state.outcomes[row.trial]) for row in _upto(rows, now.reached)]
+    kinds = (
+        (budget.hours, [(arm, outcome.seconds) for arm, outcome in reached]),
+        (budget.gpu_hours, [(arm, gpu_seconds(outcome)) for arm, outcome in reached]),
+    )
+    return all(_will_take(now, took) <= 3600 * hours for hours, took in kinds if hours is not None)
+
+
+def _will_take(now: "Decisions", took: Sequence[tuple[str, float]]) -> float:
+    """What all trials until the next look take, if those to come are as those before."""
     costs: dict[str, list[float]] = {arm: [] for arm in now.wanted}
-    for row in _upto(rows, now.reached):
-        costs[row.arm.name].append(state.outcomes[row.trial].seconds)
-    every = mean(s for found in costs.values() for s in found)
+    for arm, seconds in took:
+        costs[arm].append(seconds)
+    every = mean(seconds for _, seconds in took)
     more = sum(
         (now.wanted[arm] - now.reached[arm]) * mean(found or [every])
         for arm, found in costs.items()
     )
-    return sum(map(sum, costs.values())) + more <= 3600 * budget.hours
+    return sum(map(sum, costs.values())) + more
 
 
-def _seconds(outcomes: Sequence[Outcome]) -> float:
-    return sum(outcome.seconds for outcome in outcomes)
+def gpu_seconds(outcome: Outcome) -> float:
+    """How long a trial took, times the GPUs that it held; 0 on a CPU.
+
+    Records that do not say how many are older than that: each trial had one of its own.
+    """
+    held = outcome.provenance.get("gpus")
+    if held is None:
+        held = int(outcome.execution.get("type") == "cuda")
+    return float(held) * outcome.seconds

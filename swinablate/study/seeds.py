@@ -39,11 +39,13 @@ class Adaptive(Frozen):
 class Budget(Frozen):
     """Where a study ends whether or not it has its answer.
 
-    Both count the trials a study uses, also those another study recorded before, so that the
-    same records always give the same study. `hours` is the trials' own time, summed over slots.
+    All count the trials a study uses, also those another study recorded before, so that the
+    same records always give the same study. `hours` is the trials' own time, summed over slots;
+    `gpu_hours` that time by the GPUs that each held, of which trials side by side share one.
     """
 
     hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
     trials: Annotated[int, Field(ge=1)] | None = None
 
 

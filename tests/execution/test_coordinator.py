@@ -608,6 +608,20 @@ def test_a_budget_that_is_spent_ends_the_study(stage):
     assert on.ran == []
 
 
+def test_gpu_hours_that_are_spent_end_the_study(stage, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    on = stage(STUDY + "[budget]\ngpu_hours = 2.0\n")
+
+    def an_hour(_):
+        on.clock.now += 3600
+
+    # Two trials on one GPU, two hours each: half of it is one's.
+    summary = on.run(lambda job: [("started", {}), an_hour, done(job)], fuse=1, hang_timeout=1e6)
+    assert on.ran == ids(on)[:2]
+    assert [on.outcome(trial).provenance["gpus"] for trial in on.ran] == [0.5, 0.5]
+    assert (summary.spent, summary.missing, summary.exit_code) == (True, 4, 3)
+
+
 def test_looks_ask_for_more_seeds_only_where_they_have_to(stage):
     on = stage(LOOKS)
     summary = on.run()

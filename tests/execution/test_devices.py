@@ -5,7 +5,7 @@ import torch
 
 from swinablate.errors import InputError
 from swinablate.execution import devices
-from swinablate.execution.devices import choose_slots, find_devices
+from swinablate.execution.devices import choose_slots, find_devices, gpus_each
 from swinablate.execution.executor import Request, Slot
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
@@ -90,3 +90,21 @@ def test_no_slot_and_no_such_device_are_refused(write, machine):
     assert str(refusal.value) == (
         "--devices: this machine has no device 'cuda:1'\n\nhint: known: auto, cpu, cuda:0"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "here", "each"),
+    [
+        (["cpu", "cpu"], True, 0.0),
+        (["cuda:0", "cuda:1"], True, 1.0),
+        (["cuda:0", "cuda:0", "cuda:0", "cuda:0"], True, 0.25),
+        (["cuda:0", "cuda:0"], False, 1.0),  # of two nodes
+    ],
+)
+def test_trials_on_one_gpu_hold_a_share_of_it_each(given, here, each):
+    slots = [Slot(index=i, device=device) for i, device in enumerate(given)]
+    assert gpus_each(slots, here=here) == each
+
+
+def test_a_trial_on_several_gpus_holds_them_all():
+    assert gpus_each([Slot(index=0, device="cuda:0", further=("cuda:1",))], here=True) == 2.0

@@ -3,7 +3,7 @@
 import pytest
 
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import everything
+from swinablate.records.plan import BudgetRecord, everything
 from swinablate.records.speeds import SpeedRecord, keep_speed, kept_speed, speed_key, what_costs
 from swinablate.scheduling.cost import Known, Place, cost, recorded_speeds
 from swinablate.study.files import load_study
@@ -45,11 +45,10 @@ def ended(record, row, **more):
         trial=row.trial,
         seed=row.seed,
         kind="final",
-        recipe=row.arm.recipe,
         image=row.arm.image,
         attempt=1,
         curve=tuple(curve),
-        **(given | more),
+        **({"recipe": row.arm.recipe} | given | more),
     )
 
 
@@ -130,6 +129,17 @@ def test_tuning_is_counted_with_the_finals_once_or_twice(tmp_path):
     assert (record.trials.fewest, record.trials.most) == (found.fewest, found.most)
 
 
+@pytest.mark.parametrize(
+    ("budget", "trials"), [("hours = 2.5", 3), ("gpu_hours = 2.5", 5), ("trials = 4", 4)]
+)
+def test_no_trial_is_counted_that_the_budget_does_not_let_begin(record, budget, trials):
+    key, value = budget.split(" = ")
+    limited = record.model_copy(update={"budget": BudgetRecord(**{key: float(value)})})
+    known = Known({arm.name: speed(450.0) for arm in record.arms})  # an hour a trial
+    found = cost(limited, {}, known, Place(device="gpu", slots=2, gpus=1))
+    assert sum(arm.trials for arm in found.arms) == trials
+
+
 def test_disk_is_what_trials_keep_and_checkpoints_of_those_that_run(record):
     known = Known({arm.name: speed() for arm in record.arms})
     found = cost(record, {}, known, CPU)
@@ -152,6 +162,15 @@ def test_trials_of_the_same_recipe_on_the_same_device_tell_the_speed(record):
     assert (told.source, told.step_s, told.peak_mib, told.measured) == ("recorded", 1.0, 300.0, 3)
     assert told.seconds({"epochs": 2, "steps": None}) == 10.0
     assert told.seconds({"epochs": 4, "steps": None}) == 20.0
+
+
+def test_a_record_from_before_a_field_came_tells_the_speed_too(record):
+    row = next(record.rows())
+    train = {k: v for k, v in row.arm.recipe["train"].items() if k not in {"world", "ema"}}
+    old = ended(record, row, recipe={**row.arm.recipe, "train": train})
+    assert recorded_speeds(record, [old], "cpu model").keys() == {"baseline"}
+    other = ended(record, row, recipe={**row.arm.recipe, "train": {**train, "threads": 2}})
+    assert recorded_speeds(record, [other], "cpu model") == {}
 
 
 def test_seeds_rates_and_lengths_share_a_speed_and_nothing_else_does(record):

@@ -1,5 +1,6 @@
 """What to run next: nothing twice, nothing unasked for, nothing beyond the budget."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
-from swinablate.scheduling.due import State, due
+from swinablate.scheduling.due import State, due, gpu_seconds
 from swinablate.scheduling.status import read_status
 from swinablate.scheduling.suggest import next_trials
 from swinablate.stats import Contrast, detectable, detectable_at, detectable_effects
@@ -223,6 +224,35 @@ def test_a_fixed_study_stops_at_its_budget_and_says_what_is_missing(
     assert (now.spent, len(now.rows)) == (count < 6, 6)
     waiting = told(Home(tmp_path / "h"), made, recorded).trials.status == "waiting"
     assert waiting.sum() == 6 - count
+
+
+def on_gpus(trial, held: float = 1.0) -> Outcome:
+    """The record of a trial of 10 s that held so many GPUs."""
+    return replace(measured(trial), provenance={"gpus": held})
+
+
+@pytest.mark.parametrize(("held", "count"), [(0.0, 6), (0.5, 6), (1.0, 4), (2.0, 2)])
+def test_gpu_hours_count_the_gpus_that_each_trial_held(write, held, count):
+    """0.01 hours are 36 s of one GPU; of two trials on one, each holds half of it."""
+    made, recorded = planned(write(), "study.budget.gpu_hours=0.01"), {}
+    while batch := next_trials(made, recorded):
+        recorded[batch[0].id] = on_gpus(batch[0], held)
+    assert len(recorded) == count
+    assert due(State.of(plan_record(made, {}, Noise(None, "")), recorded)).spent == (count < 6)
+
+
+def test_a_record_that_says_no_number_of_gpus_had_one_if_it_ran_on_one(write):
+    trial = next_trials(planned(write()), {})[0]
+    old = replace(measured(trial), execution={"type": "cuda"})
+    assert [gpu_seconds(one) for one in (measured(trial), old)] == [0.0, 10.0]
+
+
+def test_gpu_hours_are_judged_before_a_look_begins(write):
+    for hours, count in ((0.0499, 12), (0.05, 18)):
+        made, recorded = planned(write(LOOKS), f"study.budget.gpu_hours={hours}"), {}
+        while batch := next_trials(made, recorded):
+            recorded |= {t.id: on_gpus(t) for t in batch}
+        assert len(recorded) == count
 
 
 def test_a_budget_smaller_than_the_first_look_is_refused(write):

@@ -40,7 +40,7 @@ from swinablate.cli.options import (
     refined,
     request,
 )
-from swinablate.cli.running import Report, plan_of, report_of, run_study
+from swinablate.cli.running import Report, expected, plan_of, report_of, run_study
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of, variants
 from swinablate.config.variants import digests
@@ -117,15 +117,9 @@ def plan(
     """
     where = home_of(home, smoke=smoke)
     made = plan_of(study, settings or [], smoke=smoke, aloud=not as_json)
-    from swinablate.execution.ahead.probing import cost_of
     from swinablate.execution.devices import refused_by_gpu
-    from swinablate.study.noise import expected_noise
-    from swinablate.study.plan_record import plan_record, with_images
 
-    recorded = where.outcomes(trial.id for trial in made.trials)
-    data = plan_record(made, recorded, expected_noise(made, where))
-    data = with_images(data, made, where.datasets)
-    cost = cost_of(made, data, where, slots, devices, terminal.named_probe if probe else None)
+    data, cost = expected(made, where, slots, devices, probe=probe)
     whole = {**data.to_json(), "cost": cost.to_json()}
     print_json(whole) if as_json else terminal.show_plan(data, cost)
     for line in refused_by_gpu(made):
