@@ -58,14 +58,16 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     page.goto(base)
     expect(card(page, "study")).to_contain_text("interrupted")
     follow(page, base, "study", "1 Ablation table")
-    until(lambda: column(page, "tags.`done`"), 30)
+    until(lambda: column(page, "tags.`done`"))
     assert set(column(page, "tags.`verdict`")) == {"pending"}
     assert set(column(page, "metrics.`delta_pp`")) <= {"-"}  # MLflow drops an empty column
 
     page.goto(base)
     again = command.start()
-    expect(card(page, "study")).to_contain_text("finished", timeout=SLOW_MS)  # by itself
-    assert again.wait(60) == 0
+    expect(card(page, "study")).to_contain_text("running", timeout=SLOW_MS)  # by itself
+    _, err = again.communicate(timeout=240)
+    assert again.returncode == 0, err
+    expect(card(page, "study")).to_contain_text("finished")
     expect(card(page, "study").locator(".headline")).to_contain_text("not tested", timeout=SLOW_MS)
 
     (command.folder / "reused.toml").write_text(command.study.read_text())
@@ -73,7 +75,7 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     code, _, err = command.run()
     assert code == 0, err
     follow(page, base, "reused", "1 Ablation table")
-    until(lambda: len(column(page, "tags.`done`")) == 2, 30)
+    until(lambda: len(column(page, "tags.`done`")) == 2)
     assert sorted(column(page, "tags.`done`")) == ["2 of 2", "2 of 2"]
     follow(page, base, "reused", "2 Curves")
     expect(page.get_by_text("Group: baseline").first).to_be_visible(timeout=SLOW_MS)

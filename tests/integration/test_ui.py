@@ -130,9 +130,9 @@ def shown(page, text):
 def column(page, name):
     """The values of one column, top to bottom."""
     cells = page.locator(f'.ag-row [col-id="{name}"]')
-    rows = cells.evaluate_all("e => e.map(x => [x.closest('.ag-row').rowIndex, x.innerText])")
-    tops = cells.evaluate_all("e => e.map(x => x.getBoundingClientRect().top)")
-    return [text for _, (_, text) in sorted(zip(tops, rows, strict=True), key=lambda p: p[0])]
+    # In one call: a table that is drawn meanwhile has other cells in the next.
+    found = cells.evaluate_all("e => e.map(x => [x.getBoundingClientRect().top, x.innerText])")
+    return [text for _, text in sorted(found, key=lambda cell: cell[0])]
 
 
 def test_the_ablation_table_opens_by_its_link(served, page):
