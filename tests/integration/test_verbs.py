@@ -93,3 +93,33 @@ def test_a_trial_is_reproduced_bit_by_bit_and_its_folder_is_not_touched(trained)
     assert code == 0
     assert f"== trains {trial}:1" in out
     assert not err
+
+
+def test_a_study_goes_with_its_rows_and_its_own_trials(trained):
+    import optuna
+    from mlflow import MlflowClient
+
+    home = trained / ".swinablate"
+    shared = [
+        row["trial"]
+        for row in json.loads(swinablate(trained, "show", "baseline", "--json")[1])["trials"]
+    ]
+    code, out, err = swinablate(trained, "rm", "two", "--yes", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert set(found["kept"]) == set(shared)
+    assert len(found["removed"]) == 3
+    assert {path.name for path in (home / "trials").iterdir()} & set(found["removed"]) == set()
+    assert set(shared) <= {path.name for path in (home / "trials").iterdir()}
+    names = optuna.get_all_study_names(f"sqlite:///{home / 'optuna.db'}")
+    assert [name.partition("@")[0] for name in names] == ["one"]
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    active = {experiment.name for experiment in client.search_experiments()}
+    assert "one @ digits" in active
+    assert "two @ digits" not in active
+    assert [
+        one["name"] for one in json.loads(swinablate(trained, "list", "--json")[1])["studies"]
+    ] == ["one"]
+    code, _, err = swinablate(trained, "doctor", "--home", str(home))
+    assert "DAMAGED" not in err
+    assert code in {0, 4}

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from swinablate.cli import shown, terminal
+from swinablate.cli import terminal
 from swinablate.cli.options import HOME, HomeFolder, Json, home_as_typed, studies_like, trials_like
 from swinablate.cli.terminal import print_json
+from swinablate.cli.verbs import shown
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 

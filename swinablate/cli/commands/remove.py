@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swinablate.cli import shown, terminal
+from swinablate.cli import terminal
 from swinablate.cli.options import HOME, HomeFolder, Json, Storage, Tracking, studies_like
 from swinablate.cli.terminal import print_json
+from swinablate.cli.verbs import shown
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.home import Home
 from swinablate.text import counted
 
 if TYPE_CHECKING:
-    from swinablate.execution.after.removal import Removal
+    from swinablate.cli.verbs.removal import Removal
 
 commands = typer.Typer()
 
@@ -40,7 +41,7 @@ def rm(
     Says first what goes and what stays, and asks. Trials that other studies of the home use stay,
     and so do reports, data sets and study files.
     """
-    from swinablate.execution.after import removal
+    from swinablate.cli.verbs import removal
 
     where = Home(home)
     name = Path(study).stem if study.endswith(".toml") else study
@@ -76,7 +77,7 @@ def _tell(found: "Removal") -> None:
     )
     if found.stays:
         users = dict.fromkeys(user for users in found.stays.values() for user in users)
-        _say(f"stays: {counted(len(found.stays), 'trial')} that {', '.join(users)} use")
+        _say(f"stays: {counted(len(found.stays), 'trial')} that are also in {', '.join(users)}")
     _say("stays: reports, data sets, study files and recipes")
     for why in found.unread:
         _say(f"warning: trials that only this declaration names stay: {why}")

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from swinablate.cli.verbs.again import Again, repeatable
+from swinablate.cli.verbs.comparison import compare
 from swinablate.errors import InputError
-from swinablate.execution.after.again import Again, repeatable
-from swinablate.execution.after.comparison import compare
 from swinablate.records.events import Event
 from tests.records.homes import first
 

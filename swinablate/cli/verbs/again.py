@@ -124,7 +124,7 @@ def again(
             choices=_choices(before, where),
             asked=on_request(asked) if before.kind == "final" else (),
         )
-        last, curve = _trained(job, where, logs, say)
+        last, curve = _trained(job, _all_of(where, recipe.train.world), logs, say)
         attempts = [home.attempt(before.trial, k) for k in range(before.attempt, 0, -1)]
         weights = (_weights(attempts), _weights([folder])) if last.kind == "done" else (None, None)
     if last.kind in {"failed", "lost"}:
@@ -143,11 +143,13 @@ def again(
 
 
 def _trained(
-    job: Job, device: str, logs: Path, say: Callable[[str], None]
+    job: Job, devices: tuple[str, ...], logs: Path, say: Callable[[str], None]
 ) -> tuple[Event, tuple[Mapping[str, Any], ...]]:
     """Run a job in a worker of its own: its last event, and its curve."""
     curve: list[Mapping[str, Any]] = []
-    slot = Slot(index=0, device=device)
+    device, *rest = devices
+    further = tuple(rest)
+    slot = Slot(index=0, device=device, further=further)
     with closing(EXECUTOR.open([slot], logs, lambda: False)) as running:
         running.submit(Batch(jobs=(job,)))
         while True:
@@ -220,6 +222,24 @@ def _device(asked: str, before: Outcome) -> str:
         known = ", ".join(["cpu", *names])
         raise InputError(f"there is no device {asked!r}", at="--device", hint=f"known: {known}")
     return asked
+
+
+def _all_of(device: str, world: int) -> tuple[str, ...]:
+    """The devices of a trial that trains on several GPUs, the first of them first.
+
+    Raises:
+        EnvironmentFault: there are fewer.
+    """
+    if world == 1 or device == "cpu":
+        return (device,)
+    others = [f"cuda:{i}" for i in range(torch.cuda.device_count()) if f"cuda:{i}" != device]
+    if len(others) < world - 1:
+        raise EnvironmentFault(
+            f"the trial trained on {world} GPUs, and there are {len(others) + 1}",
+            at="train.world",
+            hint="--device cpu trains it in as many processes",
+        )
+    return (device, *others[: world - 1])
 
 
 def _choices(before: Outcome, device: str) -> dict[str, dict[str, Any]]:
