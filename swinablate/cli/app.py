@@ -20,6 +20,7 @@ from swinablate import __version__
 from swinablate.cli.commands import (
     again,
     claims,
+    compare,
     home,
     machine,
     model,
@@ -42,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (study, home, again, remove, weights, claims, model, machine):
+for part in (study, home, again, remove, compare, weights, claims, model, machine):
     app.add_typer(part.commands)
 
 
