@@ -52,7 +52,7 @@ def test_every_command_that_is_printed_can_be_given(paths, find, least):
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ('hint = "again: swinablate reproduce abc"', "no command 'reproduce'"),
+        ('hint = "again: swinablate repeat abc"', "no command 'repeat'"),
         ('hint = f"`swinablate reproduce {trial[:12]}`"', "a placeholder"),
         ('hint = f"swinablate run {study}"', ""),
         ('hint = f"swinablate run {study} --slot 2"', "No such option: --slot"),

@@ -1,6 +1,7 @@
 """What commands have in common: their options, and what becomes of them."""
 
 import dataclasses
+import glob
 import shlex
 import sys
 from collections.abc import Sequence
@@ -346,6 +347,24 @@ def _given(context: typer.Context, name: str) -> bool:
     """Whether a parameter was given, on the command line or in a variable."""
     source = context.get_parameter_source(name)
     return source is not None and source.name in {"COMMANDLINE", "ENVIRONMENT"}
+
+
+def home_as_typed(context: typer.Context) -> str:
+    """The home that a command was given, to be repeated in another; empty for the default."""
+    return str(context.params["home"]) if _given(context, "home") else ""
+
+
+def studies_like(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of studies for a shell to complete; reads the names of folders only."""
+    home = Home(Path(str(context.params.get("home") or HOME)))
+    names = (path.parent.name for path in home.studies.glob("*/latest"))
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def trials_like(context: typer.Context, incomplete: str) -> list[str]:
+    """Ids of trials for a shell to complete; reads the names of folders only."""
+    home = Home(Path(str(context.params.get("home") or HOME)))
+    return sorted(path.name for path in home.trials.glob(f"{glob.escape(incomplete)}*"))
 
 
 def fused(text: str) -> int | None:

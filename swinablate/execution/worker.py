@@ -209,6 +209,7 @@ def main(parent: int | None = None, hello: Mapping[str, Any] | None = None) -> N
     torch.set_num_interop_threads(1)  # slots are counted so that `train.threads` fill the cores
     clean = True
     while clean and (batch := batches.get()) is not None:
+        print(batch.told, file=sys.stderr, flush=True)  # its log: `swinablate logs` looks for it
         clean = execute(batch, lambda happened: say(happened.dumps()), stop.is_set)
     if hello is not None:
         end(0 if clean else 1)

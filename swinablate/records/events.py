@@ -18,6 +18,10 @@ Kind = Literal[
 ENDINGS = frozenset({"done", "diverged", "failed", "stopped", "lost"})
 """The kinds after which a trial's attempt sends nothing more."""
 
+TRAINS = "== trains"
+"""Begins the line that a worker prints before a batch, so that its log tells whose what follows
+is; then ` <trial>:<attempt>` for every job, and a blank."""
+
 CHECKPOINT_S = 30.0
 """Seconds of training between two checkpoints: what a crash costs, with the epoch under way.
 
@@ -100,6 +104,11 @@ class Batch:
     """The unit of execution: one trial, or several that train together."""
 
     jobs: tuple[Job, ...]
+
+    @property
+    def told(self) -> str:
+        """The line that a worker prints before it starts."""
+        return f"{TRAINS} {' '.join(f'{job.trial}:{job.attempt}' for job in self.jobs)} "
 
     def dumps(self) -> str:
         """One line of JSON."""

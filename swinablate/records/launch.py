@@ -107,6 +107,18 @@ class Launch(Record):
             options += [option, self.stores[option]] if option in self.stores else []
         return shlex.join(["swinablate", command, self.study, *words, *options])
 
+    def of_home(self, command: str, *words: str) -> str:
+        """A command about something else in the same home, empty where it is unknown.
+
+        Args:
+            command: what is to be done.
+            words: with what.
+        """
+        if not self.study:
+            return ""
+        home = str(Path(self.home or DEFAULT_HOME) / "smoke") if self.smoke else self.home
+        return shlex.join(["swinablate", command, *words, *(["--home", home] if home else [])])
+
 
 UNKNOWN = Launch()
 """Of a study run from Python values, or by an earlier version."""

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import optuna
@@ -32,6 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from swinablate.errors import EnvironmentFault
 from swinablate.records.disk import stores
 from swinablate.records.secrets import redact_address
+from swinablate.scheduling.owner import Owner, owning
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -256,6 +258,38 @@ _STATES: dict[Ending, TrialState] = {
 """Ours -> Optuna's, which has none for a trial that diverged; the attribute `outcome` tells."""
 _NAMES = {TrialState.COMPLETE: "done", TrialState.FAIL: "failed"}
 """What a state means where no attribute says otherwise."""
+
+
+def forget(url: str, names: Sequence[str], owner: Owner) -> list[str]:
+    """Delete queues from a store, with every attempt that they show.
+
+    Args:
+        url: address of the store; one that is not there yet is not made.
+        names: of the queues, as `queue_name` has them; those that are not there are passed over.
+        owner: who deletes them: nobody else may own them meanwhile.
+
+    Returns:
+        Those that were there.
+
+    Raises:
+        EnvironmentFault: the store is out of reach, or somebody else owns one of them.
+    """
+    url = stores.sqlalchemy_url(url)
+    file = stores.database(url)
+    if file is not None and not file.exists():
+        return []
+    with stores.creation(url):
+        storage = _patiently(url, lambda: RDBStorage(url))
+    try:
+        there = set(_patiently(url, lambda: optuna.get_all_study_names(storage)))
+        found = [name for name in names if name in there]
+        for name in found:
+            with owning(url, name, owner):
+                _patiently(url, partial(optuna.delete_study, study_name=name, storage=storage))
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+    return found
 
 
 def _open(url: str, name: str, arms: Sequence[str]) -> tuple[RDBStorage, optuna.Study]:

@@ -175,6 +175,7 @@ def ending(card: TrialCard, study: StudyCard, outcome: Mapping[str, Any]) -> dic
         f"**{plain(result)}** after {epochs} epochs" if epochs else f"**{plain(result)}**",
         _block(message) if message else "",
         _next(card, study, status),
+        _again(card, study, status),
         _command("The study", study.launch.again, study.launch.needs),
     ]
     shown = {"status": status, "mlflow.note.content": "\n\n".join(filter(None, note))}
@@ -333,6 +334,13 @@ def _next(card: TrialCard, study: StudyCard, status: str) -> str:
     if card.kind == "final" and status == "failed":  # what diverged does so again
         return _command("Again", launch.says("retry"), launch.needs)
     return ""
+
+
+def _again(card: TrialCard, study: StudyCard, status: str) -> str:
+    """How to see whether the trial gives the same once more."""
+    if status not in {"done", "diverged"}:
+        return ""  # there are no numbers to compare with
+    return _command("Again, alone", study.launch.of_home("reproduce", card.trial[:12]))
 
 
 def _command(what: str, command: str, needs: str = "") -> str:

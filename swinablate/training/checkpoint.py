@@ -9,7 +9,7 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,16 @@ def final_weights(folders: Sequence[Path]) -> dict[str, Any] | None:
     """
     state = load_checkpoint(folders, torch.device("cpu"))
     return None if state is None else _judged(state)
+
+
+def digest(weights: Mapping[str, Any]) -> str:
+    """The sha256 of a state dict: of every tensor's name, type, shape and bits, sorted by name."""
+    found = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        tensor = torch.as_tensor(value).detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _judged(state: dict[str, Any]) -> dict[str, Any]:

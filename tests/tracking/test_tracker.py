@@ -278,6 +278,7 @@ def test_a_finished_trial(tracker, client, home):
     assert run.data.tags["mlflow.note.content"] == (
         "**test 91.25 %, val 53.00 %** after 3 epochs\n\n"
         "Its weights: `swinablate weights studies/quickstart.toml baseline weights.pt --seed 0`\n\n"
+        f"Again, alone: `swinablate reproduce {card.trial[:12]}`\n\n"
         "The study: `swinablate run studies/quickstart.toml`"
     )
     (used,) = run.inputs.dataset_inputs

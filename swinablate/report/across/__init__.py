@@ -1,0 +1,1 @@
+"""Several studies side by side, each with its own verdicts; nothing is pooled over them."""

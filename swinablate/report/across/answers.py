@@ -1,0 +1,154 @@
+"""Which studies can stand in one table, what differs between them, and the table itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from swinablate.errors import InputError
+from swinablate.records.home import Home
+from swinablate.report.answer import gather
+from swinablate.report.results import StudyResults
+from swinablate.report.tables import interim
+from swinablate.text import flat, level, places_of, unit_of
+
+SCHEMA = 1
+"""Of `compare --json`: a script that reads it can refuse what it does not know."""
+KEPT = ("name", "n", "mean", "sd", "diverged", "failed", "delta_pp", "ci_low", "ci_high",
+        "verdict", "negligible", "against")  # fmt: skip
+"""What of an arm's verdict stands beside those of other studies."""
+HINT = "compare studies that declare the same, or read their reports one by one"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Across:
+    """Studies that were judged alike.
+
+    Attributes:
+        answers: of every study, in the order in which they were asked for.
+        differs: what differs between them, and may: name -> study -> value, in words.
+    """
+
+    answers: tuple[StudyResults, ...]
+    differs: Mapping[str, Mapping[str, str]]
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        """The verdicts of the first study: metric, unit, alpha, rope and method are everyone's."""
+        return self.answers[0].verdicts
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the studies."""
+        return tuple(answer.plan.study for answer in self.answers)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every arm of any study, as they come."""
+        named = (arm["name"] for answer in self.answers for arm in answer.verdicts["arms"])
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def places(self) -> int:
+        """Decimals of all differences, so that they can be compared by eye."""
+        return max(places_of(answer.verdicts) for answer in self.answers)
+
+    def to_json(self) -> dict[str, Any]:
+        """`compare --json`, and `compare.json` of the report."""
+        return {
+            "schema": SCHEMA,
+            **{key: shared(self.first, key) for key in SHARED},
+            "differs": self.differs,
+            "studies": [_study(answer) for answer in self.answers],
+        }
+
+    def table(self) -> pd.DataFrame:
+        """A row for every arm of every study."""
+        rows = [
+            {
+                "study": answer.plan.study,
+                "dataset": _dataset(answer),
+                "interim": interim(answer),
+                **{key: arm.get(key) for key in KEPT},
+            }
+            for answer in self.answers
+            for arm in answer.verdicts["arms"]
+        ]
+        return pd.DataFrame(rows).rename(columns={"name": "arm"})
+
+    def cell(self, study: int, arm: str) -> Mapping[str, Any] | None:
+        """An arm's verdict in a study; None where the study has no such arm."""
+        found = self.answers[study].verdicts["arms"]
+        return next((one for one in found if one["name"] == arm), None)
+
+
+SHARED = ("metric", "unit", "alpha", "rope_pp", "method")
+"""What must be the same: intervals of another metric, error rate or method are others' answers."""
+
+
+def across(home: Home, names: Sequence[str]) -> Across:
+    """Judge several studies of a home, to be shown side by side.
+
+    Raises:
+        InputError: fewer than two, one twice, one that was not run, or two that were not judged
+            alike.
+    """
+    if len(set(names)) < 2:
+        raise InputError("one study is nothing to compare", hint="name two or more")
+    if len(set(names)) < len(names):
+        raise InputError("a study is named twice", hint="name each once")
+    answers = tuple(gather(home, name) for name in names)
+    first, *rest = answers
+    for other in rest:
+        for key in SHARED:
+            a, b = shared(first.verdicts, key), shared(other.verdicts, key)
+            if a != b:
+                raise InputError(
+                    f"{key} is {a} in {first.plan.study!r} and {b} in {other.plan.study!r}: "
+                    "their verdicts are answers to different questions",
+                    hint=HINT,
+                )
+    return Across(answers=answers, differs=_differs(answers))
+
+
+def shared(verdicts: Mapping[str, Any], key: str) -> Any:
+    """One of `SHARED` as a study has it."""
+    return unit_of(verdicts) if key == "unit" else verdicts.get(key)
+
+
+def _study(answer: StudyResults) -> dict[str, Any]:
+    return {
+        "name": answer.plan.study,
+        "question": answer.plan.question,
+        "declaration": answer.plan.declaration,
+        "interim": interim(answer),
+        "dataset": _dataset(answer),
+        "baseline": dict(answer.verdicts["baseline"]),
+        "arms": [{key: arm.get(key) for key in KEPT} for arm in answer.verdicts["arms"]],
+    }
+
+
+def _dataset(answer: StudyResults) -> str:
+    return str(answer.plan.baseline.recipe["data"]["name"])
+
+
+def _differs(answers: Sequence[StudyResults]) -> dict[str, dict[str, str]]:
+    """Seeds, and every field of the baselines' recipes that is not everywhere the same."""
+    said: dict[str, dict[str, str]] = {}
+    recipes = {answer.plan.study: flat(answer.plan.baseline.recipe) for answer in answers}
+    seeds = {
+        answer.plan.study: f"{len(answer.plan.baseline.seeds)} of the baseline, "
+        f"{'/'.join(map(str, sorted({len(arm.seeds) for arm in answer.plan.arms[1:]})))} of an arm"
+        for answer in answers
+    }
+    if len(set(seeds.values())) > 1:
+        said["seeds"] = seeds
+    for path in dict.fromkeys(path for recipe in recipes.values() for path in recipe):
+        values = {
+            name: level(recipe[path]) if path in recipe else "-"
+            for name, recipe in recipes.items()
+        }
+        if len(set(values.values())) > 1:
+            said[f"baseline's {path}"] = values
+    return said

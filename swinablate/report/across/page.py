@@ -1,0 +1,176 @@
+"""Several studies side by side as files: a page, Markdown, a table, a figure, data."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from swinablate.records.report_folder import publish
+from swinablate.report.across.answers import Across
+from swinablate.report.drawing import Figure, beside, numbers
+from swinablate.report.drawing.files import drawn
+from swinablate.report.page import breakable, icon, md
+from swinablate.report.tables import csv, interim
+from swinablate.text import after_difference, after_value
+
+CAPTION = " ".join((beside.__doc__ or "").split())
+
+
+def write(found: Across, out: Path, *, force: bool = False) -> None:
+    """Write the report of several studies into a folder, `index.html` last.
+
+    Raises:
+        InputError: the folder holds files of others.
+        EnvironmentFault: it cannot be written.
+    """
+    publish(contents(found), out, force=force)
+
+
+def contents(found: Across) -> dict[str, bytes]:
+    """Every file of the report."""
+    table = found.table()
+    rows = table.assign(
+        metric=found.first["metric"],
+        unit=found.to_json()["unit"],
+        rope_pp=found.first.get("rope_pp"),
+    )
+    figure = Figure(title="Effects", table=lambda _: rows, draw=beside.draw, absent="")
+    svg, png = drawn(figure, rows, "compare")
+    said = context(found)
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("swinablate.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {"icon": icon, "breakable": breakable}
+    env.globals["figure"] = Markup(svg)  # noqa: S704  our own drawing, names escaped by matplotlib
+    page = env.get_template("compare.html").render(said)
+    data = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    return {
+        "figures/compare.png": png,
+        "figures/compare.svg": svg.encode(),
+        "tables/compare.csv": csv(table).encode(),
+        "compare.json": f"{data}\n".encode(),
+        "report.md": markdown(said).encode(),
+        "index.html": page.encode(),
+    }
+
+
+def context(found: Across) -> dict[str, Any]:
+    """What page and Markdown show."""
+    first, places = found.first, found.places
+    unit = str(found.to_json()["unit"])
+    return {
+        "title": " | ".join(found.names),
+        "metric": first["metric"],
+        "after": after_difference(unit),
+        "level": f"{100 * (1 - first['alpha']):g} %",
+        "rope": first.get("rope_pp"),
+        "method": first["method"],
+        "caption": CAPTION,
+        "studies": [
+            {
+                "name": answer.plan.study,
+                "question": answer.plan.question,
+                "interim": interim(answer),
+                "baseline": _mean(answer.verdicts["baseline"], unit),
+                "n": answer.verdicts["baseline"]["n"],
+            }
+            for answer in found.answers
+        ],
+        "differs": found.differs,
+        "rows": [
+            {
+                "arm": arm,
+                "cells": [_cell(found.cell(i, arm), places) for i in range(len(found.answers))],
+            }
+            for arm in found.arms
+        ],
+    }
+
+
+def markdown(said: Mapping[str, Any]) -> str:
+    """The same as Markdown, with a link to the figure beside it."""
+    names = [one["name"] for one in said["studies"]]
+    lines = [f"# {md(said['title'])}", ""]
+    lines += [
+        f"- {'INTERIM: ' if one['interim'] else ''}**{md(one['name'])}**: {md(one['question'])} "
+        f"Baseline {md(one['baseline'])} (n = {one['n']})."
+        for one in said["studies"]
+    ]
+    lines += [
+        "",
+        _how(said),
+        "",
+        "![Effects](figures/compare.svg)",
+        "",
+        f"*{md(said['caption'])}*",
+    ]
+    lines += ["", *_rows(["arm", *names], [
+        [row["arm"], *(cell["text"] if cell else numbers.DASH for cell in row["cells"])]
+        for row in said["rows"]
+    ])]  # fmt: skip
+    if said["differs"]:
+        lines += ["", "## What differs between the studies", ""]
+        lines += _rows(["", *names], [
+            [path, *(values[name] for name in names)] for path, values in said["differs"].items()
+        ])  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _how(said: Mapping[str, Any]) -> str:
+    rope = "none" if said["rope"] is None else f"{said['rope']:g}{said['after']}"
+    return md(
+        f"Differences in {said['metric']}, each to its own study's baseline, with {said['level']} "
+        f"intervals that hold for all arms of one study at once; rope {rope}; "
+        f"method {said['method']}. Nothing is pooled over studies."
+    )
+
+
+def _rows(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [
+        f"| {' | '.join(one if one == '---' else md(one) for one in line)} |" for line in lines
+    ]
+
+
+def _mean(base: Mapping[str, Any], unit: str) -> str:
+    return f"{numbers.mean_sd(base['mean'], base['sd'])}{after_value(unit)}"
+
+
+def _cell(arm: Mapping[str, Any] | None, places: int) -> dict[str, Any] | None:
+    if arm is None:
+        return None
+    delta = numbers.signed(arm["delta_pp"], places)
+    ends = numbers.interval(arm["ci_low"], arm["ci_high"], places)
+    against = f" against {arm['against']}" if arm.get("against") else ""
+    word = arm["verdict"] + (" (negligible)" if arm.get("negligible") else "")
+    return {
+        "delta": delta,
+        "interval": ends,
+        "n": arm["n"],
+        "verdict": arm["verdict"],
+        "against": against,
+        "text": f"{delta} {ends} {word}{against}, n = {arm['n']}",
+    }
+
+
+def shown(found: Across) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table for a terminal."""
+    said = context(found)
+    names = [("INTERIM " if s["interim"] else "") + s["name"] for s in said["studies"]]
+    rows = [
+        [row["arm"], *(_plain(cell["text"]) if cell else "-" for cell in row["cells"])]
+        for row in said["rows"]
+    ]
+    return ["arm", *names], rows
+
+
+def _plain(text: str) -> str:
+    """Without the signs that some terminals cannot show."""
+    return text.replace(numbers.MINUS, "-").replace(numbers.DASH, "-")

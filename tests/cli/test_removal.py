@@ -1,0 +1,91 @@
+"""What a removal takes and leaves, also when it is killed in the middle."""
+
+import shutil
+
+import pytest
+
+from swinablate.cli.app import main
+from swinablate.cli.verbs import removal
+from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.survey import survey
+from tests.records.homes import sealed
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = sealed(tmp_path)
+    (found.home.root / "optuna.db").unlink()  # of version 0.1; stores have tests of their own
+    return found
+
+
+def trials(study):
+    return {path.name for path in study.home.trials.iterdir()}
+
+
+def test_what_only_this_study_uses_goes_and_the_rest_stays(study):
+    before, plan = trials(study), removal.planned(study.home, "plain")
+    shared = set(study.home.declared("grid").baseline.trials)
+    assert shared <= plan.stays.keys()
+    assert set(plan.goes) & shared == set()
+    assert all("plain" not in users for users in plan.stays.values())
+    assert trials(study) == before, "planning removes nothing"
+    removal.remove(study.home, "plain")
+    assert trials(study) == before - set(plan.goes)
+    assert not (study.home.studies / "plain").exists()
+    assert {"grid", "looks", "tuned"} <= {path.name for path in study.home.studies.iterdir()}
+    assert not [f for f in survey(study.home).findings if f.damaged]
+    assert not (study.home.root / removal.AWAY).exists()
+    with pytest.raises(InputError, match="has not been run"):
+        removal.planned(study.home, "plain")
+
+
+@pytest.mark.parametrize("after", [0, 100])
+def test_a_removal_that_was_killed_is_finished_by_a_second_one(study, monkeypatch, after, capsys):
+    goes = removal.planned(study.home, "plain").goes
+    calls = []
+
+    def killed(folder, **_):
+        if len(calls) >= after and not str(folder).endswith(removal.AWAY):
+            raise KeyboardInterrupt
+        if after == 100 and str(folder).endswith(removal.AWAY) and calls:
+            raise KeyboardInterrupt
+        calls.append(folder)
+        real(folder, ignore_errors=True)
+
+    real = shutil.rmtree
+    with monkeypatch.context() as patch:
+        patch.setattr(removal.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            removal.remove(study.home, "plain")
+    assert not [f for f in survey(study.home).findings if f.damaged], "doctor reads it"
+    assert main(["rm", "plain", "--yes", "--home", str(study.home.root)]) == 0
+    assert not (study.home.studies / "plain").exists()
+    assert not set(goes) & trials(study)
+    assert not (study.home.root / removal.AWAY).exists()
+
+
+def test_nothing_goes_unasked(study, capsys):
+    before = trials(study)
+    words = ["rm", "plain", "--home", str(study.home.root)]
+    assert main(words) == 2
+    text = capsys.readouterr().err
+    assert "stays: " in text
+    assert "hint: add --yes" in text
+    assert trials(study) == before
+    assert main(["rm", "../plain", "--yes", "--home", str(study.home.root)]) == 2
+
+
+def test_a_study_that_runs_is_not_removed(study, capsys):
+    before = trials(study)
+    with study.home.owned("plain"):
+        assert main(["rm", "plain", "--yes", "--home", str(study.home.root)]) == 4
+    assert "is running: pid" in capsys.readouterr().err
+    assert trials(study) == before
+
+
+def test_where_nobody_knows_what_another_study_uses_nothing_goes(study):
+    plan = next((study.home.studies / "grid").glob("*/plan.json"))
+    plan.write_text(plan.read_text()[:-40])
+    with pytest.raises(EnvironmentFault, match="nobody can say which trials study 'grid' uses"):
+        removal.planned(study.home, "plain")
