@@ -1,7 +1,7 @@
 """Running a study from Python: what `swinablate run` does, without a terminal."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -17,13 +17,64 @@ from swinablate.records.home import Home
 from swinablate.records.launch import DEFAULT_HOME, Launch
 from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
+from swinablate.report.drawing import Canvas
+from swinablate.report.plots import relabelled
 from swinablate.report.results import StudyResults
-from swinablate.study.files import Study, load_study
+from swinablate.study import files
+from swinablate.study.files import Study
 from swinablate.study.plan import Plan, Trial
 from swinablate.study.planner import plan
 from swinablate.tracking.mirror import publish
 from swinablate.training import checkpoint
 from swinablate.training.measure import measure
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyInHand(Study):
+    """A study that was read from its file, and what a home holds of it."""
+
+    def figure(
+        self,
+        name: str,
+        *,
+        home: Path | str = DEFAULT_HOME,
+        width: float | None = None,
+        by: str = "",
+    ) -> Canvas:
+        """Draw one figure of what was recorded, as `swinablate figure` does.
+
+        Args:
+            name: "forest", "cost", "curves", ...; of an unknown one the error lists them.
+            home: the folder of everything recorded.
+            width: inches; None is as wide as the report's page.
+            by: of a figure that can be drawn in several ways, which: "params" of "cost".
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            InputError: the study was not run in this home, or has no such figure.
+        """
+        answer = relabelled(gather(Home(Path(home)), self.name), self.labels, self.file)
+        return answer.figure(name, width=width, by=by)
+
+
+def load_study(
+    path: Path | str, settings: Sequence[str] = (), *, smoke: bool = False
+) -> StudyInHand:
+    """Read a study file and the experiments it names.
+
+    Args:
+        path: the study file; its stem is the study's name, or the beginning of a variant's.
+        settings: `KEY=VALUE` from the command line. `study.seeds=3` changes the study,
+            any recipe path (`train.epochs=3`) the baseline.
+        smoke: allow one seed.
+
+    Raises:
+        InputError: anything in the files or settings that cannot be done as written.
+    """
+    read = files.load_study(Path(path), settings, smoke=smoke)
+    return StudyInHand(**{field.name: getattr(read, field.name) for field in fields(read)})
 
 
 class Silent:

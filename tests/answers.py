@@ -173,6 +173,30 @@ def designed(design: Design, switches: int = 3) -> StudyResults:
     return study(sketches, design=design, axes=axes)
 
 
+def levels() -> StudyResults:
+    """Windows of a Swin, shares of the data of a Swin and of a ResNet; recipes that say so."""
+    more: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+        "window=4": ("swin", {"model.window": 4}), "window=8": ("swin", {"model.window": 8}),
+        "train_fraction=0.1": ("swin", {"data.train_fraction": 0.1}),
+        "ResNet": ("resnet", {"recipe": "resnet.toml"}),
+        "ResNet, 10 %": ("resnet", {"recipe": "resnet.toml", "data.train_fraction": 0.1}),
+    }  # fmt: skip
+    sketches = [
+        Sketch(name=name, mean=96 - k, family=family, changes=changes, macs=1_000_000 * (k + 1))
+        for k, (name, (family, changes)) in enumerate(more.items())
+    ]
+    answer = study([BASELINE, *sketches])
+    arms = []
+    for arm in answer.plan.arms:
+        _, changes = more.get(arm.name, ("", {}))
+        window = {"window": changes.get("model.window", 2)}
+        share = {"train_fraction": changes.get("data.train_fraction", 1.0)}
+        recipe = {**arm.recipe, "model": {**arm.recipe["model"], **window},
+                  "data": {**arm.recipe["data"], **share}}  # fmt: skip
+        arms.append(arm.model_copy(update={"recipe": recipe}))
+    return replace(answer, plan=answer.plan.model_copy(update={"arms": tuple(arms)}))
+
+
 def tuned(answer: StudyResults, tries: int = 6, repeats: int = 1) -> StudyResults:
     """The same study, with tries of tuning: the last arm diverged in half of them.
 

@@ -22,6 +22,7 @@ from swinablate.cli.commands import (
     bundle,
     claims,
     compare,
+    figure,
     home,
     machine,
     model,
@@ -44,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (study, home, again, remove, compare, weights, claims, bundle, model, machine):
+for part in (study, home, again, remove, compare, figure, weights, claims, bundle, model, machine):
     app.add_typer(part.commands)
 
 

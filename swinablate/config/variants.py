@@ -52,7 +52,8 @@ def digests(study: Path, settings: Sequence[str] = ()) -> dict[str, str]:
         return {}
     try:
         written = schema.read_toml(study)
-        files = {"": written}
+        # Labels are how figures call things, and declare nothing.
+        files = {"": {key: value for key, value in written.items() if key != "labels"}}
         for name in recipes_named(written):
             files[name] = schema.read_toml(study.parent / name)
         return {name: schema.digest(content) for name, content in files.items()}

@@ -28,10 +28,12 @@ STORES: Mapping[str, tuple[str, ...]] = {
     "ui": ("--tracking-uri",),
 }
 """Commands that open stores -> the options that name them."""
-SMOKE = ("plan", "run", "status", "report")
+SMOKE = ("plan", "run", "status", "report", "figure")
 """Commands with `--smoke`; others are given a smoke run's home."""
 
-Command = Literal["plan", "run", "status", "report", "retry", "sync", "weights", "ui", "export"]
+Command = Literal[
+    "plan", "run", "status", "report", "retry", "sync", "weights", "figure", "ui", "export"
+]
 
 
 class Launch(Record):

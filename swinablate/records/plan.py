@@ -250,6 +250,7 @@ class PlanRecord(Record):
         between: declared contrast -> the change that it is about, or those that act together.
         confounded: arm or contrast -> what changes at once between its two sides, in words; only
             where more than one thing does.
+        labels: name of an arm, a level or a switch -> how figures call it.
         ledger: what tuning has suggested so far; kept in a file of its own.
     """
 
@@ -280,6 +281,7 @@ class PlanRecord(Record):
     contrasts: Annotated[tuple[ContrastRecord, ...], LATER] = ()
     between: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     confounded: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
+    labels: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     ledger: Annotated[Ledger, Field(exclude=True)] = Ledger()
 
     @property

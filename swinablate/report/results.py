@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -10,6 +10,9 @@ from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import valued
 from swinablate.stats import Declaration, Verdicts, verdicts
 from swinablate.text import unit_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 
 def judge_trials(plan: PlanRecord, declared: Declaration, trials: pd.DataFrame) -> Verdicts:
@@ -43,6 +46,22 @@ class StudyResults:
     verdicts: Mapping[str, Any]
     provenance: Mapping[str, Any]
     tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def figure(self, name: str, *, width: float | None = None, by: str = "") -> "Canvas":
+        """Draw one figure.
+
+        Args:
+            name: "forest", "cost", "curves", ...; of an unknown one the error lists them.
+            width: inches; None is as wide as the report's page.
+            by: of a figure that can be drawn in several ways, which: "params" of "cost".
+
+        Raises:
+            InputError: there is no such figure.
+        """
+        # Here, for figures are made of answers: they import this module.
+        from swinablate.report.plots import canvas_of, paper_of
+
+        return canvas_of(self, name, paper_of(width), by)
 
     @property
     def values(self) -> "pd.Series[float]":

@@ -93,6 +93,7 @@ class StudyFile(schema.Frozen):
     contrasts: tuple[DeclaredContrast, ...] = ()
     compare: Compare = Compare()
     hypotheses: tuple[DeclaredHypothesis, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)  # how figures call arms and switches
 
 
 class RecipeFile(schema.Frozen):
@@ -129,6 +130,7 @@ class Study:
 
     Attributes:
         recipes: levels of the axis `recipe`, by their names.
+        labels: how figures call arms, levels and switches; no part of what is declared.
         extension: the seeds of each arm, where those of the file were not enough (`run --more`).
     """
 
@@ -150,6 +152,7 @@ class Study:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     contrasts: tuple[DeclaredContrast, ...] = ()
     extension: Extension | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:
@@ -239,6 +242,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         smoke=smoke,
         recipes=recipes,
         contrasts=file.contrasts,
+        labels=file.labels,
     )
 
 

@@ -29,6 +29,7 @@ from swinablate.stats import (
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.arms.confounding import between, cautions_of, confounded
 from swinablate.study.arms.designs import SHOWS, plain
+from swinablate.study.arms.labels import check_labels
 from swinablate.study.cautions import NAMED, cautions
 from swinablate.study.declared import assumed, comparisons_of, effects_of, shows, unrun_cells
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
@@ -48,7 +49,8 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         noise: of the accuracies, from which the smallest effect follows.
 
     Raises:
-        InputError: a hypothesis about something that is neither an arm nor an effect.
+        InputError: a hypothesis about something that is neither an arm nor an effect, or a label
+            of what the study does not have.
     """
     study = plan.study
     trials = plan.trials
@@ -88,9 +90,11 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "contrasts": [c.model_dump(mode="json") for c in study.contrasts],
         "between": between(plan),
         "confounded": confounded(plan),
+        "labels": dict(study.labels),
     }
     # Through JSON: what is printed and judged now equals what is read back later.
     made = PlanRecord.model_validate_json(json.dumps(found))
+    check_labels(study.labels, made, study.file)
     sizes = _effects(made, noise)
     more: dict[str, Any] = {
         "shows": shows(made),

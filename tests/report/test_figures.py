@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from swinablate.config import plugins
 from swinablate.report.drawing import Figure
 from swinablate.report.drawing.files import drawn, element
 from swinablate.report.drawing.ink import LOOKS, sheet, wrapped
-from swinablate.report.drawing.interval import mean
+from swinablate.report.drawing.interval import mean, mean_of_cells
+from swinablate.report.drawing.kinds import kind
 from swinablate.report.drawing.place import Note, core, label_points, spread
-from swinablate.report.figures import curves
-from swinablate.report.figures.cost import kind
+from swinablate.report.figures import cost, curves
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import whole
 from tests.answers import (
@@ -24,11 +25,13 @@ from tests.answers import (
     adaptive,
     designed,
     elsewhere,
+    levels,
     many,
     study,
     tuned,
 )
 
+TUNED = ("tuned", "many tuned", "tuned often", "many tuned often")
 FIGURES = plugins.names("swinablate.report.figures")
 HOSTILE = Sketch(name="<script>alert('x')</script> & \"q\" $x_2$ 窗口 \u202e", mean=96.2)
 LOST = (
@@ -59,6 +62,7 @@ CASES: dict[str, Callable[[], StudyResults]] = {
     "many tuned": lambda: tuned(many(9)),
     "tuned often": lambda: tuned(study(), repeats=3),
     "many tuned often": lambda: tuned(many(9), repeats=3),
+    "levels": levels,
 }
 """Made when a test asks: every worker of pytest-xdist imports this, and judging takes seconds."""
 
@@ -68,7 +72,7 @@ def own(name: str) -> StudyResults:
     return {
         "sequence": adaptive, "effects": lambda: designed("factorial"),
         "interactions": lambda: designed("factorial"), "waterfall": lambda: designed("path"),
-        "tuning": lambda: tuned(study()),
+        "tuning": lambda: tuned(study()), "levels": levels,
     }.get(name, study)()  # fmt: skip
 
 
@@ -82,6 +86,10 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
         "sequence": {"adaptive"}, "effects": {"factorial", "fraction"},
         "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
         "tuning": {"tuned", "many tuned", "tuned often", "many tuned often"},
+        "levels": {"levels"},
+        "families": {"quickstart", "lost", "no rope", "adaptive", "levels", "thirty arms", *TUNED},
+        "components": {"quickstart", "lost", "hostile", "no rope", "adaptive", "factorial",
+                       "fraction", "path", "tuned", "tuned often", "levels"},
     }.get(name)  # fmt: skip
     assert figure.applies(answer) == (wanted is None or case in wanted)
     if not figure.applies(answer):
@@ -220,7 +228,7 @@ def test_cost_front_is_the_running_best() -> None:
     for row in rows.itertuples():
         assert row.front == (row.mean > best)
         best = max(best, row.mean)
-    assert rows.label[rows.baseline].tolist() == ["baseline"]
+    assert rows["first"][rows.baseline].tolist() == [True]
 
 
 def test_cost_front_has_no_false_vertical_step() -> None:
@@ -231,7 +239,13 @@ def test_cost_front_has_no_false_vertical_step() -> None:
 
 def test_cost_names_few_of_many() -> None:
     rows = table("cost", many(30))
-    assert 2 <= (rows.label != "").sum() <= 9
+    labels = cost._labels(rows, 9)
+    numbers = [label for label in labels if label is not None and label.isdigit()]
+    assert 2 <= len(labels) - len(numbers) <= 9
+    # A number is that of the mark's row, so that the key below and the table agree.
+    assert all(label == str(mark) for label, mark in zip(labels, rows.mark, strict=True)
+               if label in numbers)  # fmt: skip
+    assert None not in labels
 
 
 @pytest.mark.parametrize(
@@ -257,8 +271,8 @@ def test_curves_average_finished_seeds_only() -> None:
     assert "nothing" not in set(rows.arm[rows["mark"] == "mean"])
 
 
-@pytest.mark.parametrize(("epochs", "plots"), [(1, 1), (2, 1), (3, 2), (9, 2)])
-def test_a_last_third_of_one_epoch_is_not_enlarged(epochs: int, plots: int) -> None:
+@pytest.mark.parametrize(("epochs", "plots"), [(1, 1), (2, 1), (5, 1), (6, 2), (9, 2)])
+def test_a_last_third_that_is_no_curve_is_not_enlarged(epochs: int, plots: int) -> None:
     answer = study(QUICKSTART[:2])
     short = replace(answer, curves=answer.curves[answer.curves.epoch <= epochs])
     drawn = curves.draw(table("curves", short))
@@ -285,6 +299,17 @@ def test_mean_interval_is_students() -> None:
     assert found.high - 3.0 == pytest.approx(2.7764 * np.sqrt(0.5), abs=1e-4)
     assert np.isnan(mean([1.0], 0.95).low)
     assert mean([np.nan, np.inf], 0.95).n == 0
+
+
+def test_a_mean_of_cells_counts_each_cell_alike() -> None:
+    found = mean_of_cells([[1.0, 2.0, 3.0], [10.0, 12.0]], 0.95)
+    # se^2 = (1/3 + 2/2) / 4; Satterthwaite: (1/12 + 1/4)^2 / ((1/12)^2 / 2 + (1/4)^2 / 1)
+    assert (found.n, found.mean) == (5, 6.5)
+    assert found.sd == pytest.approx(np.sqrt(1 / 3))
+    freedom = (1 / 3) ** 2 / ((1 / 12) ** 2 / 2 + 1 / 16)
+    assert found.high - 6.5 == pytest.approx(t.ppf(0.975, freedom) * np.sqrt(1 / 3))
+    assert np.isnan(mean_of_cells([[1.0], [2.0]], 0.95).low)
+    assert mean_of_cells([], 0.95).n == 0
 
 
 def test_core_drops_what_would_flatten_the_rest() -> None:

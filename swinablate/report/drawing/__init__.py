@@ -1,15 +1,16 @@
 """What a figure is: a table that decides every number, and how to draw it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
+from swinablate.report.drawing.paper import PAGE, Paper
 from swinablate.report.results import StudyResults
 
-__all__ = ["Canvas", "Figure", "StudyResults", "records"]
+__all__ = ["PAGE", "Canvas", "Figure", "Paper", "StudyResults", "records"]
 
 
 def records(rows: pd.DataFrame) -> list[Any]:
@@ -21,6 +22,14 @@ def _always(_: StudyResults) -> bool:
     return True
 
 
+class Draw(Protocol):
+    """How a table is drawn."""
+
+    def __call__(self, rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
+        """Draw the rows for some paper; computes no statistic."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """A figure; the docstring of its module is its caption.
@@ -29,13 +38,17 @@ class Figure:
         title: what it shows, in a few words.
         table: the rows to draw, saved beside the figure as CSV; empty if there is nothing
             to draw. A column repeats what holds for all rows (the level, the metric).
-        draw: rows -> drawing; computes no statistic.
+        draw: rows and paper -> drawing; computes no statistic.
         absent: why the table is empty, when it is.
         applies: whether a study can have such a figure at all; else it is left out.
+        other: why a study has no such figure, where it does not apply.
+        by: other tables that can be drawn alike, by the word that asks for one.
     """
 
     title: str
     table: Callable[[StudyResults], pd.DataFrame]
-    draw: Callable[[pd.DataFrame], Canvas]
+    draw: Draw
     absent: str
     applies: Callable[[StudyResults], bool] = _always
+    other: str = ""
+    by: Mapping[str, Callable[[StudyResults], pd.DataFrame]] = field(default_factory=dict)

@@ -1,16 +1,19 @@
 """Differences as bars with their numbers beside them: what the forest and the effects share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from swinablate.report.drawing.ink import BAND, FAINT, GRID, INK, LOOKS, Look, mark, root
+from swinablate.report.drawing.ink import BAND, FAINT, GRID, INK, LOOKS, Look, mark, pt, root
 from swinablate.report.drawing.numbers import interval, signed
+from swinablate.report.drawing.paper import PAGE, Paper
 from swinablate.report.drawing.place import core, padded
 from swinablate.report.drawing.scale import Scale
 from swinablate.text import after_difference
@@ -20,6 +23,8 @@ STUDY = Scale()
 TWINS = 10
 """So many equal seeds take 5 % of the axis."""
 DELTA, INTERVAL, COUNT, SHAPE, VERDICT = 44, 54, 174, 192, 201  # points right of the axis
+NEAR = 56  # the same, of the shape where no interval is written
+LINE = 42  # letters of an axis label under a drawing of one column
 
 
 def limits(
@@ -40,9 +45,9 @@ def ground(ax: Axes, rope: float | None, unit: str = "pp") -> None:
     if rope is not None and pd.notna(rope):
         ax.axvspan(-rope, rope, color=BAND, linewidth=0, zorder=0)
         ax.annotate(
-            f"\u00b1{rope:g}{after_difference(unit)}", (0, 1), (0, 6), ha="center",
+            f"\u00b1{rope:g}{after_difference(unit)}", (0, 1), (0, pt(6)), ha="center",
             xycoords=("data", "axes fraction"), textcoords="offset points",
-            fontsize=8.5, color=LOOKS["equivalent"].colour,
+            fontsize=pt(8.5), color=LOOKS["equivalent"].colour,
         )  # fmt: skip
     ax.axvline(0, color=INK, linewidth=1.0, zorder=1)
     ax.grid(axis="x", color=GRID, linewidth=0.7)
@@ -60,10 +65,10 @@ def bar(ax: Axes, y: float, arm: Any, seeds: Sequence[float] = (), scale: Scale 
         _arrow(ax, y, arm.delta_pp, look, scale)
         return
     _ticks(ax, y, seeds)
-    ax.plot([low, high], [y, y], color=look.colour, linewidth=2.6, solid_capstyle="butt")
+    ax.plot([low, high], [y, y], color=look.colour, linewidth=pt(2.6), solid_capstyle="butt")
     for beyond, edge, tip in ((low < left, left, "<"), (high > right, right, ">")):
         if beyond:
-            ax.plot(edge, y, marker=tip, color=look.colour, markersize=7, clip_on=False)
+            ax.plot(edge, y, marker=tip, color=look.colour, markersize=pt(7), clip_on=False)
     if left <= arm.delta_pp <= right:
         mark(ax, arm.delta_pp, y, look if pd.notna(arm.ci_low) else replace(look, filled=False))
 
@@ -74,7 +79,7 @@ def _ticks(ax: Axes, y: float, seeds: Sequence[float]) -> None:
     values, counts = np.unique(np.asarray(seeds, float), return_counts=True)
     for beyond, edge, tip in ((values < left, left, "<"), (values > right, right, ">")):
         if beyond.any():
-            ax.plot(edge, y + 0.29, marker=tip, color="#8A8A8A", markersize=3.5, clip_on=False)
+            ax.plot(edge, y + 0.29, marker=tip, color="#8A8A8A", markersize=pt(3.5), clip_on=False)
     inside = (values >= left) & (values <= right)
     at: list[float] = []
     for value, twins in zip(values[inside], counts[inside], strict=True):
@@ -94,45 +99,83 @@ def _arrow(ax: Axes, y: float, delta: float, look: Look, scale: Scale) -> None:
     edge, side, align = (left, 1, "left") if delta < left else (right, -1, "right")
     shown = f"{signed(delta, 1 if scale.percent else scale.places)}{after_difference(scale.unit)}"
     ax.annotate(
-        f"{shown}, outside the axis", (edge, y), (30 * side, 0),
-        textcoords="offset points", ha=align, va="center", fontsize=8.5, color=look.colour,
+        f"{shown}, outside the axis", (edge, y), (pt(30) * side, 0),
+        textcoords="offset points", ha=align, va="center", fontsize=pt(8.5), color=look.colour,
         arrowprops={"arrowstyle": "-|>", "color": look.colour, "linewidth": 2.2, "shrinkA": 2,
                     "shrinkB": 0},
     )  # fmt: skip
 
 
-def numbers(ax: Axes, y: float, arm: Any, count: str, places: int = 2) -> None:
-    """Write a bar's numbers, its count and its verdict right of the axis."""
+def numbers(
+    ax: Axes, y: float, arm: Any, count: str, *, places: int = 2, paper: Paper = PAGE
+) -> None:
+    """Write a bar's numbers, its count and its verdict right of the axis.
+
+    In a column of a paper the difference and the verdict's shape have to do; `shapes` names them.
+    """
     look = LOOKS[arm.verdict]
     judged = arm.verdict in JUDGED
-    figures = {"color": INK if judged else FAINT, "fontsize": 8.5, "family": "monospace"}
+    figures = {"color": INK if judged else FAINT, "fontsize": pt(8.5), "family": "monospace"}
     beside(ax, y, DELTA, signed(arm.delta_pp, places), ha="right", **figures)
+    if paper.narrow:
+        _shape(ax, y, NEAR, look)
+        return
     beside(ax, y, INTERVAL, interval(arm.ci_low, arm.ci_high, places), **figures)
     beside(ax, y, COUNT, count, ha="right", **figures)
     word = f"{arm.verdict} (negligible)" if arm.negligible is True else str(arm.verdict)
     weight = "bold" if judged else "normal"
-    beside(ax, y, VERDICT, word, color=look.colour, fontsize=9, weight=weight)
-    offset = ScaledTranslation(SHAPE / 72, 0, root(ax).dpi_scale_trans)
+    beside(ax, y, VERDICT, word, color=look.colour, fontsize=pt(9), weight=weight)
+    _shape(ax, y, SHAPE, look)
+
+
+def _shape(ax: Axes, y: float, x: float, look: Look) -> None:
+    offset = ScaledTranslation(pt(x) / 72, 0, root(ax).dpi_scale_trans)
     mark(ax, 1, y, look, ax.get_yaxis_transform() + offset)
 
 
-def heads(ax: Axes, level: float, kind: str, count: str) -> None:
+def shapes(ax: Axes, verdicts: Iterable[str], below: float) -> None:
+    """Say what each verdict's shape is called, some points below the axis."""
+    found = set(verdicts)
+    handles = [
+        Line2D([], [], marker=look.marker, linestyle="none", label=word, markersize=pt(6.5),
+               markerfacecolor=look.colour if look.filled else "none", color=look.colour)
+        for word, look in LOOKS.items()
+        if word in found
+    ]  # fmt: skip
+    figure = root(ax)
+    down = ScaledTranslation(0, -pt(below) / 72, figure.dpi_scale_trans)
+    figure.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False,
+        bbox_transform=ax.transAxes + down, ncol=min(len(handles), 3), fontsize=pt(8),
+        handletextpad=0.1, columnspacing=0.8, borderaxespad=0,
+    )  # fmt: skip
+
+
+def fold(text: str, paper: Paper) -> str:
+    """The label of an axis, each of its lines short enough for a column of a paper."""
+    if not paper.narrow:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in wrap(line, LINE) or [""])
+
+
+def heads(ax: Axes, level: float, kind: str, count: str, paper: Paper = PAGE) -> None:
     """Write what stands in each column."""
-    for x, text, align in (
+    every = (
         (DELTA, "\u0394", "right"),
         (INTERVAL, f"{100 * level:g} % CI, {kind}", "left"),
         (COUNT, count, "right"),
         (SHAPE - 4, "verdict", "left"),
-    ):
+    )
+    for x, text, align in every[:1] if paper.narrow else every:
         ax.annotate(
-            text, (1, 1), (x, 6), xycoords="axes fraction", textcoords="offset points",
-            ha=align, fontsize=8.5, color=FAINT,
+            text, (1, 1), (pt(x), pt(6)), xycoords="axes fraction", textcoords="offset points",
+            ha=align, fontsize=pt(8.5), color=FAINT,
         )  # fmt: skip
 
 
 def beside(ax: Axes, y: float, x: float, text: str, **style: Any) -> None:
     """Write in a column right of the axis."""
     ax.annotate(
-        text, (1, y), (x, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
+        text, (1, y), (pt(x), 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
         va="center", **style,
     )  # fmt: skip

@@ -1,44 +1,120 @@
-"""A drawing as SVG and PNG: the same bytes every time, fit to stand inside a page."""
+"""A drawing as SVG, PNG and PDF: the same bytes every time, fit to stand inside a page."""
 
 import io
 import re
 import warnings
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
 
-from swinablate.report.drawing import Figure
-from swinablate.report.drawing.ink import STYLE
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
+from swinablate.report.drawing.ink import FAINT, STYLE
+from swinablate.report.drawing.paper import fit
 
-DPI = 160
-"""A figure of nine inches is 1,440 pixels wide: sharp in a README; for print there is the SVG."""
+Format = Literal["pdf", "svg", "png"]
+DPI, PRINT = 160, 300
+"""A figure of nine inches on the page is 1,440 pixels wide: sharp in a README. Journals ask for
+300 dots per inch where they take pixels at all."""
 GLYPH = "Glyph .* missing from font"
 """The SVG keeps the character and the reader's browser has more fonts than matplotlib."""
+STAMP: dict[str, Any] = {"color": FAINT, "alpha": 0.16, "weight": "bold", "rotation": 24}
+"""Of a figure that is not of a finished study: seen at once, and read through."""
 
 
-def drawn(figure: Figure, rows: pd.DataFrame, name: str) -> tuple[str, bytes]:
-    """Draw a figure once, in both formats.
+@contextmanager
+def style(paper: Paper, name: str = "") -> Iterator[None]:
+    """The look of all figures while one is drawn and saved.
+
+    Args:
+        paper: whose letters they are.
+        name: the figure's, from which the ids in its SVG are made.
+    """
+    sizes = {
+        key: size * paper.letters for key, size in STYLE.items() if key.endswith(("size", "width"))
+    }
+    given: dict[Any, Any] = {**STYLE, **sizes, "svg.hashsalt": name}
+    with mpl.rc_context(given), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=GLYPH)
+        yield
+
+
+def canvas(figure: Figure, rows: pd.DataFrame, paper: Paper = PAGE, stamp: str = "") -> Canvas:
+    """A drawing.
+
+    Args:
+        figure: what to draw.
+        rows: its table, not empty.
+        paper: what for.
+        stamp: a word across it; mostly empty.
+    """
+    with style(paper):
+        return _drawing(figure, rows, paper, stamp)
+
+
+def drawn(figure: Figure, rows: pd.DataFrame, name: str, stamp: str = "") -> tuple[str, bytes]:
+    """Draw a figure for the report once, in both of its formats.
 
     Args:
         figure: what to draw.
         rows: its table, not empty.
         name: the figure's; every id in the SVG starts with it, so that several may stand
             in one page.
+        stamp: a word across it; mostly empty.
 
     Returns:
         The `<svg>` element, and a PNG of 160 dots per inch.
     """
-    style: dict[Any, Any] = {**STYLE, "svg.hashsalt": name}
-    with mpl.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=GLYPH)
-        canvas = figure.draw(rows)
+    tight: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.06}
+    with style(PAGE, name):
+        made = _drawing(figure, rows, PAGE, stamp)
         raster, vector = io.BytesIO(), io.StringIO()
-        tight: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.06}
         # No date and no version: they would make every file a new one.
-        canvas.savefig(raster, format="png", dpi=DPI, metadata={"Software": None}, **tight)
-        canvas.savefig(vector, format="svg", metadata={"Date": None, "Creator": None}, **tight)
+        made.savefig(raster, format="png", dpi=DPI, metadata={"Software": None}, **tight)
+        made.savefig(vector, format="svg", metadata={"Date": None, "Creator": None}, **tight)
     return element(vector.getvalue(), name), raster.getvalue()
+
+
+def saved(
+    figure: Figure, rows: pd.DataFrame, name: str, kind: Format, paper: Paper, *, stamp: str = ""
+) -> bytes:
+    """One file of a figure, as wide as the paper says; a PNG has 300 dots per inch.
+
+    Args:
+        figure: what to draw.
+        rows: its table, not empty.
+        name: the figure's.
+        kind: of file.
+        paper: what for.
+        stamp: a word across it; mostly empty.
+    """
+    nothing: dict[Format, dict[str, None]] = {
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "svg": {"Date": None, "Creator": None},
+        "png": {"Software": None},
+    }
+    tight: dict[str, Any] = (
+        {"bbox_inches": "tight", "pad_inches": 0.06} if paper.width is None else {}
+    )
+    with style(paper, name):
+        made, file = _drawing(figure, rows, paper, stamp), io.BytesIO()
+        made.savefig(file, format=kind, dpi=PRINT, metadata=nothing[kind], **tight)
+    return file.getvalue()
+
+
+def _drawing(figure: Figure, rows: pd.DataFrame, paper: Paper, stamp: str) -> Canvas:
+    made = figure.draw(rows, paper)
+    if paper.width is not None:
+        fit(made, paper.width)
+    if stamp:
+        width, height = made.get_size_inches()
+        # As long as half the diagonal: a letter is about 0.7 of its size wide, 72 points an inch.
+        size = 36 * (width**2 + height**2) ** 0.5 / (0.7 * len(stamp))
+        size = min(size, 50 * height)  # and no higher than two thirds of a low figure
+        made.text(0.5, 0.5, stamp, ha="center", va="center", fontsize=size, zorder=9, **STAMP)
+    return made
 
 
 def element(svg: str, name: str) -> str:

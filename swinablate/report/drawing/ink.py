@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
@@ -19,14 +20,19 @@ BAND, GRID = "#DCE9F5", "#EAEAEA"
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's palette for all kinds of colour vision; yellow is too faint for lines."""
 
+BASE = 9.0
+"""Points of the page's letters."""
+
 STYLE: Mapping[str, Any] = MappingProxyType(
     {
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
         "font.monospace": ["DejaVu Sans Mono", "Menlo", "Consolas", "monospace"],
-        "font.size": 9.0,
+        "font.size": BASE,
         "axes.labelsize": 9.5,
         "axes.titlesize": 9.5,
+        # TrueType: journals refuse Type 3, which is matplotlib's own choice.
+        "pdf.fonttype": 42,
         "axes.edgecolor": INK,
         "axes.labelcolor": INK,
         "axes.linewidth": 0.9,
@@ -83,7 +89,7 @@ def wrapped(name: str, width: int = 32, lines: int = 3) -> str:
     Breaks after spaces and the punctuation of switch paths, else anywhere.
     """
     rows = [""]
-    for part in re.findall(r"[^ ._=,/-]*[ ._=,/-]?", printable(name)):
+    for part in re.findall(r"(?:\d+\.\d+|[^ ._=,/-])*[ ._=,/-]?", printable(name)):
         pieces = [part[i : i + width] for i in range(0, len(part), width)] or [""]
         if len(rows[-1] + pieces[0].rstrip()) > width:
             rows.append("")
@@ -93,6 +99,14 @@ def wrapped(name: str, width: int = 32, lines: int = 3) -> str:
     if len(rows) > lines:
         rows = [*rows[: lines - 1], rows[lines - 1][: width - 1] + "\N{HORIZONTAL ELLIPSIS}"]
     return "\n".join(rows)
+
+
+def pt(size: float) -> float:
+    """A length as it is on the report's page, scaled as the letters of this drawing are.
+
+    Letters, marks and what is counted in lines of text grow together; `files.style` says how much.
+    """
+    return size * float(mpl.rcParams["font.size"]) / BASE
 
 
 def dark(colour: str) -> str:
@@ -121,7 +135,7 @@ def mark(ax: Axes, x: float, y: float, look: Look, transform: Transform | None =
         x,
         y,
         marker=look.marker,
-        markersize=5.5 if look.marker == "D" else 7.5,
+        markersize=pt(5.5 if look.marker == "D" else 7.5),
         linestyle="none",
         zorder=4,
         markerfacecolor=look.colour if look.filled else PAPER,

@@ -46,3 +46,28 @@ def mean(values: Sequence[float], level: float) -> Mean:
 def _quantile(level: float, freedom: int) -> float:
     """How many standard errors a two-sided t-interval reaches."""
     return float(t.ppf((1 + level) / 2, freedom))
+
+
+def mean_of_cells(cells: Sequence[Sequence[float]], level: float) -> Mean:
+    """Mean of the means of independent cells, each counting alike, and its t-interval.
+
+    Source: Satterthwaite, Biometrics Bull. 2 (1946), for the degrees of freedom.
+
+    Args:
+        cells: the values of each, one a seed.
+        level: of confidence, 0 to 1.
+    """
+    found = [mean(values, level) for values in cells]
+    found = [one for one in found if one.n]
+    n = sum(one.n for one in found)
+    if not found:
+        return Mean(0, math.nan, math.nan, math.nan, math.nan)
+    centre = math.fsum(one.mean for one in found) / len(found)
+    parts = np.array([one.sd**2 / one.n for one in found]) / len(found) ** 2
+    free = np.array([one.n - 1 for one in found])
+    whole = float(parts.sum())
+    if not whole > 0:  # a cell of one seed, or no spread at all
+        return Mean(n, centre, math.nan, math.nan, math.nan)
+    freedom = whole**2 / float((parts**2 / free).sum())
+    half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(whole)
+    return Mean(n, centre, math.sqrt(whole), centre - half, centre + half)

@@ -6,31 +6,47 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swinablate.report.drawing.ends import PANELS, ends, left_out
-from swinablate.report.drawing.ink import sheet, wrapped
+from swinablate.report.drawing.ink import pt, sheet, wrapped
+from swinablate.report.drawing.paper import PAGE, Paper
 
 
-def panels(values: Mapping[str, float], x: str, y: str) -> tuple[Figure, list[tuple[str, Axes]]]:
+def panels(
+    values: Mapping[str, float], x: str, y: str, paper: Paper = PAGE
+) -> tuple[Figure, list[tuple[str, Axes]]]:
     """An empty panel for each arm, in reading order; values are named at the left edge alone.
 
     Args:
         values: what orders the arms where they are too many to draw all; their names are titles.
         x: what runs to the right in all of them.
         y: what runs up.
+        paper: what is drawn for.
     """
     arms = ends(values, PANELS)
-    across = 3 if len(arms) <= 6 else 4  # two rows of wide panels, else more of narrow ones
+    # Two rows of wide panels, else more of narrow ones.
+    across = 2 if paper.narrow else 3 if len(arms) <= 6 else 4
     down = -(-len(arms) // across)
-    titles = [wrapped(arm, 32, 2) for arm in arms]
-    fig = sheet(9.6, 1.75 * down + 0.55)
+    titles = [wrapped(arm, 32 if paper.width is None else 26, 2) for arm in arms]
+    lines = max(title.count("\n") for title in titles) + 2  # and one for a value
+    each = 1.15 * (1.0 if paper.width is None else 0.9)
+    gap = pt(11.5 * lines + 22) / 72
+    width = paper.across(9.6)
+    height = down * (each + gap) + 0.6
+    fig = sheet(width, height)
     grid = fig.add_gridspec(
-        down, across, left=0.07, right=0.99, wspace=0.1,
-        hspace=0.65 if any("\n" in title for title in titles) else 0.45,
-        bottom=0.45 / fig.get_figheight(), top=1 - 0.35 / fig.get_figheight(),
+        down, across, left=0.07, right=0.99, wspace=0.1, hspace=gap / each,
+        bottom=0.45 / height, top=1 - gap / height,
     )  # fmt: skip
     axes = [fig.add_subplot(grid[i // across, i % across]) for i in range(len(arms))]
     for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
-        ax.set_title(title, fontsize=8.5, loc="left", pad=4, linespacing=1.0)
-        ax.tick_params(labelsize=8, labelleft=i % across == 0)
-    fig.supxlabel(x + left_out(len(arms), len(values), PANELS), fontsize=9.5, y=0)
-    fig.supylabel(y, fontsize=9.5, x=0.01)
+        ax.set_title(title, fontsize=pt(8.5), loc="left", pad=pt(14), linespacing=1.0)
+        ax.tick_params(labelsize=pt(8), labelleft=i % across == 0)
+        if i + across >= len(arms):
+            ax.set_xlabel(x, fontsize=pt(9))
+        if i % across == 0:
+            ax.set_ylabel(y if "\n" in y else y.replace(" accuracy", "\naccuracy"), fontsize=pt(9))
+    if note := left_out(len(arms), len(values), PANELS).strip():
+        axes[-across].annotate(
+            note, (0, 0), (0, -pt(36)), xycoords="axes fraction", textcoords="offset points",
+            fontsize=pt(8), va="top",
+        )  # fmt: skip
     return fig, list(zip(arms, axes, strict=True))

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
+from swinablate.report.drawing.ink import pt
+
 FAR = 8.0
 """An interval this many times longer than the next shorter one would flatten all others."""
 
@@ -118,7 +120,7 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
     for note in notes:
         text = ax.annotate(
             note.text, (note.x, note.y), (0, 0), textcoords="offset points",
-            color=note.colour, fontsize=8.5, linespacing=1.1,
+            color=note.colour, fontsize=pt(8.5), linespacing=1.1,
         )  # fmt: skip
         options = []
         # Points: from just off a mark to as far as a line still leads back. Covering less than a

@@ -1,14 +1,16 @@
 """Results against multiply-accumulates of one forward pass, on a logarithmic axis.
 
-Shape and colour give the kind of network, area the parameters. Bars are t-intervals of each mean,
-often smaller than the mark. The dashed line is the best mean that any arm reaches at that cost or
-less. Small hollow marks are the other arms of a family at that cost, without name and interval;
-named marks of equal cost stand side by side.
+Shape and colour give the kind of network, area the parameters. Every mark is where its numbers
+are; names move aside, and where there are too many, marks have numbers and the names are below. A
+black edge is the baseline. Bars are t-intervals of each mean, often smaller than the mark. The
+dashed line is the best mean that any arm reaches at that cost or less. A triangle at the edge
+stands for a mean far outside the axis.
 """
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,176 +18,206 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from matplotlib.transforms import Bbox, ScaledTranslation
+from matplotlib.transforms import Bbox
 
-from swinablate.records.plan import ArmRecord
-from swinablate.report.drawing import Canvas, Figure, records
-from swinablate.report.drawing.ink import FAINT, GRID, INK, root, sheet, wrapped
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
+from swinablate.report.drawing.ends import ROWS
+from swinablate.report.drawing.ink import FAINT, GRID, INK, pt, root, sheet, wrapped
 from swinablate.report.drawing.interval import mean
+from swinablate.report.drawing.kinds import KINDS, family_of, kind
 from swinablate.report.drawing.numbers import count
 from swinablate.report.drawing.place import Note, core, label_points, padded
 from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
-    "arm", "baseline", "family", "kind", "params", "macs", "mean", "low", "high", "n", "front",
-    "label", "level", "metric",
+    "mark", "arm", "baseline", "family", "kind", "by", "x", "params", "macs", "seconds", "mean",
+    "low", "high", "n", "front", "first", "level", "metric",
 )  # fmt: skip
-KINDS: Mapping[str, tuple[str, str, str]] = {
-    "Swin": ("o", "#0072B2", "#0072B2"),
-    "ViT": ("D", "#E69F00", "#8A5A00"),
-    "CNN": ("s", "#009E73", "#00734F"),
-    "other": ("h", "#CC79A7", "#9C3F74"),
+COSTS: Mapping[str, str] = {
+    "macs": "multiply-accumulates of one image, forward",
+    "params": "parameters",
+    "seconds": "seconds of training, mean over seeds",
 }
-"""Kind -> shape, colour of the mark, colour of its name (dark enough for text)."""
-CNN = ("resnet", "vgg", "nin", "googlenet", "convnext", "lenet", "alexnet", "densenet",
-       "mobilenet", "efficientnet", "cnn")  # fmt: skip
+"""What results may be drawn against, and what the axis says."""
 SAME_COST = 0.02
-"""Costs that differ by a smaller share are one: their marks would cover each other."""
-NAMES = 9
-"""With more names than this the plot is text."""
-BESIDE = 13  # points between named marks of equal cost
+"""Costs that differ by a smaller share are one: marks at one place say nothing about cost."""
+NAMES, FEW_NAMES = 9, 5
+"""With more names than this the plot is text; on paper of one column with more than five."""
 FRONT: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 1.1, "linestyle": (0, (4, 3))}
 """Thin, grey and dashed: no arm, and behind all of them; the legend draws it alike."""
+LETTER = 0.56  # of the size of type: the mean width of a letter of DejaVu Sans
+KEY = 30  # letters of a name in the key; two columns of them fit on a page
 
 
-def table(answer: StudyResults) -> pd.DataFrame:
-    """A row for every arm with a mean and a cost, cheapest first."""
+def table(answer: StudyResults, by: str = "macs") -> pd.DataFrame:
+    """A row for every arm with a mean and a cost, cheapest first; `x` is where its mark is.
+
+    Args:
+        answer: of a study.
+        by: the cost along the axis, a key of `COSTS`.
+    """
     level = 1 - answer.verdicts["alpha"]
     measured = answer.trials.assign(value=answer.values)
     values = measured[measured.status == "done"].groupby("arm")["value"]
     rows = []
-    families = {arm.name: _family(arm) for arm in answer.plan.arms}
+    families = {arm.name: family_of(arm) for arm in answer.plan.arms}
     for arm, trials in answer.trials.groupby("arm", sort=False):
-        macs, params = trials.macs.dropna(), trials.params.dropna()
         found = mean(
             values.get_group(arm).dropna().tolist() if arm in values.groups else [], level
         )
-        if found.n and len(macs):
+        costs = _costs(trials)
+        if found.n and costs[by]:
             rows.append(
                 {"arm": arm, "baseline": arm == answer.verdicts["baseline"]["name"],
                  "family": families.get(str(arm), ""), "kind": kind(families.get(str(arm), "")),
-                 "params": params.iloc[0] if len(params) else None, "macs": macs.iloc[0],
+                 "by": by, "x": costs[by], **costs,
                  "mean": found.mean, "low": found.low, "high": found.high, "n": found.n,
                  "level": level, "metric": answer.verdicts["metric"], **said(answer.verdicts)}
             )  # fmt: skip
-    if len({row["macs"] for row in rows}) < 2 or _spread(rows) < 1 + SAME_COST:
-        return pd.DataFrame(columns=list(COLUMNS))
-    found_rows = pd.DataFrame(rows, columns=[*COLUMNS, *said(answer.verdicts)])
+    columns = [*COLUMNS, *said(answer.verdicts)]
+    if len({row["x"] for row in rows}) < 2 or _spread(rows) < 1 + SAME_COST:
+        return pd.DataFrame(columns=columns)
+    found_rows = pd.DataFrame(rows, columns=columns)
     sign = scale_of(answer.verdicts).sign
     # Ties in cost: the better first, or the front would get a false vertical step.
     found_rows = found_rows.sort_values(
-        ["macs", "mean"], ascending=[True, sign < 0], ignore_index=True
+        ["x", "mean"], ascending=[True, sign < 0], ignore_index=True
     )
     good = sign * found_rows["mean"]
-    found_rows["front"] = good > good.cummax().shift(fill_value=-np.inf)
-    return found_rows.assign(label=_labels(found_rows))
+    front = good > good.cummax().shift(fill_value=-np.inf)
+    best = good.groupby(found_rows.kind).rank(ascending=False, method="first") == 1
+    return found_rows.assign(
+        mark=range(1, len(rows) + 1), front=front, first=found_rows.baseline | front | best
+    )
 
 
-def kind(family: str) -> str:
-    """Swin, ViT, CNN, or other, from the name of a family."""
-    name = family.rpartition(":")[2].lower()
-    if "swin" in name:
-        return "Swin"
-    if "vit" in name or "deit" in name:
-        return "ViT"
-    return "CNN" if any(word in name for word in CNN) else "other"
+def _costs(trials: pd.DataFrame) -> dict[str, float | None]:
+    done = trials[trials.status == "done"]
+    seconds = done.train_s.dropna().astype(float)
+    found: dict[str, float | None] = {"seconds": float(seconds.mean()) if len(seconds) else None}
+    for name in ("params", "macs"):
+        known = trials[name].dropna()
+        found[name] = float(known.iloc[0]) if len(known) else None
+    return found
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def _spread(rows: list[dict[str, Any]]) -> float:
+    costs = [row["x"] for row in rows]
+    return float(max(costs) / min(costs))
+
+
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw marks, intervals, the front, and names that do not cover each other."""
-    fig = sheet(7.6, 4.6)
-    ax = fig.add_axes((0.1, 0.13, 0.86, 0.78))
+    width = paper.across(7.6)
+    height = 2.5 if paper.narrow else 4.3 * paper.letters
+    fig = sheet(width, height + 1)
+    ax = fig.add_axes((0.1, 0.2, 0.86, height / (height + 1)))
+    # Final before texts are placed, for they are placed in pixels.
+    inches = width - pt(52) / 72
+    ax.set_position((pt(46) / 72 / width, 0.2, inches / width, height / (height + 1)))
     ax.set_xscale("log")
     # Twice as much at the right, where most names stand.
-    room = 0.12 * math.log10(rows.macs.max() / rows.macs.min())
-    ax.set_xlim(rows.macs.min() / 10**room, rows.macs.max() * 10 ** (2 * room))
+    room = max(0.12 * math.log10(rows.x.max() / rows.x.min()), 0.02)
+    ax.set_xlim(rows.x.min() / 10**room, rows.x.max() * 10 ** (2 * room))
     low, high = rows.low.fillna(rows["mean"]), rows.high.fillna(rows["mean"])
     shown = core(low.tolist(), high.tolist(), float(rows["mean"].median()))
     scale = scale_in(rows)
     ax.set_ylim(*scale.within(padded(*shown, 0.1, scale.least(1.0))))
-    _axis(ax)
-    sizes = _sizes(rows.params)
+    _axis(ax, 3 if paper.narrow else 4)
+    by = str(rows.by.iloc[0])
+    area = "macs" if by == "params" else "params"
+    sizes = _sizes(rows[area])
     blocked = _front(ax, rows[rows.front])
-    for row in records(rows[rows.label == ""]):
-        blocked += _point(ax, row, 4.5, 0)
-    named = rows[rows.label != ""]
-    aside = _aside(named)
-    for row in records(named):
-        blocked += _point(ax, row, sizes[row.Index], aside[row.Index])
-    notes = [
-        Note(row.macs, np.clip(row.mean, *ax.get_ylim()), aside[row.Index], row.label,
-             KINDS[row.kind][2])
-        for row in records(named)
-    ]  # fmt: skip
-    label_points(ax, notes, blocked)
-    _legend(ax, rows, sizes)
-    ax.set_xlabel("multiply-accumulates of one image, forward (log scale)")
-    ax.set_ylabel(scale.axis(rows.metric[0]))
+    labels = _labels(rows, FEW_NAMES if paper.narrow else NAMES)
+    # The baseline first, whose edge shows, then large ones: they lie below.
+    order = rows.assign(size=-sizes).sort_values(["baseline", "size"], ascending=[False, True])
+    for row in records(order):
+        blocked += _point(ax, row, sizes[row.Index], named=labels[row.Index] is not None)
+    _names(ax, rows, labels, blocked)
+    _legend(ax, rows, sizes, area, paper)
+    ax.set_xlabel(f"{COSTS[by]} (log)")
+    ax.set_ylabel(scale.axis(rows.metric.iloc[0]))
+    _key(ax, rows, labels, inches)
     return fig
 
 
-def _family(arm: ArmRecord) -> str:
-    return str(arm.recipe["model"]["family"]) if arm.recipe else ""
-
-
-def _spread(rows: list[dict[str, Any]]) -> float:
-    costs = [row["macs"] for row in rows]
-    return float(max(costs) / min(costs))
-
-
-def _labels(rows: pd.DataFrame) -> list[str]:
-    """Who gets a name: the baseline, the front, the best of each family at each cost."""
-    group = (np.log(rows.macs).diff().abs() > SAME_COST).cumsum().astype(str) + rows.family
-    size = rows.groupby(group).arm.transform("size")
-    alone = (
-        rows.groupby(group)["mean"].rank(ascending=scale_in(rows).sign < 0, method="first") == 1
-    )
-    champion = (
-        rows.groupby("kind")["mean"].rank(ascending=scale_in(rows).sign < 0, method="first") == 1
-    )
-    first = rows.baseline | rows.front | champion
-    named = first | alone | (size <= 3)
-    for fewer in (first | alone, first):  # until the names have room
-        named = named if named.sum() <= NAMES else fewer
+def _labels(rows: pd.DataFrame, most: int) -> list[str | None]:
+    """What stands beside each mark: its name or its number; of very many the last have neither."""
+    if len(rows) <= most:
+        return [wrapped(name, 24, 2) for name in rows.arm]
+    # The most important by name, as many as have room; the others by number.
+    order = rows.sort_values(["baseline", "front", "first"], ascending=False, kind="stable")
+    named = set(order.index[: min(most // 2 + 1, int(rows["first"].sum()))])
+    numbered = [i for i in order.index if i not in named][:ROWS]
+    numbers = dict(zip(sorted(numbered), rows.mark[sorted(numbered)], strict=True))
     return [
-        wrapped(name, 24, 2) if some else "" for name, some in zip(rows.arm, named, strict=True)
+        wrapped(row.arm, 24, 2) if row.Index in named else
+        str(numbers[row.Index]) if row.Index in numbers else None
+        for row in records(rows)
+    ]  # fmt: skip
+
+
+def _names(
+    ax: Axes, rows: pd.DataFrame, labels: Sequence[str | None], blocked: Sequence[Bbox]
+) -> None:
+    words = list(zip(records(rows), labels, strict=True))
+    notes = [
+        Note(row.x, np.clip(row.mean, *ax.get_ylim()), 0, label, KINDS[row.kind].text)
+        for row, label in sorted(words, key=lambda word: str(word[1]).isdigit())
+        if label is not None
     ]
+    label_points(ax, notes, blocked)
 
 
-def _axis(ax: Axes) -> None:
+def _key(ax: Axes, rows: pd.DataFrame, labels: Sequence[str | None], inches: float) -> None:
+    """The names of numbered marks, below the axis, in as many columns as have room."""
+    numbered = [
+        f"{label} {wrapped(row.arm, KEY, 1)}"
+        for row, label in zip(records(rows), labels, strict=True)
+        if label is not None and label.isdigit()
+    ]
+    left = sum(label is None for label in labels)
+    more = [f"{left} hollow marks have no number; the table has all"] if left else []
+    if not numbered:
+        return
+    widest = max(map(len, numbered)) * LETTER * pt(8) / 72 + 0.12
+    across = max(1, int((inches + 0.3) / widest))
+    down = -(-len(numbered) // across)
+    for k in range(across):
+        text = "\n".join([*numbered[k * down : (k + 1) * down], *(more if k == 0 else [])])
+        ax.annotate(
+            text, (0, 0), (-pt(30) + k * widest * 72, -pt(36)), xycoords="axes fraction",
+            textcoords="offset points", va="top", fontsize=pt(8), color=FAINT, linespacing=1.25,
+        )  # fmt: skip
+
+
+def _axis(ax: Axes, least: int) -> None:
     left, right = ax.get_xlim()
-    # The roundest numbers that make four ticks; a power of ten has too few in most studies.
+    # The roundest numbers that make enough ticks; a power of ten has too few in most studies.
     for steps in (
         (1,),
         (1, 3),
         (1, 2, 5),
         (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
-        *((tuple(range(10, 100, step))) for step in (5, 2)),
+        *((tuple(range(10, 100, step))) for step in (5, 2, 1)),
     ):
         whole = [s / (10 if s >= 10 else 1) for s in steps]
-        ticks = [s * 10.0**e for e in range(15) for s in whole if left <= s * 10.0**e <= right]
-        if len(ticks) >= 4:
+        # From a thousandth, of seconds, on.
+        ticks = [s * 10.0**e for e in range(-3, 15) for s in whole]
+        ticks = [tick for tick in ticks if left <= tick <= right]
+        if len(ticks) >= least:
             break
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_major_locator(FixedLocator(ticks[:: -(-len(ticks) // (2 * least))]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     ax.grid(color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
 
 
-def _aside(named: pd.DataFrame) -> dict[Any, float]:
-    """Points that each named mark moves sideways, so that equal costs do not hide each other."""
-    moved: dict[Any, float] = {}
-    for _, same in named.groupby((np.log(named.macs).diff() > SAME_COST).cumsum()):
-        order = same.sort_values("mean", ascending=False).index
-        moved |= {i: BESIDE * (k - (len(order) - 1) / 2) for k, i in enumerate(order)}
-    return moved
-
-
 def _front(ax: Axes, front: pd.DataFrame) -> list[Bbox]:
     """Draw the step line; give the pixels it takes."""
-    x = np.repeat([*front.macs, ax.get_xlim()[1]], 2)[1:-1]
+    x = np.repeat([*front.x, ax.get_xlim()[1]], 2)[1:-1]
     y = np.repeat(front["mean"].to_numpy(), 2)[: len(x)]
     ax.plot(x, y, zorder=1, **FRONT)
     corners = ax.transData.transform(np.column_stack([x, y]))
@@ -195,71 +227,63 @@ def _front(ax: Axes, front: pd.DataFrame) -> list[Bbox]:
     ]
 
 
-def _sizes(params: "pd.Series[float]") -> "pd.Series[float]":
-    """Diameters in points: areas are proportional to the parameters, except the very small."""
+def _sizes(areas: "pd.Series[float]") -> "pd.Series[float]":
+    """Diameters in points: areas are proportional, except the very small."""
     # Within a factor of 1.5 areas look alike, and would only make readers compare them.
-    if params.isna().any() or params.max() < 1.5 * params.min():
-        return pd.Series(8.0, index=params.index)
-    share = params.astype(float) / float(params.max())
+    if areas.isna().any() or areas.max() < 1.5 * areas.min():
+        return pd.Series(pt(8.0), index=areas.index)
+    share = areas.astype(float) / float(areas.max())
     # From 18 points for the largest to 5, which still have a shape.
-    return pd.Series(np.maximum(18 * np.sqrt(share.to_numpy()), 5.0), index=params.index)
+    return pd.Series(pt(1) * np.maximum(18 * np.sqrt(share.to_numpy()), 5.0), index=areas.index)
 
 
-def _pixel(ax: Axes, x: float, y: float, aside: float) -> tuple[float, float]:
-    low, high = ax.get_ylim()
-    across, up = ax.transData.transform((x, min(max(y, low), high)))
-    return across + aside * _scale(ax), up
-
-
-def _scale(ax: Axes) -> float:
-    """Pixels in a point."""
-    return float(root(ax).dpi / 72)
-
-
-def _point(ax: Axes, row: Any, size: float, aside: float) -> list[Bbox]:
-    """Draw a mark and its interval; give the pixels they take."""
-    shape, colour, _ = KINDS[row.kind]
+def _point(ax: Axes, row: Any, size: float, *, named: bool) -> list[Bbox]:
+    """Draw a mark and its interval where they are; give the pixels they take."""
+    look = KINDS[row.kind]
     floor, roof = ax.get_ylim()
-    named, y = row.label != "", row.mean
+    shape, y = look.marker, row.mean
     if not floor <= y <= roof:
         shape, y = ("v", floor) if y < floor else ("^", roof)
-    scale = _scale(ax)
-    moved = ax.transData + ScaledTranslation(aside / 72, 0, root(ax).dpi_scale_trans)
     ax.plot(
-        row.macs, y, marker=shape, markersize=size, zorder=3 if named else 2, clip_on=False,
-        markerfacecolor=colour if named else "white", markeredgewidth=0.8 if named else 1.0,
-        markeredgecolor="white" if named else colour, transform=moved,
+        row.x, y, marker=shape, markersize=size, zorder=3 if named else 2, clip_on=False,
+        markerfacecolor=look.colour if named else "white", gid=f"mark-{row.mark}",
+        markeredgewidth=1.3 if row.baseline else 0.8, alpha=0.85,
+        markeredgecolor=INK if row.baseline else "white" if named else look.colour,
     )  # fmt: skip
-    x, middle = _pixel(ax, row.macs, y, aside)
-    reach = size / 2 * scale
+    x, middle = ax.transData.transform((row.x, y))
+    reach = size / 2 * float(root(ax).dpi / 72)
     taken = [Bbox.from_extents(x - reach, middle - reach, x + reach, middle + reach)]
     if named and pd.notna(row.low) and floor <= row.mean <= roof:
-        ax.plot([row.macs] * 2, [row.low, row.high], color=INK, linewidth=1.0, zorder=4,
-                transform=moved)  # fmt: skip
-        ends = [_pixel(ax, row.macs, end, aside)[1] for end in (row.low, row.high)]
+        ax.plot([row.x] * 2, [row.low, row.high], color=INK, linewidth=pt(1.0), zorder=4)
+        ends = [ax.transData.transform((row.x, end))[1] for end in (row.low, row.high)]
         taken.append(Bbox.from_extents(x - 2, ends[0], x + 2, ends[1]))
     return taken
 
 
-def _legend(ax: Axes, rows: pd.DataFrame, sizes: "pd.Series[float]") -> None:
+def _legend(
+    ax: Axes, rows: pd.DataFrame, sizes: "pd.Series[float]", area: str, paper: Paper
+) -> None:
     """Shapes and sizes above the axes; proxies, for a legend's handles are the live marks."""
     handles = [
-        Line2D([], [], marker=shape, color=colour, linestyle="none", label=name)
-        for name, (shape, colour, _) in KINDS.items()
+        Line2D([], [], marker=look.marker, color=look.colour, linestyle="none", label=name,
+               markersize=pt(7))
+        for name, look in KINDS.items()
         if name in set(rows.kind) and set(rows.kind) != {"other"}
-    ]
+    ]  # fmt: skip
     if sizes.max() > sizes.min():
-        ends = (int(rows.params.argmin()), int(rows.params.argmax()))
+        word = "parameters" if area == "params" else "MACs"
         handles += [
             Line2D([], [], marker="o", markersize=sizes.iloc[i], linestyle="none",
                    markerfacecolor="none", color=FAINT,
-                   label=f"{count(rows.params.iloc[i])} parameters")
-            for i in ends
+                   label=f"area: {count(rows[area].iloc[i])} {word}")
+            for i in (int(rows[area].argmin()), int(rows[area].argmax()))
         ]  # fmt: skip
     handles.append(Line2D([], [], label="best at this cost or less", **FRONT))
     ax.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1.01), ncol=len(handles),
-        fontsize=8.5, frameon=False, borderaxespad=0, columnspacing=1.6, handletextpad=0.5,
+        handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.01),
+        ncol=3 if paper.narrow else len(handles),
+        fontsize=pt(8), frameon=False, borderaxespad=0, columnspacing=1.3, handletextpad=0.4,
+        handlelength=1.5,
     )  # fmt: skip
 
 
@@ -268,4 +292,5 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="the arms with results all cost the same, or their cost was not recorded",
+    by={by: partial(table, by=by) for by in COSTS},
 )

@@ -2,23 +2,36 @@
 
 Thin: single seeds. Thick: mean of the finished seeds.
 The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts.
-Few arms share one plot, with its last third enlarged at the right, where that is a curve; many
-arms have a panel each, over the baseline in black, without the first third. The last mean stands
+Few arms share one plot, and its last third is enlarged where that is a curve; many arms have a
+panel each, over the baseline in black, with the last third inset. The last mean stands
 beside each line, with half the width of its interval. A dotted line is a seed that failed,
-diverged or still runs; it is not in the mean.
+diverged or still runs; it is not in the mean. After a single epoch there are points.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from swinablate.report.drawing import Canvas, Figure, records
-from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, dark, sheet, wrapped
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
+from swinablate.report.drawing.ink import (
+    FAINT,
+    GRID,
+    INK,
+    OKABE_ITO,
+    dark,
+    pt,
+    root,
+    sheet,
+    wrapped,
+)
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import PM, plain
 from swinablate.report.drawing.panels import panels
@@ -41,6 +54,12 @@ DONE: dict[str, Any] = {
 # Few, and to be seen.
 LOST: dict[str, Any] = {"linewidth": 1.0, "alpha": 0.9, "linestyle": ":", "joinstyle": "round"}
 FEW = 3  # seeds; the interval of two is wider than the plot
+CURVE = 6
+"""Epochs from which the last third is a curve, and worth enlarging."""
+DOTS = 12
+"""Epochs up to which every one has a dot: fewer points than that are hardly a line."""
+LATE = "#F0F0F0"
+"""Behind the epochs that are enlarged."""
 
 
 def table(answer: StudyResults) -> pd.DataFrame:
@@ -91,61 +110,115 @@ def _words(rows: pd.DataFrame) -> tuple[str, str]:
     return "step", scale_in(rows).axis(str(rows.metric.iloc[0]))
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """All arms in one plot, or a panel for each."""
-    return _together(rows) if rows.arm.nunique() <= TOGETHER else _panels(rows)
+    few = rows.arm.nunique() <= TOGETHER
+    return _together(rows, paper) if few else _panels(rows, paper)
 
 
-def _together(rows: pd.DataFrame) -> Canvas:
-    fig = sheet(9.2, 4.0)
-    last, (x, y) = int(rows.epoch.max()), _words(rows)
-    start = _late(rows, 2 / 3)
-    short = start == last  # its last third is one epoch: there is nothing to enlarge
-    whole = fig.add_axes((0.07, 0.14, 0.73 if short else 0.36, 0.82))
-    zoom = whole if short else fig.add_axes((0.51, 0.14, 0.29, 0.82))
-    for ax in dict.fromkeys((whole, zoom)):
+def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
+    (x, y), enlarged = _words(rows), _epochs(rows) >= CURVE
+    width = paper.across(9.2)
+    plots = 2 if enlarged else 1
+    across, down = (1, plots) if paper.narrow else (plots, 1)
+    tall = 1.75 if paper.narrow else 3.4 * paper.letters  # inches a plot
+    whole_height = (tall + 0.45) * down + 0.5
+    fig = sheet(width, whole_height)
+    # Names stand at the right, about 26 letters wide.
+    grid = fig.add_gridspec(
+        down, across, left=pt(48) / 72 / width, right=1 - pt(128) / 72 / width, top=0.93,
+        bottom=0.5 / whole_height, hspace=0.5, wspace=0.28,
+    )  # fmt: skip
+    axes = [fig.add_subplot(grid[k]) for k in range(plots)]
+    for ax in axes:
         for arm, colour in _coloured(rows).items():
             _lines(ax, rows[rows.arm == arm], colour)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if _epochs(rows) > 1:
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
         ax.set_axisbelow(True)
-    whole.set_xlim(rows.epoch.min(), max(last, int(rows.epoch.min()) + 1))
+    whole, zoom = axes[0], axes[-1]
+    _reach(whole, rows)
     whole.set_ylim(*scale_in(rows).within(whole.get_ylim()))
-    whole.set_xlabel(x)
     whole.set_ylabel(y)
-    if not short:
-        whole.axvspan(start, last, color="#F0F0F0", linewidth=0, zorder=0)
-        zoom.set_ylabel("")
+    zoom.set_xlabel(x)
+    if enlarged:
+        start, last = _late(rows, 2 / 3), int(rows.epoch.max())
+        whole.axvspan(start, last, color=LATE, linewidth=0, zorder=0)
         zoom.set_xlim(start, last)
         zoom.set_ylim(*_range(rows[rows.epoch >= start]))
         zoom.set_xlabel(f"{x} (shaded part, enlarged)")
+        if across == 2:
+            whole.set_xlabel(x)
+    # Where plots stand above each other, the lower one is the enlarged one, whose ends are apart.
     _ends(zoom, rows)
+    _key(whole, rows, {}, paper)
     return fig
 
 
-def _panels(rows: pd.DataFrame) -> Canvas:
+def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
     others = dict.fromkeys(rows.arm[~rows.baseline])
-    means = rows[rows["mark"] == "mean"]
-    lasts = means.groupby("arm").val_acc.last()
-    fig, axes = panels({arm: lasts.get(arm, np.nan) for arm in others}, *_words(rows))
-    late = rows[rows.epoch >= _late(rows, 1 / 3)]
-    limits = _range(late[late.baseline | late.arm.isin([arm for arm, _ in axes])])
-    base = late[late.baseline & (late["mark"] == "mean")]
-    own = late.groupby("arm")
+    lasts = rows[rows["mark"] == "mean"].groupby("arm").val_acc.last()
+    values = {arm: lasts.get(arm, np.nan) for arm in others}
+    fig, axes = panels(values, *_words(rows), paper)
+    shown = rows[rows.baseline | rows.arm.isin([arm for arm, _ in axes])]
+    start, last = _late(rows, 2 / 3), int(rows.epoch.max())
+    late, means = _range(shown[shown.epoch >= start]), shown[shown["mark"] == "mean"]
+    base, own = means[means.baseline], shown.groupby("arm")
+    seeds = shown[(shown["mark"] == "seed") & np.isfinite(shown.val_acc.astype(float))]
+    limits = scale_in(rows).within(padded(float(seeds.val_acc.min()), float(seeds.val_acc.max())))
     for arm, ax in axes:
-        mine = own.get_group(arm) if arm in own.groups else late[:0]
-        _lines(ax, base, INK)
-        _lines(ax, mine, OKABE_ITO[1])
-        ax.set_xlim(late.epoch.min(), max(late.epoch.max(), late.epoch.min() + 1))
+        mine = own.get_group(arm) if arm in own.groups else shown[:0]
+        parts = [ax]
+        if _epochs(rows) >= CURVE:
+            parts.append(_inset(ax, rows, late, (start, last)))
+        for part in parts:
+            _lines(part, base, INK)
+            _lines(part, mine, OKABE_ITO[1])
+        _reach(ax, rows)
         ax.set_ylim(*limits)
         ends = [_value(end, limits) for end in records(mine[mine["mark"] == "mean"].tail(1))]
-        ax.text(0.98, 0.05, ends[0] if ends else "no finished seed", transform=ax.transAxes,
-                ha="right", fontsize=8, color=dark(OKABE_ITO[1]) if ends else FAINT)  # fmt: skip
-        ax.set(xlabel="", ylabel="")
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        # Above the panel: inside, a curve may run anywhere.
+        ax.text(1, 1.01, ends[0] if ends else "no finished seed", transform=ax.transAxes,
+                ha="right", va="bottom", fontsize=pt(8),
+                color=dark(OKABE_ITO[1]) if ends else FAINT)  # fmt: skip
+        if _epochs(rows) > 1:
+            ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(4))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
+    _key(axes[0][1], rows, {"the arm": OKABE_ITO[1], "baseline": INK}, paper)
     return fig
+
+
+def _inset(
+    ax: Axes, rows: pd.DataFrame, limits: tuple[float, float], ends: tuple[int, int]
+) -> Axes:
+    """The last third, where a curve that ends well leaves room: below it, or above it."""
+    low = scale_in(rows).sign < 0
+    part = ax.inset_axes((0.42, 0.5 if low else 0.12, 0.57, 0.46))
+    part.set_xlim(*ends)
+    part.set_ylim(*limits)
+    part.tick_params(labelsize=pt(8), length=2, pad=1.5)
+    part.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+    part.yaxis.set_major_locator(MaxNLocator(2))
+    part.grid(axis="y", color=GRID, linewidth=0.5)
+    for spine in part.spines.values():
+        spine.set(visible=True, color=FAINT, linewidth=0.5)
+    ax.axvspan(*ends, color=LATE, linewidth=0, zorder=0)
+    return part
+
+
+def _epochs(rows: pd.DataFrame) -> int:
+    """How many epochs the curves are long; 1 where there is none."""
+    return 1 if rows.empty else int(rows.epoch.max()) - int(rows.epoch.min()) + 1
+
+
+def _reach(ax: Axes, rows: pd.DataFrame) -> None:
+    """Show the first epoch and the last; around a single one, room for its points."""
+    first, last = float(rows.epoch.min()), float(rows.epoch.max())
+    ax.set_xlim((first - 0.5, last + 0.5) if first == last else (first, last))
+    if first == last:
+        ax.set_xticks([first])
 
 
 def _coloured(rows: pd.DataFrame) -> dict[str, str]:
@@ -157,6 +230,10 @@ def _coloured(rows: pd.DataFrame) -> dict[str, str]:
 def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     seeds, means = rows[rows["mark"] == "seed"], rows[rows["mark"] == "mean"]
     done = seeds.status == "done"
+    known = means[means.n >= FEW]
+    if _epochs(rows) == 1:
+        _points(ax, seeds[done], means, colour)
+        return
     for every, style in ((seeds[done], DONE), (seeds[~done], LOST)):
         # One artist: matplotlib takes a millisecond for each, and a study may have 10,000 seeds.
         if len(every):
@@ -164,13 +241,63 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
             begins = np.flatnonzero(np.diff(some.seed.to_numpy(float))) + 1
             lines = np.split(some[["epoch", "val_acc"]].to_numpy(float), begins)
             ax.add_collection(LineCollection(lines, color=colour, zorder=2, **style))
-    known = means[means.n >= FEW]
     ax.fill_between(
         known.epoch.astype(float), known.low.astype(float), known.high.astype(float),
         color=colour, alpha=0.16, linewidth=0,
     )  # fmt: skip
-    alone = "o" if len(means) == 1 else None  # a line through one point is none
-    ax.plot(means.epoch, means.val_acc, color=colour, linewidth=1.9, marker=alone)
+    dots = "o" if len(means) <= DOTS else None
+    ax.plot(
+        means.epoch, means.val_acc, color=colour, linewidth=pt(1.9), marker=dots,
+        markersize=pt(3.5),
+    )  # fmt: skip
+
+
+def _points(ax: Axes, seeds: pd.DataFrame, means: pd.DataFrame, colour: str) -> None:
+    """What one epoch has: a dot a seed, the mean and its interval; beside those of other arms."""
+    at = float(seeds.epoch.iloc[0] if len(seeds) else means.epoch.iloc[0] if len(means) else 0.0)
+    at += 0.09 * (sum(line.get_marker() == "D" for line in ax.lines) - 1.5)
+    ax.plot(np.full(len(seeds), at), seeds.val_acc, "o", color=colour, alpha=0.5,
+            markersize=pt(3.5), markeredgewidth=0)  # fmt: skip
+    for point in records(means):
+        ax.plot(at + 0.03, point.val_acc, marker="D", color=colour, markersize=pt(5))
+        if point.n >= FEW:
+            ax.plot([at + 0.03] * 2, [point.low, point.high], color=colour, linewidth=pt(1.6))
+
+
+def _key(ax: Axes, rows: pd.DataFrame, colours: Mapping[str, str], paper: Paper) -> None:
+    """What thick, thin, dotted and shaded mean, above the first plot."""
+    one = _epochs(rows) == 1
+    handles: list[Any] = [
+        Line2D([], [], color=colour, linewidth=pt(1.9), label=name)
+        for name, colour in colours.items()
+    ]
+    style: dict[str, Any] = {"color": FAINT}
+    if one:
+        handles += [
+            Line2D([], [], marker="o", linestyle="none", markersize=pt(3.5), label="a seed",
+                   alpha=0.5, **style),
+            Line2D([], [], marker="D", linestyle="none", markersize=pt(5), label="mean", **style),
+        ]  # fmt: skip
+    else:
+        handles += [
+            Line2D([], [], linewidth=pt(1.9), label="mean", **style),
+            Line2D([], [], linewidth=0.8, alpha=0.6, label="a seed", **style),
+        ]
+    if (rows.n >= FEW).any():
+        level = f"{100 * rows.level.iloc[0]:g} % interval"
+        handles.append(
+            Line2D([], [], linewidth=pt(1.6), label=level, **style) if one
+            else Patch(alpha=0.25, label=level, linewidth=0, **style)
+        )  # fmt: skip
+    if not one and (rows[rows["mark"] == "seed"].status != "done").any():
+        handles.append(Line2D([], [], label="lost or running", **{**LOST, **style}))
+    fig = root(ax)
+    fig.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0 + pt(20) / 72 /
+        ax.get_position().height / fig.get_figheight()), bbox_transform=ax.transAxes,
+        ncol=3 if paper.narrow else len(handles), fontsize=pt(8), frameon=False,
+        borderaxespad=0, columnspacing=1.2, handlelength=1.6, handletextpad=0.5,
+    )  # fmt: skip
 
 
 def _late(rows: pd.DataFrame, share: float) -> int:
@@ -195,17 +322,17 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
     lasts = rows[rows["mark"] == "mean"].sort_values("epoch").groupby("arm", sort=False).tail(1)
     texts, ends = [], []
     for arm in records(lasts):
-        texts.append((f"{wrapped(arm.arm, 26, 2)}\n{_value(arm, (low, high))}", arm.arm))
+        texts.append((f"{wrapped(arm.arm, 24, 2)}\n{_value(arm, (low, high))}", arm.arm))
         ends.append(float(np.clip(arm.val_acc, low, high)))
     tallest = max((text.count("\n") + 1 for text, _ in texts), default=1)
     # In points, 72 to the inch, of pixels, 100 to the inch; a line of text takes 11.5 of them.
     height = ax.get_window_extent().height * 72 / 100
-    gap = (tallest * 11.5 + 3) * (high - low) / height
+    gap = pt(tallest * 11.5 + 3) * (high - low) / height
     for (text, arm), end, at in zip(texts, ends, spread(ends, gap), strict=True):
         style = {"arrowstyle": "-", "color": colours[arm], "linewidth": 0.7, "shrinkA": 0}
         ax.annotate(
             text, (1, end), (1.06, at), xycoords=ax.get_yaxis_transform(), va="center",
-            textcoords=ax.get_yaxis_transform(), color=dark(colours[arm]), fontsize=8.5,
+            textcoords=ax.get_yaxis_transform(), color=dark(colours[arm]), fontsize=pt(8.5),
             linespacing=1.1, arrowprops=style, annotation_clip=False,
         )  # fmt: skip
 

@@ -8,12 +8,22 @@ an error rate of its own; the interval gives the verdict. Shaded: too small to m
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
-from swinablate.report.drawing import Canvas, Figure, records
-from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
+from swinablate.report.drawing.bars import (
+    JUDGED,
+    bar,
+    fold,
+    ground,
+    heads,
+    limits,
+    numbers,
+    shapes,
+)
 from swinablate.report.drawing.ends import ROWS, ends, left_out
-from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
-from swinablate.report.drawing.scale import said, scale_in
+from swinablate.report.drawing.ink import FAINT, INK, pt, sheet, wrapped
+from swinablate.report.drawing.scale import Scale, said, scale_in
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -41,16 +51,16 @@ def table(answer: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows if known else [], columns=[*COLUMNS, *said(judged)])
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw one line for every effect, the families one below the other."""
     every, first, scale = rows, rows.iloc[0], scale_in(rows)
     families = list(dict.fromkeys(rows.family))
     rows = _drawn(rows)
     lines = len(rows) + len(families)
-    names = [wrapped(name, 36) for name in rows.effect]
+    names = [wrapped(name, paper.name + 4) for name in rows.effect]
     # Inches a row: names of two lines need more.
-    height = lines * (0.34 if max(name.count("\n") for name in names) < 1 else 0.4)
-    fig = sheet(AXIS + 5, height + 0.9)
+    height = lines * pt((0.34, 0.4, 0.48)[min(max(name.count("\n") for name in names), 2)])
+    fig = sheet(paper.across(AXIS + 5), height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))
     ax.set_ylim(lines - 0.5, -0.5)
     ax.set_xlim(*limits(rows, pd.Series(dtype=float), first.rope_pp, scale.least(1.0)))
@@ -66,18 +76,29 @@ def draw(rows: pd.DataFrame) -> Canvas:
         inks.append(FAINT)
         for y, effect in enumerate(records(mine), start + 1):
             bar(ax, y, effect, scale=scale)
-            numbers(ax, y, effect, "", scale.places)
+            numbers(ax, y, effect, "", places=scale.places, paper=paper)
             at.append(y)
-            labels.append(wrapped(effect.effect, 36))
+            labels.append(wrapped(effect.effect, paper.name + 4))
             inks.append(INK if effect.verdict in JUDGED else FAINT)
-    heads(ax, first.level, "simultaneous", "")
+    heads(ax, first.level, "simultaneous", "", paper)
     ax.set_yticks(at, labels, linespacing=1.0)
     for label, ink in zip(ax.get_yticklabels(), inks, strict=True):
         label.set_color(ink)
     ax.tick_params(axis="y", length=0, pad=8)
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(f"effect on {first.metric}{scale.in_words}{notes}")
+    _below(ax, rows, scale, notes, paper)
     return fig
+
+
+def _below(ax: Axes, rows: pd.DataFrame, scale: Scale, notes: str, paper: Paper) -> None:
+    """Name the axis, and in a column of a paper what else has no room beside it."""
+    first = rows.iloc[0]
+    bars = f"\nbars: {100 * first.level:g} % CI, simultaneous" if paper.narrow else ""
+    unit = scale.of_differences if paper.narrow else scale.in_words
+    said = fold(f"effect on {first.metric}{unit}{bars}{notes}", paper)
+    ax.set_xlabel(said)
+    if paper.narrow:
+        shapes(ax, rows.verdict, 34 + 11 * (said.count("\n") + 1))
 
 
 def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
@@ -96,5 +117,6 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="no cell has a result yet",
+    other="only a factorial design or a fraction of one has it",
     applies=lambda answer: answer.plan.design in {"factorial", "fraction"},
 )

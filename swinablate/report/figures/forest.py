@@ -11,10 +11,19 @@ from typing import Any
 
 import pandas as pd
 
-from swinablate.report.drawing import Canvas, Figure, records
-from swinablate.report.drawing.bars import JUDGED, bar, ground, heads, limits, numbers
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
+from swinablate.report.drawing.bars import (
+    JUDGED,
+    bar,
+    fold,
+    ground,
+    heads,
+    limits,
+    numbers,
+    shapes,
+)
 from swinablate.report.drawing.ends import ROWS, ends, left_out
-from swinablate.report.drawing.ink import FAINT, INK, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, INK, pt, sheet, wrapped
 from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.families.compared import beside, declared
@@ -72,7 +81,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows if known else [], columns=[*columns, *said(judged)])
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw one line for every arm, and its numbers beside it."""
     every = rows[rows.mark != "seed"].reset_index(drop=True)
     arms = _drawn(every)
@@ -80,10 +89,12 @@ def draw(rows: pd.DataFrame) -> Canvas:
     seeds = rows[(rows.mark == "seed") & rows.arm.isin(arms.arm)]
     first, scale = arms.iloc[0], scale_in(rows)
     others = arms.against if "against" in arms else [""] * len(arms)
-    names = [_label(arm, other) for arm, other in zip(records(arms), others, strict=True)]
+    names = [_label(arm, other, paper) for arm, other in zip(records(arms), others, strict=True)]
     # Inches a row: names of three lines need more.
-    height = max(len(arms), 2) * (0.37 if max(name.count("\n") for name in names) < 2 else 0.48)
-    fig = sheet(AXIS + 5, height + 0.9)
+    tall = max(name.count("\n") for name in names) >= 2
+    height = max(len(arms), 2) * pt(0.48 if tall else 0.37)
+    width = paper.across(AXIS + 5)
+    fig = sheet(width, height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.set_xlim(*limits(arms, seeds.delta_pp, first.rope_pp, scale.least(1.0)))
@@ -93,24 +104,29 @@ def draw(rows: pd.DataFrame) -> Canvas:
         ticks = own.get_group(arm.arm).tolist() if arm.arm in own.groups else []
         bar(ax, y, arm, ticks, scale)
         count = share(arm.n, arm.seeds) if arm.mark == "interval" else ""
-        numbers(ax, y, arm, count, scale.places)
+        numbers(ax, y, arm, count, places=scale.places, paper=paper)
     apart = [y for y in range(1, len(arms)) if bool(others[y]) != bool(others[y - 1])]
     for y in apart:
         ax.axhline(y - 0.5, color=FAINT, linewidth=0.8)
     if note:
         ax.axhline(ROWS // 2 - 0.5, color=FAINT, linewidth=0.8, linestyle=":")
-    heads(ax, first.level, first.kind, "n")
+    heads(ax, first.level, first.kind, "n", paper)
     ax.set_yticks(range(len(arms)), names, linespacing=1.0)
     for label, verdict in zip(ax.get_yticklabels(), arms.verdict, strict=True):
         label.set_color(INK if verdict in JUDGED else FAINT)
     ax.tick_params(axis="y", length=0, pad=8)
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(
-        f"difference in {first.metric}{scale.in_words}\n"
+    said = (
+        f"difference in {first.metric}"
+        f"{scale.of_differences if paper.narrow else scale.in_words}\n"
         f"(baseline {first.baseline_mean:.{scale.places}f}{scale.after}, n = {first.baseline_n})"
+        + (f"\nbars: {100 * first.level:g} % CI, {first.kind}" if paper.narrow else "")
         + (BELOW if apart else "")
         + note
     )
+    label = ax.set_xlabel(fold(said, paper))
+    if paper.narrow:
+        shapes(ax, arms.verdict, 34 + 11 * (label.get_text().count("\n") + 1))
     return fig
 
 
@@ -121,11 +137,12 @@ def _drawn(arms: pd.DataFrame) -> pd.DataFrame:
     return arms[~plain | arms.index.isin(kept)].reset_index(drop=True)
 
 
-def _label(arm: Any, other: str) -> str:
+def _label(arm: Any, other: str, paper: Paper) -> str:
     """An arm's name, and what it is compared with; a contrast's alone, its arms are many."""
     if arm.mark == "contrast" or not other:
-        return wrapped(arm.arm)
-    return f"{wrapped(arm.arm, lines=2)}\n{wrapped(f'against {other}', lines=1)}"
+        return wrapped(arm.arm, paper.name)
+    other = f"against {other}"
+    return f"{wrapped(arm.arm, paper.name, 2)}\n{wrapped(other, paper.name, 1)}"
 
 
 def _order(arm: Mapping[str, Any], sign: int) -> tuple[bool, float]:

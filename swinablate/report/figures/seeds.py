@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
+from swinablate.report.drawing.bars import fold
 from swinablate.report.drawing.ends import ROWS, ends, left_out
-from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, pt, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import mean_sd, share
 from swinablate.report.drawing.place import core, padded
@@ -64,16 +65,17 @@ def table(answer: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows if some else [], columns=[*COLUMNS, *said(judged)])
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw one line for every arm."""
     every = rows[rows.mark == "mean"]
     base = every.baseline.astype(bool)
     kept = ends(every.value.where(every.n > 0)[~base].to_dict(), ROWS)
     arms = every[base | every.index.isin(kept)].reset_index(drop=True)
-    names = [wrapped(name) for name in arms.arm]
+    names = [wrapped(name, paper.name) for name in arms.arm]
     # Inches a row: names of three lines need more.
-    height = max(len(arms), 2) * (0.34 if max(name.count("\n") for name in names) < 2 else 0.46)
-    fig = sheet(AXIS + 4, height + 0.9)
+    tall = max(name.count("\n") for name in names) >= 2
+    height = max(len(arms), 2) * pt(0.46 if tall else 0.34)
+    fig = sheet(paper.across(AXIS + 4), height + 0.9)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 4), height / (height + 0.9)))
     ax.set_ylim(len(arms) - 0.5, -0.75)  # room for the highest stack of dots
     ax.set_xlim(*_limits(rows[rows.arm.isin(arms.arm)], arms))
@@ -81,17 +83,17 @@ def draw(rows: pd.DataFrame) -> Canvas:
     for y, arm in enumerate(records(arms)):
         _row(ax, y, arm, own.get_group(arm.arm) if arm.arm in own.groups else rows[:0])
     ax.set_yticks(range(len(arms)), names, linespacing=1.0)
-    ax.tick_params(axis="y", length=0, pad=26)
+    ax.tick_params(axis="y", length=0, pad=pt(26))
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
     for x, head, align in ((12, "mean \u00b1 sd", "left"), (102, "n", "right")):
         ax.annotate(
-            head, (1, 1), (x, 6), xycoords="axes fraction", textcoords="offset points",
-            ha=align, color=FAINT, fontsize=8.5,
+            head, (1, 1), (pt(x), pt(6)), xycoords="axes fraction", textcoords="offset points",
+            ha=align, color=FAINT, fontsize=pt(8.5),
         )  # fmt: skip
     note = left_out(len(kept), int((~base).sum()), ROWS)
-    ax.set_xlabel(scale_in(rows).axis(arms.metric[0]) + note)
+    ax.set_xlabel(fold(scale_in(rows).axis(arms.metric[0]) + note, paper))
     return fig
 
 
@@ -118,8 +120,8 @@ def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:
     if ends and (max(ends) < left or min(ends) > right):
         edge, step, align = (left, 1, "left") if max(ends) < left else (right, -1, "right")
         ax.annotate(
-            "outside the axis", (edge, y), (26 * step, 0), textcoords="offset points", va="center",
-            ha=align, fontsize=8.5, color=colour,
+            "outside the axis", (edge, y), (pt(26) * step, 0), textcoords="offset points",
+            va="center", ha=align, fontsize=pt(8.5), color=colour,
             arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 2, "shrinkB": 0},
         )  # fmt: skip
     else:
@@ -130,16 +132,16 @@ def _row(ax: Axes, y: int, arm: Any, trials: pd.DataFrame) -> None:
         rise = min(STEP, STACK / steps.max(initial=1))
         # One artist: matplotlib takes a millisecond for each, and a study may have 10,000 seeds.
         ax.plot(
-            shown, y - 0.08 - rise * steps, "o", markersize=4.6, color=colour, alpha=0.55,
+            shown, y - 0.08 - rise * steps, "o", markersize=pt(4.6), color=colour, alpha=0.55,
             markeredgewidth=0,
         )  # fmt: skip
         for beyond, edge, tip in ((values < left, left, "<"), (values > right, right, ">")):
             if beyond.any():
-                ax.plot(edge, y, marker=tip, color=colour, markersize=5, clip_on=False)
+                ax.plot(edge, y, marker=tip, color=colour, markersize=pt(5), clip_on=False)
         if pd.notna(arm.low):
-            ax.plot([arm.low, arm.high], [y + 0.2] * 2, color=colour, linewidth=1.6)
+            ax.plot([arm.low, arm.high], [y + 0.2] * 2, color=colour, linewidth=pt(1.6))
         if arm.n:
-            ax.plot(arm.value, y + 0.2, "|", color=colour, markersize=9, markeredgewidth=2)
+            ax.plot(arm.value, y + 0.2, "|", color=colour, markersize=pt(9), markeredgewidth=pt(2))
     _margin(ax, y, arm, int(trials.status.isin(LOST).sum()))
 
 
@@ -161,10 +163,10 @@ def _margin(ax: Axes, y: int, arm: Any, lost: int) -> None:
     if lost:
         text = "\u00d7" * lost if lost <= 2 else f"{lost}\u00d7"
         ax.annotate(text, (0, y), (-4, 0), ha="right", va="center", color="#B34700",
-                    fontsize=11, weight="bold", **where)  # fmt: skip
-    mono: dict[str, Any] = {"va": "center", "fontsize": 8.5, "family": "monospace", **where}
-    ax.annotate(mean_sd(arm.value, arm.sd), (1, y), (12, 0), **mono)
-    ax.annotate(share(arm.n, arm.seeds), (1, y), (102, 0), ha="right", **mono)
+                    fontsize=pt(11), weight="bold", **where)  # fmt: skip
+    mono: dict[str, Any] = {"va": "center", "fontsize": pt(8.5), "family": "monospace", **where}
+    ax.annotate(mean_sd(arm.value, arm.sd), (1, y), (pt(12), 0), **mono)
+    ax.annotate(share(arm.n, arm.seeds), (1, y), (pt(102), 0), ha="right", **mono)
 
 
 FIGURE = Figure(

@@ -12,9 +12,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from swinablate.report.drawing import Canvas, Figure, records
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.ends import PANELS, ends, left_out
-from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, pt, sheet, wrapped
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
@@ -59,14 +59,14 @@ def _among(judged: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw a panel for every arm and contrast, all with the same looks."""
     last = rows.groupby("arm", sort=False).delta_pp.last()
     arms = ends({str(arm): delta for arm, delta in last.items()}, PANELS)
-    across = min(3, len(arms))
+    across = min(2 if paper.narrow else 3, len(arms))
     down = -(-len(arms) // across)
-    titles = [wrapped(arm, 34, 2) for arm in arms]
-    fig = sheet(0.6 + 3.0 * across, 1.95 * down + 0.5)
+    titles = [wrapped(arm, paper.name, 2) for arm in arms]
+    fig = sheet(paper.across(0.6 + 3.0 * across), pt(1.95) * down + 0.5)
     grid = fig.add_gridspec(
         down, across, left=0.55 / fig.get_figwidth(), right=0.99, wspace=0.28,
         hspace=0.62 if any("\n" in title for title in titles) else 0.5,
@@ -76,10 +76,17 @@ def draw(rows: pd.DataFrame) -> Canvas:
     for i, arm in enumerate(arms):
         ax = fig.add_subplot(grid[i // across, i % across])
         _panel(ax, rows[rows.arm == arm], looks)
-        ax.set_title(titles[i], fontsize=8.5, loc="left", pad=14, linespacing=1.0)
-    x = "seeds of an arm" + left_out(len(arms), len(last), PANELS)
-    fig.supxlabel(x, fontsize=9.5, y=0)
-    fig.supylabel(f"difference{scale_in(rows).in_words}", fontsize=9.5, x=0.0)
+        if i + across >= len(arms):
+            ax.set_xlabel("seeds of an arm", fontsize=pt(9))
+        if i % across == 0:
+            words = scale_in(rows).in_words.lstrip(", ") or "as the metric"
+            ax.set_ylabel(f"difference\n({words})", fontsize=pt(9))
+        ax.set_title(titles[i], fontsize=pt(8.5), loc="left", pad=pt(14), linespacing=1.0)
+    if note := left_out(len(arms), len(last), PANELS).strip():
+        fig.axes[-across].annotate(
+            note, (0, 0), (0, -pt(36)), xycoords="axes fraction", textcoords="offset points",
+            fontsize=pt(8), va="top",
+        )  # fmt: skip
     return fig
 
 
@@ -92,7 +99,7 @@ def _panel(ax: Axes, mine: pd.DataFrame, looks: list[int]) -> None:
             [at.iloc[0]] * 2,
             [-edge.iloc[0], edge.iloc[0]],
             color=SHADE,
-            linewidth=9,
+            linewidth=pt(9),
             solid_capstyle="butt",
             zorder=0,
         )
@@ -106,7 +113,7 @@ def _panel(ax: Axes, mine: pd.DataFrame, looks: list[int]) -> None:
     last = mine.iloc[-1]
     ax.text(
         0, 1, f"{last.verdict} at {int(last['look'])} seeds", transform=ax.transAxes, va="bottom",
-        fontsize=8.5, color=LOOKS[last.verdict].colour,
+        fontsize=pt(8.5), color=LOOKS[last.verdict].colour,
     )  # fmt: skip
     least = scale_in(mine).least(0.5)
     ends = [0.0, *known.ci_low, *known.ci_high, *mine.delta_pp.dropna()]
@@ -126,7 +133,7 @@ def _step(ax: Axes, step: Any) -> None:
     look = LOOKS[step.verdict]
     colour = FAINT if open_ else look.colour
     if pd.notna(step.ci_low):
-        ax.plot([step.look] * 2, [step.ci_low, step.ci_high], color=colour, linewidth=2.0)
+        ax.plot([step.look] * 2, [step.ci_low, step.ci_high], color=colour, linewidth=pt(2.0))
     mark(ax, step.look, step.delta_pp, look)
 
 
@@ -135,5 +142,6 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="no look was reached yet",
+    other="only a study with [adaptive] looks has it",
     applies=lambda answer: bool(answer.verdicts.get("looks")),
 )

@@ -16,8 +16,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from swinablate.report.drawing import Canvas, Figure, records
-from swinablate.report.drawing.ink import GRID, INK, OKABE_ITO, dark, sheet, wrapped
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
+from swinablate.report.drawing.ink import GRID, INK, OKABE_ITO, dark, pt, sheet, wrapped
 from swinablate.report.drawing.numbers import plain
 from swinablate.report.drawing.panels import panels
 from swinablate.report.drawing.place import core, padded, spread, within
@@ -55,9 +55,10 @@ def table(answer: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """All arms in one plot, or a panel for each."""
-    return _together(rows) if rows.arm.nunique() <= TOGETHER else _panels(rows)
+    few = rows.arm.nunique() <= TOGETHER
+    return _together(rows, paper) if few else _panels(rows, paper)
 
 
 def _course(trials: pd.DataFrame) -> list[dict[str, Any]]:
@@ -95,8 +96,8 @@ def _reached(trials: pd.DataFrame) -> dict[int, float]:
     return found
 
 
-def _together(rows: pd.DataFrame) -> Canvas:
-    fig = sheet(8.2, 3.6)
+def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
+    fig = sheet(paper.across(8.2), 2.2 if paper.narrow else pt(3.6))
     ax = fig.add_axes((0.08, 0.15, 0.6, 0.8))
     others = dict.fromkeys(rows.arm[~rows.baseline])
     colours = {**dict(zip(others, OKABE_ITO, strict=False)), rows.arm[rows.baseline].iloc[0]: INK}
@@ -104,18 +105,18 @@ def _together(rows: pd.DataFrame) -> Canvas:
         _line(ax, rows[rows.arm == arm], colour)
     _frame(ax, rows)
     ax.set_xlabel("tries")
-    ax.set_ylabel("expected best validation accuracy (%)")
+    ax.set_ylabel("expected best\nvalidation accuracy (%)")
     lasts = records(_main(rows).groupby("arm", sort=False).tail(1))
     low, high = ax.get_ylim()
-    texts = [f"{wrapped(one.arm, 26, 2)}\n{_end(one)}" for one in lasts]
+    texts = [f"{wrapped(one.arm, paper.name, 2)}\n{_end(one)}" for one in lasts]
     tallest = max(text.count("\n") + 1 for text in texts)
     # A line of text takes 11.5 points; of 100 pixels to the inch, 72 points are.
-    gap = (tallest * 11.5 + 3) * (high - low) / (ax.get_window_extent().height * 72 / 100)
+    gap = pt(tallest * 11.5 + 3) * (high - low) / (ax.get_window_extent().height * 72 / 100)
     ends = [min(max(one.expected_best, low), high) for one in lasts]
     for text, one, end, at in zip(texts, lasts, ends, spread(ends, gap), strict=True):
         colour = colours[one.arm]
         ax.annotate(
-            text, (one.tries, end), (1.05, at), xycoords="data", va="center", fontsize=8.5,
+            text, (one.tries, end), (1.05, at), xycoords="data", va="center", fontsize=pt(8.5),
             textcoords=ax.get_yaxis_transform(), color=dark(colour), linespacing=1.1,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0},
             annotation_clip=False,
@@ -123,16 +124,17 @@ def _together(rows: pd.DataFrame) -> Canvas:
     return fig
 
 
-def _panels(rows: pd.DataFrame) -> Canvas:
+def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
     best = rows[~rows.baseline].groupby("arm", sort=False).expected_best.last()
     values = {str(arm): value for arm, value in best.items()}
-    fig, axes = panels(values, "tries", "expected best validation accuracy (%)")
+    fig, axes = panels(values, "tries", "expected best\nvalidation accuracy (%)", paper)
     for arm, ax in axes:
         _line(ax, rows[rows.baseline], INK)
         _line(ax, rows[rows.arm == arm], OKABE_ITO[1])
         _frame(ax, rows)
         (last,) = records(_main(rows[rows.arm == arm]).tail(1))
-        ax.text(0.98, 0.05, _end(last), transform=ax.transAxes, ha="right", fontsize=8,
+        ax.text(1, 1.01, _end(last), transform=ax.transAxes, ha="right", va="bottom",
+                fontsize=pt(8),
                 color=dark(OKABE_ITO[1]))  # fmt: skip
     return fig
 
@@ -147,10 +149,17 @@ def _line(ax: Axes, every: pd.DataFrame, colour: str) -> None:
     mine = _main(every)
     for _, one in every[~every.index.isin(mine.index)].groupby("repeat"):
         ax.plot(one.tries, one.expected_best, color=colour, linewidth=0.7, alpha=0.45)
-    ax.plot(mine.tries, mine.expected_best, color=colour, linewidth=1.7, marker="o", markersize=3)
+    ax.plot(
+        mine.tries,
+        mine.expected_best,
+        color=colour,
+        linewidth=pt(1.7),
+        marker="o",
+        markersize=pt(3),
+    )
     own = mine.own.dropna()
     if len(own):
-        ax.plot([1], own.iloc[:1], color=colour, marker="x", markersize=7, markeredgewidth=1.6)
+        ax.plot([1], own.iloc[:1], color=colour, marker="x", markersize=pt(7), markeredgewidth=1.6)
 
 
 def _frame(ax: Axes, rows: pd.DataFrame) -> None:
@@ -175,5 +184,6 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="no try has ended yet",
+    other="only a study with [tune] has it",
     applies=lambda answer: bool(answer.verdicts.get("tuning")),
 )

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from swinablate.report.drawing import Canvas, Figure, records
-from swinablate.report.drawing.bars import beside
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
+from swinablate.report.drawing.bars import beside, fold, shapes
 from swinablate.report.drawing.ends import ROWS, ends, left_out
-from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, pt, sheet, wrapped
 from swinablate.report.drawing.numbers import count, interval, plain, signed
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
@@ -52,13 +52,13 @@ def table(answer: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*COLUMNS, *said(judged)])
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw the two directions one above the other, on one scale."""
     parts = {str(each): _drawn(own) for each, own in rows.groupby("direction", sort=False)}
     directions = list(parts)
-    heights = [0.36 * (len(own) + 1) for own in parts.values()]
+    heights = [pt(0.36) * (len(own) + 1) for own in parts.values()]
     whole = sum(heights) + 0.75 * len(directions) + 0.3
-    fig = sheet(AXIS + 5.4, whole)
+    fig = sheet(paper.across(AXIS + 5.4), whole)
     reach = [*(rows.mean_before + rows.ci_low), *(rows.mean_before + rows.ci_high)]
     reached = [float(x) for x in [*rows.mean_before, *rows.mean_after, *reach] if pd.notna(x)]
     limits = padded(min(reached), max(reached), least=scale_in(rows).least(0.5))
@@ -68,12 +68,18 @@ def draw(rows: pd.DataFrame) -> Canvas:
         ax = fig.add_axes(box)
         ax.set_xlim(*limits)
         every = rows[rows.direction == direction].sort_values("step")
-        _direction(ax, parts[direction], every.iloc[0])
+        _direction(ax, parts[direction], every.iloc[0], paper)
         if note := left_out(len(parts[direction]), len(every), ROWS, "steps"):
             notes += f"\n{direction}, {note.strip()}"
-        ax.set_title(direction, fontsize=9, loc="left", color=FAINT, pad=4)
+        ax.set_title(direction, fontsize=pt(9), loc="left", color=FAINT, pad=pt(4))
         if k == len(directions) - 1:
-            ax.set_xlabel(f"mean {scale_in(rows).axis(rows.metric.iloc[0])}, axis cut{notes}")
+            said = f"mean {scale_in(rows).axis(rows.metric.iloc[0])}, axis cut{notes}"
+            if paper.narrow:
+                said += f"\nbars: {100 * rows.level.iloc[0]:g} % CI, simultaneous"
+            said = fold(said, paper)
+            ax.set_xlabel(said)
+            if paper.narrow:
+                shapes(ax, rows.verdict, 34 + 11 * (said.count("\n") + 1))
         else:
             ax.tick_params(labelbottom=False)
         top -= height + 0.55
@@ -86,17 +92,17 @@ def _drawn(steps: pd.DataFrame) -> pd.DataFrame:
     return some.loc[ends(some.delta_pp.astype(float).to_dict(), ROWS)]
 
 
-def _direction(ax: Axes, steps: pd.DataFrame, first: Any) -> None:
+def _direction(ax: Axes, steps: pd.DataFrame, first: Any, paper: Paper) -> None:
     found, places = records(steps), scale_in(steps).places
     ax.set_ylim(len(found) + 0.5, -0.5)
-    ax.plot(first.mean_before, 0, "|", color=INK, markersize=13, markeredgewidth=2)
+    ax.plot(first.mean_before, 0, "|", color=INK, markersize=pt(13), markeredgewidth=pt(2))
     beside(
         ax,
         0,
         DELTA,
         plain(first.mean_before, places),
         ha="right",
-        fontsize=8.5,
+        fontsize=pt(8.5),
         family="monospace",
     )
     labels, before = ["baseline"], first.step - 1
@@ -110,18 +116,20 @@ def _direction(ax: Axes, steps: pd.DataFrame, first: Any) -> None:
         before = step.step
         if pd.notna(step.ci_low):
             line = [step.mean_before + step.ci_low, step.mean_before + step.ci_high]
-            ax.plot(line, [y, y], color=look.colour, linewidth=2.0, solid_capstyle="butt")
+            ax.plot(line, [y, y], color=look.colour, linewidth=pt(2.0), solid_capstyle="butt")
         mark(ax, step.mean_after, y, look)
-        _numbers(ax, y, step, places)
-        labels.append(wrapped(f"+ {step.change}", 30))
-    for x, text, align in (
+        _numbers(ax, y, step, places, paper)
+        labels.append(wrapped(f"+ {step.change}", paper.name - 2))
+    heads = (
         (DELTA, "\u0394", "right"),
         (INTERVAL, f"{100 * found[0].level:g} % CI, simultaneous", "left"),
         (MACS, "MACs", "right"),
         (VERDICT, "verdict", "left"),
-    ):
-        ax.annotate(text, (1, 1), (x, 5), xycoords="axes fraction", textcoords="offset points",
-                    ha=align, fontsize=8.5, color=FAINT)  # fmt: skip
+    )
+    for x, text, align in heads[:1] if paper.narrow else heads:
+        ax.annotate(text, (1, 1), (pt(x), pt(5)), xycoords="axes fraction",
+                    textcoords="offset points", ha=align, fontsize=pt(8.5),
+                    color=FAINT)  # fmt: skip
     ax.set_yticks(range(len(labels)), labels, linespacing=1.0)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
@@ -129,13 +137,15 @@ def _direction(ax: Axes, steps: pd.DataFrame, first: Any) -> None:
     ax.set_axisbelow(True)
 
 
-def _numbers(ax: Axes, y: int, step: Any, places: int) -> None:
-    figures = {"fontsize": 8.5, "family": "monospace"}
+def _numbers(ax: Axes, y: int, step: Any, places: int, paper: Paper) -> None:
+    figures = {"fontsize": pt(8.5), "family": "monospace"}
     look = LOOKS[step.verdict]
     beside(ax, y, DELTA, signed(step.delta_pp, places), ha="right", **figures)
+    if paper.narrow:
+        return
     beside(ax, y, INTERVAL, interval(step.ci_low, step.ci_high, places), **figures)
     beside(ax, y, MACS, count(step.macs), ha="right", **figures)
-    beside(ax, y, VERDICT, step.verdict, color=look.colour, fontsize=9, weight="bold")
+    beside(ax, y, VERDICT, step.verdict, color=look.colour, fontsize=pt(9), weight="bold")
 
 
 FIGURE = Figure(
@@ -143,5 +153,6 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="no two neighbours of the path have results yet",
+    other='only the design "path" has it',
     applies=lambda answer: answer.plan.design == "path",
 )

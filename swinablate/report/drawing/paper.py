@@ -1,0 +1,78 @@
+"""What a figure is drawn for: the report's page, or a column of a paper of a given width.
+
+On the page a figure is as wide as it needs. On paper its width is given, its letters are smaller,
+and `fit` gives what names and numbers leave to the axes.
+"""
+
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure as Canvas
+
+COLUMN, WHOLE = 3.25, 6.75
+"""Inches: one of two columns, and both, of a page of ICML's; NeurIPS and CVPR differ little."""
+NARROW = 5.0
+"""Inches; below, a figure stacks what it else sets side by side."""
+EDGE = 0.03  # inches round a figure on paper: a line at the edge is whole
+PASSES = 4  # as texts move, ticks may change and with them the room they take
+LEAST = 0.5  # inches of an axis; one that is narrower shows nothing
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a figure is drawn for.
+
+    Attributes:
+        width: inches; None is as wide as the figure needs.
+    """
+
+    width: float | None = None
+
+    @property
+    def narrow(self) -> bool:
+        """Whether things stand below each other that else stand side by side."""
+        return self.width is not None and self.width < NARROW
+
+    @property
+    def letters(self) -> float:
+        """Size of all letters, as a share of the page's: 8 points become 6.2 in a column."""
+        return 1.0 if self.width is None else 0.78 if self.narrow else 0.85
+
+    @property
+    def name(self) -> int:
+        """Letters on a line of a name beside an axis."""
+        return 32 if self.width is None else 17 if self.narrow else 26
+
+    def across(self, natural: float) -> float:
+        """Width of the drawing: as given, or what it needs, inches."""
+        return natural if self.width is None else self.width
+
+
+PAGE = Paper()
+
+
+def fit(canvas: Canvas, width: float) -> None:
+    """Stretch the axes until the drawing with all its texts is so wide, and its sheet as high.
+
+    Heights of axes stay as they are. Inner gaps are stretched as the axes are.
+
+    Args:
+        canvas: what was drawn.
+        width: inches.
+    """
+    for _ in range(PASSES):
+        across, high = canvas.get_size_inches()
+        box = canvas.get_tightbbox()
+        places = [ax.get_position() for ax in canvas.axes]
+        left = across * min(place.x0 for place in places)
+        right = across * max(place.x1 for place in places)
+        start = left - box.x0 + EDGE
+        room = max(width - start - (box.x1 - right) - EDGE, LEAST)
+        stretch = room / (right - left)
+        tall = box.height + 2 * EDGE
+        canvas.set_size_inches(width, tall)
+        for ax, place in zip(canvas.axes, places, strict=True):
+            x0 = (start + (place.x0 * across - left) * stretch) / width
+            y0 = (place.y0 * high - box.y0 + EDGE) / tall
+            ax.set_position(
+                (x0, y0, place.width * across * stretch / width, place.height * high / tall)
+            )

@@ -1,0 +1,45 @@
+"""How arms, switches and metrics are called in figures: as the study's `[labels]` say."""
+
+import re
+from collections.abc import Mapping
+
+import pandas as pd
+
+from swinablate.config.metrics import METRICS
+
+TEXTS = (
+    "arm", "against", "effect", "change", "before", "after", "first", "second", "line",
+    "component", "level_word", "direction", "family_name", "cells",
+)  # fmt: skip
+"""Columns of figures' tables that hold names of arms, effects, switches or levels."""
+PARTS = re.compile(r"( x |, | \+ )")
+"""Between the parts of a name that is made of others: of an interaction, of a cell."""
+SPLITS = {"test": "test", "val": "validation", "train": "training"}
+
+
+def worded(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with names as they are to be read; the table that is saved keeps its own."""
+    found = rows.assign(metric=rows.metric.map(metric)) if "metric" in rows else rows
+    if not labels:
+        return found
+    texts = [column for column in TEXTS if column in found]
+    return found.assign(**{c: found[c].map(lambda name: called(name, labels)) for c in texts})
+
+
+def called(name: object, labels: Mapping[str, str]) -> object:
+    """A name, or each part of a compound one, as it is to be read."""
+    if not isinstance(name, str):
+        return name
+    if name in labels:
+        return labels[name]
+    parts = PARTS.split(name)
+    return "".join(labels.get(part, part) for part in parts) if len(parts) > 1 else name
+
+
+def metric(name: object) -> object:
+    """A metric in words: `test/accuracy` is "test accuracy"."""
+    known = {one.name: one.called for one in METRICS}
+    if not isinstance(name, str) or name in known:
+        return known.get(name, name) if isinstance(name, str) else name
+    split, slash, rest = name.partition("/")
+    return f"{SPLITS[split]} {rest.replace('/', ' ')}" if slash and split in SPLITS else name

@@ -1,0 +1,272 @@
+"""Figures as a paper takes them: places of marks, widths, formats, names, watermarks."""
+
+import io
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from swinablate.errors import InputError
+from swinablate.report.drawing import PAGE, Canvas, Paper
+from swinablate.report.drawing.paper import COLUMN, WHOLE
+from swinablate.report.figures import curves
+from swinablate.report.plots import canvas_of, file_of, lacking, paper_of, plots, relabelled
+from swinablate.report.results import StudyResults
+from swinablate.report.tables import whole
+from swinablate.study.arms.labels import check_labels
+from tests.answers import BASELINE, QUICKSTART, Sketch, designed, levels, many, study
+
+WIDTHS = (COLUMN, WHOLE)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def quick() -> StudyResults:
+    return study()
+
+
+def stretched(answer: StudyResults, epochs: int) -> StudyResults:
+    """The same study, trained for so many epochs."""
+    ends = answer.curves.groupby(["arm", "seed"], sort=False).tail(1)
+    many_epochs = np.arange(1, epochs + 1)
+    rows = [
+        row._replace(epoch=int(e), val_acc=row.val_acc - 80 * np.exp(-(e - 1) / 20))
+        for row in ends.itertuples(index=False)
+        for e in many_epochs
+    ]
+    return replace(answer, curves=pd.DataFrame(rows, columns=list(answer.curves)))
+
+
+def places(svg: str) -> dict[int, tuple[float, float]]:
+    """Number of a mark -> where it is drawn, in units of the SVG."""
+    found = {}
+    for group in ET.fromstring(svg).iter(f"{SVG}g"):
+        number = re.fullmatch(r"(?:.*-)?mark-(\d+)", group.attrib.get("id", ""))
+        if number:
+            (use,) = group.iter(f"{SVG}use")
+            found[int(number[1])] = (float(use.attrib["x"]), float(use.attrib["y"]))
+    return found
+
+
+@pytest.mark.parametrize("by", ["macs", "params", "seconds"])
+@pytest.mark.parametrize("width", [None, *WIDTHS])
+def test_marks_of_cost_are_where_their_numbers_are(quick, by, width):
+    from swinablate.report.figures.cost import table
+
+    rows = table(whole(quick), by)
+    found = places(file_of(quick, "cost", "svg", Paper(width), by).decode())
+    assert sorted(found) == rows["mark"].tolist() == list(range(1, len(rows) + 1))
+    drawn = np.array([found[mark] for mark in rows["mark"]])
+    for values, at in ((np.log(rows.x), drawn[:, 0]), (rows["mean"], drawn[:, 1])):
+        slope, start = np.polyfit(values, at, 1)
+        np.testing.assert_allclose(start + slope * values, at, atol=1e-3)
+    costs = {arm.name: getattr(arm, by, None) for arm in quick.plan.arms}
+    if by != "seconds":
+        assert rows.x.tolist() == [costs[arm] for arm in rows.arm]
+
+
+@pytest.mark.parametrize("answer", [study, lambda: many(30)], ids=["few", "many"])
+def test_every_mark_of_cost_has_a_name_or_a_number_with_a_name(answer):
+    fig = canvas_of(answer(), "cost", Paper(COLUMN))
+    texts = "\n".join(text.get_text() for text in fig.findobj(Text))
+    flat = re.sub(r"\s+", "", texts)
+    for arm in answer().plan.arms:
+        shown = arm.name if len(arm.name) <= 24 else arm.name[:20]
+        assert re.sub(r"\s+", "", shown) in flat
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 300])
+def test_curves_begin_with_the_first_epoch_and_have_a_key(epochs):
+    answer = stretched(study(QUICKSTART[:3]), epochs)
+    for paper in (PAGE, Paper(COLUMN)):
+        fig = canvas_of(answer, "curves", paper)
+        left, right = fig.axes[0].get_xlim()
+        assert left <= 1
+        assert right >= epochs
+        low, high = fig.axes[0].get_ylim()
+        first = answer.curves.val_acc[answer.curves.epoch == 1]
+        assert low < first.min()
+        assert first.max() < high
+        words = [text.get_text() for legend in fig.legends for text in legend.get_texts()]
+        assert words == ["a seed", "mean", "95 % interval"] or words[:2] == ["mean", "a seed"]
+    points = [line for line in fig.axes[0].lines if line.get_marker() in {"o", "D"}]
+    assert bool(points) == (epochs < 300)
+    if epochs == 1:
+        assert fig.axes[0].get_xticks().tolist() == [1]
+
+
+def test_panels_of_curves_show_the_first_epoch_too():
+    answer = stretched(study(), 300)
+    rows = curves.FIGURE.table(whole(answer))
+    for ax in curves.draw(rows).axes:
+        assert ax.get_xlim() == (1, 300)
+        assert ax.get_ylim()[0] < rows.val_acc.min() < 20
+        assert ax.child_axes[0].get_xlim()[0] > 150
+
+
+STUDIES = {"study": study, "factorial": lambda: designed("factorial"), "levels": levels,
+           "path": lambda: designed("path"), "many": lambda: many(20)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_of_a_figure_is_outside_its_width_and_letters_can_be_read(name, width):
+    answer = STUDIES[name]()
+    for figure in [one for one, reason in lacking(answer).items() if not reason]:
+        fig = canvas_of(answer, figure, Paper(width))
+        assert fig.get_figwidth() == pytest.approx(width)
+        box = fig.get_tightbbox()
+        assert box.x0 > -0.02, figure
+        assert box.x1 < width + 0.02, figure
+        assert box.height < fig.get_figheight() + 0.02
+        assert smallest(fig) >= 6, figure
+
+
+def smallest(fig: Canvas) -> float:
+    return min(
+        text.get_fontsize() for text in fig.findobj(Text) if text.get_visible() and text.get_text()
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_files_are_as_wide_as_asked_for_and_without_type_3(quick, width):
+    paper = Paper(width)
+    picture = Image.open(io.BytesIO(file_of(quick, "forest", "png", paper)))
+    assert picture.width == pytest.approx(300 * width, abs=1)
+    assert picture.info["dpi"][0] == pytest.approx(300, abs=1)
+    pdf = file_of(quick, "forest", "pdf", paper)
+    assert pdf.startswith(b"%PDF")
+    assert b"Type3" not in pdf
+    assert b"/CIDFontType2" in pdf
+    box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ", pdf)
+    assert float(box[1]) == pytest.approx(72 * width, abs=0.1)
+    assert file_of(quick, "forest", "pdf", paper) == pdf
+
+
+def test_labels_are_drawn_and_the_tables_keep_the_names(quick):
+    labels = {"shift=false": "no shift", "baseline": "Swin (ours)", "model.norm": "normalisation"}
+    answer = relabelled(quick, labels, "study.toml")
+    texts = [t.get_text() for t in canvas_of(answer, "forest").findobj(Text)]
+    assert "no shift" in texts
+    assert "shift=false" not in texts
+    assert not any("test/accuracy" in text for text in texts)
+    assert any("difference in test accuracy" in text for text in texts)
+    assert any("normalisation" in t.get_text()
+               for t in canvas_of(answer, "components").findobj(Text))  # fmt: skip
+    (forest,) = [plot for plot in plots(answer) if plot.name == "forest"]
+    assert "shift=false" in set(forest.rows.arm)
+    assert "no shift" in forest.svg
+
+
+def test_labels_name_the_parts_of_interactions():
+    answer = designed("factorial")
+    named = relabelled(answer, {"shift=false": "no shift"}, "study.toml")
+    texts = [t.get_text() for t in canvas_of(named, "effects").findobj(Text)]
+    assert any(text.startswith("no shift x") for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem", "hint"),
+    [
+        ({"shift=flase": "no shift"}, "no arm, level or switch", "did you mean 'shift=false'?"),
+        ({"shift=false": " "}, "cannot be a label", "1 to 80 letters"),
+        ({"shift=false": "a", "ResNet": "a"}, "is called 'a', too", "one name"),
+        ({"shift=false": "ResNet"}, "is another one's name", "nothing has"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused(quick, labels, problem, hint):
+    with pytest.raises(InputError, match=r"study\.toml: labels") as error:
+        check_labels(labels, quick.plan, "study.toml")
+    assert problem in error.value.problem
+    assert hint in error.value.hint
+
+
+def test_figures_of_unfinished_and_smoke_studies_say_so(quick):
+    def stamped(answer: StudyResults) -> list[str]:
+        return [text.get_text() for text in canvas_of(answer, "forest").texts]
+
+    open_ = study([BASELINE, Sketch(name="a", statuses=("done", "done", "done", "waiting"))])
+    assert stamped(open_) == ["INTERIM"]
+    assert "INTERIM" in plots(open_)[0].svg
+    assert stamped(quick) == []
+    smoke = replace(quick, plan=quick.plan.model_copy(update={"smoke": True}))
+    assert stamped(smoke) == ["SMOKE"]
+
+
+def test_an_unknown_figure_lists_what_there_is_and_why_others_are_missing(quick):
+    with pytest.raises(InputError) as error:
+        file_of(quick, "forrest", "pdf")
+    said = str(error.value)
+    assert "did you mean 'forest'?" in said
+    assert "it has: forest, cost, curves, seeds, components, families" in said
+    assert "levels: no numeric axis" in said
+    with pytest.raises(InputError, match="this study has no levels: no numeric axis"):
+        file_of(quick, "levels", "pdf")
+    with pytest.raises(InputError, match="cannot be drawn by 'macs'"):
+        file_of(quick, "forest", "pdf", by="macs")
+    with pytest.raises(InputError, match=r"0\.5 inches is no width"):
+        paper_of(0.5)
+
+
+def test_a_line_joins_arms_that_differ_in_one_number_alone():
+    from swinablate.report.figures.levels import table
+
+    answer = levels()
+    rows = table(whole(answer))
+    lines = rows.groupby(["setting", "line"]).x.apply(list).to_dict()
+    assert lines == {
+        ("model.window", "swin"): [2, 4, 8],
+        ("data.train_fraction", "swin"): [0.1, 1.0],
+        ("data.train_fraction", "resnet"): [0.1, 1.0],
+    }
+    assert rows.set_index("setting")["log"].to_dict() == {
+        "model.window": True, "data.train_fraction": True,
+    }  # fmt: skip
+    deltas = {arm["name"]: arm["delta_pp"] for arm in answer.verdicts["arms"]}
+    own = rows.dropna(subset="delta_pp")
+    assert own.delta_pp.tolist() == [deltas[arm] for arm in own.arm]
+
+
+def test_families_have_their_costs_and_their_own_ablations_below(quick):
+    from swinablate.report.figures.families import table
+
+    rows = table(whole(quick))
+    assert rows.family.drop_duplicates().tolist() == ["swin", "vit", "resnet"]
+    assert rows.arm[rows["head"]].tolist() == ["baseline", "ViT, same parameters", "ResNet"]
+    own = quick.trials[quick.trials.arm == "ResNet"]
+    mine = rows.set_index("arm").loc["ResNet"]
+    assert (mine.params, mine.macs) == (33_900, 1_210_000)
+    assert mine.train_s == pytest.approx(own.train_s.mean())
+    assert mine.images_per_s == pytest.approx(own.images_per_s.median())
+    assert mine["mean"] == pytest.approx(own.test_acc.mean())
+
+
+def test_components_are_checked_as_arms_have_them(quick):
+    from swinablate.report.figures.components import table
+
+    rows = table(whole(quick))
+    cells = rows.pivot_table(index="arm", columns="component", values="cell", aggfunc="first")
+    assert cells.loc["no shift, no bias", "model.shift"] == "\N{EN DASH}"
+    assert cells.loc["no shift, no bias", "model.position_bias"] == "\N{EN DASH}"
+    assert cells.loc["no shift, no bias", "model.norm"] == "\N{CHECK MARK}"
+    assert cells.loc['norm="batch"', "model.norm"] == "batch"
+    assert set(cells.loc["baseline"]) == {"\N{CHECK MARK}"}
+    assert "ResNet" not in cells.index
+
+
+def test_lines_of_interactions_are_means_of_cells():
+    from swinablate.report.figures.interactions import table
+
+    answer = designed("factorial")
+    rows = table(whole(answer))
+    for (first, second), own in rows.groupby(["first", "second"], sort=False):
+        means = own.set_index(["with_first", "with_second"])["mean"]
+        together = means[True, True] - means[False, True] - means[True, False]
+        interaction = together + means[False, False]
+        # In a complete design the four means are all that the interaction is made of.
+        assert interaction == pytest.approx(own.delta_pp.iloc[0]), (first, second)
