@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,7 +46,7 @@ def checked(
     return value
 
 
-CLUSTER = "With --executor slurm"
+SLURM, RAY = "With --executor slurm", "With --executor ray"
 
 StudyFile = Annotated[
     Path, typer.Argument(metavar="STUDY", help="Study file (TOML).", show_default=False)
@@ -146,13 +146,13 @@ Executor = Annotated[
 Nodes = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Nodes to ask the cluster for.", rich_help_panel=CLUSTER, show_default="1"
+        min=1, help="Nodes to ask the cluster for.", rich_help_panel=SLURM, show_default="1"
     ),
 ]
 GpusPerNode = Annotated[
     int,
     typer.Option(
-        min=0, help="GPUs of each node, a trial each; 0 trains on CPUs.", rich_help_panel=CLUSTER
+        min=0, help="GPUs of each node, a trial each; 0 trains on CPUs.", rich_help_panel=SLURM
     ),
 ]
 Time = Annotated[
@@ -160,7 +160,7 @@ Time = Annotated[
     typer.Option(
         metavar="LIMIT",
         help="Time limit of an allocation; after it, another one is asked for.",
-        rich_help_panel=CLUSTER,
+        rich_help_panel=SLURM,
         show_default="the cluster's",
     ),
 ]
@@ -169,7 +169,25 @@ Sbatch = Annotated[
     typer.Option(
         metavar="OPTIONS",
         help='More for sbatch ("--partition=gpu --account=lab"); repeatable.',
-        rich_help_panel=CLUSTER,
+        rich_help_panel=SLURM,
+    ),
+]
+Address = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of the cluster: HOST:6379, ray://HOST:10001, auto (one that runs on this machine), "
+        "or local (one for this study alone).",
+        rich_help_panel=RAY,
+        show_default="RAY_ADDRESS, else auto, else local",
+    ),
+]
+GpusPerTrial = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="GPUs of a trial; 0.5 puts two on each; 0 trains on CPUs.",
+        rich_help_panel=RAY,
     ),
 ]
 Only = Annotated[
@@ -268,15 +286,11 @@ def refined(
     )
 
 
-def request(
-    nodes: int | None, gpus_per_node: int, time: str, sbatch: Sequence[str] | None
-) -> "Request":
+def request(sbatch: Sequence[str] | None, **wish: Any) -> "Request":
     """What a cluster is asked for, from the words of the command line."""
     from swinablate.execution.executor import Request
 
-    return Request(
-        nodes=nodes, gpus_per_node=gpus_per_node, time=time, options=tuple(sbatch or ())
-    )
+    return Request(**wish, options=tuple(sbatch or ()))
 
 
 def launch(context: typer.Context) -> Launch:

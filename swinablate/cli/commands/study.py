@@ -9,12 +9,14 @@ import typer
 from swinablate.cli import terminal
 from swinablate.cli.options import (
     HOME,
+    Address,
     CheckpointEvery,
     Devices,
     Executor,
     Force,
     Fuse,
     GpusPerNode,
+    GpusPerTrial,
     Hang,
     HomeFolder,
     Json,
@@ -65,6 +67,8 @@ def run(
     gpus_per_node: GpusPerNode = 0,
     time: Time = "",
     sbatch: Sbatch = None,
+    address: Address = "",
+    gpus_per_trial: GpusPerTrial = 0,
     hang_timeout: Hang = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_S,
     smoke: Smoke = False,
@@ -86,7 +90,14 @@ def run(
     """
     terminal.planning(study)
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
-    cluster = request(nodes, gpus_per_node, time, sbatch)
+    cluster = request(
+        sbatch,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        time=time,
+        address=address,
+        gpus_per_trial=gpus_per_trial,
+    )
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
     run_study(
         study,
@@ -324,6 +335,8 @@ def retry(
     gpus_per_node: GpusPerNode = 0,
     time: Time = "",
     sbatch: Sbatch = None,
+    address: Address = "",
+    gpus_per_trial: GpusPerTrial = 0,
     hang_timeout: Hang = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_S,
     out: Out = None,
@@ -339,7 +352,14 @@ def retry(
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
-    cluster = request(nodes, gpus_per_node, time, sbatch)
+    cluster = request(
+        sbatch,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        time=time,
+        address=address,
+        gpus_per_trial=gpus_per_trial,
+    )
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
