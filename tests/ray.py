@@ -5,9 +5,12 @@
 
 import contextlib
 import importlib.util
-import logging
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,40 +25,106 @@ def missing() -> str:
     return "" if importlib.util.find_spec("ray") else "ray"
 
 
-class Cluster:
-    """Nodes, of which the second can be lost and brought back."""
+class Nodes:
+    """The cluster, in the process that starts its daemons: Ray leaves files open there."""
 
-    def __init__(self, **head: Any) -> None:
+    def __init__(self) -> None:
         from ray.cluster_utils import Cluster as Real
 
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        self._real = Real(
-            initialize_head=True, head_node_args={**SMALL, "node_name": "n1", **head}
-        )
-        self.address: str = self._real.address
+        self.client_port = _port()
+        head = {**SMALL, "node_name": "n1", "ray_client_server_port": self.client_port}
+        self._real = Real(initialize_head=True, head_node_args=head)
         self._second: Any = None
 
     def whole(self) -> None:
-        """Both nodes are there."""
         if self._second is None:
             self._second = self._real.add_node(**SMALL, node_name="n2")
 
     def lose(self) -> None:
         """The second node dies, with all that runs there, as by a lost power supply."""
-        pids = [pid for pid in actors() if _parent(pid) == self._raylet()]
-        below = [pid for pid in processes() if _parent(pid) in pids]
-        self._real.remove_node(self._second, allow_graceful=False)
-        self._second = None
-        for pid in [*pids, *below]:
+        (raylet,) = (info.process.pid for info in self._second.all_processes["raylet"])
+        lost = [raylet]
+        for pid in lost:  # whose children are added while it runs
+            lost += [one for one in processes() if parent(one) == pid]
+        for pid in lost:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self._real.remove_node(self._second, allow_graceful=False)
+        self._second = None
 
-    def close(self) -> None:
+    def serve(self) -> None:
+        """Do what lines ask for, until they end."""
+        self.whole()
+        _tell({"address": self._real.address, "client_port": self.client_port})
+        for line in sys.stdin:
+            getattr(self, line.strip())()
+            _tell({})
         self._real.shutdown()
 
-    def _raylet(self) -> int:
-        (found,) = (info.process.pid for info in self._second.all_processes["raylet"])
-        return int(found)
+
+class Cluster:
+    """Two nodes, of which the second can be lost and brought back."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.ray"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **QUIET},
+            cwd=Path(__file__).parents[1],
+            text=True,
+            start_new_session=True,
+        )
+        self.up: dict[str, Any] = self._answer()
+
+    @property
+    def address(self) -> str:
+        return str(self.up["address"])
+
+    @property
+    def client_port(self) -> int:
+        return int(self.up["client_port"])
+
+    def whole(self) -> None:
+        """Both nodes are there."""
+        self._ask("whole")
+
+    def lose(self) -> None:
+        """The second dies at once."""
+        self._ask("lose")
+
+    def alive(self) -> bool:
+        """Whether the head is there; a cluster that was joined is nobody's to end."""
+        found = [pid for pid in daemons() if self.address in command(pid)]
+        return bool(found) and self._process.poll() is None
+
+    def close(self) -> None:
+        with self._process:  # closes its pipes, and waits
+            pass
+
+    def kill(self) -> None:
+        """What of it did not start."""
+        self._process.kill()
+        self.close()
+
+    def _ask(self, what: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+        assert self._answer() == {}
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                found: dict[str, Any] = json.loads(line)
+                return found
+        return {"dead": True}
+
+
+def _tell(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)
 
 
 def processes() -> list[int]:
@@ -91,19 +160,32 @@ def daemons() -> set[int]:
     return {pid for pid in processes() if "/raylet/raylet " in command(pid)}
 
 
-def _parent(pid: int) -> int:
+def parent(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
 
 
+def _port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 @contextlib.contextmanager
 def started() -> Iterator[Cluster]:
     """A cluster of one's own; nothing of it is left."""
-    cluster = Cluster()
+    for _ in range(3):  # Ray gives a node 30 s, which may be too few on a machine under load
+        cluster = Cluster()
+        if "address" in cluster.up:
+            break
+        cluster.kill()
     try:
-        cluster.whole()
         yield cluster
     finally:
         cluster.close()
+
+
+if __name__ == "__main__":
+    Nodes().serve()

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -286,11 +286,25 @@ def refined(
     )
 
 
-def request(sbatch: Sequence[str] | None, **wish: Any) -> "Request":
+def request(
+    nodes: int | None,
+    gpus_per_node: int,
+    time: str,
+    sbatch: Sequence[str] | None,
+    address: str,
+    gpus_per_trial: float,
+) -> "Request":
     """What a cluster is asked for, from the words of the command line."""
     from swinablate.execution.executor import Request
 
-    return Request(**wish, options=tuple(sbatch or ()))
+    return Request(
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        time=time,
+        options=tuple(sbatch or ()),
+        address=address,
+        gpus_per_trial=gpus_per_trial,
+    )
 
 
 def launch(context: typer.Context) -> Launch:

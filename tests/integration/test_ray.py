@@ -1,7 +1,11 @@
 """Studies on a real Ray of two nodes: the same numbers as here, whatever the cluster does."""
 
 import os
+import re
+import shlex
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +13,7 @@ from tests import ray as rays
 from tests.integration.conftest import alive, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+PAGE = Path(__file__).parents[2] / "docs/clusters.md"
 RAY = ("--executor", "ray", "--no-report")
 
 
@@ -138,6 +143,25 @@ def test_what_cannot_be_had_is_refused_before_any_work(ray, command):
     assert "no node of this cluster has 1 processors and 0.5 GPUs, which a trial needs" in err
     assert "hint: --slots N asks for N workers" in err
     assert not list(command.home.glob("trials/*"))
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(ray, command, calm):
+    """With this cluster's addresses and a smaller study; one after the other, in one home."""
+    section = PAGE.read_text().split("## Ray\n")[1].split("\n## ")[0]
+    lines = re.findall(r"^\$ (.*)$", section, re.MULTILINE)
+    assert len(lines) == 4
+    here = {"10.0.0.1:6379": ray.address, "10001": str(ray.client_port), "--slots 16": "--slots 2"}
+    for line in lines:
+        text = line
+        for theirs, ours in here.items():
+            text = text.replace(theirs, ours)
+        program, run, study, *words = shlex.split(text)
+        assert (program, run, study) == ("swinablate", "run", "studies/quickstart.toml")
+        shutil.rmtree(command.home, ignore_errors=True)
+        code, _, err = command.run(*words, "--no-report")
+        assert code == 0, err
+        assert command.numbers() == calm
 
 
 @pytest.mark.slow

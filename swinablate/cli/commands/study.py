@@ -90,14 +90,7 @@ def run(
     """
     terminal.planning(study)
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
-    cluster = request(
-        sbatch,
-        nodes=nodes,
-        gpus_per_node=gpus_per_node,
-        time=time,
-        address=address,
-        gpus_per_trial=gpus_per_trial,
-    )
+    cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
     run_study(
         study,
@@ -352,14 +345,7 @@ def retry(
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
-    cluster = request(
-        sbatch,
-        nodes=nodes,
-        gpus_per_node=gpus_per_node,
-        time=time,
-        address=address,
-        gpus_per_trial=gpus_per_trial,
-    )
+    cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
