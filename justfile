@@ -63,7 +63,7 @@ wheel:
 # UV_PYTHON chooses another Python; UV_TORCH_BACKEND=cpu a torch without CUDA, from its own index.
 _environment NAME OPTIONS:
     {{uv}} venv --quiet --allow-existing .venv-{{NAME}}
-    {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,timm]'
+    {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,ray,timm]'
 
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint cover

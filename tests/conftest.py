@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.slurm import Cluster, missing, started
+from tests import ray as rays
+from tests import slurm as slurms
 
 
 @pytest.hookimpl(wrapper=True)
@@ -82,12 +83,22 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def slurm() -> Iterator[Cluster]:
+def slurm() -> Iterator[slurms.Cluster]:
     """A real cluster of two nodes; Slurm's commands ask it from now on."""
-    if lacking := missing():
+    if lacking := slurms.missing():
         pytest.skip(f"not installed: {lacking}")
-    with started() as cluster, pytest.MonkeyPatch.context() as patch:
+    with slurms.started() as cluster, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(cluster.conf))
         for name in [name for name in os.environ if name.startswith("SLURM_JOB")]:
             patch.delenv(name)  # the tests may run in a job of another
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def ray() -> Iterator[rays.Cluster]:
+    """A real cluster of two nodes; the executor joins it from now on."""
+    if lacking := rays.missing():
+        pytest.skip(f"not installed: {lacking}")
+    with rays.started() as cluster, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", cluster.address)
         yield cluster

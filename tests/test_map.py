@@ -36,4 +36,5 @@ def test_every_door_is_used():
         ("mlflow",): {"tracking": ["runs"]},
         ("matplotlib", "seaborn"): {"report": ["figures", "drawing"]},
         ("safetensors",): {"models": ["pretrained", "files"]},
+        ("ray",): {"execution": ["executors", "ray", "driver"]},
     }

@@ -27,6 +27,7 @@ from swinablate.cli.commands import (
     machine,
     model,
     remove,
+    start,
     study,
     weights,
 )
@@ -45,7 +46,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (study, home, again, remove, compare, figure, weights, claims, bundle, model, machine):
+for part in (
+    study,
+    start,
+    home,
+    again,
+    remove,
+    compare,
+    figure,
+    weights,
+    claims,
+    bundle,
+    model,
+    machine,
+):
     app.add_typer(part.commands)
 
 

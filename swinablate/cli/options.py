@@ -47,7 +47,7 @@ def checked(
     return value
 
 
-CLUSTER = "With --executor slurm"
+SLURM, RAY = "With --executor slurm", "With --executor ray"
 
 StudyFile = Annotated[
     Path, typer.Argument(metavar="STUDY", help="Study file (TOML).", show_default=False)
@@ -147,13 +147,13 @@ Executor = Annotated[
 Nodes = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Nodes to ask the cluster for.", rich_help_panel=CLUSTER, show_default="1"
+        min=1, help="Nodes to ask the cluster for.", rich_help_panel=SLURM, show_default="1"
     ),
 ]
 GpusPerNode = Annotated[
     int,
     typer.Option(
-        min=0, help="GPUs of each node, a trial each; 0 trains on CPUs.", rich_help_panel=CLUSTER
+        min=0, help="GPUs of each node, a trial each; 0 trains on CPUs.", rich_help_panel=SLURM
     ),
 ]
 Time = Annotated[
@@ -161,7 +161,7 @@ Time = Annotated[
     typer.Option(
         metavar="LIMIT",
         help="Time limit of an allocation; after it, another one is asked for.",
-        rich_help_panel=CLUSTER,
+        rich_help_panel=SLURM,
         show_default="the cluster's",
     ),
 ]
@@ -170,7 +170,25 @@ Sbatch = Annotated[
     typer.Option(
         metavar="OPTIONS",
         help='More for sbatch ("--partition=gpu --account=lab"); repeatable.',
-        rich_help_panel=CLUSTER,
+        rich_help_panel=SLURM,
+    ),
+]
+Address = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of the cluster: HOST:6379, ray://HOST:10001, auto (one that runs on this machine), "
+        "or local (one for this study alone).",
+        rich_help_panel=RAY,
+        show_default="RAY_ADDRESS, else auto, else local",
+    ),
+]
+GpusPerTrial = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="GPUs of a trial; 0.5 puts two on each; 0 trains on CPUs.",
+        rich_help_panel=RAY,
     ),
 ]
 Only = Annotated[
@@ -270,13 +288,23 @@ def refined(
 
 
 def request(
-    nodes: int | None, gpus_per_node: int, time: str, sbatch: Sequence[str] | None
+    nodes: int | None,
+    gpus_per_node: int,
+    time: str,
+    sbatch: Sequence[str] | None,
+    address: str,
+    gpus_per_trial: float,
 ) -> "Request":
     """What a cluster is asked for, from the words of the command line."""
     from swinablate.execution.executor import Request
 
     return Request(
-        nodes=nodes, gpus_per_node=gpus_per_node, time=time, options=tuple(sbatch or ())
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        time=time,
+        options=tuple(sbatch or ()),
+        address=address,
+        gpus_per_trial=gpus_per_trial,
     )
 
 

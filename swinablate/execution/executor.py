@@ -44,6 +44,8 @@ class Request:
         gpus_per_node: one slot each; 0 trains on CPUs.
         time: limit of an allocation, as the cluster writes it; empty for the cluster's own.
         options: further words for the command that asks for an allocation.
+        address: of the cluster; empty for the one that is found.
+        gpus_per_trial: for each slot, 0.5 is half of one; 0 trains on CPUs.
         name: of the study, to be recognised in the cluster's queue.
         say: takes a line for the user.
     """
@@ -54,6 +56,8 @@ class Request:
     gpus_per_node: int = 0
     time: str = ""
     options: tuple[str, ...] = ()
+    address: str = ""
+    gpus_per_trial: float = 0
     name: str = "study"
     say: Callable[[str], None] = print
 
@@ -74,15 +78,17 @@ class Request:
         return replace(self, slots=slots, threads=threads, name=plan.study.name, say=say)
 
     @property
-    def given(self) -> str:
-        """The first option that only a cluster has; empty where there is none."""
+    def given(self) -> list[str]:
+        """The options that only a cluster has."""
         found = {
             "--nodes": self.nodes,
             "--gpus-per-node": self.gpus_per_node,
             "--time": self.time,
             "--sbatch": self.options,
+            "--address": self.address,
+            "--gpus-per-trial": self.gpus_per_trial,
         }
-        return next((option for option, value in found.items() if value), "")
+        return [option for option, value in found.items() if value]
 
 
 class Execution(Protocol):
@@ -143,26 +149,34 @@ class Executor:
         slots: those that there will be, as far as is known; nothing is taken yet. None: this
             machine's.
         asked: the same executor for what a cluster is asked for; None: it takes no cluster.
+        takes: the options of a request that it knows.
     """
 
     open: Callable[[Sequence[Slot], Path, Callable[[], bool]], Execution]
     slots: Callable[[], list[Slot]] | None = None
     asked: "Callable[[Request], Executor] | None" = None
+    takes: frozenset[str] = frozenset()
 
 
 def chosen(name: str, request: Request) -> Executor:
     """The executor of a name, ready for what is asked for.
 
     Raises:
-        InputError: there is none, or it takes no cluster's options.
+        InputError: there is none, or it does not take an option that was given.
     """
     executor = plugins.load(EXECUTORS, name, Executor, at="--executor")
-    if executor.asked is not None:
-        return executor.asked(request)
-    if request.given:
-        raise InputError(
-            f"{request.given} is for a cluster, and {name!r} runs on this machine",
-            at="--executor",
-            hint="add --executor slurm, or leave it out",
-        )
-    return executor
+    for option in request.given:
+        if option not in executor.takes:
+            here = "runs on this machine" if executor.asked is None else "has no use for it"
+            raise InputError(
+                f"{option} is for a cluster, and {name!r} {here}",
+                at="--executor",
+                hint=f"add --executor {_who_takes(option)}, or leave it out",
+            )
+    return executor if executor.asked is None else executor.asked(request)
+
+
+def _who_takes(option: str) -> str:
+    names = plugins.names(EXECUTORS)
+    takers = (name for name in names if option in plugins.load(EXECUTORS, name, Executor).takes)
+    return " or ".join(takers)

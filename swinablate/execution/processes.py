@@ -26,10 +26,12 @@ class End:
     Attributes:
         why: in words, to follow the code; empty where there is nothing to add.
         excused: no trial was the cause.
+        how: what it ended with, in words, where there is no code.
     """
 
     why: str = ""
     excused: bool = False
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ class Process:
             number where that ended it, None where nobody knows.
         pid: its number; None where it is not known, or not yet.
         close: begins to end it at the end of a study; None: as `kill` does.
-        where: " on HOST"; empty for this machine.
+        where: says " on HOST" as soon as that is known; nothing for this machine.
         end: what is known of its end; asked after `wait`.
         stack: the signal on which it writes its stack.
+        ask_stack: has it sent, where the worker's number is another machine's.
     """
 
     stdin: IO[bytes]
@@ -55,9 +58,10 @@ class Process:
     wait: Callable[[], int | None]
     pid: Callable[[], int | None]
     close: Callable[[], None] | None = None
-    where: str = ""
+    where: Callable[[], str] = str
     end: Callable[[], End] = End
     stack: signal.Signals = signal.SIGUSR1
+    ask_stack: Callable[[], None] | None = None
 
 
 class Starter(Protocol):

@@ -18,16 +18,16 @@ import pytest
 
 from swinablate.config import plugins
 from swinablate.execution.executor import Execution, Executor, Slot
+from swinablate.execution.executors.ray import Ray
 from swinablate.execution.executors.slurm import Slurm
 from swinablate.models.registry import load_family
 from swinablate.records.events import ENDINGS, Batch, Event, Job
 from swinablate.training.fit import fit
+from tests.conformance.conftest import REAL
 from tests.execution.jobs import Jobs
 
-REAL = {"slurm": pytest.mark.integration}
-"""What needs another program, and runs with those tests."""
 NAMES = [
-    pytest.param(name, marks=REAL.get(name, ()))
+    pytest.param(name, marks=pytest.mark.integration if name in REAL else ())
     for name in plugins.names("swinablate.execution.executors")
 ]
 PATIENCE_S = 120.0
@@ -47,7 +47,7 @@ class Way:
 
 WAYS = {"serial": Way(slots=1, apart=False)}
 APART = [name for name in NAMES if WAYS.get(str(name.values[0]), Way()).apart]
-LATE = (Slurm,)
+LATE = (Slurm, Ray)
 
 
 def never() -> bool:
@@ -118,8 +118,9 @@ def curve(events: Iterable[Event]) -> list[dict[str, Any]]:
 def cluster(request) -> None:
     """The real one, for what asks for it."""
     callspec = getattr(request.node, "callspec", None)
-    if callspec is not None and "slurm" in callspec.params.values():
-        request.getfixturevalue("slurm")
+    for name in REAL:
+        if callspec is not None and name in callspec.params.values():
+            request.getfixturevalue(name)
 
 
 @pytest.fixture(scope="module")

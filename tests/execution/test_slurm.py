@@ -15,6 +15,7 @@ from swinablate.execution.executors.slurm import allocation, commands, shares, s
 from swinablate.execution.executors.slurm.allocation import LEFT, Sight, look, words
 from swinablate.execution.executors.slurm.commands import Node, Refused, nodes, plain, state, steps
 from swinablate.execution.executors.slurm.steps import ended
+from swinablate.execution.workers import crew
 from swinablate.execution.workers.hello import check, code, hello
 from swinablate.records.events import Batch
 from tests.execution.fake_slurm import FakeSlurm
@@ -327,7 +328,7 @@ def test_a_study_that_is_stopped_asks_for_nothing_more(fake, tmp_path, monkeypat
 
 
 def test_where_no_worker_gets_ready_the_study_ends_with_the_reason(fake, tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "FIRST_S", 0.01)
+    monkeypatch.setattr(crew, "FIRST_S", 0.01)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     fake.says("told", "slurmstepd: error: execve(): /nowhere/python: No such file or directory\n")
     with closing(opened(tmp_path, slots=1)) as execution, pytest.raises(EnvironmentFault) as end:

@@ -9,12 +9,14 @@ import typer
 from swinablate.cli import terminal
 from swinablate.cli.options import (
     HOME,
+    Address,
     CheckpointEvery,
     Devices,
     Executor,
     Force,
     Fuse,
     GpusPerNode,
+    GpusPerTrial,
     Hang,
     HomeFolder,
     Json,
@@ -43,7 +45,6 @@ from swinablate.cli.options import (
 from swinablate.cli.running import Report, expected, plan_of, report_of, run_study
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of, variants
-from swinablate.config.variants import digests
 from swinablate.errors import InputError
 from swinablate.records.events import CHECKPOINT_S
 from swinablate.records.home import Home
@@ -65,6 +66,8 @@ def run(
     gpus_per_node: GpusPerNode = 0,
     time: Time = "",
     sbatch: Sbatch = None,
+    address: Address = "",
+    gpus_per_trial: GpusPerTrial = 0,
     hang_timeout: Hang = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_S,
     smoke: Smoke = False,
@@ -86,7 +89,7 @@ def run(
     """
     terminal.planning(study)
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
-    cluster = request(nodes, gpus_per_node, time, sbatch)
+    cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
     run_study(
         study,
@@ -292,21 +295,6 @@ def analyze(
         terminal.show_verdicts(answer.verdicts, name)
 
 
-@commands.command(epilog="Example: swinablate new my_study")
-def new(
-    name: Annotated[str, typer.Argument(help="Name of the study.", show_default=False)],
-    folder: Annotated[
-        Path, typer.Option("--in", help="Where studies/ and experiments/ are.")
-    ] = Path(),
-) -> None:
-    """Write a commented study file and its recipe to start from."""
-    from swinablate.study.template import write_template
-
-    study, recipe = write_template(name, folder)
-    said = f"{study}\n{recipe}\nnext: swinablate plan {study}"
-    terminal.err.print(said, soft_wrap=True, markup=False)
-
-
 @commands.command(epilog="Example: swinablate retry studies/quickstart.toml")
 def retry(
     context: typer.Context,
@@ -318,6 +306,8 @@ def retry(
     gpus_per_node: GpusPerNode = 0,
     time: Time = "",
     sbatch: Sbatch = None,
+    address: Address = "",
+    gpus_per_trial: GpusPerTrial = 0,
     hang_timeout: Hang = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_S,
     out: Out = None,
@@ -333,7 +323,7 @@ def retry(
     options = options_of(
         context, slots, devices, executor, None, storage, tracking_uri, retry=True
     )
-    cluster = request(nodes, gpus_per_node, time, sbatch)
+    cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
@@ -371,28 +361,3 @@ def sync(
         print_json({"schema": 1, "trials": count})
     else:
         terminal.err.print(f"{count} trials are in Optuna and MLflow again")
-
-
-@commands.command(epilog="Example: swinablate demo")
-def demo(
-    context: typer.Context,
-    slots: Slots = None,
-    out: Out = None,
-    force: Force = False,
-    home: HomeFolder = HOME,
-    storage: Storage = None,
-    tracking_uri: Tracking = None,
-    smoke: Smoke = False,
-    as_json: Json = False,
-) -> None:
-    """Run the quick start: which parts of Swin matter on 8x8 digits? Five minutes, two cores."""
-    terminal.planning("the quick start")
-    from swinablate.models.catalogue import examples
-
-    study = examples() / "studies" / "quickstart.toml"
-    options = options_of(context, slots, "auto", "local", None, storage, tracking_uri)
-    what = {"study": study.stem, "file": str(study), "digests": digests(study)}
-    options = dataclasses.replace(options, launch=options.launch.model_copy(update=what))
-    run_study(
-        study, home, options, [], smoke=smoke, report=Report(out, force=force), as_json=as_json
-    )

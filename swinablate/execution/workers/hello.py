@@ -26,6 +26,8 @@ SAME = {
     "torch": "torch",
 }
 """What must be the same everywhere, and what it is called."""
+NODE = "SWINABLATE_NODE"
+"""Variable of the name by which a cluster knows this machine, where that sets none itself."""
 PROBE_S = 10.0
 """How long a new file may take to be seen: NFS believes for 3 s (acregmin) that there is none."""
 
@@ -33,7 +35,7 @@ PROBE_S = 10.0
 def hello(probe: Path) -> dict[str, Any]:
     """What this process is, and what it reads in a file that another wrote."""
     return {
-        "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        "host": os.environ.get(NODE) or os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         "pid": os.getpid(),
         "gpu": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
         "probe": _read(probe),

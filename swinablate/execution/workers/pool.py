@@ -143,10 +143,13 @@ class Pool:
     def _ask_stack(self, worker: Worker) -> None:
         """Have a worker that hangs write its stack to its log; one that is stopped cannot."""
         pid, size = worker.process.pid(), _size(worker.log)
-        if pid is None:
+        if worker.process.ask_stack is not None:
+            worker.process.ask_stack()
+        elif pid is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, worker.process.stack)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, worker.process.stack)
         for _ in range(10):
             time.sleep(DUMP_S / 10)
             before, size = size, _size(worker.log)
@@ -199,11 +202,13 @@ class Pool:
         end = worker.process.end()
         told: dict[str, Any] = {
             "kind": worker.why,
-            "message": f"the worker{worker.process.where} ended with {_how(code)}{end.why}",
+            "message": f"the worker{worker.process.where()} ended with "
+            f"{end.how or _how(code)}{end.why}",
         }
         if worker.stack:
             told["message"] += f"; its stack is in {worker.log.name}"
-        if code is None or worker.leaving or (end.excused and worker.why != "hung"):
+        unknown = code is None and not end.how
+        if unknown or worker.leaving or (end.excused and worker.why != "hung"):
             told["excused"] = True
         jobs = worker.batch.jobs if worker.batch else ()
         return [event(job, "lost", told) for job in jobs if job.trial in worker.unfinished]

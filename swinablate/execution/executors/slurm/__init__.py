@@ -6,11 +6,9 @@ of Slurm's, is no slot. What the controller says of workers is not asked: they s
 
 import os
 import re
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from swinablate.errors import EnvironmentFault, InputError, Interrupted, SwinablateError
 from swinablate.execution.executor import Executor, Request, Slot
@@ -18,18 +16,13 @@ from swinablate.execution.executors.slurm import allocation as allocations
 from swinablate.execution.executors.slurm.allocation import Allocation, Sight
 from swinablate.execution.executors.slurm.commands import Node, Refused, check_installed, nodes
 from swinablate.execution.executors.slurm.steps import Steps
-from swinablate.execution.workers.hello import check
-from swinablate.execution.workers.pool import Pool, Worker
+from swinablate.execution.workers.crew import Crew, Probe
+from swinablate.execution.workers.pool import Worker
 from swinablate.records.events import Batch, Event
 
-FIRST_S, LATER_S = 1.0, 60.0
-"""How long after a worker's end another is started on its slot: at first, and at most where none
-gets ready any more, as on a node that is down."""
 LEFT_S = 40.0
 """How long a slot stays empty whose worker had to leave: most likely its allocation ends, which
 takes Slurm 30 s (KillWait), and who starts meanwhile is killed in the middle of a trial."""
-FAILURES = 3
-"""So many workers of a slot may end before any was ever ready: what is wrong is wrong for all."""
 TIME = re.compile(r"(\d+-)?\d+(:\d\d){0,2}|(?i:infinite|unlimited)")
 """minutes, h:m:s, days-h...  Source: sbatch(1), --time."""
 
@@ -88,11 +81,11 @@ class SlurmCluster:
                 f"{request.slots} slots run nothing", at="--slots", hint="give 1 or more"
             )
         check_installed()
-        given = request.given.replace("--gpus-per-node", "")
+        given = [option for option in request.given if option != "--gpus-per-node"]
         if self._inside and given:
             raise InputError(
                 f"this runs in job {self._inside}, which has its nodes and its time",
-                at=given,
+                at=given[0],
                 hint="leave it out, or unset SLURM_JOB_ID to have an allocation asked for",
             )
 
@@ -130,63 +123,57 @@ class Slurm:
     """The workers of one study."""
 
     def __init__(self, request: Request, tasks: int, most: int, logs: Path, inside: str) -> None:
-        self._request, self._tasks, self._most, self._logs = request, tasks, most, logs
+        self._request, self._tasks, self._most = request, tasks, most
         self.allocation = Allocation(request, tasks, inside)
-        self._written = secrets.token_hex(16)
-        self._probe = logs / f"probe-{self._written[:8]}"
-        self._probe.write_text(self._written, "utf-8")
+        self._probe = Probe(logs)
         if not inside:
             request.say(f"job {self.allocation.job} is asked for: workers start when it does")
-        self._pool: Pool | None = None
-        self._slots: list[Slot] = []
-        self._next: dict[int, tuple[float, float]] = {}
-        self._failures, self._ever, self._why = 0, False, ""
+        self._crew: Crew | None = None
+        self._why = ""
         self._renewed = self._progress = self._by_hand = False
         self._closed = self._stopped = False
 
     @property
     def free(self) -> int:
         """Workers that are ready and have nothing to do."""
-        return len(self._idle())
+        return 0 if self._crew is None or self._closed else len(self._crew.idle)
 
     def submit(self, batch: Batch) -> object:
         """Give the batch to a worker that is ready."""
-        assert self._pool is not None
-        return self._pool.give(self._idle()[0], batch)
+        assert self._crew is not None
+        return self._crew.give(batch)
 
     def poll(self, timeout: float) -> list[Event]:
         """What the workers wrote, while others are started where there is room."""
         if self._closed:
             return []
         sight = self.allocation.see()
-        if sight.phase == "held" and self._pool is None:
+        if sight.phase == "held" and self._crew is None:
             self._begin(sight)
         if sight.phase == "gone" and not self.workers and not self._stopped:
             self._renew(sight)
-        if self._pool is None:
+        if self._crew is None:
             self._say_why(sight)
             time.sleep(timeout)
             return []
         if sight.phase == "gone":
             self._end(self.workers)
         elif sight.phase == "held" and not self._stopped:
-            self._staff()
-        before = {worker.slot.index: worker for worker in self._pool.workers}
-        events = self._pool.hear(timeout)
-        self._look_back(before)
+            self._crew.staff()
+        events = self._crew.hear(timeout)
         self._progress |= any(happened.kind in {"checkpoint", "done"} for happened in events)
         return events
 
     def cancel(self, handle: object) -> None:
         """End the step; the next `poll` says that its jobs are lost."""
-        if self._pool is not None:
-            self._pool.cancel(handle)
+        if self._crew is not None:
+            self._crew.cancel(handle)
 
     def stop(self) -> None:
         """Tell every worker."""
         self._stopped = True
-        if self._pool is not None:
-            self._pool.stop()
+        if self._crew is not None:
+            self._crew.stop()
 
     def close(self) -> None:
         """End every worker's input, wait, then give the allocation back with all that is left."""
@@ -194,69 +181,34 @@ class Slurm:
             return
         self._closed = True
         try:
-            if self._pool is not None:
-                self._pool.close()
+            if self._crew is not None:
+                self._crew.close()
         finally:
             self.allocation.close()
-            self._probe.unlink(missing_ok=True)
+            self._probe.remove()
 
     @property
     def workers(self) -> list[Worker]:
         """Those that run, ready or not."""
-        return [] if self._pool is None or self._closed else self._pool.workers
-
-    def _idle(self) -> list[Worker]:
-        return [w for w in self.workers if w.said and not w.leaving and w.batch is None]
+        return [] if self._crew is None or self._closed else self._crew.workers
 
     def _begin(self, sight: Sight) -> None:
         """The allocation is there: what it has is what is used."""
         inside = not self.allocation.ours
         found = slots_on(sight.nodes, self._request, None if inside else self._tasks)
-        self._slots = found[: self._most]
+        slots = found[: self._most]
         starter = Steps(
             self.allocation.job,
             self.allocation.name,
-            shares(sight.nodes, self._slots),
-            self._probe,
+            shares(sight.nodes, slots),
+            self._probe.path,
         )
-        self._pool = Pool(starter, self._logs, greet=self._greet)
-        self._next = {slot.index: (0.0, FIRST_S) for slot in self._slots}
+        self._crew = Crew(starter, slots, self._probe, "--executor slurm", ended=self._look_back)
 
-    def _greet(self, slot: Slot, said: Mapping[str, Any]) -> None:
-        check(said, self._probe, self._written)
-        self._ever, self._failures = True, 0
-        self._next[slot.index] = (0.0, FIRST_S)
-
-    def _staff(self) -> None:
-        """Start a worker on every slot that has none, if it is time to try again."""
-        assert self._pool is not None
-        taken, now = {worker.slot.index for worker in self._pool.workers}, time.monotonic()
-        for slot in self._slots:
-            at, wait = self._next[slot.index]
-            if slot.index not in taken and now >= at:
-                self._pool.start(slot)
-                self._next[slot.index] = (now + wait, min(2 * wait, LATER_S))
-
-    def _look_back(self, before: Mapping[int, Worker]) -> None:
-        """Doubt the allocation where a worker ended; give up where none ever gets ready."""
-        assert self._pool is not None
-        left = {worker.slot.index for worker in self._pool.workers}
-        for index, worker in before.items():
-            if index in left:
-                continue
-            self.allocation.doubt()
-            if worker.leaving:
-                self._next[index] = (time.monotonic() + LEFT_S, FIRST_S)
-            if worker.said:
-                continue
-            self._failures += 1
-            if not self._ever and self._failures >= FAILURES * len(self._slots):
-                raise EnvironmentFault(
-                    f"no worker gets ready{worker.process.where}{worker.process.end().why}",
-                    at="--executor slurm",
-                    hint=f"see {self._logs / f'worker-{index}.log'}; the Python of this command "
-                    f"and the home must be on a file system that all nodes share",
-                )
+    def _look_back(self, worker: Worker) -> float:
+        """Doubt the allocation where a worker ended."""
+        self.allocation.doubt()
+        return LEFT_S if worker.leaving else 0.0
 
     def _say_why(self, sight: Sight) -> None:
         """Say what the allocation waits for, when that changes: it may be for ever."""
@@ -287,9 +239,9 @@ class Slurm:
             raise _interrupted(ended)
         self._renewed, self._progress = True, False
         self._by_hand |= sight.name == "CANCELLED"
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        if self._crew is not None:
+            self._crew.close()
+            self._crew = None
         self.allocation.close()
         try:
             self.allocation = Allocation(self._request, self._tasks)
@@ -309,7 +261,7 @@ def _interrupted(what: str) -> Interrupted:
 def asked(request: Request) -> Executor:
     """The executor for a request."""
     cluster = SlurmCluster(request)
-    return Executor(open=cluster.open, slots=cluster.slots, asked=asked)
+    return Executor(open=cluster.open, slots=cluster.slots, asked=asked, takes=TAKES)
 
 
 def _open(slots: Sequence[Slot], logs: Path, stopping: Callable[[], bool]) -> Slurm:
@@ -317,4 +269,5 @@ def _open(slots: Sequence[Slot], logs: Path, stopping: Callable[[], bool]) -> Sl
     return SlurmCluster(Request(slots=len(slots))).open(slots, logs, stopping)
 
 
-EXECUTOR = Executor(open=_open, asked=asked)
+TAKES = frozenset({"--nodes", "--gpus-per-node", "--time", "--sbatch"})
+EXECUTOR = Executor(open=_open, asked=asked, takes=TAKES)

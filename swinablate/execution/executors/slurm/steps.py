@@ -70,7 +70,7 @@ class Steps:
             step.wait,
             lambda: process.pid,
             close=step.close,
-            where=f" on {slot.host}",
+            where=lambda: f" on {slot.host}",
             end=lambda: ended(path, began),
             stack=signal.SIGUSR2,  # srun hands it on
         )

@@ -1,0 +1,65 @@
+"""Commands to begin with: a study file of one's own, and the quick start."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swinablate.cli import terminal
+from swinablate.cli.options import (
+    HOME,
+    Force,
+    HomeFolder,
+    Json,
+    Out,
+    Slots,
+    Smoke,
+    Storage,
+    Tracking,
+    options_of,
+)
+from swinablate.cli.running import Report, run_study
+from swinablate.config.variants import digests
+
+commands = typer.Typer()
+
+
+@commands.command(epilog="Example: swinablate new my_study")
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the study.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Option("--in", help="Where studies/ and experiments/ are.")
+    ] = Path(),
+) -> None:
+    """Write a commented study file and its recipe to start from."""
+    from swinablate.study.template import write_template
+
+    study, recipe = write_template(name, folder)
+    said = f"{study}\n{recipe}\nnext: swinablate plan {study}"
+    terminal.err.print(said, soft_wrap=True, markup=False)
+
+
+@commands.command(epilog="Example: swinablate demo")
+def demo(
+    context: typer.Context,
+    slots: Slots = None,
+    out: Out = None,
+    force: Force = False,
+    home: HomeFolder = HOME,
+    storage: Storage = None,
+    tracking_uri: Tracking = None,
+    smoke: Smoke = False,
+    as_json: Json = False,
+) -> None:
+    """Run the quick start: which parts of Swin matter on 8x8 digits? Five minutes, two cores."""
+    terminal.planning("the quick start")
+    from swinablate.models.catalogue import examples
+
+    study = examples() / "studies" / "quickstart.toml"
+    options = options_of(context, slots, "auto", "local", None, storage, tracking_uri)
+    what = {"study": study.stem, "file": str(study), "digests": digests(study)}
+    options = dataclasses.replace(options, launch=options.launch.model_copy(update=what))
+    run_study(
+        study, home, options, [], smoke=smoke, report=Report(out, force=force), as_json=as_json
+    )

@@ -1,0 +1,137 @@
+"""The workers of a study on a cluster: started where a slot has none, greeted, given up.
+
+A trial is given only to a worker that has said that it is ready, and who it is.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from swinablate.errors import EnvironmentFault
+from swinablate.execution.executor import Slot
+from swinablate.execution.processes import Starter
+from swinablate.execution.workers.hello import check
+from swinablate.execution.workers.pool import Pool, Worker
+from swinablate.records.events import Batch, Event
+
+FIRST_S, LATER_S = 1.0, 60.0
+"""How long after a worker's start another may be started on its slot: at first, and at most where
+none gets ready any more, as on a node that is down."""
+FAILURES = 3
+"""So many workers of a slot may end before any was ever ready: what is wrong is wrong for all."""
+
+
+class Probe:
+    """A file that workers are to read, to see whether they see the home.
+
+    Args:
+        logs: an existing folder of the home.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self.written = secrets.token_hex(16)
+        self.path = logs / f"probe-{self.written[:8]}"
+        self.path.write_text(self.written, "utf-8")
+
+    def remove(self) -> None:
+        """The study has ended."""
+        self.path.unlink(missing_ok=True)
+
+
+class Crew:
+    """A worker a slot at most, on machines of a cluster.
+
+    Args:
+        starter: starts them.
+        slots: where.
+        probe: a file that they are to read; their logs are beside it.
+        at: the option that an error names.
+        ended: called with a worker that has ended; says for how many seconds its slot is to stay
+            empty.
+    """
+
+    def __init__(
+        self,
+        starter: Starter,
+        slots: Sequence[Slot],
+        probe: Probe,
+        at: str,
+        ended: Callable[[Worker], float] = lambda _: 0.0,
+    ) -> None:
+        self._slots, self._probe, self._at, self._ended = slots, probe, at, ended
+        self._logs = probe.path.parent
+        self._pool = Pool(starter, self._logs, greet=self._greet)
+        self._next = {slot.index: (0.0, FIRST_S) for slot in slots}
+        self._failures, self.ever = 0, False
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Those that run, ready or not."""
+        return self._pool.workers
+
+    @property
+    def idle(self) -> list[Worker]:
+        """Those that are ready and have nothing to do."""
+        return [w for w in self.workers if w.said and not w.leaving and w.batch is None]
+
+    def give(self, batch: Batch) -> object:
+        """Give the batch to a worker that is ready."""
+        return self._pool.give(self.idle[0], batch)
+
+    def staff(self) -> None:
+        """Start a worker on every slot that has none, if it is time to try again."""
+        taken, now = {worker.slot.index for worker in self.workers}, time.monotonic()
+        for slot in self._slots:
+            at, wait = self._next[slot.index]
+            if slot.index not in taken and now >= at:
+                self._pool.start(slot)
+                self._next[slot.index] = (now + wait, min(2 * wait, LATER_S))
+
+    def hear(self, timeout: float) -> list[Event]:
+        """What the workers wrote.
+
+        Raises:
+            EnvironmentFault: a worker is refused, or none ever gets ready.
+        """
+        before = self.workers
+        events = self._pool.hear(timeout)
+        left = {worker.slot.index for worker in self.workers}
+        for worker in before:
+            if worker.slot.index not in left:
+                self._look_back(worker)
+        return events
+
+    def cancel(self, handle: object) -> None:
+        """End a worker; what is heard next says that its jobs are lost."""
+        self._pool.cancel(handle)
+
+    def stop(self) -> None:
+        """Tell every worker."""
+        self._pool.stop()
+
+    def close(self) -> None:
+        """End every worker's input, and wait."""
+        self._pool.close()
+
+    def _greet(self, slot: Slot, said: Mapping[str, Any]) -> None:
+        check(said, self._probe.path, self._probe.written)
+        self.ever, self._failures = True, 0
+        self._next[slot.index] = (0.0, FIRST_S)
+
+    def _look_back(self, worker: Worker) -> None:
+        """Give up where none ever gets ready."""
+        index, process = worker.slot.index, worker.process
+        if rest := self._ended(worker):
+            self._next[index] = (time.monotonic() + rest, FIRST_S)
+        if worker.said:
+            return
+        self._failures += 1
+        if not self.ever and self._failures >= FAILURES * len(self._slots):
+            raise EnvironmentFault(
+                f"no worker gets ready{process.where()}{process.end().why}",
+                at=self._at,
+                hint=f"see {self._logs / f'worker-{index}.log'}; the Python of this command "
+                f"and the home must be on a file system that all nodes share",
+            )
