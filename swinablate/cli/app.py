@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from swinablate import __version__
-from swinablate.cli.commands import claims, machine, model, study, weights
+from swinablate.cli.commands import bundle, claims, machine, model, study, weights
 from swinablate.cli.ending import is_ending
 from swinablate.config import imports
 from swinablate.errors import SwinablateError
@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (study, weights, claims, model, machine):
+for part in (study, weights, claims, bundle, model, machine):
     app.add_typer(part.commands)
 
 

@@ -53,14 +53,15 @@ def digests(study: Path, settings: Sequence[str] = ()) -> dict[str, str]:
     try:
         written = schema.read_toml(study)
         files = {"": written}
-        for name in _recipes(written):
+        for name in recipes_named(written):
             files[name] = schema.read_toml(study.parent / name)
         return {name: schema.digest(content) for name, content in files.items()}
     except (InputError, KeyError, TypeError, ValueError):
         return {}  # a date is no JSON, a list no file: whoever loads the study says what is wrong
 
 
-def _recipes(written: Mapping[str, Any]) -> list[str]:
+def recipes_named(written: Mapping[str, Any]) -> list[str]:
+    """The recipes that a study file names, as it names them."""
     return [
         written["baseline"],
         *(arm["recipe"] for arm in written.get("arms", ()) if "recipe" in arm),

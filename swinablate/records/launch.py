@@ -31,7 +31,7 @@ STORES: Mapping[str, tuple[str, ...]] = {
 SMOKE = ("plan", "run", "status", "report")
 """Commands with `--smoke`; others are given a smoke run's home."""
 
-Command = Literal["plan", "run", "status", "report", "retry", "sync", "weights", "ui"]
+Command = Literal["plan", "run", "status", "report", "retry", "sync", "weights", "ui", "export"]
 
 
 class Launch(Record):

@@ -8,6 +8,7 @@ import typer
 
 from swinablate.cli import terminal
 from swinablate.cli.claims import show, verify_recipe
+from swinablate.cli.commands.bundle import checked, tell
 from swinablate.cli.options import (
     HOME,
     Devices,
@@ -29,7 +30,11 @@ def verify(
     context: typer.Context,
     file: Annotated[
         Path,
-        typer.Argument(metavar="RECIPE", help="A recipe (TOML).", show_default=False),
+        typer.Argument(
+            metavar="RECIPE|BUNDLE",
+            help="A recipe (TOML), or what `swinablate export STUDY FILE` wrote.",
+            show_default=False,
+        ),
     ],
     params_only: Annotated[
         bool, typer.Option("--params-only", help="Count parameters, and train nothing.")
@@ -45,12 +50,18 @@ def verify(
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Check what a recipe claims: parameters are counted, an accuracy is trained for.
+    """Check what a recipe claims, or that an evidence bundle is what it says.
 
-    Trials are recorded in the home and reused. The accuracy holds if the interval over seeds lies
-    inside the claim's tolerance. Exit code 0: all holds; 3: something does not, or is undecided;
+    Of a recipe, parameters are counted and an accuracy is trained for. Trials are recorded in the
+    home and reused; the accuracy holds if the interval over seeds lies inside the claim's
+    tolerance. Of a bundle, digests, trial ids, the declaration and the verdicts are computed
+    again, and nothing is written. Exit code 0: all holds; 3: something does not, or is undecided;
     4: it cannot be checked here.
     """
+    if file.suffix != ".toml":
+        bundle = checked(file)
+        print_json(bundle.to_json()) if as_json else tell(bundle)
+        raise typer.Exit(0 if bundle.whole else 3)
     options = options_of(context, slots, devices, "local", None, storage, tracking_uri)
     launch = options.launch.model_copy(update={"study": "", "file": ""})
     options = dataclasses.replace(options, launch=launch)
