@@ -105,15 +105,20 @@ def verify_recipe(
         InputError: no such recipe, it claims nothing that could be checked, or the claim cannot
             be judged as it is written.
     """
+    from swinablate.config.recipe import StartConfig
     from swinablate.study.files import load_claim, load_recipe
     from swinablate.study.planner import alone
 
     claim = load_claim(path)
     count = _seeds(claim, path, seeds, params_only=params_only)
+    trains = claim.accuracy is not None and not params_only
     with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
-        made = alone(load_recipe(path), f"{STUDY}{path.stem}", str(path), range(count))
+        recipe = load_recipe(path)
+        if not trains:  # weights to start from, which may not be there, are no more parameters
+            recipe = recipe.model_copy(update={"start": StartConfig()})
+        made = alone(recipe, f"{STUDY}{path.stem}", str(path), range(count))
     found = Verified(recipe=path, source=claim.source, lines=[*_counted(claim, made)])
-    if claim.accuracy is not None and not params_only:
+    if trains:
         _trained(found, claim, made, home, options)
     return found
 
