@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from swinablate.cli.verbs.again import Again, repeatable
-from swinablate.cli.verbs.comparison import compare
+from swinablate.cli.commands.verbs.again import Again, repeatable
+from swinablate.cli.commands.verbs.comparison import compare
 from swinablate.errors import InputError
 from swinablate.records.events import Event
 from tests.records.homes import first

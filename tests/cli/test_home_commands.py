@@ -5,7 +5,7 @@ import json
 import pytest
 
 from swinablate.cli.app import main
-from swinablate.cli.verbs import shown
+from swinablate.cli.commands.verbs import shown
 from swinablate.records.events import TRAINS
 from tests.records.homes import edited, sealed
 

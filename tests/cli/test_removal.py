@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from swinablate.cli.app import main
-from swinablate.cli.verbs import removal
+from swinablate.cli.commands.verbs import removal
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.survey import survey
 from tests.records.homes import sealed

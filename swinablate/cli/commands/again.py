@@ -7,13 +7,13 @@ import typer
 
 from swinablate.cli import terminal
 from swinablate.cli.commands.home import Trial
+from swinablate.cli.commands.verbs import shown
 from swinablate.cli.options import HOME, HomeFolder, Json
 from swinablate.cli.terminal import print_json
-from swinablate.cli.verbs import shown
 from swinablate.records.home import Home
 
 if TYPE_CHECKING:
-    from swinablate.cli.verbs.comparison import Compared, Comparison
+    from swinablate.cli.commands.verbs.comparison import Compared, Comparison
 
 commands = typer.Typer()
 NOT_THE_SAME = 3
@@ -38,8 +38,8 @@ def reproduce(
     class of execution differs (another processor, torch, precision, or trials that trained as
     one graph) it says what may differ, and by how much. Exit code 3: it is not the same.
     """
-    from swinablate.cli.verbs.again import again, repeatable
-    from swinablate.cli.verbs.comparison import compare
+    from swinablate.cli.commands.verbs.again import again, repeatable
+    from swinablate.cli.commands.verbs.comparison import compare
     from swinablate.records.launch import launch_of
     from swinablate.scheduling.looking.uses import found, uses_of
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swinablate.cli import terminal
+from swinablate.cli.commands.verbs import shown
 from swinablate.cli.options import HOME, HomeFolder, Json, Storage, Tracking, studies_like
 from swinablate.cli.terminal import print_json
-from swinablate.cli.verbs import shown
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.home import Home
 from swinablate.text import counted
 
 if TYPE_CHECKING:
-    from swinablate.cli.verbs.removal import Removal
+    from swinablate.cli.commands.verbs.removal import Removal
 
 commands = typer.Typer()
 
@@ -41,7 +41,7 @@ def rm(
     Says first what goes and what stays, and asks. Trials that other studies of the home use stay,
     and so do reports, data sets and study files.
     """
-    from swinablate.cli.verbs import removal
+    from swinablate.cli.commands.verbs import removal
 
     where = Home(home)
     name = Path(study).stem if study.endswith(".toml") else study

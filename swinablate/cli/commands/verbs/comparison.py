@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import stdev
 from typing import Any
 
-from swinablate.cli.verbs.again import Again
+from swinablate.cli.commands.verbs.again import Again
 from swinablate.records.outcome import Outcome
 from swinablate.text import known
 
