@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -126,6 +126,34 @@ Force = Annotated[
 Probe = Annotated[
     bool,
     typer.Option("--probe", help="Take a few steps of every arm here, to know time and memory."),
+]
+Unit = Annotated[
+    Literal["percent", "fraction", "none"] | None,
+    typer.Option(
+        help="What the values are; fractions of 1 are shown in percent.",
+        show_default="percent, if they can be",
+    ),
+]
+Better = Annotated[
+    Literal["higher", "lower"] | None,
+    typer.Option(help="Which values are good.", show_default="higher"),
+]
+Method = Annotated[
+    Literal["auto", "auto-paired", "paired", "shrunken", "welch-holm", "dunnett"] | None,
+    typer.Option(
+        help="How arms are compared: auto pairs within seeds where their covariances say "
+        "that it pays, shrunken never does.",
+        show_default="auto",
+    ),
+]
+LatexColumns = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="Columns of tables/arms.tex, of n, mean, delta, ci, p, verdict, mark, params, macs, "
+        "train_s, images_per_s, peak_mib: --latex-columns mean,ci,params.",
+        show_default="mean,delta,ci,mark, which fit 3.25 in",
+    ),
 ]
 Slots = Annotated[
     int | None, typer.Option(help="Trials at a time.", show_default="one a GPU, or one a core")

@@ -41,11 +41,13 @@ class Report:
         out: its folder; None is the default of the study.
         wanted: whether there is one.
         force: it may be written over files of others.
+        latex: columns of its LaTeX table; empty for the usual ones.
     """
 
     out: Path | None
     wanted: bool = True
     force: bool = False
+    latex: tuple[str, ...] = ()
 
     def folder(self, home: Home, name: str) -> Path:
         """`reports/STUDY` here, if no other was named; a smoke run's report stays in its home."""
@@ -187,6 +189,15 @@ def declared(made: "Plan") -> PlanRecord:
     return plan_record(made, {}, Noise(None, "unknown"))
 
 
+def latex_of(columns: str) -> tuple[str, ...]:
+    """What `--latex-columns` names; nothing where it was not given."""
+    if not columns:
+        return ()
+    from swinablate.report.latex import check_columns
+
+    return check_columns(columns)
+
+
 def report_of(
     home: Home, name: str, report: Report, *, as_json: bool
 ) -> "tuple[StudyResults, Path]":
@@ -197,7 +208,7 @@ def report_of(
     folder = report.folder(home, name)
     measure_lacking(home, name)
     answer = gather(home, name)
-    render(answer, folder, force=report.force)
+    render(answer, folder, force=report.force, latex=report.latex)
     if as_json:
         print_json(answer.verdicts)
     else:

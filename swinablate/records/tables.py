@@ -22,7 +22,8 @@ NAMED = ("test/recall/", "test/translated/")
 """Begin the names of metrics that are columns only where a study asks for them."""
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
-    *("macs", "train_s", "images_per_s", "peak_mib", "epochs", "attempts", "device", "execution"),
+    *("macs", "train_s", "cpu_s", "images_per_s", "peak_mib", "epochs", "attempts", "device"),
+    "execution",
     *("predictions", "correct", "test_images", *map(column_of, MEASURED), "failure"),
     "message",
 )
@@ -142,6 +143,7 @@ def _row(row: Row, found: Outcome | None, more: Mapping[str, str]) -> dict[str, 
         "params": row.arm.params,
         "macs": row.arm.macs,
         "train_s": metrics.get("time/train_s"),
+        "cpu_s": metrics.get("time/cpu_s"),
         "images_per_s": metrics.get("time/images_per_s"),
         "peak_mib": metrics.get("memory/peak_mib"),
         "epochs": metrics.get("epochs"),

@@ -1,7 +1,7 @@
 """From an answer to files people read: a page, a README, tables, figures; recorded data only."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from swinablate.records.report_folder import publish
 from swinablate.report.families.compared import contrasts_table, declared
 from swinablate.report.families.further import blocks_of
 from swinablate.report.families.further import table as further_table
-from swinablate.report.latex import arms_tex, contrasts_tex
+from swinablate.report.latex import COMPACT, WIDE, arms_tex, contrasts_tex
 from swinablate.report.page import context, html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
@@ -20,7 +20,9 @@ from swinablate.report.tunings import choices, choices_table
 __all__ = ["StudyResults", "render"]
 
 
-def render(answer: StudyResults, out: Path, *, force: bool = False) -> list[Path]:
+def render(
+    answer: StudyResults, out: Path, *, force: bool = False, latex: Sequence[str] = ()
+) -> list[Path]:
     """Write the report of a study into a folder.
 
     The same answer gives the same bytes. Every file is complete when it appears, and
@@ -30,6 +32,7 @@ def render(answer: StudyResults, out: Path, *, force: bool = False) -> list[Path
         answer: what was recorded, judged.
         out: the folder; made if it is missing.
         force: write over files that are not the report's.
+        latex: columns of `tables/arms.tex`; empty for those that fit a column of 3.25 in.
 
     Returns:
         The files, in the order in which they were written.
@@ -38,20 +41,21 @@ def render(answer: StudyResults, out: Path, *, force: bool = False) -> list[Path
         InputError: the folder holds files of others, or changed ones of the report.
         EnvironmentFault: the folder cannot be written.
     """
-    files = contents(answer)
+    files = contents(answer, latex)
     publish(files, out, force=force)
     return [out / name for name in files]
 
 
-def contents(answer: StudyResults) -> dict[str, bytes]:
-    """Every file of the report, `index.html` last."""
+def contents(answer: StudyResults, latex: Sequence[str] = ()) -> dict[str, bytes]:
+    """Every file of the report, `index.html` last; `latex` as in `render`."""
     given, answer = answer, whole(answer)
     drawn = plots(answer)
     arms = arms_table(answer)
     files = {
         "tables/trials.csv": csv(every_trial(answer)),
         "tables/arms.csv": csv(arms),
-        "tables/arms.tex": arms_tex(answer, arms),
+        "tables/arms.tex": arms_tex(answer, arms, latex or COMPACT),
+        "tables/arms_wide.tex": arms_tex(answer, arms, WIDE, wide=True),
     }
     if declared(answer):
         contrasts = contrasts_table(answer)

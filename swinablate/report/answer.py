@@ -13,6 +13,7 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import TUNING, curves_table, trials_table, unrecorded
+from swinablate.report.families.contention import contention
 from swinablate.report.families.equal_cost import curve_effects
 from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
@@ -46,8 +47,11 @@ def gather(home: Home, name: str) -> StudyResults:
     curves = curves_table(plan, recorded)
     declared = declaration(plan, trials)
     judged = judge(plan, declared, now, trials)
-    secondary = curve_effects(plan, declared, trials, curves)
+    contended = contention(plan, trials)
+    timed = not contended
+    secondary = curve_effects(plan, declared, trials, curves, timed=timed)
     found = [*judged.warnings, *warnings(home, plan, trials), *_without(plan, declared, trials)]
+    found += contended
     found += scale_decides(plan, judged, trials)
     tuned = None
     if plan.tune:
@@ -59,7 +63,8 @@ def gather(home: Home, name: str) -> StudyResults:
         contrasts=(*judged.contrasts, *secondary),
         warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
     )
-    beside = further(plan, trials, now.decisions.verdicts if now.decisions else None)
+    looked = now.decisions.verdicts if now.decisions else None
+    beside = further(plan, trials, looked, timed=timed)
     return StudyResults(
         plan=plan,
         trials=trials,

@@ -1,6 +1,7 @@
 """The answer as one page, and as Markdown for a forge: what stands where is in the templates."""
 
 import base64
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -16,9 +17,11 @@ from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
 from swinablate.report.families.compared import beside, declared
+from swinablate.report.families.contention import clocked, timed
 from swinablate.report.families.further import among, blocks_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
+from swinablate.report.stack import stacked
 from swinablate.stats import ARMS, CONTRASTS, TUNED, TUNED_CONTRASTS
 from swinablate.text import error_ratio, known, percent_of
 
@@ -42,7 +45,9 @@ ICONS = {
 
 
 def html(said: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """The report as one file: no script, no request, readable on paper and on a telephone.
+    """The report as one file: no request, readable on paper and on a telephone.
+
+    Its one script sorts tables; by its digest the page allows it and no other.
 
     Args:
         said: what the report says, as `context` has it.
@@ -50,8 +55,13 @@ def html(said: Mapping[str, Any], files: Mapping[str, str]) -> str:
     """
     env = _environment(autoescape=True)
     env.filters |= {"icon": icon, "breakable": breakable, "shortened": shortened}
+    env.filters |= {"evidence": evidence}
     env.globals["figure"] = {plot.name: Markup(_titled(plot)) for plot in said["plots"]}  # noqa: S704  our own drawing, names escaped by matplotlib
     env.globals["table"] = partial(linked, files)
+    script = env.loader.get_source(env, "sort.js")[0] if env.loader else ""
+    digest = hashlib.sha256(script.encode()).digest()
+    env.globals["script"] = Markup(script)  # noqa: S704  ours
+    env.globals["script_digest"] = base64.b64encode(digest).decode()
     return env.get_template("page.html").render(said)
 
 
@@ -62,7 +72,7 @@ def markdown(said: Mapping[str, Any]) -> str:
         said: what the report says, as `context` has it.
     """
     env = _environment(autoescape=False)
-    env.filters |= {"md": md, "minus": minus, "shortened": shortened}
+    env.filters |= {"md": md, "minus": minus, "shortened": shortened, "evidence": evidence}
     return env.get_template("report.md").render(said)
 
 
@@ -82,6 +92,26 @@ def icon(verdict: str) -> Markup:
         '<span class="verdict {kind}"><svg class="icon" viewBox="0 0 16 16" aria-hidden="true">'
         "{shape}</svg>{word}</span>"
     ).format(kind=kind, shape=Markup(ICONS[look.marker]), word=verdict)  # noqa: S704  a constant
+
+
+def evidence(found: Mapping[str, Any]) -> str:
+    """The sentence of an arm or a contrast for a place that its verdict stands beside already.
+
+    Only the word that is said twice is left out, never a number or a reason.
+    """
+    name, word, said = found["name"], re.escape(found["verdict"]), str(found["sentence"])
+    if word == "equivalent":
+        return said  # "to the baseline within 1 pp" needs it
+    head, rest = (name, said.removeprefix(name)) if said.startswith(name) else ("", said)
+    rest = re.sub(rf"\): {word}(?=[.,])", ")", rest, count=1)
+    if found["verdict"] in {"not tested", "pending"}:
+        rest = re.sub(rf": {word} \((.*?)\)(?=[.,;])", r": \1", rest, count=1)
+    # "x: undecided given convergence (+0.4 pp, CI ...)" -> "x: given convergence +0.4 pp (CI ...)"
+    rest = re.sub(
+        rf": {word}((?: given| against)[^(]*)? \(([^,()]+), ", r":\1 \2 (", rest, count=1
+    )
+    rest = re.sub(rf": {word}(?:, because |, | )(?=\w)", ": ", rest, count=1)
+    return head + re.sub(rf"^ {word}: ", ": ", rest, count=1)
 
 
 def breakable(text: object) -> Markup:
@@ -158,6 +188,7 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
         "worst": any(row["worst_low"] is not None for row in rows),
         "early": [arm["name"] for arm in judged["arms"] if arm.get("stopped_early")],
         "ranked": ranked,
+        "stacked": stacked(judged, ranked),
         "compared": compared,
         "said": said,
         "beside": beside,
@@ -168,6 +199,9 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
         "costs": any(row["params"] is not None for row in rows),
         "gaps": any(row["gap_pp"] is not None for row in rows),
         "speeds": any(row["images_per_s"] is not None for row in rows),
+        "memory": any(row["peak_mib"] is not None for row in rows),
+        "timed": timed(judged["warnings"]),
+        "clocked": clocked(answer.trials),
         "proofs": tables.proofs(answer),
         "plots": drawn,
         "interim": tables.interim(answer),
@@ -189,7 +223,7 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
         "quantities": any(asked.quantity for asked in answer.plan.hypotheses),
         "spread": prose.spread(answer),
         "checklist": prose.checklist(answer),
-        "provenance": tables.grouped(answer.provenance),
+        "provenance": tables.origins(answer.provenance),
         "tuning": tunings.tuning(answer),
         "choices": tunings.choices(answer),
         "tuned_contrasts": tunings.compared(answer),

@@ -10,6 +10,8 @@ import pandas as pd
 
 from swinablate.records.plan import ArmRecord
 from swinablate.records.tables import CURVES, TRIALS
+from swinablate.report.drawing.numbers import DASH
+from swinablate.report.families.contention import timed
 from swinablate.report.results import StudyResults
 from swinablate.report.tunings import settled
 from swinablate.text import level, signed
@@ -59,7 +61,8 @@ def _inert(cell: str) -> str:
 def arms_table(answer: StudyResults) -> pd.DataFrame:
     """One row for every arm, the baseline first, then in the order of the plan.
 
-    Throughput is the median over seeds, memory the highest, time the sum of all trials.
+    Throughput and training time are medians over seeds, memory is the highest. Where times do not
+    compare (W28) there is neither: what each trial recorded is in the table of trials.
     """
     base = answer.verdicts["baseline"]
     sized = ("params", "macs", "images_per_s", "peak_mib", "train_s", "test_acc", "train_eval_acc")
@@ -72,7 +75,7 @@ def arms_table(answer: StudyResults) -> pd.DataFrame:
         row = {
             **_judged(arm),
             **_declared(planned[arm["name"]]),
-            **_cost(trials),
+            **_cost(trials, timed=timed(answer.verdicts["warnings"])),
             **_gap(trials),
         }
         row["params"] = row["params"] or _first(trials.params.to_numpy())
@@ -186,7 +189,10 @@ def matched(arm: ArmRecord) -> str:
 
 
 def along(contrasts: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
-    """The effects along the curve: an arm, and what it is at equal epochs, MACs, seconds."""
+    """The effects along the curve: an arm, and what it is at equal epochs, MACs, seconds.
+
+    Where times do not compare, the last is left out.
+    """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for contrast in contrasts:
         if contrast["family"] == "curve":
@@ -240,17 +246,33 @@ def flat(value: object, key: str = "") -> list[tuple[str, str]]:
     return [(key, {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))]
 
 
-def grouped(value: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """A nested value as groups of lines; plain values at the top are the first group."""
-    single = {k: v for k, v in value.items() if not _nested(v)}
-    groups = [("study", flat(single)), *((k, flat(v)) for k, v in value.items() if _nested(v))]
-    return [(title, lines) for title, lines in groups if lines]
+def origins(value: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Where the numbers come from, a row for each fact: what, of the trials, of this report.
 
-
-def _nested(value: object) -> bool:
-    return isinstance(value, Mapping) or (
-        isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value)
-    )
+    What both have in common stands once: the last is then empty, as it is for what the report has
+    no part in. Trials that differ are listed, each value once.
+    """
+    runs: dict[str, list[str]] = {}
+    for one in value.get("trials") or ():
+        for key, text in flat(one):
+            runs.setdefault(key, []).append(text)
+    here = dict(flat(value.get("report") or {}))
+    rows = []
+    for key in dict.fromkeys([*runs, *here]):
+        then, now = "; ".join(dict.fromkeys(runs.get(key, ()))), here.get(key, "")
+        rows.append((key, then or DASH, "" if then == now else now or DASH))
+    ran: dict[str, list[str]] = {}
+    for one in value.get("execution") or ():
+        for key, text in flat(one):
+            ran.setdefault(key, []).append(text)
+    known = {key for key, *_ in rows}
+    rows += [
+        (key, "; ".join(dict.fromkeys(texts)), "")
+        for key, texts in ran.items()
+        if key not in known and f"versions.{key}" not in known
+    ]
+    rest = {k: v for k, v in value.items() if k not in {"trials", "report", "execution"}}
+    return rows + [(key, text, "") for key, text in flat(rest)]
 
 
 def _judged(arm: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,11 +290,11 @@ def _declared(arm: ArmRecord) -> dict[str, Any]:
     }
 
 
-def _cost(mine: pd.DataFrame) -> dict[str, Any]:
+def _cost(mine: pd.DataFrame, *, timed: bool) -> dict[str, Any]:
     return {
-        "images_per_s": _over(mine.images_per_s.to_numpy(), np.median),
+        "images_per_s": _over(mine.images_per_s.to_numpy(), np.median) if timed else None,
         "peak_mib": _over(mine.peak_mib.to_numpy(), np.max),
-        "train_s": _over(mine.train_s.to_numpy(), np.sum),
+        "train_s": _over(mine.train_s.to_numpy(), np.median) if timed else None,
         "device": "; ".join(
             sorted({d for d in mine.device[mine.status == "done"] if pd.notna(d)})
         ),

@@ -35,6 +35,8 @@ class Sample:
         lost: seed -> "diverged" or "failed".
         outlying: place among the results -> points from the mean of the others, where that is
             beyond chance.
+        again: another reading of seeds that count already, and tells other arms nothing new of
+            the noise.
         correct: which test images each seed got right, packed; "" where unknown.
     """
 
@@ -45,6 +47,7 @@ class Sample:
     lost: Mapping[Any, str]
     correct: NDArray[Any]
     outlying: Mapping[int, float] = field(default_factory=dict)
+    again: bool = False
 
 
 def read_samples(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, Sample]:
@@ -81,13 +84,14 @@ def cells(samples: Mapping[str, Sample]) -> Cells:
     training would widen every other interval.
     """
     tallies = [sample.tally for sample in samples.values()]
+    again = np.array([sample.again for sample in samples.values()])
     sds = [np.nan if t.sd is None else t.sd for t in tallies]
     return Cells(
         mean=np.array([np.nan if t.mean is None else t.mean for t in tallies]),
         var=np.square(sds),
         n=np.array([t.n for t in tallies], dtype=float),
         declared=np.array([t.planned for t in tallies], dtype=float),
-        pooled=np.array([t.n >= 2 and not t.diverged for t in tallies]),
+        pooled=np.array([t.n >= 2 and not t.diverged for t in tallies]) & ~again,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -65,6 +65,18 @@ class Stopped(Exception):
     """The run was asked to stop and has written its checkpoint."""
 
 
+class Clocks(NamedTuple):
+    """A moment: seconds on the wall, and of processor time of all threads of the process."""
+
+    wall: float
+    cpu: float
+
+
+def clocks() -> Clocks:
+    """Now."""
+    return Clocks(time.perf_counter(), time.process_time())
+
+
 @dataclass(kw_only=True)
 class Progress:
     """Where a run is: the part of its state that is not tensors of the model.
@@ -74,6 +86,8 @@ class Progress:
         step: steps done in this epoch.
         loss: sum of this epoch's losses, one number on the device.
         seconds: spent training in this epoch, before an interruption.
+        cpu_seconds: of processor time in them, all threads of the process; not a number where an
+            earlier version began the epoch.
         curve: rows of the finished epochs.
         best: validation accuracy and weights of the best epoch, where they decide.
     """
@@ -82,8 +96,21 @@ class Progress:
     step: int = 0
     loss: Float[Tensor, ""] = field(default_factory=lambda: torch.zeros(()))
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def saved(cls, state: Mapping[str, Any]) -> "Progress":
+        """As a checkpoint has it; those of earlier versions counted no processor time."""
+        begun = state["seconds"] > 0 and "cpu_seconds" not in state
+        return cls(**({"cpu_seconds": math.nan if begun else 0.0} | dict(state)))
+
+    def spend(self, since: "Clocks", share: float = 1.0) -> None:
+        """Add the time since then, or a share of it."""
+        now = clocks()
+        self.seconds += share * (now.wall - since.wall)
+        self.cpu_seconds += share * (now.cpu - since.cpu)
 
     def keep_best(self, accuracy: float, model: nn.Module) -> None:
         """Keep the weights if they are the best yet on validation images."""
@@ -108,9 +135,12 @@ class Progress:
             "time/images_per_s": images / self.seconds,
             "memory/peak_mib": peak,
         }
+        if math.isfinite(self.cpu_seconds):
+            row["time/cpu_s"] = self.cpu_seconds
         self.curve.append(row)
         self.epoch, self.step = self.epoch + 1, 0
-        self.seconds, self.loss = 0.0, torch.zeros_like(self.loss)
+        self.seconds, self.cpu_seconds = 0.0, 0.0
+        self.loss = torch.zeros_like(self.loss)
         return row
 
 
@@ -161,7 +191,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     now = Progress(loss=torch.zeros((), device=device))
     saved = checkpoint.load_checkpoint([Path(job.folder), *map(Path, job.resume)], device)
     if saved is not None:
-        now = Progress(**saved["progress"])
+        now = Progress.saved(saved["progress"])
         if checkpoint.finished(saved):
             judged.load_state_dict(saved["model"])
         else:
@@ -192,10 +222,10 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             raws = raw_batches(splits.train, order, size, now.step)
             steps = min(per_epoch, total - now.epoch * per_epoch)
             losses = Losses(device)
-            began = time.perf_counter()
+            began = clocks()
             while now.step < steps:
                 if stopping():
-                    now.seconds += time.perf_counter() - began
+                    now.spend(began)
                     check(losses, now)
                     saver.save([here()])
                     saver.wait()
@@ -215,7 +245,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                 if losses.add(loss):
                     check(losses, now)
             mean = now.loss.item() / steps  # waits for the device: the time is the epoch's own
-            now.seconds += time.perf_counter() - began
+            now.spend(began)
             check(losses, now)
             if not math.isfinite(mean):
                 raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
@@ -283,6 +313,8 @@ def summary(
         "memory/peak_mib": max(row["memory/peak_mib"] for row in now.curve),
         "epochs": len(now.curve),
     }
+    if all("time/cpu_s" in row for row in now.curve):
+        metrics["time/cpu_s"] = sum(row["time/cpu_s"] for row in now.curve)
     predictions: dict[str, Any] = {}
     if job.kind == "final":
         found = answers(model, splits.test, train)

@@ -86,7 +86,7 @@ def test_report_has_every_file(finished):
         str(path.relative_to(finished.out)) for path in finished.out.rglob("*") if path.is_file()
     }
     wanted = {"index.html", "report.md", "verdicts.json", "plan.json", "provenance.json",
-              "tables/trials.csv", "tables/arms.csv", "tables/arms.tex", "figures/forest.svg",
+              "tables/trials.csv", "tables/arms.csv", "tables/arms.tex", "tables/arms_wide.tex", "figures/forest.svg",
               "figures/seeds.svg", "figures/curves.svg"}  # fmt: skip
     assert wanted <= files
     assert len((finished.out / "tables" / "trials.csv").read_text().splitlines()) == 10

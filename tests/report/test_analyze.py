@@ -185,7 +185,7 @@ def test_a_report_of_losses_speaks_of_no_percent(csv):
     assert "| arm | n | loss | difference | 95 % CI | p (adjusted) | verdict |" in markdown
     for said in (" pp", "(pp)", "(%)", "percentage point", "accuracy (%)"):
         assert said not in markdown
-    assert "arm & $n$ & loss & $\\Delta$ & 95" in latex
+    assert "arm & \\multicolumn{2}{c}{loss} & {$\\Delta$} & {95" in latex
     for name in ("forest", "seeds", "curves"):
         figure = files[f"figures/{name}.svg"].decode()
         assert "loss" in figure

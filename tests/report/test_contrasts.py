@@ -47,7 +47,7 @@ def test_the_page_has_every_contrast_with_what_it_is_of(files):
     page = Page(files["index.html"].decode())
     said = page.text
     assert "6 arms compared with it; 3 declared contrasts of arms" in said
-    assert "ResNet less ViT: better, above 0 (+" in said
+    assert "ResNet less ViT: above 0 (+" in said
     assert "ResNet - 'ViT, same parameters'" in said
     assert "'no shift, no bias' + baseline" in said.replace("<wbr>", "")
     assert "bias, with <shift> less without" in said  # escaped in the file, whole for a reader

@@ -7,6 +7,8 @@ import pytest
 from scipy.stats import t
 
 from swinablate.report.families.equal_cost import curve_effects
+from swinablate.stats import read_samples
+from swinablate.stats.sample import cells
 from swinablate.study.declared import declaration
 from tests.answers import BASELINE, Sketch, adaptive, study
 
@@ -51,8 +53,53 @@ def effects(answer) -> dict[str, float]:
     ],
     ids=["twice the MACs", "four times as slow", "half the MACs, twice the epochs", "shorter"],
 )
-def test_every_arm_is_read_where_the_cheapest_ends(answer, expected):
+def test_an_arm_and_the_baseline_are_read_where_the_cheaper_ends(answer, expected):
     assert effects(answer) == expected
+
+
+def third(answer, macs: int):
+    """The answer with one more arm, as the other but of other cost."""
+    more = answer.plan.arms[1].model_copy(update={"name": "third", "macs": macs})
+    mine = {name: frame[frame.arm == "arm"].assign(arm="third")
+            for name, frame in (("trials", answer.trials), ("curves", answer.curves))}  # fmt: skip
+    return replace(
+        answer,
+        plan=answer.plan.model_copy(update={"arms": (*answer.plan.arms, more)}),
+        trials=pd.concat([answer.trials, mine["trials"]], ignore_index=True),
+        curves=pd.concat([answer.curves, mine["curves"]], ignore_index=True),
+    )
+
+
+def test_a_cheap_arm_changes_no_other_arms_difference():
+    for macs in (250_000, 1_000_000, 4_000_000):
+        found = {e.contrast.name: e for e in judged(third(made(macs=1_000_000), macs))}
+        assert found["arm at equal MACs"].delta_pp == pytest.approx(1.0)
+        assert found["arm at equal MACs"].delta_pp == found["arm at equal epochs"].delta_pp
+        assert found["third at equal MACs"].delta_pp == pytest.approx(
+            {250_000: 31.0, 1_000_000: 1.0, 4_000_000: -29.0}[macs]
+        )
+        for each in found.values():  # what was read anew is still told as the baseline's
+            assert each.contrast.weights == {each.contrast.name.split()[0]: 1.0, "baseline": -1.0}
+
+
+def test_a_baseline_that_is_read_twice_speaks_once_of_the_noise():
+    answer = made()
+    frame = answer.trials.assign(value=answer.trials.test_acc)
+    samples = read_samples(frame, declaration(answer.plan, answer.trials))
+    samples["baseline for arm"] = replace(samples["baseline"], again=True)
+    assert cells(samples).pooled.tolist() == [True, True, False]
+    third_is_wide = {e.contrast.name: e for e in judged(third(made(macs=1_000_000), 250_000))}
+    each = third_is_wide["third at equal MACs"]
+    assert each.ci_low < each.delta_pp < each.ci_high
+
+
+def test_nothing_is_said_of_equal_seconds_where_times_do_not_compare():
+    answer = made()
+    declared = declaration(answer.plan, answer.trials)
+    found = curve_effects(answer.plan, declared, answer.trials, answer.curves, timed=False)
+    assert [e.contrast.name for e in found] == ["arm at equal epochs", "arm at equal MACs"]
+    calm = {e.contrast.name: e for e in judged(answer)}  # the other questions are as they were
+    assert all(calm[e.contrast.name] == e for e in found)
 
 
 def test_the_three_questions_share_one_error_rate():

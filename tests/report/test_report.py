@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import json
 import math
 import os
@@ -24,10 +26,12 @@ from swinablate.records.report_folder import MARKER
 from swinablate.records.tuning import Ledger, TryRecord
 from swinablate.report import contents, render
 from swinablate.report.drawing import numbers
-from swinablate.report.latex import arms_tex, escape
-from swinablate.report.page import breakable, md, minus, shortened
+from swinablate.report.drawing.numbers import PM
+from swinablate.report.latex import MARKS, WIDE, arms_tex, check_columns, escape
+from swinablate.report.page import breakable, evidence, md, minus, shortened
 from swinablate.report.results import StudyResults
-from swinablate.report.tables import arms_table, changes, flat, grouped, whole
+from swinablate.report.stack import stacked
+from swinablate.report.tables import arms_table, changes, flat, origins, whole
 from tests.answers import BASELINE, QUICKSTART, Sketch, elsewhere, many, study
 
 DASH = "\N{EN DASH}"
@@ -39,7 +43,7 @@ CLAIMS = (
 )
 FILES = [
     "figures/forest.png", "figures/cost.png", "figures/curves.png", "figures/seeds.png",
-    "tables/trials.csv", "tables/arms.csv", "tables/arms.tex",
+    "tables/trials.csv", "tables/arms.csv", "tables/arms.tex", "tables/arms_wide.tex",
     "tables/forest.csv", "figures/forest.svg", "tables/cost.csv", "figures/cost.svg",
     "tables/curves.csv", "figures/curves.svg", "tables/seeds.csv", "figures/seeds.svg",
     "verdicts.json", "plan.json", "provenance.json", "report.md", "index.html",
@@ -147,10 +151,16 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     )
 
 
-def test_page_is_one_file_without_script_or_request(quick: dict[str, bytes]) -> None:
+def test_page_is_one_file_whose_only_script_is_its_own_and_asks_for_nothing(
+    quick: dict[str, bytes],
+) -> None:
     page = Page(quick["index.html"].decode())
-    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(page.tags)
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert page.tags.count("script") == 1
+    (script,) = re.findall(r"<script>(.*?)</script>", quick["index.html"].decode(), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert not {"link", "img", "iframe", "object", "base", "form"} & set(page.tags)
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    policy += f"script-src 'sha256-{digest}'"
     assert ("meta", "content", policy) in page.attributes
     links = [v for _, key, v in page.attributes if key in ("href", "src", "xlink:href", "action")]
     assert links
@@ -162,7 +172,7 @@ def test_page_is_one_file_without_script_or_request(quick: dict[str, bytes]) -> 
 def test_page_is_accessible(quick: dict[str, bytes]) -> None:
     text = quick["index.html"].decode()
     page = Page(text)
-    tables = text.split("<table>")[1:]
+    tables = re.split("<table[^>]*>", text)[1:]
     assert tables
     assert all("<caption>" in t and 'scope="col"' in t and 'scope="row"' in t for t in tables)
     ids = [v for _, key, v in page.attributes if key == "id"]
@@ -179,7 +189,7 @@ def test_page_says_what_the_statistics_say(quick: dict[str, bytes]) -> None:
     answer = study(refusals=REFUSED, hypotheses=CLAIMS)
     page = Page(quick["index.html"].decode())
     for arm in answer.verdicts["arms"]:
-        assert minus(arm["sentence"]) in page.text
+        assert minus(evidence(arm)) in page.text
         assert numbers.interval(arm["ci_low"], arm["ci_high"]) in page.text
         assert numbers.mean_sd(arm["mean"], arm["sd"]) in page.text
     for warning in answer.verdicts["warnings"]:
@@ -197,7 +207,7 @@ def test_page_says_what_the_statistics_say(quick: dict[str, bytes]) -> None:
 def test_hostile_names_stay_text_everywhere(hostile: dict[str, bytes]) -> None:
     text = hostile["index.html"].decode()
     page = Page(text)
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1  # the page's own
     assert page.text.count("<script>alert('x')</script> & \"q\"") >= 8
     assert not re.search(r"\son\w+=", re.sub(r">[^<]*<", "><", text))
     markdown = hostile["report.md"].decode()
@@ -211,7 +221,7 @@ def test_hostile_names_stay_text_everywhere(hostile: dict[str, bytes]) -> None:
 
 def test_every_markdown_table_has_one_width(quick: dict[str, bytes]) -> None:
     blocks = re.findall(r"(?:^\|.*\n)+", quick["report.md"].decode(), re.MULTILINE)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     for block in blocks:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 
@@ -254,14 +264,14 @@ def test_lost_trials_are_never_silent() -> None:
 def test_an_arm_that_fails_to_train_is_told_wherever_verdicts_are() -> None:
     files = contents(study([BASELINE, Sketch(name="wild", statuses=("diverged",) * 5)]))
     page = Page(files["index.html"].decode())
-    said = "wild fails to train: it diverged on 5 of 5 seeds, the baseline on 0 of 10"
+    said = "wild: it diverged on 5 of 5 seeds, the baseline on 0 of 10"
     assert said in page.text
     assert "1 fails to train" in page.text
     classes = [v for tag, key, v in page.attributes if key == "class"]
     assert classes.count("verdict fails-to-train") == 3  # counted, found, in the table
     assert said in files["report.md"].decode()
     assert "| fails to train |" in files["report.md"].decode()
-    assert "fails to train" in files["tables/arms.tex"].decode()
+    assert "fails to train" in files["tables/arms_wide.tex"].decode()
     assert "given convergence" not in page.text.split("Methods")[0]  # there is no number to label
     (arm,) = json.loads(files["verdicts.json"])["arms"]
     assert (arm["verdict"], arm["divergence"]["diverged"]) == ("fails to train", 5)
@@ -315,7 +325,7 @@ def test_a_lost_trial_without_a_message_has_none() -> None:
 def test_lost_trials_stand_in_the_latex_table() -> None:
     lost = Sketch(name="half", statuses=("done", "done", "failed", "diverged", "done"))
     files = contents(study([BASELINE, lost]))
-    assert r"half & 3/5 &" in files["tables/arms.tex"].decode()
+    assert r"half} & 3/5 &" in files["tables/arms_wide.tex"].decode()
 
 
 @pytest.mark.parametrize(
@@ -363,7 +373,7 @@ def test_results_from_elsewhere_need_three_columns() -> None:
         )
     )
     page = Page(found["index.html"].decode())
-    assert minus(answer.verdicts["arms"][0]["sentence"]) in page.text
+    assert minus(evidence(answer.verdicts["arms"][0])) in page.text
     assert "No figure here: no curve was recorded." in page.text
     assert json.loads(found["plan.json"]) == plan.to_json()
 
@@ -383,7 +393,7 @@ def test_arms_table_holds_costs_and_counts() -> None:
     arms = arms_table(whole(answer)).set_index("arm")
     mine = answer.trials[answer.trials.arm == "window=4"]
     assert arms.loc["window=4", "macs"] == 2_300_000
-    assert arms.loc["window=4", "train_s"] == pytest.approx(mine.train_s.sum())
+    assert arms.loc["window=4", "train_s"] == pytest.approx(mine.train_s.median())
     assert arms.loc["window=4", "images_per_s"] == pytest.approx(mine.images_per_s.median())
     assert arms.loc["no shift, no bias", "changes"] == (
         'model.shift = false, model.position_bias = "none"'
@@ -408,30 +418,57 @@ def test_latex_escapes_what_it_must() -> None:
     assert escape("\N{MINUS SIGN}1 \N{PLUS-MINUS SIGN} 2\x00") == r"$-$1 $\pm$ 2?"
 
 
-def test_latex_table_is_well_formed(hostile: dict[str, bytes]) -> None:
-    lines = hostile["tables/arms.tex"].decode().splitlines()
-    columns = re.fullmatch(r"\\begin\{tabular\}\{@\{\}([lr]*)@\{\}\}", lines[2])
-    assert columns
-    rows = [line for line in lines if line.endswith(r" \\")]
-    assert len(rows) == 3
+@pytest.mark.parametrize("name", ["arms", "arms_wide"])
+def test_latex_table_is_well_formed(hostile: dict[str, bytes], name: str) -> None:
+    lines = hostile[f"tables/{name}.tex"].decode().splitlines()
+    (head,) = [line for line in lines if line.startswith("arm &")]
+    cells = len(re.findall(r"(?<!\\)&", head)) + head.count(r"\multicolumn{2}")
+    rows = [line for line in lines if line.endswith(r" \\") and r"\multicolumn" not in line]
+    assert len(rows) == 2
     for row in rows:
-        assert len(re.findall(r"(?<!\\)&", row)) == len(columns[1]) - 1
+        assert len(re.findall(r"(?<!\\)&", row)) == cells
         bare = re.sub(r"\\[{}\\$&%#_]", "", row)
         assert bare.count("{") == bare.count("}")
         assert bare.count("$") % 2 == 0
         # An optional argument of \\ would swallow it.
         assert not row.lstrip().startswith("[")
-    assert sum(line == r"\end{tabular}" for line in lines) == 1
+    assert sum(line.startswith(r"\end{tabularx}") for line in lines) == 1
 
 
 def test_latex_numbers_are_the_verdicts() -> None:
     answer = study(QUICKSTART[:2])
-    text = arms_tex(answer, arms_table(whole(answer)))
+    text = arms_tex(answer, arms_table(whole(answer)), WIDE)
     arm = answer.verdicts["arms"][0]
-    cells = text.splitlines()[-3].removesuffix(r" \\").split(" & ")
-    assert cells[0] == "shift=false"
-    assert cells[3].replace("$-$", "-") == f"{arm['delta_pp']:+.2f}"
-    assert cells[4].replace("$-$", "-") == f"{{[{arm['ci_low']:+.2f}, {arm['ci_high']:+.2f}]}}"
+    (row,) = [line for line in text.splitlines() if "false" in line]
+    cells = row.removesuffix(r" \\").split(" & ")
+    assert cells[0].replace(r"\textbf{", "").rstrip("}") == r"shift=\allowbreak{}false"
+    mean, sd = (cell.removeprefix(r"\bfseries ") for cell in cells[2:4])
+    assert f"{mean} {PM} {sd}" == numbers.mean_sd(arm["mean"], arm["sd"])
+    assert cells[4] == f"{arm['delta_pp']:+.2f}"
+    assert cells[5].replace("$-$", "-") == f"{{[{arm['ci_low']:+.2f}, {arm['ci_high']:+.2f}]}}"
+
+
+def test_latex_has_the_columns_that_were_asked_for_and_the_best_is_bold() -> None:
+    answer = study()
+    arms = arms_table(whole(answer))
+    text = arms_tex(answer, arms, check_columns("verdict, params"))
+    assert "\narm & verdict & {params} \\\\" in text
+    assert r"\textbf{ResNet} & better & 33.9 k" in text
+    best = arms_tex(answer, arms)
+    assert r"\textbf{ResNet} & \bfseries " in best
+    assert best.count(r"\bfseries") == 1
+    with pytest.raises(InputError, match="no column is called 'vredict'") as caught:
+        check_columns("mean,vredict")
+    assert "did you mean 'verdict'?" in str(caught.value)
+
+
+def test_latex_says_which_mark_is_which_verdict() -> None:
+    answer = study()
+    text = arms_tex(answer, arms_table(whole(answer)))
+    words = {arm["verdict"] for arm in answer.verdicts["arms"]}
+    assert words
+    for word in MARKS:
+        assert (f"{MARKS[word]} {word}" in text) == (word in words)
 
 
 @pytest.mark.parametrize(
@@ -488,11 +525,65 @@ def test_nested_values_become_lines() -> None:
         "h": "",
     }
     assert flat(nested) == [("a", "1"), ("b.c", "1, 2"), ("b.d.e", "yes"), ("f 2.g", "x")]
-    assert grouped(nested) == [
-        ("study", [("a", "1")]),
-        ("b", [("c", "1, 2"), ("d.e", "yes")]),
-        ("f", [("2.g", "x")]),
+
+
+def test_what_trials_and_report_share_stands_once() -> None:
+    found = origins(
+        {
+            "report": {"swinablate": "0.2", "versions": {"torch": "2"}, "cores": 2},
+            "trials": [
+                {"swinablate": "0.1", "versions": {"torch": "2"}, "cores": 2},
+                {"swinablate": "0.2", "versions": {"torch": "2"}, "cores": 4},
+            ],
+            "execution": [{"torch": "2", "device": "a"}, {"torch": "2", "device": "b"}],
+            "hours": 1.5,
+        }
+    )
+    assert found == [
+        ("swinablate", "0.1; 0.2", "0.2"),
+        ("versions.torch", "2", ""),
+        ("cores", "2; 4", "2"),
+        ("device", "a; b", ""),
+        ("hours", "1.5", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "told"),
+    [
+        ("undecided", "x: undecided (+0.4 pp, 95 % CI -1 to +2; 3 seeds); 9 more would show it.",
+         "x: +0.4 pp (95 % CI -1 to +2; 3 seeds); 9 more would show it."),
+        ("undecided", "x: undecided against y given convergence (+0.4 pp, CI); 9 more.",
+         "x: against y given convergence +0.4 pp (CI); 9 more."),
+        ("undecided", "x: undecided, because x diverged on 1 of 3 seeds.", "x: x diverged on 1 of 3 seeds."),
+        ("better", "x raises accuracy by 2 pp (95 % CI +1 to +3): better.",
+         "x raises accuracy by 2 pp (95 % CI +1 to +3)."),
+        ("worse", "x lowers accuracy by 0.2 pp (CI): worse, but by less than 1 pp (negligible).",
+         "x lowers accuracy by 0.2 pp (CI), but by less than 1 pp (negligible)."),
+        ("fails to train", "x fails to train: it diverged on 3 of 3 seeds.", "x: it diverged on 3 of 3 seeds."),
+        ("not tested", "x: not tested (x has 2 seeds, needs 3).", "x: x has 2 seeds, needs 3."),
+        ("equivalent", "x: equivalent to the baseline within 1 pp (+0.1 pp, CI).",
+         "x: equivalent to the baseline within 1 pp (+0.1 pp, CI)."),  # a sentence without it is none
+    ],
+)  # fmt: skip
+def test_a_finding_says_its_word_once(word: str, said: str, told: str) -> None:
+    assert evidence({"name": "x", "verdict": word, "sentence": said}) == told
+
+
+def test_arms_are_stacked_on_one_axis_for_a_telephone() -> None:
+    arms = [
+        {"name": n, "delta_pp": d, "ci_low": low, "ci_high": high}
+        for n, d, low, high in (("a", 1.0, 0.0, 2.0), ("b", -2.0, -3.0, -1.0), ("c", -90.0, -95.0, -85.0),
+                                ("d", None, None, None))
+    ]  # fmt: skip
+    found = stacked({"rope_pp": 0.5}, arms)
+    assert found["zero"] == 50.0
+    a, b, c, d = found["rows"]
+    assert a["dot"] > 50 > b["dot"]
+    assert a["bar"][0] == 50.0  # its lower end is 0
+    assert b["bar"][0] + b["bar"][1] < 50
+    assert c["dot"] == 0.0  # beyond the axis, which it does not stretch
+    assert (d["dot"], d["bar"]) == (None, None)
 
 
 PROOF = ProofRecord(

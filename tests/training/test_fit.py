@@ -143,6 +143,36 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(datasets, tmp_path,
     assert same(tmp_path / "calm", tmp_path / "2", (calm, resumed))
 
 
+def test_processor_time_is_recorded_and_adds_up_over_a_stop(datasets, tmp_path):
+    """The clocks are the test's own: a step takes 3 s on the wall, 2 s on a processor."""
+    now = {"wall": 0.0, "cpu": 0.0}
+    real = fit.of_step
+
+    def takes(*words):
+        now["wall"], now["cpu"] = now["wall"] + 3.0, now["cpu"] + 2.0
+        return real(*words)
+
+    with (
+        patch.object(fit, "of_step", takes),
+        patch.object(fit.time, "perf_counter", lambda: now["wall"]),
+        patch.object(fit.time, "process_time", lambda: now["cpu"]),
+    ):
+        with pytest.raises(fit.Stopped):
+            run(make_job(datasets, tmp_path / "1"), stop_after=8)
+        now["cpu"] += 500.0  # what the worker does between trials is no trial's
+        found, _ = run(make_job(datasets, tmp_path / "2", resume=(str(tmp_path / "1"),)))
+    assert found["metrics"]["time/train_s"] == 3.0 * 18  # 6 steps an epoch
+    assert found["metrics"]["time/cpu_s"] == 2.0 * 18
+
+
+def test_an_epoch_that_an_earlier_version_began_has_no_processor_time():
+    state = {"epoch": 1, "step": 2, "loss": torch.zeros(()), "curve": [], "best": {}}
+    begun = fit.Progress.saved({**state, "seconds": 4.0})
+    assert "time/cpu_s" not in begun.end_epoch(1.0, 50.0, 8, 1.0)
+    begun.seconds, begun.cpu_seconds = 3.0, 2.0  # the next is counted whole
+    assert begun.end_epoch(1.0, 50.0, 8, 1.0)["time/cpu_s"] == 2.0
+
+
 @pytest.fixture(scope="module")
 def interrupted(datasets, tmp_path_factory):
     """A run with every feature that has a state, calm; and one stopped in its second epoch."""

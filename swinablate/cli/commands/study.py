@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from swinablate.cli import terminal
 from swinablate.cli.options import (
     HOME,
     Address,
+    Better,
     CheckpointEvery,
     Devices,
     Executor,
@@ -20,6 +21,8 @@ from swinablate.cli.options import (
     Hang,
     HomeFolder,
     Json,
+    LatexColumns,
+    Method,
     More,
     Nodes,
     NoReport,
@@ -36,13 +39,21 @@ from swinablate.cli.options import (
     TakeOver,
     Time,
     Tracking,
+    Unit,
     fused,
     home_of,
     options_of,
     refined,
     request,
 )
-from swinablate.cli.running import Report, expected, plan_of, report_of, run_study
+from swinablate.cli.running import (
+    Report,
+    expected,
+    latex_of,
+    plan_of,
+    report_of,
+    run_study,
+)
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of, variants
 from swinablate.errors import InputError
@@ -170,15 +181,17 @@ def report(
     study: Study,
     out: Out = None,
     force: Force = False,
+    latex_columns: LatexColumns = "",
     home: HomeFolder = HOME,
     smoke: Smoke = False,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Write plots, tables and verdicts from what is recorded; INTERIM while unfinished."""
+    latex = latex_of(latex_columns)
     where = home_of(home, smoke=smoke)
     name = asked_of(context, study, settings, "report", where).recorded()
-    report_of(where, name, Report(out, force=force), as_json=as_json)
+    report_of(where, name, Report(out, force=force, latex=latex), as_json=as_json)
 
 
 @commands.command(epilog="Example: swinablate analyze results.csv --baseline swin --rope 0.2")
@@ -204,17 +217,8 @@ def analyze(
         ),
     ] = None,
     alpha: Annotated[float, typer.Option(help="Error rate of all comparisons together.")] = 0.05,
-    unit: Annotated[
-        Literal["percent", "fraction", "none"] | None,
-        typer.Option(
-            help="What the values are; fractions of 1 are shown in percent.",
-            show_default="percent, if they can be",
-        ),
-    ] = None,
-    better: Annotated[
-        Literal["higher", "lower"] | None,
-        typer.Option(help="Which values are good.", show_default="higher"),
-    ] = None,
+    unit: Unit = None,
+    better: Better = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -249,16 +253,10 @@ def analyze(
     paired: Annotated[
         bool, typer.Option("--paired", help="Compare arms within seeds: --method paired.")
     ] = False,
-    method: Annotated[
-        Literal["auto", "auto-paired", "paired", "shrunken", "welch-holm", "dunnett"] | None,
-        typer.Option(
-            help="How arms are compared: auto pairs within seeds where their covariances say "
-            "that it pays, shrunken never does.",
-            show_default="auto",
-        ),
-    ] = None,
+    method: Method = None,
     out: Out = None,
     force: Force = False,
+    latex_columns: LatexColumns = "",
     as_json: Json = False,
 ) -> None:
     """Judge results trained anywhere: verdicts, tables and figures from one CSV file."""
@@ -272,6 +270,7 @@ def analyze(
             at="--paired",
             hint="give one of them; --method auto pairs where it pays",
         )
+    latex = latex_of(latex_columns)
     question = Question(
         baseline=baseline,
         rope=rope,
@@ -285,7 +284,7 @@ def analyze(
         from swinablate.report import render
 
         for name, folder in found.folders(out or Path("reports") / file.stem).items():
-            render(found.answers[name], folder, force=force)
+            render(found.answers[name], folder, force=force, latex=latex)
             said = f"report: {folder / 'index.html'}"
             terminal.err.print(said, soft_wrap=True, markup=False)
     if as_json:

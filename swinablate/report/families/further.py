@@ -13,6 +13,7 @@ import pandas as pd
 from swinablate.config.metrics import Metric, metric
 from swinablate.records.plan import ArmRecord, PlanRecord
 from swinablate.records.tables import valued
+from swinablate.report.families.contention import TIMES, UNTOLD
 from swinablate.report.results import judge_trials
 from swinablate.stats import (
     ArmVerdict,
@@ -28,9 +29,19 @@ from swinablate.stats.judge import reply
 from swinablate.study.declared import about, comparisons_of, said_of
 from swinablate.text import EXACT, after_difference, signed
 
+COMPARED = (
+    *("delta_pp", "ci_low", "ci_high", "equivalence_low", "equivalence_high", "p", "p_holm"),
+    *("se", "df", "detectable_pp", "seeds_needed"),
+)
+"""What a comparison says in numbers."""
+
 
 def further(
-    plan: PlanRecord, trials: pd.DataFrame, looked: Verdicts | None = None
+    plan: PlanRecord,
+    trials: pd.DataFrame,
+    looked: Verdicts | None = None,
+    *,
+    timed: bool = True,
 ) -> dict[str, list[dict[str, Any]]]:
     """The blocks `secondary` and `quantities` of verdicts.json; none where none was asked for.
 
@@ -40,12 +51,20 @@ def further(
         plan: a recorded plan.
         trials: a row for every trial that counts.
         looked: the verdicts of the study's looks, which chose how many seeds there are.
+        timed: False withholds what is measured in time, for it does not compare.
     """
     others = plan.compare.secondary
     asked = [name for name in plan.metrics if name not in {plan.compare.metric, *others}]
     named = {"secondary": others, "quantities": asked}
     return {
-        key: [_block(plan, trials, metric(name), looked).to_json() for name in names]
+        key: [
+            (
+                _block(plan, trials, row, looked)
+                if timed or row.name not in TIMES
+                else _withheld(plan, _block(plan, trials, row, looked), row)
+            ).to_json()
+            for row in map(metric, names)
+        ]
         for key, names in named.items()
         if names
     }
@@ -75,6 +94,26 @@ def _block(
         for e in found.contrasts
     )
     return replace(found, arms=tuple(arms), contrasts=tuple(among))
+
+
+def _withheld(plan: PlanRecord, found: Verdicts, row: Metric) -> Verdicts:
+    """The block without its comparisons; every arm keeps what was measured."""
+    asked = about(plan, row.name)
+
+    def untold(one: Judged, name: str) -> dict[str, Any]:
+        shut: dict[str, Any] = dict.fromkeys(COMPARED)
+        bare = replace(one, **shut, verdict="not tested", negligible=False, reason=UNTOLD)
+        return {**shut, "verdict": "not tested", "negligible": False, "reason": UNTOLD,
+                "hypotheses": tuple(_replies(bare, name, asked, row))}  # fmt: skip
+
+    return replace(
+        found,
+        arms=tuple(
+            replace(a, **untold(a, a.name), sentence=f"{a.name}: not tested ({UNTOLD}).")
+            for a in found.arms
+        ),
+        contrasts=tuple(replace(e, **untold(e, e.contrast.name)) for e in found.contrasts),
+    )
 
 
 def _replies(

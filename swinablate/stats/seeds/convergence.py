@@ -98,7 +98,7 @@ def own_shares(
             one, other = (samples[arm].tally for arm in sides)
             counts = [(tally.diverged, tally.n + tally.diverged) for tally in (one, other)]
             pairs[contrast.name] = Pair(one.name, counts[0], other.name, counts[1])
-        elif sides and sides[0] in found and sides[1] == declaration.baseline:
+        elif sides and sides[0] in found and samples[sides[1]].tally.name == declaration.baseline:
             told[contrast.name] = found[sides[0]]
     return told | pair_shares(pairs, declaration.alpha)
 

@@ -6,7 +6,6 @@ between one thread and two; `swinablate verify-fusion` measures both.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,9 +23,11 @@ from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
 from swinablate.training.fit import (
+    Clocks,
     Progress,
     Stopped,
     build,
+    clocks,
     read_job,
     state_of,
     summary,
@@ -173,7 +174,7 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
         stopping: asked before every step; True ends the runs after a checkpoint.
 
     Returns:
-        By trial: what `train.fit` returns, or why it diverged. `time/epoch_s` and
+        By trial: what `train.fit` returns, or why it diverged. `time/epoch_s`, `time/cpu_s` and
         `memory/peak_mib` are a replica's share of the whole.
 
     Raises:
@@ -194,7 +195,7 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
             steps = min(per_epoch, total - runs.epoch * per_epoch)
             batches = runs.feed.batches(runs.epoch, runs.step)
             unseen = Losses(device)
-            began = time.perf_counter()
+            began = clocks()
             while runs.step < steps and any(m.lost is None for m in members):
                 if stopping():
                     share(members, began)
@@ -254,7 +255,7 @@ def resume(runs: Together, report: Report) -> None:
         if len(whole) < len(saved) or len(ended) > 1:
             continue  # one is damaged, or some have ended alone and kept no optimizer
         for k, (member, state) in enumerate(zip(members, whole, strict=True)):
-            now = member.now = Progress(**state["progress"])
+            now = member.now = Progress.saved(state["progress"])
             if checkpoint.finished(state):
                 stack.give(k)  # an optimizer that has seen nothing: no step is left
             else:
@@ -289,10 +290,10 @@ def _drop_seed(member: Replica, runs: Together) -> int:
     return derive(member.job.seed, stream, "drop", runs.epoch, runs.step)
 
 
-def share(members: Sequence[Replica], began: float) -> None:
+def share(members: Sequence[Replica], began: Clocks) -> None:
     """Give every replica its share of the time since `began`."""
     for member in members:
-        member.now.seconds += (time.perf_counter() - began) / len(members)
+        member.now.spend(began, 1 / len(members))
 
 
 def validate(stack: Stack, members: Sequence[Replica]) -> list[float]:
