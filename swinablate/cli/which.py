@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from swinablate.cli.differences import differences, told
-from swinablate.cli.options import launch
+from swinablate.cli.typed import launch
 from swinablate.config.variants import VARIANT, digests, variant
 from swinablate.errors import InputError
 from swinablate.records.home import Home

@@ -10,12 +10,12 @@ from swinablate.records.report_folder import publish
 from swinablate.report.families.compared import contrasts_table, declared
 from swinablate.report.families.further import blocks_of
 from swinablate.report.families.further import table as further_table
+from swinablate.report.families.tunings import choices, choices_table
 from swinablate.report.latex import COMPACT, WIDE, arms_tex, contrasts_tex
 from swinablate.report.page import context, html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, csv, every_trial, whole
-from swinablate.report.tunings import choices, choices_table
 
 __all__ = ["StudyResults", "render"]
 

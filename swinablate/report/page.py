@@ -12,10 +12,11 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from swinablate.report import prose, tables, tunings
+from swinablate.report import prose, tables
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
+from swinablate.report.families import tunings
 from swinablate.report.families.compared import beside, declared
 from swinablate.report.families.contention import clocked, timed
 from swinablate.report.families.further import among, blocks_of

@@ -12,8 +12,8 @@ from swinablate.records.plan import ArmRecord
 from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.drawing.numbers import DASH
 from swinablate.report.families.contention import timed
+from swinablate.report.families.tunings import settled
 from swinablate.report.results import StudyResults
-from swinablate.report.tunings import settled
 from swinablate.text import level, signed
 
 ARMS = (

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from swinablate.cli.app import main
-from swinablate.cli.options import command_of
+from swinablate.cli.typed import command_of
 from swinablate.execution.run import Options
 
 QUEUE = "postgresql://me:s3%40cret@db/optuna"

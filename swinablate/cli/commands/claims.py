@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from swinablate.cli import terminal
-from swinablate.cli.claims import show, verify_recipe
 from swinablate.cli.commands.bundle import checked, tell
+from swinablate.cli.commands.verbs.claims import show, verify_recipe
 from swinablate.cli.options import (
     HOME,
     Devices,

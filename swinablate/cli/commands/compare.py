@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from swinablate.cli import terminal
-from swinablate.cli.options import HOME, Force, HomeFolder, Json, studies_like
+from swinablate.cli.options import HOME, Force, HomeFolder, Json
 from swinablate.cli.terminal import print_json
+from swinablate.cli.typed import studies_like
 from swinablate.records.home import Home
 from swinablate.records.report_folder import check_folder
 

@@ -7,8 +7,9 @@ import typer
 
 from swinablate.cli import terminal
 from swinablate.cli.commands.verbs import shown
-from swinablate.cli.options import HOME, HomeFolder, Json, home_as_typed, studies_like, trials_like
+from swinablate.cli.options import HOME, HomeFolder, Json
 from swinablate.cli.terminal import print_json
+from swinablate.cli.typed import home_as_typed, studies_like, trials_like
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 

@@ -8,8 +8,9 @@ import typer
 
 from swinablate.cli import terminal
 from swinablate.cli.commands.verbs import shown
-from swinablate.cli.options import HOME, HomeFolder, Json, Storage, Tracking, studies_like
+from swinablate.cli.options import HOME, HomeFolder, Json, Storage, Tracking
 from swinablate.cli.terminal import print_json
+from swinablate.cli.typed import studies_like
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.home import Home
 from swinablate.text import counted

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from swinablate.report.drawing import Canvas, records
+from swinablate.report.drawing import PAGE, Canvas, Paper, records
 from swinablate.report.drawing.ink import (
     BAND,
     FAINT,
@@ -30,10 +30,11 @@ AIR = 1.12
 """The axis ends this much beyond the last interval, so that no end lies on the frame."""
 
 
-def draw(rows: pd.DataFrame) -> Canvas:
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:  # noqa: ARG001  a page's width alone
     """Draw a panel for every study.
 
     Args:
+        paper: as other figures take it; this one has one width, and is not offered for papers.
         rows: `study`, `dataset`, `arm`, `delta_pp`, `ci_low`, `ci_high`, `verdict`, `metric`,
             `unit`, `rope_pp`.
     """

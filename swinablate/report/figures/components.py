@@ -86,7 +86,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw the cells, and beside them a forest of the same arms."""
     parts = list(dict.fromkeys(rows.component))
     arms = rows.drop_duplicates("arm").reset_index(drop=True)
-    kept = ends(arms.delta_pp.astype(float).to_dict(), ROWS)
+    kept = ends({i: float(d) for i, d in enumerate(arms.delta_pp)}, ROWS)
     note = left_out(len(kept), len(arms), ROWS)
     arms = arms.loc[sorted({0, *kept})].reset_index(drop=True)
     names = [wrapped(name, paper.name - 3, 2) for name in arms.arm]
