@@ -42,6 +42,7 @@ def follow(page, base, study, title):
     shown(page, title)
 
 
+@pytest.mark.timeout(600)  # three runs, a server and a browser on two loaded cores
 def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, chromium):
     first = command.start()
     command.wait_for("done")
@@ -60,6 +61,7 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     follow(page, base, "study", "1 Ablation table")
     until(lambda: column(page, "tags.`done`"))
     assert set(column(page, "tags.`verdict`")) == {"pending"}
+    expect(page.get_by_text("Ask questions about your")).not_to_be_visible()  # the assistant
     assert set(column(page, "metrics.`delta_pp`")) <= {"-"}  # MLflow drops an empty column
 
     page.goto(base)
@@ -80,15 +82,17 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     follow(page, base, "reused", "2 Curves")
     expect(page.get_by_text("Group: baseline").first).to_be_visible(timeout=SLOW_MS)
 
-    page.goto(f"{base}mlflow#/experiments")  # the list of MLflow's own
+    page.goto(base)
+    page.get_by_text("All experiments in MLflow").click()  # the list of MLflow's own
     page.get_by_text("reused @ digits", exact=True).first.click()
-    page.wait_for_url(re.compile(r"/experiments/\d+/runs.*workflowType=machine_learning"))
+    runs = re.compile(r"/experiments/\d+/runs.*workflowType=machine_learning")
+    expect(page).to_have_url(runs, timeout=SLOW_MS)
 
     page.goto(base)
     page.set_viewport_size({"width": 390, "height": 800})
     expect(card(page, "reused")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     card(page, "reused").get_by_text("Report", exact=True).click()
-    page.wait_for_url(re.compile(r"/report/reused/index\.html"))
+    expect(page).to_have_url(re.compile(r"/report/reused/index\.html"), timeout=SLOW_MS)
     assert errors == []
     assert foreign == []
