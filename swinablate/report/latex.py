@@ -223,7 +223,7 @@ def _table(
         f"% {needs}; XeLaTeX for other scripts",
         about,
         f"% fits {'6.75 in, both columns (table*)' if wide else '3.25 in, one column (table)'}",
-        r"\begingroup\footnotesize\setlength{\tabcolsep}{3pt}\sisetup{detect-weight=true}",
+        r"\begingroup\footnotesize\setlength{\tabcolsep}{3pt}\sisetup{detect-weight=true}%",
         rf"\begin{{tabularx}}{{\linewidth}}{{@{{}}{flexible}{spec}@{{}}}}",
         r"\toprule",
         " & ".join(heads) + r" \\",
