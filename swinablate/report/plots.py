@@ -140,12 +140,13 @@ def _asked(answer: StudyResults, name: str, by: str) -> tuple[Figure, pd.DataFra
     if name not in every:
         raise _unknown(answer, f"no figure is called {name!r}", name)
     figure = every[name]
-    if by and by not in figure.by:
-        known = ", ".join(figure.by) or "nothing else"
+    others = dict(figure.by)
+    if by and by not in others:
+        known = ", ".join(others) or "nothing else"
         raise InputError(f"{name} cannot be drawn by {by!r}", at="--by", hint=f"by {known}")
     if not figure.applies(answer):
         raise _unknown(answer, f"this study has no {name}: {figure.other or OTHER}")
-    tables: Mapping[str, Callable[[StudyResults], pd.DataFrame]] = {"": figure.table, **figure.by}
+    tables: Mapping[str, Callable[[StudyResults], pd.DataFrame]] = {"": figure.table, **others}
     rows = tables[by](answer)
     if not len(rows):
         raise _unknown(answer, f"this study has no {name}: {figure.absent}")

@@ -103,7 +103,7 @@ def _list(answer: "StudyResults", *, as_json: bool) -> None:
     reasons, known = lacking(answer), figures()
     if as_json:
         found: list[dict[str, Any]] = [
-            {"name": name, "title": known[name].title, "by": list(known[name].by),
+            {"name": name, "title": known[name].title, "by": list(dict(known[name].by)),
              "missing": reason or None}
             for name, reason in reasons.items()
         ]  # fmt: skip

@@ -1,7 +1,7 @@
 """What a figure is: a table that decides every number, and how to draw it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pandas as pd
@@ -42,7 +42,7 @@ class Figure:
         absent: why the table is empty, when it is.
         applies: whether a study can have such a figure at all; else it is left out.
         other: why a study has no such figure, where it does not apply.
-        by: other tables that can be drawn alike, by the word that asks for one.
+        by: words that ask for other tables, which can be drawn alike, and these.
     """
 
     title: str
@@ -51,4 +51,4 @@ class Figure:
     absent: str
     applies: Callable[[StudyResults], bool] = _always
     other: str = ""
-    by: Mapping[str, Callable[[StudyResults], pd.DataFrame]] = field(default_factory=dict)
+    by: tuple[tuple[str, Callable[[StudyResults], pd.DataFrame]], ...] = ()

@@ -28,6 +28,7 @@ COLUMNS = (
 )  # fmt: skip
 HAS, LACKS = "\N{CHECK MARK}", "\N{EN DASH}"
 OFF = (False, None, "none", "off", 0, 0.0)
+"""Levels that leave a part out, as switches are written."""
 MOST = 12
 """Parts: more columns leave no room for an axis. Those that most arms change come first."""
 CELL = 0.42  # inches a column
@@ -50,7 +51,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     sign = scale_in(pd.DataFrame([said(judged) or {"metric": ""}])).sign
     known = sorted(
         (name for name in arms if name in verdicts and verdicts[name]["delta_pp"] is not None),
-        key=lambda name: -sign * verdicts[name]["delta_pp"],
+        key=lambda name: -sign * float(verdicts[name]["delta_pp"]),
     )
     rows = []
     was = flat(base.recipe)
@@ -88,7 +89,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     arms = rows.drop_duplicates("arm").reset_index(drop=True)
     kept = ends(arms.delta_pp.astype(float).to_dict(), ROWS)
     note = left_out(len(kept), len(arms), ROWS)
-    arms = arms.loc[sorted({0, *kept})].reset_index(drop=True)
+    arms = arms[(arms.index == 0) | arms.index.isin(kept)].reset_index(drop=True)
     names = [wrapped(name, paper.name - 3, 2) for name in arms.arm]
     height = len(arms) * pt(0.34)
     width = paper.across(AXIS + 5 + CELL * len(parts))

@@ -292,5 +292,5 @@ FIGURE = Figure(
     table=table,
     draw=draw,
     absent="the arms with results all cost the same, or their cost was not recorded",
-    by={by: partial(table, by=by) for by in COSTS},
+    by=tuple((by, partial(table, by=by)) for by in COSTS),
 )
