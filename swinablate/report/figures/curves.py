@@ -290,7 +290,9 @@ def _key(ax: Axes, rows: pd.DataFrame, colours: Mapping[str, str], paper: Paper)
             else Patch(alpha=0.25, label=level, linewidth=0, **style)
         )  # fmt: skip
     if not one and (rows[rows["mark"] == "seed"].status != "done").any():
-        handles.append(Line2D([], [], label="lost or running", **{**LOST, **style}))
+        handles.append(
+            Line2D([], [], label="lost or running", linestyle=":", linewidth=1.0, **style)
+        )
     fig = root(ax)
     fig.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0 + pt(20) / 72 /
