@@ -26,6 +26,7 @@ from swinablate.report.drawing.numbers import (
     share,
 )
 from swinablate.report.drawing.scale import Scale, scale_of
+from swinablate.report.drawing.words import called, metric
 from swinablate.report.prose import kind
 from swinablate.report.results import StudyResults
 
@@ -94,8 +95,10 @@ def arms_tex(
     rows, best = records(arms), _best(arms, scale)
     named = arms.against if "against" in arms else [None] * len(arms)
     body = []
+    labels = answer.plan.labels
     for i, (arm, other) in enumerate(zip(rows, named, strict=True)):
-        name = _name(f"{arm.arm} (against {other})" if isinstance(other, str) else arm.arm)
+        against = f" (against {called(other, labels)})" if isinstance(other, str) else ""
+        name = _name(f"{called(arm.arm, labels)}{against}")
         bold = i == best
         cells = [rf"\textbf{{{name}}}" if bold else name]
         for column in asked:
@@ -148,7 +151,7 @@ def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
     for one in records(contrasts):
         verdict = f"{one.verdict} (negligible)" if one.negligible is True else one.verdict
         cells = [
-            _name(one.contrast),
+            _name(str(called(one.contrast, answer.plan.labels))),
             _name(one.of),
             _number(one.delta_pp, scale.places, sign=True),
             _cell(interval(one.ci_low, one.ci_high, scale.places)),
@@ -167,7 +170,7 @@ def _columns(answer: StudyResults, scale: Scale, arms: pd.DataFrame) -> dict[str
     judged, places = answer.verdicts, scale.places
     level = f"{100 * (1 - judged['alpha']):g}"
     own = judged.get("declared", True) and judged["metric"] == ACCURACY
-    measured = r"acc.\ (\%)" if own else escape(scale.axis(judged["metric"]))
+    measured = r"acc.\ (\%)" if own else escape(scale.axis(str(metric(judged["metric"]))))
     shown = [_parts(arm) for arm in records(arms)]
     joined = rf"{_format(m for m, _ in shown)}@{{\,$\pm$\,}}{_format(sd for _, sd in shown)}"
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from swinablate.report import prose, tables
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
+from swinablate.report.drawing.words import called, metric
 from swinablate.report.families import tunings
 from swinablate.report.families.compared import beside, declared
 from swinablate.report.families.contention import clocked, timed
@@ -33,6 +34,8 @@ HELD = 1_000_000
 epochs fit, and a page of many thousands stays one that opens at once and can be sent."""
 FIRST = 1_000
 """Trials that the page lists: more are no table for reading, and the CSV has all."""
+NONE: Mapping[str, str] = {}
+"""Labels of whoever has none."""
 LONG = 90
 """Characters of a list that are shown: about a line of the page."""
 ICONS = {
@@ -56,7 +59,7 @@ def html(said: Mapping[str, Any], files: Mapping[str, str]) -> str:
     """
     env = _environment(autoescape=True)
     env.filters |= {"icon": icon, "breakable": breakable, "shortened": shortened}
-    env.filters |= {"evidence": evidence}
+    env.filters |= _names(said)
     env.globals["figure"] = {plot.name: Markup(_titled(plot)) for plot in said["plots"]}  # noqa: S704  our own drawing, names escaped by matplotlib
     env.globals["table"] = partial(linked, files)
     script = env.loader.get_source(env, "sort.js")[0] if env.loader else ""
@@ -73,8 +76,18 @@ def markdown(said: Mapping[str, Any]) -> str:
         said: what the report says, as `context` has it.
     """
     env = _environment(autoescape=False)
-    env.filters |= {"md": md, "minus": minus, "shortened": shortened, "evidence": evidence}
+    env.filters |= {"md": md, "minus": minus, "shortened": shortened, **_names(said)}
     return env.get_template("report.md").render(said)
+
+
+def _names(said: Mapping[str, Any]) -> dict[str, Callable[..., object]]:
+    """Filters that call arms and metrics as the study's `[labels]` and the field do."""
+    labels: Mapping[str, str] = said["plan"].labels
+    return {
+        "named": partial(called, labels=labels),
+        "metric": metric,
+        "evidence": partial(evidence, labels=labels),
+    }
 
 
 def md(value: object) -> str:
@@ -95,10 +108,14 @@ def icon(verdict: str) -> Markup:
     ).format(kind=kind, shape=Markup(ICONS[look.marker]), word=verdict)  # noqa: S704  a constant
 
 
-def evidence(found: Mapping[str, Any]) -> str:
+def evidence(found: Mapping[str, Any], labels: Mapping[str, str] = NONE) -> str:
     """The sentence of an arm or a contrast for a place that its verdict stands beside already.
 
     Only the word that is said twice is left out, never a number or a reason.
+
+    Args:
+        found: its sentence, name and verdict.
+        labels: what the study calls its arms and switches.
     """
     name, word, said = found["name"], re.escape(found["verdict"]), str(found["sentence"])
     if word == "equivalent":
@@ -112,7 +129,8 @@ def evidence(found: Mapping[str, Any]) -> str:
         rf": {word}((?: given| against)[^(]*)? \(([^,()]+), ", r":\1 \2 (", rest, count=1
     )
     rest = re.sub(rf": {word}(?:, because |, | )(?=\w)", ": ", rest, count=1)
-    return head + re.sub(rf"^ {word}: ", ": ", rest, count=1)
+    rest = re.sub(rf"^ {word}: ", ": ", rest, count=1)
+    return f"{called(head, labels)}{rest.replace(f' of {name} ', f' of {called(name, labels)} ')}"
 
 
 def breakable(text: object) -> Markup:

@@ -328,6 +328,22 @@ def test_lost_trials_stand_in_the_latex_table() -> None:
     assert r"half} & 3/5 &" in files["tables/arms_wide.tex"].decode()
 
 
+def test_labels_name_arms_for_readers_and_not_for_programs() -> None:
+    answer = study([BASELINE, Sketch(name="shift=false", mean=93.0)])
+    plan = answer.plan.model_copy(update={"labels": {"shift=false": "no shift"}})
+    files = contents(replace(answer, plan=plan))
+    page = Page(files["index.html"].decode()).text
+    assert "no shift" in page
+    assert "test accuracy (%)" in page
+    assert "test/accuracy (" not in page
+    for name in ("report.md", "tables/arms.tex"):
+        text = files[name].decode()
+        assert "no shift" in text, name
+        assert "shift=" not in text.replace("model.shift = false", ""), name
+    assert "shift=false" in files["tables/arms.csv"].decode()
+    assert "shift=false" in files["verdicts.json"].decode()
+
+
 @pytest.mark.parametrize(
     "make",
     [
