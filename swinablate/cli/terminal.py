@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -253,9 +254,10 @@ def show_status(status: "Status", curves: Sequence[Mapping[str, Any]] = ()) -> N
         )
 
 
-def planning(study: object) -> None:
+def planning(study: Path | str) -> None:
     """Name what begins, before the first import that takes seconds: is it at work?"""
-    err.print(f"planning {study}", soft_wrap=True, markup=False)
+    if isinstance(study, str) or study.is_file():  # else it may be anything, a secret too
+        err.print(f"planning {study}", soft_wrap=True, markup=False)
 
 
 def spark(values: Sequence[float]) -> str:

@@ -302,7 +302,7 @@ def cut(text: str, limit: int = 5000) -> str:
 
 MARKS = re.compile(
     r"[\\`*~]|(?<!\w)_|_(?!\w)|!(?=\[)|\](?=[(:\[])|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
-    r"|^(?:[#>]|[-+](?=\s)|[-+=](?=[-+=]*$))|(?<=^\d)[.)]"
+    r"|^(?:[#>]|[-+](?=\s)|[-+=](?=[-+=]*$))|(?<=^\d)[.)](?=\s|$)"
 )
 """What Markdown would read as a mark, and not as itself.
 

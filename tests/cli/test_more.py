@@ -129,7 +129,7 @@ def test_the_report_names_the_first_answer_and_what_both_may_get_wrong(home, wri
         "norm=batch worse; lr=0.5 undecided. What was undecided there got more seeds, what was "
         "decided did not: over 2 analyses a word is wrong in up to 10 % of such studies."
     )
-    assert dict(checklist(answer))["Extension"] == EXTENDED
+    assert {q: said for q, said, _ in checklist(answer)}["Extension"] == EXTENDED
     again, _ = more(made, home, 2)
     trained(home, again)
     said = [w["text"] for w in gather(home, "study").verdicts["warnings"] if w["code"] == "W9"]

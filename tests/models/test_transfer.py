@@ -457,7 +457,7 @@ def test_report_says_which_weights_vary(write, tmp_path):
         answer = told(Home(tmp_path / name), plan(load_study(write(base=base))))
         said[name] = (
             len(codes(answer.verdicts)),
-            dict(checklist(answer))["What varies between repetitions"],
+            {q: said for q, said, _ in checklist(answer)}["What varies between repetitions"],
         )
     order = "order of the images, augmentation, drop masks; train/validation split fixed; "
     assert said["1"] == (1, f"the seed: {order}trained weights fixed; test set fixed")

@@ -144,7 +144,7 @@ def test_a_factorial_loses_the_cell_that_fails_to_train_and_not_every_effect(hom
 def test_the_error_over_all_families_is_said_once_and_adds_up(home, write):
     study = write(FACTORIAL + '"model.norm" = ["batch"]\n')
     recorded(home, study, lambda arm: 90.0)
-    asked = dict(checklist(gather(home, "study")))
+    asked = {q: said for q, said, _ in checklist(gather(home, "study"))}
     assert asked["Error over all families"] == (
         "4 families, each at alpha = 0.05 (the arms against the baseline; the main effects; the "
         "interactions; validation accuracy along the curve): by chance some word of the report "

@@ -178,11 +178,14 @@ def test_batch_norm_of_one_image_is_refused(write, settings, said):
     assert refusal.name == "norm=batch"
     assert refusal.reason == (
         f"{said} batch norm (embed_norm) one image to take its statistics of; "
-        "raise train.batch, lower train.accumulate, or take another norm"
+        "raise train.batch, lower train.accumulate or train.world, or take another norm"
     )
     with pytest.raises(InputError, match=re.escape(said)) as error:
         planned(write(STUDY), *settings, "model.norm=batch")
-    assert error.value.hint == "raise train.batch, lower train.accumulate, or take another norm"
+    assert (
+        error.value.hint
+        == "raise train.batch, lower train.accumulate or train.world, or take another norm"
+    )
 
 
 @pytest.mark.parametrize("settings", [("train.batch=2",), ("train.batch=4", "train.accumulate=2")])

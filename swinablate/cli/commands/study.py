@@ -98,14 +98,15 @@ def run(
     their checkpoint. With --more, what was undecided gets more seeds in the same home: another
     analysis, whose report names the first and its words (W9).
     """
-    terminal.planning(study)
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
+    options = dataclasses.replace(options, fuse=fused(fuse), more=more)
+    terminal.planning(study)
     run_study(
         study,
         home,
-        dataclasses.replace(options, fuse=fused(fuse), more=more),
+        options,
         settings or [],
         smoke=smoke,
         report=Report(out, wanted=not no_report, force=force),
