@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from swinablate.errors import InputError
 from swinablate.stats.comparisons.contrasts import check_weights, contrast_sentence, declared
+from swinablate.stats.comparisons.judgements import Judgements
 from swinablate.stats.declaration import (
     ARMS,
     CONTRASTS,
@@ -19,7 +20,6 @@ from swinablate.stats.declaration import (
 from swinablate.stats.estimate import Contrast, Method
 from swinablate.stats.images import covers, new_images, unpack
 from swinablate.stats.judge import SHRUNKEN, judge_family
-from swinablate.stats.judgements import Judgements
 from swinablate.stats.planned.exaggeration import exaggerated
 from swinablate.stats.sample import Sample, read_samples
 from swinablate.stats.seeds.caution import cautions
