@@ -15,6 +15,7 @@ its CUDA libraries, about 6 GB on Linux); later calls start at once.
 import hashlib
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,9 @@ def main(words: list[str]) -> int:
         return run("just", "check") or run("just", "integration")
     if words[0] == "just":
         return run(*words)
-    return run("swinablate", *words)
+    # Where the caller is, and called as the caller typed it: files and hints are the caller's.
+    typed = shlex.join(["python3", sys.argv[0]])
+    return run("swinablate", *words, cwd=Path.cwd(), more={"SWINABLATE_TYPED": typed})
 
 
 def setup() -> int:
@@ -89,19 +92,22 @@ def setup() -> int:
     return 0
 
 
-def run(*words: str) -> int:
+def run(*words: str, cwd: Path = ROOT, more: "dict[str, str] | None" = None) -> int:
     """Run a program of `.venv`, found first on the PATH by whatever it starts.
+
+    `cwd` is where it runs, `more` are variables of its environment.
 
     Recipes that make other environments ask `$UV` for uv.
     """
     path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
     environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV), "UV": str(uv())}
-    return call(str(BIN / words[0]), *words[1:], env=environment)
+    environment |= more or {}
+    return call(str(BIN / words[0]), *words[1:], env=environment, cwd=cwd)
 
 
-def call(*words: "str | Path", env: "dict[str, str] | None" = None) -> int:
-    """Run a program in the checkout; a Ctrl-C is the program's to handle."""
-    process = subprocess.Popen([str(word) for word in words], cwd=ROOT, env=env)
+def call(*words: "str | Path", env: "dict[str, str] | None" = None, cwd: Path = ROOT) -> int:
+    """Run a program, in the checkout if nowhere else; a Ctrl-C is the program's to handle."""
+    process = subprocess.Popen([str(word) for word in words], cwd=cwd, env=env)
     while True:
         try:
             return process.wait()

@@ -1,21 +1,25 @@
 """Running a study from Python: what `swinablate run` does, without a terminal."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from swinablate.config import plugins
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.variants import digests
 from swinablate.config.weights import of_seed
 from swinablate.errors import InputError, SwinablateError, TrialError
+from swinablate.execution.executor import EXECUTORS, Executor
 from swinablate.execution.run import Options, execute
 from swinablate.execution.sync import recorded
+from swinablate.records.addresses import check_storage, check_tracking
 from swinablate.records.events import Event
 from swinablate.records.home import Home
 from swinablate.records.launch import DEFAULT_HOME, Launch
 from swinablate.records.outcome import Outcome
+from swinablate.records.secrets import STORAGE, TRACKING, secrets_of
 from swinablate.report.answer import gather
 from swinablate.report.drawing import Canvas
 from swinablate.report.plots import relabelled
@@ -24,9 +28,13 @@ from swinablate.study import files
 from swinablate.study.files import Study
 from swinablate.study.plan import Plan, Trial
 from swinablate.study.planner import plan
+from swinablate.text import html_table, named_level
 from swinablate.tracking.mirror import publish
 from swinablate.training import checkpoint
 from swinablate.training.measure import measure
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +63,33 @@ class StudyInHand(Study):
         Raises:
             InputError: the study was not run in this home, or has no such figure.
         """
-        answer = relabelled(gather(Home(Path(home)), self.name), self.labels, self.file)
+        answer = relabelled(gather(_home(home), self.name), self.labels, self.file)
         return answer.figure(name, width=width, by=by)
+
+    def results(self, *, home: Path | str = DEFAULT_HOME) -> "pd.DataFrame":
+        """A row for every trial that was asked for, whether or not it has run.
+
+        Args:
+            home: the folder of everything recorded.
+
+        Returns:
+            `arm`, `seed`, `trial`, `status`, then what was measured; see `StudyResults.frame`.
+
+        Raises:
+            InputError: the study was not run in this home.
+        """
+        return gather(_home(home), self.name).frame()
+
+    def _repr_html_(self) -> str:
+        axes = [
+            {"switch": path, "levels": ", ".join(map(named_level, levels))}
+            for path, levels in self.axes.items()
+        ]
+        arms = [{"switch": one.name, "levels": "an arm of its own"} for one in self.variants]
+        data, family = self.baseline.data.name, self.baseline.model.family
+        seeds = f"looks at {list(self.looks)} seeds" if self.looks else f"seeds {list(self.seeds)}"
+        said = f"{family} on {data}, {self.design}, {seeds}"
+        return html_table([*axes, *arms], self.name, self.question, said)
 
 
 def load_study(
@@ -103,13 +136,16 @@ class Silent:
             self._say(text)
 
 
-def run(
+def run(  # noqa: PLR0913  named words, each with a default: those of the command
     study: Study | Path | str,
     *,
     home: Path | str = DEFAULT_HOME,
     slots: int | None = None,
     devices: str = "auto",
     fuse: int | None = None,
+    executor: str = "local",
+    storage: str | None = None,
+    tracking_uri: str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> StudyResults:
     """Train what a study lacks, and judge it.
@@ -120,6 +156,9 @@ def run(
         slots: trials at a time; None takes one a GPU, or one a core.
         devices: "auto", "cpu", or "cuda:0,cuda:1".
         fuse: trials of one arm that train as one graph; None chooses, 1 is off.
+        executor: where trials run: "local", "serial", "slurm" or "ray".
+        storage: address of Optuna's store; None is a file in the home.
+        tracking_uri: of MLflow's store; None is a file in the home.
         say: takes a line at every step; None is silent.
 
     Returns:
@@ -130,19 +169,32 @@ def run(
         EnvironmentFault: lock, disk, data or stores are in the way.
         TrialError: it was stopped before every trial was recorded.
     """
-    launch = Launch() if isinstance(study, Study) else _launch(Path(study), Path(home))
+    where = _home(home)
+    plugins.load(EXECUTORS, executor, Executor, at="executor")  # before any work
+    if storage is not None:
+        check_storage(storage, "storage")
+    if tracking_uri is not None:
+        check_tracking(tracking_uri, "tracking_uri")
+    options = Options(
+        slots=slots,
+        devices=devices,
+        fuse=fuse,
+        executor=executor,
+        storage=storage,
+        tracking=tracking_uri,
+    )
+    if not isinstance(study, Study):
+        options = replace(options, launch=_launch(Path(study), Path(home), options))
     loaded = study if isinstance(study, Study) else load_study(Path(study))
-    options = Options(slots=slots, devices=devices, fuse=fuse, launch=launch)
-    summary = execute(plan(loaded), Home(Path(home)), options, Silent(say))
+    summary = execute(plan(loaded), where, options, Silent(say))
     if summary.missing:
         raise TrialError(f"{summary.missing} trials are missing", hint="run it again: it goes on")
-    where = Home(Path(home))
     for line in measure(where, where.declared(loaded.name)):
         Silent(say).say(f"not recorded, {line}")
     answer = gather(where, loaded.name)
     if not summary.unreachable:  # else it would be waited for again
         try:
-            show(answer, where, where.mlflow_uri)
+            show(answer, where, tracking_uri or where.mlflow_uri)
         except SwinablateError as error:
             Silent(say).say(f"not in MLflow: {error}")
     return answer
@@ -167,15 +219,40 @@ def show(answer: StudyResults, home: Home, uri: str) -> None:
         publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
 
 
-def _launch(study: Path, home: Path) -> Launch:
+def _home(said: Path | str) -> Home:
+    """The home in a folder; what has no name, or is no folder, is nobody's home.
+
+    Raises:
+        InputError: it is the empty text of an unset variable, or a file.
+    """
+    path = Path(said)
+    if not str(said).strip():
+        raise InputError("no folder is named", at="home", hint="give a path; . is this folder")
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is no folder", at="home", hint="give another path")
+    return Home(path)
+
+
+def _launch(study: Path, home: Path, options: Options) -> Launch:
     """The command that does the same as `run`."""
+    stores = {
+        option: (url, variable)
+        for option, url, variable in (
+            ("--storage", options.storage, STORAGE),
+            ("--tracking-uri", options.tracking, TRACKING),
+        )
+        if url is not None
+    }
     given = Launch(
         study=str(study),
         file=str(study.absolute()),
         digests=digests(study),
         home="" if home == Path(DEFAULT_HOME) else str(home),
+        stores={option: url for option, (url, _) in stores.items() if not secrets_of(url)},
+        variables=tuple(variable for url, variable in stores.values() if secrets_of(url)),
     )
-    return given.model_copy(update={"command": given.says("run")})
+    words = [] if options.executor == "local" else ["--executor", options.executor]
+    return given.model_copy(update={"command": given.says("run", *words)})
 
 
 @dataclass(frozen=True, kw_only=True)

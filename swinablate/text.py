@@ -8,7 +8,8 @@ Plain ASCII unless asked otherwise; a page asks for a true minus sign.
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from types import MappingProxyType
 from typing import Any, TypeGuard
 
@@ -22,6 +23,41 @@ turns the direction of text, and halves of characters, which stand for bytes tha
 def visible(text: str) -> str:
     """The text as a terminal may have it: what it would obey is written out by its number."""
     return HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def html_table(rows: Sequence[Mapping[str, object]], title: str = "", *lines: str) -> str:
+    """A table for a notebook, where nothing that is told can become markup.
+
+    Args:
+        rows: column -> cell; all have the columns of the first. Numbers stand to the right.
+        title: stands above, bold.
+        lines: stand between the title and the table.
+    """
+
+    def cell(tag: str, value: object, *, right: bool) -> str:
+        side = "right" if right else "left"
+        return f'<{tag} style="text-align:{side}">{escape(visible(_cell(value)))}</{tag}>'
+
+    numeric = {
+        name: all(row[name] is None or isinstance(row[name], int | float) for row in rows)
+        for name in (rows[0] if rows else ())
+    }
+    head = "".join(cell("th", name, right=numeric[name]) for name in numeric)
+    body = "".join(
+        f"<tr>{''.join(cell('td', row[name], right=numeric[name]) for name in numeric)}</tr>"
+        for row in rows
+    )
+    above = f"<p><b>{escape(visible(title))}</b></p>" if title else ""
+    above += "".join(f"<p>{escape(visible(line))}</p>" for line in lines)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+    return f"<div>{above}{table}</div>"
+
+
+def _cell(value: object) -> str:
+    """A number as tables show it, and everything else as it is said."""
+    if value is None or isinstance(value, float):
+        return number(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def known(value: object) -> TypeGuard[float]:

@@ -3,8 +3,10 @@
 import ast
 import dataclasses
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,3 +145,22 @@ def test_levels_of_a_choice_that_may_be_a_number_are_those_worth_comparing():
     assert rows["model.band"] == "none, 1"
     assert rows["model.pad"] == "refuse, masked"
     assert rows["train.compile"] == "false, true, auto"
+
+
+@pytest.mark.integration  # MLflow makes its tables
+def test_the_lines_of_the_page_about_python_run(tmp_path, monkeypatch, capsys):
+    """On a home where everything is recorded: nothing is trained."""
+    folder = shutil.copytree(ROOT / "tests/golden/home-0.1", tmp_path / "frozen")
+    monkeypatch.chdir(folder)
+    page = (ROOT / "docs" / "from-python.md").read_text("utf-8")
+    lines = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    lines = lines.replace("studies/quickstart.toml", "grid.toml").replace(
+        '".swinablate"', '"home"'
+    )
+    known: dict[str, Any] = {}
+    exec(compile(lines, "docs/from-python.md", "exec"), known)
+    said = capsys.readouterr().out
+    assert "0 at a time" in said
+    assert said.count(known["first"]) >= 4
+    assert known["gap"].verdict.tolist() == [known["judged"][0].verdict]
+    assert len(known["trials"]) == len(known["planned"].trials)

@@ -1,5 +1,6 @@
 """What stands beside the code: the version, and the files that services and tools read."""
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -135,3 +136,24 @@ def test_lower_bounds_are_those_of_every_group():
     for requirement in map(Requirement, named):
         assert requirement.specifier, f"{requirement.name} has no lowest version"
         assert bounds.setdefault(requirement.name, requirement.specifier) == requirement.specifier
+
+
+def test_dev_hands_over_in_the_folder_of_the_caller(tmp_path, monkeypatch, capfd):
+    """A program in the place of swinablate tells where it runs and how it was called."""
+    spec = importlib.util.spec_from_file_location("dev", ROOT / "dev.py")
+    dev = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(dev)
+    program = tmp_path / "swinablate"
+    program.write_text('#!/bin/sh\npwd\necho "$SWINABLATE_TYPED" "$@"\n')
+    program.chmod(0o755)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    monkeypatch.setattr(dev, "setup", lambda: 0)
+    monkeypatch.setattr(dev, "BIN", tmp_path)
+    monkeypatch.setattr(dev.sys, "argv", ["../a clone/dev.py"])
+    monkeypatch.chdir(mine)
+    assert dev.main(["status", "studies/x.toml"]) == 0
+    assert capfd.readouterr().out.splitlines() == [
+        str(mine),
+        "python3 '../a clone/dev.py' status studies/x.toml",
+    ]

@@ -33,6 +33,12 @@ class DataConfig(Frozen):
         Field(min_length=1, description="of image_folder: holds train/, test/, maybe val/"),
         Switch("the folder of image_folder: train/, test/, maybe val/", "", (None, "pictures")),
     ] = None
+    test_fraction: Annotated[
+        Annotated[float, Field(gt=0, lt=1)] | None,
+        Absent,
+        Field(description="of image_folder: share of each class's pictures that are the test set"),
+        Switch("share of a folder of CLASS/ alone that tests; no seed matters", "", (None, 0.2)),
+    ] = None
     train_fraction: Annotated[
         float,
         Field(gt=0, le=1),

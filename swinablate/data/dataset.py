@@ -91,6 +91,8 @@ class Dataset:
         listed: folder of raw files -> the same, where the files say it.
         state: folder of raw files -> digest of what the images are made of, where that can
             change under the same name; they are read again when it has.
+        cut: as `read`, where the files are not parted: the last is the share that tests, which
+            must be the same images whatever the seeds.
     """
 
     read: Callable[[Path, ImageSpec], Arrays | Parts]
@@ -103,6 +105,7 @@ class Dataset:
     state: Callable[[Path], str] | None = None
     names: tuple[str, ...] = ()
     listed: Callable[[Path], tuple[str, ...]] | None = None
+    cut: Callable[[Path, ImageSpec, float], Parts] | None = None
 
 
 def made_here(_raw: Path) -> str:

@@ -165,6 +165,8 @@ def _folder(config: DataConfig, root: Path) -> Path:
         size += f"-{image.top}"
     if target != image:
         size += f"-as-{target.height}x{target.width}"
+    if config.test_fraction is not None:
+        size += f"-test-{config.test_fraction}"
     name = re.sub(r"[^\w.]", ".", config.name)
     if name != config.name or config.root is not None:  # two may look alike
         place = str(raw_folder(config, root)) if config.root is not None else ""
@@ -192,7 +194,13 @@ def _verify(folder: Path, state: str | None) -> str | None:
 
 def source(config: DataConfig) -> DataConfig:
     """What a recipe's data have in common with others of the same prepared images."""
-    return DataConfig(name=config.name, root=config.root, image=config.image, size=config.size)
+    return DataConfig(
+        name=config.name,
+        root=config.root,
+        image=config.image,
+        size=config.size,
+        test_fraction=config.test_fraction,
+    )
 
 
 def check_sizes(config: DataConfig, prepared: Prepared) -> None:

@@ -1,7 +1,7 @@
 """What is known of a data set before anybody has it."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ def find_dataset(config: DataConfig) -> Dataset:
     """Import the data set a recipe names; this loads no images, and no code of others.
 
     Raises:
-        InputError: no data set has that name, or `data.root` is missing or too much.
+        InputError: no data set has that name, or `data.root` is missing or too much, or
+            `data.test_fraction` is.
     """
     dataset = _find(config.name)
     if dataset.rooted != (config.root is not None):
@@ -43,7 +44,16 @@ def find_dataset(config: DataConfig) -> Dataset:
             else ("has files of its own", "leave data.root out")
         )
         raise InputError(f"data set {config.name!r} {problem}", at="data.root", hint=hint)
-    return dataset
+    share, cut = config.test_fraction, dataset.cut
+    if share is None:
+        return dataset
+    if cut is None:
+        raise InputError(
+            f"data set {config.name!r} has test images of its own",
+            at="data.test_fraction",
+            hint="leave data.test_fraction out",
+        )
+    return replace(dataset, read=lambda raw, image: cut(raw, image, share))
 
 
 def _find(name: str) -> Dataset:

@@ -69,7 +69,8 @@ class Launch(Record):
     def again(self) -> str:
         """The command that trains what is missing; `retry` and `--more` would train more."""
         words = shlex.split(self.command)
-        kept = ["run" if at == 1 and w == "retry" else w for at, w in enumerate(words)]
+        first = 1 if words[:1] == ["swinablate"] else 2  # else `python3 dev.py`
+        kept = ["run" if at == first and w == "retry" else w for at, w in enumerate(words)]
         kept = [word for word in kept if not word.startswith("--more=")]
         if "--more" in kept:
             at = kept.index("--more")

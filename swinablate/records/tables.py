@@ -28,6 +28,8 @@ TRIALS = (
     "message",
 )
 """Columns of the table of trials, in the order of its file; a table of no rows has them too."""
+UNTIDY = ("kind", "execution", "predictions", "correct", "test_images", "message")
+"""Columns that are no measurement: how a trial ran, its answers packed, a message of lines."""
 WORDS = 200
 """Characters of a failed trial's message: a line or two of a page."""
 TUNING = (*TRIALS, "number", "repeat")
@@ -83,6 +85,11 @@ def trials_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataF
     import pandas as pd
 
     return pd.DataFrame(rows, columns=[*TRIALS, *more])
+
+
+def tidy(trials: "pd.DataFrame") -> "pd.DataFrame":
+    """The table for people: arm, seed, then how it ended and what was measured."""
+    return trials.drop(columns=list(UNTIDY)).reset_index(drop=True)
 
 
 def tabulated(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from swinablate.records.plan import PlanRecord
-from swinablate.records.tables import valued
+from swinablate.records.tables import tidy, valued
 from swinablate.stats import Declaration, Verdicts, verdicts
-from swinablate.text import unit_of
+from swinablate.text import html_table, number, places_of, signed, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -63,9 +63,42 @@ class StudyResults:
 
         return canvas_of(self, name, paper_of(width), by)
 
+    def frame(self) -> pd.DataFrame:
+        """A row for every trial that the study asks for, run or not.
+
+        Returns:
+            `arm`, `seed`, `trial`, `status` (waiting, done, failed, diverged), then what was
+            measured, as in `tables/trials.csv`; shares in percent, missing where it was not.
+        """
+        return tidy(self.trials)
+
+    def _repr_html_(self) -> str:
+        decimals = places_of(self.verdicts)
+        rows = [
+            {
+                "arm": arm["name"],
+                "n": arm["n"],
+                "mean": number(arm["mean"], decimals),
+                "sd": number(arm["sd"], decimals),
+                "difference": signed(arm["delta_pp"], decimals) if "verdict" in arm else "-",
+                "interval": _interval(arm, decimals),
+                "verdict": arm.get("verdict", "baseline"),
+            }
+            for arm in (self.verdicts["baseline"], *self.verdicts["arms"])
+        ]
+        told = [f"{one['code']}: {one['text']}" for one in self.verdicts["warnings"]]
+        return html_table(rows, self.plan.study, self.plan.question, *told)
+
     @property
     def values(self) -> "pd.Series[float]":
         """What was compared, of every trial; results trained elsewhere have one column for it."""
         if not self.verdicts.get("declared", True):
             return self.trials.test_acc
         return valued(self.trials, self.plan.compare.metric, unit_of(self.verdicts))["value"]
+
+
+def _interval(arm: Mapping[str, Any], decimals: int) -> str:
+    """The interval of an arm's difference; the baseline, and what is not judged, has none."""
+    if arm.get("ci_low") is None:
+        return "-"
+    return f"[{signed(arm['ci_low'], decimals)}, {signed(arm['ci_high'], decimals)}]"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from swinablate.errors import InputError
 from swinablate.stats.comparisons.contrasts import check_weights, contrast_sentence, declared
+from swinablate.stats.comparisons.judgements import Judgements
 from swinablate.stats.declaration import (
     ARMS,
     CONTRASTS,
@@ -87,7 +88,7 @@ def effects(
     alpha: float = 0.05,
     rope: float | None = None,
     method: Method = "auto",
-) -> list[ArmVerdict]:
+) -> Judgements[ArmVerdict]:
     """Compare every arm of a table with its baseline.
 
     Args:
@@ -100,13 +101,13 @@ def effects(
             family, whether it is judged within seeds.
 
     Returns:
-        The `arms` of verdicts.json, in the order of the table.
+        The `arms` of verdicts.json, in the order of the table: a list, with `.frame()`.
 
     Raises:
         InputError: the table cannot be read, or has no arm called `baseline`.
     """
     declaration = Declaration(alpha=alpha, rope_pp=rope, baseline=baseline)
-    return list(verdicts(frame, declaration, complete=True, method=method).arms)
+    return Judgements(verdicts(frame, declaration, complete=True, method=method).arms)
 
 
 def contrasts(
@@ -115,7 +116,7 @@ def contrasts(
     alpha: float = 0.05,
     rope: float | None = None,
     method: Method = "auto",
-) -> list[Estimate]:
+) -> Judgements[Estimate]:
     """Judge comparisons between any arms of a table, as one family.
 
     Args:
@@ -128,7 +129,7 @@ def contrasts(
         method: as for `effects`.
 
     Returns:
-        Entries of `contrasts` of verdicts.json, in the order of `of`.
+        Entries of `contrasts` of verdicts.json, in the order of `of`: a list, with `.frame()`.
 
     Raises:
         InputError: the table cannot be read, has no arm of a name, or weights do not sum to 0.
@@ -141,12 +142,12 @@ def contrasts(
             raise InputError(f"no arm is called {stray[0]!r}", at=name, hint=hint)
     wanted = tuple(declared(name, weights) for name, weights in of.items())
     if not wanted:
-        return []
+        return Judgements()
     # No arm of the table is a baseline here: the first stands where one has to be named.
     asked = Declaration(alpha=alpha, rope_pp=rope, baseline=arms[0], contrasts=wanted)
     samples = read_samples(frame, asked)
     family = judge_family(wanted, samples, asked, complete=True, method=method, found={})
-    return told(family, samples, asked)
+    return Judgements(told(family, samples, asked))
 
 
 def told(

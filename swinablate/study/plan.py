@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from swinablate.config import schema
 from swinablate.config.family import ImageSpec
@@ -14,6 +14,10 @@ from swinablate.models.diff import Proof
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.files import Study
 from swinablate.study.matching import Matched
+from swinablate.text import html_table, named_level
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = Literal["final", "tune"]
 
@@ -126,6 +130,38 @@ class Plan:
         """
         seeds = sorted({seed for arm in self.arms for seed in arm.seeds})
         return tuple(arm.trial(seed) for seed in seeds for arm in self.arms if seed in arm.seeds)
+
+    def frame(self) -> "pd.DataFrame":
+        """A row for every arm, the baseline first.
+
+        Returns:
+            `arm`, `changes` in words, `family`, `seeds` (how many), `params`, and of one image
+            `macs` and `activation_bytes` (what a training step keeps).
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self._rows())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "arm": arm.name,
+                "changes": ", ".join(f"{x}={named_level(y)}" for x, y in arm.changes.items()),
+                "family": arm.recipe.model.family,
+                "seeds": len(arm.seeds),
+                "params": arm.params,
+                "macs": arm.macs,
+                "activation_bytes": arm.activation_bytes,
+            }
+            for arm in self.arms
+        ]
+
+    def _repr_html_(self) -> str:
+        least, most = self.fewest, self.most
+        count = f"{least} to {most}" if least < most else str(most)
+        refused = [f"Refused: {one.name}: {one.reason}" for one in self.refusals]
+        lines = [self.study.question, f"{count} trials", *refused]
+        return html_table(self._rows(), self.study.name, *lines)
 
     @property
     def fewest(self) -> int:

@@ -240,3 +240,9 @@ def test_a_study_in_such_a_home_is_refused_before_anything_is_made(write, tmp_pa
         assert main(["run", str(write()), "--home", str(home), *words]) == 2
         assert f"error: {home}: no address can name" in capsys.readouterr().err
     assert not home.exists()
+
+
+def test_a_command_is_named_as_it_was_typed(monkeypatch):
+    assert command_of(["run", "a b.toml"]) == "swinablate run 'a b.toml'"
+    monkeypatch.setenv("SWINABLATE_TYPED", "python3 '/my clone/dev.py'")
+    assert command_of(["run", "x"]) == "python3 '/my clone/dev.py' run x"

@@ -254,3 +254,97 @@ def test_two_folders_of_one_meaning_are_refused(tmp_path):
     with pytest.raises(InputError) as error:
         prepare(folder(root), tmp_path / "home")
     assert error.value.problem == f"{root} holds val and valid, which mean the same"
+
+
+# ---- a folder that is not parted
+
+
+def flat(root: Path, n: int = 10) -> Path:
+    """Pictures of two classes, one of them with twice as many."""
+    for blue, name in enumerate(CLASSES):
+        (root / name).mkdir(parents=True)
+        for i in range(n * (blue + 1)):
+            colour = (10 * i, 0, 100 * blue)
+            Image.new("RGB", (8, 8), colour).save(root / name / f"{i}.png")
+    return root
+
+
+def reds(config: DataConfig, home: Path, seed: int = 0) -> dict[str, set[tuple[int, int]]]:
+    """Part -> the red and blue of its pictures, which name them."""
+    prepare(config, home)
+    splits = load_splits(config, home, seed, "main", CPU)
+    return {
+        part: {(int(x[0, 0, 0]), int(x[2, 0, 0])) for x in images.pixels[images.rows]}
+        for part, images in vars(splits).items()
+    }
+
+
+def test_a_share_of_each_class_is_the_test_set_whatever_the_seeds(tmp_path):
+    root, home = flat(tmp_path / "pictures"), tmp_path / "home"
+    found = reds(folder(root, test_fraction=0.2), home)
+    assert sorted(blue for _, blue in found["test"]) == [0, 0, 100, 100, 100, 100]
+    assert len(found["train"] | found["val"] | found["test"]) == 30
+    assert not found["test"] & (found["train"] | found["val"])
+    assert class_names(folder(root, test_fraction=0.2)) == CLASSES
+    for words, seed in (({"split_seed": 1}, 0), ({"resample_split": True}, 7)):
+        other = reds(folder(root, test_fraction=0.2, **words), home, seed)
+        assert other["test"] == found["test"]
+        assert other["val"] != found["val"]
+
+
+def test_neither_names_nor_one_picture_more_choose_the_test_set(tmp_path):
+    root = flat(tmp_path / "pictures")
+    config = folder(root, test_fraction=0.2)
+    found = reds(config, tmp_path / "home")["test"]
+    for name in CLASSES:
+        for path in list((root / name).iterdir()):
+            path.rename(path.with_name(f"x{99 - int(path.stem)}.png"))
+    assert reds(config, tmp_path / "home")["test"] == found
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(root / "cat" / "new.png")
+    assert len(reds(config, tmp_path / "home")["test"] & found) >= len(found) - 1
+
+
+def test_another_share_is_another_data_set_of_its_own(tmp_path):
+    root, home = flat(tmp_path / "pictures"), tmp_path / "home"
+    fifth, half = (prepare(folder(root, test_fraction=x), home) for x in (0.2, 0.5))
+    assert fifth.path != half.path
+    assert prepare(folder(root, test_fraction=0.2), home) == fifth
+
+
+@pytest.mark.parametrize(
+    ("share", "problem"),
+    [
+        (0.01, "0.01 of the 10 pictures of class 'cat' leaves no test images"),
+        (0.99, "0.99 of the 10 pictures of class 'cat' leaves no training images"),
+    ],
+)
+def test_a_share_without_pictures_is_refused(share, problem, tmp_path):
+    with pytest.raises(InputError) as error:
+        prepare(folder(flat(tmp_path / "pictures"), test_fraction=share), tmp_path / "home")
+    assert (error.value.at, error.value.problem) == ("data.test_fraction", problem)
+
+
+def test_a_parted_folder_is_not_cut_again(pictures, tmp_path):
+    with pytest.raises(InputError, match="holds train: it is parted already"):
+        prepare(folder(pictures, test_fraction=0.2), tmp_path / "home")
+
+
+def test_a_data_set_with_test_images_is_not_cut(tmp_path):
+    with pytest.raises(InputError, match="has test images of its own"):
+        prepare(DataConfig(name="digits", test_fraction=0.2), tmp_path / "home")
+
+
+def test_a_folder_that_is_not_parted_is_refused_with_the_way_out(tmp_path):
+    root = flat(tmp_path / "pictures")
+    with pytest.raises(InputError) as error:
+        prepare(folder(root), tmp_path / "home")
+    assert error.value.problem == f"no folder train in {root}; it holds cat, dog"
+    assert error.value.hint.endswith("data.test_fraction = 0.2 takes a fifth to test")
+
+
+def test_unusable_files_of_both_sides_of_the_cut_are_named(tmp_path):
+    root = flat(tmp_path / "pictures", n=5)
+    for path in root.rglob("*.png"):
+        path.write_text(f"no picture {path.name}")
+    with pytest.raises(InputError, match="15 pictures cannot be read"):
+        prepare(folder(root, test_fraction=0.2), tmp_path / "home")

@@ -96,5 +96,10 @@ def test_the_command_that_repeats_a_retry_runs_what_is_missing():
     assert GIVEN.needs == ", with SWINABLATE_STORAGE set"
 
 
+def test_a_command_that_was_handed_over_is_repeated_as_it_was_typed():
+    given = GIVEN.model_copy(update={"command": "python3 ../dev.py retry retry --more 2"})
+    assert given.again == "python3 ../dev.py run retry"
+
+
 def test_where_nothing_is_known_nothing_is_made_up():
     assert (Launch().again, Launch().needs, Launch().says("report")) == ("", "", "")

@@ -7,8 +7,14 @@ once. Classes are numbered in the order of their folders' names.
 With `val/CLASS/*` (or `valid`, `validation`) beside the two, that is what chooses, and nothing is
 cut from the training images for it; without a folder `test` it is the test set. Hidden files and
 folders, and those that systems leave behind, are no pictures (`hidden`).
+
+A folder that holds `CLASS/*` alone is cut by `data.test_fraction`: of each class the pictures
+whose files have the smallest digests are the test set. So no seed chooses it, neither a trial's
+nor `data.split_seed`, and neither does a file's name: it is the same on every machine, and a
+picture more moves few others.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,16 +54,57 @@ class Listed:
 
 def read(root: Path, image: ImageSpec) -> Parts:
     """List the pictures and check the folders; they are decoded while they are written."""
+    return _parts(root, image, _listed(root), _part(root, TRAIN))
+
+
+def cut(root: Path, image: ImageSpec, share: float) -> Parts:
+    """The same of a folder that holds `CLASS/*` alone.
+
+    Args:
+        root: the folder.
+        image: the format.
+        share: of each class's pictures, rounded: the test set.
+    """
+    if root.is_dir() and (train := _part(root, TRAIN)):
+        raise InputError(
+            f"{root} holds {train.name}: it is parted already",
+            at="data.test_fraction",
+            hint="leave data.test_fraction out",
+        )
+    names, files = _flat(root)
+    train_files: Files = []
+    test_files: Files = []
+    for label, name in enumerate(names):
+        mine = sorted((_digest(path), path) for path, kind in files if kind == label)
+        tested = round(share * len(mine))
+        if not 0 < tested < len(mine):
+            part = "test" if not tested else "training"
+            raise InputError(
+                f"{share} of the {len(mine)} pictures of class {name!r} leaves no {part} images",
+                at="data.test_fraction",
+                hint="give another share, or more pictures",
+            )
+        test_files += sorted((path, label) for _, path in mine[:tested])
+        train_files += sorted((path, label) for _, path in mine[tested:])
+    return _parts(root, image, Listed(names, train_files, test_files, []), root)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parts(root: Path, image: ImageSpec, found: Listed, above: Path | None) -> Parts:
+    """What was listed, to be decoded; `above` holds the classes, for a message."""
     if image.channels not in MODES:
         raise InputError(
             f"image files have 1 or 3 channels, not {image.channels}",
             at="data.image.channels",
             hint="write channels = 3, or 1 for grey images",
         )
-    found = _listed(root)
     if len(found.classes) != image.classes:
         raise InputError(
-            f"{_part(root, TRAIN)} holds {len(found.classes)} classes, not {image.classes}",
+            f"{above} holds {len(found.classes)} classes, not {image.classes}",
             at="data.image.classes",
             hint=f"write classes = {len(found.classes)}",
         )
@@ -72,8 +119,12 @@ def read(root: Path, image: ImageSpec) -> Parts:
 
 def state(root: Path) -> str:
     """Digest of every picture's name, size and time of change."""
-    found = _listed(root)
-    every = [(path, path.stat()) for path, _ in found.train + found.val + found.test]
+    if root.is_dir() and not _part(root, TRAIN) and not _part(root, TEST) and _folders(root):
+        _, files = _flat(root)
+    else:
+        found = _listed(root)
+        files = found.train + found.val + found.test
+    every = [(path, path.stat()) for path, _ in files]
     return schema.digest(
         [[path.relative_to(root).as_posix(), s.st_size, s.st_mtime_ns] for path, s in every]
     )
@@ -81,8 +132,7 @@ def state(root: Path) -> str:
 
 def classes(root: Path) -> tuple[str, ...]:
     """The folders of the training images; nothing is read of them, and nothing is wrong."""
-    train = _part(root, TRAIN) if root.is_dir() else None
-    return tuple(_folders(train)) if train else ()
+    return tuple(_folders(_part(root, TRAIN) or root)) if root.is_dir() else ()
 
 
 def hidden(name: str) -> bool:
@@ -103,8 +153,14 @@ def _listed(root: Path) -> Listed:
     for part, what in ((train, "train"), (test, "test or val")):
         if part is None:
             known = ", ".join(sorted(p.name for p in root.iterdir())) or "nothing"
+            flat = what == "train" and test is None and len(_folders(root)) > 1
             raise InputError(
-                f"no folder {what} in {root}; it holds {known}", at="data.root", hint=LAYOUT
+                f"no folder {what} in {root}; it holds {known}",
+                at="data.root",
+                hint=f"{LAYOUT}; of CLASS/*.png alone, data.test_fraction = 0.2 takes a fifth to "
+                "test"
+                if flat
+                else LAYOUT,
             )
     assert train
     assert test
@@ -126,6 +182,20 @@ def _listed(root: Path) -> Listed:
         _pictures(test, names),
         _pictures(val, names) if val else [],
     )
+
+
+def _flat(root: Path) -> tuple[list[str], Files]:
+    """The classes and all pictures of a folder that is not parted."""
+    if not root.is_dir():
+        raise InputError(f"no folder {root}", at="data.root", hint="give a folder of CLASS/*.png")
+    names = _folders(root)
+    if len(names) < 2:
+        raise InputError(
+            f"{root} holds {len(names)} folders: there is nothing to tell apart",
+            at="data.root",
+            hint="every class needs a folder of its own",
+        )
+    return names, _pictures(root, names, needed=True)
 
 
 def _part(root: Path, names: Sequence[str]) -> Path | None:
@@ -235,5 +305,6 @@ DATASET = Dataset(
     rooted=True,
     state=state,
     listed=classes,
+    cut=cut,
     version=2,  # 1 took hidden files, lying pictures and transparent ones as they are
 )

@@ -1,0 +1,61 @@
+"""Judged differences in a row: a list, a table of pandas', or a table in a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from swinablate.stats.declaration import ArmVerdict, Estimate
+from swinablate.text import html_table, number, signed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Each = TypeVar("Each", ArmVerdict, Estimate)
+NESTED = {"hypotheses", "divergence", "contrast"}
+"""Fields that hold more than one value, for which a table has no cell; the entries have them."""
+
+
+class Judgements(list[Each]):
+    """What `effects` and `contrasts` return: the entries of verdicts.json, in their order."""
+
+    def frame(self) -> pd.DataFrame:
+        """A row for every comparison.
+
+        Returns:
+            `name`, then every number and word of the entries under its name in verdicts.json.
+            Differences and intervals are in percentage points; nothing can be said where a
+            cell is missing.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_plain(each) for each in self])
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            [
+                {
+                    "name": _name(each),
+                    **({"n": each.n, "mean": each.mean} if isinstance(each, ArmVerdict) else {}),
+                    "difference": signed(each.delta_pp),
+                    "interval": _interval(each),
+                    "p": number(each.p_holm, 4),
+                    "verdict": each.verdict + (" (negligible)" if each.negligible else ""),
+                }
+                for each in self
+            ]
+        )
+
+
+def _name(each: ArmVerdict | Estimate) -> str:
+    return each.name if isinstance(each, ArmVerdict) else each.contrast.name
+
+
+def _interval(each: ArmVerdict | Estimate) -> str:
+    known = each.ci_low is not None
+    return f"[{signed(each.ci_low)}, {signed(each.ci_high)}]" if known else "-"
+
+
+def _plain(each: ArmVerdict | Estimate) -> dict[str, Any]:
+    names = [field.name for field in fields(each) if field.name not in NESTED | {"name"}]
+    return {"name": _name(each), **{name: getattr(each, name) for name in names}}
