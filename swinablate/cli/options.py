@@ -157,6 +157,16 @@ Slots = Annotated[
     int | None, typer.Option(help="Trials at a time.", show_default="one a GPU, or one a core")
 ]
 Devices = Annotated[str, typer.Option(help="auto, cpu, or cuda:0,cuda:1,...")]
+PerGpu = Annotated[
+    str | None,
+    typer.Option(
+        "--per-gpu",
+        metavar="N|auto",
+        help="Trials at a time on each GPU, instead of --slots; auto: as many as its memory is "
+        "seen to hold.",
+        show_default="1",
+    ),
+]
 Fuse = Annotated[
     str,
     typer.Option(
@@ -346,6 +356,24 @@ def fused(text: str) -> int | None:
             f"expected auto, off or a number, got {text!r}",
             at="--fuse",
             hint="--fuse 8 trains up to 8 seeds of an arm as one graph",
+        )
+    return count
+
+
+def shared(text: str | None) -> "int | Literal['auto'] | None":
+    """Read `--per-gpu`.
+
+    Raises:
+        InputError: neither auto nor a number from 1.
+    """
+    if text is None or text == "auto":
+        return "auto" if text else None
+    count = int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise InputError(
+            f"expected auto or a number, got {text!r}",
+            at="--per-gpu",
+            hint="--per-gpu 2 trains two trials at a time on each GPU",
         )
     return count
 

@@ -25,12 +25,14 @@ class Slot:
             the one that the worker is given.
         further: GPUs of this machine besides, of a trial that trains on several.
         host: where it is; empty for this machine, and where a cluster has not said yet.
+        measured: it is used only while the memory of its GPU is seen to suffice.
     """
 
     index: int
     device: str
     further: tuple[str, ...] = ()
     host: str = ""
+    measured: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from swinablate.config.data import DataConfig
 from swinablate.config.metrics import on_request
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.ahead.autotune import choose
-from swinablate.execution.attempts import Attempts, superseded
+from swinablate.execution.attempts import Attempts, ended_well, settled, superseded
 from swinablate.execution.coordinator import (
     Context,
     Coordinator,
@@ -21,7 +21,7 @@ from swinablate.execution.coordinator import (
     check_images,
     progress,
 )
-from swinablate.execution.devices import gpus_each, slots_of
+from swinablate.execution.devices import PerGpu, check_here, gpus_each, slots_of
 from swinablate.execution.executor import Execution, Request, Slot, chosen
 from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only
 from swinablate.execution.stop import Stop
@@ -49,6 +49,7 @@ class Options:
 
     slots: int | None = None
     devices: str = "auto"
+    per_gpu: PerGpu = None  # instead of `slots`
     fuse: int | None = None  # trials that train as one; None chooses, 1 is off
     executor: str = "local"
     cluster: Request = field(
@@ -149,6 +150,7 @@ def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summa
         KeyboardInterrupt: the second Ctrl-C; the workers were killed.
     """
     check_only(made, options.only)
+    check_here(options.per_gpu, options.executor)
     options.stores(home)  # where these cannot be, nothing is made
     home.create()
     if options.retry:
@@ -205,7 +207,8 @@ class Run:
 
     def run(self) -> Summary:
         """Train what is not recorded; returns when nothing is due and nothing runs."""
-        slots = slots_of(self._doors.slots, self._plan, self._options.slots, self._options.devices)
+        told = self._options
+        slots = slots_of(self._doors.slots, self._plan, told.slots, told.devices, told.per_gpu)
         gpus = gpus_each(slots, here=self._doors.slots is None)
         take_over = self._options.take_over
         with self._home.owned(self._record.study, take_over=take_over), closing(self._claims):
@@ -230,7 +233,7 @@ class Run:
                     asked=on_request(self._record.metrics),
                     checkpoint_s=self._options.checkpoint_every,
                 )
-                self._begin(due(state), len(slots))
+                self._begin(due(state), 0 if slots[0].measured else len(slots))
                 # A crash leaves runs shown as running; those of trials that go on may stay so.
                 copy.sweep(set(everything(state.plan)) - set(state.outcomes))
                 outlets = (running, self._feeder(queue, slots[0].device), copy)
@@ -333,7 +336,8 @@ class Run:
 
     def _feeder(self, queue: Tickets, device: str) -> Feeder:
         fuse = self._options.fuse
-        alone = fuse == 1 or (fuse is None and device == "cpu")
+        shared = self._options.per_gpu is not None  # a GPU is filled one way or the other
+        alone = fuse == 1 or (fuse is None and (device == "cpu" or shared))
         widths = None if alone else Widths(fuse, device, self._watcher.say)
         arms = {arm.name: arm for arm in self._plan.arms}
         return Feeder(queue, arms, self._home.attempts, widths)
@@ -372,25 +376,3 @@ def counted(state: State) -> dict[str, Outcome]:
     """The recorded trials that the study has asked for; others stay unseen."""
     mine = [row.trial for row in state.mine]
     return {trial: state.outcomes[trial] for trial in mine if trial in state.outcomes}
-
-
-def ended_well(outcome: Outcome) -> bool:
-    """Whether a trial told what it was run for: a recipe that diverges is a bad one to choose."""
-    tried = outcome.kind == "tune" and outcome.status == "diverged"
-    return outcome.status == "done" or tried
-
-
-def settled(outcome: Outcome, before: Outcome | None) -> bool:
-    """Whether another attempt would only end the same way.
-
-    A trial that diverges does so at the same step every time, on one machine. An exception that
-    came twice in the same words comes a third time.
-
-    Args:
-        outcome: how the trial ended.
-        before: how it had ended before it was tried again, if it was.
-    """
-    if outcome.status == "diverged":
-        return True
-    now, then = outcome.failure or {}, (before and before.failure) or {}
-    return bool(now) and all(now.get(k) == then.get(k) for k in ("kind", "message"))

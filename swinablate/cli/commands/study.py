@@ -28,6 +28,7 @@ from swinablate.cli.options import (
     NoReport,
     Only,
     Out,
+    PerGpu,
     Probe,
     Sbatch,
     Settings,
@@ -45,6 +46,7 @@ from swinablate.cli.options import (
     options_of,
     refined,
     request,
+    shared,
 )
 from swinablate.cli.running import (
     Report,
@@ -71,6 +73,7 @@ def run(
     slots: Slots = None,
     only: Only = None,
     devices: Devices = "auto",
+    per_gpu: PerGpu = None,
     fuse: Fuse = "auto",
     executor: Executor = "local",
     nodes: Nodes = None,
@@ -105,7 +108,7 @@ def run(
     run_study(
         study,
         home,
-        dataclasses.replace(options, fuse=fused(fuse), more=more),
+        dataclasses.replace(options, fuse=fused(fuse), more=more, per_gpu=shared(per_gpu)),
         settings or [],
         smoke=smoke,
         report=Report(out, wanted=not no_report, force=force),
@@ -300,6 +303,7 @@ def retry(
     study: Study,
     slots: Slots = None,
     devices: Devices = "auto",
+    per_gpu: PerGpu = None,
     executor: Executor = "local",
     nodes: Nodes = None,
     gpus_per_node: GpusPerNode = 0,
@@ -328,7 +332,7 @@ def retry(
     run_study(
         file,
         home,
-        dataclasses.replace(options, launch=ran or options.launch),
+        dataclasses.replace(options, launch=ran or options.launch, per_gpu=shared(per_gpu)),
         levels,
         smoke=False,
         report=Report(out, force=force),
