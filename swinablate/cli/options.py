@@ -167,6 +167,14 @@ PerGpu = Annotated[
         show_default="1",
     ),
 ]
+OnOom = Annotated[
+    Literal["fail", "halve"],
+    typer.Option(
+        "--on-oom",
+        help="Where a trial's memory runs out: halve tries it again with train.accumulate "
+        "doubled, down to parts of one image.",
+    ),
+]
 Fuse = Annotated[
     str,
     typer.Option(
@@ -321,6 +329,15 @@ def refined(
     )
 
 
+def sharing(
+    options: "Options", per_gpu: str | None, on_oom: Literal["fail", "halve"]
+) -> "Options":
+    """The same options with what is said of the memory of GPUs."""
+    from swinablate.execution import executor
+
+    return dataclasses.replace(options, per_gpu=executor.per_gpu(per_gpu), on_oom=on_oom)
+
+
 def request(
     nodes: int | None,
     gpus_per_node: int,
@@ -356,24 +373,6 @@ def fused(text: str) -> int | None:
             f"expected auto, off or a number, got {text!r}",
             at="--fuse",
             hint="--fuse 8 trains up to 8 seeds of an arm as one graph",
-        )
-    return count
-
-
-def shared(text: str | None) -> "int | Literal['auto'] | None":
-    """Read `--per-gpu`.
-
-    Raises:
-        InputError: neither auto nor a number from 1.
-    """
-    if text is None or text == "auto":
-        return "auto" if text else None
-    count = int(text) if text.isdecimal() else 0
-    if count < 1:
-        raise InputError(
-            f"expected auto or a number, got {text!r}",
-            at="--per-gpu",
-            hint="--per-gpu 2 trains two trials at a time on each GPU",
         )
     return count
 

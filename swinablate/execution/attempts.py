@@ -144,6 +144,9 @@ class Attempts:
         """
         if last.kind == "failed" and last.data.get("kind") == "disk":
             return "disk full"
+        if last.data.get("halved"):  # what failed is another attempt than the one to come
+            self._tries[last.trial] -= 1
+            return "later" if stopping else "again"
         if last.kind == "stopped":
             self._tries[last.trial] -= 1  # a machine was wanted back: that counts for nothing
             return "later"

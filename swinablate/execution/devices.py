@@ -3,13 +3,12 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from swinablate.config import imports
 from swinablate.errors import InputError
-from swinablate.execution.executor import Execution, Slot
+from swinablate.execution.executor import Execution, PerGpu, Slot
 from swinablate.execution.executors.local import EXECUTOR
 from swinablate.records.events import ENDINGS, Batch, Event, aside
 from swinablate.records.provenance import cores
@@ -19,8 +18,6 @@ from swinablate.training.rehearsal import ONE_WAY_OUT
 CROWD = 8
 """Slots of a core that are still believed to be meant: two already take longer than one by one,
 and a worker takes 0.2 GiB."""
-PerGpu = int | Literal["auto"] | None
-"""Trials at a time on each GPU: so many, as many as its memory is seen to hold, or one."""
 LOOK_S = 0.5
 """How long to wait for an event before waiting again: nothing else is to be done meanwhile."""
 

@@ -11,6 +11,7 @@ from swinablate.config.data import DataConfig
 from swinablate.config.metrics import on_request
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.ahead.autotune import choose
+from swinablate.execution.ahead.ladder import Ladder
 from swinablate.execution.attempts import Attempts, ended_well, settled, superseded
 from swinablate.execution.coordinator import (
     Context,
@@ -21,8 +22,8 @@ from swinablate.execution.coordinator import (
     check_images,
     progress,
 )
-from swinablate.execution.devices import PerGpu, check_here, gpus_each, slots_of
-from swinablate.execution.executor import Execution, Request, Slot, chosen
+from swinablate.execution.devices import check_here, gpus_each, slots_of
+from swinablate.execution.executor import Execution, PerGpu, Request, Slot, chosen
 from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only
 from swinablate.execution.stop import Stop
 from swinablate.records.disk.files import drop_half_written
@@ -50,6 +51,7 @@ class Options:
     slots: int | None = None
     devices: str = "auto"
     per_gpu: PerGpu = None  # instead of `slots`
+    on_oom: str = "fail"  # or "halve": tried again in more parts of a batch
     fuse: int | None = None  # trials that train as one; None chooses, 1 is off
     executor: str = "local"
     cluster: Request = field(
@@ -230,6 +232,7 @@ class Run:
                     data=digests,
                     choices=choose(self._plan, self._home, running, lambda: self._stop.wanted),
                     provenance=provenance() | ({"gpus": gpus} if gpus else {}),
+                    ladder=self._ladder(),
                     asked=on_request(self._record.metrics),
                     checkpoint_s=self._options.checkpoint_every,
                 )
@@ -341,6 +344,10 @@ class Run:
         widths = None if alone else Widths(fuse, device, self._watcher.say)
         arms = {arm.name: arm for arm in self._plan.arms}
         return Feeder(queue, arms, self._home.attempts, widths)
+
+    def _ladder(self) -> Ladder:
+        arms = {arm.name: arm for arm in self._plan.arms}
+        return Ladder(self._home, arms, wanted=self._options.on_oom == "halve")
 
     def _begin(self, now: Due, slots: int) -> None:
         self._watcher.begin(self._plan, counted(now.state), slots)

@@ -127,8 +127,9 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
     def report(kind: Kind, data: Mapping[str, Any]) -> None:
         emit(event(job, kind, data))
 
-    alone = {"alone": why} if why else {}
-    emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **alone}))
+    more: dict[str, Any] = {"alone": why} if why else {}
+    more |= {"accumulate": job.parts} if job.parts else {}
+    emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **more}))
     try:
         result = _outcome(job, report, stopping)
     except Stopped:
@@ -188,7 +189,7 @@ def _demand(batch: Batch) -> str:
     """What took the memory, and what would take less."""
     job = batch.jobs[0]
     train = job.recipe["train"]
-    parts = max(1, int(train.get("accumulate", 1)))
+    parts = job.parts or max(1, int(train.get("accumulate", 1)))
     together = f" for each of {len(batch.jobs)} trials that train as one" * (len(batch.jobs) > 1)
     size = f"{train.get('batch')} images" + f" in {parts} parts" * (parts > 1)
     less = "--fuse off" if together else f"train.accumulate = {2 * parts}"

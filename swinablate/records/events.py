@@ -60,6 +60,7 @@ class Job:
         asked: metrics to measure at the end besides those that every trial records.
         checkpoint_s: seconds of training between two checkpoints; 0 is one every epoch.
         measured: it tells what it holds of its device when it has taken its first steps.
+        parts: of a batch, instead of `train.accumulate`; None: as the recipe says.
     """
 
     trial: str
@@ -77,6 +78,7 @@ class Job:
     asked: tuple[str, ...] = ()
     checkpoint_s: float = CHECKPOINT_S
     measured: bool = False
+    parts: int | None = None
 
 
 def aside(

@@ -27,6 +27,7 @@ from swinablate.cli.options import (
     Nodes,
     NoReport,
     Only,
+    OnOom,
     Out,
     PerGpu,
     Probe,
@@ -46,7 +47,7 @@ from swinablate.cli.options import (
     options_of,
     refined,
     request,
-    shared,
+    sharing,
 )
 from swinablate.cli.running import (
     Report,
@@ -74,6 +75,7 @@ def run(
     only: Only = None,
     devices: Devices = "auto",
     per_gpu: PerGpu = None,
+    on_oom: OnOom = "fail",
     fuse: Fuse = "auto",
     executor: Executor = "local",
     nodes: Nodes = None,
@@ -105,10 +107,11 @@ def run(
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
+    options = sharing(options, per_gpu, on_oom)
     run_study(
         study,
         home,
-        dataclasses.replace(options, fuse=fused(fuse), more=more, per_gpu=shared(per_gpu)),
+        dataclasses.replace(options, fuse=fused(fuse), more=more),
         settings or [],
         smoke=smoke,
         report=Report(out, wanted=not no_report, force=force),
@@ -304,6 +307,7 @@ def retry(
     slots: Slots = None,
     devices: Devices = "auto",
     per_gpu: PerGpu = None,
+    on_oom: OnOom = "fail",
     executor: Executor = "local",
     nodes: Nodes = None,
     gpus_per_node: GpusPerNode = 0,
@@ -328,11 +332,12 @@ def retry(
     )
     cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
+    options = sharing(options, per_gpu, on_oom)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
         file,
         home,
-        dataclasses.replace(options, launch=ran or options.launch, per_gpu=shared(per_gpu)),
+        dataclasses.replace(options, launch=ran or options.launch),
         levels,
         smoke=False,
         report=Report(out, force=force),
