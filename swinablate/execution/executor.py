@@ -180,6 +180,24 @@ def chosen(name: str, request: Request) -> Executor:
     return executor if executor.asked is None else executor.asked(request)
 
 
+def fused(text: str) -> int | None:
+    """Read `--fuse`: None chooses, 1 is off.
+
+    Raises:
+        InputError: neither auto nor off nor a number from 1.
+    """
+    if text == "auto":
+        return None
+    count = 1 if text == "off" else int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise InputError(
+            f"expected auto, off or a number, got {text!r}",
+            at="--fuse",
+            hint="--fuse 8 trains up to 8 seeds of an arm as one graph",
+        )
+    return count
+
+
 def per_gpu(text: str | None) -> PerGpu:
     """Read `--per-gpu`.
 

@@ -26,6 +26,7 @@ from swinablate.execution.devices import check_here, gpus_each, slots_of
 from swinablate.execution.executor import Execution, PerGpu, Request, Slot, chosen
 from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only
 from swinablate.execution.stop import Stop
+from swinablate.execution.workers.crew import keep_folders
 from swinablate.records.disk.files import drop_half_written
 from swinablate.records.events import CHECKPOINT_S
 from swinablate.records.home import Home
@@ -65,6 +66,7 @@ class Options:
     launch: Launch = UNKNOWN  # what started it
     hang_timeout: float | None = None  # seconds without a word; None: as `attempts` has it
     checkpoint_every: float = CHECKPOINT_S  # seconds of training between two checkpoints
+    data: Path | None = None  # prepared data sets, instead of the home's own
     take_over: bool = False  # although the lock is held, if by nobody who is known to be alive
 
     def stores(self, home: Home) -> tuple[str, str]:
@@ -301,6 +303,8 @@ class Run:
                 prepared[source] = data.prepare(config, self._home.datasets)
             data.check_sizes(config, prepared[source])
             digests[config] = prepared[source].sha256
+        folders = [one.path for one in prepared.values()]
+        keep_folders(self._home.logs, self._record.study, folders)
         for row in state.mine:
             config = arms[row.arm.name].recipe.data
             if outcome := state.outcomes.get(row.trial):

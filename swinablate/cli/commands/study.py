@@ -12,6 +12,7 @@ from swinablate.cli.options import (
     Address,
     Better,
     CheckpointEvery,
+    DataDir,
     Devices,
     Executor,
     Force,
@@ -42,7 +43,6 @@ from swinablate.cli.options import (
     Time,
     Tracking,
     Unit,
-    fused,
     home_of,
     options_of,
     refined,
@@ -76,6 +76,7 @@ def run(
     devices: Devices = "auto",
     per_gpu: PerGpu = None,
     on_oom: OnOom = "fail",
+    data_dir: DataDir = None,
     fuse: Fuse = "auto",
     executor: Executor = "local",
     nodes: Nodes = None,
@@ -104,10 +105,12 @@ def run(
     analysis, whose report names the first and its words (W9).
     """
     terminal.planning(study)
+    from swinablate.execution.executor import fused
+
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
-    options = sharing(options, per_gpu, on_oom)
+    options = sharing(options, per_gpu, on_oom, data_dir)
     run_study(
         study,
         home,
@@ -308,6 +311,7 @@ def retry(
     devices: Devices = "auto",
     per_gpu: PerGpu = None,
     on_oom: OnOom = "fail",
+    data_dir: DataDir = None,
     executor: Executor = "local",
     nodes: Nodes = None,
     gpus_per_node: GpusPerNode = 0,
@@ -332,7 +336,7 @@ def retry(
     )
     cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
-    options = sharing(options, per_gpu, on_oom)
+    options = sharing(options, per_gpu, on_oom, data_dir)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
         file,
