@@ -70,6 +70,28 @@ def _home(said: str | Path) -> Path:
     return path
 
 
+def _data(said: str | Path) -> Path:
+    """The folder that `--data-dir` names.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not str(said).strip() or not Path(said).is_dir():
+        hint = "make it, or leave it out: data sets are then prepared in the home"
+        raise InputError(f"{str(said)!r} is no folder", at="--data-dir", hint=hint)
+    return Path(said)
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="<path>",
+        parser=_data,
+        help="Folder of prepared data sets.",
+        show_default="datasets in the home",
+    ),
+]
 HomeFolder = Annotated[
     Path,
     typer.Option(
@@ -157,6 +179,24 @@ Slots = Annotated[
     int | None, typer.Option(help="Trials at a time.", show_default="one a GPU, or one a core")
 ]
 Devices = Annotated[str, typer.Option(help="auto, cpu, or cuda:0,cuda:1,...")]
+PerGpu = Annotated[
+    str | None,
+    typer.Option(
+        "--per-gpu",
+        metavar="N|auto",
+        help="Trials at a time on each GPU, instead of --slots; auto: as many as its memory is "
+        "seen to hold.",
+        show_default="1",
+    ),
+]
+OnOom = Annotated[
+    Literal["fail", "halve"],
+    typer.Option(
+        "--on-oom",
+        help="Where a trial's memory runs out: halve tries it again with train.accumulate "
+        "doubled, down to parts of one image.",
+    ),
+]
 Fuse = Annotated[
     str,
     typer.Option(
@@ -311,6 +351,20 @@ def refined(
     )
 
 
+def sharing(
+    options: "Options",
+    per_gpu: str | None,
+    on_oom: Literal["fail", "halve"],
+    data_dir: Path | None,
+) -> "Options":
+    """The same options with what is said of GPUs' memory and of images."""
+    from swinablate.execution.executor import per_gpu as read
+
+    told = options.launch.model_copy(update={"data": str(data_dir or "")})
+    options = dataclasses.replace(options, launch=told, data=data_dir)
+    return dataclasses.replace(options, per_gpu=read(per_gpu), on_oom=on_oom)
+
+
 def request(
     nodes: int | None,
     gpus_per_node: int,
@@ -332,25 +386,7 @@ def request(
     )
 
 
-def fused(text: str) -> int | None:
-    """Read `--fuse`: None chooses, 1 is off.
-
-    Raises:
-        InputError: neither auto nor off nor a number from 1.
-    """
-    if text == "auto":
-        return None
-    count = 1 if text == "off" else int(text) if text.isdecimal() else 0
-    if count < 1:
-        raise InputError(
-            f"expected auto, off or a number, got {text!r}",
-            at="--fuse",
-            hint="--fuse 8 trains up to 8 seeds of an arm as one graph",
-        )
-    return count
-
-
-def home_of(home: Path, *, smoke: bool) -> Home:
+def home_of(home: Path, *, smoke: bool, data: Path | None = None) -> Home:
     """The folder of what is recorded; smoke runs have one of their own in it."""
     # Apart, so that no table or MLflow page ever shows noise beside results.
-    return Home(home / "smoke" if smoke else home)
+    return Home(home / "smoke" if smoke else home, data)

@@ -112,7 +112,7 @@ def run_study(
     """Train what a study lacks, report, and end with the exit code of it."""
     from swinablate.execution.processes import started_early
 
-    where = home_of(home, smoke=smoke)
+    where = home_of(home, smoke=smoke, data=options.data)
     early = options.executor == "local" and _lacks_trials(where, study.stem)
     with started_early(options.devices) if early else contextlib.nullcontext():
         _run_study(study, where, options, settings, smoke=smoke, report=report, as_json=as_json)

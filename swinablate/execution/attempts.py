@@ -144,6 +144,9 @@ class Attempts:
         """
         if last.kind == "failed" and last.data.get("kind") == "disk":
             return "disk full"
+        if last.data.get("halved"):  # what failed is another attempt than the one to come
+            self._tries[last.trial] -= 1
+            return "later" if stopping else "again"
         if last.kind == "stopped":
             self._tries[last.trial] -= 1  # a machine was wanted back: that counts for nothing
             return "later"
@@ -172,6 +175,7 @@ def conclude(
     """
     trial = now.trial
     done = last.kind == "done"
+    held = {key: last.data[key] for key in ("gpus",) if key in last.data}
     return Outcome(
         trial=trial.id,
         seed=trial.seed,
@@ -184,8 +188,8 @@ def conclude(
         curve=tuple(now.curve),
         execution=last.data["execution"] if done else {},
         predictions=last.data["predictions"] if done else {},
-        provenance={**provenance, "data": sha256},
-        failure=None if done else {k: str(v) for k, v in last.data.items()},
+        provenance={**provenance, **held, "data": sha256},
+        failure=None if done else {k: str(v) for k, v in last.data.items() if k not in held},
         started_at=now.started,
         finished_at=last.at,
         elapsed_s=round(now.elapsed, 3),
@@ -202,3 +206,25 @@ def superseded(made: Plan, home: Home) -> Iterator[str]:
             f"{len(found)} trials on record were trained when {', '.join(fields)} meant something "
             "else (CHANGELOG.md): they stay there, and new ones take their places"
         )
+
+
+def ended_well(outcome: Outcome) -> bool:
+    """Whether a trial told what it was run for: a recipe that diverges is a bad one to choose."""
+    tried = outcome.kind == "tune" and outcome.status == "diverged"
+    return outcome.status == "done" or tried
+
+
+def settled(outcome: Outcome, before: Outcome | None) -> bool:
+    """Whether another attempt would only end the same way.
+
+    A trial that diverges does so at the same step every time, on one machine. An exception that
+    came twice in the same words comes a third time.
+
+    Args:
+        outcome: how the trial ended.
+        before: how it had ended before it was tried again, if it was.
+    """
+    if outcome.status == "diverged":
+        return True
+    now, then = outcome.failure or {}, (before and before.failure) or {}
+    return bool(now) and all(now.get(k) == then.get(k) for k in ("kind", "message"))

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from swinablate.config import imports
 from swinablate.config.data import DataConfig
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.execution.ahead.ladder import Ladder
 from swinablate.execution.attempts import Attempt, Attempts, Fate, conclude
 from swinablate.execution.executor import Execution
 from swinablate.execution.feeder import Batch as Tickets
@@ -98,6 +99,7 @@ class Context:
         data: images -> their digest.
         choices: what `auto` became, by device model.
         provenance: where trials run.
+        ladder: what becomes of a trial whose memory runs out.
         asked: metrics that trials measure because the study names them.
         checkpoint_s: seconds of training between two checkpoints.
     """
@@ -108,6 +110,7 @@ class Context:
     data: Mapping[DataConfig, str]
     choices: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
+    ladder: Ladder
     asked: tuple[str, ...] = ()
     checkpoint_s: float = CHECKPOINT_S
 
@@ -262,6 +265,7 @@ class Coordinator:
 
     def _job(self, trial: Trial) -> Job:
         """A new attempt at a trial."""
+        parts = self._context.ladder.parts(trial)
         number = self._home.begin(trial.id)
         return Job(
             trial=trial.id,
@@ -277,12 +281,14 @@ class Coordinator:
             choices=self._context.choices,
             asked=self._context.asked if trial.kind == "final" else (),
             checkpoint_s=self._context.checkpoint_s,
+            parts=parts,
         )
 
     def _hear(self, happened: Event) -> None:
         now = self._attempts.of(happened)
         if now is None:
             return
+        happened = self._context.ladder.seen(now.trial, happened)
         self._home.append(happened)  # first: all that follows can be rebuilt from it
         self._attempts.heard(now, happened)
         if why := happened.data.get("alone"):

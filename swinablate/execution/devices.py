@@ -8,7 +8,7 @@ import torch
 
 from swinablate.config import imports
 from swinablate.errors import InputError
-from swinablate.execution.executor import Execution, Slot
+from swinablate.execution.executor import Execution, PerGpu, Slot
 from swinablate.execution.executors.local import EXECUTOR
 from swinablate.records.events import ENDINGS, Batch, Event, aside
 from swinablate.records.provenance import cores
@@ -23,7 +23,11 @@ LOOK_S = 0.5
 
 
 def slots_of(
-    elsewhere: Callable[[], list[Slot]] | None, plan: Plan, wanted: int | None, where: str
+    elsewhere: Callable[[], list[Slot]] | None,
+    plan: Plan,
+    wanted: int | None,
+    where: str,
+    per_gpu: PerGpu = None,
 ) -> list[Slot]:
     """Where trials run: what the executor says of other machines, else those of this one.
 
@@ -31,7 +35,7 @@ def slots_of(
         InputError: as `choose_slots` does.
     """
     if elsewhere is None:
-        return choose_slots(wanted, where, plan)
+        return choose_slots(wanted, where, plan, per_gpu)
     if where != "auto":
         raise InputError(
             "which device a trial gets, the cluster says",
@@ -43,14 +47,21 @@ def slots_of(
     return slots
 
 
-def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
+def choose_slots(wanted: int | None, where: str, plan: Plan, per_gpu: PerGpu = None) -> list[Slot]:
     """Where trials run: one GPU a slot where there are GPUs, else as many as cores allow.
 
     A trial that trains on several GPUs has a slot of so many, and so has every other of its study.
 
+    Args:
+        wanted: slots; None is as many as fit.
+        where: as `--devices` says.
+        plan: the study.
+        per_gpu: slots of each GPU, instead of `wanted`.
+
     Raises:
         InputError: a device that does not exist, no slot at all, far more than there are cores,
-            fewer GPUs than a trial trains on, or fp16 without a GPU.
+            fewer GPUs than a trial trains on, fp16 without a GPU, or GPUs to be shared that are
+            none or that each trial has several of.
     """
     devices = find_devices(where)
     refuse_fp16(devices, plan)
@@ -64,6 +75,9 @@ def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
             at="train.world",
             hint=f"set train.world = {len(devices)} or less, or give more --devices",
         )
+    if per_gpu is not None:
+        _check_shared(wanted, devices, world)
+        wanted = len(devices) * (CROWD if per_gpu == "auto" else per_gpu)
     fit = len(groups) if devices != ["cpu"] else max(1, cores() // threads)
     count = fit if wanted is None else wanted
     if count < 1:
@@ -76,13 +90,57 @@ def choose_slots(wanted: int | None, where: str, plan: Plan) -> list[Slot]:
             hint=f"give {fit}, as many as run well here, and at most {most}",
         )
     used = [groups[i % len(groups)] for i in range(count)]
+    measured = per_gpu == "auto"
     return [
-        Slot(index=i, device=first, further=tuple(rest)) for i, (first, *rest) in enumerate(used)
+        Slot(index=i, device=first, further=tuple(rest), measured=measured)
+        for i, (first, *rest) in enumerate(used)
     ]
+
+
+def check_here(per_gpu: PerGpu, executor: str) -> None:
+    """Refuse to share GPUs where this machine's workers do not train.
+
+    Raises:
+        InputError: another executor says where trials run.
+    """
+    hints = {
+        "serial": "it trains one trial at a time, for debuggers; leave it out",
+        "ray": "--gpus-per-trial 0.5 puts two trials on each GPU of a Ray cluster",
+    }
+    if per_gpu is not None and executor != "local":
+        raise InputError(
+            f"this machine's GPUs are shared by --executor local, not by {executor!r}",
+            at="--per-gpu",
+            hint=hints.get(executor, "leave it out: each worker there has a GPU of its own"),
+        )
+
+
+def _check_shared(wanted: int | None, devices: Sequence[str], world: int) -> None:
+    at = "--per-gpu"
+    if "cpu" in devices:
+        raise InputError(
+            "trials would run on a CPU, which is no GPU to share",
+            at=at,
+            hint="--slots says how many trials train at a time on a CPU",
+        )
+    if wanted is not None:
+        raise InputError(
+            "--slots says the same of all GPUs together",
+            at=at,
+            hint="give one of the two",
+        )
+    if world > 1:
+        raise InputError(
+            f"a trial of this study trains on {world} GPUs, and has them alone",
+            at=at,
+            hint="leave it out, or set train.world = 1",
+        )
 
 
 def gpus_each(slots: Sequence[Slot], *, here: bool) -> float:
     """How many GPUs a trial holds: a share of one where slots outnumber them; 0 on a CPU.
+
+    Where GPUs are shared by measured memory, trials say themselves what they had.
 
     Args:
         slots: where trials run.

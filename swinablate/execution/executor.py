@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from swinablate.config import plugins
 from swinablate.errors import InputError
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from swinablate.study.plan import Plan
 
 EXECUTORS = "swinablate.execution.executors"
+PerGpu = int | Literal["auto"] | None
+"""Trials at a time on each GPU: so many, as many as its memory is seen to hold, or one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +27,14 @@ class Slot:
             the one that the worker is given.
         further: GPUs of this machine besides, of a trial that trains on several.
         host: where it is; empty for this machine, and where a cluster has not said yet.
+        measured: it is used only while the memory of its GPU is seen to suffice.
     """
 
     index: int
     device: str
     further: tuple[str, ...] = ()
     host: str = ""
+    measured: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +178,42 @@ def chosen(name: str, request: Request) -> Executor:
                 hint=f"add --executor {_who_takes(option)}, or leave it out",
             )
     return executor if executor.asked is None else executor.asked(request)
+
+
+def fused(text: str) -> int | None:
+    """Read `--fuse`: None chooses, 1 is off.
+
+    Raises:
+        InputError: neither auto nor off nor a number from 1.
+    """
+    if text == "auto":
+        return None
+    count = 1 if text == "off" else int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise InputError(
+            f"expected auto, off or a number, got {text!r}",
+            at="--fuse",
+            hint="--fuse 8 trains up to 8 seeds of an arm as one graph",
+        )
+    return count
+
+
+def per_gpu(text: str | None) -> PerGpu:
+    """Read `--per-gpu`.
+
+    Raises:
+        InputError: neither auto nor a number from 1.
+    """
+    if text is None or text == "auto":
+        return "auto" if text else None
+    count = int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise InputError(
+            f"expected auto or a number, got {text!r}",
+            at="--per-gpu",
+            hint="--per-gpu 2 trains two trials at a time on each GPU",
+        )
+    return count
 
 
 def _who_takes(option: str) -> str:

@@ -11,7 +11,8 @@ from swinablate.config.data import DataConfig
 from swinablate.config.metrics import on_request
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.ahead.autotune import choose
-from swinablate.execution.attempts import Attempts, superseded
+from swinablate.execution.ahead.ladder import Ladder
+from swinablate.execution.attempts import Attempts, ended_well, settled, superseded
 from swinablate.execution.coordinator import (
     Context,
     Coordinator,
@@ -21,10 +22,11 @@ from swinablate.execution.coordinator import (
     check_images,
     progress,
 )
-from swinablate.execution.devices import gpus_each, slots_of
-from swinablate.execution.executor import Execution, Request, Slot, chosen
+from swinablate.execution.devices import check_here, gpus_each, slots_of
+from swinablate.execution.executor import Execution, PerGpu, Request, Slot, chosen
 from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only
 from swinablate.execution.stop import Stop
+from swinablate.execution.workers.crew import keep_folders
 from swinablate.records.disk.files import drop_half_written
 from swinablate.records.events import CHECKPOINT_S
 from swinablate.records.home import Home
@@ -49,6 +51,8 @@ class Options:
 
     slots: int | None = None
     devices: str = "auto"
+    per_gpu: PerGpu = None  # instead of `slots`
+    on_oom: str = "fail"  # or "halve": tried again in more parts of a batch
     fuse: int | None = None  # trials that train as one; None chooses, 1 is off
     executor: str = "local"
     cluster: Request = field(
@@ -62,6 +66,7 @@ class Options:
     launch: Launch = UNKNOWN  # what started it
     hang_timeout: float | None = None  # seconds without a word; None: as `attempts` has it
     checkpoint_every: float = CHECKPOINT_S  # seconds of training between two checkpoints
+    data: Path | None = None  # prepared data sets, instead of the home's own
     take_over: bool = False  # although the lock is held, if by nobody who is known to be alive
 
     def stores(self, home: Home) -> tuple[str, str]:
@@ -149,6 +154,7 @@ def execute(made: Plan, home: Home, options: Options, watcher: Watcher) -> Summa
         KeyboardInterrupt: the second Ctrl-C; the workers were killed.
     """
     check_only(made, options.only)
+    check_here(options.per_gpu, options.executor)
     options.stores(home)  # where these cannot be, nothing is made
     home.create()
     if options.retry:
@@ -205,7 +211,8 @@ class Run:
 
     def run(self) -> Summary:
         """Train what is not recorded; returns when nothing is due and nothing runs."""
-        slots = slots_of(self._doors.slots, self._plan, self._options.slots, self._options.devices)
+        told = self._options
+        slots = slots_of(self._doors.slots, self._plan, told.slots, told.devices, told.per_gpu)
         gpus = gpus_each(slots, here=self._doors.slots is None)
         take_over = self._options.take_over
         with self._home.owned(self._record.study, take_over=take_over), closing(self._claims):
@@ -227,10 +234,11 @@ class Run:
                     data=digests,
                     choices=choose(self._plan, self._home, running, lambda: self._stop.wanted),
                     provenance=provenance() | ({"gpus": gpus} if gpus else {}),
+                    ladder=self._ladder(),
                     asked=on_request(self._record.metrics),
                     checkpoint_s=self._options.checkpoint_every,
                 )
-                self._begin(due(state), len(slots))
+                self._begin(due(state), 0 if slots[0].measured else len(slots))
                 # A crash leaves runs shown as running; those of trials that go on may stay so.
                 copy.sweep(set(everything(state.plan)) - set(state.outcomes))
                 outlets = (running, self._feeder(queue, slots[0].device), copy)
@@ -295,6 +303,8 @@ class Run:
                 prepared[source] = data.prepare(config, self._home.datasets)
             data.check_sizes(config, prepared[source])
             digests[config] = prepared[source].sha256
+        folders = [one.path for one in prepared.values()]
+        keep_folders(self._home.logs, self._record.study, folders)
         for row in state.mine:
             config = arms[row.arm.name].recipe.data
             if outcome := state.outcomes.get(row.trial):
@@ -333,10 +343,15 @@ class Run:
 
     def _feeder(self, queue: Tickets, device: str) -> Feeder:
         fuse = self._options.fuse
-        alone = fuse == 1 or (fuse is None and device == "cpu")
+        shared = self._options.per_gpu is not None  # a GPU is filled one way or the other
+        alone = fuse == 1 or (fuse is None and (device == "cpu" or shared))
         widths = None if alone else Widths(fuse, device, self._watcher.say)
         arms = {arm.name: arm for arm in self._plan.arms}
         return Feeder(queue, arms, self._home.attempts, widths)
+
+    def _ladder(self) -> Ladder:
+        arms = {arm.name: arm for arm in self._plan.arms}
+        return Ladder(self._home, arms, wanted=self._options.on_oom == "halve")
 
     def _begin(self, now: Due, slots: int) -> None:
         self._watcher.begin(self._plan, counted(now.state), slots)
@@ -372,25 +387,3 @@ def counted(state: State) -> dict[str, Outcome]:
     """The recorded trials that the study has asked for; others stay unseen."""
     mine = [row.trial for row in state.mine]
     return {trial: state.outcomes[trial] for trial in mine if trial in state.outcomes}
-
-
-def ended_well(outcome: Outcome) -> bool:
-    """Whether a trial told what it was run for: a recipe that diverges is a bad one to choose."""
-    tried = outcome.kind == "tune" and outcome.status == "diverged"
-    return outcome.status == "done" or tried
-
-
-def settled(outcome: Outcome, before: Outcome | None) -> bool:
-    """Whether another attempt would only end the same way.
-
-    A trial that diverges does so at the same step every time, on one machine. An exception that
-    came twice in the same words comes a third time.
-
-    Args:
-        outcome: how the trial ended.
-        before: how it had ended before it was tried again, if it was.
-    """
-    if outcome.status == "diverged":
-        return True
-    now, then = outcome.failure or {}, (before and before.failure) or {}
-    return bool(now) and all(now.get(k) == then.get(k) for k in ("kind", "message"))

@@ -9,6 +9,7 @@ SIGUSR1 it writes the stacks of its threads to its standard error, whatever it i
 
 import contextlib
 import faulthandler
+import itertools
 import json
 import os
 import queue
@@ -30,12 +31,20 @@ from swinablate.records.secrets import redact, secrets_here
 from swinablate.training.autotune import measure
 from swinablate.training.fit import Stopped, fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
-from swinablate.training.machine import out_of_memory, peak_mib, without_determinism
+from swinablate.training.machine import (
+    gpu_memory,
+    out_of_memory,
+    peak_mib,
+    without_determinism,
+)
 from swinablate.training.rehearsal import ONE_WAY_OUT, rehearse
 from swinablate.training.timing import time_trial
 
 Emit = Callable[[Event], None]
 AFTERWARDS = "the worker ended after another trial's error"
+STEPS = 2
+"""After so many a trial holds what it will: the first makes the optimizer's moments, and the
+second is the first that holds them beside all that the backward pass needs."""
 
 
 def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
@@ -50,6 +59,7 @@ def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
         Whether the process is still clean; after an unexpected error it is not.
     """
     why = ""
+    stopping = _measured(batch, emit, stopping)
     if len(batch.jobs) > 1:
         try:
             return _together(batch, emit, stopping)
@@ -61,6 +71,21 @@ def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
                 emit(event(rest, "lost", {"kind": "killed", "message": AFTERWARDS}))
             return False
     return True
+
+
+def _measured(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> Callable[[], bool]:
+    """The same question, asked before every step; after the first ones it tells what is held."""
+    if not batch.jobs[0].measured or batch.jobs[0].kind not in {"final", "tune"}:
+        return stopping
+    steps = itertools.count()
+
+    def asked() -> bool:
+        if next(steps) == STEPS:
+            device = torch.device(batch.jobs[0].device)
+            emit(event(batch.jobs[0], "stepped", gpu_memory(device)))
+        return stopping()
+
+    return asked
 
 
 def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
@@ -102,8 +127,9 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
     def report(kind: Kind, data: Mapping[str, Any]) -> None:
         emit(event(job, kind, data))
 
-    alone = {"alone": why} if why else {}
-    emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **alone}))
+    more: dict[str, Any] = {"alone": why} if why else {}
+    more |= {"accumulate": job.parts} if job.parts else {}
+    emit(event(job, "started", {"pid": os.getpid(), "device": job.device, **more}))
     try:
         result = _outcome(job, report, stopping)
     except Stopped:
@@ -163,7 +189,7 @@ def _demand(batch: Batch) -> str:
     """What took the memory, and what would take less."""
     job = batch.jobs[0]
     train = job.recipe["train"]
-    parts = max(1, int(train.get("accumulate", 1)))
+    parts = job.parts or max(1, int(train.get("accumulate", 1)))
     together = f" for each of {len(batch.jobs)} trials that train as one" * (len(batch.jobs) > 1)
     size = f"{train.get('batch')} images" + f" in {parts} parts" * (parts > 1)
     less = "--fuse off" if together else f"train.accumulate = {2 * parts}"

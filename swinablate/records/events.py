@@ -13,7 +13,16 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 Kind = Literal[
-    "started", "resumed", "epoch", "checkpoint", "done", "diverged", "failed", "stopped", "lost"
+    "started",
+    "resumed",
+    "stepped",
+    "epoch",
+    "checkpoint",
+    "done",
+    "diverged",
+    "failed",
+    "stopped",
+    "lost",
 ]
 ENDINGS = frozenset({"done", "diverged", "failed", "stopped", "lost"})
 """The kinds after which a trial's attempt sends nothing more."""
@@ -50,6 +59,8 @@ class Job:
         choices: device model -> what its fields that say `auto` became.
         asked: metrics to measure at the end besides those that every trial records.
         checkpoint_s: seconds of training between two checkpoints; 0 is one every epoch.
+        measured: it tells what it holds of its device when it has taken its first steps.
+        parts: of a batch, instead of `train.accumulate`; None: as the recipe says.
     """
 
     trial: str
@@ -66,6 +77,8 @@ class Job:
     choices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     checkpoint_s: float = CHECKPOINT_S
+    measured: bool = False
+    parts: int | None = None
 
 
 def aside(

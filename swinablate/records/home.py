@@ -40,11 +40,11 @@ INSTANT_S = 0.2
 class Home:
     """A folder with everything that was run: trials, studies, stores, data sets."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, datasets: Path | None = None) -> None:
         self.root = root.absolute()
         self.trials = self.root / "trials"
         self.studies = self.root / "studies"
-        self.datasets = self.root / "datasets"
+        self.datasets = (datasets or self.root / "datasets").absolute()
         self.artifacts = self.root / "artifacts"
         self.locks = self.root / "locks"
         self.logs = self.root / "logs"

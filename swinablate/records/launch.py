@@ -28,6 +28,8 @@ STORES: Mapping[str, tuple[str, ...]] = {
     "ui": ("--tracking-uri",),
 }
 """Commands that open stores -> the options that name them."""
+TRAIN = ("run", "retry")
+"""Commands with `--data-dir`."""
 SMOKE = ("plan", "run", "status", "report", "figure")
 """Commands with `--smoke`; others are given a smoke run's home."""
 
@@ -49,6 +51,7 @@ class Launch(Record):
         stores: option -> address, of those that were typed and hold no secret.
         command: as it was typed, without secrets; empty where no command started it.
         variables: of the environment that must be set for it.
+        data: folder of prepared data sets, as it was typed; empty for the home's own.
         more: seeds that `--more` added, one time after another.
     """
 
@@ -63,6 +66,7 @@ class Launch(Record):
     stores: Mapping[str, str] = Field(default_factory=dict)
     command: str = ""
     variables: tuple[str, ...] = ()
+    data: str = ""
     more: tuple[int, ...] = ()
 
     @property
@@ -106,6 +110,7 @@ class Launch(Record):
         options = [word for text in self.settings for word in ("--set", text)]
         options += ["--home", home] if home else []
         options += ["--smoke"] if self.smoke and command in SMOKE else []
+        options += ["--data-dir", self.data] if self.data and command in TRAIN else []
         for option in STORES.get(command, ()):
             options += [option, self.stores[option]] if option in self.stores else []
         return shlex.join(["swinablate", command, self.study, *words, *options])

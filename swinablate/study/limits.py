@@ -66,9 +66,7 @@ def check_parts(recipe: Recipe, modules: Mapping[str, str]) -> None:
     """
     sizes = describe(recipe.data)
     batch = min(recipe.train.batch, sizes.train) if sizes else recipe.train.batch
-    kinds = {path: what.partition("(")[0] for path, what in modules.items()}
-    # A frozen one, as torchvision has it, takes no statistics.
-    norms = [p for p, kind in kinds.items() if "BatchNorm" in kind and "Frozen" not in kind]
+    norms = batch_norms({path: what.partition("(")[0] for path, what in modules.items()})
     parts = recipe.train.accumulate * recipe.train.world
     if norms and batch // parts == 1:  # the smallest part, if they differ
         raise ValueError(
@@ -76,6 +74,17 @@ def check_parts(recipe: Recipe, modules: Mapping[str, str]) -> None:
             f"({norms[0]}) one image to take its statistics of; "
             "raise train.batch, lower train.accumulate or train.world, or take another norm"
         )
+
+
+def batch_norms(kinds: Mapping[str, str]) -> list[str]:
+    """The paths of the parts that take statistics of a batch.
+
+    A frozen batch norm, as torchvision has it, takes none.
+
+    Args:
+        kinds: path -> class, of the network's parts.
+    """
+    return [p for p, kind in kinds.items() if "BatchNorm" in kind and "Frozen" not in kind]
 
 
 def cells_of(design: Design, levels: Sequence[int]) -> int:

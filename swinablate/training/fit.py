@@ -331,7 +331,9 @@ def summary(
     return {
         "metrics": metrics,
         "predictions": predictions,
-        "execution": execution(train, torch.device(job.device)) | rounding(model),
+        "execution": execution(train, torch.device(job.device))
+        | rounding(model)
+        | ({"accumulate": job.parts} if job.parts else {}),
     }
 
 
@@ -353,6 +355,9 @@ def read_job(job: Job) -> tuple[Recipe, ImageSpec]:
     recipe = schema.validate(Recipe, {"model": model, **rest}, "job")
     if recipe.train.open and job.kind not in {"probe", "rehearsal"}:
         train = resolved_train(recipe.train, device_name(torch.device(job.device)), job.choices)
+        recipe = recipe.model_copy(update={"train": train})
+    if job.parts:
+        train = recipe.train.model_copy(update={"accumulate": job.parts})
         recipe = recipe.model_copy(update={"train": train})
     return recipe, schema.validate(ImageSpec, job.image, "job: image")
 

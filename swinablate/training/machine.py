@@ -33,6 +33,23 @@ def peak_mib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+def gpu_memory(device: torch.device) -> dict[str, float]:
+    """What is free of a device, and the most that this process has held of it, in MiB.
+
+    Of a GPU what torch keeps for later counts as held: no other process gets it. Of a machine
+    (Linux only, and for tests) it is the memory that programs can still get.
+    """
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+        return {
+            "free_mib": free / 2**20,
+            "held_mib": torch.cuda.max_memory_reserved(device) / 2**20,
+        }
+    lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+    free = int(next(x for x in lines if x.startswith("MemAvailable:")).split()[1])
+    return {"free_mib": free / 2**10, "held_mib": peak_mib(device)}
+
+
 REFUSED = ("can't allocate memory", "not enough memory")
 """What torch's allocator for CPUs says in a plain RuntimeError, on Linux and on Windows; only
 GPUs have an error class of their own."""

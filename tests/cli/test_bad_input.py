@@ -233,3 +233,25 @@ def test_the_pages_may_take_any_port_that_is_free(tmp_path, capsys):
     assert main(["ui", "--port", "0", *home]) == 4
     assert "there are no records yet" in capsys.readouterr().err
     assert main(["ui", "--port", "65536", *home]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data-dir", "nowhere"], "--data-dir: 'nowhere' is no folder"),
+        (["--per-gpu", "0"], "--per-gpu: expected auto or a number, got '0'"),
+        (
+            ["--per-gpu", "2", "--executor", "slurm"],
+            "--per-gpu: this machine's GPUs are shared by",
+        ),
+    ],
+)
+def test_options_of_memory_and_images_are_checked_before_anything_is_made(
+    words, said, write, tmp_path, capsys
+):
+    home = tmp_path / "new"
+    assert main(["run", str(write()), "--home", str(home), *words]) == 2
+    told = capsys.readouterr().err
+    assert f"error: {said}" in told
+    assert "hint: " in told
+    assert not home.exists()

@@ -95,6 +95,10 @@ class Net(nn.Module):
         logits = self.body(x)
         if not self.training or not self.mood:
             return logits
+        if self.mood == "small":
+            if len(x) > 4:
+                raise torch.OutOfMemoryError("tried to allocate 80 GiB")
+            return logits
         if self.mood == "nan":
             return logits * float("nan")
         globals()[self.mood](*[self.fifo][: bool(self.fifo)])

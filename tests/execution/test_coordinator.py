@@ -1,5 +1,6 @@
 """The coordinator, driven in milliseconds through everything that can happen to a study."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import time
 from collections import Counter, namedtuple
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from swinablate.execution import run as running
 from swinablate.execution.run import check_only
 from swinablate.execution.stop import GRACE_S, Stop
 from swinablate.records.events import Event, event
+from swinablate.records.home import Home
 from swinablate.scheduling.queue import Ticket
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
@@ -717,3 +720,16 @@ def test_what_becomes_of_a_trial_by_how_its_attempt_ended(kind, data, stopping, 
     """A worker that dies while the study stops is no failure of its trial: it goes on later."""
     last = Event(trial="t", attempt=1, kind=kind, at=1, data=data)
     assert attempts.Attempts().fate(last, stopping=stopping) == fate
+
+
+def test_images_are_read_from_a_folder_of_their_own(tmp_path, datasets, plans):
+    """And where they are is noted, for workers elsewhere to look there."""
+    on = Stage(tmp_path / "home", datasets, plans())
+    (tmp_path / "home" / "datasets").unlink()
+    on.home = Home(tmp_path / "home", datasets)
+    assert on.run().exit_code == 0
+    assert {job.data for job in on.execution.submitted} == {str(datasets)}
+    assert not (tmp_path / "home" / "datasets").exists()
+    (folder,) = json.loads((on.home.logs / "data-study.json").read_text())
+    assert Path(folder).is_relative_to(datasets)
+    assert (Path(folder) / "manifest.json").exists()

@@ -108,3 +108,41 @@ def test_trials_on_one_gpu_hold_a_share_of_it_each(given, here, each):
 
 def test_a_trial_on_several_gpus_holds_them_all():
     assert gpus_each([Slot(index=0, device="cuda:0", further=("cuda:1",))], here=True) == 2.0
+
+
+def test_so_many_slots_a_gpu_as_are_asked_for(write, machine):
+    machine(cores=8, gpus=2)
+    found = plan(load_study(write()))
+    slots = choose_slots(None, "auto", found, 3)
+    assert [slot.device for slot in slots] == ["cuda:0", "cuda:1"] * 3
+    assert not any(slot.measured for slot in slots)
+    assert gpus_each(slots, here=True) == 1 / 3
+    slots = choose_slots(None, "cuda:1", found, "auto")
+    assert [(slot.device, slot.measured) for slot in slots] == [("cuda:1", True)] * devices.CROWD
+
+
+@pytest.mark.parametrize(
+    ("there", "slots", "said"),
+    [
+        ((0, 1), None, "trials would run on a CPU.*hint: --slots says"),
+        ((1, 1), 2, "--slots says the same.*hint: give one of the two"),
+        ((2, 2), None, r"trains on 2 GPUs, and has them alone.*hint: .* set train\.world = 1"),
+    ],
+)
+def test_gpus_that_cannot_be_shared_are_refused(write, machine, there, slots, said):
+    gpus, world = there
+    machine(cores=8, gpus=gpus)
+    found = plan(load_study(write(STUDY, RECIPE + f"world = {world}\n")))
+    with pytest.raises(InputError, match=f"(?s)--per-gpu: .*{said}"):
+        choose_slots(slots, "auto", found, "auto")
+
+
+@pytest.mark.parametrize(
+    ("executor", "hint"),
+    [("serial", "leave it out"), ("slurm", "leave it out"), ("ray", "--gpus-per-trial 0.5")],
+)
+def test_only_workers_of_this_machine_share_its_gpus(executor, hint):
+    devices.check_here(2, "local")
+    devices.check_here(None, executor)
+    with pytest.raises(InputError, match=f"(?s)--per-gpu: .*{executor}.*hint: .*{hint}"):
+        devices.check_here("auto", executor)

@@ -1,6 +1,7 @@
 """The Slurm executor by itself: what it asks of Slurm, what it takes from the answers."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,8 @@ from swinablate.execution.executors.slurm.allocation import LEFT, Sight, look, w
 from swinablate.execution.executors.slurm.commands import Node, Refused, nodes, plain, state, steps
 from swinablate.execution.executors.slurm.steps import ended
 from swinablate.execution.workers import crew
-from swinablate.execution.workers.hello import check, code, hello
+from swinablate.execution.workers.crew import Probe, keep_folders
+from swinablate.execution.workers.hello import check, code, hello, prepared
 from swinablate.records.events import Batch
 from tests.execution.fake_slurm import FakeSlurm
 from tests.execution.jobs import Jobs
@@ -227,6 +229,33 @@ def test_another_version_of_anything_is_refused_by_name(tmp_path, monkeypatch):
         check(said | {"code": "f" * 64}, probe, "told")
     with pytest.raises(EnvironmentFault, match=r"it does not see the home: .* is not there, or another"):  # fmt: skip
         check(said, probe, "something else")
+
+
+def test_other_images_than_here_are_refused_with_both_digests(tmp_path, datasets, monkeypatch):
+    monkeypatch.setenv("SLURMD_NODENAME", "n7")
+    folder = next(datasets.glob("digits/*/manifest.json")).parent
+    keep_folders(tmp_path, "a study", [folder])
+    probe = Probe(tmp_path, "a study")
+    said = hello(probe.path)
+    assert list(said["data"]) == [str(folder)]
+    check(said, probe.path, probe.written)
+    ours = prepared(folder)
+    assert len(ours) == 64
+    for theirs, shown in {"f" * 64: "f" * 12, "": "none"}.items():
+        with pytest.raises(EnvironmentFault) as refusal:
+            check(said | {"data": {str(folder): theirs}}, probe.path, probe.written)
+        assert str(refusal.value).startswith(
+            f"worker on n7: the images in {folder} have the digest {shown} there, and "
+            f"{ours[:12]} here\n\nhint: "
+        )
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert prepared(copy) == ours
+    with (copy / "test_labels.npy").open("ab") as file:
+        file.write(b"x")
+    assert prepared(copy) == ""
+    probe.remove()
+    assert hello(Probe(tmp_path, "another").path)["data"] == {}
 
 
 def test_the_digest_of_code_sees_names_and_texts(tmp_path):

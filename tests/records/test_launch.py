@@ -103,3 +103,9 @@ def test_a_command_that_was_handed_over_is_repeated_as_it_was_typed():
 
 def test_where_nothing_is_known_nothing_is_made_up():
     assert (Launch().again, Launch().needs, Launch().says("report")) == ("", "", "")
+
+
+def test_only_commands_that_train_are_told_where_the_images_are():
+    given = Launch(study="a.toml", data="/sets")
+    assert given.says("retry") == "swinablate retry a.toml --data-dir /sets"
+    assert given.says("status") == "swinablate status a.toml"

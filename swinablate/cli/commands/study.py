@@ -12,6 +12,7 @@ from swinablate.cli.options import (
     Address,
     Better,
     CheckpointEvery,
+    DataDir,
     Devices,
     Executor,
     Force,
@@ -27,7 +28,9 @@ from swinablate.cli.options import (
     Nodes,
     NoReport,
     Only,
+    OnOom,
     Out,
+    PerGpu,
     Probe,
     Sbatch,
     Settings,
@@ -40,11 +43,11 @@ from swinablate.cli.options import (
     Time,
     Tracking,
     Unit,
-    fused,
     home_of,
     options_of,
     refined,
     request,
+    sharing,
 )
 from swinablate.cli.running import (
     Report,
@@ -71,6 +74,9 @@ def run(
     slots: Slots = None,
     only: Only = None,
     devices: Devices = "auto",
+    per_gpu: PerGpu = None,
+    on_oom: OnOom = "fail",
+    data_dir: DataDir = None,
     fuse: Fuse = "auto",
     executor: Executor = "local",
     nodes: Nodes = None,
@@ -98,9 +104,12 @@ def run(
     their checkpoint. With --more, what was undecided gets more seeds in the same home: another
     analysis, whose report names the first and its words (W9).
     """
+    from swinablate.execution.executor import fused
+
     options = options_of(context, slots, devices, executor, only, storage, tracking_uri)
     cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
+    options = sharing(options, per_gpu, on_oom, data_dir)
     options = dataclasses.replace(options, fuse=fused(fuse), more=more)
     terminal.planning(study)
     run_study(
@@ -301,6 +310,9 @@ def retry(
     study: Study,
     slots: Slots = None,
     devices: Devices = "auto",
+    per_gpu: PerGpu = None,
+    on_oom: OnOom = "fail",
+    data_dir: DataDir = None,
     executor: Executor = "local",
     nodes: Nodes = None,
     gpus_per_node: GpusPerNode = 0,
@@ -325,6 +337,7 @@ def retry(
     )
     cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     options = refined(options, cluster, hang_timeout, checkpoint_every, take_over=take_over)
+    options = sharing(options, per_gpu, on_oom, data_dir)
     file, levels, ran = asked_of(context, study, settings, "retry", Home(home)).runnable()
     run_study(
         file,

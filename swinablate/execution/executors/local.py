@@ -10,6 +10,7 @@ from pathlib import Path
 
 from swinablate.execution.executor import Executor, Slot
 from swinablate.execution.processes import make_starter
+from swinablate.execution.workers.crowd import Crowd
 from swinablate.execution.workers.lifeline import Guard
 from swinablate.execution.workers.pool import Pool
 from swinablate.records.events import Batch, Event
@@ -22,19 +23,24 @@ class Local:
         self._slots = list(slots)
         self._pool = Pool(make_starter(slots, logs), logs, Guard())
 
+        self._crowd = Crowd(slots)
+
     @property
     def free(self) -> int:
-        """Slots without a batch: a worker of this machine is ready in moments."""
-        return len(self._slots) - sum(w.batch is not None for w in self._pool.workers)
+        """Slots that may be given a batch: a worker of this machine is ready in moments."""
+        return len(self._open())
 
     def submit(self, batch: Batch) -> object:
         """Give the batch to an idle worker, or to a new one."""
-        idle = [w for w in self._pool.workers if w.batch is None]
-        return self._pool.give(idle[0] if idle else self._pool.start(self._next()), batch)
+        slot = self._open()[0]
+        idle = next((w for w in self._pool.workers if w.slot.index == slot.index), None)
+        batch = self._crowd.begin(slot, batch)
+        return self._pool.give(idle or self._pool.start(slot), batch)
 
     def poll(self, timeout: float) -> list[Event]:
         """What the workers wrote."""
-        return self._pool.hear(timeout)
+        before = [worker.slot for worker in self._pool.workers]
+        return self._crowd.heard(self._pool.hear(timeout), before)
 
     def cancel(self, handle: object) -> None:
         """Kill the worker; the next `poll` says that its jobs are lost."""
@@ -48,9 +54,12 @@ class Local:
         """Kill every worker's process group."""
         self._pool.close()
 
-    def _next(self) -> Slot:
-        taken = {worker.slot.index for worker in self._pool.workers}
-        return next(slot for slot in self._slots if slot.index not in taken)
+    def _open(self) -> list[Slot]:
+        """Slots that may be given a batch, those with an idle worker first."""
+        workers = self._pool.workers
+        idle = [worker.slot for worker in workers if worker.batch is None]
+        taken = {worker.slot.index for worker in workers}
+        return self._crowd.admits([*idle, *(s for s in self._slots if s.index not in taken)])
 
 
 EXECUTOR = Executor(open=Local)

@@ -3,6 +3,7 @@
 A trial is given only to a worker that has said that it is ready, and who it is.
 """
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from swinablate.execution.executor import Slot
 from swinablate.execution.processes import Starter
 from swinablate.execution.workers.hello import check
 from swinablate.execution.workers.pool import Pool, Worker
+from swinablate.records.disk.files import write_atomically
 from swinablate.records.events import Batch, Event
 
 FIRST_S, LATER_S = 1.0, 60.0
@@ -28,16 +30,36 @@ class Probe:
 
     Args:
         logs: an existing folder of the home.
+        study: whose images they are to see (`keep_folders`).
     """
 
-    def __init__(self, logs: Path) -> None:
-        self.written = secrets.token_hex(16)
-        self.path = logs / f"probe-{self.written[:8]}"
+    def __init__(self, logs: Path, study: str = "") -> None:
+        token = secrets.token_hex(16)
+        self.written = "\n".join([token, *_folders(logs, study)])
+        self.path = logs / f"probe-{token[:8]}"
         self.path.write_text(self.written, "utf-8")
 
     def remove(self) -> None:
         """The study has ended."""
         self.path.unlink(missing_ok=True)
+
+
+def keep_folders(logs: Path, study: str, folders: Sequence[Path]) -> None:
+    """Note where a study's prepared images are, for workers elsewhere to say what they see."""
+    text = json.dumps([str(folder) for folder in folders])
+    write_atomically(_noted(logs, study), text)
+
+
+def _folders(logs: Path, study: str) -> list[str]:
+    try:
+        found: list[str] = json.loads(_noted(logs, study).read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def _noted(logs: Path, study: str) -> Path:
+    return logs / f"data-{study}.json"
 
 
 class Crew:

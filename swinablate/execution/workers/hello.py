@@ -5,6 +5,7 @@ files. What cannot be the same, the processor and the GPU, is recorded with ever
 """
 
 import hashlib
+import json
 import os
 import platform
 import socket
@@ -33,14 +34,35 @@ PROBE_S = 10.0
 
 
 def hello(probe: Path) -> dict[str, Any]:
-    """What this process is, and what it reads in a file that another wrote."""
+    """What this process is, and what it reads in a file that another wrote, and of the images."""
+    text = _read(probe)
     return {
         "host": os.environ.get(NODE) or os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         "pid": os.getpid(),
         "gpu": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
-        "probe": _read(probe),
+        "probe": text,
+        "data": {folder: prepared(Path(folder)) for folder in folders_in(text)},
         **versions(),
     }
+
+
+def folders_in(probe: str) -> list[str]:
+    """The folders of prepared images that a probe names, a line each after its first."""
+    return probe.split("\n")[1:]
+
+
+def prepared(folder: Path) -> str:
+    """A digest of the digests of a prepared data set's files; empty where they are not whole.
+
+    Whoever starts the study checks the files themselves; here their sizes are looked at.
+    """
+    try:
+        files = json.loads((folder / "manifest.json").read_text("utf-8"))["files"]
+        if any((folder / f"{name}.npy").stat().st_size != files[name]["bytes"] for name in files):
+            return ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 @cache
@@ -91,6 +113,16 @@ def check(said: Mapping[str, Any], probe: Path, written: str) -> None:
             hint="give --home a folder on a file system that all nodes share: checkpoints and "
             "images are read there",
         )
+    for folder in folders_in(written):
+        ours, theirs = prepared(Path(folder)), said.get("data", {}).get(folder, "")
+        if theirs != ours:
+            raise EnvironmentFault(
+                f"the images in {folder} have the digest {_short(theirs or 'none')} there, and "
+                f"{_short(ours)} here",
+                at=f"worker on {host}",
+                hint="copy the folder to that machine anew, or give --data-dir one that all nodes "
+                "share",
+            )
 
 
 def _short(value: object) -> str:

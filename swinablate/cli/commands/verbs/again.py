@@ -123,6 +123,7 @@ def again(
             folders=(*imports.folders(recipe.model.family), *folders),
             choices=_choices(before, where),
             asked=on_request(asked) if before.kind == "final" else (),
+            parts=before.execution.get("accumulate"),
         )
         last, curve = _trained(job, _all_of(where, recipe.train.world), logs, say)
         attempts = [home.attempt(before.trial, k) for k in range(before.attempt, 0, -1)]

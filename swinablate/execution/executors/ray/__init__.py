@@ -86,7 +86,7 @@ class Ray:
     def __init__(self, link: Link, request: Request, slots: Sequence[Slot], logs: Path) -> None:
         self._link, self._request = link, request
         link.write_to(logs / "ray.log")
-        self._probe = Probe(logs)
+        self._probe = Probe(logs, request.name)
         link.probe = self._probe.path
         self._crew = Crew(link, slots, self._probe, AT)
         self._closed = self._stopped = False

@@ -125,7 +125,7 @@ class Slurm:
     def __init__(self, request: Request, tasks: int, most: int, logs: Path, inside: str) -> None:
         self._request, self._tasks, self._most = request, tasks, most
         self.allocation = Allocation(request, tasks, inside)
-        self._probe = Probe(logs)
+        self._probe = Probe(logs, request.name)
         if not inside:
             request.say(f"job {self.allocation.job} is asked for: workers start when it does")
         self._crew: Crew | None = None
