@@ -18,6 +18,9 @@ Format = Literal["pdf", "svg", "png"]
 DPI, PRINT = 160, 300
 """A figure of nine inches on the page is 1,440 pixels wide: sharp in a README. Journals ask for
 300 dots per inch where they take pixels at all."""
+PATH, NUMBER = re.compile(r'(?<= d=")[^"]*'), re.compile(r"-?\d+\.\d{3,}")
+"""Outlines in an SVG, whose six places after the point are a third of a file of many lines; two
+are a 7,200th of an inch."""
 GLYPH = "Glyph .* missing from font"
 """The SVG keeps the character and the reader's browser has more fonts than matplotlib."""
 STAMP: dict[str, Any] = {"color": FAINT, "alpha": 0.16, "weight": "bold", "rotation": 24}
@@ -118,13 +121,18 @@ def _drawing(figure: Figure, rows: pd.DataFrame, paper: Paper, stamp: str) -> Ca
 
 
 def element(svg: str, name: str) -> str:
-    """The `<svg>` element alone, without metadata and style sheet, its ids made unique."""
+    """The `<svg>` element alone, without metadata and style sheet, short, its ids made unique."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # matplotlib's sheet styles "*", which inside a page means the page.
     svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = svg.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ', 1)
+    svg = PATH.sub(lambda path: NUMBER.sub(_shorter, path.group()), svg)
     return re.sub(r"<[^>]*>", lambda tag: _renamed(tag.group(), name), svg)
+
+
+def _shorter(number: re.Match[str]) -> str:
+    return f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
 
 
 def _renamed(tag: str, name: str) -> str:
