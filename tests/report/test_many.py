@@ -170,7 +170,7 @@ def test_a_seed_without_epochs_in_common_has_a_line_of_its_own():
     rows = pd.DataFrame(
         {"mark": "seed", "arm": "a", "baseline": False, "seed": [1, 0, 1, 0, 0],
          "status": "done", "epoch": [2, 1, 1, 3, 2], "val_acc": [12.0, 1.0, 11.0, 3.0, 2.0],
-         "low": np.nan, "high": np.nan, "n": 2, "level": 0.95}
+         "low": np.nan, "high": np.nan, "sd": 1.0, "n": 2, "level": 0.95}
     )  # fmt: skip
     more = rows.assign(mark="mean", seed=np.nan)
     figure = plugins.load("swinablate.report.figures", "curves", Figure)

@@ -1,6 +1,7 @@
 """A drawing as SVG, PNG and PDF: the same bytes every time, fit to stand inside a page."""
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -112,11 +113,16 @@ def _drawing(figure: Figure, rows: pd.DataFrame, paper: Paper, stamp: str) -> Ca
     if paper.width is not None:
         fit(made, paper.width)
     if stamp:
-        width, height = made.get_size_inches()
+        # The middle of what is drawn, not of its sheet, which is cut to it.
+        (across, high), box = made.get_size_inches(), made.get_tightbbox()
         # As long as half the diagonal: a letter is about 0.7 of its size wide, 72 points an inch.
-        size = 36 * (width**2 + height**2) ** 0.5 / (0.7 * len(stamp))
-        size = min(size, 50 * height)  # and no higher than two thirds of a low figure
-        made.text(0.5, 0.5, stamp, ha="center", va="center", fontsize=size, zorder=9, **STAMP)
+        size = 36 * (box.width**2 + box.height**2) ** 0.5 / (0.7 * len(stamp))
+        # And no higher than a low figure, which would grow: its length, turned, and its letters.
+        turned = math.radians(STAMP["rotation"])
+        rise = 0.7 * len(stamp) * math.sin(turned) + math.cos(turned)
+        size = min(size, 72 * 0.9 * box.height / rise)
+        x, y = (box.x0 + box.x1) / 2 / across, (box.y0 + box.y1) / 2 / high
+        made.text(x, y, stamp, ha="center", va="center", fontsize=size, zorder=9, **STAMP)
     return made
 
 

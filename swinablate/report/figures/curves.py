@@ -314,9 +314,11 @@ def _key(ax: Axes, rows: pd.DataFrame, colours: Mapping[str, str], paper: Paper)
         handles.append(
             Line2D([], [], label="lost or running", linestyle=":", linewidth=1.0, **style)
         )
-    fig = root(ax)
+    fig, title = root(ax), ax.get_title(loc="left")
+    # A panel has its value and its title, of a line or two, below the key.
+    lift = pt(18 + 11 * (title.count("\n") + 1)) if title else pt(20)
     fig.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0 + pt(20) / 72 /
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0 + lift / 72 /
         ax.get_position().height / fig.get_figheight()), bbox_transform=ax.transAxes,
         ncol=3 if paper.narrow else len(handles), fontsize=pt(8), frameon=False,
         borderaxespad=0, columnspacing=1.2, handlelength=1.6, handletextpad=0.5,
