@@ -1,9 +1,9 @@
 """Accuracy and effect against every numeric level, a line a family, on the levels' own axis.
 
-Arms on a line differ in that one setting alone (and in what was matched to it). Above: the mean
-of each arm, the band its t-interval. Below: the difference to what the arm is compared with, with
-the intervals that decide; hollow, at zero, is that arm; shaded: too small to matter. The axis is logarithmic where levels are
-at least fourfold.
+Arms on a line differ in that one setting alone (and in what was matched to it). Above: the mean of
+each arm, the band its t-interval. Below: the difference to what the arm is compared with, with the
+intervals that decide; hollow, at zero, is that arm; shaded: too small to matter. The axis is
+logarithmic where levels are at least fourfold.
 """
 
 from collections import defaultdict
@@ -60,8 +60,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
             if found.n:
                 rows.append(
                     {"setting": setting, "setting_label": setting, "line": line,
-                     "family": family_of(arm), "arm": arm.name, "x": x, "mean": found.mean, "low": found.low,
-                     "high": found.high, "n": found.n, **{k: said_of.get(k) for k in keys},
+                     "family": family_of(arm), "arm": arm.name, "x": x,
+                     "mean": found.mean, "low": found.low, "high": found.high, "n": found.n, **{k: said_of.get(k) for k in keys},
                      "rope_pp": judged["rope_pp"], "level": level, "metric": judged["metric"],
                      **said(judged)}
                 )  # fmt: skip
