@@ -22,7 +22,7 @@ from swinablate.records.plan import (
     PlanRecord,
     RefusalRecord,
 )
-from swinablate.records.tables import CURVES, TRIALS, TUNING
+from swinablate.records.tables import CURVES, RECALLS, TRIALS, TUNING
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, look, verdicts
 from swinablate.study.arms.designs import cells
@@ -223,6 +223,19 @@ def tuned(answer: StudyResults, tries: int = 6, repeats: int = 1) -> StudyResult
     frame = pd.DataFrame(rows, columns=list(TUNING))
     tuning = {"trials": tries, "arms": []}
     return replace(answer, tuning=frame, verdicts={**answer.verdicts, "tuning": tuning})
+
+
+def recalled(classes: int = 10) -> StudyResults:
+    """A study with recalls of classes; one class of one arm is far below the others."""
+    answer, rng = study(), np.random.default_rng(3)
+    worst = answer.plan.arms[2].name
+    rows = [
+        (trial.arm, trial.seed, k, min(trial.test_acc + rng.normal()
+                                       - (25 if trial.arm == worst and k == 3 else 0), 100.0))
+        for trial in answer.trials.itertuples() if trial.status == "done"
+        for k in range(classes)
+    ]  # fmt: skip
+    return replace(answer, recalls=pd.DataFrame(rows, columns=list(RECALLS)))
 
 
 def elsewhere() -> StudyResults:

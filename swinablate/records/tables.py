@@ -33,6 +33,8 @@ UNTIDY = ("kind", "execution", "predictions", "correct", "test_images", "message
 WORDS = 200
 """Characters of a failed trial's message: a line or two of a page."""
 TUNING = (*TRIALS, "number", "repeat")
+RECALL = "test/recall/"
+RECALLS = ("arm", "seed", "class_number", "recall")
 CURVES = ("arm", "seed", "trial", "epoch", "train_loss", "val_acc", "epoch_s", "images_per_s")
 
 
@@ -132,6 +134,20 @@ def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataF
     import pandas as pd
 
     return pd.DataFrame(rows, columns=list(CURVES))
+
+
+def recalls_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataFrame":
+    """One row for every class of every finished final trial; percent. Older records have none."""
+    rows = [
+        (row.arm.name, row.seed, int(name.removeprefix(RECALL)), value)
+        for row in plan.rows()
+        if row.trial in recorded and recorded[row.trial].status == "done"
+        for name, value in recorded[row.trial].metrics.items()
+        if name.startswith(RECALL)
+    ]
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=list(RECALLS))
 
 
 def _row(row: Row, found: Outcome | None, more: Mapping[str, str]) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
-from swinablate.records.tables import TUNING, curves_table, trials_table, unrecorded
+from swinablate.records.tables import (
+    TUNING,
+    curves_table,
+    recalls_table,
+    trials_table,
+    unrecorded,
+)
 from swinablate.report.families.contention import contention
 from swinablate.report.families.equal_cost import curve_effects
 from swinablate.report.families.further import further
@@ -72,6 +78,7 @@ def gather(home: Home, name: str) -> StudyResults:
         verdicts=judged.to_json() | beside | ({"tuning": tuned.summary} if tuned else {}),
         provenance=origin(plan, recorded, launch_of(home, plan)),
         tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),
+        recalls=recalls_table(plan, recorded),
     )
 
 

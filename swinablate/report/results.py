@@ -38,6 +38,7 @@ class StudyResults:
         verdicts: the judged arms (`verdicts.json`).
         provenance: commits, versions, machines, hours.
         tuning: a row for every trial of tuning and at a tuned recipe; empty without tuning.
+        recalls: a row for every class of every finished trial that recorded them, in percent.
     """
 
     plan: PlanRecord
@@ -46,6 +47,7 @@ class StudyResults:
     verdicts: Mapping[str, Any]
     provenance: Mapping[str, Any]
     tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
+    recalls: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def figure(self, name: str, *, width: float | None = None, by: str = "") -> "Canvas":
         """Draw one figure.

@@ -27,6 +27,7 @@ from tests.answers import (
     elsewhere,
     levels,
     many,
+    recalled,
     study,
     tuned,
 )
@@ -63,6 +64,7 @@ CASES: dict[str, Callable[[], StudyResults]] = {
     "tuned often": lambda: tuned(study(), repeats=3),
     "many tuned often": lambda: tuned(many(9), repeats=3),
     "levels": levels,
+    "classes": recalled,
 }
 """Made when a test asks: every worker of pytest-xdist imports this, and judging takes seconds."""
 
@@ -72,7 +74,7 @@ def own(name: str) -> StudyResults:
     return {
         "sequence": adaptive, "effects": lambda: designed("factorial"),
         "interactions": lambda: designed("factorial"), "waterfall": lambda: designed("path"),
-        "tuning": lambda: tuned(study()), "levels": levels,
+        "tuning": lambda: tuned(study()), "levels": levels, "classes": recalled,
     }.get(name, study)()  # fmt: skip
 
 
@@ -86,10 +88,11 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
         "sequence": {"adaptive"}, "effects": {"factorial", "fraction"},
         "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
         "tuning": {"tuned", "many tuned", "tuned often", "many tuned often"},
-        "levels": {"levels"},
-        "families": {"quickstart", "lost", "no rope", "adaptive", "levels", "thirty arms", *TUNED},
+        "levels": {"levels"}, "classes": {"classes"},
+        "families": {"quickstart", "lost", "no rope", "adaptive", "levels", "thirty arms",
+                     "classes", *TUNED},
         "components": {"quickstart", "lost", "hostile", "no rope", "adaptive", "factorial",
-                       "fraction", "path", "tuned", "tuned often", "levels"},
+                       "fraction", "path", "tuned", "tuned often", "levels", "classes"},
     }.get(name)  # fmt: skip
     assert figure.applies(answer) == (wanted is None or case in wanted)
     if not figure.applies(answer):

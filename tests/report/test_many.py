@@ -12,6 +12,7 @@ from swinablate.config import plugins
 from swinablate.report import contents, page
 from swinablate.report.drawing import Canvas, Figure
 from swinablate.report.drawing.ends import PANELS, ROWS, ends, left_out
+from swinablate.report.figures import curves
 from swinablate.report.tables import whole
 from tests.answers import BASELINE, QUICKSTART, Sketch, adaptive, designed, many, study, tuned
 
@@ -57,6 +58,34 @@ def test_every_seed_is_drawn():
     whole_axes = canvas("curves", answer).axes[0]
     lines = [c for c in whole_axes.collections if type(c).__name__ == "LineCollection"]
     assert [len(c.get_paths()) for c in lines] == [40, 40]
+
+
+def test_of_very_many_seeds_some_lines_are_drawn_and_all_are_averaged():
+    """The lowest and the highest among them; lines that nobody can tell apart made a page large."""
+    answer = of_seeds(2, 120)
+    rows = plugins.load("swinablate.report.figures", "curves", Figure).table(whole(answer))
+    axes = canvas("curves", answer).axes
+    lines = [c for c in axes[0].collections if type(c).__name__ == "LineCollection"]
+    assert [len(c.get_paths()) for c in lines] == [curves.MOST, curves.MOST]
+    last = rows[rows.epoch == rows.epoch.max()]
+    for arm, drawn in zip(["arm 1", "baseline"], lines, strict=True):
+        seeds = last[(last.arm == arm) & (last["mark"] == "seed")].val_acc
+        ends = [path.vertices[-1, 1] for path in drawn.get_paths()]
+        assert (min(ends), max(ends)) == (seeds.min(), seeds.max())
+    assert set(rows[rows["mark"] == "mean"].n) == {120}
+    # What is enlarged is drawn from where it begins.
+    late = [c for c in axes[1].collections if type(c).__name__ == "LineCollection"]
+    begins = [path.vertices[0, 0] for c in late for path in c.get_paths()]
+    assert min(begins) == axes[1].get_xlim()[0] > rows.epoch.min()
+
+
+def test_the_last_mean_of_a_curve_stands_with_the_spread_over_seeds():
+    answer = of_seeds(2, 20)
+    texts = [text.get_text() for text in canvas("curves", answer).axes[1].texts]
+    last = answer.curves[answer.curves.epoch == answer.curves.epoch.max()]
+    own = last[last.arm == "arm 1"].val_acc
+    said = f"{own.mean():.1f} \u00b1 {own.std(ddof=1):.1f}, n = 20"
+    assert any(text.endswith(said) for text in texts)
 
 
 def test_stacks_of_dots_stay_in_their_row():
@@ -141,7 +170,7 @@ def test_a_seed_without_epochs_in_common_has_a_line_of_its_own():
     rows = pd.DataFrame(
         {"mark": "seed", "arm": "a", "baseline": False, "seed": [1, 0, 1, 0, 0],
          "status": "done", "epoch": [2, 1, 1, 3, 2], "val_acc": [12.0, 1.0, 11.0, 3.0, 2.0],
-         "low": np.nan, "high": np.nan, "n": 2, "level": 0.95}
+         "low": np.nan, "high": np.nan, "sd": 1.0, "n": 2, "level": 0.95}
     )  # fmt: skip
     more = rows.assign(mark="mean", seed=np.nan)
     figure = plugins.load("swinablate.report.figures", "curves", Figure)

@@ -1,6 +1,7 @@
 """A drawing as SVG, PNG and PDF: the same bytes every time, fit to stand inside a page."""
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ Format = Literal["pdf", "svg", "png"]
 DPI, PRINT = 160, 300
 """A figure of nine inches on the page is 1,440 pixels wide: sharp in a README. Journals ask for
 300 dots per inch where they take pixels at all."""
+PATH, NUMBER = re.compile(r'(?<= d=")[^"]*'), re.compile(r"-?\d+\.\d{3,}")
+"""Outlines in an SVG, whose six places after the point are a third of a file of many lines; two
+are a 7,200th of an inch."""
 GLYPH = "Glyph .* missing from font"
 """The SVG keeps the character and the reader's browser has more fonts than matplotlib."""
 STAMP: dict[str, Any] = {"color": FAINT, "alpha": 0.16, "weight": "bold", "rotation": 24}
@@ -109,22 +113,32 @@ def _drawing(figure: Figure, rows: pd.DataFrame, paper: Paper, stamp: str) -> Ca
     if paper.width is not None:
         fit(made, paper.width)
     if stamp:
-        width, height = made.get_size_inches()
+        # The middle of what is drawn, not of its sheet, which is cut to it.
+        (across, high), box = made.get_size_inches(), made.get_tightbbox()
         # As long as half the diagonal: a letter is about 0.7 of its size wide, 72 points an inch.
-        size = 36 * (width**2 + height**2) ** 0.5 / (0.7 * len(stamp))
-        size = min(size, 50 * height)  # and no higher than two thirds of a low figure
-        made.text(0.5, 0.5, stamp, ha="center", va="center", fontsize=size, zorder=9, **STAMP)
+        size = 36 * (box.width**2 + box.height**2) ** 0.5 / (0.7 * len(stamp))
+        # And no higher than a low figure, which would grow: its length, turned, and its letters.
+        turned = math.radians(STAMP["rotation"])
+        rise = 0.7 * len(stamp) * math.sin(turned) + math.cos(turned)
+        size = min(size, 72 * 0.9 * box.height / rise)
+        x, y = (box.x0 + box.x1) / 2 / across, (box.y0 + box.y1) / 2 / high
+        made.text(x, y, stamp, ha="center", va="center", fontsize=size, zorder=9, **STAMP)
     return made
 
 
 def element(svg: str, name: str) -> str:
-    """The `<svg>` element alone, without metadata and style sheet, its ids made unique."""
+    """The `<svg>` element alone, without metadata and style sheet, short, its ids made unique."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # matplotlib's sheet styles "*", which inside a page means the page.
     svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = svg.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ', 1)
+    svg = PATH.sub(lambda path: NUMBER.sub(_shorter, path.group()), svg)
     return re.sub(r"<[^>]*>", lambda tag: _renamed(tag.group(), name), svg)
+
+
+def _shorter(number: re.Match[str]) -> str:
+    return f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
 
 
 def _renamed(tag: str, name: str) -> str:

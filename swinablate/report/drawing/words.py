@@ -9,7 +9,7 @@ from swinablate.config.metrics import METRICS
 
 TEXTS = (
     "arm", "against", "effect", "change", "before", "after", "first", "second", "line",
-    "component", "level_word", "direction", "family_name", "cells",
+    "component", "setting_label", "level_word", "direction", "family_name", "cells",
 )  # fmt: skip
 """Columns of figures' tables that hold names of arms, effects, switches or levels."""
 PARTS = re.compile(r"( x |, | \+ )")

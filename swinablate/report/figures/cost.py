@@ -22,7 +22,7 @@ from matplotlib.transforms import Bbox
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.ends import ROWS
-from swinablate.report.drawing.ink import FAINT, GRID, INK, pt, root, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, printable, pt, root, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KINDS, family_of, kind
 from swinablate.report.drawing.numbers import count
@@ -173,7 +173,7 @@ def _names(
 def _key(ax: Axes, rows: pd.DataFrame, labels: Sequence[str | None], inches: float) -> None:
     """The names of numbered marks, below the axis, in as many columns as have room."""
     numbered = [
-        f"{label} {wrapped(row.arm, KEY, 1)}"
+        f"{label} {_short(row.arm)}"
         for row, label in zip(records(rows), labels, strict=True)
         if label is not None and label.isdigit()
     ]
@@ -190,6 +190,13 @@ def _key(ax: Axes, rows: pd.DataFrame, labels: Sequence[str | None], inches: flo
             text, (0, 0), (-pt(30) + k * widest * 72, -pt(36)), xycoords="axes fraction",
             textcoords="offset points", va="top", fontsize=pt(8), color=FAINT, linespacing=1.25,
         )  # fmt: skip
+
+
+def _short(name: str) -> str:
+    """A name without its middle, for many begin alike."""
+    name, start = printable(name), KEY // 3
+    dots = "\N{HORIZONTAL ELLIPSIS}"
+    return name if len(name) <= KEY else name[:start] + dots + name[len(name) - KEY + start + 1 :]
 
 
 def _axis(ax: Axes, least: int) -> None:

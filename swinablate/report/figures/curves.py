@@ -4,8 +4,10 @@ Thin: single seeds. Thick: mean of the finished seeds.
 The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts.
 Few arms share one plot, and its last third is enlarged where that is a curve; many arms have a
 panel each, over the baseline in black, with the last third inset. The last mean stands
-beside each line, with half the width of its interval. A dotted line is a seed that failed,
+beside each line, and the standard deviation over seeds. A dotted line is a seed that failed,
 diverged or still runs; it is not in the mean. After a single epoch there are points.
+Of more than 50 seeds of an arm, 50 are drawn as lines, evenly spaced in the order of their last
+values, the lowest and the highest among them; the mean, its band and the table have all.
 """
 
 from collections import defaultdict
@@ -40,7 +42,8 @@ from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
-    "mark", "arm", "baseline", "seed", "status", "epoch", "val_acc", "low", "high", "n", "level"
+    "mark", "arm", "baseline", "seed", "status", "epoch", "val_acc", "low", "high", "sd", "n",
+    "level",
 )  # fmt: skip
 TOGETHER = 4
 """More lines than this in one plot cannot be told apart."""
@@ -53,6 +56,8 @@ DONE: dict[str, Any] = {
 }
 # Few, and to be seen.
 LOST: dict[str, Any] = {"linewidth": 1.0, "alpha": 0.9, "linestyle": ":", "joinstyle": "round"}
+MOST = 50
+"""Lines of one arm: more run into one grey patch, and 10,000 of them made a page of 15 MB."""
 FEW = 3  # seeds; the interval of two is wider than the plot
 CURVE = 6
 """Epochs from which the last third is a curve, and worth enlarging."""
@@ -92,7 +97,7 @@ def _means(done: pd.DataFrame, level: float) -> pd.DataFrame:
         found = mean(values[arm, epoch], level)
         rows.append(
             {"mark": "mean", "arm": arm, "epoch": epoch, "n": found.n, "val_acc": found.mean,
-             "low": found.low, "high": found.high}
+             "low": found.low, "high": found.high, "sd": found.sd}
         )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -131,8 +136,9 @@ def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
     )  # fmt: skip
     axes = [fig.add_subplot(grid[k]) for k in range(plots)]
     for ax in axes:
+        part = rows if ax is axes[0] else _since(rows, _late(rows, 2 / 3))
         for arm, colour in _coloured(rows).items():
-            _lines(ax, rows[rows.arm == arm], colour)
+            _lines(ax, part[part.arm == arm], colour)
         if _epochs(rows) > 1:
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
@@ -169,12 +175,12 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
     limits = scale_in(rows).within(padded(float(seeds.val_acc.min()), float(seeds.val_acc.max())))
     for arm, ax in axes:
         mine = own.get_group(arm) if arm in own.groups else shown[:0]
-        parts = [ax]
+        _lines(ax, base, INK)
+        _lines(ax, mine, OKABE_ITO[1])
         if _epochs(rows) >= CURVE:
-            parts.append(_inset(ax, rows, late, (start, last)))
-        for part in parts:
+            part = _inset(ax, rows, late, (start, last))
             _lines(part, base, INK)
-            _lines(part, mine, OKABE_ITO[1])
+            _lines(part, _since(mine, start), OKABE_ITO[1])
         _reach(ax, rows)
         ax.set_ylim(*limits)
         ends = [_value(end, limits) for end in records(mine[mine["mark"] == "mean"].tail(1))]
@@ -237,7 +243,7 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     for every, style in ((seeds[done], DONE), (seeds[~done], LOST)):
         # One artist: matplotlib takes a millisecond for each, and a study may have 10,000 seeds.
         if len(every):
-            some = every.sort_values(["seed", "epoch"])
+            some = _sample(every).sort_values(["seed", "epoch"])
             begins = np.flatnonzero(np.diff(some.seed.to_numpy(float))) + 1
             lines = np.split(some[["epoch", "val_acc"]].to_numpy(float), begins)
             ax.add_collection(LineCollection(lines, color=colour, zorder=2, **style))
@@ -250,6 +256,21 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         means.epoch, means.val_acc, color=colour, linewidth=pt(1.9), marker=dots,
         markersize=pt(3.5),
     )  # fmt: skip
+
+
+def _since(rows: pd.DataFrame, start: int) -> pd.DataFrame:
+    """The rows without what seeds did before an enlarged part; a line still enters it."""
+    before = rows.epoch[rows.epoch <= start]
+    return rows[(rows["mark"] == "mean") | (rows.epoch >= before.max() if len(before) else True)]
+
+
+def _sample(seeds: pd.DataFrame) -> pd.DataFrame:
+    """The rows of at most `MOST` seeds, evenly spaced in the order of their last values."""
+    if seeds.seed.nunique() <= MOST:
+        return seeds
+    order = seeds.sort_values("epoch").groupby("seed").val_acc.last().sort_values(kind="stable")
+    kept = order.index[np.linspace(0, len(order) - 1, MOST).round().astype(int)]
+    return seeds[seeds.seed.isin(kept)]
 
 
 def _points(ax: Axes, seeds: pd.DataFrame, means: pd.DataFrame, colour: str) -> None:
@@ -293,9 +314,11 @@ def _key(ax: Axes, rows: pd.DataFrame, colours: Mapping[str, str], paper: Paper)
         handles.append(
             Line2D([], [], label="lost or running", linestyle=":", linewidth=1.0, **style)
         )
-    fig = root(ax)
+    fig, title = root(ax), ax.get_title(loc="left")
+    # A panel has its value and its title, of a line or two, below the key.
+    lift = pt(18 + 11 * (title.count("\n") + 1)) if title else pt(20)
     fig.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0 + pt(20) / 72 /
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0 + lift / 72 /
         ax.get_position().height / fig.get_figheight()), bbox_transform=ax.transAxes,
         ncol=3 if paper.narrow else len(handles), fontsize=pt(8), frameon=False,
         borderaxespad=0, columnspacing=1.2, handlelength=1.6, handletextpad=0.5,
@@ -340,9 +363,9 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def _value(end: Any, limits: tuple[float, float]) -> str:
-    """The last mean in words, with its interval from three seeds on."""
+    """The last mean in words, with the standard deviation over seeds."""
     places = 1 if getattr(end, "unit", "pp") == "pp" else int(end.places)
-    width = f" {PM} {plain((end.high - end.low) / 2, places)}" if end.n >= FEW else ""
+    width = f" {PM} {plain(end.sd, places)}" if end.n > 1 else ""
     low, high = limits
     where = " (below)" if end.val_acc < low else " (above)" if end.val_acc > high else ""
     return f"{plain(end.val_acc, places)}{width}, n = {int(end.n)}{where}"

@@ -1,9 +1,9 @@
 """Accuracy and effect against every numeric level, a line a family, on the levels' own axis.
 
-Arms on a line differ in that one setting alone (and in what was matched to it). Above: the mean
-of each arm, the band its t-interval. Below: the difference to what the arm is compared with, with
-the intervals that decide; shaded: too small to matter. The axis is logarithmic where levels are
-at least fourfold.
+Arms on a line differ in that one setting alone (and in what was matched to it). Above: the mean of
+each arm, the band its t-interval. Below: the difference to what the arm is compared with, with the
+intervals that decide; hollow, at zero, is that arm; shaded: too small to matter. The axis is
+logarithmic where levels are at least fourfold.
 """
 
 from collections import defaultdict
@@ -26,8 +26,8 @@ from swinablate.report.results import StudyResults
 from swinablate.text import flat
 
 COLUMNS = (
-    "setting", "line", "family", "arm", "x", "log", "mean", "low", "high", "n", "delta_pp",
-    "ci_low", "ci_high", "verdict", "rope_pp", "level", "metric",
+    "setting", "setting_label", "line", "family", "arm", "x", "log", "mean", "low", "high", "n",
+    "delta_pp", "ci_low", "ci_high", "verdict", "rope_pp", "level", "metric",
 )  # fmt: skip
 FOURFOLD = 4.0
 """From such a ratio of the largest level to the smallest on, levels are ratios and not steps."""
@@ -59,9 +59,9 @@ def table(answer: StudyResults) -> pd.DataFrame:
             keys = ("delta_pp", "ci_low", "ci_high", "verdict")
             if found.n:
                 rows.append(
-                    {"setting": setting, "line": line, "family": family_of(arm),
-                     "arm": arm.name, "x": x, "mean": found.mean, "low": found.low,
-                     "high": found.high, "n": found.n, **{k: said_of.get(k) for k in keys},
+                    {"setting": setting, "setting_label": setting, "line": line,
+                     "family": family_of(arm), "arm": arm.name, "x": x,
+                     "mean": found.mean, "low": found.low, "high": found.high, "n": found.n, **{k: said_of.get(k) for k in keys},
                      "rope_pp": judged["rope_pp"], "level": level, "metric": judged["metric"],
                      **said(judged)}
                 )  # fmt: skip
@@ -141,7 +141,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         for ax in (upper, lower):
             _axis(ax, own, 4 if paper.narrow else 6)
         upper.tick_params(labelbottom=False)
-        lower.set_xlabel(WORDS.get(setting, setting.rpartition(".")[2].replace("_", " ")))
+        lower.set_xlabel(_called(setting, str(own.setting_label.iloc[0])))
         if k % across == 0:
             upper.set_ylabel(scale.axis(rows.metric.iloc[0]).replace(" (", "\n("))
             lower.set_ylabel(f"difference{scale.of_differences}".replace(" (", "\n("))
@@ -156,6 +156,12 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         columnspacing=1.2,
     )  # fmt: skip
     return fig
+
+
+def _called(setting: str, label: str) -> str:
+    """What an axis is called: as the study labels it, else in words."""
+    words = WORDS.get(setting, setting.rpartition(".")[2].replace("_", " "))
+    return words if label == setting else label
 
 
 def _means(ax: Axes, own: pd.DataFrame, styles: Mapping[str, KindLook]) -> None:
@@ -179,13 +185,16 @@ def _effects(ax: Axes, own: pd.DataFrame, styles: Mapping[str, KindLook]) -> Non
         # Hollow, at zero: the arm that the others are compared with.
         zero = every[every.delta_pp.isna() & every.verdict.isna()]
         ax.plot(zero.x.astype(float), [0.0] * len(zero), look.marker, markersize=pt(5),
-                markerfacecolor="white", markeredgecolor=look.colour)  # fmt: skip
+                markerfacecolor="white", markeredgecolor=look.colour, zorder=3)  # fmt: skip
         for point in records(some):
             if pd.notna(point.ci_low):
                 ax.plot([point.x] * 2, [point.ci_low, point.ci_high], color=look.colour,
                         linewidth=pt(1.6))  # fmt: skip
-        ax.plot(some.x.astype(float), some.delta_pp.astype(float), color=look.colour,
-                marker=look.marker, markersize=pt(5), linewidth=pt(0.9))  # fmt: skip
+        joined = pd.concat([some, zero.assign(delta_pp=0.0)]).sort_values("x")
+        ax.plot(joined.x.astype(float), joined.delta_pp.astype(float), color=look.colour,
+                linewidth=pt(0.9))  # fmt: skip
+        ax.plot(some.x.astype(float), some.delta_pp.astype(float), look.marker,
+                color=look.colour, markersize=pt(5))  # fmt: skip
 
 
 def _axis(ax: Axes, own: pd.DataFrame, most: int) -> None:

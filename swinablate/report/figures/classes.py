@@ -1,0 +1,164 @@
+"""Change of every class's recall, an arm a row: the mean over seeds less that of its baseline.
+
+In percentage points: blue is more, red is less, white no change. A frame marks a change that the
+spread of the seeds does not explain: its interval, simultaneous over all cells (Welch's, with
+Bonferroni's bound), excludes 0. That is no verdict: verdicts are about the study's metric. Of very
+many classes those that change most are drawn.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
+from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.ink import INK, pt, sheet, wrapped
+from swinablate.report.drawing.interval import Mean, mean
+from swinablate.report.drawing.numbers import signed
+from swinablate.report.results import StudyResults
+from swinablate.stats.critical import bonferroni
+
+COLUMNS = (
+    "arm", "against", "class_label", "delta_pp", "ci_low", "ci_high", "marked", "n", "n_against",
+    "level",
+)  # fmt: skip
+CLASSES = 20
+"""Columns: more are narrower than a number, and than its tick."""
+LEAST = 4.6
+"""Points of a number in a cell; what would be smaller is left to the table."""
+WIDE = 0.62
+"""Of its size a letter is at most wide."""
+COLOURS = "RdBu"
+"""Red to blue, which all kinds of colour vision tell apart; white in the middle."""
+FAR = 3.0
+"""Times what nine tenths of the cells are below: colours end there, so that most can be told."""
+NARROWEST = 1.0  # pp: of smaller changes colours should not shout
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every class of every arm that is compared."""
+    values: dict[tuple[str, int], list[float]] = {}
+    if answer.recalls.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
+    columns = (answer.recalls[name].tolist() for name in ("arm", "class_number", "recall"))
+    for arm, number, recall in zip(*columns, strict=True):
+        values.setdefault((arm, number), []).append(recall)
+    level = 1 - answer.verdicts["alpha"]
+    found = {key: mean(own, level) for key, own in values.items()}
+    numbers = sorted({number for _, number in found})
+    base = str(answer.verdicts["baseline"]["name"])
+    cells = [
+        (arm.name, arm.against or base, number)
+        for arm in answer.plan.arms
+        if arm.name != base
+        for number in numbers
+        if (arm.name, number) in found and (arm.against or base, number) in found
+    ]
+    rows = []
+    for arm, against, number in cells:
+        own, other = found[arm, number], found[against, number]
+        half = _half(own, other, len(cells), answer.verdicts["alpha"])
+        delta = own.mean - other.mean
+        rows.append(
+            {"arm": arm, "against": against, "class_label": str(number), "delta_pp": delta,
+             "ci_low": delta - half, "ci_high": delta + half, "marked": abs(delta) > half,
+             "n": own.n, "n_against": other.n, "level": level}
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _half(own: Mean, other: Mean, cells: int, alpha: float) -> float:
+    """Half of Welch's interval of a difference, simultaneous over cells; NaN without a spread."""
+    if min(own.n, other.n) < 2:
+        return math.nan
+    parts = own.sd**2 / own.n, other.sd**2 / other.n
+    whole = sum(parts)
+    if not whole > 0:
+        return math.nan
+    df = whole**2 / (parts[0] ** 2 / (own.n - 1) + parts[1] ** 2 / (other.n - 1))
+    return float(bonferroni(cells, df, alpha)) * math.sqrt(whole)
+
+
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
+    """Draw arms down, classes across, and a bar of colours."""
+    order: dict[Any, int] = {name: k for k, name in enumerate(dict.fromkeys(rows.class_label))}
+    most = rows.delta_pp.abs().groupby(rows.class_label).max().sort_values(ascending=False)
+    classes = sorted(most.index[:CLASSES], key=lambda name: order[name])
+    arms = ends(rows.groupby("arm", sort=False).delta_pp.mean().to_dict(), ROWS)
+    shown = rows[rows.arm.isin(arms) & rows.class_label.isin(classes)]
+    grid = shown.pivot_table(index="arm", columns="class_label", values="delta_pp", sort=False)
+    grid = grid.reindex(index=arms, columns=classes)
+    names = [wrapped(arm, paper.name, 2) for arm in arms]
+    tall = pt(0.36 if any("\n" in name for name in names) else 0.28)
+    width = paper.across(2.6 + 0.5 * max(len(classes), 6))
+    what = (
+        f"\ndrawn: the {len(classes)} of {len(most)} classes that change most; the table has all"
+    )
+    said = left_out(len(arms), rows.arm.nunique(), ROWS)
+    below = "class" + (what if len(classes) < len(most) else "") + said
+    under = pt(0.8 + 0.15 * (below.count("\n") + 1))  # inches: labels, then the bar
+    height = len(arms) * tall + under + 0.1
+    fig = sheet(width, height)
+    # Names take about six hundredths of an inch a letter.
+    left = min(0.02 + pt(max(len(part) for name in names for part in name.split("\n"))) * 0.075
+               / width, 0.5)  # fmt: skip
+    ax = fig.add_axes((left, under / height, 0.97 - left, len(arms) * tall / height))
+    bar = fig.add_axes((left, pt(0.34) / height, 0.97 - left, pt(0.09) / height))
+    sizes = np.abs(grid.to_numpy(float))
+    largest = float(np.nanmax(sizes))
+    # One cell that is far off would make all others white; the bar's ends then say so.
+    reach = max(min(largest, FAR * float(np.nanquantile(sizes, 0.9))), NARROWEST)
+    _cells(
+        ax,
+        bar,
+        grid,
+        shown,
+        {"reach": reach, "inches": width * (0.97 - left), "beyond": largest > reach},
+    )
+    ax.set_yticks(np.arange(len(arms)) + 0.5, names, linespacing=1.0, rotation=0)
+    ax.set_xticks(np.arange(len(classes)) + 0.5, classes, rotation=0)
+    ax.tick_params(length=0)
+    ax.set_xlabel(below)
+    bar.set_xlabel("difference of recall (pp)", fontsize=pt(8.5), labelpad=1)
+    bar.tick_params(labelsize=pt(8), length=2)
+    return fig
+
+
+def _cells(
+    ax: Axes, bar: Axes, grid: pd.DataFrame, shown: pd.DataFrame, room: Mapping[str, float]
+) -> None:
+    # Here, for it takes seconds to import, and other figures do without it.
+    import seaborn
+
+    texts = grid.map(lambda value: signed(value, 1) if pd.notna(value) else "")
+    longest = max(len(text) for row in texts.to_numpy().tolist() for text in row)
+    size = min(pt(8), 72 * room["inches"] / len(grid.columns) / (WIDE * (longest + 0.6)))
+    numbers = size >= LEAST
+    seaborn.heatmap(
+        grid, ax=ax, cbar_ax=bar, cmap=COLOURS, vmin=-room["reach"], vmax=room["reach"],
+        linewidths=0.6, annot=texts if numbers else False, fmt="", annot_kws={"fontsize": size},
+        cbar_kws={"orientation": "horizontal", "extend": "both" if room["beyond"] else "neither"},
+    )  # fmt: skip
+    ax.set_ylabel("")
+    across, down = list(grid.columns), list(grid.index)
+    for cell in records(shown[shown.marked.astype(bool)]):
+        x, y = across.index(cell.class_label), down.index(cell.arm)
+        ax.add_patch(
+            Rectangle((x + 0.05, y + 0.07), 0.9, 0.86, fill=False, edgecolor=INK,
+                      linewidth=pt(1.2), zorder=4)
+        )  # fmt: skip
+
+
+FIGURE = Figure(
+    title="Change of every class",
+    table=table,
+    draw=draw,
+    absent="no arm and what it is compared with both have recalls of classes",
+    other="no recall of classes was recorded",
+    applies=lambda answer: len(answer.recalls) > 0,
+)
