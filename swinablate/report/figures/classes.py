@@ -93,7 +93,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     shown = rows[rows.arm.isin(arms) & rows.class_label.isin(classes)]
     grid = shown.pivot_table(index="arm", columns="class_label", values="delta_pp", sort=False)
     grid = grid.reindex(index=arms, columns=classes)
-    names = [wrapped(arm, paper.name, 2) for arm in arms]
+    names = [wrapped(str(arm), paper.name, 2) for arm in arms]
     tall = pt(0.36 if any("\n" in name for name in names) else 0.28)
     width = paper.across(2.6 + 0.5 * max(len(classes), 6))
     what = (

@@ -61,7 +61,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
                 rows.append(
                     {"setting": setting, "setting_label": setting, "line": line,
                      "family": family_of(arm), "arm": arm.name, "x": x,
-                     "mean": found.mean, "low": found.low, "high": found.high, "n": found.n, **{k: said_of.get(k) for k in keys},
+                     "mean": found.mean, "low": found.low, "high": found.high, "n": found.n,
+                     **{k: said_of.get(k) for k in keys},
                      "rope_pp": judged["rope_pp"], "level": level, "metric": judged["metric"],
                      **said(judged)}
                 )  # fmt: skip
