@@ -65,7 +65,7 @@ def test_a_difference_that_rounds_to_zero_has_no_sign_on_any_surface(printed):
     assert numbers.signed(SMALL) == "0.00"
     assert numbers.interval(-0.3, SMALL) == f"[{MINUS}0.30, 0.00]"
     note = mlflow.summary(judged(SMALL, -0.3, 0.004))
-    assert note["mlflow.note.content"].startswith(r"0.00 pp \[-0.30, 0.00\], undecided")
+    assert note["mlflow.note.content"].startswith("0.00 pp [-0.30, 0.00], undecided")
     assert note["interval"] == "[-0.30, 0.00]"
     terminal.show_verdicts({"baseline": judged(0, 0, 0), "alpha": 0.05,
                             "arms": [judged(SMALL, -0.3, 0.004)]})  # fmt: skip

@@ -38,7 +38,14 @@ baseline_seeds = 2
 """
 EVERY_EPOCH = {"SWINABLATE_CHECKPOINT_EVERY": "0"}
 """Trials here take seconds, and are to go on from where they were killed."""
-TIMES = ("time/epoch_s", "time/images_per_s", "time/train_s", "memory/peak_mib", "at")
+TIMES = (
+    "time/epoch_s",
+    "time/cpu_s",
+    "time/images_per_s",
+    "time/train_s",
+    "memory/peak_mib",
+    "at",
+)
 
 
 class Command:

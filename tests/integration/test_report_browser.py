@@ -15,7 +15,8 @@ pytestmark = pytest.mark.integration
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert('x')</script> \"q\" & " + "long" * 20
 HEADINGS = [
-    "Findings", "Effects", "Arms", "Cost", "Learning curves", "Seeds", "Hypotheses",
+    "Findings", "Effects", "Arms", "Cost", "Learning curves", "Seeds",
+    "Parts of each arm", "Families", "Hypotheses",
     "Not run, because", "Warnings", "Methods", "Provenance", "Trials",
 ]  # fmt: skip
 

@@ -152,12 +152,12 @@ def test_the_unit_stands_wherever_a_number_does(ran):
     report = ran / "report"
     page, text = (report / "index.html").read_text(), (report / "report.md").read_text()
     assert "difference, 95 % CI (nats)" in page
-    assert "| test/loss (nats) | difference (nats) | 95 % CI (nats) |" in text
+    assert "| test loss (nats) | difference (nats) | 95 % CI (nats) |" in text
     assert "| equivalent in train_s within 1000 s |  | supported |" in text
     assert "| better in params by at least 500 parameters |  | supported |" in text
     tex = (report / "tables/arms.tex").read_text()
-    assert r"{test/loss (nats)} & {$\Delta$ (nats)}" in tex
-    assert "difference in test/loss, nats" in (report / "figures/forest.svg").read_text()
+    assert r"{test loss (nats)} & {$\Delta$ (nats)}" in tex
+    assert "difference in test loss, nats" in (report / "figures/forest.svg").read_text()
     further = pd.read_csv(report / "tables/further.csv")
     assert further.groupby("metric").size().to_dict() == dict.fromkeys(
         ["test/accuracy", "test/ece", "test/recall/3", "params", "macs", "train_s"], 3
