@@ -244,6 +244,10 @@ def test_families_have_their_costs_and_their_own_ablations_below(quick):
     assert mine.train_s == pytest.approx(own.train_s.mean())
     assert mine.images_per_s == pytest.approx(own.images_per_s.median())
     assert mine["mean"] == pytest.approx(own.test_acc.mean())
+    warned = [*quick.verdicts["warnings"], {"code": "W28", "text": "busy"}]
+    busy = table(whole(replace(quick, verdicts={**quick.verdicts, "warnings": warned})))
+    assert busy[["images_per_s", "train_s"]].isna().all(axis=None)
+    assert busy.peak_mib.notna().all()
 
 
 def test_components_are_checked_as_arms_have_them(quick):

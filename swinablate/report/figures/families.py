@@ -2,7 +2,8 @@
 
 Bars are t-intervals of each mean. Throughput is the median over seeds, memory the highest of
 them, seconds the mean of a run's training; they are of the machines that trained, and comparable
-only where these were the same.
+only where these were the same. Where other work took part of the machine (W28), no times stand
+here.
 """
 
 from typing import Any
@@ -18,6 +19,7 @@ from swinablate.report.drawing.kinds import family_of, looks
 from swinablate.report.drawing.numbers import DASH, count, plain
 from swinablate.report.drawing.place import core, padded
 from swinablate.report.drawing.scale import said, scale_in
+from swinablate.report.families.contention import timed
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
@@ -37,7 +39,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
 
     The first of a family is the baseline, or else the first arm that the plan has of it.
     """
-    level = 1 - answer.verdicts["alpha"]
+    level, told = 1 - answer.verdicts["alpha"], timed(answer.verdicts["warnings"])
     measured = answer.trials.assign(value=answer.values)
     done = dict(iter(measured[measured.status == "done"].groupby("arm")))
     order = list(dict.fromkeys(map(family_of, answer.plan.arms)))
@@ -48,6 +50,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
             continue
         found = mean(own.value.astype(float).tolist(), level)
         numbers = own[["images_per_s", "peak_mib", "train_s"]].astype(float)
+        if not told:
+            numbers[["images_per_s", "train_s"]] = float("nan")
         if found.n:
             rows.append(
                 {"family": family, "arm": arm.name, "head": family not in seen,
