@@ -162,7 +162,7 @@ def test_params_alone_train_nothing(recipe, verify, monkeypatch):
 
 @pytest.mark.integration
 def test_what_is_lacking_is_trained_once(recipe, verify, tmp_path):
-    path = recipe(ACCURACY.replace("1.0", "60.0"))
+    path = recipe(ACCURACY.replace("1.0", "99.0"))
     code, out, err = verify(path, "--json", "--slots", "1")
     assert (code, answers(out)[0]) == (0, "holds")
     assert "[3/3]" in err
