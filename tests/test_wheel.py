@@ -76,8 +76,8 @@ def test_a_users_mypy_knows_the_types_of_the_installed_package(wheel, tmp_path):
     *revealed, last = done.stdout.splitlines()
     assert last == "Success: no issues found in 1 source file", done.stdout + done.stderr
     study, planned, results, effects = (line.split('"')[1] for line in revealed)
-    assert study == "swinablate.study.files.Study"
+    assert study == "swinablate.api.StudyInHand"  # a Study that draws and tells
     assert planned == "swinablate.study.plan.Plan"
     assert results == "swinablate.report.results.StudyResults"
     assert effects.startswith("def (frame: pandas.core.frame.DataFrame, ")
-    assert effects.endswith(" -> list[swinablate.stats.declaration.ArmVerdict]")
+    assert effects.endswith("Judgements[swinablate.stats.declaration.ArmVerdict]")

@@ -38,7 +38,8 @@ def notes(home, study):
         query = (
             "select t.value from tags t join runs r using (run_uuid) "
             "join experiments e using (experiment_id) "
-            "where t.key = 'mlflow.note.content' and e.name = ? union all "
+            "where t.key = 'mlflow.note.content' and e.name = ? "
+            "and r.lifecycle_stage = 'active' union all "
             "select t.value from experiment_tags t join experiments e using (experiment_id) "
             "where t.key = 'mlflow.note.content' and e.name = ?"
         )
