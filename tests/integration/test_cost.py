@@ -9,6 +9,7 @@ from swinablate.records.home import Home
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.slow
 def test_a_probe_is_near_what_the_study_takes_and_is_kept(command):
     small = ("--set", "train.epochs=3", "--devices", "cpu", "--slots", "2")
 

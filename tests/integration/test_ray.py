@@ -37,6 +37,7 @@ def attempts(command):
     return max(found["attempt"] for found in command.results().values())
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_costs_no_number_and_is_named(ray, command, calm):
     process = command.start(*RAY)
     command.wait_for("checkpoint", 2)
@@ -65,6 +66,7 @@ def test_an_actor_that_is_killed_takes_its_worker_along_and_its_trial_goes_on(ra
     until(lambda: gone(command))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 75, marks=pytest.mark.slow)],

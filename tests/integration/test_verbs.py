@@ -95,6 +95,7 @@ def test_a_trial_is_reproduced_bit_by_bit_and_its_folder_is_not_touched(trained)
     assert not err
 
 
+@pytest.mark.slow
 def test_a_study_goes_with_its_rows_and_its_own_trials(trained):
     import optuna
     from mlflow import MlflowClient
