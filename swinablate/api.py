@@ -17,7 +17,7 @@ from swinablate.execution.sync import recorded
 from swinablate.records.addresses import check_storage, check_tracking
 from swinablate.records.events import Event
 from swinablate.records.home import Home
-from swinablate.records.launch import DEFAULT_HOME, Launch
+from swinablate.records.launch import DEFAULT_HOME, Launch, home_folder
 from swinablate.records.outcome import Outcome
 from swinablate.records.secrets import STORAGE, TRACKING, secrets_of
 from swinablate.report.answer import gather
@@ -63,7 +63,9 @@ class StudyInHand(Study):
         Raises:
             InputError: the study was not run in this home, or has no such figure.
         """
-        answer = relabelled(gather(_home(home), self.name), self.labels, self.file)
+        answer = relabelled(
+            gather(Home(home_folder(home, "home")), self.name), self.labels, self.file
+        )
         return answer.figure(name, width=width, by=by)
 
     def results(self, *, home: Path | str = DEFAULT_HOME) -> "pd.DataFrame":
@@ -78,7 +80,7 @@ class StudyInHand(Study):
         Raises:
             InputError: the study was not run in this home.
         """
-        return gather(_home(home), self.name).frame()
+        return gather(Home(home_folder(home, "home")), self.name).frame()
 
     def _repr_html_(self) -> str:
         axes = [
@@ -169,7 +171,7 @@ def run(  # noqa: PLR0913  named words, each with a default: those of the comman
         EnvironmentFault: lock, disk, data or stores are in the way.
         TrialError: it was stopped before every trial was recorded.
     """
-    where = _home(home)
+    where = Home(home_folder(home, "home"))
     plugins.load(EXECUTORS, executor, Executor, at="executor")  # before any work
     if storage is not None:
         check_storage(storage, "storage")
@@ -217,20 +219,6 @@ def show(answer: StudyResults, home: Home, uri: str) -> None:
         folder = Path(above) / "report"
         render(answer, folder, force=True)
         publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
-
-
-def _home(said: Path | str) -> Home:
-    """The home in a folder; what has no name, or is no folder, is nobody's home.
-
-    Raises:
-        InputError: it is the empty text of an unset variable, or a file.
-    """
-    path = Path(said)
-    if not str(said).strip():
-        raise InputError("no folder is named", at="home", hint="give a path; . is this folder")
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is no folder", at="home", hint="give another path")
-    return Home(path)
 
 
 def _launch(study: Path, home: Path, options: Options) -> Launch:

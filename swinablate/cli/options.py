@@ -12,7 +12,7 @@ from swinablate.cli.typed import launch, typed_in
 from swinablate.config import plugins
 from swinablate.errors import InputError
 from swinablate.records.home import Home
-from swinablate.records.launch import DEFAULT_HOME
+from swinablate.records.launch import DEFAULT_HOME, home_folder
 from swinablate.records.secrets import STORAGE, TRACKING, secrets_of
 
 if TYPE_CHECKING:
@@ -56,20 +56,6 @@ Study = Annotated[
 ]
 
 
-def _home(said: str | Path) -> Path:
-    """The folder that `--home` names; what has no name, or is no folder, is nobody's home.
-
-    Raises:
-        InputError: it is the empty text of an unset variable, or a file.
-    """
-    path = Path(said)
-    if not str(said).strip():
-        raise InputError("no folder is named", at="--home", hint="give a path; . is this folder")
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is no folder", at="--home", hint="give another path")
-    return path
-
-
 def _data(said: str | Path) -> Path:
     """The folder that `--data-dir` names.
 
@@ -99,7 +85,7 @@ HomeFolder = Annotated[
         envvar="SWINABLATE_HOME",
         help="Folder of everything recorded.",
         metavar="<path>",
-        parser=_home,
+        parser=home_folder,
     ),
 ]
 Settings = Annotated[

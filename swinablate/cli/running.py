@@ -66,7 +66,7 @@ def plan_of(study: Path, settings: Sequence[str], *, smoke: bool, aloud: bool = 
             long.
     """
     if aloud:  # before the first import that takes seconds
-        terminal.err.print(f"planning {study}", soft_wrap=True, markup=False)
+        terminal.planning(study)
     step = terminal.named if aloud else terminal.patience("planning arm")
     from swinablate.study import files
     from swinablate.study.planner import plan

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from swinablate.errors import InputError
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, read_record
@@ -36,6 +37,24 @@ SMOKE = ("plan", "run", "status", "report", "figure")
 Command = Literal[
     "plan", "run", "status", "report", "retry", "sync", "weights", "figure", "ui", "export"
 ]
+
+
+def home_folder(said: str | Path, at: str = "--home") -> Path:
+    """The folder that is named as a home; what has no name, or is no folder, is nobody's.
+
+    Args:
+        said: as given.
+        at: the option or argument that gave it.
+
+    Raises:
+        InputError: it is the empty text of an unset variable, or a file.
+    """
+    path = Path(said)
+    if not str(said).strip():
+        raise InputError("no folder is named", at=at, hint="give a path; . is this folder")
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is no folder", at=at, hint="give another path")
+    return path
 
 
 class Launch(Record):
