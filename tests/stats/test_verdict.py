@@ -624,8 +624,10 @@ def test_time_grows_with_the_rows_and_not_with_their_square():
         return time.process_time() - start
 
     spent(90)  # critical values are kept
-    # Seen: 14 times; with the square it would be 100.
-    assert spent(900) < 40 * min(spent(90) for _ in range(3))
+    # Seen: 14 times; with the square it would be 100. The least of rounds that alternate: a shared
+    # machine once gave 41 times from a single one.
+    small, large = zip(*((spent(90), spent(900)) for _ in range(3)), strict=True)
+    assert min(large) < 40 * min(small)
 
 
 def test_what_seeds_can_show():
