@@ -29,6 +29,10 @@ test *ARGS:
 docs *ARGS:
     python -m tests.docs {{ARGS}}
 
+# The documentation site, in build/site; a warning is an error
+docs-site *ARGS:
+    PYTHONPATH={{justfile_directory()}} NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict {{ARGS}}
+
 # Unit tests, what of the package they run by branch, and whether that is enough
 cover *ARGS:
     coverage erase
@@ -66,7 +70,7 @@ _environment NAME OPTIONS:
     {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,ray,timm]'
 
 # What CI runs first: at most 8 minutes on 2 cores
-check: lint cover
+check: lint test
 
 # Real processes, stores, servers and browsers: at most 20 minutes on 2 cores
 integration *ARGS:
@@ -76,8 +80,8 @@ integration *ARGS:
 bench *ARGS:
     python -m benchmarks {{ARGS}}
 
-# What is longer than CI allows, and GPU tests
-full *ARGS:
+# What is longer than CI allows, and GPU tests; `just cover` is half as slow again as `just test`
+full *ARGS: cover
     pytest -q -m "slow or gpu" {{ARGS}}
 
 # 200 random kill -9 over two studies, their servers and stores, about twenty minutes; appends to benchmarks/results/chaos.md

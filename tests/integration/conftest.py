@@ -122,8 +122,8 @@ class Command:
         }
 
 
-def until(ready: Callable[[], Any], seconds: float = 90.0) -> Any:
-    """Wait for something, and fail if it does not come."""
+def until(ready: Callable[[], Any], seconds: float = 240.0) -> Any:
+    """Wait for something, and fail if it does not come: late is no fault where others compute."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := ready():

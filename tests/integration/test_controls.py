@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STUDY = Path(__file__).parents[2] / "studies" / "shapes_control.toml"
 
 

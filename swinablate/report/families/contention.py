@@ -12,6 +12,7 @@ import pandas as pd
 
 from swinablate.records.plan import PlanRecord
 from swinablate.stats import Warn
+from swinablate.text import duration
 
 CODE = "W28"
 SHARE = 0.9
@@ -71,10 +72,10 @@ def _spread(rows: pd.DataFrame) -> list[str]:
     if wide.empty:
         return []
     arm = str(wide.idxmax())
-    low, high = times.loc[arm]
+    low, high = map(float, times.loc[arm])
     said = (
-        f"the seeds of {_among(arm, len(wide))} do the same work and took {low:.2g} to "
-        f"{high:.2g} s, {wide[arm]:.1f} times as long"
+        f"the seeds of {_among(arm, len(wide))} do the same work and took {duration(low)} to "
+        f"{duration(high)}, {wide[arm]:.1f} times as long"
     )
     return [said]
 
