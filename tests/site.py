@@ -109,8 +109,8 @@ def gallery(config: MkDocsConfig) -> Iterator[File]:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """The files of the site, in place of those of docs/ alone; the theme's own are added later."""
-    found = Files([])
+    """The files of the site, in place of those of docs/ alone; the theme's own stay."""
+    found = Files([file for file in files if file.src_dir != config.docs_dir])
     for kind in (*PAGES, *TO_TAKE):
         for path in sorted(ROOT.glob(kind)):
             place = path.relative_to(ROOT).as_posix()
