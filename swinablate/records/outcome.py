@@ -63,8 +63,9 @@ def _confusion(rows: Any, images: int) -> None:
     square = isinstance(rows, list) and all(
         isinstance(row, list) and len(row) == len(rows) for row in rows
     )
-    counts = [count for row in rows for count in row] if square else [None]
-    if any(type(count) is not int or count < 0 for count in counts) or sum(counts) != images:
+    counts = [count for row in rows for count in row] if square else []
+    whole = all(type(count) is int and count >= 0 for count in counts)
+    if not square or not whole or sum(counts) != images:
         raise ValueError(f"no confusion of {images} images")
 
 

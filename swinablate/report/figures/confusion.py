@@ -170,10 +170,10 @@ def _named(ax: Axes, classes: Sequence[str], wide: float) -> None:
     """Name every class, or every second or third where their names would touch."""
     size = pt(7.7)
     step = math.ceil(size * (WIDE * max(map(len, classes)) + 0.3) / wide)
-    at = np.arange(0, len(classes), step)
+    at = range(0, len(classes), step)
     names = [classes[k] for k in at]
-    ax.set_xticks(at + 0.5, names, rotation=0, fontsize=size)
-    ax.set_yticks(at + 0.5, names, rotation=0, fontsize=size)
+    ax.set_xticks(np.array(at) + 0.5, names, rotation=0, fontsize=size)
+    ax.set_yticks(np.array(at) + 0.5, names, rotation=0, fontsize=size)
     ax.tick_params(length=0, pad=pt(2))
 
 
