@@ -264,6 +264,7 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
         "flips": prose.flips(answer),
         "unfinished": prose.unfinished(answer),
         "open_parts": tables.open_parts(answer),
+        "images": tables.images(answer),
         "ours": judged.get("declared", True),
         "trials": _trials(every),
     }
