@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.integration.conftest import Command, until
+from tests.integration.test_report_browser import violations
 from tests.integration.test_ui import SLOW_MS, chromium, column, shown
 
 __all__ = ["chromium"]
@@ -87,6 +88,14 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     page.get_by_text("reused @ digits", exact=True).first.click()
     runs = re.compile(r"/experiments/\d+/runs.*workflowType=machine_learning")
     expect(page).to_have_url(runs, timeout=SLOW_MS)
+
+    for scheme in ("light", "dark"):
+        context = chromium.new_context(color_scheme=scheme, bypass_csp=True)
+        other = context.new_page()
+        other.goto(base)
+        expect(card(other, "reused")).to_be_visible(timeout=SLOW_MS)
+        assert violations(other) == []
+        context.close()
 
     page.goto(base)
     page.set_viewport_size({"width": 390, "height": 800})
