@@ -22,7 +22,7 @@ from swinablate.records.plan import (
     PlanRecord,
     RefusalRecord,
 )
-from swinablate.records.tables import CURVES, RECALLS, TRIALS, TUNING
+from swinablate.records.tables import CURVES, RECALLS, TRIALS, TUNING, Confusion
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, look, verdicts
 from swinablate.study.arms.designs import cells
@@ -236,6 +236,22 @@ def recalled(classes: int = 10) -> StudyResults:
         for k in range(classes)
     ]  # fmt: skip
     return replace(answer, recalls=pd.DataFrame(rows, columns=list(RECALLS)))
+
+
+def confused(classes: int = 10, images: int = 20) -> StudyResults:
+    """A study that recorded what was taken for what; one arm takes 3 for 5."""
+    answer, rng = study(), np.random.default_rng(5)
+    found = {}
+    for k, arm in enumerate(answer.plan.arms):
+        counts = np.full((classes, classes), 0)
+        for true in range(classes):
+            wrong = rng.integers(0, classes, images // 8)
+            np.add.at(counts, (true, wrong), 1)
+            counts[true, true] += images - len(wrong)
+        if k == 2:
+            counts[3, 3], counts[3, 5] = counts[3, 3] - images // 2, counts[3, 5] + images // 2
+        found[arm.name] = Confusion(5, counts)
+    return replace(answer, confusions=found)
 
 
 def elsewhere() -> StudyResults:

@@ -12,7 +12,7 @@ from swinablate.records.disk import stores
 from swinablate.records.home import Home
 from swinablate.scheduling.overview import Overview
 from swinablate.tracking.landing import Landing, landing, tunnel
-from swinablate.tracking.server import serve, views_of
+from swinablate.tracking.server import run_of, serve, views_of
 from swinablate.tracking.text import headline
 
 WAIT_S = 2.0
@@ -42,7 +42,9 @@ def serve_pages(home: Home, port: int, tracking: str | None, study: str | None) 
         with serve(uri, 0, home.artifacts, study) as address:
             base, _, table = address.partition("/#")
             shown.remote = uri.startswith(("http://", "https://"))
-            shown.links = lambda: views_of(uri if shown.remote else base)
+            server = uri if shown.remote else base
+            shown.links = lambda: views_of(server)
+            shown.run = lambda *of: run_of(server, *of)
             shown.mlflow = base
             front = base if shown.remote else shown.address
             said = f"MLflow: {front}/#{table}\nCtrl-C ends it"

@@ -8,6 +8,9 @@ from swinablate.records.tuning import TuneRecord
 from swinablate.study.search_space import LEAST
 from swinablate.text import LOG_ODDS, after_difference, counted, places
 
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
+"""What splits are called."""
+
 
 def promise(plan: PlanRecord) -> list[str]:
     """One line for each thing to know before launch.
@@ -15,10 +18,41 @@ def promise(plan: PlanRecord) -> list[str]:
     Args:
         plan: as it is recorded.
     """
-    lines = [plan.shows, *_effort(plan), *_metrics(plan), *_power(plan)]
+    lines = [plan.shows, *images(plan), *_effort(plan), *_metrics(plan), *_power(plan)]
     if plan.compare.rope is None:
         lines.append("No compare.rope is declared: nothing will be called equivalent.")
     return [*lines, *_formats(plan)]
+
+
+def images(plan: PlanRecord) -> list[str]:
+    """How many images there are, of each class where they are prepared, and what became of them.
+
+    Those of the baseline; arms that have others are counted.
+    """
+    if not plan.images:
+        return []
+    base, *others = plan.images
+    parts = [
+        f"{count:,} {SPLITS[part]}{_each(base.per_class.get(part, ()))}"
+        for part, count in base.sizes.items()
+    ]
+    later = "" if base.per_class else "; of each class once they are prepared"
+    lines = [f"Images ({base.data}, {base.size}): {', '.join(parts)}{later}."]
+    if base.converted:
+        told = ", ".join(f"{count:,} {what}" for what, count in base.converted.items())
+        lines.append(f"Of them were converted: {told}.")
+    if others:
+        arms = sum(len(one.arms) for one in others)
+        lines.append(f"{counted(arms, 'arm')} of others: see `images` of `--json`.")
+    return lines
+
+
+def _each(counts: Sequence[int]) -> str:
+    """How many a class has; nothing where that is not known."""
+    if not counts:
+        return ""
+    least, most = min(counts), max(counts)
+    return f" ({least:,} a class)" if least == most else f" ({least:,} to {most:,} a class)"
 
 
 def _formats(plan: PlanRecord) -> list[str]:

@@ -12,7 +12,7 @@ from swinablate.data.prepared import Prepared, check_sizes, known, opened, prepa
 from swinablate.data.registry import Sizes, class_names, describe, image_spec, resolved_data
 from swinablate.data.revisions import revisions
 from swinablate.data.rng import Chance, of_runs, of_step
-from swinablate.data.splits import Images, Splits, load_splits
+from swinablate.data.splits import Images, Splits, load_splits, per_class
 
 __all__ = [
     "EVAL_BATCH",
@@ -36,6 +36,7 @@ __all__ = [
     "of_runs",
     "of_step",
     "opened",
+    "per_class",
     "prepare",
     "raw_batches",
     "resolved_data",

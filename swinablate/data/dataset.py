@@ -1,8 +1,9 @@
 """What a data set is: one file in `datasets/`, ending in `DATASET`."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,13 @@ class Part:
         n: how many there will be.
         chunks: starts making them; images and their classes.
         names: of the images, where they have some.
+        converted: what was made other of them -> of how many; filled as they are made.
     """
 
     n: int
     chunks: Callable[[], Iterator[tuple[Pixels, Labels]]]
     names: Sequence[str] = ()
+    converted: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)

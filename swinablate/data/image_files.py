@@ -24,6 +24,10 @@ WORD = 2**16 - 1
 """Largest value of one."""
 RANGELESS = {"I", "F"}
 """Whole numbers of 32 bits, and floats: nothing says which of them is white."""
+GREY = WORDS | {"1", "L", "LA", "La"}
+"""PIL's modes without colour."""
+ORIENTATION = 0x0112
+"""EXIF's number of the note of how a camera was held; 1 is upright."""
 PAPER = (255, 255, 255)
 """What transparent pictures lie on: white, as on a page."""
 
@@ -51,6 +55,22 @@ def fitted(picture: "Image", image: ImageSpec) -> Picture:
     if picture.size != size:
         picture = ImageOps.fit(picture, size, method=Image.Resampling.BILINEAR)
     return np.asarray(picture).reshape(image.height, image.width, -1).transpose(2, 0, 1)
+
+
+def changes(picture: "Image", image: ImageSpec) -> list[str]:
+    """What `fitted` makes other of a picture, in words; nothing of one that has the format."""
+    upright = picture.getexif().get(ORIENTATION, 1) == 1
+    grey = picture.mode in GREY
+    told = {
+        "turned upright": not upright,
+        "transparent parts made white": picture.has_transparency_data,
+        "grey made colour": grey and image.channels == 3,
+        "colour made grey": not grey and image.channels == 1,
+        "16 bits made 8": picture.mode in WORDS,
+        "scaled or cut": picture.size
+        != ((image.width, image.height) if upright else (image.height, image.width)),
+    }
+    return [what for what, made in told.items() if made]
 
 
 def _opaque(picture: "Image") -> "Image":

@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -241,6 +242,7 @@ def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str
         _save(temporary / "train_moments.npy", np.concatenate(train.moments))
         test = _write_part(temporary, "test", [parts.test], source)
         facts = found(train, test, source.target)
+        facts["converted"] = dict(sum((part.converted for part in [*rest, parts.test]), Counter()))
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -133,6 +133,27 @@ def load_splits(
     )
 
 
+def per_class(config: DataConfig, root: Path, seed: int = 0) -> dict[str, list[int]]:
+    """Split -> images of each class, in the order of the classes.
+
+    Args:
+        config: the recipe's data.
+        root: the home's folder of data sets.
+        seed: a trial's; others differ by an image of a class, with `data.resample_split` only.
+
+    Raises:
+        EnvironmentFault: the data set is not prepared, or damaged.
+        ValueError: a split would be empty.
+    """
+    found = load_splits(config, root, seed, "main", torch.device("cpu"))
+    classes = image_spec(config).classes
+    parts = {"train": found.train, "val": found.val, "test": found.test}
+    return {
+        name: torch.bincount(images.labels, minlength=classes).tolist()
+        for name, images in parts.items()
+    }
+
+
 def fits(size: int, device: torch.device) -> bool:
     """Whether images of so many bytes may stay in memory, without crowding out the training.
 

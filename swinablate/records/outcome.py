@@ -49,7 +49,24 @@ def _predictions(values: Mapping[str, Any]) -> Mapping[str, Any]:
         bits = base64.b64decode(texts[1], validate=True)
         if len(bits) != -(-images // 8):
             raise ValueError(f"{len(bits)} bytes of bits for {images} images")
+    if "confusion" in values:
+        _confusion(values["confusion"], images)
     return values
+
+
+def _confusion(rows: Any, images: int) -> None:
+    """Refuse what is no square of counts of all images.
+
+    Raises:
+        ValueError: it is none.
+    """
+    square = isinstance(rows, list) and all(
+        isinstance(row, list) and len(row) == len(rows) for row in rows
+    )
+    counts = [count for row in rows for count in row] if square else []
+    whole = all(type(count) is int and count >= 0 for count in counts)
+    if not square or not whole or sum(counts) != images:
+        raise ValueError(f"no confusion of {images} images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +77,8 @@ class Outcome:
         metrics: final values; accuracies in percent.
         curve: one row an epoch: `epoch`, `at` (Unix ms), and metrics by name.
         execution: device model, precision, threads, versions; equal for equal classes.
-        predictions: digest of the test predictions, and which were right (base64 bits).
+        predictions: digest of the test predictions, which were right (base64 bits), and, of few
+            classes, how many images of each class (a row) were taken for each (a column).
         failure: kind, message, traceback; None for a done trial.
         started_at: Unix ms, for people; a clock may be set meanwhile.
         finished_at: the same.

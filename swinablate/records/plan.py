@@ -164,6 +164,28 @@ class WarningRecord(Record):
     text: str
 
 
+class ImagesRecord(Record):
+    """The images of some arms.
+
+    Attributes:
+        arms: whose they are.
+        data: name of the data set.
+        size: height x width x channels, as networks see them.
+        sizes: split -> how many.
+        per_class: split -> how many of each class, in their order; empty until they are prepared.
+        classes: their names, where they have some.
+        converted: what was made other of images -> of how many.
+    """
+
+    arms: tuple[str, ...]
+    data: str
+    size: str
+    sizes: Mapping[str, int] = Field(default_factory=dict)
+    per_class: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    converted: Mapping[str, int] = Field(default_factory=dict)
+
+
 class LookRecord(Record):
     """One look of an adaptive study: seeds, trials until then, and what it alone can find."""
 
@@ -240,6 +262,7 @@ class PlanRecord(Record):
         parent: the declaration whose open questions this one gives more seeds; mostly empty.
         imports: modules of nobody's package that a study's recipes name: their code runs.
         shows: what the design can and cannot show, in a sentence.
+        images: those of the baseline first; arms that share them stand together.
         trials: how many there may be.
         reused: final trials that were recorded when it was declared.
         detectable_pp: the smallest difference found with power 0.8, percentage points.
@@ -272,6 +295,7 @@ class PlanRecord(Record):
     arms: tuple[ArmRecord, ...] = ()
     refusals: tuple[RefusalRecord, ...] = ()
     warnings: tuple[WarningRecord, ...] = ()
+    images: Annotated[tuple[ImagesRecord, ...], LATER] = ()
     trials: TrialsRecord = TrialsRecord()
     reused: int = 0
     detectable_pp: float | None = None

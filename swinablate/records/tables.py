@@ -1,6 +1,7 @@
 """What was measured, as tidy tables: a row a trial, and a row an epoch."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,8 @@ UNTIDY = ("kind", "execution", "predictions", "correct", "test_images", "message
 """Columns that are no measurement: how a trial ran, its answers packed, a message of lines."""
 WORDS = 200
 """Characters of a failed trial's message: a line or two of a page."""
+Counts = np.ndarray[tuple[Any, ...], np.dtype[np.int64]]
+Shares = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 TUNING = (*TRIALS, "number", "repeat")
 RECALL = "test/recall/"
 RECALLS = ("arm", "seed", "class_number", "recall")
@@ -148,6 +151,38 @@ def recalls_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.Data
     import pandas as pd
 
     return pd.DataFrame(rows, columns=list(RECALLS))
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What an arm takes for what.
+
+    Attributes:
+        n: seeds that recorded it.
+        counts: test images of each class (a row) that are taken for each (a column), of them all.
+    """
+
+    n: int
+    counts: Counts
+
+    def shares(self) -> Shares:
+        """Percent of the images of a class; not a number where it has none."""
+        whole = self.counts.sum(axis=1, keepdims=True)
+        return 100 * self.counts / np.where(whole > 0, whole, np.nan)
+
+
+def confusions(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[str, Confusion]:
+    """What each arm takes for what; older records, and those of very many classes, do not say."""
+    found: dict[str, list[Counts]] = {}
+    for row in plan.rows():
+        outcome = recorded.get(row.trial)
+        if outcome and outcome.status == "done" and "confusion" in outcome.predictions:
+            found.setdefault(row.arm.name, []).append(np.array(outcome.predictions["confusion"]))
+    return {
+        arm: Confusion(len(own), np.sum(own, axis=0))
+        for arm, own in found.items()
+        if len({one.shape for one in own}) == 1
+    }
 
 
 def _row(row: Row, found: Outcome | None, more: Mapping[str, str]) -> dict[str, Any]:

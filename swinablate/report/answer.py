@@ -14,6 +14,7 @@ from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import (
     TUNING,
+    confusions,
     curves_table,
     recalls_table,
     trials_table,
@@ -79,6 +80,7 @@ def gather(home: Home, name: str) -> StudyResults:
         provenance=origin(plan, recorded, launch_of(home, plan)),
         tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),
         recalls=recalls_table(plan, recorded),
+        confusions=confusions(plan, recorded),
     )
 
 

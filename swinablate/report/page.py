@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import pandas as pd
@@ -58,7 +59,7 @@ def html(said: Mapping[str, Any], files: Mapping[str, str]) -> str:
         files: name -> content of the tables beside the page.
     """
     env = _environment(autoescape=True)
-    env.filters |= {"icon": icon, "breakable": breakable, "shortened": shortened}
+    env.filters |= {"icon": icon, "breakable": breakable, "shortened": shortened, "run": run}
     env.filters |= _names(said)
     env.globals["figure"] = {plot.name: Markup(_titled(plot)) for plot in said["plots"]}  # noqa: S704  our own drawing, names escaped by matplotlib
     env.globals["table"] = partial(linked, files)
@@ -137,6 +138,19 @@ def breakable(text: object) -> Markup:
     """The text with places where a narrow screen may break a long name, never in a number."""
     parts = re.split(r"(?<=[._=/,])(?=[^\W\d])", minus(str(text)))
     return Markup("<wbr>").join(parts)
+
+
+def run(words: object, of: str) -> Markup:
+    """Words that lead to a run of MLflow's where `ui` serves the page: it gives them an address.
+
+    Args:
+        words: a name or an id, shown.
+        of: "trial/ID" or "arm/NAME"; nothing where there is no run.
+    """
+    if not of:
+        return escape(words)
+    kind, _, name = of.partition("/")
+    return Markup('<a data-run="{}/{}">{}</a>').format(kind, quote(name, safe=""), words)
 
 
 def minus(text: str) -> str:
@@ -250,6 +264,8 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
         "flips": prose.flips(answer),
         "unfinished": prose.unfinished(answer),
         "open_parts": tables.open_parts(answer),
+        "images": tables.images(answer),
+        "ours": judged.get("declared", True),
         "trials": _trials(every),
     }
 
@@ -279,7 +295,14 @@ def _trials(trials: pd.DataFrame) -> dict[str, Any]:
         "of": len(trials),
         "columns": kept,
         "rows": [[_raw(v) for v in row] for row in some.itertuples(index=False)],
+        "runs": _runs(first),
     }
+
+
+def _runs(trials: pd.DataFrame) -> list[str]:
+    """What each trial's number of a run is found by; nothing for one that has not begun."""
+    ids = trials.trial.where(trials.status != "waiting").to_list()
+    return [f"trial/{one}" if isinstance(one, str) else "" for one in ids]
 
 
 def _raw(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from swinablate.records.plan import PlanRecord
-from swinablate.records.tables import tidy, valued
+from swinablate.records.tables import Confusion, tidy, valued
 from swinablate.stats import Declaration, Verdicts, verdicts
 from swinablate.text import html_table, number, places_of, signed, unit_of
 
@@ -39,6 +39,7 @@ class StudyResults:
         provenance: commits, versions, machines, hours.
         tuning: a row for every trial of tuning and at a tuned recipe; empty without tuning.
         recalls: a row for every class of every finished trial that recorded them, in percent.
+        confusions: arm -> what it takes for what; without those that did not record it.
     """
 
     plan: PlanRecord
@@ -48,6 +49,7 @@ class StudyResults:
     provenance: Mapping[str, Any]
     tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
     recalls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    confusions: Mapping[str, Confusion] = field(default_factory=dict)
 
     def figure(self, name: str, *, width: float | None = None, by: str = "") -> "Canvas":
         """Draw one figure.

@@ -27,6 +27,8 @@ ARMS = (
 )  # fmt: skip
 
 
+CLASSES = 20
+"""Rows of a table of classes that are read; of more, the smallest and the largest are told."""
 LOST = ("failed", "diverged")
 FORMULA = re.compile(r"(?:^|(?<=;)|(?<=\S[\t\r\n]))(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20].)")
 """Where a spreadsheet would begin to calculate: at the start of a cell, or, where its language
@@ -174,6 +176,33 @@ def proofs(answer: StudyResults) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def images(answer: StudyResults) -> list[dict[str, Any]]:
+    """The images of the study: a table each, a row a class where there are few, else one for all.
+
+    Nothing of a study that was recorded before plans said how many there are.
+    """
+    found = []
+    for one in answer.plan.images:
+        parts = list(one.sizes)
+        rows = [("all", [f"{one.sizes[part]:,}" for part in parts])]
+        counts = (
+            list(zip(*(one.per_class[part] for part in parts), strict=True))
+            if one.per_class
+            else []
+        )
+        if 0 < len(counts) <= CLASSES:
+            names = one.classes if len(one.classes) == len(counts) else range(len(counts))
+            rows += [
+                (str(name), [f"{n:,}" for n in of]) for name, of in zip(names, counts, strict=True)
+            ]
+        elif counts:
+            ends = [(min(of), max(of)) for of in (one.per_class[part] for part in parts)]
+            said = [f"{low:,}" if low == high else f"{low:,} to {high:,}" for low, high in ends]
+            rows.append((f"each of {len(counts):,} classes", said))
+        found.append({"of": one, "parts": parts, "rows": rows})
+    return found
 
 
 def matched(arm: ArmRecord) -> str:

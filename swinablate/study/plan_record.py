@@ -9,13 +9,13 @@ from typing import Any
 from swinablate.config import schema
 from swinablate.config.metrics import ACCURACY
 from swinablate.config.plugins import did_you_mean
-from swinablate.data import known, notices
+from swinablate.data import class_names, describe, image_spec, known, notices, per_class, source
 from swinablate.data.user_function import is_path
 from swinablate.errors import InputError
 from swinablate.models.diff import grouped
 from swinablate.models.registry import is_import
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import PlanRecord, WarningRecord
+from swinablate.records.plan import ImagesRecord, PlanRecord, WarningRecord
 from swinablate.records.tuning import SCHEMA
 from swinablate.stats import (
     CONTRASTS,
@@ -107,7 +107,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
 
 
 def with_images(record: PlanRecord, plan: Plan, datasets: Path) -> PlanRecord:
-    """The record with what is known of the images by now: W26.
+    """The record with what is known of the images by now: how many there are, and W26.
 
     Args:
         record: the plan's, with or without it.
@@ -123,7 +123,38 @@ def with_images(record: PlanRecord, plan: Plan, datasets: Path) -> PlanRecord:
             texts |= dict.fromkeys(found)
     told = tuple(one for one in record.warnings if one.code != IMAGES)
     new = tuple(WarningRecord(code=IMAGES, text=text) for text in texts)
-    return record.model_copy(update={"warnings": (*told, *new)})
+    return record.model_copy(update={"warnings": (*told, *new), "images": _images(plan, datasets)})
+
+
+def _images(plan: Plan, datasets: Path) -> tuple[ImagesRecord, ...]:
+    """How many images arms have; of each class where they are prepared."""
+    arms: dict[str, list[Arm]] = {}
+    for arm in plan.arms:
+        recipe = arm.recipe.data
+        # What only training changes leaves the images the same.
+        shared = (source(recipe), recipe.train_fraction, recipe.val_fraction, recipe.limit,
+                  recipe.split_seed, recipe.resample_split)  # fmt: skip
+        arms.setdefault(repr(shared), []).append(arm)
+    found = []
+    for own in arms.values():
+        data, names = own[0].recipe.data, tuple(arm.name for arm in own)
+        image, facts = image_spec(data), known(data, datasets)
+        counts = per_class(data, datasets, own[0].seeds[0]) if facts is not None else {}
+        known_by_name = describe(data)
+        sizes = vars(known_by_name) if known_by_name else {}
+        sizes = sizes | {part: sum(of) for part, of in counts.items()}
+        found.append(
+            ImagesRecord(
+                arms=names,
+                data=data.name,
+                size=f"{image.height}x{image.width}x{image.channels}",
+                sizes=sizes,
+                per_class={part: tuple(of) for part, of in counts.items()},
+                classes=class_names(data) if counts else (),
+                converted=dict((facts or {}).get("converted", {})),
+            )
+        )
+    return tuple(one for one in found if one.sizes)
 
 
 def imported(plan: Plan) -> list[str]:

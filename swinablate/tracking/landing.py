@@ -1,8 +1,9 @@
 """The page that `ui` opens: the studies of a home, live, and MLflow's pages behind it on one port.
 
-`/` and what stands under `/studies` and `/report` is ours; everything else is MLflow's, whose own
-front page is `/mlflow`. One port is one tunnel over SSH, and one origin, so that our page can
-tell MLflow's list of experiments to open runs: it opens an empty page of GenAI traces by default.
+`/` and what stands under `/studies`, `/report` and `/run` is ours; everything else is MLflow's,
+whose own front page is `/mlflow`. One port is one tunnel over SSH, and one origin, so that our
+page can tell MLflow's list of experiments to open runs: it opens an empty page of GenAI traces by
+default.
 """
 
 import http.client
@@ -51,6 +52,7 @@ class Landing:
         address: of the page.
         mlflow: address of MLflow's server, ours or somebody's.
         links: study -> title -> address of its views there.
+        run: study, "trial" or "arm", its id or name -> address of its run there, or nothing.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Landing:
         self.address = self.mlflow = ""
         self.remote = False
         self.links: Callable[[], Mapping[str, Mapping[str, str]]] = dict
+        self.run: Callable[[str, str, str], str] = lambda *_: ""
         self.reports = reports
         self._read, self._headline = read, headline
         self._said: dict[tuple[str, str], str] = {}
@@ -90,8 +93,12 @@ class Landing:
             }
             for one in found["studies"]
         ]
-        front = f"{self.mlflow}/" if self.remote else "/mlflow"
-        return found | {"studies": studies, "mlflow": front if self.mlflow else ""}
+        return found | {"studies": studies, "mlflow": self.front if self.mlflow else ""}
+
+    @property
+    def front(self) -> str:
+        """Where MLflow's pages begin, as this page's links have it."""
+        return f"{self.mlflow}/" if self.remote else "/mlflow"
 
     def _linked(self) -> Mapping[str, Mapping[str, str]]:
         at, found = self._known
@@ -101,8 +108,7 @@ class Landing:
         return found
 
     def _views(self, links: Mapping[str, str]) -> dict[str, str]:
-        base = f"{self.mlflow}/" if self.remote else "/mlflow"
-        return {title: f"{base}{link}" for title, link in links.items()}
+        return {title: f"{self.front}{link}" for title, link in links.items()}
 
     def _judged(self, one: Mapping[str, Any]) -> str:
         """The answer of a finished study; judging takes seconds, so another thread does it."""
@@ -145,6 +151,20 @@ def landing(shown: Landing, port: int) -> Iterator[Landing]:
         server.server_close()
 
 
+def led(page: bytes, study: str) -> bytes:
+    """A report whose arms and trials lead to their runs: here alone there is something to lead to.
+
+    As a file the page has their names without addresses, and says where they would lead. Text in
+    it cannot pose as one: its quotes are escaped.
+
+    Args:
+        page: the report.
+        study: its name, as it stands in addresses.
+    """
+    page = page.replace(b' data-run="', f' href="/run/{study}/'.encode())
+    return page.replace(b"<html ", b'<html data-served="yes" ', 1)
+
+
 def tunnel(address: str) -> str:
     """Over SSH, the command that brings the page to the machine one sits at; else nothing."""
     connection = os.environ.get("SSH_CONNECTION", "").split()
@@ -183,6 +203,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, "application/json", state, OURS)
         elif path.startswith("/report/"):
             self._report(path.removeprefix("/report/"))
+        elif path.startswith("/run/"):
+            self._run(path.removeprefix("/run/"))
         else:
             self._pass()
 
@@ -221,7 +243,30 @@ class _Handler(BaseHTTPRequestHandler):
             return
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         kind += "; charset=utf-8" if kind.startswith("text/") else ""
+        if file.name == "index.html":
+            content = led(content, name)
         self._answer(200, kind, content, REPORT)
+
+    def _run(self, rest: str) -> None:
+        """Lead to the run of a trial or an arm: STUDY/trial/ID, or STUDY/arm/NAME."""
+        shown = self.server.shown
+        study, _, inside = rest.partition("/")
+        kind, _, name = map(unquote, inside.partition("/"))
+        if not shown.mlflow:
+            self._answer(503, "text/html", b"MLflow is starting.", OURS, {"Refresh": "2"})
+            return
+        try:
+            link = shown.run(unquote(study), kind, name)
+        except SwinablateError as error:
+            self._answer(502, "text/plain; charset=utf-8", str(error).encode(), OURS)
+            return
+        if not link:
+            text = f"MLflow has no run of this {kind}. Where its trials have ended, "
+            text += "`swinablate sync STUDY` copies them again from the records."
+            self._answer(404, "text/plain; charset=utf-8", text.encode(), OURS)
+            return
+        to = {"Location": f"{shown.front}{link}"}
+        self._answer(302, "text/plain", b"", OURS, to)
 
     def _pass(self) -> None:
         """Hand a request to MLflow's server, and its answer back."""

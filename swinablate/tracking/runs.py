@@ -1,5 +1,6 @@
 """Runs of one MLflow experiment, written so that a second time changes nothing."""
 
+import getpass
 import json
 import logging
 import os
@@ -151,15 +152,16 @@ class Runs:
         return run.rows
 
     def write(self, run: Known, files: Mapping[str, Any]) -> None:
-        """Keep plain data as JSON files among the run's artifacts; a call costs more than files.
+        """Keep files among the run's artifacts, in one call: it costs more than the files.
 
         Args:
             run: of these.
-            files: name -> data.
+            files: name -> text, or plain data for a JSON file.
         """
         with TemporaryDirectory() as folder:
             for name, content in files.items():
-                (Path(folder) / name).write_text(json.dumps(content, indent=1), "utf-8")
+                said = content if isinstance(content, str) else json.dumps(content, indent=1)
+                (Path(folder) / name).write_text(said, "utf-8")
             self._client.log_artifacts(run.id, folder)
 
     def keep(self, run: Known, folder: Path, names: Iterable[str]) -> None:
@@ -277,6 +279,14 @@ def experiment(client: MlflowClient, name: str, artifacts: Path | None) -> Exper
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found
+
+
+def user() -> str:
+    """Whose runs they are."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return "unknown"
 
 
 @contextmanager

@@ -171,8 +171,8 @@ def _opened(uri: str) -> tuple[str, dict[str, str]]:
 
 def _table(base: str, study: str | None, credentials: Mapping[str, str]) -> str:
     """The address of a study's ablation table; MLflow's front page if there is none."""
-    for name, experiment in _experiments(base, credentials):
-        if study in {None, name}:
+    for tags, experiment in _experiments(base, credentials):
+        if study in {None, tags["study"]}:
             return f"{base}/{views.link(experiment, 'table')}"
     return f"{base}/#/experiments"
 
@@ -188,20 +188,63 @@ def views_of(uri: str) -> dict[str, dict[str, str]]:
     """
     base, credentials = _opened(uri)
     found = reversed(_experiments(base, credentials))  # of one name, the one changed last counts
-    return {study: views.links(experiment) for study, experiment in found}
+    return {tags["study"]: views.links(experiment) for tags, experiment in found}
 
 
-def _experiments(base: str, credentials: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Study and id of every experiment of ours, the one changed last first."""
+def run_of(uri: str, study: str, kind: str, name: str) -> str:
+    """The address of a run, relative to that of the pages; empty where there is none.
+
+    Args:
+        uri: of a server.
+        study: whose newest declaration is meant.
+        kind: "trial" or "arm".
+        name: a trial's id, or an arm's name.
+
+    Raises:
+        EnvironmentFault: it does not answer.
+    """
+    base, credentials = _opened(uri)
+    for tags, experiment in _experiments(base, credentials):
+        if tags["study"] != study:
+            continue
+        if kind == "trial" and name.isalnum():  # quoted below
+            search, tag = f"tags.kind = 'trial' and tags.trial = '{name}'", "trial"
+        elif kind == "arm" and (declaration := tags.get("declaration", "")).isalnum():
+            search = f"tags.kind = 'summary' and tags.declaration = '{declaration}'"
+            tag = "summarizes"  # compared here: names of arms may hold quotes
+        else:
+            return ""
+        asked = {"experiment_ids": [experiment], "filter": search}
+        for run in _search(base, credentials, "runs", asked):
+            if _tags(run["data"]).get(tag) == name:
+                return views.run_link(experiment, str(run["info"]["run_id"]))
+    return ""
+
+
+def _experiments(base: str, credentials: Mapping[str, str]) -> list[tuple[dict[str, str], str]]:
+    """Tags and id of every experiment of ours, the one changed last first."""
+    asked = {"order_by": ["last_update_time DESC"]}
+    found = _search(base, credentials, "experiments", asked)
+    tagged = [(_tags(one), str(one["experiment_id"])) for one in found]
+    return [(tags, experiment) for tags, experiment in tagged if "study" in tags]
+
+
+def _tags(of: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in of.get("tags", ())}
+
+
+def _search(
+    base: str, credentials: Mapping[str, str], what: str, asked: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """All experiments, or runs, that a search finds."""
     token, found = "", list[dict[str, Any]]()
     opener = DIRECT if urlsplit(base).hostname == HOST else urllib.request.build_opener()
     while True:
         # The first search of a fresh server has taken 18 s, hence the 60 s below; pages of 1,000
         # make it the only one in all but the largest stores.
-        asked = {"max_results": 1000, "order_by": ["last_update_time DESC"], "page_token": token}
         request = urllib.request.Request(  # noqa: S310  http(s) only: checked by the caller
-            f"{base}/api/2.0/mlflow/experiments/search",
-            data=json.dumps(asked).encode(),
+            f"{base}/api/2.0/mlflow/{what}/search",
+            data=json.dumps({**asked, "max_results": 1000, "page_token": token}).encode(),
             headers={"Content-Type": "application/json"},
         )
         for name, value in credentials.items():
@@ -211,15 +254,10 @@ def _experiments(base: str, credentials: Mapping[str, str]) -> list[tuple[str, s
                 page = json.load(answer)
         except (OSError, ValueError) as error:
             raise stores.fault(error, base, "MLflow's server does not answer") from None
-        found += page.get("experiments", [])
+        found += page.get(what, [])
         token = page.get("next_page_token", "")
         if not token:
-            break
-    tagged = [
-        ({tag["key"]: tag["value"] for tag in one.get("tags", ())}, str(one["experiment_id"]))
-        for one in found
-    ]
-    return [(tags["study"], experiment) for tags, experiment in tagged if "study" in tags]
+            return found
 
 
 def _watch(command: list[str]) -> None:

@@ -26,6 +26,8 @@ from swinablate.text import (
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 OPEN = frozenset({"undecided", "pending", "not tested"})
 """Verdicts that say nothing of an arm."""
+NONE: Mapping[str, str] = {}
+"""Links of what belongs to nothing."""
 HEADLINES = 3
 """Decided arms in a line of a page: as many can be read at a glance."""
 
@@ -157,8 +159,10 @@ def short(paths: Sequence[str]) -> dict[str, str]:
     return {path: end if last[end] == 1 else path for path, end in names.items()}
 
 
-def ending(card: TrialCard, study: StudyCard, outcome: Mapping[str, Any]) -> dict[str, str]:
-    """Tags and note of a trial that ended."""
+def ending(
+    card: TrialCard, study: StudyCard, outcome: Mapping[str, Any], links: Mapping[str, str] = NONE
+) -> dict[str, str]:
+    """Tags and note of a trial that ended; `links` are titles and addresses of what it is of."""
     failure = outcome.get("failure") or {}
     kind, message = str(failure.get("kind", "")), str(failure.get("message", ""))
     status = str(outcome["status"])
@@ -173,6 +177,7 @@ def ending(card: TrialCard, study: StudyCard, outcome: Mapping[str, Any]) -> dic
     }[status]
     note = [
         f"**{plain(result)}** after {epochs} epochs" if epochs else f"**{plain(result)}**",
+        linked(links),  # near the top: MLflow shows three lines of a note, and "show more"
         _block(message) if message else "",
         _next(card, study, status),
         _again(card, study, status),
@@ -210,6 +215,13 @@ def numbers(arm: Mapping[str, Any]) -> dict[str, float]:
     found = {shown.get(field, field): arm.get(field) for field in names}
     # A thousandth of a point is one image of a hundred thousand: finer digits are noise.
     return {k: round(float(v), digits) for k, v in found.items() if v is not None and known(v)}
+
+
+def linked(links: Mapping[str, str]) -> str:
+    """Links as Markdown has them: title -> address, which is empty where there is none."""
+    return " | ".join(
+        f"[{plain(title)}]({address})" for title, address in links.items() if address
+    )
 
 
 def summary(arm: Mapping[str, Any]) -> dict[str, str]:
@@ -274,13 +286,23 @@ def _told(arm: Mapping[str, Any]) -> str:
 
 def study(card: StudyCard, said: str, links: Mapping[str, str]) -> str:
     """The note of an experiment: the question, the answers, where to look."""
-    views = " | ".join(f"[{title}]({address})" for title, address in links.items())
     again = _command("Again", card.launch.again, card.launch.needs)
-    return "\n\n".join(filter(None, [plain(card.question), said, views, again]))
+    return "\n\n".join(filter(None, [plain(card.question), said, linked(links), again]))
 
 
-def report(card: StudyCard) -> str:
-    """The note of the run that keeps the report."""
+COMING = """\
+<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>No report yet</title>
+<p>This study has no report yet. It comes here when the study has ended, or is brought by
+<code>swinablate sync STUDY</code>.</p></html>
+"""
+"""In a report's place until there is one: links lead to it from the first trial on."""
+
+
+def report(card: StudyCard, *, there: bool) -> str:
+    """The note of the run that keeps the report; `there` is whether it came."""
+    if not there:
+        return f"The report of {plain(card.name)} comes here when the study has ended."
     what = f"Figures, tables and index.html of {plain(card.name)}, under Artifacts."
     return "\n\n".join(
         filter(None, [what, _command("Again", card.launch.again, card.launch.needs)])

@@ -6,7 +6,6 @@ One process, and in it one thread, writes: two that create MLflow's tables in on
 file at the same moment destroy it (`store.creation`).
 """
 
-import getpass
 import hashlib
 import json
 import time
@@ -22,7 +21,16 @@ from swinablate.tracking import interim as track_interim
 from swinablate.tracking import rows as track_rows
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
-from swinablate.tracking.runs import Known, Row, Runs, another_home, connect, experiment, telling
+from swinablate.tracking.runs import (
+    Known,
+    Row,
+    Runs,
+    another_home,
+    connect,
+    experiment,
+    telling,
+    user,
+)
 from swinablate.tracking.text import StudyCard, TrialCard
 
 __all__ = ["StudyCard", "Tracker", "TrialCard"]
@@ -193,21 +201,16 @@ class Tracker:
             EnvironmentFault: the store failed, or the report cannot be read.
         """
         with telling(self._uri):
-            if self._report is None:
-                tags = self._origin() | {"kind": "report"}
-                self._report = self._runs.create("report", tags, _now())
-            self._runs.keep(self._report, report_dir, written(report_dir))
-            note = track_text.report(self._study)
-            self._runs.tag(self._report, {"mlflow.note.content": note})
-            self._runs.end(self._report, "FINISHED", _now())
+            run = self._reported()
+            self._runs.keep(run, report_dir, written(report_dir))
+            note = track_text.report(self._study, there=True)
+            self._runs.tag(run, {"mlflow.note.content": note})
+            self._runs.end(run, "FINISHED", _now())
             self._note(None)
 
     def links(self) -> dict[str, str]:
         """Title -> address, relative to the address of MLflow's pages."""
-        found = track_views.links(self.experiment)
-        if self._report:
-            found["Report"] = track_views.run_link(self.experiment, self._report.id, "index.html")
-        return found
+        return track_views.links(self.experiment) | (self._back() if self._report else {})
 
     def close(self) -> None:
         """Leave no trial running that we do not hear of any more.
@@ -268,16 +271,14 @@ class Tracker:
         ended = int(outcome.get("finished_at") or _now())
         truth = track_rows.curve(curve) | track_rows.final(outcome, curve, ended)
         run = self._trials.get(card.trial)
-        if (
-            run
-            and "curve" in outcome
-            and self._runs.rows(run) - track_rows.sizes(card, run) - truth
-        ):
+        shown = self._runs.rows(run) - track_rows.sizes(card, run) if run else set[Row]()
+        if run and "curve" in outcome and shown - truth:
             self._runs.delete(run)  # it shows rows of an attempt that did not count
             del self._trials[card.trial]
         run = self._run(card, int(outcome.get("started_at") or _now()))
         self._describe(run, card)
-        note = track_text.ending(card, self._study, outcome)
+        back = self._back("" if card.kind == "tune" else card.arm)
+        note = track_text.ending(card, self._study, outcome, back)
         self._runs.add(run, tags=note | {"record": stamp}, rows=truth)
         if digest := str(outcome.get("provenance", {}).get("data", "")):
             self._runs.trained_on(run, self._study.dataset, digest)
@@ -285,11 +286,28 @@ class Tracker:
 
     # ---- the study ----
 
+    def _reported(self) -> Known:
+        """The run that keeps the report; until it comes, a page that says so."""
+        if self._report is None:
+            note = track_text.report(self._study, there=False)
+            tags = self._origin() | {"kind": "report", "mlflow.note.content": note}
+            self._report = self._runs.create("report", tags, _now())
+            self._runs.write(self._report, {"index.html": track_text.COMING})
+            self._runs.wait(self._report)
+        return self._report
+
+    def _back(self, arm: str = "") -> dict[str, str]:
+        """From a run to the report, and to the summary of a trial's arm."""
+        run, mine = self._reported().id, self._study.declaration
+        found = {"Report": track_views.run_link(self.experiment, run, "index.html")}
+        of_arm = {f"Arm {arm}": track_views.arm_link(self.experiment, mine, arm)} if arm else {}
+        return found | of_arm
+
     def _origin(self) -> dict[str, str]:
         tags = {
             "study": self._study.name,
             "declaration": self._study.declaration,
-            "mlflow.user": _user(),
+            "mlflow.user": user(),
             "mlflow.source.name": "swinablate",
             "mlflow.source.type": "LOCAL",
         }
@@ -364,6 +382,7 @@ class Tracker:
         params = track_interim.family(self._study, name)
         params |= track_text.varied(card.recipe, self._study.varied) if card else {}
         tags = track_text.summary(arm) | {"done": track_interim.done(self._study, arm)}
+        tags["mlflow.note.content"] += f"\n\n{track_text.linked(self._back())}"
         self._runs.add(run, tags=tags, params=params, rows=new)
         state = track_interim.state(arm)
         if state == "SCHEDULED":
@@ -375,13 +394,6 @@ class Tracker:
 def _digest(outcome: Mapping[str, Any]) -> str:
     text = json.dumps(outcome, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no name
-        return "unknown"
 
 
 def _now() -> int:

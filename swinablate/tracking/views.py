@@ -30,8 +30,8 @@ _WIDTHS = {
     "metrics.`metric_std`": 95,
     "metrics.`n`": 50,
     "tags.`done`": 75,
-    "tags.`interval`": 120,
-    "tags.`verdict`": 95,
+    "tags.`interval`": 135,
+    "tags.`verdict`": 110,
     "tags.`hypothesis`": 170,
     "tags.`message`": 420,
 }
@@ -75,6 +75,24 @@ def run_link(experiment: str, run: str, path: str = "") -> str:
     tail = f"/artifacts/{quote(path)}" if path else ""
     mode = "?workflowType=machine_learning"
     return f"#/experiments/{quote(experiment)}/runs/{quote(run)}{tail}{mode}"
+
+
+def arm_link(experiment: str, declaration: str, arm: str) -> str:
+    """The address of an arm's summary, by a search: the run is made anew where trials are newer.
+
+    Empty where the arm's name cannot stand in a search: it has both kinds of quotes.
+    """
+    quotes = [mark for mark in "'\"" if mark not in arm]
+    if not quotes:
+        return ""
+    search = (
+        f"tags.kind = 'summary' and tags.declaration = '{declaration}' "
+        f"and tags.summarizes = {quotes[0]}{arm}{quotes[0]}"
+    )
+    return (
+        f"#/experiments/{quote(experiment)}/runs?searchFilter={quote(search, safe='')}"
+        "&workflowType=machine_learning"
+    )
 
 
 def tags(declaration: str, columns: Columns, arms: Sequence[str], created: int) -> dict[str, str]:

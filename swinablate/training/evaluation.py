@@ -21,6 +21,9 @@ from swinablate.config.train import TrainConfig
 from swinablate.data import Images, Splits, eval_batches
 from swinablate.training.precision import autocast
 
+CONFUSED = 100
+"""Classes of which a trial records what it took for what: the square of that many small numbers is
+some 25 kB, as much as a curve of a hundred epochs; of a thousand classes it would be megabytes."""
 # Written out as in `data.dataset`.
 Numbers = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Truths = np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]
@@ -107,6 +110,23 @@ def final_metrics(found: Answers, labels: Int[Tensor, " n"]) -> dict[str, float]
     if found.first is not None:
         metrics["test/top5"] = 100 * float(found.first.mean())
     return finite(metrics)
+
+
+def confusion(
+    found: Answers, labels: Int[Tensor, " n"], classes: int
+) -> dict[str, list[list[int]]]:
+    """How many test images of each class (a row) were taken for each class (a column).
+
+    Args:
+        found: what the network answers.
+        labels: the true classes.
+        classes: how many there are; of too many nothing is recorded.
+    """
+    if classes > CONFUSED:
+        return {}
+    truth, said = labels.cpu().numpy(), found.predicted.cpu().numpy()
+    counts = np.bincount(truth * classes + said, minlength=classes * classes)
+    return {"confusion": counts.reshape(classes, classes).tolist()}
 
 
 def train_metrics(found: Answers, labels: Int[Tensor, " n"]) -> dict[str, float]:

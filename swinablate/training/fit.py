@@ -43,7 +43,7 @@ from swinablate.models.registry import load_family
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
-from swinablate.training.evaluation import answers, besides_accuracy
+from swinablate.training.evaluation import answers, besides_accuracy, confusion
 from swinablate.training.machine import (
     device_name,
     execution,
@@ -327,6 +327,7 @@ def summary(
             ).hexdigest(),
             "images": len(right),
             "correct": base64.b64encode(np.packbits(right.numpy()).tobytes()).decode(),
+            **confusion(found, splits.test.labels, int(job.image["classes"])),
         }
     return {
         "metrics": metrics,

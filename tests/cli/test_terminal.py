@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.text import Text
 
 from swinablate.cli import terminal
-from swinablate.cli.plan_text import promise
+from swinablate.cli.plan_text import images, promise
 from swinablate.models.conformance import Finding
 from swinablate.records.plan import (
     ArmRecord,
     BudgetRecord,
     ChangeRecord,
     CompareRecord,
+    ImagesRecord,
     LookRecord,
     MatchRecord,
     NoiseRecord,
@@ -184,6 +185,39 @@ def test_a_plan_of_fixed_seeds_promises_its_trials_and_what_it_can_find(printed)
             "seeds, declared; more if noise differs)."
         ),
     ]
+
+
+IMAGES = ImagesRecord(
+    arms=("baseline", "b"),
+    data="digits",
+    size="8x8x1",
+    sizes={"train": 1131, "val": 126, "test": 540},
+    per_class={"train": (565, 566), "val": (63, 63), "test": (270, 270)},
+    converted={"grey made colour": 1200},
+)
+
+
+def test_a_plan_says_how_many_images_there_are_and_what_became_of_them():
+    other = IMAGES.model_copy(update={"arms": ("c",)})
+    assert images(PlanRecord(images=(IMAGES, other))) == [
+        (
+            "Images (digits, 8x8x1): 1,131 training (565 to 566 a class), 126 validation "
+            "(63 a class), 540 test (270 a class)."
+        ),
+        "Of them were converted: 1,200 grey made colour.",
+        "1 arm of others: see `images` of `--json`.",
+    ]
+    unseen = IMAGES.model_copy(update={"per_class": {}, "converted": {}})
+    assert images(PlanRecord(images=(unseen,))) == [
+        (
+            "Images (digits, 8x8x1): 1,131 training, 126 validation, 540 test; of each class once "
+            "they are prepared."
+        )
+    ]
+    assert images(PlanRecord()) == []
+    assert images(PlanRecord(images=(IMAGES,)))[0] in promise(
+        PlanRecord(arms=(arm("baseline"),) * 2, images=(IMAGES,))
+    )
 
 
 def trained(name: str, **train: str) -> ArmRecord:

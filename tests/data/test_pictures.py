@@ -10,7 +10,7 @@ from PIL import Image
 
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
-from swinablate.data import class_names, load_splits, prepare
+from swinablate.data import class_names, known, load_splits, per_class, prepare
 from swinablate.errors import InputError
 
 CPU = torch.device("cpu")
@@ -50,6 +50,35 @@ def put(root: Path, picture: Image.Image, **words: Any) -> None:
 
 
 # ---- what a picture is
+
+
+def test_what_was_made_other_of_pictures_is_counted(pictures, tmp_path):
+    names = iter(sorted((pictures / "train" / "cat").glob("*.png")))
+    Image.new("L", (8, 8), 7).save(next(names))
+    clear = Image.new("RGBA", (20, 10), (9, 9, 9, 0))
+    clear.save(next(names))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 16), (8, 7, 6)).save(next(names), exif=exif)
+    Image.fromarray(np.full((8, 8), 60_000, np.uint16)).save(next(names))
+    config = folder(pictures)
+    prepare(config, tmp_path / "home")
+    facts = known(config, tmp_path / "home")
+    assert facts is not None
+    assert facts["converted"] == {
+        "grey made colour": 2,
+        "transparent parts made white": 1,
+        "scaled or cut": 2,
+        "turned upright": 1,
+        "16 bits made 8": 1,
+    }
+    assert per_class(config, tmp_path / "home") == {"train": [9, 9], "val": [1, 1], "test": [5, 5]}
+
+
+def test_of_pictures_that_have_the_format_nothing_was_made_other(tmp_path):
+    config = folder(album(tmp_path / "pictures", {"train": 10, "test": 5}))
+    prepare(config, tmp_path / "home")
+    assert (known(config, tmp_path / "home") or {})["converted"] == {}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.integration.conftest import Command, until
+from tests.integration.test_report_browser import violations
 from tests.integration.test_ui import SLOW_MS, chromium, column, shown
 
 __all__ = ["chromium"]
@@ -88,11 +89,46 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     runs = re.compile(r"/experiments/\d+/runs.*workflowType=machine_learning")
     expect(page).to_have_url(runs, timeout=SLOW_MS)
 
+    for scheme in ("light", "dark"):
+        context = chromium.new_context(color_scheme=scheme, bypass_csp=True)
+        other = context.new_page()
+        other.goto(base)
+        expect(card(other, "reused")).to_be_visible(timeout=SLOW_MS)
+        assert violations(other) == []
+        context.close()
+
     page.goto(base)
     page.set_viewport_size({"width": 390, "height": 800})
     expect(card(page, "reused")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     card(page, "reused").get_by_text("Report", exact=True).click()
     expect(page).to_have_url(re.compile(r"/report/reused/index\.html"), timeout=SLOW_MS)
+
+    page.set_viewport_size({"width": 1400, "height": 900})
+    expect(page.locator(".unserved")).not_to_be_visible()  # how to open it: it is open
+    served_at, arms = page.url, page.get_by_role("region", name="Table of arms")
+    links = page.locator("main a[href^='/run/']").evaluate_all("all => all.map(a => a.href)")
+    assert len(links) == len(set(links)) == 2 + 4  # two arms of two seeds: no trial is lost
+    assert {page.request.head(link, max_redirects=0).status for link in links} == {302}
+    arms.get_by_role("link", name="shift=false").click()
+    expect(page).to_have_url(re.compile(r"/mlflow.*/experiments/\d+/runs/\w+"), timeout=SLOW_MS)
+    shown(page, "acc_mean")
+    shown(page, "delta_pp")
+    page.goto(served_at)
+    page.locator("summary").click()
+    trials = page.get_by_role("region", name="Table of trials")
+    trials.get_by_role("link").last.click()
+    shown(page, "test/accuracy")
+    shown(page, "shift=false s1")
+    with page.context.expect_page() as opened:  # a note's links open windows of their own
+        page.get_by_role("link", name="Arm shift=false").click()
+    until(lambda: column(opened.value, "attributes.`Run Name`") != [])
+    assert [name.split()[-1] for name in column(opened.value, "attributes.`Run Name`")] == [
+        "shift=false"
+    ]
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Report", exact=True).click()
+    inside = opened.value.frame_locator("iframe").first
+    expect(inside.get_by_role("heading", name="Findings")).to_be_visible(timeout=SLOW_MS)
     assert errors == []
     assert foreign == []

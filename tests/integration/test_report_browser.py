@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from swinablate.records.plan import HypothesisRecord, RefusalRecord
@@ -56,6 +57,13 @@ def opened(browser: Browser, path: Path, width: int) -> tuple[Page, list[str], l
     page.goto(path.as_uri())
     page.wait_for_load_state("networkidle")
     return page, said, asked
+
+
+def violations(page: Page) -> list[tuple[str, str, str]]:
+    """What axe finds wrong with a page: rule, impact, the first place."""
+    page.evaluate(AXE_FILE_PATH.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [(v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found["violations"]]
 
 
 @pytest.mark.parametrize("width", [360, 390, 1400])
@@ -200,6 +208,24 @@ def test_words_can_be_read_on_their_ground(browser: Browser, report: Path, schem
         "rgb(255, 255, 255)" if scheme == "light" else "rgb(22, 24, 27)"
     )
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1400])
+def test_axe_finds_nothing(browser: Browser, report: Path, scheme: str, width: int) -> None:
+    """Deque's rules for people who see little, hear a page, or use no mouse."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        bypass_csp=True,  # the page allows no script but its own
+    )
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.locator("summary").click()
+    assert violations(page) == []
+    page.evaluate("document.querySelector('h2').outerHTML = '<h5>x</h5><img src=\"data:,\">'")
+    assert {"heading-order", "image-alt"} & {name for name, *_ in violations(page)}
+    context.close()
 
 
 def test_prints_on_paper(browser: Browser, tmp_path: Path) -> None:

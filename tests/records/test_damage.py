@@ -76,6 +76,11 @@ RECORDS = ANYTHING | {
     "no provenance": setting(provenance=None),
     "no execution": setting(execution=None),
     "garbage for predictions": setting(predictions={"sha256": 1, "correct": "%"}),
+    "a confusion of other images": setting(
+        predictions={"images": 3, "confusion": [[1, 0], [0, 1]]}
+    ),
+    "a confusion that is no square": setting(predictions={"images": 1, "confusion": [[1, 0]]}),
+    "a confusion of shares": setting(predictions={"images": 1, "confusion": [[1.0]]}),
 }
 
 

@@ -23,6 +23,7 @@ from tests.answers import (
     QUICKSTART,
     Sketch,
     adaptive,
+    confused,
     designed,
     elsewhere,
     levels,
@@ -65,6 +66,7 @@ CASES: dict[str, Callable[[], StudyResults]] = {
     "many tuned often": lambda: tuned(many(9), repeats=3),
     "levels": levels,
     "classes": recalled,
+    "confusion": confused,
 }
 """Made when a test asks: every worker of pytest-xdist imports this, and judging takes seconds."""
 
@@ -75,6 +77,7 @@ def own(name: str) -> StudyResults:
         "sequence": adaptive, "effects": lambda: designed("factorial"),
         "interactions": lambda: designed("factorial"), "waterfall": lambda: designed("path"),
         "tuning": lambda: tuned(study()), "levels": levels, "classes": recalled,
+        "confusion": confused,
     }.get(name, study)()  # fmt: skip
 
 
@@ -88,11 +91,12 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
         "sequence": {"adaptive"}, "effects": {"factorial", "fraction"},
         "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
         "tuning": {"tuned", "many tuned", "tuned often", "many tuned often"},
-        "levels": {"levels"}, "classes": {"classes"},
+        "levels": {"levels"}, "classes": {"classes"}, "confusion": {"confusion"},
         "families": {"quickstart", "lost", "no rope", "adaptive", "levels", "thirty arms",
-                     "classes", *TUNED},
+                     "classes", "confusion", *TUNED},
         "components": {"quickstart", "lost", "hostile", "no rope", "adaptive", "factorial",
-                       "fraction", "path", "tuned", "tuned often", "levels", "classes"},
+                       "fraction", "path", "tuned", "tuned often", "levels", "classes",
+                       "confusion"},
     }.get(name)  # fmt: skip
     assert figure.applies(answer) == (wanted is None or case in wanted)
     if not figure.applies(answer):

@@ -17,6 +17,7 @@ from swinablate.records.plan import (
     ArmRecord,
     ChangeRecord,
     HypothesisRecord,
+    ImagesRecord,
     MatchRecord,
     PlanRecord,
     ProofRecord,
@@ -644,3 +645,31 @@ def test_the_page_says_what_was_switched():
 
 def test_a_plan_without_proofs_has_no_table_of_them(quick: dict[str, bytes]) -> None:
     assert b"What was switched" not in quick["index.html"] + quick["report.md"]
+
+
+def test_a_report_says_how_many_images_of_each_class_there_are(tmp_path: Path) -> None:
+    few = ImagesRecord(
+        arms=("baseline",),
+        data="folder",
+        size="8x8x3",
+        sizes={"train": 30, "test": 7},
+        per_class={"train": (10, 20), "test": (3, 4)},
+        classes=("cat", "<dog>"),
+        converted={"grey made colour": 2},
+    )
+    counts = tuple(range(100, 130))
+    many = few.model_copy(update={"arms": ("a",), "classes": (), "sizes": {"train": sum(counts)},
+                                  "per_class": {"train": counts}, "converted": {}})  # fmt: skip
+    answer = study()
+    plan = answer.plan.model_copy(update={"images": (few, many)})
+    render(replace(answer, plan=plan), tmp_path)
+    page = (tmp_path / "index.html").read_text("utf-8")
+    section = page[page.index('<h2 id="data">') : page.index('<h2 id="warnings">')]
+    text = " ".join(re.sub("<[^>]*>", " ", section).split())
+    assert "folder, 8x8x3 as networks see them: images of each class, for baseline." in text
+    assert "Converted when they were read: 2 grey made colour." in text
+    assert "class training test all 30 7 cat 10 3 &lt;dog&gt; 20 4" in text
+    assert "all 3,435 each of 30 classes 100 to 129" in text
+    assert 'href="#data"' in page
+    render(answer, tmp_path)
+    assert 'id="data"' not in (tmp_path / "index.html").read_text("utf-8")

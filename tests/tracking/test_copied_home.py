@@ -49,7 +49,7 @@ def test_a_copied_home_writes_into_itself(old, tmp_path):
     tracker.close()
     assert files(old) == before
     added = files(new).keys() - before.keys()
-    assert {Path(name).name for name in added} == {"recipe.json", "geometry.json"}
+    assert {Path(name).name for name in added} == {"recipe.json", "geometry.json", "index.html"}
     assert names(new) == {"quickstart @ digits", f"quickstart @ digits (home {old})"}
     assert not opened(new).moved  # once
 

@@ -140,7 +140,9 @@ def test_everything_else_is_handed_to_mlflow_as_it_is(shown, mlflow):
     assert json.loads(ask(shown, "/mlflow?a=1")[2])["path"] == "/?a=1"
 
 
-@pytest.mark.parametrize("path", ["/", "/studies.json", "/report/quick/index.html", "/api/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/studies.json", "/report/quick/index.html", "/run/quick/arm/a", "/api/x"]
+)
 def test_other_hosts_and_pages_are_refused(shown, mlflow, path):
     shown.mlflow = f"http://{mlflow}"
     assert ask(shown, path, Host="evil.example")[0] == 403
@@ -154,6 +156,38 @@ def test_a_report_is_served_and_nothing_beside_it(shown):
     assert ask(shown, "/report/quick/")[1]["Location"] == "/report/quick/index.html"
     for path in ("quick/../secret", "quick/%2e%2e/secret", "other/index.html", "quick/none", ""):
         assert ask(shown, f"/report/{path}")[0] == 404
+
+
+def test_names_in_a_report_lead_to_runs_where_it_is_served(shown, report):
+    page = '<html lang="en"><a data-run="arm/a%3D1">a=1</a> <b>&#34; data-run=&#34;x</b></html>'
+    (report / "index.html").write_text(page)
+    (report / "other.html").write_text(page)
+    assert ask(shown, "/report/quick/index.html")[2] == (
+        '<html data-served="yes" lang="en"><a href="/run/quick/arm/a%3D1">a=1</a> '
+        "<b>&#34; data-run=&#34;x</b></html>"
+    )
+    assert ask(shown, "/report/quick/other.html")[2] == page
+    asked = []
+    shown.run = lambda *of: asked.append(of) or ("#/run" if of[2] == "a=1" else "")
+    assert ask(shown, "/run/quick/arm/a%3D1")[:1] == (503,)  # MLflow is not there yet
+    assert asked == []
+    shown.mlflow = "http://127.0.0.1:9"
+    status, headers, _ = ask(shown, "/run/quick/arm/a%3D1")
+    assert (status, headers["Location"]) == (302, "/mlflow#/run")
+    status, _, text = ask(shown, "/run/quick/trial/b")
+    assert (status, "MLflow has no run of this trial" in text) == (404, True)
+    assert asked == [("quick", "arm", "a=1"), ("quick", "trial", "b")]
+    shown.remote = True
+    assert ask(shown, "/run/quick/arm/a%3D1")[1]["Location"] == "http://127.0.0.1:9/#/run"
+
+
+def test_a_server_that_does_not_answer_is_told(shown):
+    def run(*_):
+        raise EnvironmentFault("it is gone", at="there", hint="start it")
+
+    shown.mlflow, shown.run = "http://127.0.0.1:9", run
+    status, _, text = ask(shown, "/run/quick/arm/a")
+    assert (status, "it is gone" in text) == (502, True)
 
 
 def test_a_link_out_of_a_report_is_not_followed(shown, report):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zlib
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pytest
 from mlflow import MlflowClient
@@ -275,12 +276,26 @@ def test_a_finished_trial(tracker, client, home):
     assert [step for step, _, _ in history(client, run, "val/accuracy")] == [1, 2, 3]
     assert run.data.tags["status"] == "done"
     assert run.data.tags["attempts"] == "1"
-    assert run.data.tags["mlflow.note.content"] == (
-        "**test 91.25 %, val 53.00 %** after 3 epochs\n\n"
+    said, links, commands = run.data.tags["mlflow.note.content"].split("\n\n", 2)
+    assert said == "**test 91.25 %, val 53.00 %** after 3 epochs"
+    assert commands == (
         "Its weights: `swinablate weights studies/quickstart.toml baseline weights.pt --seed 0`\n\n"
         f"Again, alone: `swinablate reproduce {card.trial[:12]}`\n\n"
         "The study: `swinablate run studies/quickstart.toml`"
     )
+    (report,) = runs(client, tracker, "report").values()
+    assert report.info.status == "SCHEDULED"
+    of_report, of_arm = re.findall(r"\[([^]]+)\]\(#/experiments/(\d+)/runs([^)]*)\)", links)
+    assert of_report[2] == (
+        f"/{report.info.run_id}/artifacts/index.html?workflowType=machine_learning"
+    )
+    assert [one.path for one in client.list_artifacts(report.info.run_id)] == ["index.html"]
+    assert of_arm[0] == "Arm baseline"
+    search = parse_qs(of_arm[2].partition("?")[2])["searchFilter"]
+    assert not client.search_runs([tracker.experiment], *search)
+    tracker.interim(card.trial)
+    (found,) = client.search_runs([tracker.experiment], *search)
+    assert found.info.run_name == "baseline"
     (used,) = run.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("digits", "abababababab")
     assert json.loads(used.dataset.source) == {"name": "digits", "sha256": "ab" * 32}
@@ -322,7 +337,7 @@ def test_a_note_says_which_variables_its_command_needs():
     ended = text.ending(trial_card(), card, outcome(trial_card()))["mlflow.note.content"]
     assert ended.endswith(f"The study: {needs}")
     assert text.study(card, "", {}).endswith(f"Again: {needs}")
-    assert text.report(card).endswith(f"Again: {needs}")
+    assert text.report(card, there=True).endswith(f"Again: {needs}")
 
 
 def test_a_study_of_which_nobody_knows_how_it_was_started_names_no_command():
@@ -331,7 +346,7 @@ def test_a_study_of_which_nobody_knows_how_it_was_started_names_no_command():
         note = text.ending(trial_card(), study, outcome(trial_card(), status=status))
         assert "swinablate" not in note["mlflow.note.content"]
     assert "Again" not in text.study(study, "", {})
-    assert text.report(study).endswith("under Artifacts.")
+    assert text.report(study, there=True).endswith("under Artifacts.")
 
 
 def test_commands_of_a_note_name_the_file_the_settings_and_the_home_and_can_be_pasted():
@@ -511,19 +526,25 @@ def test_summaries_hold_the_verdicts(tracker, client):
     assert run.data.tags["verdict"] == "worse"
     assert run.data.tags["interval"] == "[-1.73, -0.73]"
     assert run.data.tags["hypothesis"] == "worse by 1: supported"
+    (report,) = runs(client, tracker, "report").values()
+    address = track_views.run_link(tracker.experiment, report.info.run_id, "index.html")
     assert run.data.tags["mlflow.note.content"] == (
-        f"-1.23 pp [-1.73, -0.73], worse: 90.12 {plus_minus} 0.41 % (n = 5, 1 failed)"
+        f"-1.23 pp [-1.73, -0.73], worse: 90.12 {plus_minus} 0.41 % (n = 5, 1 failed)\n\n"
+        f"[Report]({address})"
     )
     bare = found["norm=batch"]
     assert bare.data.metrics == {"acc_mean": 90.123, "n": 1, "model/params": 30000}
     assert bare.data.tags["interval"] == "-"
-    assert bare.data.tags["mlflow.note.content"] == "not tested: 90.12 % (n = 1)"
+    assert bare.data.tags["mlflow.note.content"].startswith("not tested: 90.12 % (n = 1)\n")
     assert found["baseline"].data.metrics["delta_pp"] == 0
-    assert found["baseline"].data.tags["mlflow.note.content"] == (
-        f"baseline: 91.40 {plus_minus} 0.30 % (n = 10)"
+    assert (
+        found["baseline"]
+        .data.tags["mlflow.note.content"]
+        .startswith(f"baseline: 91.40 {plus_minus} 0.30 % (n = 10)\n")
     )
     note = client.get_experiment(tracker.experiment).tags["mlflow.note.content"]
-    assert f"- shift=false: {run.data.tags['mlflow.note.content']}" in note
+    said = run.data.tags["mlflow.note.content"].partition("\n")[0]
+    assert f"- shift=false: {said}" in note
 
 
 def test_an_arm_has_a_row_from_its_first_finished_trial_without_an_effect(tracker, client):

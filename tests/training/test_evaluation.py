@@ -16,10 +16,12 @@ from swinablate.records.tables import MEASURED
 from swinablate.text import column_of
 from swinablate.training import fit
 from swinablate.training.evaluation import (
+    CONFUSED,
     Answers,
     answers,
     as_many,
     calibration_error,
+    confusion,
     final_metrics,
     requested,
     train_metrics,
@@ -125,6 +127,15 @@ def test_training_images_are_as_many_as_test_images_and_the_same_for_all_seeds(d
     assert torch.equal(seen[0].labels, parts.train.labels[: len(parts.test)])
 
 
+def test_rows_of_a_confusion_are_true_classes_and_columns_what_was_said():
+    found = Answers(
+        predicted=torch.tensor([1, 1, 0, 2]), loss=np.zeros(4), confidence=np.ones(4), first=None
+    )
+    truth = torch.tensor([0, 0, 0, 2])
+    assert confusion(found, truth, 3) == {"confusion": [[1, 2, 0], [0, 0, 0], [0, 0, 1]]}
+    assert confusion(found, truth, CONFUSED + 1) == {}
+
+
 def test_a_final_trial_records_them_all_and_a_trial_of_tuning_none(datasets, tmp_path):
     final, _ = run(make_job(datasets, tmp_path / "final"))
     tune, _ = run(make_job(datasets, tmp_path / "tune", kind="tune"))
@@ -135,6 +146,13 @@ def test_a_final_trial_records_them_all_and_a_trial_of_tuning_none(datasets, tmp
     bits = np.frombuffer(base64.b64decode(final["predictions"]["correct"]), dtype=np.uint8)
     right = np.unpackbits(bits)[:96].mean()
     assert final["metrics"]["test/accuracy"] == pytest.approx(100 * right, rel=1e-6)
+    counts = np.array(final["predictions"]["confusion"])
+    assert counts.shape == (10, 10)
+    assert counts.trace() / counts.sum() == pytest.approx(right)
+    for k, row in enumerate(counts):
+        recall = final["metrics"][f"test/recall/{k}"]
+        assert recall == pytest.approx(100 * row[k] / row.sum())
+    assert tune["predictions"] == {}
     assert 0 < final["metrics"]["train/eval_loss"] < 3  # ln 10 is what guessing costs
 
 

@@ -16,9 +16,12 @@ picture more moves few others.
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,7 @@ import numpy as np
 from swinablate.config import schema
 from swinablate.config.family import ImageSpec
 from swinablate.data.dataset import Dataset, Labels, Part, Parts, Picture, Pixels
-from swinablate.data.image_files import MODES, fitted
+from swinablate.data.image_files import MODES, changes, fitted
 from swinablate.errors import InputError
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -112,7 +115,9 @@ def _parts(root: Path, image: ImageSpec, found: Listed, above: Path | None) -> P
 
     def part(files: Files) -> Part:
         names = [path.relative_to(root).as_posix() for path, _ in files]
-        return Part(len(files), lambda: _decoded(files, image, every), names)
+        converted = Counter[str]()
+        made = partial(_decoded, files, image, every, converted)
+        return Part(len(files), made, names, converted)
 
     return Parts(part(found.train), part(found.test), part(found.val) if found.val else None)
 
@@ -249,19 +254,22 @@ def _pictures(part: Path, names: Sequence[str], *, needed: bool = False) -> File
     return files
 
 
-def _decoded(files: Files, image: ImageSpec, every: Files) -> Iterator[tuple[Pixels, Labels]]:
+def _decoded(
+    files: Files, image: ImageSpec, every: Files, converted: Counter[str]
+) -> Iterator[tuple[Pixels, Labels]]:
     """Decode in threads: PIL lets go of Python while it decodes and scales.
 
     Args:
         files: those to decode.
         image: the format.
         every: of all parts; where one is unusable, all that are unusable are named at once.
+        converted: what was made other of them -> of how many.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(files), CHUNK):
             some = files[start : start + CHUNK]
             found = list(pool.map(lambda path: _one(path, image), [path for path, _ in some]))
-            whole = [picture for picture in found if not isinstance(picture, str)]
+            whole = [one for one in found if not isinstance(one, str)]
             if len(whole) < len(found):
                 raise _unusable(
                     (path, reason)
@@ -270,16 +278,20 @@ def _decoded(files: Files, image: ImageSpec, every: Files) -> Iterator[tuple[Pix
                     )
                     if isinstance(reason, str)
                 )
-            yield np.stack(whole), np.array([label for _, label in some], dtype=np.int64)
+            converted.update(chain.from_iterable(changed for _, changed in whole))
+            yield (
+                np.stack([picture for picture, _ in whole]),
+                np.array([label for _, label in some], dtype=np.int64),
+            )
 
 
-def _one(path: Path, image: ImageSpec) -> Picture | str:
-    """A picture; or why it cannot be read."""
+def _one(path: Path, image: ImageSpec) -> tuple[Picture, list[str]] | str:
+    """A picture and what was made other of it; or why it cannot be read."""
     from PIL import Image
 
     try:
         with Image.open(path) as picture:
-            return fitted(picture, image)
+            return fitted(picture, image), changes(picture, image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return " ".join(str(error).split()) or type(error).__name__
 

@@ -1,0 +1,213 @@
+"""What an arm takes for what: its confusion of classes less that of its baseline.
+
+Of the test images of a class (a row) the share that is taken for each class (a column), over all
+seeds of the arm, less the same share of what it is compared with; percentage points. Blue is
+more, red is less. On the diagonal more is better, beside it worse. This describes, without
+intervals: verdicts are about the study's metric. Of more than 20 classes the pairs that change
+most are drawn.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
+from swinablate.report.drawing.ink import pt, sheet, wrapped
+from swinablate.report.drawing.numbers import MINUS
+from swinablate.report.results import StudyResults
+
+COLUMNS = ("arm", "against", "true_label", "said_label", "delta_pp", "n", "n_against")
+CLASSES = 20
+"""Of a whole matrix: more are cells narrower than the number of a class beside them."""
+PAIRS = 20
+"""As many rows as a matrix has at most."""
+PANELS = 6
+"""Matrices, or columns of pairs: two rows of three; more are a page that nobody compares."""
+LEAST = 4.6
+"""Points of a number in a cell; what would be smaller is left to the table."""
+WIDE = 0.62
+"""Of its size a letter is at most wide."""
+COLOURS = "RdBu"
+"""Red to blue, which all kinds of colour vision tell apart; white in the middle."""
+FAR = 3.0
+"""Times what nine tenths of the changed cells are below: colours end there, to tell most apart."""
+NARROWEST = 1.0  # pp: of smaller changes colours should not shout
+
+
+def table(answer: StudyResults) -> pd.DataFrame:
+    """A row for every pair of classes of every arm; of many classes, for those that change."""
+    base, found = str(answer.verdicts["baseline"]["name"]), answer.confusions
+    parts = []
+    for arm in answer.plan.arms:
+        against = arm.against or base
+        if arm.name == base or arm.name not in found or against not in found:
+            continue
+        own, other = found[arm.name], found[against]
+        delta = own.shares() - other.shares()
+        kept = np.isfinite(delta)
+        if len(delta) > CLASSES:
+            kept &= delta != 0
+        true, said = np.nonzero(kept)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "arm": arm.name,
+                    "against": against,
+                    "true_label": true.astype(str),
+                    "said_label": said.astype(str),
+                    "delta_pp": delta[kept],
+                    "n": own.n,
+                    "n_against": other.n,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+
+
+def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
+    """Draw a matrix for each arm, or of very many classes the pairs that change most."""
+    rows = rows.astype({"true_label": str, "said_label": str})
+    moved = rows.delta_pp.abs().groupby(rows.arm, sort=False).sum()
+    kept = set(moved.sort_values(ascending=False, kind="stable").index[:PANELS])
+    arms = [str(arm) for arm in moved.index if arm in kept]
+    note = ""
+    if len(arms) < len(moved):
+        note = f"\ndrawn: the {len(arms)} of {len(moved)} arms that change most; the table has all"
+    shown = rows[rows.arm.isin(arms)]
+    classes = sorted({*rows.true_label, *rows.said_label}, key=_order)
+    if len(classes) > CLASSES:
+        return _pairs(shown, arms, note, paper)
+    return _matrices(shown, arms, (classes, note), paper)
+
+
+def _order(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdigit() else (10**9, name)
+
+
+def _reach(rows: pd.DataFrame) -> tuple[float, bool]:
+    """Where colours end, and whether some cell lies beyond."""
+    sizes = rows.delta_pp.abs().to_numpy(float)
+    changed = sizes[sizes > 0]
+    largest = float(sizes.max())
+    far = FAR * float(np.quantile(changed, 0.9)) if len(changed) else 0.0
+    reach = max(min(largest, far), NARROWEST)
+    return reach, largest > reach
+
+
+def _matrices(
+    rows: pd.DataFrame, arms: Sequence[str], said: tuple[list[str], str], paper: Paper
+) -> Canvas:
+    classes, note = said
+    across = min(len(arms), 2 if paper.narrow else 3)
+    down = -(-len(arms) // across)
+    width = paper.across(0.4 + 3.1 * across)
+    titles = [wrapped(arm, paper.name, 2) for arm in arms]
+    above = pt(0.16 * max(title.count("\n") + 1 for title in titles) + 0.06)
+    left, gap, under = pt(0.42), pt(0.3), pt(0.4)  # inches: labels, between panels, the axis
+    below = pt(0.5)
+    # A lone matrix does not fill a page: cells are at most as large as those of three in a row.
+    side = min((width - left - (across - 1) * gap - 0.05) / across, pt(3.2))
+    height = down * (side + above + under) + below
+    fig = sheet(width, height)
+    reach, beyond = _reach(rows)
+    bar = fig.add_axes((left / width, pt(0.34) / height,
+                        (across * (side + gap) - gap) / width, pt(0.09) / height))  # fmt: skip
+    for i, (arm, title) in enumerate(zip(arms, titles, strict=True)):
+        x = left + (i % across) * (side + gap)
+        y = height - (i // across + 1) * (side + above + under) + under
+        ax = fig.add_axes((x / width, y / height, side / width, side / height))
+        mine = rows[rows.arm == arm]
+        grid = mine.pivot_table(index="true_label", columns="said_label", values="delta_pp")
+        grid = grid.reindex(index=classes, columns=classes)
+        _cells(ax, bar if i == 0 else None, grid, (reach, beyond, 72 * side / len(classes)))
+        ax.set_title(title, fontsize=pt(8.5), loc="left", pad=pt(3), linespacing=1.0)
+        _named(ax, classes, 72 * side / len(classes))
+        ax.set_ylabel("class of the image" if i % across == 0 else "", fontsize=pt(8.5))
+        ax.set_xlabel("taken for" if i + across >= len(arms) else "", fontsize=pt(8.5))
+    bar.set_xlabel(f"difference of the share (pp){note}", fontsize=pt(8.5), labelpad=1)
+    bar.tick_params(labelsize=pt(8), length=2)
+    return fig
+
+
+def _pairs(rows: pd.DataFrame, arms: Sequence[str], note: str, paper: Paper) -> Canvas:
+    """Pairs down, arms across."""
+    pair = rows.true_label + " as " + rows.said_label
+    most = rows.delta_pp.abs().groupby(pair).max().sort_values(ascending=False, kind="stable")
+    pairs = [str(one) for one in most.index[:PAIRS]]
+    grid = rows.assign(pair=pair).pivot_table(index="pair", columns="arm", values="delta_pp")
+    grid = grid.reindex(index=pairs, columns=list(arms)).fillna(0.0)
+    tall = pt(0.2)
+    width = paper.across(1.5 + 1.15 * max(len(arms), 3))
+    left = pt(0.95)
+    each = (width - left - 0.05) / len(arms)
+    letters = max(int(each * 72 / (WIDE * pt(8))), 6)
+    names = [wrapped(arm, letters, 3) for arm in arms]
+    above = pt(0.15 * max(name.count("\n") + 1 for name in names) + 0.08)
+    note = f"\ndrawn: the {len(pairs)} of {len(most):,} pairs that change most{note}"
+    below = pt(0.72 + 0.15 * note.count("\n"))
+    height = above + len(pairs) * tall + below
+    fig = sheet(width, height)
+    across = (width - left - 0.05) / width
+    ax = fig.add_axes((left / width, below / height, across, len(pairs) * tall / height))
+    bar = fig.add_axes((left / width, (below - pt(0.22)) / height, across, pt(0.09) / height))
+    reach, beyond = _reach(rows)
+    _cells(ax, bar, grid, (reach, beyond, 72 * each))
+    ax.xaxis.tick_top()
+    ax.set_xticks(np.arange(len(arms)) + 0.5, names, rotation=0, fontsize=pt(8), linespacing=1.0)
+    ax.set_yticks(np.arange(len(pairs)) + 0.5, pairs, rotation=0, fontsize=pt(8))
+    ax.tick_params(length=0)
+    ax.set_ylabel("class, and what it is taken for", fontsize=pt(8.5))
+    ax.set_xlabel("")
+    bar.set_xlabel(f"difference of the share (pp){note}", fontsize=pt(8.5), labelpad=1)
+    bar.tick_params(labelsize=pt(8), length=2)
+    return fig
+
+
+def _named(ax: Axes, classes: Sequence[str], wide: float) -> None:
+    """Name every class, or every second or third where their names would touch."""
+    size = pt(7.7)
+    step = math.ceil(size * (WIDE * max(map(len, classes)) + 0.3) / wide)
+    at = range(0, len(classes), step)
+    names = [classes[k] for k in at]
+    ax.set_xticks(np.array(at) + 0.5, names, rotation=0, fontsize=size)
+    ax.set_yticks(np.array(at) + 0.5, names, rotation=0, fontsize=size)
+    ax.tick_params(length=0, pad=pt(2))
+
+
+def _cells(
+    ax: Axes, bar: Axes | None, grid: pd.DataFrame, room: tuple[float, bool, float]
+) -> None:
+    # Here, for it takes seconds to import, and other figures do without it.
+    import seaborn
+
+    reach, beyond, wide = room  # percentage points; whether some are more; points of a cell
+    texts = grid.map(_whole)
+    longest = max(len(text) for row in texts.to_numpy().tolist() for text in row)
+    size = min(pt(8), wide / (WIDE * (longest + 0.6)))
+    seaborn.heatmap(
+        grid, ax=ax, cbar=bar is not None, cbar_ax=bar, cmap=COLOURS, vmin=-reach, vmax=reach,
+        linewidths=0.4, annot=texts if size >= LEAST else False, fmt="",
+        annot_kws={"fontsize": size},
+        cbar_kws={"orientation": "horizontal", "extend": "both" if beyond else "neither"},
+    )  # fmt: skip
+
+
+def _whole(value: float) -> str:
+    """Whole points; what rounds to none is no number to read."""
+    if not np.isfinite(value) or round(value) == 0:
+        return ""
+    return f"{round(value):+d}".replace("-", MINUS)
+
+
+FIGURE = Figure(
+    title="What is taken for what",
+    table=table,
+    draw=draw,
+    absent="no arm and what it is compared with both have a record of what was taken for what",
+    other="no trial recorded what was taken for what: earlier versions did not, and no trial does "
+    "of more than 100 classes",
+    applies=lambda answer: len(answer.confusions) > 0,
+)
