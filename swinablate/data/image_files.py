@@ -24,6 +24,12 @@ WORD = 2**16 - 1
 """Largest value of one."""
 RANGELESS = {"I", "F"}
 """Whole numbers of 32 bits, and floats: nothing says which of them is white."""
+GREY = {"1", "L", "LA", "La"} | WORDS | RANGELESS
+"""Modes that hold no colour."""
+ORIENTATION = 0x0112
+"""EXIF's number of how the camera was held."""
+LYING = {5, 6, 7, 8}
+"""Its values that exchange height and width."""
 PAPER = (255, 255, 255)
 """What transparent pictures lie on: white, as on a page."""
 
@@ -53,6 +59,20 @@ def fitted(picture: "Image", image: ImageSpec) -> Picture:
     return np.asarray(picture).reshape(image.height, image.width, -1).transpose(2, 0, 1)
 
 
+def coloured(picture: "Image") -> bool:
+    """Whether a picture may hold colour, by its header: nothing is decoded."""
+    if picture.mode == "P":
+        palette = picture.getpalette("RGB") or []
+        return not palette[::3] == palette[1::3] == palette[2::3]
+    return picture.mode not in GREY
+
+
+def upright(picture: "Image") -> tuple[int, int]:
+    """Height and width of a picture once it stands as the camera was held."""
+    lies = picture.getexif().get(ORIENTATION, 1) in LYING
+    return picture.size if lies else (picture.height, picture.width)
+
+
 def _opaque(picture: "Image") -> "Image":
     """The picture on paper, if any of it may be transparent."""
     from PIL import Image
@@ -62,6 +82,18 @@ def _opaque(picture: "Image") -> "Image":
     picture = picture.convert("RGBA")
     paper = Image.new("RGBA", picture.size, (*PAPER, BYTE))
     return Image.alpha_composite(paper, picture).convert("RGB")
+
+
+REC_601 = (19595, 38470, 7471)
+"""Shares of red, green and blue in grey, of 2**16, as PIL rounds those of ITU-R BT.601."""
+
+
+def channelled(pixels: Pixels) -> UInt8[Bytes, "n _ h w"]:
+    """Grey images as three equal channels, coloured ones as one, as PIL converts them."""
+    if pixels.shape[1] == 1:
+        return np.repeat(pixels, 3, axis=1)
+    red, green, blue = (pixels[:, i : i + 1].astype(np.int64) * x for i, x in enumerate(REC_601))
+    return ((red + green + blue + (1 << 15)) >> 16).astype(np.uint8)
 
 
 AT_ONCE = 1024
