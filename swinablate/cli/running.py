@@ -157,8 +157,11 @@ def _run_study(
         answer, folder = report_of(where, name, report, as_json=as_json)
         if not summary.unreachable:  # else it would be waited for again
             _publish(options.tracking or where.mlflow_uri, where, answer, folder)
-    elif as_json:
-        print_json(_counts(where, name))
+    else:
+        if summary.counts and not summary.mirrored:
+            _publish_trials(options.tracking or where.mlflow_uri, where, name)
+        if as_json:
+            print_json(_counts(where, name))
     farewell(summary, options.launch)
     raise typer.Exit(summary.exit_code)
 
@@ -235,6 +238,18 @@ def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None
 
     try:
         publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
+    except SwinablateError as error:
+        terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
+
+
+def _publish_trials(uri: str, home: Home, name: str) -> None:
+    """Show trials that were all recorded before in MLflow, where it lacks them."""
+    from swinablate.execution.sync import recorded
+    from swinablate.tracking.mirror import publish_trials
+
+    plan = home.declared(name)
+    try:
+        publish_trials(uri, home, plan, lambda: recorded(home, plan))
     except SwinablateError as error:
         terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
 
