@@ -305,9 +305,7 @@ def publish_trials(uri: str, home: Home, plan: PlanRecord, recorded: Recorded) -
 
 
 @contextmanager
-def _caught_up(
-    uri: str, home: Home, plan: PlanRecord, recorded: Recorded
-) -> "Iterator[Tracker]":
+def _caught_up(uri: str, home: Home, plan: PlanRecord, recorded: Recorded) -> "Iterator[Tracker]":
     """A tracker that has been told of every recorded trial."""
     from swinablate.tracking.tracker import Tracker
 

@@ -1,6 +1,7 @@
 """Commands to begin with: a study file of one's own, and the quick start."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from swinablate.cli.options import (
 )
 from swinablate.cli.running import Report, run_study
 from swinablate.config.variants import digests
+from swinablate.records.launch import program
 
 commands = typer.Typer()
 
@@ -36,7 +38,7 @@ def new(
     from swinablate.study.template import write_template
 
     study, recipe = write_template(name, folder)
-    said = f"{study}\n{recipe}\nnext: swinablate plan {study}"
+    said = f"{study}\n{recipe}\nnext: {shlex.join([*program(), 'plan', str(study)])}"
     terminal.err.print(said, soft_wrap=True, markup=False)
 
 
