@@ -206,11 +206,15 @@ def report_of(
     """Judge what is recorded of a study, write its report, and show the verdicts."""
     from swinablate.report import render
     from swinablate.report.answer import gather
+    from swinablate.report.tables import interim
+    from swinablate.scheduling.looking.headline import keep_strongest
 
     folder = report.folder(home, name)
     measure_lacking(home, name)
     answer = gather(home, name)
     render(answer, folder, force=report.force, latex=report.latex)
+    if not interim(answer):
+        keep_strongest(home, answer.plan, answer.verdicts)
     if as_json:
         print_json(answer.verdicts)
     else:
