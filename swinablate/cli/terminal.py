@@ -346,7 +346,7 @@ def _matched(arm: "ArmRecord") -> str:
         f"{path} {_size(written)} -> {_size(solved)}"
         for path, (written, solved) in match.solved.items()
     )
-    return f"; matched in {match.by}: {changes}, {signed(100 * match.off, 1)} %"
+    return f"; matched in {match.by}: {changes or 'unchanged'}, {signed(100 * match.off, 1)} %"
 
 
 def _proof(arm: "ArmRecord", proof: "ProofRecord") -> list[str]:
