@@ -6,7 +6,7 @@ Python. The first call makes `.venv` and installs the locked dependencies (PyPI'
 its CUDA libraries, about 6 GB on Linux); later calls start at once.
 
     python3 dev.py setup          only set up
-    python3 dev.py demo [...]     the quick start: trains a study, writes reports/quickstart/
+    python3 dev.py demo [...]     the quick start: trains a study, writes reports/demo/
     python3 dev.py test           all tests that CI runs: just check, then just integration
     python3 dev.py just TARGET    any recipe of the justfile
     python3 dev.py ...            anything else goes to the swinablate command

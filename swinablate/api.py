@@ -11,6 +11,7 @@ from swinablate.config.plugins import did_you_mean
 from swinablate.config.variants import digests
 from swinablate.config.weights import of_seed
 from swinablate.errors import InputError, SwinablateError, TrialError
+from swinablate.execution.ahead.pictures import check_pictures
 from swinablate.execution.executor import EXECUTORS, Executor
 from swinablate.execution.run import Options, execute
 from swinablate.execution.sync import recorded
@@ -188,6 +189,7 @@ def run(  # noqa: PLR0913  named words, each with a default: those of the comman
     if not isinstance(study, Study):
         options = replace(options, launch=_launch(Path(study), Path(home), options))
     loaded = study if isinstance(study, Study) else load_study(Path(study))
+    check_pictures(loaded, where)
     summary = execute(plan(loaded), where, options, Silent(say))
     if summary.missing:
         raise TrialError(f"{summary.missing} trials are missing", hint="run it again: it goes on")

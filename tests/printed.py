@@ -46,6 +46,7 @@ PLACEHOLDERS = {
     "name": "quickstart",
     "path": "studies/quickstart.toml",
     "plan.study": "quickstart",
+    "program": "swinablate",
     "start.weights": "start-{seed}.pt",
     "study": "studies/quickstart.toml",
 }
@@ -73,6 +74,30 @@ def in_python(source: str, where: str) -> Iterator[Printed]:
         found = in_markdown if id(node) in documentation else in_message
         text = re.sub(rf"\n {{{node.col_offset}}}", "\n", _text(node))  # as if not indented
         yield from found(text, f"{where}:{node.lineno}")
+
+
+def unrouted(source: str) -> Iterator[int]:
+    """Lines of a module that name the program themselves, where nobody puts it as it was typed.
+
+    What stands in backticks is mended where it is shown (`launch.as_typed`), and so are the
+    examples of `--help`; all else has to ask `launch.program`.
+    """
+    tree = ast.parse(source)
+    mended = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    mended |= {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "epilog"
+    }
+    for node in _strings(tree):
+        text = str(node.value) if isinstance(node, ast.Constant) else _text(node)
+        rest = SPAN.sub("", "" if id(node) in mended else text)
+        if any(x.split()[1] not in NO_COMMAND for x in [*LINE.findall(rest), *BARE.findall(rest)]):
+            yield node.lineno
+    for node in ast.walk(tree):
+        first = node.elts[0] if isinstance(node, ast.List) and node.elts else None
+        if isinstance(first, ast.Constant) and first.value == "swinablate":
+            yield node.lineno
 
 
 def in_message(text: str, where: str) -> Iterator[Printed]:

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from swinablate.cli.app import main
+from swinablate.records.launch import Launch
 from tests.printed import (
     ROOT,
     Printed,
@@ -13,6 +15,7 @@ from tests.printed import (
     in_page,
     in_python,
     problem,
+    unrouted,
 )
 
 MODULES = [*(ROOT / "swinablate").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
@@ -87,6 +90,71 @@ def test_blocks_of_pages_are_whole_and_sentences_name():
     assert [one.command for one in in_page("<p>again: <code>swinablate run x</code></p>", "")] == [
         "swinablate run x"
     ]
+
+
+OWN = [path for path in MODULES if path.is_relative_to(ROOT / "swinablate")]
+
+
+def test_no_message_names_the_program_otherwise_than_it_was_typed():
+    """A literal `swinablate run` is "command not found" for whoever typed `python3 dev.py`."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line}" for path in OWN for line in unrouted(path.read_text())
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ('said = f"next: swinablate plan {study}"', [1]),
+        ('"""A module."""\nHINT = "swinablate run STUDY"', [2]),
+        ('shlex.join(["swinablate", "run", study])', [1]),
+        ('hint = "`swinablate run STUDY` trains it"', []),
+        ('@commands.command(epilog="Example: swinablate demo")\ndef demo(): ...', []),
+        ('print("images made by swinablate itself")', []),
+    ],
+)
+def test_a_message_that_names_the_program_itself_is_found(source, lines):
+    assert list(unrouted(source)) == lines
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show", "no-such-arm", "--home", "home"], "PROGRAM list` shows"),
+        (["new", "mine"], "next: PROGRAM plan studies/mine.toml"),
+        (["run", "--help"], "Example: PROGRAM run studies/quickstart.toml"),
+        (["run", "--help"], "Usage: PROGRAM run"),
+        (["verify", "--help"], "`PROGRAM export STUDY FILE`"),
+    ],
+)
+@pytest.mark.parametrize("typed", ["", "python3 '/my clone/dev.py'"])
+def test_what_is_shown_begins_as_it_was_typed(words, said, typed, monkeypatch, capsys, here):  # noqa: PLR0917  pytest passes them by name
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("SWINABLATE_TYPED", typed)
+    monkeypatch.setattr("sys.argv", ["swinablate"])
+    main(words)
+    shown = " ".join("".join(capsys.readouterr()).split())
+    assert said.replace("PROGRAM", typed or "swinablate") in shown
+    if words[0] == "new":
+        program = typed or "swinablate"
+        assert f"{program} run studies/mine.toml" in (here / "studies/mine.toml").read_text()
+
+
+def test_commands_about_a_study_begin_as_the_one_that_ran_it():
+    ran = Launch(study="a.toml", command="python3 '/my clone/dev.py' run a.toml --more 3")
+    assert ran.again == "python3 '/my clone/dev.py' run a.toml"
+    assert ran.says("retry") == "python3 '/my clone/dev.py' retry a.toml"
+    assert ran.of_home("list") == "python3 '/my clone/dev.py' list"
+    assert Launch(study="a.toml", command="swinablate run a.toml").of_home("list") == (
+        "swinablate list"
+    )
 
 
 def test_every_command_has_an_example_of_itself():

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ from swinablate.config import imports
 from swinablate.errors import SwinablateError
 from swinablate.execution.stop import TERMINATED
 from swinablate.records.disk.files import refusal
+from swinablate.records.launch import NAME, as_typed, program
 from swinablate.records.secrets import redact, secrets_of, secrets_of_environment
 from swinablate.text import visible
 
@@ -95,10 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str], known: set[str]) -> int:
     try:
         # Not standalone: typer would print errors its own way, and end the process.
-        code = app(args=words, standalone_mode=False, obj=words)
+        code = _command()(args=words, standalone_mode=False, obj=words, prog_name=_named())
         sys.stdout.flush()  # here, where somebody is told if it fails
     except SwinablateError as error:
-        print(f"error: {visible(redact(str(error)))}", file=sys.stderr)
+        print(f"error: {visible(as_typed(redact(str(error))))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -115,7 +117,8 @@ def _run(words: list[str], known: set[str]) -> int:
         if fault := refusal(error):
             fault.at = fault.at or ("standard output" if _stdout_refuses() else "")
             with suppress(OSError):  # the same disk may hold standard error
-                print(f"error: {visible(redact(str(fault), known))}", file=sys.stderr, flush=True)
+                said = visible(as_typed(redact(str(fault), known)))
+                print(f"error: {said}", file=sys.stderr, flush=True)
             return fault.exit_code
         print(visible(redact(traceback.format_exc(), known)), end="", file=sys.stderr)
         print(
@@ -124,6 +127,27 @@ def _run(words: list[str], known: set[str]) -> int:
         )
         return 1
     return code if isinstance(code, int) else 0  # what typer.Exit was given
+
+
+def _named() -> str | None:
+    """How help calls the program; None is as Python says."""
+    return None if program() == [NAME] else shlex.join(program())
+
+
+def _command() -> Any:
+    """The command line; commands in its help begin as this one was typed."""
+    command = typer.main.get_command(app)
+    for one in _below(command) if _named() else ():
+        one.epilog = (one.epilog or "").replace(f"Example: {NAME} ", f"Example: {_named()} ")
+        for told in (one, *one.params):
+            told.help = as_typed(getattr(told, "help", None) or "")
+    return command
+
+
+def _below(command: Any) -> Iterator[Any]:
+    yield command
+    for one in getattr(command, "commands", {}).values():
+        yield from _below(one)
 
 
 def _stdout_refuses() -> bool:
@@ -190,7 +214,8 @@ def _redacted_logs(known: set[str]) -> Iterator[None]:
         with suppress(
             TypeError, ValueError
         ):  # a format that does not fit is the handler's to tell
-            record.msg, record.args = visible(redact(record.getMessage(), known)), ()
+            record.msg = visible(as_typed(redact(record.getMessage(), known)))
+            record.args = ()
         if record.exc_info:
             text = logging.Formatter().formatException(record.exc_info)
             record.exc_text = visible(

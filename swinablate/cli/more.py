@@ -6,6 +6,7 @@ file declares something else.
 """
 
 import dataclasses
+import shlex
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from swinablate.cli import terminal
 from swinablate.cli.which import lineage, was_run
 from swinablate.errors import InputError
 from swinablate.records.home import Home
-from swinablate.records.launch import Launch, launch_of
+from swinablate.records.launch import Launch, launch_of, program
 from swinablate.records.plan import PlanRecord
 from swinablate.text import counted
 
@@ -85,7 +86,7 @@ def _not_run(made: "Plan", home: Home, launch: Launch) -> InputError:
 
 def _run(launch: Launch) -> str:
     """The command that runs the study."""
-    return launch.says("run") or "swinablate run STUDY"
+    return launch.says("run") or shlex.join([*program(), "run", "STUDY"])
 
 
 def _newest(made: "Plan", home: Home) -> PlanRecord | None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,14 @@ from swinablate.config.metrics import ACCURACY
 from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
-from swinablate.records.plan import PlanRecord, everything
+from swinablate.records.plan import PlanRecord
 from swinablate.records.report_folder import check_folder
 
 if TYPE_CHECKING:
     from swinablate.execution.run import Options, Summary
     from swinablate.report.results import StudyResults
     from swinablate.scheduling.cost import Cost
+    from swinablate.study.files import Study
     from swinablate.study.plan import Plan
 
 
@@ -55,7 +56,14 @@ class Report:
         return self.out or above / "reports" / name
 
 
-def plan_of(study: Path, settings: Sequence[str], *, smoke: bool, aloud: bool = False) -> "Plan":
+def plan_of(
+    study: Path,
+    settings: Sequence[str],
+    *,
+    smoke: bool,
+    aloud: bool = False,
+    first: "Callable[[Study], None] | None" = None,
+) -> "Plan":
     """Read a study file and plan it.
 
     Args:
@@ -64,6 +72,7 @@ def plan_of(study: Path, settings: Sequence[str], *, smoke: bool, aloud: bool = 
         smoke: shortened.
         aloud: name the file at once and every arm as it is looked at; else only where it takes
             long.
+        first: what to do with the study before its plan is proved, which takes seconds.
     """
     if aloud:  # before the first import that takes seconds
         terminal.planning(study)
@@ -73,6 +82,8 @@ def plan_of(study: Path, settings: Sequence[str], *, smoke: bool, aloud: bool = 
 
     with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
         loaded = files.load_study(study, settings, smoke=smoke)
+        if first:
+            first(loaded)
         return plan(files.smoke(loaded) if smoke else loaded, step)
 
 
@@ -110,10 +121,11 @@ def run_study(
     as_json: bool,
 ) -> None:
     """Train what a study lacks, report, and end with the exit code of it."""
+    from swinablate.execution.ahead.pictures import lacks_trials
     from swinablate.execution.processes import started_early
 
     where = home_of(home, smoke=smoke, data=options.data)
-    early = options.executor == "local" and _lacks_trials(where, study.stem)
+    early = options.executor == "local" and lacks_trials(where, study.stem)
     with started_early(options.devices) if early else contextlib.nullcontext():
         _run_study(study, where, options, settings, smoke=smoke, report=report, as_json=as_json)
 
@@ -129,9 +141,10 @@ def _run_study(
     as_json: bool,
 ) -> None:
     from swinablate.cli.progress import Watch
+    from swinablate.execution.ahead.pictures import check_pictures
     from swinablate.execution.run import execute
 
-    made = plan_of(study, settings, smoke=smoke)
+    made = plan_of(study, settings, smoke=smoke, first=lambda read: check_pictures(read, where))
     name = made.study.name
     if report.wanted:
         check_folder(report.folder(where, name), force=report.force)
@@ -144,24 +157,13 @@ def _run_study(
         answer, folder = report_of(where, name, report, as_json=as_json)
         if not summary.unreachable:  # else it would be waited for again
             _publish(options.tracking or where.mlflow_uri, where, answer, folder)
-    elif as_json:
-        print_json(_counts(where, name))
+    else:
+        if summary.counts and not summary.mirrored:
+            _publish_trials(options.tracking or where.mlflow_uri, where, name)
+        if as_json:
+            print_json(_counts(where, name))
     farewell(summary, options.launch)
     raise typer.Exit(summary.exit_code)
-
-
-def _lacks_trials(home: Home, name: str) -> bool:
-    """Whether a study has anything to train, as far as its last declaration tells.
-
-    Only for what may be in vain: the study file may have changed since.
-    """
-    if not was_run(home, name):
-        return True
-    try:
-        trials = everything(home.declared(name))
-    except SwinablateError:  # damaged: it is declared anew
-        return True
-    return not all((home.trials / trial / "result.json").exists() for trial in trials)
 
 
 def _say_if_another(made: "Plan", home: Home, launch: Launch) -> None:
@@ -204,11 +206,15 @@ def report_of(
     """Judge what is recorded of a study, write its report, and show the verdicts."""
     from swinablate.report import render
     from swinablate.report.answer import gather
+    from swinablate.report.tables import interim
+    from swinablate.scheduling.looking.headline import keep_strongest
 
     folder = report.folder(home, name)
     measure_lacking(home, name)
     answer = gather(home, name)
     render(answer, folder, force=report.force, latex=report.latex)
+    if not interim(answer):
+        keep_strongest(home, answer.plan, answer.verdicts)
     if as_json:
         print_json(answer.verdicts)
     else:
@@ -236,6 +242,18 @@ def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None
 
     try:
         publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
+    except SwinablateError as error:
+        terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
+
+
+def _publish_trials(uri: str, home: Home, name: str) -> None:
+    """Show trials that were all recorded before in MLflow, where it lacks them."""
+    from swinablate.execution.sync import recorded
+    from swinablate.tracking.mirror import publish_trials
+
+    plan = home.declared(name)
+    try:
+        publish_trials(uri, home, plan, lambda: recorded(home, plan))
     except SwinablateError as error:
         terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
 

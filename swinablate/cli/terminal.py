@@ -16,6 +16,7 @@ from rich.text import Text
 
 from swinablate.cli.cost_text import COLUMNS, cost_lines, cost_rows
 from swinablate.cli.plan_text import promise
+from swinablate.records.launch import as_typed
 from swinablate.text import (
     after_value,
     formula,
@@ -51,8 +52,11 @@ class Terminal(Console):
     """A console that obeys no character of what it shows; names come from files of anybody's."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Text with its control characters written out, before its width is asked."""
-        return super().render_str(visible(text), **options)
+        """Text with its control characters written out, before its width is asked.
+
+        And with commands as this one was typed: hints are pasted.
+        """
+        return super().render_str(visible(as_typed(text)), **options)
 
     def render(
         self, renderable: "RenderableType", options: "ConsoleOptions | None" = None
@@ -342,7 +346,7 @@ def _matched(arm: "ArmRecord") -> str:
         f"{path} {_size(written)} -> {_size(solved)}"
         for path, (written, solved) in match.solved.items()
     )
-    return f"; matched in {match.by}: {changes}, {signed(100 * match.off, 1)} %"
+    return f"; matched in {match.by}: {changes or 'unchanged'}, {signed(100 * match.off, 1)} %"
 
 
 def _proof(arm: "ArmRecord", proof: "ProofRecord") -> list[str]:

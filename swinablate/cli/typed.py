@@ -1,7 +1,6 @@
 """What a command was given, as it was typed: to be repeated by others, and kept by `run`."""
 
 import glob
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,13 +10,11 @@ import typer
 
 from swinablate.config.variants import digests
 from swinablate.records.home import Home
-from swinablate.records.launch import DEFAULT_HOME, Launch
+from swinablate.records.launch import DEFAULT_HOME, Launch, program
 from swinablate.records.secrets import STORAGE, TRACKING, redact, secrets_of
 
 ADDRESSES = {"--storage": STORAGE, "--tracking-uri": TRACKING}
 """Options that may hold a secret -> variables that may hold it instead."""
-TYPED = "SWINABLATE_TYPED"
-"""What stood before the command where another program handed it over, as `dev.py` does."""
 
 
 def launch(context: typer.Context) -> Launch:
@@ -63,7 +60,7 @@ def command_of(words: Sequence[str]) -> str:
             kept += [] if secrets_of(value) else [word, value]
         elif option not in ADDRESSES or not secrets_of(value):
             kept.append(redact(word))
-    return shlex.join([*(shlex.split(os.environ.get(TYPED, "")) or ["swinablate"]), *kept])
+    return shlex.join([*program(), *kept])
 
 
 def variables_of(context: typer.Context) -> tuple[str, ...]:

@@ -75,6 +75,15 @@ class DataConfig(Frozen):
             (None, 16),
         ),
     ] = None
+    channels: Annotated[
+        Literal[1, 3] | None,
+        Absent,
+        Switch(
+            "3: grey images as three equal channels; 1: coloured ones as grey",
+            "networks of others that take three; Rec. 601 for grey",
+            (None, 3),
+        ),
+    ] = None
     normalisation: Annotated[
         Literal["dataset", "half", "none"],
         Switch(
@@ -208,10 +217,13 @@ class DataConfig(Frozen):
     ] = None
     image: Annotated[
         ImageSpec | None,
-        Field(description="format of the images, where a data set has none of its own"),
+        Field(
+            description="format of the images, where a data set has none of its own; of "
+            "image_folder found in the folder if it is left out"
+        ),
         Absent,
         Switch(
-            "format of the images, where a data set has none of its own",
+            "format of the images, where a data set has none of its own; a folder's is found",
             "",
             (None,),
         ),

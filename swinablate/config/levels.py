@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 from swinablate.config.written import parse, plain_text
@@ -43,3 +44,15 @@ def _level(value: str) -> Level:
         text = value.strip()
         # a bare word is text: --set model.norm=batch
         return float(text) if NUMBER.fullmatch(text) else plain_text(text)
+
+
+def put(table: dict[str, Any], key: str, level: Level) -> None:
+    """Set a key of the study file; `adaptive.looks` is a key of the table `adaptive`."""
+    head, _, rest = key.partition(".")
+    if not rest:
+        table[head] = level
+        return
+    inner = table.get(head)
+    inner = dict(inner) if isinstance(inner, Mapping) else {}
+    put(inner, rest, level)
+    table[head] = inner

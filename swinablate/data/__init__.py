@@ -8,8 +8,23 @@ from swinablate.data.augment.pipeline import Augment, augmentation
 from swinablate.data.batches import EVAL_BATCH, batch, epoch_order, eval_batches
 from swinablate.data.facts import notices
 from swinablate.data.loader import raw_batches
-from swinablate.data.prepared import Prepared, check_sizes, known, opened, prepare, source
-from swinablate.data.registry import Sizes, class_names, describe, image_spec, resolved_data
+from swinablate.data.prepared import (
+    Prepared,
+    check_sizes,
+    known,
+    opened,
+    prepare,
+    prepare_own,
+    source,
+)
+from swinablate.data.registry import (
+    Sizes,
+    class_names,
+    completed,
+    describe,
+    image_spec,
+    resolved_data,
+)
 from swinablate.data.revisions import revisions
 from swinablate.data.rng import Chance, of_runs, of_step
 from swinablate.data.splits import Images, Splits, load_splits, per_class
@@ -26,6 +41,7 @@ __all__ = [
     "batch",
     "check_sizes",
     "class_names",
+    "completed",
     "describe",
     "epoch_order",
     "eval_batches",
@@ -38,6 +54,7 @@ __all__ = [
     "opened",
     "per_class",
     "prepare",
+    "prepare_own",
     "raw_batches",
     "resolved_data",
     "revisions",

@@ -26,6 +26,8 @@ Moments = Int64[Wholes, "n c 2"]
 """Sum and sum of squares of each image's channels."""
 Rows = Int64[Wholes, " n"]
 """Positions of images."""
+Side = int | tuple[int, int]
+"""Pixels a side, or height and width."""
 Draws = UInt64[Positives, " n"]
 
 
@@ -94,6 +96,8 @@ class Dataset:
         listed: folder of raw files -> the same, where the files say it.
         state: folder of raw files -> digest of what the images are made of, where that can
             change under the same name; they are read again when it has.
+        look: (folder of raw files, pixels a side that are asked for, the share of `cut`) -> the
+            format, where the files say it. Raises InputError where they do not.
         cut: as `read`, where the files are not parted: the last is the share that tests, which
             must be the same images whatever the seeds.
     """
@@ -108,6 +112,7 @@ class Dataset:
     state: Callable[[Path], str] | None = None
     names: tuple[str, ...] = ()
     listed: Callable[[Path], tuple[str, ...]] | None = None
+    look: Callable[[Path, Side | None, float | None], ImageSpec] | None = None
     cut: Callable[[Path, ImageSpec, float], Parts] | None = None
 
 

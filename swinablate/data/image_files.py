@@ -24,10 +24,12 @@ WORD = 2**16 - 1
 """Largest value of one."""
 RANGELESS = {"I", "F"}
 """Whole numbers of 32 bits, and floats: nothing says which of them is white."""
-GREY = WORDS | {"1", "L", "LA", "La"}
+GREY = WORDS | RANGELESS | {"1", "L", "LA", "La"}
 """PIL's modes without colour."""
 ORIENTATION = 0x0112
 """EXIF's number of the note of how a camera was held; 1 is upright."""
+LYING = {5, 6, 7, 8}
+"""Its values that exchange height and width."""
 PAPER = (255, 255, 255)
 """What transparent pictures lie on: white, as on a page."""
 
@@ -59,18 +61,30 @@ def fitted(picture: "Image", image: ImageSpec) -> Picture:
 
 def changes(picture: "Image", image: ImageSpec) -> list[str]:
     """What `fitted` makes other of a picture, in words; nothing of one that has the format."""
-    upright = picture.getexif().get(ORIENTATION, 1) == 1
     grey = picture.mode in GREY
     told = {
-        "turned upright": not upright,
+        "turned upright": picture.getexif().get(ORIENTATION, 1) != 1,
         "transparent parts made white": picture.has_transparency_data,
         "grey made colour": grey and image.channels == 3,
         "colour made grey": not grey and image.channels == 1,
         "16 bits made 8": picture.mode in WORDS,
-        "scaled or cut": picture.size
-        != ((image.width, image.height) if upright else (image.height, image.width)),
+        "scaled or cut": upright(picture) != (image.height, image.width),
     }
     return [what for what, made in told.items() if made]
+
+
+def coloured(picture: "Image") -> bool:
+    """Whether a picture may hold colour, by its header: nothing is decoded."""
+    if picture.mode == "P":
+        palette = picture.getpalette("RGB") or []
+        return not palette[::3] == palette[1::3] == palette[2::3]
+    return picture.mode not in GREY
+
+
+def upright(picture: "Image") -> tuple[int, int]:
+    """Height and width of a picture once it stands as the camera was held."""
+    lies = picture.getexif().get(ORIENTATION, 1) in LYING
+    return picture.size if lies else (picture.height, picture.width)
 
 
 def _opaque(picture: "Image") -> "Image":
@@ -82,6 +96,18 @@ def _opaque(picture: "Image") -> "Image":
     picture = picture.convert("RGBA")
     paper = Image.new("RGBA", picture.size, (*PAPER, BYTE))
     return Image.alpha_composite(paper, picture).convert("RGB")
+
+
+REC_601 = (19595, 38470, 7471)
+"""Shares of red, green and blue in grey, of 2**16, as PIL rounds those of ITU-R BT.601."""
+
+
+def channelled(pixels: Pixels) -> UInt8[Bytes, "n _ h w"]:
+    """Grey images as three equal channels, coloured ones as one, as PIL converts them."""
+    if pixels.shape[1] == 1:
+        return np.repeat(pixels, 3, axis=1)
+    red, green, blue = (pixels[:, i : i + 1].astype(np.int64) * x for i, x in enumerate(REC_601))
+    return ((red + green + blue + (1 << 15)) >> 16).astype(np.uint8)
 
 
 AT_ONCE = 1024

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from swinablate.config.family import BYTE, ImageSpec
-from swinablate.data.dataset import Arrays, Dataset, Labels, Part, Parts, Pixels
-from swinablate.data.image_files import scaled
+from swinablate.data.dataset import Arrays, Bytes, Dataset, Labels, Part, Parts, Pixels
+from swinablate.data.image_files import channelled, scaled
 from swinablate.errors import EnvironmentFault
 
 FAULTS = (OSError, RuntimeError, TypeError, ValueError, AssertionError)
@@ -65,12 +66,18 @@ class Source:
             for pixels, labels in part.chunks():
                 self._check(pixels, labels, len(pixels))
                 made += len(pixels)
-                same = self.target == self.image
-                yield pixels if same else scaled(pixels, self.image, self.target), labels
+                yield self._turned(pixels), labels
             if made != part.n:
                 raise ValueError(f"expected {part.n} images, found {made}")
         except FAULTS as error:
             raise self._fault(error) from error
+
+    def _turned(self, pixels: Pixels) -> UInt8[Bytes, "n _ _ _"]:
+        """Of another size and colour, where that is asked for."""
+        image, target = self.image, self.target
+        if (image.height, image.width) != (target.height, target.width):
+            pixels = scaled(pixels, image, target)
+        return pixels if image.channels == target.channels else channelled(pixels)
 
     def _check(self, pixels: NDArray[Any], labels: NDArray[Any], n: int) -> None:
         """Refuse images that are not what the description says."""

@@ -98,25 +98,48 @@ def image_spec(config: DataConfig) -> ImageSpec:
         height, width = config.size if isinstance(config.size, tuple) else (config.size,) * 2
         if (height, width) != (image.height, image.width):
             image = image.model_copy(update={"height": height, "width": width, "top": BYTE})
+    if config.channels is not None and config.channels != image.channels:
+        if image.channels not in {1, 3}:
+            raise ValueError(
+                f"data set {config.name!r} has {image.channels} channels, which are neither grey "
+                "nor a colour; leave data.channels out"
+            )
+        image = image.model_copy(update={"channels": config.channels})
     augmentation(config, image)
     return image
 
 
 def native_spec(config: DataConfig) -> ImageSpec:
-    """The same before images are scaled, as a data set has them.
+    """The same before images are scaled and coloured, as a data set has them.
 
     Raises:
-        InputError: no data set has that name.
+        InputError: no data set has that name, or its folder does not say its format.
         ValueError: the recipe gives an image format where the data set has its own, or gives none
             where it has not.
     """
-    image = find_dataset(config).image
+    dataset = find_dataset(config)
+    image = dataset.image
     if image is not None and config.image is not None:
         raise ValueError(f"data set {config.name!r} has its own format; leave data.image out")
     image = image or config.image
+    if image is None and dataset.look:
+        image = dataset.look(raw_folder(config, Path()), config.size, config.test_fraction)
     if image is None:
         raise ValueError(f"data set {config.name!r} has no format of its own; add {FORMAT}")
     return image
+
+
+def completed(config: DataConfig) -> DataConfig:
+    """The same with the format that its folder has, where the recipe leaves it out.
+
+    What a trial is identified by says what it saw, also when the folder has changed.
+
+    Raises:
+        InputError: no data set has that name, or its folder does not say its format.
+    """
+    if config.image is not None or find_dataset(config).look is None:
+        return config
+    return config.model_copy(update={"image": native_spec(config)})
 
 
 def class_names(config: DataConfig) -> tuple[str, ...]:
@@ -196,7 +219,7 @@ def resolved_data(config: DataConfig) -> dict[str, Any]:
         del found["blur_share"]
     image = image_spec(config)
     found["crop_margin"] = margin(config, image)
-    found["size"] = [image.height, image.width]
+    found["size"], found["channels"] = [image.height, image.width], image.channels
     # Limits that no split reaches are none, and fractions that keep as many images are one.
     whole = describe(config.model_copy(update={"limit": None}))
     if whole and (config.limit is None or config.limit >= max(whole.train, whole.val, whole.test)):

@@ -88,6 +88,7 @@ class Summary:
         unmirrored: calls that did not reach MLflow.
         unreachable: MLflow answered no more at the end.
         settled: failures that another attempt would only repeat.
+        mirrored: something was left to train, so that MLflow was told of all trials meanwhile.
         spent: the budget ended it.
     """
 
@@ -98,6 +99,7 @@ class Summary:
     spent: bool = False
     unreachable: bool = False
     settled: int = 0
+    mirrored: bool = False
 
     @property
     def worth_retrying(self) -> int:
@@ -376,6 +378,7 @@ class Run:
             counts=counts,
             missing=missing,
             unmirrored=copy.missed if copy else 0,
+            mirrored=copy is not None,
             unreachable=copy is not None and copy.gone,
             exit_code=code,
             spent=now.spent,

@@ -6,6 +6,7 @@ Paths stand here as they were typed: a report that repeats them tells no more th
 wrote. Homes of earlier versions have no such file, and nothing is made up for them.
 """
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,9 +35,24 @@ TRAIN = ("run", "retry")
 SMOKE = ("plan", "run", "status", "report", "figure")
 """Commands with `--smoke`; others are given a smoke run's home."""
 
+TYPED = "SWINABLATE_TYPED"
+"""What stood before the command where another program handed it over, as `dev.py` does."""
+NAME = "swinablate"
+
 Command = Literal[
     "plan", "run", "status", "report", "retry", "sync", "weights", "figure", "ui", "export"
 ]
+
+
+def program() -> list[str]:
+    """The words with which this command was called: what comes before `run`."""
+    return shlex.split(os.environ.get(TYPED, "")) or [NAME]
+
+
+def as_typed(text: str) -> str:
+    """A message whose commands, in backticks, begin as this one was typed."""
+    typed = shlex.join(program())
+    return text if typed == NAME else text.replace(f"`{NAME} ", f"`{typed} ")
 
 
 def home_folder(said: str | Path, at: str = "--home") -> Path:
@@ -89,10 +105,15 @@ class Launch(Record):
     more: tuple[int, ...] = ()
 
     @property
+    def program(self) -> list[str]:
+        """The words before its command: `swinablate`, or `python3 dev.py`."""
+        words = shlex.split(self.command)
+        return [NAME] if words[:1] in ([], [NAME]) else words[:2]
+
+    @property
     def again(self) -> str:
         """The command that trains what is missing; `retry` and `--more` would train more."""
-        words = shlex.split(self.command)
-        first = 1 if words[:1] == ["swinablate"] else 2  # else `python3 dev.py`
+        words, first = shlex.split(self.command), len(self.program)
         kept = ["run" if at == first and w == "retry" else w for at, w in enumerate(words)]
         kept = [word for word in kept if not word.startswith("--more=")]
         if "--more" in kept:
@@ -132,7 +153,7 @@ class Launch(Record):
         options += ["--data-dir", self.data] if self.data and command in TRAIN else []
         for option in STORES.get(command, ()):
             options += [option, self.stores[option]] if option in self.stores else []
-        return shlex.join(["swinablate", command, self.study, *words, *options])
+        return shlex.join([*self.program, command, self.study, *words, *options])
 
     def of_home(self, command: str, *words: str) -> str:
         """A command about something else in the same home, empty where it is unknown.
@@ -144,7 +165,8 @@ class Launch(Record):
         if not self.study:
             return ""
         home = str(Path(self.home or DEFAULT_HOME) / "smoke") if self.smoke else self.home
-        return shlex.join(["swinablate", command, *words, *(["--home", home] if home else [])])
+        at = ["--home", home] if home else []
+        return shlex.join([*self.program, command, *words, *at])
 
 
 UNKNOWN = Launch()

@@ -13,6 +13,7 @@ import pandas as pd
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
+from swinablate.records.launch import program
 from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
 from swinablate.records.provenance import provenance
 from swinablate.records.tables import CURVES, TRIALS
@@ -196,7 +197,7 @@ def command(file: Path, question: Question) -> str:
         "--method": None if question.method == "auto" else question.method,
         "--alpha": question.alpha,
     }
-    words = ["swinablate", "analyze", str(file), "--baseline", question.baseline]
+    words = [*program(), "analyze", str(file), "--baseline", question.baseline]
     for option, value in given.items():
         words += [] if value is None else [option, str(value)]
     return shlex.join(words)

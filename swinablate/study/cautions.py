@@ -42,7 +42,7 @@ THREADS = 256
 """Cores of the largest common machines."""
 SAME = 2.0**-24
 """Relative: weights, rates and losses of two nearer numbers are the same in fp32."""
-TEST = ("data.name", "data.root", "data.limit", "data.image", "data.size")
+TEST = ("data.name", "data.root", "data.limit", "data.image", "data.size", "data.channels")
 """Fields that decide which images an arm is tested on."""
 VAL = ("data.val_fraction", "data.split_seed", "data.resample_split")
 """Fields that decide which images choose, and which are left to train on."""

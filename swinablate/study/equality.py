@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swinablate.config import schema
+from swinablate.config.data import DataConfig
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
@@ -24,6 +25,9 @@ from swinablate.text import flat
 MOST = 500
 """Networks of ours that a process remembers: some 0.1 MiB each, of a few dozen arms a study."""
 
+FOUND = frozenset(f"data.image.{name}" for name in ImageSpec.model_fields)
+"""Paths of a format that is found in a folder where a recipe leaves it out."""
+
 
 @dataclass(frozen=True)
 class Looked:
@@ -35,10 +39,12 @@ class Looked:
     Attributes:
         networks: what they are and do.
         costs: what they cost.
+        data: recipes' data with the format that was found where they give none.
     """
 
     networks: dict[tuple[str, ImageSpec], Fingerprint] = field(default_factory=dict)
     costs: dict[tuple[str, ImageSpec], Cost] = field(default_factory=dict)
+    data: dict[DataConfig, DataConfig] = field(default_factory=dict)
 
 
 def _look(recipe: Recipe, looked: Looked) -> Fingerprint:

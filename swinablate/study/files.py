@@ -19,7 +19,7 @@ from swinablate.config.compare import (
     settled_hypotheses,
 )
 from swinablate.config.data import DataConfig
-from swinablate.config.levels import Level, setting
+from swinablate.config.levels import Level, put, setting
 from swinablate.config.metrics import ACCURACY
 from swinablate.config.recipe import Claim, Recipe, StartConfig
 from swinablate.config.train import TrainConfig
@@ -155,18 +155,22 @@ class Study:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:
+def load_recipe(
+    path: Path, folders: Sequence[Path] = (), data: DataConfig | None = None
+) -> Recipe:
     """Read an experiment file.
 
     Args:
         path: the file.
         folders: where the module of an import path may be, besides the file's own folder
             and the current one.
+        data: of a file that has none, where nobody asks for its data.
 
     Raises:
         InputError: the file is missing, malformed, or a value is refused.
     """
-    file = schema.validate(RecipeFile, schema.read_toml(path), str(path))
+    written = ({"data": data} if data else {}) | schema.read_toml(path)
+    file = schema.validate(RecipeFile, written, str(path))
     return _recipe(file, path, folders)
 
 
@@ -194,7 +198,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     changes = [setting(text) for text in settings]
     for key, level in changes:
         if key.startswith("study."):
-            _write(written, key.removeprefix("study."), level)
+            put(written, key.removeprefix("study."), level)
     file = schema.validate(StudyFile, written, str(path))
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
     tries = file.tune.tries if file.tune else lambda _: 0
@@ -215,12 +219,12 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     recipes = recipes_of(
         axes.get(RECIPE, ()),
         path.parent,
-        lambda each: load_recipe(each, [path.parent]),
+        lambda each: load_recipe(each, [path.parent], baseline.data),
         str(path),
     )
     if recipes:
         axes[RECIPE] = tuple(recipes)
-    variants = tuple(_variant(arm, path) for arm in file.arms)
+    variants = tuple(_variant(arm, path, baseline.data) for arm in file.arms)
     for contrast in file.contrasts:
         _check_name(contrast.name, "a contrast", f"{path}: contrasts")
     compare, hypotheses = _compared(file, baseline.data, str(path))
@@ -304,7 +308,7 @@ def _recipe(file: RecipeFile, path: Path, folders: Sequence[Path]) -> Recipe:
     return read
 
 
-def _variant(arm: NamedArm, path: Path) -> Variant:
+def _variant(arm: NamedArm, path: Path, data: DataConfig) -> Variant:
     at = f"{path}: arms: {arm.name!r}"
     _check_name(arm.name, "an arm", f"{path}: arms")
     if not arm.changes and not arm.recipe:
@@ -319,7 +323,8 @@ def _variant(arm: NamedArm, path: Path) -> Variant:
             at=at,
             hint='write take = ["model"] or ["model", "train", "data"]',
         )
-    other = load_recipe(path.parent / arm.recipe, [path.parent]) if arm.recipe else None
+    spare = None if "data" in arm.take else data
+    other = load_recipe(path.parent / arm.recipe, [path.parent], spare) if arm.recipe else None
     return Variant(
         name=arm.name,
         changes=arm.changes,
@@ -385,15 +390,3 @@ def _check_effort(file: StudyFile, seeds: tuple[int, ...], at: str, *, smoke: bo
             at=f"{at}: tune",
             hint='give a fixed number of seeds and design = "one_at_a_time"',
         )
-
-
-def _write(table: dict[str, Any], key: str, level: Level) -> None:
-    """Set a key of the study file; `adaptive.looks` is a key of the table `adaptive`."""
-    head, _, rest = key.partition(".")
-    if not rest:
-        table[head] = level
-        return
-    inner = table.get(head)
-    inner = dict(inner) if isinstance(inner, Mapping) else {}
-    _write(inner, rest, level)
-    table[head] = inner

@@ -11,7 +11,7 @@ from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.config.theirs import named, theirs
 from swinablate.config.train import TrainConfig
 from swinablate.config.weights import each
-from swinablate.data import image_spec
+from swinablate.data import completed, image_spec
 from swinablate.errors import InputError, SwinablateError
 from swinablate.models.bounds import check_config
 from swinablate.models.registry import is_import, load_family
@@ -19,6 +19,7 @@ from swinablate.models.transfer import check_start
 from swinablate.study.arms.cells import Cell, cells_of
 from swinablate.study.arms.contrasts import check_arms
 from swinablate.study.equality import (
+    FOUND,
     Looked,
     cost_of,
     differing,
@@ -147,6 +148,8 @@ def smoked(recipe: Recipe) -> Recipe:
             "root": None,
             "image": image_spec(recipe.data).model_copy(update={"top": BYTE}),
             "size": None,
+            "channels": None,
+            "test_fraction": None,
             "limit": SMOKE_IMAGES,
         }
     )
@@ -188,7 +191,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     Of the weights it starts from the content counts, seed by seed, and not where it lies.
     """
     assert made.recipe is not None
-    recipe, changes, match = made.recipe, dict(made.changes), None
+    recipe, changes, match = _completed(made.recipe, looked), dict(made.changes), None
     if made.match and base:
         check_config(
             load_family(recipe.model.family, study.file), recipe.model, image_spec(recipe.data)
@@ -197,7 +200,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         target = base.macs if made.match.by == "macs" else base.params
         recipe, match = solve(recipe, made.match, target, at)
         changes |= {path: level for path, (_, level) in match.solved.items()}
-    baseline = study.baseline
+    baseline = _completed(study.baseline, looked)
     if study.smoke:
         recipe, baseline = smoked(recipe), smoked(baseline)
     seeds = study.seeds if made.changes else study.baseline_seeds  # only the baseline has none
@@ -212,6 +215,9 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     spent = cost_of(family, recipe, image, looked)
     check_parts(recipe, parts_of(recipe, looked))
     differs = differing(baseline, recipe) if made.changes else {}
+    if made.recipe.data.image is None and study.baseline.data.image is None:
+        # found in both, so it follows from what was changed, and is no change of its own
+        differs = {path: pair for path, pair in differs.items() if path not in FOUND}
     arm = Arm(
         name=made.name,
         changes=changes,
@@ -233,6 +239,13 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     )
     own = [arm.trial(seed).recipe.start.sha256 for seed in study.seeds]
     return arm, schema.digest([meaning(recipe, looked), own])
+
+
+def _completed(recipe: Recipe, looked: Looked) -> Recipe:
+    """The recipe with the format of a folder's pictures, where it gives none."""
+    if recipe.data not in looked.data:
+        looked.data[recipe.data] = completed(recipe.data)
+    return recipe.model_copy(update={"data": looked.data[recipe.data]})
 
 
 def _starts(

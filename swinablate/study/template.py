@@ -1,9 +1,11 @@
 """A commented study file to start from."""
 
+import shlex
 from pathlib import Path
 
 from swinablate.errors import InputError
 from swinablate.records.disk.files import write_atomically
+from swinablate.records.launch import as_typed, program
 from swinablate.study.files import NAME
 
 RECIPE = """\
@@ -27,8 +29,8 @@ precision = "auto"     # bf16 where that is a tenth faster, asked once a study; 
 """
 STUDY = """\
 # A study: one question, a baseline, and what to vary.
-#   swinablate plan {path}     shows arms, costs, and what the seeds can detect
-#   swinablate run {path}      trains and reports; start it again after any interruption
+#   {program} plan {path}     shows arms, costs, and what the seeds can detect
+#   {program} run {path}      trains and reports; start it again after any interruption
 question = "Which parts matter?"
 baseline = "{recipe}"   # relative to this file
 seeds = 5                        # seeds 0..4 of every arm; the baseline runs twice as many
@@ -89,7 +91,11 @@ def write_template(name: str, folder: Path) -> tuple[Path, Path]:
     for path in (study, recipe):
         if path.exists():
             raise InputError("the file exists", at=str(path), hint="choose another name")
-    text = STUDY.format(path=study, recipe=f"../experiments/{name}.toml")
+    text = STUDY.format(
+        program=shlex.join(program()),
+        path=shlex.quote(str(study)),
+        recipe=f"../experiments/{name}.toml",
+    )
     for path, content in ((recipe, RECIPE), (study, text)):
-        write_atomically(path, content)
+        write_atomically(path, as_typed(content))
     return study, recipe

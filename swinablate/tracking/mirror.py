@@ -9,14 +9,15 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swinablate.records.home import Home
 from swinablate.records.launch import launch_of
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import Row, everything
+from swinablate.records.plan import PlanRecord, Row, everything
 from swinablate.tracking.cards import study_card, trial_card
 from swinablate.tracking.text import StudyCard, TrialCard
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Call = Callable[["Tracker"], None]
+Recorded = Callable[[], Iterable[tuple[Row, Outcome]]]
 PATIENCE = 3
 """After so many failures in a row the store is left alone for a while: it is gone.
 
@@ -266,7 +268,7 @@ def publish(
     home: Home,
     answer: "StudyResults",
     folder: Path,
-    recorded: Callable[[], Iterable[tuple[Row, Outcome]]],
+    recorded: Recorded,
 ) -> None:
     """Put the verdicts and the report into MLflow, one summary run an arm.
 
@@ -281,16 +283,39 @@ def publish(
     Raises:
         EnvironmentFault: the store is out of reach.
     """
-    from swinablate.tracking.tracker import Tracker
-
-    card = study_card(answer.plan, launch_of(home, answer.plan))
-    tracker = Tracker.open(uri, home.artifacts, card)
-    try:
-        lacking = tracker.lacks(everything(answer.plan))
-        for row, outcome in recorded() if lacking else ():
-            if row.trial in lacking:
-                tell(tracker, row, outcome, reused=not tracker.moved)
+    with _caught_up(uri, home, answer.plan, recorded) as tracker:
         tracker.summaries(answer.verdicts)
         tracker.attach(folder)
-    finally:
-        tracker.close()
+
+
+def publish_trials(uri: str, home: Home, plan: PlanRecord, recorded: Recorded) -> None:
+    """Put the trials that MLflow lacks there, as a study shows them while it trains.
+
+    Args:
+        uri: of the store.
+        home: where the study ran.
+        plan: what it declared.
+        recorded: as `publish` takes it.
+
+    Raises:
+        EnvironmentFault: the store is out of reach.
+    """
+    with _caught_up(uri, home, plan, recorded):
+        pass
+
+
+@contextmanager
+def _caught_up(uri: str, home: Home, plan: PlanRecord, recorded: Recorded) -> "Iterator[Tracker]":
+    """A tracker that has been told of every recorded trial."""
+    from swinablate.tracking.tracker import Tracker
+
+    with closing(Tracker.open(uri, home.artifacts, study_card(plan, launch_of(home, plan)))) as to:
+        lacking = to.lacks(everything(plan))
+        told = dict[str, str]()
+        for row, outcome in recorded() if lacking else ():
+            if row.trial in lacking:
+                tell(to, row, outcome, reused=not to.moved)
+                told[row.arm.name] = row.trial
+        for trial in told.values():  # once an arm: it counts all that were told
+            to.interim(trial)
+        yield to

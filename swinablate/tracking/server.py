@@ -63,7 +63,7 @@ def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Ite
         raise EnvironmentFault(
             "there are no records yet",
             at=str(path),
-            hint="run a study first: swinablate run studies/quickstart.toml",
+            hint="run a study first: `swinablate run studies/quickstart.toml`",
         )
     try:
         stores.reach(uri)

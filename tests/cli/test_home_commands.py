@@ -1,12 +1,15 @@
 """`list`, `show` and `logs` on the home of version 0.1, and on one that was damaged."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from swinablate.cli.app import main
 from swinablate.cli.commands.verbs import shown
 from swinablate.records.events import TRAINS
+from swinablate.records.seal import seal
+from swinablate.scheduling.looking import headline
 from tests.records.homes import edited, sealed
 
 
@@ -45,23 +48,72 @@ def test_list_tells_how_far_studies_are(study, capsys):
     assert (rows["looks"]["state"], rows["looks"]["interim"]) == ("done", False)
 
 
-def test_list_believes_a_report_of_this_declaration_only(study, capsys, tmp_path):
-    verdict = {"name": "norm=batch", "verdict": "worse", "delta_pp": -3.0, "ci_low": -4.0,
-               "ci_high": -2.0, "n": 3}  # fmt: skip
-    other = {**verdict, "name": "small", "verdict": "better", "delta_pp": 1.0}
-    folder = tmp_path / "reports" / "grid"
-    folder.mkdir(parents=True)
-    (folder / "verdicts.json").write_text(
-        json.dumps({"metric": "test/accuracy", "arms": [other, verdict]})
-    )
-    declaration = study.home.latest("grid")
-    (folder / "provenance.json").write_text(json.dumps({"declaration": declaration}))
-    rows = {one["name"]: one for one in said(capsys, "list", *home(study))["studies"]}
-    assert rows["grid"]["headline"]["text"] == "norm=batch worse: -3.00 pp [-4.00, -2.00]"
-    assert rows["grid"]["headline"]["source"] == "report"
-    (folder / "provenance.json").write_text(json.dumps({"declaration": "another"}))
-    rows = {one["name"]: one for one in said(capsys, "list", *home(study))["studies"]}
-    assert (rows["grid"]["headline"] or {}).get("source") != "report"
+@pytest.fixture
+def judging(monkeypatch):
+    """Names of the studies that were judged for a list."""
+    names, judged = [], headline.judged
+
+    def counted(home, plan):
+        names.append(plan.study)
+        return judged(home, plan)
+
+    monkeypatch.setattr(headline, "judged", counted)
+    return names
+
+
+def headlines(capsys, study):
+    found = said(capsys, "list", *home(study))["studies"]
+    return {one["name"]: one["headline"] for one in found}
+
+
+def kept(study, name="looks"):
+    return study.home.studies / name / study.home.latest(name) / "headline.json"
+
+
+def test_list_judges_what_is_done_once(study, capsys, judging):
+    first = headlines(capsys, study)
+    assert set(judging) == {"grid", "looks", "tuned"}
+    judging.clear()
+    assert headlines(capsys, study) == first
+    assert judging == []
+    assert first["plain"] is None
+
+
+def test_a_report_keeps_what_it_judged(study, capsys, judging):
+    assert main(["report", "looks", *home(study), "--out", "report"]) == 0
+    capsys.readouterr()
+    verdicts = json.loads(Path("report/verdicts.json").read_text())
+    found = headlines(capsys, study)["looks"]
+    assert "looks" not in judging
+    assert found == headline.headline(verdicts, "report")
+
+
+def test_a_list_believes_no_headline_of_other_records_or_code(study, capsys, judging, monkeypatch):
+    headlines(capsys, study)
+    was = kept(study).read_text()
+    kept(study).write_text(was.replace('"study": "looks"', '"study": "lookz"'))
+    judging.clear()
+    headlines(capsys, study)
+    assert judging == ["looks"]
+    assert kept(study).read_text() == was  # written anew
+
+    arms = study.home.declared("looks").arms
+    record = study.home.trials / arms[1].trials[0] / "result.json"
+    result = json.loads(record.read_text())
+    result["metrics"]["test/accuracy"] = 99.0
+    record.write_text(seal({k: value for k, value in result.items() if k != "digest"}))
+    judging.clear()
+    headlines(capsys, study)
+    assert "looks" in judging
+
+    elsewhere = study.home.root / "code"
+    (elsewhere / "stats").mkdir(parents=True)
+    monkeypatch.setattr(headline, "CODE", elsewhere)
+    headlines(capsys, study)
+    judging.clear()
+    (elsewhere / "stats" / "verdict.py").write_text("ALPHA = 0.1")
+    headlines(capsys, study)
+    assert set(judging) == {"grid", "looks", "tuned"}
 
 
 def test_list_names_a_damaged_study_and_the_others(study, capsys):

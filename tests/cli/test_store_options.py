@@ -2,12 +2,16 @@
 
 import logging
 import sys
+from pathlib import Path
 
 import pytest
+import typer
 
 from swinablate.cli.app import main
+from swinablate.cli.commands import start
 from swinablate.cli.typed import command_of
 from swinablate.execution.run import Options
+from swinablate.records.home import Home
 
 QUEUE = "postgresql://me:s3%40cret@db/optuna"
 SERVER = "http://bob:hunter2@mlflow:5000"
@@ -119,6 +123,33 @@ def test_the_quick_start_obeys_the_variables(asked, monkeypatch):
         None,
         "swinablate demo",
     )
+
+
+@pytest.mark.parametrize("typed", ["", "python3 dev.py"])
+def test_the_quick_start_leaves_the_shipped_report_alone_and_says_what_is_next(
+    typed, monkeypatch, capsys
+):
+    found = []
+
+    def run(study, home, options, settings, *, smoke, report, as_json):
+        found.append(report.folder(Home(home), "quickstart"))
+        raise typer.Exit(0)
+
+    monkeypatch.setattr(start, "run_study", run)
+    monkeypatch.setenv("SWINABLATE_TYPED", typed)
+    assert main(["demo", "--home", "my home"]) == 0
+    program = typed or "swinablate"
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        f"next, every trial in a browser: {program} ui quickstart --home 'my home'",
+        f"next, what is recorded: {program} list --home 'my home'",
+        f"next, a study of your own: {program} new my_study",
+    ]
+    assert found == [Path("reports/demo")]
+    ignored = (Path(__file__).parents[2] / ".gitignore").read_text().splitlines()
+    assert f"/{found[0]}/" in ignored
+    main(["demo", "--out", "other", "--json"])
+    assert found[-1] == Path("other")
+    assert "next" not in capsys.readouterr().err
 
 
 def test_any_other_word_loses_the_secret_of_an_address_in_it():

@@ -138,7 +138,9 @@ def test_a_matched_arm_shows_what_was_solved_and_how_well_it_fits(printed):
         printed,
         arm("bias", differs={"model.bias": ("learned", "none")}, match=match),
         arm("even", match=exact),
+        arm("as it was", match=exact.model_copy(update={"solved": {}})),
     )
+    assert found[7].endswith("2 ; matched in params: unchanged, 0.0 %")
     assert found[5].endswith(
         "model.bias learned -> none; matched in params: model.width 16 -> 20, "
         "model.depths 2x2 -> 3x3, -1.2 %"

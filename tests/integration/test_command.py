@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.study.shipped import placed
 
@@ -39,6 +40,28 @@ def test_run_prints_data_on_stdout_and_the_rest_on_stderr(finished):
     assert "[9/9]" in finished.stderr
     assert "9 done" in finished.stderr
     assert "test" not in finished.stderr.replace("pytest", "")  # no test score on the way
+
+
+def test_a_study_with_nothing_to_train_is_shown_without_a_report_too(finished, tmp_path):
+    """It published nothing: only a report, and training, told MLflow anything."""
+    twin = finished.folder / "twin.toml"
+    twin.write_text(finished.study.read_text())
+    uri = f"sqlite:///{tmp_path / 'other.db'}"
+    end = subprocess.run(
+        [sys.executable, "-m", "swinablate", "run", str(twin), "--home", str(finished.home),
+         "--no-report", "--tracking-uri", uri],
+        check=False, capture_output=True, text=True, timeout=120, cwd=finished.folder,
+    )  # fmt: skip
+    assert end.returncode == 0, end.stderr
+    client = MlflowClient(uri)
+    (shown,) = client.search_experiments(filter_string="name = 'twin @ digits'")
+    runs = client.search_runs([shown.experiment_id])
+    trials = [run for run in runs if run.data.tags["kind"] == "trial"]
+    assert {run.info.status for run in trials} == {"FINISHED"}
+    assert len(trials) == 9
+    assert {(run.info.run_name, run.data.tags["done"]) for run in runs if run not in trials} == {
+        ("baseline", "6 of 6"), ("shift=false", "3 of 3"),
+    }  # fmt: skip
 
 
 def test_plan_json_is_the_contract(finished):

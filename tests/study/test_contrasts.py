@@ -235,6 +235,17 @@ def test_a_family_is_one_change_and_what_was_matched_is_named_beside_it(write, t
     )
 
 
+def test_a_recipe_of_which_only_the_model_is_taken_needs_no_data(write, tmp_path):
+    (tmp_path / "vit.toml").write_text(VIT.partition("[data]")[0])
+    arm = '\n[[arms]]\nname = "ViT"\nrecipe = "vit.toml"\n'
+    path = write(STUDY + arm)
+    made = {one.name: one for one in plan(load_study(path)).arms}
+    assert made["ViT"].recipe.data == made["baseline"].recipe.data
+    path.write_text(STUDY + arm + 'take = ["model", "data"]\n')
+    with pytest.raises(InputError, match="key 'data' is missing"):
+        load_study(path)
+
+
 def test_parts_of_another_recipe_are_a_change_each(write, tmp_path):
     (tmp_path / "vit.toml").write_text(VIT.replace("batch = 32", "batch = 16"))
     arm = '\n[[arms]]\nname = "ViT"\nrecipe = "vit.toml"\ntake = ["model", "train"]\n'

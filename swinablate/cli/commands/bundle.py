@@ -11,6 +11,7 @@ from swinablate.cli.options import HOME, HomeFolder, Json, Settings, Smoke, Stud
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.launch import program
 
 if TYPE_CHECKING:
     from swinablate.report.evidence.check import Checked
@@ -92,7 +93,7 @@ def import_(
     terminal.err.print(said, markup=False, soft_wrap=True)
     if done.file:
         words = [word for text in done.settings for word in ("--set", text)]
-        command = ["swinablate", "run", str(done.file), *words, "--home", str(home)]
+        command = [*program(), "run", str(done.file), *words, "--home", str(home)]
         terminal.err.print(f"to go on: {shlex.join(command)}", markup=False, soft_wrap=True)
 
 

@@ -1,6 +1,5 @@
 """Commands about what a home holds: its studies, one trial or arm, a log."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -151,18 +150,14 @@ def logs(
 
 
 def _headline(home: Home, one: Any) -> dict[str, Any] | None:
-    """The strongest verdict on a study: its report's, or judged if it is done; None if neither."""
+    """The strongest verdict on a study that is done; None if there is none."""
     from swinablate.errors import SwinablateError
-    from swinablate.scheduling.looking.headline import headline, judged, reported
+    from swinablate.scheduling.looking.headline import strongest
 
-    above = home.root if home.root.name == "smoke" else Path()
+    if one.interim or one.smoke:
+        return None  # what is unfinished has no verdicts
     try:
-        plan = home.declared(one.name)
-        if one.interim or one.smoke:
-            return None  # what is unfinished has no verdicts
-        if verdicts := reported(above / "reports" / one.name, plan):
-            return headline(verdicts, "report")
-        return headline(judged(home, plan), "judged")
+        return strongest(home, home.declared(one.name))
     except SwinablateError:
         return None  # a list names studies; `report` tells what is wrong with one
 

@@ -1,6 +1,7 @@
 """Commands to begin with: a study file of one's own, and the quick start."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,6 @@ from swinablate.cli.options import (
     Force,
     HomeFolder,
     Json,
-    Out,
     Slots,
     Smoke,
     Storage,
@@ -21,8 +21,11 @@ from swinablate.cli.options import (
 )
 from swinablate.cli.running import Report, run_study
 from swinablate.config.variants import digests
+from swinablate.records.launch import Launch, program
 
 commands = typer.Typer()
+DEMO = Path("reports") / "demo"
+"""Where the report of the quick start is; git ignores it in a clone."""
 
 
 @commands.command(epilog="Example: swinablate new my_study")
@@ -36,7 +39,7 @@ def new(
     from swinablate.study.template import write_template
 
     study, recipe = write_template(name, folder)
-    said = f"{study}\n{recipe}\nnext: swinablate plan {study}"
+    said = f"{study}\n{recipe}\nnext: {shlex.join([*program(), 'plan', str(study)])}"
     terminal.err.print(said, soft_wrap=True, markup=False)
 
 
@@ -44,7 +47,10 @@ def new(
 def demo(
     context: typer.Context,
     slots: Slots = None,
-    out: Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the report.", show_default=str(DEMO)),
+    ] = None,
     force: Force = False,
     home: HomeFolder = HOME,
     storage: Storage = None,
@@ -60,6 +66,21 @@ def demo(
     options = options_of(context, slots, "auto", "local", None, storage, tracking_uri)
     what = {"study": study.stem, "file": str(study), "digests": digests(study)}
     options = dataclasses.replace(options, launch=options.launch.model_copy(update=what))
-    run_study(
-        study, home, options, [], smoke=smoke, report=Report(out, force=force), as_json=as_json
-    )
+    # A clone has the shipped report of this study at its usual place; it is not written over.
+    report = Report(out or (None if smoke else DEMO), force=force)
+    try:
+        run_study(study, home, options, [], smoke=smoke, report=report, as_json=as_json)
+    except typer.Exit as end:
+        if end.exit_code == 0 and not as_json:
+            _say_next(options.launch)
+        raise
+
+
+def _say_next(launch: Launch) -> None:
+    """What to do after the quick start, each a command to be pasted."""
+    for what, command in (
+        ("every trial in a browser", launch.says("ui")),
+        ("what is recorded", launch.of_home("list")),
+        ("a study of your own", shlex.join([*program(), "new", "my_study"])),
+    ):
+        terminal.err.print(f"next, {what}: {command}", soft_wrap=True, markup=False)

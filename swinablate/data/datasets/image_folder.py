@@ -2,7 +2,8 @@
 
 Pictures of any size and kind that PIL reads; each is turned upright, cut in the middle to the
 proportions of `data.image`, scaled to its size and made grey or coloured (`image_files.fitted`),
-once. Classes are numbered in the order of their folders' names.
+once. Classes are numbered in the order of their folders' names. A recipe without `data.image` has
+the format that is found (`look`).
 
 With `val/CLASS/*` (or `valid`, `validation`) beside the two, that is what chooses, and nothing is
 cut from the training images for it; without a folder `test` it is the test set. Hidden files and
@@ -28,8 +29,8 @@ import numpy as np
 
 from swinablate.config import schema
 from swinablate.config.family import ImageSpec
-from swinablate.data.dataset import Dataset, Labels, Part, Parts, Picture, Pixels
-from swinablate.data.image_files import MODES, changes, fitted
+from swinablate.data.dataset import Dataset, Labels, Part, Parts, Picture, Pixels, Side
+from swinablate.data.image_files import MODES, changes, coloured, fitted, upright
 from swinablate.errors import InputError
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -39,6 +40,8 @@ CHUNK = 512
 """Pictures decoded before they are written: work for every core, and all that memory holds."""
 NAMED = 20
 """Unusable files that a message names: a screen of them; of more, the number says enough."""
+SMALLEST = ImageSpec(height=1, width=1, channels=3, classes=2)
+"""A format that takes no memory, to see whether a picture can be decoded at all."""
 LAYOUT = "give a folder that holds train/CLASS/*.png and test/CLASS/*.png (or val)"
 TRAIN, TEST, VAL = ("train", "training"), ("test", "testing"), ("val", "valid", "validation")
 """Names of the parts' folders, in any case."""
@@ -120,6 +123,62 @@ def _parts(root: Path, image: ImageSpec, found: Listed, above: Path | None) -> P
         return Part(len(files), made, names, converted)
 
     return Parts(part(found.train), part(found.test), part(found.val) if found.val else None)
+
+
+def look(root: Path, size: Side | None, share: float | None) -> ImageSpec:
+    """Classes, channels and size of a folder's pictures, by their headers.
+
+    Pictures that are all grey have one channel, others three. Where they are of several sizes,
+    nobody but the user knows the right one; one that is asked for they are made of at once,
+    whatever theirs are, not by scaling them twice.
+
+    Args:
+        root: the folder.
+        size: pixels a side, or height and width, that a recipe asks for.
+        share: what is cut off to test, where the folder holds `CLASS/*` alone; else None.
+    """
+    if share is not None:
+        names, files = _flat(root)
+    else:
+        found = _listed(root)
+        names, files = found.classes, found.train + found.val + found.test
+    first: tuple[Path, tuple[int, int]] | None = None
+    colour = False
+    for path, seen in _headers(files):
+        if isinstance(seen, str):
+            raise _unusable(files)
+        first, colour = first or (path, seen[0]), colour or seen[1]
+        if size is None and seen[0] != first[1]:
+            (height, width), (h, w) = first[1], seen[0]
+            raise InputError(
+                f"pictures are of several sizes: {first[0]} has {width} x {height} pixels, "
+                f"{path} {w} x {h}",
+                at="data.size",
+                hint="write size = 64 in [data]: the pixels a side that all are cut and scaled to",
+            )
+        if size is not None and colour:
+            break  # the others could add nothing
+    assert first
+    height, width = first[1] if size is None else size if isinstance(size, tuple) else (size, size)
+    return ImageSpec(height=height, width=width, channels=3 if colour else 1, classes=len(names))
+
+
+def _headers(files: Files) -> Iterator[tuple[Path, tuple[tuple[int, int], bool] | str]]:
+    """Of each picture height and width, and whether it has colour; or why it cannot be read."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(files), CHUNK):
+            some = [path for path, _ in files[start : start + CHUNK]]
+            yield from zip(some, pool.map(_header, some), strict=True)
+
+
+def _header(path: Path) -> tuple[tuple[int, int], bool] | str:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return upright(picture), coloured(picture)
+    except _faults() as error:
+        return _reason(error)
 
 
 def state(root: Path) -> str:
@@ -271,13 +330,7 @@ def _decoded(
             found = list(pool.map(lambda path: _one(path, image), [path for path, _ in some]))
             whole = [one for one in found if not isinstance(one, str)]
             if len(whole) < len(found):
-                raise _unusable(
-                    (path, reason)
-                    for (path, _), reason in zip(
-                        every, pool.map(lambda file: _one(file[0], image), every), strict=True
-                    )
-                    if isinstance(reason, str)
-                )
+                raise _unusable(every)
             converted.update(chain.from_iterable(changed for _, changed in whole))
             yield (
                 np.stack([picture for picture, _ in whole]),
@@ -292,12 +345,27 @@ def _one(path: Path, image: ImageSpec) -> tuple[Picture, list[str]] | str:
     try:
         with Image.open(path) as picture:
             return fitted(picture, image), changes(picture, image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return " ".join(str(error).split()) or type(error).__name__
+    except _faults() as error:
+        return _reason(error)
 
 
-def _unusable(found: Iterator[tuple[Path, str]]) -> InputError:
-    (path, reason), *others = found
+def _faults() -> tuple[type[Exception], ...]:
+    """What PIL raises of files that it cannot read."""
+    from PIL import Image
+
+    return (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _unusable(files: Files) -> InputError:
+    """All files that cannot be read, each with the reason; all of them are decoded to see it."""
+    paths = [path for path, _ in files]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        read = zip(paths, pool.map(lambda path: _one(path, SMALLEST), paths), strict=True)
+        (path, reason), *others = [(path, why) for path, why in read if isinstance(why, str)]
     if not others:
         return InputError(
             f"a picture cannot be read: {reason}", at=str(path), hint="mend it, or remove it"
@@ -318,5 +386,6 @@ DATASET = Dataset(
     state=state,
     listed=classes,
     cut=cut,
+    look=look,
     version=2,  # 1 took hidden files, lying pictures and transparent ones as they are
 )

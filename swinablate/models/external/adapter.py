@@ -205,8 +205,10 @@ def _answer(model: nn.Module, image: ImageSpec, path: str) -> None:
             logits = model(x)
     except Exception as error:  # whatever their code raises
         problem = f"{path} fails on images of {size} in {mode} mode: {named(error)}"
+        grey = "; data.channels = 3 gives it grey images as three equal channels"
         raise ValueError(
             f"{problem}; it must take b c h w images and return b {image.classes} logits"
+            f"{grey if image.channels == 1 else ''}"
         ) from error
     if not isinstance(logits, Tensor):
         problem = f"{path} returns a {type(logits).__name__} in {mode} mode"

@@ -12,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.transforms import Transform
 
+from swinablate.report.drawing.paper import Shown
+
 INK, FAINT, RULE, PAPER = "#1A1A1A", "#595959", "#BDBDBD", "#FFFFFF"
 """FAINT has a contrast of 7 on white: small text in it can be read."""
 BAND, GRID = "#DCE9F5", "#EAEAEA"
@@ -118,7 +120,7 @@ def dark(colour: str) -> str:
 
 def sheet(width: float, height: float) -> Canvas:
     """An empty drawing that can measure its texts; inches."""
-    canvas = Canvas(figsize=(width, height))
+    canvas = Shown(figsize=(width, height))
     FigureCanvasAgg(canvas)
     return canvas
 

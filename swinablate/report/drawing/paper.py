@@ -4,6 +4,7 @@ On the page a figure is as wide as it needs. On paper its width is given, its le
 and `fit` gives what names and numbers leave to the axes.
 """
 
+import io
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
@@ -15,6 +16,17 @@ NARROW = 5.0
 EDGE = 0.03  # inches round a figure on paper: a line at the edge is whole
 PASSES = 4  # as texts move, ticks may change and with them the room they take
 LEAST = 0.5  # inches of an axis; one that is narrower shows nothing
+
+SCREEN = 110  # dots an inch in a notebook: letters of 8 points are as large as those around them
+
+
+class Shown(Canvas):
+    """A drawing that a notebook shows without being told how, though nobody imports pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=SCREEN, bbox_inches="tight")
+        return file.getvalue()
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,22 @@
-"""The strongest word on a study, in a line: from its report, or judged anew."""
+"""The strongest word on a study, in a line: kept, or judged anew."""
 
-import json
+import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from swinablate import __version__
+from swinablate.errors import EnvironmentFault
+from swinablate.records.disk.files import write_atomically
 from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, everything
+from swinablate.records.seal import seal, unseal
 from swinablate.scheduling.due import State, due
 from swinablate.text import after_difference, places_of, signed, unit_of
 
+CODE = Path(__file__).parents[2]
+"""Our package."""
 MOVED = ("better", "worse")
 """Verdicts that an arm changes the metric, the first of all to be told."""
 OTHERS = ("fails to train", "equivalent")
@@ -23,7 +30,7 @@ def headline(verdicts: Mapping[str, Any], source: str) -> dict[str, Any] | None:
 
     Args:
         verdicts: as in `verdicts.json`.
-        source: where they are from: "report" or "judged".
+        source: what they were judged for: "report", or "judged" for the list alone.
     """
     arms = [arm for arm in verdicts["arms"] if arm["delta_pp"] is not None]
     moved = [arm for arm in arms if arm["verdict"] in MOVED]
@@ -45,23 +52,57 @@ def headline(verdicts: Mapping[str, Any], source: str) -> dict[str, Any] | None:
     }
 
 
-def reported(folder: Path, plan: PlanRecord) -> Mapping[str, Any] | None:
-    """The verdicts of a report in a folder, if it is one of this declaration.
+def strongest(home: Home, plan: PlanRecord) -> dict[str, Any] | None:
+    """The strongest verdict on what is recorded; judged once, and kept beside the plan.
+
+    What is kept is believed for the same records and the same code alone: `_state`.
+    """
+    of = _state(home, plan)
+    owner = {"study": plan.study, "of": of}
+    with suppress(FileNotFoundError, EnvironmentFault):
+        kept: dict[str, Any] | None = unseal(_path(home, plan), owner, "").get("headline")
+        return kept
+    return _kept(home, plan, of, headline(judged(home, plan), "judged"))
+
+
+def keep_strongest(home: Home, plan: PlanRecord, verdicts: Mapping[str, Any]) -> None:
+    """Keep the strongest of verdicts that were just judged for a report.
 
     Args:
-        folder: of the report; it need not be there.
-        plan: as declared.
+        home: where the study ran.
+        plan: what it declared.
+        verdicts: as in `verdicts.json`.
     """
-    try:
-        origin = json.loads((folder / "provenance.json").read_text("utf-8"))
-        verdicts = json.loads((folder / "verdicts.json").read_text("utf-8"))
-        mine = origin["declaration"] == plan.declaration
-        keys = {"name", "verdict", "delta_pp", "ci_low", "ci_high", "n"}
-        whole = all(keys <= arm.keys() for arm in verdicts["arms"]) and "metric" in verdicts
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # no report, or a file that somebody changed: it is only a line of a list
-    found: Mapping[str, Any] = verdicts
-    return found if mine and whole else None
+    _kept(home, plan, _state(home, plan), headline(verdicts, "report"))
+
+
+def _kept(
+    home: Home, plan: PlanRecord, of: str, found: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    content = {"study": plan.study, "of": of, "headline": found}
+    with suppress(EnvironmentFault, OSError, ValueError):  # a home that is only read; NaN
+        write_atomically(_path(home, plan), seal(content))
+    return found
+
+
+def _path(home: Home, plan: PlanRecord) -> Path:
+    return home.studies / plan.study / plan.declaration / "headline.json"
+
+
+def _state(home: Home, plan: PlanRecord) -> str:
+    """A digest of all that verdicts follow from: declaration, records, and our code."""
+    found = hashlib.sha256(__version__.encode())
+    for source in sorted(CODE.rglob("*.py")):  # of a checkout it changes under one version
+        seen = source.stat()
+        found.update(f"{source.relative_to(CODE)} {seen.st_size} {seen.st_mtime_ns}\n".encode())
+    declared = _path(home, plan).parent
+    files = [declared / "plan.json", declared / "tuning.json"]
+    files += [home.trials / trial / "result.json" for trial in everything(plan)]
+    for file in files:
+        found.update(f"{file.parent.name}/{file.name} ".encode())
+        with suppress(OSError):
+            found.update(hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()
 
 
 def judged(home: Home, plan: PlanRecord) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import PurePath
 
 from swinablate.config.levels import Level
 from swinablate.study.arms.axes import RECIPE
-from swinablate.study.equality import fields
+from swinablate.study.equality import FOUND, fields
 from swinablate.study.files import BASELINE
 from swinablate.study.plan import Arm, Plan
 from swinablate.text import counted, formula
@@ -201,8 +201,12 @@ def _side(plan: Plan, arm: Arm) -> Side:
         taken = variant.take if variant.recipe else ()
         parts = dict.fromkeys(taken, PurePath(variant.source).stem)
     match = arm.match
+    theirs = variant.recipe if variant and "data" in parts else None
+    # A format that was found follows from what else was changed, and is no change of its own.
+    follows = FOUND if (theirs or plan.study.baseline).data.image is None else frozenset()
+    every = fields(arm.recipe.model_dump(mode="json"))
     return Side(
-        fields=fields(arm.recipe.model_dump(mode="json")),
+        fields={path: level for path, level in every.items() if path not in follows},
         switches=frozenset(path for path in written if path != RECIPE),
         parts=parts,
         solved=dict.fromkeys(match.solved, match.by) if match else {},

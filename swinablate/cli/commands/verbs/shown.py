@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.cli import terminal
+from swinablate.records.launch import program
 from swinablate.scheduling.looking.attempts import Attempt, Printed
 from swinablate.scheduling.looking.trial import where_it_failed
 from swinablate.text import counted, duration, first_line, flat, known, level
@@ -145,7 +146,7 @@ UNTOLD = {"metrics", "predictions", "execution", "curve", "traceback", "at"}
 
 def command(name: str, *words: str, home: str = "") -> str:
     """A command about this home, to be pasted."""
-    return shlex.join(["swinablate", name, *words, *(["--home", home] if home else [])])
+    return shlex.join([*program(), name, *words, *(["--home", home] if home else [])])
 
 
 def ago(seconds: float | None) -> str:
