@@ -15,7 +15,7 @@ from swinablate.execution.executor import Request, chosen
 from tests.integration.clusters import SLURM, TWO, Long, attempts, gone, stepds
 from tests.integration.conftest import until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 PAGE = Path(__file__).parents[2] / "docs/clusters.md"
 
 
@@ -48,7 +48,7 @@ def test_workers_that_are_cancelled_are_replaced_and_their_trials_go_on(slurm, c
     command.wait_for("checkpoint")
     for step in slurm.steps():
         slurm.ask("scancel", step)
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     said = re.search(r"the worker on n[12] ended with signal SIGKILL \(Slurm: (.*); going on", err)
     assert said is not None, err
@@ -66,7 +66,7 @@ def test_a_worker_that_is_asked_to_leave_writes_a_checkpoint_first(slurm, comman
     trial = command.wait_for("checkpoint")[0]["trial"]
     (pid,) = {e["data"]["pid"] for e in command.events("started") if e["trial"] == trial}
     os.kill(pid, signal.SIGTERM)
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert "going on" not in err
     assert [event["trial"] for event in command.events("stopped")] == [trial]
@@ -86,7 +86,7 @@ def test_another_allocation_is_asked_for_once_where_one_is_cancelled(slurm, comm
     (second,) = slurm.jobs()
     assert first != second
     slurm.ask("scancel", second)
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 75, err
     assert f"job {first} ended: CANCELLED; job {second} is asked for instead" in err
     assert f"error: --executor slurm: job {second} ended: CANCELLED" in err
@@ -247,7 +247,7 @@ def test_a_controller_that_dies_and_lies_afterwards_changes_nothing(slurm, long,
     slurm.kill("slurmctld")
     long.wait_for("done", 1)
     slurm.start_daemon("slurmctld")
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert long.numbers() == calm_long
     assert set(attempts(long).values()) == {1}

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.clusters import SLURM, TWO, Long, attempts, gone, stepds
 from tests.integration.conftest import until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
