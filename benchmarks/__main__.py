@@ -20,7 +20,8 @@ def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="step, data, scheduler, queue, makespan, report, fusion, malloc [default: all].",
+            help="step, data, scheduler, queue, fleet, makespan, report, fusion, malloc "
+            "[default: all].",
             show_default=False,
         ),
     ] = None,

@@ -30,6 +30,7 @@ ORDER = (
     "data",
     "scheduler",
     "queue",
+    "fleet",
     "makespan",
     "quickstart",
     "report",

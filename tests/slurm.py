@@ -1,7 +1,8 @@
 """A real Slurm of two nodes, all on 127.0.0.1, by whoever runs the tests.
 
 Debian's packages suffice: `slurmctld slurmd slurm-client munge`. Nothing is asked of the machine's
-own Slurm or munge. For root each node has two GPUs that compute nothing.
+own Slurm or munge. For root each node has two GPUs that compute nothing, and a folder of this
+machine that no node sees.
 """
 
 import contextlib
@@ -69,8 +70,10 @@ class Cluster:
         self.folder, self.conf = folder, folder / "slurm.conf"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         host, me = socket.gethostname().partition(".")[0], getpass.getuser()
-        for name in ("state", *NODES):
+        self.hidden = folder / "hidden"
+        for name in ("state", "hidden", *NODES):
             (folder / name).mkdir()
+        self.hides = _hides()
         self.gpus = self._gpus()
         fields = {"host": host, "me": me, "folder": folder, "ports": _ports(3)}
         gres = {"gres": "GresTypes=gpu", "gpus": "Gres=gpu:2"} if self.gpus else {"gres": "", "gpus": ""}  # fmt: skip
@@ -95,7 +98,9 @@ class Cluster:
         if name == "slurmctld":
             self._start(name, "/usr/sbin/slurmctld", "-D")
         else:
-            self._start(name, "/usr/sbin/slurmd", "-D", "-N", name)
+            mount = f'mount -t tmpfs tmpfs "{self.hidden}" && exec "$@"'
+            apart = ("unshare", "--mount", "sh", "-c", mount, "sh") if self.hides else ()
+            self._start(name, *apart, "/usr/sbin/slurmd", "-D", "-N", name)
 
     def kill(self, name: str) -> None:
         """kill -9 of a daemon alone: what runs on its node goes on."""
@@ -168,6 +173,12 @@ class Cluster:
         files = f"Name=gpu File={self.folder}/nvidia[0-1] Flags=nvidia_gpu_env"
         (self.folder / "gres.conf").write_text("".join(f"NodeName={n} {files}\n" for n in NODES))
         return True
+
+
+def _hides() -> bool:
+    """Whether folders can be hidden from processes here."""
+    words = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return shutil.which("unshare") is not None and not subprocess.run(words, capture_output=True, check=False).returncode  # fmt: skip
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> None:

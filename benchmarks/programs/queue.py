@@ -127,12 +127,12 @@ class Untold:
         return lambda *_args, **_named: None
 
 
-def study(folder: Path, trials: int) -> Path:
-    """A study of so many trials, each arm with another learning rate."""
+def study(folder: Path, trials: int, arms: int = ARMS) -> Path:
+    """A study of so many trials, each arm with another learning rate; none is the baseline's."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "base.toml").write_text(RECIPE, "utf-8")
-    seeds = trials // ARMS
-    rates = ", ".join(f"{(i + 2) / 1e4:g}" for i in range(ARMS - 1))
+    seeds = trials // arms
+    rates = ", ".join(f"{(2 * i + 3) / 1e5:g}" for i in range(arms - 1))
     text = (
         f'question = "?"\nbaseline = "base.toml"\nseeds = {list(range(seeds))}\n'
         f'baseline_seeds = {seeds}\n[axes]\n"train.lr" = [{rates}]\n'

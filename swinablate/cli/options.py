@@ -16,6 +16,7 @@ from swinablate.records.launch import DEFAULT_HOME, home_folder
 from swinablate.records.secrets import STORAGE, TRACKING, secrets_of
 
 if TYPE_CHECKING:
+    from swinablate.execution.ahead.where import Where
     from swinablate.execution.executor import Request
     from swinablate.execution.run import Options
 
@@ -369,6 +370,23 @@ def request(
         options=tuple(sbatch or ()),
         address=address,
         gpus_per_trial=gpus_per_trial,
+    )
+
+
+def place_asked(
+    slots: int | None, devices: str, per_gpu: str | None, executor: str, cluster: "Request"
+) -> "Where":
+    """Where a study would run, from the words of the command line."""
+    from swinablate.execution.ahead.where import Where
+    from swinablate.execution.executor import per_gpu as read
+
+    return Where(
+        slots=slots,
+        devices=devices,
+        per_gpu=read(per_gpu),
+        executor=executor,
+        cluster=cluster,
+        say=lambda text: print(text, file=sys.stderr),
     )
 
 

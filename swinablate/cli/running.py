@@ -23,6 +23,7 @@ from swinablate.records.plan import PlanRecord
 from swinablate.records.report_folder import check_folder
 
 if TYPE_CHECKING:
+    from swinablate.execution.ahead.where import Where
     from swinablate.execution.run import Options, Summary
     from swinablate.report.results import StudyResults
     from swinablate.scheduling.cost import Cost
@@ -88,15 +89,14 @@ def plan_of(
 
 
 def expected(
-    made: "Plan", home: Home, slots: int | None, devices: str, *, probe: bool
+    made: "Plan", home: Home, where: "Where", *, probe: bool
 ) -> "tuple[PlanRecord, Cost]":
-    """What a plan promises, and what is left of it costs on this machine.
+    """What a plan promises, and what is left of it costs.
 
     Args:
         made: the plan.
         home: where it is recorded.
-        slots: trials at a time; None is as many as fit.
-        devices: as `--devices` says.
+        where: it would run.
         probe: take a few steps of every arm, instead of what is known already.
     """
     from swinablate.execution.ahead.probing import cost_of
@@ -107,7 +107,7 @@ def expected(
     record = plan_record(made, recorded, expected_noise(made, home))
     record = with_images(record, made, home.datasets)
     tell = terminal.named_probe if probe else None
-    return record, cost_of(made, record, home, slots, devices, tell)
+    return record, cost_of(made, record, home, where, tell)
 
 
 def run_study(

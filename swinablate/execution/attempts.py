@@ -1,5 +1,6 @@
 """Attempts under way: who runs, what they said, how often a trial was tried, who hangs."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -81,6 +82,8 @@ class Attempts:
         self._clock, self._hang_s = clock, hang_s
         self._excused: Counter[str] = Counter()
         self._running: dict[str, Attempt] = {}
+        self._mates: dict[int, list[Attempt]] = {}
+        self._calm = math.inf  # nobody can be found to hang before
         self._tries: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -93,7 +96,10 @@ class Attempts:
         """An attempt was submitted; `number` is that of its folder."""
         self._tries[trial.id] += 1
         moment = self._clock()
-        self._running[trial.id] = Attempt(trial, ticket, number, handle, moment, moment)
+        now = Attempt(trial, ticket, number, handle, moment, moment)
+        self._running[trial.id] = now
+        self._mates.setdefault(id(handle), []).append(now)
+        self._calm = min(self._calm, self._late(now))
 
     def ids(self) -> set[str]:
         """The trials that run now."""
@@ -115,10 +121,10 @@ class Attempts:
     def heard(self, now: Attempt, happened: Event) -> None:
         """Take in an event: all that train with it are alive; at its end it runs no more."""
         moment = self._clock()
-        for mate in self._running.values():
-            if mate.handle == now.handle:
-                mate.longest = max(mate.longest, moment - mate.last)
-                mate.last, mate.spoke = moment, True
+        for mate in self._mates[id(now.handle)]:
+            mate.longest = max(mate.longest, moment - mate.last)
+            mate.last, mate.spoke = moment, True
+            self._calm = min(self._calm, self._late(mate))
         if happened.kind == "epoch":
             now.curve.append(happened.data)
         elif happened.kind == "resumed":
@@ -126,14 +132,29 @@ class Attempts:
         elif happened.kind in ENDINGS:
             now.elapsed = moment - now.began
             del self._running[now.trial.id]
+            self._mates[id(now.handle)].remove(now)
+            if not self._mates[id(now.handle)]:
+                del self._mates[id(now.handle)]
 
     def silent(self) -> Iterator[tuple[Attempt, float]]:
-        """Attempts that hang: silent for far longer than they ever were, and for how long."""
-        for now in self._running.values():
-            silent = self._clock() - now.last
-            limit = self._hang_s or max(HANG_S, HANG_EPOCHS * now.longest)
-            if silent > (limit if now.spoke else max(limit, START_S)):
-                yield now, silent
+        """Attempts that hang: silent for far longer than they ever were, and for how long.
+
+        They are looked at one by one only when one may be late: there may be a thousand.
+        """
+        moment = self._clock()
+        if moment <= self._calm:
+            return
+        found = list(self._running.values())
+        late = [now for now in found if moment > self._late(now)]
+        # Who is late stays so until it ends, and is told of again.
+        self._calm = -math.inf if late else min(map(self._late, found), default=math.inf)
+        for now in late:
+            yield now, moment - now.last
+
+    def _late(self, now: Attempt) -> float:
+        """From when on an attempt hangs, if it says nothing."""
+        limit = self._hang_s or max(HANG_S, HANG_EPOCHS * now.longest)
+        return now.last + (limit if now.spoke else max(limit, START_S))
 
     def fate(self, last: Event, *, stopping: bool) -> Fate:
         """What becomes of a trial whose attempt ended so.

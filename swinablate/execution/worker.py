@@ -18,12 +18,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TextIO
 
 import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
 from swinablate.execution.workers import lifeline
+from swinablate.execution.workers.courier import BEGINS, Apart, Beside
 from swinablate.execution.workers.ranks import RankLost, follow, leading
 from swinablate.records.disk.files import NO_SPACE
 from swinablate.records.events import Batch, Event, Job, Kind, event
@@ -222,24 +224,38 @@ def main(parent: int | None = None, hello: Mapping[str, Any] | None = None) -> N
             out.write(line + "\n")
             out.flush()
 
-    def leave() -> None:
-        say('{"leaving": true}')  # before what ends because of it: no other batch is to come
-        stop.set()
-        batches.put(None)
+    courier = Beside() if hello is None or hello["probe"] else Apart(say)
+
+    def tell(happened: Event) -> None:
+        courier.hear(happened)
+        say(happened.dumps())
+
+    def end(code: int) -> None:
+        courier.close()
+        (os._exit if hello is None else lifeline.end_with_group)(code)
 
     if hello is not None:
-        lifeline.on_wish_to_leave(leave)
+        lifeline.on_wish_to_leave(partial(_leave, say, batches, stop))
         say(json.dumps({"ready": hello}))
-    end = lifeline.end_with_group if hello is not None else os._exit
-    threading.Thread(target=_listen, args=(sys.stdin, batches, stop, end), daemon=True).start()
+    threading.Thread(
+        target=_listen, args=(sys.stdin, batches, stop, end, courier), daemon=True
+    ).start()
     torch.set_num_interop_threads(1)  # slots are counted so that `train.threads` fill the cores
     clean = True
     while clean and (batch := batches.get()) is not None:
         print(batch.told, file=sys.stderr, flush=True)  # its log: `swinablate logs` looks for it
-        clean = execute(batch, lambda happened: say(happened.dumps()), stop.is_set)
+        clean = execute(batch, tell, stop.is_set)
     if hello is not None:
         end(0 if clean else 1)
     sys.exit(1)
+
+
+def _leave(
+    say: Callable[[str], None], batches: "queue.Queue[Batch | None]", stop: threading.Event
+) -> None:
+    say('{"leaving": true}')  # before what ends because of it: no other batch is to come
+    stop.set()
+    batches.put(None)
 
 
 def _listen(
@@ -247,12 +263,15 @@ def _listen(
     batches: "queue.Queue[Batch | None]",
     stop: threading.Event,
     end: Callable[[int], None],
+    courier: Beside | Apart,
 ) -> None:
     for line in lines:
         if line.startswith('{"stop"'):
             stop.set()
+        elif line.startswith(BEGINS):
+            courier.take(line)
         else:
-            batches.put(Batch.loads(line))
+            batches.put(courier.moved(Batch.loads(line)))
     end(0)
 
 

@@ -45,12 +45,12 @@ class Place:
     Attributes:
         device: its model.
         slots: trials at a time.
-        gpus: that the slots are on; 0 for a CPU.
+        gpus: that the slots are on; 0 for a CPU. On a cluster they may be parts of GPUs.
     """
 
     device: str
     slots: int
-    gpus: int = 0
+    gpus: float = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from benchmarks.harness import (
 )
 from swinablate.config import plugins
 
-SLOW = {"scheduler", "queue", "makespan", "quickstart", "fusion", "malloc"}
+SLOW = {"scheduler", "queue", "fleet", "makespan", "quickstart", "fusion", "malloc"}
 """They start processes, or import what takes seconds."""
 
 

@@ -87,7 +87,7 @@ def post(tmp_path, monkeypatch):
     script.write_text(f"#!{sys.executable}\n{echo}\n")
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
-    text = '{"probe": "p", "device": "cpu", "host": "n1", "log": "%s"}'
+    text = '{"probe": ["p"], "device": "cpu", "host": "n1", "log": "%s"}'
     made.start(text % (tmp_path / "worker.log"))
     yield made
     made.tell("kill")

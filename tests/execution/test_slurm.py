@@ -17,8 +17,9 @@ from swinablate.execution.executors.slurm.allocation import LEFT, Sight, look, w
 from swinablate.execution.executors.slurm.commands import Node, Refused, nodes, plain, state, steps
 from swinablate.execution.executors.slurm.steps import ended
 from swinablate.execution.workers import crew
+from swinablate.execution.workers import hello as hellos
 from swinablate.execution.workers.crew import Probe, keep_folders
-from swinablate.execution.workers.hello import check, code, hello, prepared
+from swinablate.execution.workers.hello import apart, check, code, hello, prepared
 from swinablate.records.events import Batch
 from tests.execution.fake_slurm import FakeSlurm
 from tests.execution.jobs import Jobs
@@ -219,16 +220,21 @@ def test_another_version_of_anything_is_refused_by_name(tmp_path, monkeypatch):
     probe = tmp_path / "probe"
     probe.write_text("told")
     said = hello(probe)
-    check(said, probe, "told")
+    check(said, "told", ())
     for key, name in {"torch": "torch", "python": "Python", "swinablate": "swinablate"}.items():
         with pytest.raises(EnvironmentFault) as refusal:
-            check(said | {key: "0.1"}, probe, "told")
+            check(said | {key: "0.1"}, "told", ())
         expected = f"worker on n7: {name} there is 0.1, and {said[key]} here"
         assert str(refusal.value).startswith(expected)
     with pytest.raises(EnvironmentFault, match=r"code of swinablate there is f{12}, and "):
-        check(said | {"code": "f" * 64}, probe, "told")
-    with pytest.raises(EnvironmentFault, match=r"it does not see the home: .* is not there, or another"):  # fmt: skip
-        check(said, probe, "something else")
+        check(said | {"code": "f" * 64}, "told", ())
+    with pytest.raises(EnvironmentFault, match="it sees another home at the same path"):
+        check(said, "something else", ())
+    probe.unlink()
+    monkeypatch.setattr(hellos, "PROBE_S", 0.0)
+    unseen = hello(probe)
+    check(unseen, "told", ())
+    assert (apart(said), apart(unseen)) == (False, True)
 
 
 def test_other_images_than_here_are_refused_with_both_digests(tmp_path, datasets, monkeypatch):
@@ -236,14 +242,15 @@ def test_other_images_than_here_are_refused_with_both_digests(tmp_path, datasets
     folder = next(datasets.glob("digits/*/manifest.json")).parent
     keep_folders(tmp_path, "a study", [folder])
     probe = Probe(tmp_path, "a study")
-    said = hello(probe.path)
+    assert probe.words == [str(probe.path), str(folder)]
+    said = hello(probe.path, probe.folders)
     assert list(said["data"]) == [str(folder)]
-    check(said, probe.path, probe.written)
+    check(said, probe.written, probe.folders)
     ours = prepared(folder)
     assert len(ours) == 64
     for theirs, shown in {"f" * 64: "f" * 12, "": "none"}.items():
         with pytest.raises(EnvironmentFault) as refusal:
-            check(said | {"data": {str(folder): theirs}}, probe.path, probe.written)
+            check(said | {"data": {str(folder): theirs}}, probe.written, probe.folders)
         assert str(refusal.value).startswith(
             f"worker on n7: the images in {folder} have the digest {shown} there, and "
             f"{ours[:12]} here\n\nhint: "
@@ -255,7 +262,7 @@ def test_other_images_than_here_are_refused_with_both_digests(tmp_path, datasets
         file.write(b"x")
     assert prepared(copy) == ""
     probe.remove()
-    assert hello(Probe(tmp_path, "another").path)["data"] == {}
+    assert Probe(tmp_path, "another").folders == []
 
 
 def test_the_digest_of_code_sees_names_and_texts(tmp_path):

@@ -36,6 +36,8 @@ baseline_seeds = 2
 [axes]
 "model.shift" = [false]
 """
+PATIENCE_S = 240.0
+"""How long to wait for what takes seconds: a start took 90 s where eight programs wanted a core."""
 EVERY_EPOCH = {"SWINABLATE_CHECKPOINT_EVERY": "0"}
 """Trials here take seconds, and are to go on from where they were killed."""
 TIMES = (
@@ -74,7 +76,7 @@ class Command:
     def run(self, *words: str, command: str = "run", **env: str) -> tuple[int, str, str]:
         """Run the command to its end: exit code, stdout, stderr."""
         process = self.start(*words, command=command, **env)
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=2 * PATIENCE_S)
         return process.returncode, out, err
 
     def kill(self) -> None:
@@ -122,8 +124,8 @@ class Command:
         }
 
 
-def until(ready: Callable[[], Any], seconds: float = 240.0) -> Any:
-    """Wait for something, and fail if it does not come: late is no fault where others compute."""
+def until(ready: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
+    """Wait for something, and fail if it does not come."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := ready():

@@ -5,8 +5,27 @@ import json
 import pytest
 
 from swinablate.records.home import Home
+from tests.integration.conftest import until
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.mark.slow
+def test_a_probe_of_slurm_takes_an_allocation_and_leaves_none(slurm, command):
+    words = ("--json", "--executor", "slurm", "--nodes", "2", "--set", "train.epochs=1")
+    code, out, err = command.run(*words, command="plan")
+    assert code == 0, err
+    before = json.loads(out)["cost"]
+    assert (before["source"], before["slots"]) == ("none", 2)
+    code, out, err = command.run(*words, "--probe", command="plan")
+    assert code == 0, err
+    found = json.loads(out)["cost"]
+    assert "is asked for: workers start when it does" in err
+    assert (found["source"], found["slots"], found["device"]) == ("probe", 2, "CPUs of slurm")
+    assert all(arm["step_s"] > 0 for arm in found["arms"])
+    until(slurm.empty)
+    code, out, _ = command.run(*words, command="plan")
+    assert json.loads(out)["cost"] == found
 
 
 @pytest.mark.slow

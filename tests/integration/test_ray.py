@@ -12,7 +12,7 @@ import pytest
 from tests import ray as rays
 from tests.integration.conftest import alive, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 PAGE = Path(__file__).parents[2] / "docs/clusters.md"
 RAY = ("--executor", "ray", "--no-report")
 
@@ -42,7 +42,7 @@ def test_a_node_that_dies_costs_no_number_and_is_named(ray, command, calm):
     process = command.start(*RAY)
     command.wait_for("checkpoint", 2)
     ray.lose()
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert "the worker on n2 ended with its actor (Ray: " in err
     assert command.numbers() == calm
@@ -57,7 +57,7 @@ def test_an_actor_that_is_killed_takes_its_worker_along_and_its_trial_goes_on(ra
     (pid,) = {e["data"]["pid"] for e in command.events("started") if e["trial"] == first["trial"]}
     os.kill(rays.parent(pid), signal.SIGKILL)
     until(lambda: not alive(pid))
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert "ended with its actor (Ray: " in err
     assert command.numbers() == calm
@@ -77,7 +77,7 @@ def test_a_study_that_is_stopped_leaves_the_cluster_alone_and_goes_on_here(
     process = command.start(*RAY)
     command.wait_for("checkpoint")
     os.killpg(process.pid, number)  # as a terminal does: to every process of the group
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == code, err
     assert "Traceback" not in err
     until(lambda: gone(command), 30)
@@ -104,7 +104,7 @@ def test_a_driver_that_is_killed_ends_the_study_in_good_order(ray, command, calm
     command.wait_for("checkpoint")
     for pid in rays.drivers():
         os.kill(pid, signal.SIGKILL)
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 75, err
     assert "error: --executor ray: the cluster is lost" in err
     until(lambda: gone(command), 60)
@@ -122,7 +122,7 @@ def test_a_cluster_that_was_started_here_ends_with_the_study(ray, command, calm,
     assert rays.daemons() > before
     if killed:
         process.kill()
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=500)
     until(lambda: gone(command) and rays.daemons() == before, 60)
     if not killed:
         assert process.returncode == 0, err

@@ -45,6 +45,7 @@ from swinablate.cli.options import (
     Unit,
     home_of,
     options_of,
+    place_asked,
     refined,
     request,
     sharing,
@@ -129,6 +130,14 @@ def plan(
     probe: Probe = False,
     slots: Slots = None,
     devices: Devices = "auto",
+    per_gpu: PerGpu = None,
+    executor: Executor = "local",
+    nodes: Nodes = None,
+    gpus_per_node: GpusPerNode = 0,
+    time: Time = "",
+    sbatch: Sbatch = None,
+    address: Address = "",
+    gpus_per_trial: GpusPerTrial = 0,
     home: HomeFolder = HOME,
     settings: Settings = None,
     smoke: Smoke = False,
@@ -137,16 +146,19 @@ def plan(
     """Show what a study would run: arms, cost, geometry, refusals, what it can detect.
 
     Each arm is named on standard error as it is looked at. Time and memory are those of a probe,
-    which the home keeps, or of trials that are recorded.
+    which the home keeps, or of trials that are recorded. A cluster is asked for nothing but with
+    --probe, and then for what `run` would ask for.
     """
+    cluster = request(nodes, gpus_per_node, time, sbatch, address, gpus_per_trial)
     where = home_of(home, smoke=smoke)
     made = plan_of(study, settings or [], smoke=smoke, aloud=not as_json)
     from swinablate.execution.devices import refused_by_gpu
 
-    data, cost = expected(made, where, slots, devices, probe=probe)
+    place = place_asked(slots, devices, per_gpu, executor, cluster)
+    data, cost = expected(made, where, place, probe=probe)
     whole = {**data.to_json(), "cost": cost.to_json()}
     print_json(whole) if as_json else terminal.show_plan(data, cost)
-    for line in refused_by_gpu(made):
+    for line in refused_by_gpu(made) if executor in {"local", "serial"} else ():
         terminal.err.print(line, markup=False, soft_wrap=True)
 
 

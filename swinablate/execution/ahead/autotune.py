@@ -75,7 +75,7 @@ def _ask(
     job: Job, execution: Execution, stopping: Callable[[], bool]
 ) -> Sequence[Mapping[str, Any]]:
     """The answers of all slots; none where the study is being stopped."""
-    _wait_for_workers(execution, stopping)
+    wait_for_workers(execution, stopping)
     jobs = [dataclasses.replace(job, trial=f"probe-{i}") for i in range(execution.free)]
     for each in jobs:
         execution.submit(Batch(jobs=(each,)))
@@ -95,7 +95,7 @@ def _ask(
     return answers
 
 
-def _wait_for_workers(execution: Execution, stopping: Callable[[], bool]) -> None:
+def wait_for_workers(execution: Execution, stopping: Callable[[], bool]) -> None:
     """Until a worker is ready, and as long as others follow it closely."""
     ready, last = execution.free, -math.inf
     while not stopping() and (not ready or time.monotonic() < last + FOLLOW_S):

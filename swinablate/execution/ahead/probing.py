@@ -2,18 +2,14 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
-import torch
-
 from swinablate.config import imports
-from swinablate.execution.ahead.autotune import choose
-from swinablate.execution.devices import choose_slots
-from swinablate.execution.executor import Execution, Slot
-from swinablate.execution.executors.local import EXECUTOR
+from swinablate.execution.ahead.autotune import choose, wait_for_workers
+from swinablate.execution.ahead.where import Where
+from swinablate.execution.executor import Execution
 from swinablate.records.events import ENDINGS, Batch, Event, Job, aside
 from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, everything
@@ -21,21 +17,12 @@ from swinablate.records.speeds import SpeedRecord, keep_speed, kept_speed, now_m
 from swinablate.scheduling.cost import Cost, Known, Place, cost, recorded_speeds
 from swinablate.study.noise import every_outcome
 from swinablate.study.plan import Arm, Plan
-from swinablate.training.machine import device_name
 
 LOOK_S = 0.5
 """How long to wait for an event before waiting again: nothing else is to be done meanwhile."""
 
 Tell = Callable[[int, str], None]
 """Takes the number and the name of an arm that is about to be probed."""
-
-
-def place_of(slots: Sequence[Slot]) -> Place:
-    """Where trials will run, in a word; of several models, the first one's."""
-    device = torch.device(slots[0].device)
-    devices = {device for slot in slots for device in (slot.device, *slot.further)}
-    gpus = devices - {"cpu"}
-    return Place(device=device_name(device), slots=len(slots), gpus=len(gpus))
 
 
 def key_of(arm: Arm, place: Place) -> str:
@@ -50,13 +37,7 @@ def kept(plan: Plan, home: Home, place: Place) -> dict[str, SpeedRecord]:
     return {name: speed for name, speed in found.items() if speed is not None}
 
 
-def probe(
-    plan: Plan,
-    home: Home,
-    slots: Sequence[Slot],
-    tell: Tell,
-    execution: Execution | None = None,
-) -> Known:
+def probe(plan: Plan, home: Home, place: Place, tell: Tell, execution: Execution) -> Known:
     """Time every arm whose steps differ from another's, and keep what was measured.
 
     Every slot trains the same arm at once: trials slow each other down. Of arms that train on
@@ -65,48 +46,35 @@ def probe(
     Args:
         plan: the study.
         home: where it is kept.
-        slots: where trials will run.
+        place: where trials will run.
         tell: called before every arm.
-        execution: those slots, opened; None opens them on this machine.
+        execution: those slots, opened.
 
     Raises:
         EnvironmentFault: the disk refuses, or what says `auto` cannot be timed.
     """
-    place = place_of(slots)
     home.create()
     speeds: dict[str, SpeedRecord] = {}
     failures: dict[str, str] = {}
     first: dict[str, str] = {}
-    with _opened(execution, slots, home) as running:
-        choices = choose(plan, home, running, lambda: False)
-        for arm in (arm for arm in plan.arms if arm.recipe.train.world == 1):
-            key = key_of(arm, place)
-            twin = first.setdefault(key, arm.name)
-            if twin == arm.name:
-                tell(len(first) - 1, arm.name)
-                found = _measured(_job(arm, home, choices), running, len(slots))
-                if isinstance(found, str):
-                    failures[arm.name] = found
-                else:
-                    speeds[arm.name] = found
-                    keep_speed(home.root, key, found)
-            elif twin in speeds:
-                speeds[arm.name] = speeds[twin]
+    choices = choose(plan, home, execution, lambda: False)
+    wait_for_workers(execution, lambda: False)
+    for arm in (arm for arm in plan.arms if arm.recipe.train.world == 1):
+        key = key_of(arm, place)
+        twin = first.setdefault(key, arm.name)
+        if twin == arm.name:
+            tell(len(first) - 1, arm.name)
+            found = _measured(_job(arm, home, choices), execution, place.slots)
+            if isinstance(found, str):
+                failures[arm.name] = found
             else:
-                failures[arm.name] = failures[twin]
+                speeds[arm.name] = found
+                keep_speed(home.root, key, found)
+        elif twin in speeds:
+            speeds[arm.name] = speeds[twin]
+        else:
+            failures[arm.name] = failures[twin]
     return Known(speeds, failures)
-
-
-@contextmanager
-def _opened(execution: Execution | None, slots: Sequence[Slot], home: Home) -> Iterator[Execution]:
-    if execution is not None:
-        yield execution
-        return
-    opened = EXECUTOR.open(slots, home.logs, lambda: False)
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 def _job(arm: Arm, home: Home, choices: Mapping[str, Mapping[str, Any]]) -> Job:
@@ -154,35 +122,29 @@ def _measured(job: Job, execution: Execution, slots: int) -> SpeedRecord | str:
     )
 
 
-def cost_of(  # noqa: PLR0917  what `plan` was asked, and no more
-    plan: Plan,
-    record: PlanRecord,
-    home: Home,
-    slots: int | None,
-    devices: str,
-    tell: Tell | None,
-) -> Cost:
-    """What is left of a study costs on this machine: by a probe, or by what is known already.
+def cost_of(plan: Plan, record: PlanRecord, home: Home, where: Where, tell: Tell | None) -> Cost:
+    """What is left of a study costs where it would run: by a probe, or by what is known already.
 
     Args:
         plan: the study.
         record: of the plan.
         home: where it is recorded.
-        slots: trials at a time; None is as many as fit.
-        devices: as `--devices` says.
-        tell: called before every arm that is probed; None: nothing is.
+        where: it would run.
+        tell: called before every arm that is probed; None: nothing is, and of a cluster nothing
+            is taken.
 
     Raises:
         InputError: a device that does not exist, no slot at all, or far more than there are cores.
-        EnvironmentFault: a probe could not be kept.
+        EnvironmentFault: a probe could not be kept, or there is no cluster.
     """
-    places = choose_slots(slots, devices, plan)
-    place = place_of(places)
+    found = where.found(plan)
     if tell is not None:
-        known = probe(plan, home, places, tell)
+        with found.opened(home) as execution:
+            known = probe(plan, home, found.place, tell, execution)
     else:
-        recorded = recorded_speeds(record, every_outcome(home), place.device)
-        known = Known({**recorded, **kept(plan, home, place)})
+        outcomes = list(every_outcome(home))
+        recorded = recorded_speeds(record, outcomes, found.model(outcomes))
+        known = Known({**recorded, **kept(plan, home, found.place)})
     ledger = home.ledger(record.study, record.declaration)
     record = record.model_copy(update={"ledger": ledger})
-    return cost(record, home.outcomes(everything(record)), known, place)
+    return cost(record, home.outcomes(everything(record)), known, found.place)

@@ -13,10 +13,11 @@ from typing import Any
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.executor import Slot
 from swinablate.execution.processes import Starter
-from swinablate.execution.workers.hello import check
+from swinablate.execution.workers.courier import MOST_MIB, Inbox, given
+from swinablate.execution.workers.hello import apart, check
 from swinablate.execution.workers.pool import Pool, Worker
 from swinablate.records.disk.files import write_atomically
-from swinablate.records.events import Batch, Event
+from swinablate.records.events import Batch, Event, Job
 
 FIRST_S, LATER_S = 1.0, 60.0
 """How long after a worker's start another may be started on its slot: at first, and at most where
@@ -34,10 +35,15 @@ class Probe:
     """
 
     def __init__(self, logs: Path, study: str = "") -> None:
-        token = secrets.token_hex(16)
-        self.written = "\n".join([token, *_folders(logs, study)])
-        self.path = logs / f"probe-{token[:8]}"
+        self.written = secrets.token_hex(16)
+        self.folders = _folders(logs, study)
+        self.path = logs / f"probe-{self.written[:8]}"
         self.path.write_text(self.written, "utf-8")
+
+    @property
+    def words(self) -> list[str]:
+        """What a worker is told of it, when it is started."""
+        return [str(self.path.absolute()), *self.folders]
 
     def remove(self) -> None:
         """The study has ended."""
@@ -72,6 +78,7 @@ class Crew:
         at: the option that an error names.
         ended: called with a worker that has ended; says for how many seconds its slot is to stay
             empty.
+        say: takes a line for the user.
     """
 
     def __init__(
@@ -80,11 +87,14 @@ class Crew:
         slots: Sequence[Slot],
         probe: Probe,
         at: str,
+        *,
         ended: Callable[[Worker], float] = lambda _: 0.0,
+        say: Callable[[str], None] = print,
     ) -> None:
         self._slots, self._probe, self._at, self._ended = slots, probe, at, ended
-        self._logs = probe.path.parent
-        self._pool = Pool(starter, self._logs, greet=self._greet)
+        self._logs, self._say = probe.path.parent, say
+        self._pool = Pool(starter, self._logs, greet=self._greet, keep=self._keep)
+        self._inbox, self._apart, self._large = Inbox(), set[str](), False
         self._next = {slot.index: (0.0, FIRST_S) for slot in slots}
         self._failures, self.ever = 0, False
 
@@ -100,7 +110,8 @@ class Crew:
 
     def give(self, batch: Batch) -> object:
         """Give the batch to a worker that is ready."""
-        return self._pool.give(self.idle[0], batch)
+        worker = self.idle[0]
+        return self._pool.give(worker, batch, given(batch) if apart(worker.said) else ())
 
     def staff(self) -> None:
         """Start a worker on every slot that has none, if it is time to try again."""
@@ -117,12 +128,9 @@ class Crew:
         Raises:
             EnvironmentFault: a worker is refused, or none ever gets ready.
         """
-        before = self.workers
         events = self._pool.hear(timeout)
-        left = {worker.slot.index for worker in self.workers}
-        for worker in before:
-            if worker.slot.index not in left:
-                self._look_back(worker)
+        while self._pool.ended:  # few have: all workers are not looked at for every event
+            self._look_back(self._pool.ended.pop(0))
         return events
 
     def cancel(self, handle: object) -> None:
@@ -138,9 +146,26 @@ class Crew:
         self._pool.close()
 
     def _greet(self, slot: Slot, said: Mapping[str, Any]) -> None:
-        check(said, self._probe.path, self._probe.written)
+        check(said, self._probe.written, self._probe.folders)
+        if apart(said) and said["host"] not in self._apart:
+            self._apart.add(said["host"])
+            self._say(
+                f"worker on {said['host']}: it does not see the home; checkpoints up to "
+                f"{MOST_MIB} MiB come back as events do"
+            )
         self.ever, self._failures = True, 0
         self._next[slot.index] = (0.0, FIRST_S)
+
+    def _keep(self, told: Mapping[str, Any], job: Job) -> None:
+        """A checkpoint, or a part of one, of a worker that does not see the home."""
+        if "data" in told:
+            self._inbox.take(told, Path(job.folder))
+        elif not self._large:
+            self._large = True
+            self._say(
+                f"a checkpoint of {told['mib']} MiB is too large to come back: trials whose host "
+                "dies or is wanted back begin again; a home that all hosts see would keep them"
+            )
 
     def _look_back(self, worker: Worker) -> None:
         """Give up where none ever gets ready."""

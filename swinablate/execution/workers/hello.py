@@ -10,7 +10,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,22 +33,21 @@ PROBE_S = 10.0
 """How long a new file may take to be seen: NFS believes for 3 s (acregmin) that there is none."""
 
 
-def hello(probe: Path) -> dict[str, Any]:
-    """What this process is, and what it reads in a file that another wrote, and of the images."""
-    text = _read(probe)
+def hello(probe: Path, folders: Sequence[str] = ()) -> dict[str, Any]:
+    """What this process is, what it reads in a file that another wrote, and which images it has.
+
+    Args:
+        probe: the file; nothing is said of it where it is not here.
+        folders: of prepared images.
+    """
     return {
         "host": os.environ.get(NODE) or os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         "pid": os.getpid(),
         "gpu": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
-        "probe": text,
-        "data": {folder: prepared(Path(folder)) for folder in folders_in(text)},
+        "probe": _read(probe),
+        "data": {folder: prepared(Path(folder)) for folder in folders},
         **versions(),
     }
-
-
-def folders_in(probe: str) -> list[str]:
-    """The folders of prepared images that a probe names, a line each after its first."""
-    return probe.split("\n")[1:]
 
 
 def prepared(folder: Path) -> str:
@@ -86,13 +85,13 @@ def code(package: Path) -> str:
     return found.hexdigest()
 
 
-def check(said: Mapping[str, Any], probe: Path, written: str) -> None:
+def check(said: Mapping[str, Any], written: str, folders: Sequence[str]) -> None:
     """Refuse a worker whose numbers or files would be others.
 
     Args:
         said: its `hello`.
-        probe: the file that it was to read.
-        written: what is in it.
+        written: what is in the file that it was to read.
+        folders: of prepared images.
 
     Raises:
         EnvironmentFault: it is refused.
@@ -106,14 +105,13 @@ def check(said: Mapping[str, Any], probe: Path, written: str) -> None:
                 hint="start the command from an environment that all nodes see, and change "
                 "nothing in it while a study runs",
             )
-    if said.get("probe") != written:
+    if said.get("probe") not in {written, ""}:
         raise EnvironmentFault(
-            f"it does not see the home: {probe} is not there, or another",
+            "it sees another home at the same path",
             at=f"worker on {host}",
-            hint="give --home a folder on a file system that all nodes share: checkpoints and "
-            "images are read there",
+            hint="give --home a folder that all nodes share, or one that the others lack",
         )
-    for folder in folders_in(written):
+    for folder in folders:
         ours, theirs = prepared(Path(folder)), said.get("data", {}).get(folder, "")
         if theirs != ours:
             raise EnvironmentFault(
@@ -121,8 +119,13 @@ def check(said: Mapping[str, Any], probe: Path, written: str) -> None:
                 f"{_short(ours)} here",
                 at=f"worker on {host}",
                 hint="copy the folder to that machine anew, or give --data-dir one that all nodes "
-                "share",
+                "share" + ", as they do not share the home" * apart(said),
             )
+
+
+def apart(said: Mapping[str, Any]) -> bool:
+    """Whether who says so does not see the home."""
+    return not said.get("probe")
 
 
 def _short(value: object) -> str:

@@ -9,15 +9,16 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from swinablate.execution.executor import Slot
 from swinablate.execution.processes import Process, Starter
+from swinablate.execution.workers.courier import BEGINS
 from swinablate.execution.workers.lifeline import Guard
-from swinablate.records.events import ENDINGS, Batch, Event, event
+from swinablate.records.events import ENDINGS, Batch, Event, Job, event
 
 DUMP_S = 0.3
 """How long a worker may take to write its stack before it is killed; it takes milliseconds, of
@@ -59,6 +60,10 @@ class Pool:
             this machine's.
         greet: called with what a worker says of itself when it is ready; may refuse it.
             None where workers say nothing.
+        keep: called with what a worker sends of a checkpoint, and the job that it is of.
+
+    Attributes:
+        ended: workers of a cluster that have ended, until somebody takes note of them.
     """
 
     def __init__(
@@ -67,9 +72,12 @@ class Pool:
         logs: Path,
         guard: Guard | None = None,
         greet: Callable[[Slot, Mapping[str, Any]], None] | None = None,
+        keep: Callable[[Mapping[str, Any], Job], None] | None = None,
     ) -> None:
         self._starter, self._logs, self._guard, self._greet = starter, logs, guard, greet
+        self._keep = keep
         self._workers: dict[int, Worker] = {}
+        self.ended: list[Worker] = []
         self._selector = selectors.DefaultSelector()
 
     @property
@@ -88,12 +96,13 @@ class Pool:
         self._watch(worker, worker.process.pid())
         return worker
 
-    def give(self, worker: Worker, batch: Batch) -> object:
-        """Let an idle worker run a batch; returns its handle."""
+    def give(self, worker: Worker, batch: Batch, before: Iterable[str] = ()) -> object:
+        """Let an idle worker run a batch, and send some lines before; returns its handle."""
         device = "cpu" if worker.slot.device == "cpu" else "cuda:0"  # the one it sees
         batch = Batch(jobs=tuple(replace(job, device=device) for job in batch.jobs))
         worker.batch, worker.unfinished = batch, {job.trial for job in batch.jobs}
-        self._send(worker, batch.dumps())
+        for line in (*before, batch.dumps()):
+            self._send(worker, line)
         return batch
 
     def hear(self, timeout: float) -> list[Event]:
@@ -193,6 +202,13 @@ class Pool:
             worker.said = json.loads(line)["ready"]
             self._greet(worker.slot, worker.said)
             return True
+        if line.startswith(BEGINS.encode()):
+            told = json.loads(line)["kept"]
+            for job in worker.batch.jobs if worker.batch and self._keep else ():
+                if (job.trial, job.attempt) == (told["trial"], told["attempt"]):
+                    assert self._keep is not None
+                    self._keep(told, job)
+            return True
         leaving = line.startswith(b'{"leaving"')
         worker.leaving |= leaving
         return leaving
@@ -215,6 +231,8 @@ class Pool:
 
     def _forget(self, worker: Worker) -> int | None:
         del self._workers[worker.slot.index]
+        if self._greet is not None:
+            self.ended.append(worker)
         self._selector.unregister(worker.process.stdout)
         code = worker.process.wait()
         if worker.watched is not None and self._guard is not None:

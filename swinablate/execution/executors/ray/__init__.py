@@ -87,8 +87,8 @@ class Ray:
         self._link, self._request = link, request
         link.write_to(logs / "ray.log")
         self._probe = Probe(logs, request.name)
-        link.probe = self._probe.path
-        self._crew = Crew(link, slots, self._probe, AT)
+        link.probe = self._probe.words
+        self._crew = Crew(link, slots, self._probe, AT, say=request.say)
         self._closed = self._stopped = False
 
     @property

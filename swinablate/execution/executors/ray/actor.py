@@ -53,7 +53,7 @@ class Post:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "swinablate.execution.workers.remote"),
-                    asked["probe"],
+                    *asked["probe"],
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -56,7 +56,7 @@ class Link:
         self._ends: dict[int, tuple[int | None, End]] = {}
         self._first: dict[str, Any] = {}
         self.gone = False
-        self.probe = Path()
+        self.probe: list[str] = []
         self._early = tempfile.TemporaryFile()  # noqa: SIM115  the driver's until it has a log
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -115,7 +115,7 @@ class Link:
             "gpus": self._request.gpus_per_trial,
             "device": slot.device,
             "log": str(Path(log.name).absolute()),
-            "probe": str(self.probe.absolute()),
+            "probe": self.probe,
         }
         self._send(asked, read, theirs_write)
         for end in (read, theirs_write):

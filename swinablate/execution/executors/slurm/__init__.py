@@ -201,9 +201,16 @@ class Slurm:
             self.allocation.job,
             self.allocation.name,
             shares(sight.nodes, slots),
-            self._probe.path,
+            self._probe.words,
         )
-        self._crew = Crew(starter, slots, self._probe, "--executor slurm", ended=self._look_back)
+        self._crew = Crew(
+            starter,
+            slots,
+            self._probe,
+            "--executor slurm",
+            ended=self._look_back,
+            say=self._request.say,
+        )
 
     def _look_back(self, worker: Worker) -> float:
         """Doubt the allocation where a worker ended."""

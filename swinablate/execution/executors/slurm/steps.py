@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -37,11 +38,11 @@ class Steps:
         name: of steps, which a number follows.
         slots: the slots of each host, which share what the allocation has there.
         share: host -> (processors, MiB or 0) of one of its slots.
-        probe: a file that workers are to read.
+        probe: what workers are told of the file that they are to read.
     """
 
     def __init__(
-        self, job: str, name: str, share: dict[str, tuple[int, int]], probe: Path
+        self, job: str, name: str, share: dict[str, tuple[int, int]], probe: Sequence[str]
     ) -> None:
         self._job, self._name, self._share, self._probe = job, name, share, probe
         self._count = 0
@@ -87,7 +88,7 @@ class Steps:
             f"--mem={memory}M" if memory else "--mem=0",  # 0: not counted
             "--gres=none" if slot.device == "cpu" else "--gres=gpu:1",
             *("--unbuffered", "--mpi=none", "--kill-on-bad-exit=1"),
-            *(sys.executable, "-m", "swinablate.execution.workers.remote", str(self._probe)),
+            *(sys.executable, "-m", "swinablate.execution.workers.remote", *self._probe),
         ]
 
     @staticmethod
