@@ -71,6 +71,21 @@ def test_a_driver_that_ends_at_once_is_told_with_its_last_words(monkeypatch):
     made.close()  # harmless
 
 
+def test_a_driver_that_never_answers_is_not_waited_for_for_ever(monkeypatch, tmp_path):
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec sleep 600\n")
+    silent.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(silent))
+    monkeypatch.setattr(link, "JOIN_S", 0.1)
+    monkeypatch.setattr(link, "END_S", 0.1)
+    made = Link(Request())
+    with pytest.raises(
+        EnvironmentFault, match="there is no Ray cluster: none answered within 0 s"
+    ):
+        made.nodes()
+    assert made._driver.returncode is not None
+
+
 def test_an_executor_of_ray_imports_no_ray():
     """It takes seconds, and changes how a process handles signals: the driver is another one."""
     text = "import sys, swinablate.execution.executors.ray.actor; print('ray' in sys.modules)"

@@ -29,6 +29,10 @@ MESSAGE = 1 << 20
 GRACE_S = 10.0
 """How long a worker may take to end after its input has ended, or after it was killed. It takes
 hundredths of a second; where its host is gone, that is as long as a study should wait."""
+JOIN_S = 180.0
+"""How long a cluster may take to answer, or one here to start: seconds on an idle machine, and 40 s
+were seen where eight programs wanted a core. Ray's own client at an address without a cluster was
+seen to say nothing for 7 minutes."""
 END_S = 30.0
 """How long the driver may take to end: it allows itself 20 s."""
 
@@ -80,11 +84,14 @@ class Link:
         Raises:
             EnvironmentFault: there is no cluster.
         """
-        while not self._first and not self.gone:
-            self._hear(None)
+        deadline = time.monotonic() + JOIN_S
+        while not self._first and not self.gone and (left := deadline - time.monotonic()) > 0:
+            self._hear(left)
         if "nodes" in self._first:
             return [Node(one["name"], one["CPU"], one["GPU"]) for one in self._first["nodes"]]
-        said = self._first.get("refused") or self._last_line()
+        said = self._first.get("refused") or (
+            self._last_line() if self.gone else f"none answered within {JOIN_S:.0f} s"
+        )
         self.close()
         raise EnvironmentFault(
             f"there is no Ray cluster: {said}",
