@@ -300,7 +300,12 @@ def _trials(trials: pd.DataFrame) -> dict[str, Any]:
 
 
 def _runs(trials: pd.DataFrame) -> list[str]:
-    """What each trial's number of a run is found by; nothing for one that has not begun."""
+    """What each trial's number of a run is found by; nothing for one that has not begun.
+
+    Results from elsewhere have neither ids nor runs.
+    """
+    if "trial" not in trials:
+        return [""] * len(trials)
     ids = trials.trial.where(trials.status != "waiting").to_list()
     return [f"trial/{one}" if isinstance(one, str) else "" for one in ids]
 

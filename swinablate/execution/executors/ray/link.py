@@ -30,7 +30,7 @@ GRACE_S = 10.0
 """How long a worker may take to end after its input has ended, or after it was killed. It takes
 hundredths of a second; where its host is gone, that is as long as a study should wait."""
 JOIN_S = 180.0
-"""How long a cluster may take to answer, or one here to start: seconds on an idle machine, and 40 s
+"""How long a cluster may take to answer, or one here to start: seconds on an idle machine; 40 s
 were seen where eight programs wanted a core. Ray's own client at an address without a cluster was
 seen to say nothing for 7 minutes."""
 END_S = 30.0
