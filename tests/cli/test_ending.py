@@ -60,7 +60,7 @@ def broken(**_):
         time.sleep(1)
     raise RecursionError("numpy.dtypes")
 
-app.app = broken
+app._command = lambda: broken
 sys.exit(main(["plan", "study.toml"]))
 """
     done = subprocess.run(

@@ -197,7 +197,7 @@ def test_each_kind_draws_from_a_generator_of_its_own(words, first):
 
 
 WHICH = {"name", "root", "image", "limit", "train_fraction", "val_fraction", "split_seed",
-         "resample_split", "normalisation", "size", "balanced", "test_fraction"}  # fmt: skip
+         "resample_split", "normalisation", "size", "balanced", "channels", "test_fraction"}  # fmt: skip
 """Switches that act where images are read and split, and not in a step."""
 
 
