@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from swinablate.config import imports
+from swinablate.config.code import imports
+from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import InputError
 from swinablate.execution.executor import Execution, PerGpu, Slot
 from swinablate.execution.executors.local import EXECUTOR
@@ -191,7 +192,7 @@ def refused_by_gpu(plan: Plan) -> list[str]:
     A worker looks, so that no CUDA context is opened here.
     """
     device = find_devices("auto")[0]
-    if device == "cpu":
+    if device == "cpu" or isinstance(plan.study.baseline, CommandRecipe):
         return []
     with tempfile.TemporaryDirectory() as logs:
         execution = EXECUTOR.open([Slot(index=0, device=device)], Path(logs), lambda: False)
@@ -219,7 +220,7 @@ def _answer(arm: Arm, execution: Execution) -> Event:
     job = aside(
         "rehearsal",
         arm.recipe.model_dump(mode="json"),
-        arm.image.model_dump(mode="json"),
+        arm.shown,
         imports.folders(arm.recipe.model.family),
     )
     execution.submit(Batch(jobs=(job,)))

@@ -93,7 +93,8 @@ def schema(kind: Annotated[str, typer.Argument(help="study or recipe")]) -> None
     """Print the JSON Schema of study or recipe files, for editors."""
     from pydantic import BaseModel
 
-    from swinablate.study.files import RecipeFile, StudyFile
+    from swinablate.study.arms.recipes import RecipeFile
+    from swinablate.study.files import StudyFile
 
     kinds: dict[str, type[BaseModel]] = {"study": StudyFile, "recipe": RecipeFile}
     if kind not in kinds:
@@ -118,7 +119,7 @@ def verify_fusion(
     falls otherwise changes. Trains on noise of the data's shape.
     """
     from swinablate.execution.devices import find_devices
-    from swinablate.study.files import load_recipe
+    from swinablate.study.arms.recipes import load_recipe
     from swinablate.training.fused.verify import verify
 
     (where,) = find_devices(device)[:1]

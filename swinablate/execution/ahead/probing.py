@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
-from swinablate.config import imports
+from swinablate.config.code import imports
 from swinablate.execution.ahead.autotune import choose, wait_for_workers
 from swinablate.execution.ahead.where import Where
 from swinablate.execution.executor import Execution
@@ -28,7 +28,7 @@ Tell = Callable[[int, str], None]
 def key_of(arm: Arm, place: Place) -> str:
     """The name under which a home keeps the probe of an arm; seeds of it share one."""
     recipe = arm.recipe.model_dump(mode="json")
-    return speed_key(recipe, arm.image.model_dump(mode="json"), place.device, place.slots)
+    return speed_key(recipe, arm.shown, place.device, place.slots)
 
 
 def kept(plan: Plan, home: Home, place: Place) -> dict[str, SpeedRecord]:
@@ -82,7 +82,7 @@ def _job(arm: Arm, home: Home, choices: Mapping[str, Mapping[str, Any]]) -> Job:
     job = aside(
         "timing",
         trial.recipe.model_dump(mode="json"),
-        arm.image.model_dump(mode="json"),
+        arm.shown,
         imports.folders(trial.recipe.model.family),
         choices=choices,
     )
