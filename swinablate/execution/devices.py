@@ -76,6 +76,12 @@ def choose_slots(wanted: int | None, where: str, plan: Plan, per_gpu: PerGpu = N
             at="train.world",
             hint=f"set train.world = {len(devices)} or less, or give more --devices",
         )
+    if per_gpu == "auto" and isinstance(plan.study.baseline, CommandRecipe):
+        raise InputError(
+            "a command does not say how much memory of a GPU it takes",
+            at="--per-gpu",
+            hint="give a number: --per-gpu 2 runs two trials at a time on each GPU",
+        )
     if per_gpu is not None:
         _check_shared(wanted, devices, world)
         wanted = len(devices) * (CROWD if per_gpu == "auto" else per_gpu)

@@ -7,6 +7,8 @@ from statistics import median
 from typing import Any
 
 from swinablate.config.code import imports
+from swinablate.config.recipe import CommandRecipe
+from swinablate.errors import InputError
 from swinablate.execution.ahead.autotune import choose, wait_for_workers
 from swinablate.execution.ahead.where import Where
 from swinablate.execution.executor import Execution
@@ -137,6 +139,12 @@ def cost_of(plan: Plan, record: PlanRecord, home: Home, where: Where, tell: Tell
         InputError: a device that does not exist, no slot at all, or far more than there are cores.
         EnvironmentFault: a probe could not be kept, or there is no cluster.
     """
+    if tell is not None and isinstance(plan.study.baseline, CommandRecipe):
+        raise InputError(
+            "a command has no steps to take a few of, and a plan starts nothing of it",
+            at="--probe",
+            hint="leave it out: how long trials take is known after the first of each arm",
+        )
     found = where.found(plan)
     if tell is not None:
         with found.opened(home) as execution:
