@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from swinablate.text import unit_of
+
 pytestmark = pytest.mark.integration
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text("utf-8")
 
@@ -39,5 +41,5 @@ def test_from_a_script_to_the_first_verdict(tmp_path):
     told = json.loads((tmp_path / "reports" / "train" / "verdicts.json").read_text())
     assert [arm["name"] for arm in told["arms"]] == ["neighbours=6"]
     assert told["arms"][0]["verdict"] in {"better", "worse", "undecided"}
-    assert (told["metric"], told["unit"]) == ("command/accuracy", "pp")
+    assert (told["metric"], unit_of(told)) == ("command/accuracy", "pp")
     assert 80 < told["baseline"]["mean"] < 100
