@@ -5,6 +5,7 @@ import pytest
 from swinablate.api import keep_weights
 from swinablate.errors import InputError
 from swinablate.execution.ahead.probing import cost_of
+from swinablate.execution.ahead.where import Where
 from swinablate.execution.devices import choose_slots, refused_by_gpu
 from swinablate.execution.fusing import width
 from swinablate.records.home import Home
@@ -31,11 +32,11 @@ def made(tmp_path):
 
 
 def test_it_is_not_probed_and_its_cost_is_not_made_up(made, tmp_path):
-    home = Home(tmp_path / "home")
+    home, where = Home(tmp_path / "home"), Where(slots=2, devices="cpu")
     record = plan_record(made, {}, expected_noise(made, home))
     with pytest.raises(InputError, match="no steps to take a few of"):
-        cost_of(made, record, home, 2, "cpu", lambda *_: None)
-    found = cost_of(made, record, home, 2, "cpu", None).to_json()
+        cost_of(made, record, home, where, lambda *_: None)
+    found = cost_of(made, record, home, where, None).to_json()
     assert (found["source"], found["hours"], found["disk_mib"]) == ("none", None, None)
 
 
