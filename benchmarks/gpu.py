@@ -38,7 +38,7 @@ from swinablate.data import image_spec, prepare
 from swinablate.models.cost import cost
 from swinablate.models.registry import load_family
 from swinablate.records.events import Job, aside
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.training.fit import Stopped, build, fit
 from swinablate.training.fused.stack import Stack, losses
 from swinablate.training.precision import settle

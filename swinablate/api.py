@@ -320,6 +320,12 @@ def _trials(home: Home, study: str, arm: str) -> dict[int, str]:
     arms = {found.name: found for found in home.declared(study).arms}
     if arm not in arms:
         raise InputError(f"no arm is called {arm!r}", at=study, hint=did_you_mean(arm, list(arms)))
+    if arms[arm].commanded:
+        raise InputError(
+            f"{arm} is a command: what it trains, it keeps itself",
+            at=study,
+            hint="let the script save its weights below {out}; `swinablate show ARM` names trials",
+        )
     return dict(zip(arms[arm].seeds, arms[arm].trials, strict=True))
 
 

@@ -128,6 +128,19 @@ def signed(value: float | None, places: int = 2, *, minus: str = "-", unknown: s
     return f"+{shown}" if known(value) and float(f"{value:.{places}f}") > 0 else shown
 
 
+OWN = "command/"
+"""Begins the names of what a command measures."""
+
+
+def last_of(row: Mapping[str, float]) -> str:
+    """What a row of a learning curve says while a study runs: its validation accuracy, if any.
+
+    What a command measures decides, and is shown when it may decide.
+    """
+    found = row.get("val/accuracy")
+    return "" if found is None else f"val {found:.1f} %"
+
+
 def column_of(metric: str) -> str:
     """The column of a metric or quantity in `trials.csv`; of a class by its number alone.
 

@@ -20,7 +20,7 @@ from swinablate.data import image_spec
 from swinablate.models.catalogue import catalogue
 from swinablate.models.cost import macs, measured
 from swinablate.models.registry import load_family
-from swinablate.study.files import load_claim, load_recipe
+from swinablate.study.arms.recipes import load_claim, load_recipe
 from tests.map import with_map
 from tests.models.parity import GRADIENTS, LOGITS, PAIRS, Pair, agree
 

@@ -33,7 +33,7 @@ CLAUSE = re.compile(COMMENT.pattern + r"|[,;:.)](?=\s|$)|\\n")
 """Where a command in a sentence ends."""
 VALUES = {"STUDY": "studies/quickstart.toml", "N": "1", "TARGET": "check"}
 """What an upper-case word stands for, where any word will not do."""
-MADE = ("studies/window.toml",)
+MADE = ("studies/window.toml", "studies/train.toml")
 """What a command before it on the same page writes: tests/integration/test_site.py follows it."""
 PLACEHOLDERS = {
     "__version__": "0.1.0",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from swinablate.config import plugins
+from swinablate.config.commands.schema import CommandConfig, MetricConfig
 from swinablate.config.data import DataConfig
 from swinablate.config.recipe import Recipe, StartConfig, derive, trial_id
 from swinablate.config.train import TrainConfig
@@ -21,8 +22,12 @@ def defaults() -> dict[str, dict[str, object]]:
     }
     data = DataConfig(name="digits").model_dump(mode="json")
     start = StartConfig().model_dump(mode="json")
+    metric = MetricConfig(pattern="(.)")
+    command = CommandConfig(run=("x",), metric=metric).model_dump(mode="json")
     return {
         **found, "data": data, "train": TrainConfig().model_dump(mode="json"), "start": start,
+        "command": {k: v for k, v in command.items() if k not in {"run", "metric"}},
+        "command.metric": {k: v for k, v in command["metric"].items() if k != "pattern"},
     }  # fmt: skip
 
 

@@ -192,13 +192,17 @@ SBATCH = {"--partition", "--account", "--mem", "--constraint", "--gres"}
 """Options of Slurm's, which docs/clusters.md names as examples of what `--sbatch` takes."""
 
 
+OWN = {"--window", "--shift", "--no-shift"}
+"""Flags of the reader's own script, in docs/command.md."""
+
+
 def test_options_that_are_named_alone_exist():
     """In backticks in pages, and in hints: `--home`."""
     known = {name for command in commands().values() for p in command.params for name in p.opts}
     known |= {"--version", "--help"}
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     named = {name for page in pages for name in re.findall(r"`(--[a-z-]+)", page.read_text())}
-    named -= SBATCH
+    named -= SBATCH | OWN
     for path in MODULES:
         named |= set(re.findall(r'hint=f?"[^"]*?(--[a-z-]+)', path.read_text("utf-8")))
     assert {"--home", "--fuse"} < named

@@ -10,7 +10,7 @@ from typing import Literal
 from benchmarks.harness import Benchmark, Comparison, Pair, Result, Settings, answer, interleave
 from benchmarks.peers.steps import TINY, Track, own, recipe
 from swinablate.config.recipe import Recipe
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.training.autotune import FASTER
 
 RECIPES = (

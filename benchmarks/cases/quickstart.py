@@ -66,7 +66,7 @@ def _trials(study: Path) -> list[dict[str, object]]:
     return [
         {
             "recipe": trial.recipe.model_dump(mode="json"),
-            "image": arms[trial.arm].image.model_dump(mode="json"),
+            "image": arms[trial.arm].shown,
             "seed": trial.seed,
         }
         for trial in made.trials

@@ -16,13 +16,13 @@ from swinablate.training.fit import fit
 
 study, datasets, folder = sys.argv[1:4]
 made = plan(load_study(Path(study), smoke="--smoke" in sys.argv))
-images = {arm.name: arm.image for arm in made.arms}
+images = {arm.name: arm.shown for arm in made.arms}
 jobs = [
     Job(
         trial=trial.id,
         attempt=1,
         recipe=trial.recipe.model_dump(mode="json"),
-        image=images[trial.arm].model_dump(mode="json"),
+        image=images[trial.arm],
         seed=trial.seed,
         kind=trial.kind,
         folder=str(Path(folder) / trial.id),

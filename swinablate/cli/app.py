@@ -33,7 +33,7 @@ from swinablate.cli.commands import (
     weights,
 )
 from swinablate.cli.ending import is_ending
-from swinablate.config import imports
+from swinablate.config.code import imports
 from swinablate.errors import SwinablateError
 from swinablate.execution.stop import TERMINATED
 from swinablate.records.disk.files import refusal

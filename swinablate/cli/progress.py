@@ -20,10 +20,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from swinablate.config.recipe import CommandRecipe
 from swinablate.records.events import ENDINGS, Event
 from swinablate.records.outcome import Outcome
 from swinablate.study.plan import Plan, Trial
-from swinablate.text import time_left, visible
+from swinablate.text import last_of, time_left, visible
 
 
 class Watch:
@@ -90,7 +91,8 @@ class Watch:
     def happened(self, trial: Trial, event: Event) -> None:
         """Move the bars."""
         if event.kind == "started":
-            epochs = trial.recipe.train.epochs
+            own = isinstance(trial.recipe, CommandRecipe)  # its script knows how long it takes
+            epochs = None if own else trial.recipe.train.epochs
             self._rows[trial.id] = self._progress.add_task(
                 escape(f"  {visible(_named(trial))}"), total=epochs, note=""
             )
@@ -98,7 +100,7 @@ class Watch:
             rows = event.data["curve"] if event.kind == "resumed" else [event.data]
             if rows:
                 self._last[trial.id] = rows[-1]
-                note = f"val {rows[-1]['val/accuracy']:.1f} %"
+                note = last_of(rows[-1])
                 self._progress.update(self._rows[trial.id], completed=rows[-1]["epoch"], note=note)
         elif event.kind in ENDINGS:
             self._ended(trial, event)
@@ -120,10 +122,10 @@ class Watch:
         last = self._last.pop(trial.id, None)
         if event.kind != "done":
             self.say(f"{_named(trial)}: {event.kind}: {event.data.get('message', '')}")
-        elif not self._live and last is not None:
+        elif not self._live and (last is not None or isinstance(trial.recipe, CommandRecipe)):
             self.say(
                 f"[{self._counts['done']}/{self._total}] {_named(trial)}: "
-                f"val {last['val/accuracy']:.1f} %, {self._left()} left"
+                f"{last_of(last or {}) or 'done'}, {self._left()} left"
             )
 
     def _left(self) -> str:

@@ -226,7 +226,7 @@ def report_of(
 def measure_lacking(home: Home, name: str) -> None:
     """Measure what trials of an earlier version lack of what a study asks for."""
     plan = home.declared(name)
-    if plan.metrics == (ACCURACY,):
+    if plan.metrics == (ACCURACY,) or plan.baseline.commanded:
         return  # nothing lacks, and torch takes seconds to import
     from swinablate.training.measure import measure
 

@@ -14,13 +14,13 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from swinablate.cli.cost_text import COLUMNS, cost_lines, cost_rows
-from swinablate.cli.plan_text import promise
+from swinablate.cli.wording.arms_text import arms_said, arms_tables
+from swinablate.cli.wording.cost_text import COLUMNS, cost_lines, cost_rows
+from swinablate.cli.wording.plan_text import promise
 from swinablate.records.launch import as_typed
 from swinablate.text import (
     after_value,
     formula,
-    level,
     places_of,
     signed,
     time_left,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
 
     from swinablate.models.conformance import Finding
-    from swinablate.records.plan import ArmRecord, PlanRecord, ProofRecord
+    from swinablate.records.plan import PlanRecord
     from swinablate.scheduling.cost import Cost
     from swinablate.scheduling.status import Status
 
@@ -40,8 +40,6 @@ BARS = "".join(map(chr, range(0x2581, 0x2589)))
 """Blocks of an eighth to the whole height of a line."""
 COURSE = 16
 """Blocks of a curve at most: beside five counts they fit into 80 columns."""
-PLACES = 3
-"""Names of modules a plan shows for each arm; `--json` has them all."""
 QUIET = 5.0
 """Seconds without a word after which somebody wonders whether it hangs."""
 PIPED = 140
@@ -126,42 +124,10 @@ def named_probe(number: int, name: str) -> None:
 
 def show_plan(plan: "PlanRecord", cost: "Cost | None" = None) -> None:
     """Print a plan: arms, geometry, refusals, what the study can show."""
-    base = plan.baseline
     out.print(f"[bold]{escape(plan.study)}[/]: {escape(plan.question)}\n")
     if plan.imports:
         out.print(f"imports: {', '.join(plan.imports)}\n", markup=False)
-    table(
-        "Arms: parameters, and of one image: multiply-accumulates, and what a training step keeps",
-        ["arm", ">params", ">MMACs", ">KiB kept", ">seeds", "changes"],
-        [
-            [
-                arm.name,
-                _count(arm.params, base.params, 1, 0),
-                _count(arm.macs, base.macs, 1e6, 2),
-                _count(arm.activation_bytes, None, 1024, 0),
-                len(arm.seeds),
-                _differences(arm) + _matched(arm) or "-",
-            ]
-            for arm in plan.arms
-        ],
-    )
-    out.print()
-    table(
-        "Effective geometry (arms that are not listed have the baseline's)",
-        ["arm", "stages"],
-        [
-            [arm.name, "\n".join(map(_stage, arm.geometry))]
-            for arm in plan.arms
-            if arm is base or arm.geometry != base.geometry
-        ],
-    )
-    out.print()
-    table(
-        "What differs in the network from the baseline's, and how far its logits move under "
-        "the same weights",
-        ["arm", ">modules", ">params", ">buffers", ">starts", ">logits", "where"],
-        [[a.name, *_proof(a, a.proof)] for a in plan.arms if a.proof],
-    )
+    _arms(plan)
     if plan.contrasts or any(arm.against for arm in plan.arms):
         out.print()
         _contrasts(plan)
@@ -179,6 +145,16 @@ def show_plan(plan: "PlanRecord", cost: "Cost | None" = None) -> None:
         out.print(line, markup=False)
     if cost is not None:
         _cost(cost)
+
+
+def _arms(plan: "PlanRecord") -> None:
+    """The tables of the arms, and what is to be said of them."""
+    for i, (title, columns, rows) in enumerate(arms_tables(plan)):
+        if i:
+            out.print()
+        table(title, columns, rows)
+    for line in arms_said(plan):
+        out.print(line, markup=False)
 
 
 def _cost(cost: "Cost") -> None:
@@ -249,7 +225,7 @@ def show_status(status: "Status", curves: Sequence[Mapping[str, Any]] = ()) -> N
             [
                 [
                     f"{now.arm} s{now.seed}",
-                    f"{now.epoch}/{now.epochs}",
+                    f"{now.epoch}/{now.epochs}" if now.epochs else now.epoch or "-",
                     "" if now.val_accuracy is None else f"{now.val_accuracy:.1f}",
                     now.attempt,
                 ]
@@ -316,69 +292,6 @@ def _judged(found: Mapping[str, Any], places: int, *counts: int) -> list[object]
         *counts,
         found["verdict"] + (" (negligible)" if found["negligible"] else "") + _given(found),
     ]
-
-
-def _count(value: int | None, base: int | None, unit: float, places: int) -> str:
-    """A number in some unit, and how far it is from the baseline's; nothing where unknown."""
-    if value is None:
-        return "-"
-    # Less than 0.05 would be shown as 0.0.
-    change = 100 * (value - base) / base if base else 0.0
-    return f"{value / unit:,.{places}f}" + (
-        f" ({signed(change, 1)} %)" if abs(change) >= 0.05 else ""
-    )
-
-
-def _differences(arm: "ArmRecord") -> str:
-    pairs = arm.differs
-    if len(pairs) > 6:  # more make a cell that is taller than the table
-        family = pairs.get("model.family")
-        what = f"{family[0]} -> {family[1]}, " if family else ""
-        return f"{what}{len(pairs)} fields (see --json)"
-    return ", ".join(f"{path} {_level(a)} -> {_level(b)}" for path, (a, b) in pairs.items())
-
-
-def _matched(arm: "ArmRecord") -> str:
-    match = arm.match
-    if not match:
-        return ""
-    changes = ", ".join(
-        f"{path} {_size(written)} -> {_size(solved)}"
-        for path, (written, solved) in match.solved.items()
-    )
-    return f"; matched in {match.by}: {changes or 'unchanged'}, {signed(100 * match.off, 1)} %"
-
-
-def _proof(arm: "ArmRecord", proof: "ProofRecord") -> list[str]:
-    """Counts of what differs, the change of the logits, and the first places."""
-    if "model.family" in arm.differs:
-        return ["", "", "", "", "", "another family, another network"]
-    counts = [part.count for part in (proof.modules, proof.parameters, proof.buffers)]
-    where = list(proof.where)
-    more = f", {len(where) - PLACES} more" if len(where) > PLACES else ""
-    moves = proof.output or proof.output_train
-    unknown = proof.where and proof.output is None and proof.output_train is None
-    return [
-        *(str(count or "") for count in (*counts, len(proof.restarted))),
-        "unknown" if unknown else _share(moves) if moves else "",
-        (", ".join(where[:PLACES]) + more) or "nothing: training or data only",
-    ]
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.2g} %"
-
-
-def _level(value: object) -> str:
-    return "-" if value is None else level(value)
-
-
-def _stage(stage: Mapping[str, Any]) -> str:
-    return "  ".join(f"{key} {_size(value)}" for key, value in stage.items())
-
-
-def _size(value: object) -> str:
-    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def print_json(data: Any) -> None:

@@ -19,6 +19,9 @@ RECALL = re.compile(r"test/recall/(?P<which>.+)")
 """Of one class, by its number from 0 or by its name."""
 TRANSLATED = re.compile(r"test/translated/(?P<pixels>[1-9]\d{0,3})")
 """Of test images moved by so many pixels; only trials of studies that name it measure it."""
+COMMAND = "command/"
+"""Begins the names of what a command measures; behind colons stand its unit and which way is good,
+where these are not percent and higher: `command/loss:nats:lower`."""
 TOP = 5
 """Classes that a top-5 accuracy looks at. With five or fewer it is always 100 %."""
 BINS = 15
@@ -187,6 +190,8 @@ def metric(name: str) -> Metric:
     if pixels := translation(name):
         moved = f"test accuracy under translation by {counted(pixels, 'pixel')}"
         return _test(f"translated/{pixels}", moved)
+    if name.startswith(COMMAND):
+        return _of_command(name)
     number, label = _class_of(name)
     what = f"class {number}" + (f" ({label})" if label else "")
     return replace(
@@ -194,6 +199,21 @@ def metric(name: str) -> Metric:
         name=name,
         step="class",
         why="one image of the class more or less, were all classes as large",
+    )
+
+
+def _of_command(name: str) -> Metric:
+    """What a command measures, of which nothing is known but what its recipe says."""
+    key, _, said = name.partition(":")
+    unit, _, better = said.partition(":")
+    return Metric(
+        name=name,
+        called=key.removeprefix(COMMAND),
+        unit="pp" if unit in {"", "percent"} else unit,
+        better="lower" if better == "lower" else "higher",
+        key=key,
+        step="fixed",
+        why="nothing is known of how finely the command measures",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
+from swinablate.config.commands.schema import HOW, CommandConfig, Switches
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ModelConfig, Switch
 from swinablate.config.schema import Frozen, digest, sparse
@@ -82,6 +83,31 @@ class Recipe(Frozen):
     start: StartConfig = StartConfig()
 
 
+COMMAND = "command"
+"""What stands for the family and the data of a recipe that is a command."""
+
+
+class CommandRecipe(Recipe):
+    """Somebody's own command and its switches: everything but the seed.
+
+    It has no network, images or training of ours: those of its base class stand for nothing, are
+    written nowhere, and ask for one device.
+    """
+
+    model: SerializeAsAny[ModelConfig] = Field(ModelConfig(family=COMMAND), exclude=True)
+    data: DataConfig = Field(DataConfig(name=COMMAND), exclude=True)
+    train: TrainConfig = Field(TrainConfig(), exclude=True)
+    start: StartConfig = Field(StartConfig(), exclude=True)
+    command: CommandConfig
+    switches: Switches = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, command: CommandConfig, switches: Switches) -> CommandRecipe:
+        """A recipe of a command, which asks for as many threads as that says."""
+        train = TrainConfig(threads=command.threads)
+        return cls(command=command, switches=switches, train=train)
+
+
 def identity(recipe: Recipe, revised: Mapping[str, int] | None = None) -> dict[str, Any]:
     """What the recipe means: every field that differs from its default, and the family.
 
@@ -93,6 +119,15 @@ def identity(recipe: Recipe, revised: Mapping[str, int] | None = None) -> dict[s
         revised: field -> revision of its meaning, of those that this recipe uses and that once
             meant something else; so a mended meaning renames the trials that it changes alone.
     """
+    if isinstance(recipe, CommandRecipe):
+        command = {key: it for key, it in sparse(recipe.command).items() if key not in HOW}
+        sources = recipe.command.sha256
+        return {
+            "command": command,
+            "switches": dict(recipe.switches),
+            "sources": sources,
+            "semantics": SEMANTICS,
+        }
     start = {key: value for key, value in sparse(recipe.start).items() if key != "weights"}
     return {
         "model": {**sparse(recipe.model), "family": recipe.model.family},
@@ -121,6 +156,8 @@ def mended(recipe: Recipe) -> dict[str, int]:
     A field whose meaning was mended raises its number here, and with it the ids of the recipes
     that use it: their recorded trials are of the old meaning, and count for nothing else.
     """
+    if isinstance(recipe, CommandRecipe):
+        return {}
     model, train = recipe.model, recipe.train
     of_model = model.mended(decays=train.weight_decay > 0)
     found = {f"model.{name}": number for name, number in of_model.items()}

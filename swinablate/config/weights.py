@@ -5,7 +5,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from swinablate.config.recipe import EACH, Recipe, StartConfig
+from swinablate.config.commands.changes import changed as command_with
+from swinablate.config.recipe import EACH, CommandRecipe, Recipe, StartConfig
 from swinablate.config.schema import evolve
 from swinablate.config.written import check_file
 from swinablate.errors import InputError
@@ -53,6 +54,8 @@ def evolved(recipe: Recipe, changes: Mapping[str, object], folder: Path, at: str
     Raises:
         InputError: a change that cannot be made, or no such file.
     """
+    if isinstance(recipe, CommandRecipe):
+        return command_with(recipe, changes, at)
     changed = evolve(recipe, changes, at)
     if changed.start.sha256 != recipe.start.sha256:
         raise InputError(

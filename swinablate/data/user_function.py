@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from swinablate.config import imports
+from swinablate.config.code import imports
+from swinablate.config.code.theirs import builtin, named, theirs
 from swinablate.config.family import ImageSpec
-from swinablate.config.theirs import builtin, named, theirs
 from swinablate.data.dataset import Arrays, Dataset
 from swinablate.errors import InputError
 

@@ -202,7 +202,7 @@ def conclude(
         seed=trial.seed,
         kind=trial.kind,
         recipe=trial.recipe.model_dump(mode="json"),
-        image=arm.image.model_dump(mode="json"),
+        image=arm.shown,
         status="done" if done else "diverged" if last.kind == "diverged" else "failed",
         attempt=now.number,
         metrics=last.data["metrics"] if done else {},

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from swinablate.config import imports
+from swinablate.config.code import imports
 from swinablate.config.data import DataConfig
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution.ahead.ladder import Ladder
@@ -22,7 +22,7 @@ from swinablate.execution.stop import Stop
 from swinablate.records.disk.files import drop_half_written
 from swinablate.records.events import CHECKPOINT_S, ENDINGS, Batch, Event, Job
 from swinablate.records.home import Home
-from swinablate.records.outcome import Outcome
+from swinablate.records.outcome import Outcome, told
 from swinablate.records.plan import Row
 from swinablate.scheduling.claims import Claims
 from swinablate.scheduling.due import Due, State, due
@@ -271,7 +271,7 @@ class Coordinator:
             trial=trial.id,
             attempt=number,
             recipe=trial.recipe.model_dump(mode="json"),
-            image=self._arms[trial.arm].image.model_dump(mode="json"),
+            image=self._arms[trial.arm].shown,
             seed=trial.seed,
             kind=trial.kind,
             folder=str(self._home.attempt(trial.id, number)),
@@ -335,7 +335,7 @@ class Coordinator:
         self._home.commit(outcome)
         self._state = self._state.add(outcome)
         self._shown.add(trial.id)
-        self._feeder.done(now.ticket, outcome.metrics.get("val/accuracy"), outcome.status)
+        self._feeder.done(now.ticket, told(outcome), outcome.status)
         self._copy.end(outcome)
 
     def _cancel_silent(self) -> None:

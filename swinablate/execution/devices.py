@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from swinablate.config import imports
+from swinablate.config.code import imports
+from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import InputError
 from swinablate.execution.executor import Execution, PerGpu, Slot
 from swinablate.execution.executors.local import EXECUTOR
@@ -74,6 +75,12 @@ def choose_slots(wanted: int | None, where: str, plan: Plan, per_gpu: PerGpu = N
             f"a trial trains on {world} GPUs, and there are {len(devices)}",
             at="train.world",
             hint=f"set train.world = {len(devices)} or less, or give more --devices",
+        )
+    if per_gpu == "auto" and isinstance(plan.study.baseline, CommandRecipe):
+        raise InputError(
+            "a command does not say how much memory of a GPU it takes",
+            at="--per-gpu",
+            hint="give a number: --per-gpu 2 runs two trials at a time on each GPU",
         )
     if per_gpu is not None:
         _check_shared(wanted, devices, world)
@@ -191,7 +198,7 @@ def refused_by_gpu(plan: Plan) -> list[str]:
     A worker looks, so that no CUDA context is opened here.
     """
     device = find_devices("auto")[0]
-    if device == "cpu":
+    if device == "cpu" or isinstance(plan.study.baseline, CommandRecipe):
         return []
     with tempfile.TemporaryDirectory() as logs:
         execution = EXECUTOR.open([Slot(index=0, device=device)], Path(logs), lambda: False)
@@ -219,7 +226,7 @@ def _answer(arm: Arm, execution: Execution) -> Event:
     job = aside(
         "rehearsal",
         arm.recipe.model_dump(mode="json"),
-        arm.image.model_dump(mode="json"),
+        arm.shown,
         imports.folders(arm.recipe.model.family),
     )
     execution.submit(Batch(jobs=(job,)))

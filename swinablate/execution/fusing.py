@@ -18,6 +18,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from swinablate.config import schema
+from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.processes import environment
 from swinablate.models.cost import measured
@@ -88,6 +89,8 @@ def width(arm: Arm, asked: int | None, device: str) -> Width:
     """
     if asked == 1 or (asked is None and device == "cpu"):
         return Width(1)
+    if isinstance(arm.recipe, CommandRecipe):
+        return Width(1)
     if reason := why_not([arm.recipe]):
         return Width(1, reason)
     return Width(asked or worth(arm, memory(device)))
@@ -100,6 +103,8 @@ def worth(arm: Arm, room: float) -> int:
         arm: the arm.
         room: bytes that the batch may take.
     """
+    assert arm.activation_bytes is not None
+    assert arm.params is not None
     batch = arm.recipe.train.batch
     launches = LAUNCH_S * KERNELS_PER_CALL * calls(arm)
     traffic = TRAFFIC * float(arm.activation_bytes) * batch / BYTES_PER_S
@@ -112,17 +117,18 @@ def worth(arm: Arm, room: float) -> int:
 
 def calls(arm: Arm) -> int:
     """Calls of one forward pass that compute something."""
-    family = load_family(arm.recipe.model.family, "plan")
+    assert arm.image is not None
+    family, image = load_family(arm.recipe.model.family, "plan"), arm.image
 
     def count(model: nn.Module) -> int:
         at = next(model.parameters()).device
-        x = torch.zeros(2, arm.image.channels, arm.image.height, arm.image.width, device=at)
+        x = torch.zeros(2, image.channels, image.height, image.width, device=at)
         counted = Calls()
         with torch.no_grad(), counted:
             model(x)
         return counted.count
 
-    return measured(family, arm.recipe.model, arm.image, count)
+    return measured(family, arm.recipe.model, image, count)
 
 
 ASK = "import torch; print(torch.cuda.get_device_properties(0).total_memory)"

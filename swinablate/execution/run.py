@@ -9,6 +9,7 @@ from pathlib import Path
 from swinablate import data
 from swinablate.config.data import DataConfig
 from swinablate.config.metrics import on_request
+from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.ahead.autotune import choose
 from swinablate.execution.ahead.ladder import Ladder
@@ -299,6 +300,8 @@ class Run:
         prepared: dict[DataConfig, data.Prepared] = {}
         digests: dict[DataConfig, str] = {}
         arms = {arm.name: arm for arm in self._plan.arms if state.runs(arm.name)}
+        if isinstance(self._plan.study.baseline, CommandRecipe):
+            return {self._plan.study.baseline.data: ""}  # its images are its script's business
         for config in dict.fromkeys(arm.recipe.data for arm in arms.values()):
             source = data.source(config)
             if source not in prepared:

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 
 from swinablate.records.home import Home
 from swinablate.records.launch import launch_of
-from swinablate.records.outcome import Outcome
+from swinablate.records.outcome import Outcome, told
 from swinablate.records.plan import PlanRecord, Row, everything
 from swinablate.scheduling.due import State, due
 from swinablate.scheduling.owner import Owner, owning
@@ -61,7 +61,7 @@ def sync(
         for row, outcome in rows:
             home.finish(row.trial)
             ticket = Ticket(row.trial, row.arm.name, row.seed, outcome.attempt)
-            queue.done(ticket, outcome.metrics.get("val/accuracy"), outcome.status)
+            queue.done(ticket, told(outcome), outcome.status)
             tell(tracker, row, outcome)
         tracker.close()
     return len(rows)

@@ -25,7 +25,9 @@ import torch
 
 from swinablate.errors import Diverged, EnvironmentFault
 from swinablate.execution.workers import lifeline
+from swinablate.execution.workers.command import CommandLost, run_command
 from swinablate.execution.workers.courier import BEGINS, Apart, Beside
+from swinablate.execution.workers.numbers import CommandFailed
 from swinablate.execution.workers.ranks import RankLost, follow, leading
 from swinablate.records.disk.files import NO_SPACE
 from swinablate.records.events import Batch, Event, Job, Kind, event
@@ -137,9 +139,9 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
     except Stopped:
         emit(event(job, "stopped"))
     except Diverged as error:
-        emit(event(job, "diverged", {"kind": "nan", "message": str(error), "traceback": ""}))
-    except RankLost as error:
-        emit(event(job, "lost", {"kind": "killed", "message": str(error)}))
+        emit(event(job, "diverged", {"kind": "nan", "message": _said(error), "traceback": ""}))
+    except (CommandFailed, CommandLost, RankLost) as error:
+        emit(_told(job, error))
         return False
     except Exception as error:  # noqa: BLE001  whatever a model does wrong is the trial's failure
         emit(event(job, "failed", failure(error, Batch(jobs=(job,)))))
@@ -149,9 +151,25 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
     return True
 
 
+def _said(error: Exception) -> str:
+    """What an error says, without secrets: a command may have printed them."""
+    return redact(str(error), secrets_here())
+
+
+def _told(job: Job, error: CommandFailed | CommandLost | RankLost) -> Event:
+    """What ends a job whose command failed, or of which a process was killed."""
+    if isinstance(error, CommandFailed):
+        told = {"kind": error.kind, "message": _said(error), "traceback": ""}
+        return event(job, "failed", told)
+    excused = {"excused": True} if isinstance(error, CommandLost) and error.excused else {}
+    return event(job, "lost", {"kind": "killed", "message": str(error), **excused})
+
+
 def _outcome(
     job: Job, report: Callable[[Kind, Mapping[str, Any]], None], stopping: Callable[[], bool]
 ) -> dict[str, Any]:
+    if "command" in job.recipe:
+        return run_command(job, report, stopping)
     if job.kind == "probe":
         return measure(job, stopping)
     if job.kind == "rehearsal":
@@ -190,7 +208,7 @@ def failure(error: Exception, batch: Batch) -> dict[str, str]:
 def _demand(batch: Batch) -> str:
     """What took the memory, and what would take less."""
     job = batch.jobs[0]
-    train = job.recipe["train"]
+    train = job.recipe.get("train", {})
     parts = job.parts or max(1, int(train.get("accumulate", 1)))
     together = f" for each of {len(batch.jobs)} trials that train as one" * (len(batch.jobs) > 1)
     size = f"{train.get('batch')} images" + f" in {parts} parts" * (parts > 1)

@@ -16,6 +16,7 @@ Kind = Literal[
     "started",
     "resumed",
     "stepped",
+    "alive",
     "epoch",
     "checkpoint",
     "done",

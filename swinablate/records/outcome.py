@@ -163,7 +163,14 @@ def read_outcome(path: Path, trial: str, remedy: str) -> Outcome:
 
 def measurable(found: Outcome) -> bool:
     """Whether a trial has an answer to every test image, so that more may be known of it."""
-    return (found.kind, found.status) == ("final", "done")
+    own = "command" in found.recipe  # what it answered, its script knows
+    return (found.kind, found.status) == ("final", "done") and not own
+
+
+def told(found: Outcome) -> float | None:
+    """What Optuna hears of a trial: its validation accuracy; of a command, what it measured."""
+    own = (value for name, value in found.metrics.items() if name.startswith("command/"))
+    return found.metrics.get("val/accuracy", next(own, None))
 
 
 def with_measured(found: Outcome, folder: Path) -> Outcome:

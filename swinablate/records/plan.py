@@ -146,6 +146,21 @@ class ArmRecord(Record):
     starts: Mapping[str, Mapping[str, StartRecord]] = Field(default_factory=dict)
     against: Annotated[str, LATER] = ""
 
+    @property
+    def commanded(self) -> bool:
+        """Whether it is somebody's command: no network and no images of ours."""
+        return "command" in self.recipe
+
+    @property
+    def family(self) -> str:
+        """Of its network; empty for results from elsewhere."""
+        return "command" if self.commanded else str(self.recipe.get("model", {}).get("family", ""))
+
+    @property
+    def dataset(self) -> str:
+        """The name of its data; empty for results from elsewhere."""
+        return "command" if self.commanded else str(self.recipe.get("data", {}).get("name", ""))
+
 
 class RefusalRecord(Record):
     """An arm that was not run, and why; `same_as` names the arm that it is."""

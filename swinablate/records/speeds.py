@@ -34,7 +34,7 @@ class SpeedRecord(Record):
 
     Attributes:
         source: a probe, or trials that ended before.
-        step_s: of a training step.
+        step_s: of a training step; None of a command, which is known as a whole.
         epoch_s: of what follows an epoch, validation images above all.
         trial_s: of what comes once a trial: images, network, first steps, test images.
         start_s: of what comes once a worker: its start.
@@ -48,24 +48,26 @@ class SpeedRecord(Record):
     """
 
     source: Literal["probe", "recorded"]
-    step_s: float
+    step_s: float | None = None
     epoch_s: float = 0.0
     trial_s: float = 0.0
     start_s: float = 0.0
     checkpoint_s: float = 0.0
-    peak_mib: float = 0.0
+    peak_mib: float | None = 0.0
     steps: int = 0
     images: Literal["real", "noise"] = "real"
     busy: int = 0
     measured: int = 1
     at: int = 0
 
-    def seconds(self, train: Mapping[str, Any]) -> float | None:
+    def seconds(self, train: Mapping[str, Any] | None) -> float | None:
         """How long a trial takes; None where its number of steps is unknown.
 
         Args:
-            train: of its recipe, plain data.
+            train: of its recipe, plain data; None of a command.
         """
+        if train is None or self.step_s is None:
+            return self.trial_s
         asked: int | None = train.get("steps")
         total = self.steps * int(train["epochs"]) if asked is None else asked
         if not total:
@@ -84,6 +86,10 @@ def what_costs(recipe: Mapping[str, Any]) -> dict[str, Any]:
         recipe: plain data, every field.
     """
     parts = ("model", "data", "train", "start")
+    if "command" in recipe:
+        command = {k: v for k, v in recipe["command"].items() if k not in {"base", "timeout"}}
+        own = {"command": command, "switches": recipe["switches"]}
+        return {part: {} for part in parts} | own
     return {
         part: {k: v for k, v in recipe.get(part, {}).items() if k not in NO_COST.get(part, ())}
         for part in parts

@@ -19,7 +19,7 @@ MEASURED = (
     *("train/eval_accuracy", "train/eval_loss"),
 )
 """What a final trial measures once besides its accuracy; older records lack it."""
-NAMED = ("test/recall/", "test/translated/")
+NAMED = ("test/recall/", "test/translated/", "command/")
 """Begin the names of metrics that are columns only where a study asks for them."""
 TRIALS = (
     *("arm", "seed", "trial", "status", "kind", "test_acc", "val_acc", "train_loss", "params"),
@@ -131,7 +131,7 @@ def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataF
             "images_per_s": point.get("time/images_per_s"),
         }
         for row in plan.rows()
-        if row.trial in recorded
+        if row.trial in recorded and not row.arm.commanded
         for point in recorded[row.trial].curve
     ]
     import pandas as pd

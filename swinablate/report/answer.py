@@ -25,6 +25,7 @@ from swinablate.report.families.equal_cost import curve_effects
 from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
 from swinablate.report.families.tuned_effects import tuned_effects
+from swinablate.report.families.unchanged import unchanged
 from swinablate.report.results import StudyResults, judge_trials
 from swinablate.scheduling.due import Due, State, due
 from swinablate.stats import Declaration, Verdicts, Warn
@@ -56,9 +57,10 @@ def gather(home: Home, name: str) -> StudyResults:
     judged = judge(plan, declared, now, trials)
     contended = contention(plan, trials)
     timed = not contended
-    secondary = curve_effects(plan, declared, trials, curves, timed=timed)
+    own = plan.baseline.commanded  # its curve is of what is compared already
+    secondary = [] if own else curve_effects(plan, declared, trials, curves, timed=timed)
     found = [*judged.warnings, *warnings(home, plan, trials), *_without(plan, declared, trials)]
-    found += contended
+    found += [*contended, *unchanged(plan, recorded)]
     found += scale_decides(plan, judged, trials)
     tuned = None
     if plan.tune:
@@ -257,7 +259,7 @@ def origin(plan: PlanRecord, recorded: Mapping[str, Outcome], launch: Launch) ->
         "execution": _distinct([o.execution for o in outcomes if o.execution]),
         "declaration": plan.declaration,
         "seeds": list(plan.baseline.seeds),
-        "data": plan.baseline.recipe["data"]["name"],
+        "data": plan.baseline.dataset,
         "hours": round(sum(seconds) / 3600, 4),  # a third of a second
         "hours_failed": round(sum(lost) / 3600, 4),
         "attempts": sum(o.attempt for o in outcomes),

@@ -1,5 +1,6 @@
 """The sentences of a report that are neither verdicts nor methods."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -158,6 +159,8 @@ def _data(answer: StudyResults) -> str:
 
 def _training(plan: PlanRecord) -> str:
     train = plan.baseline.recipe.get("train") if plan.baseline.recipe else None
+    if plan.baseline.commanded:
+        return f"the baseline's command: `{shlex.join(plan.baseline.recipe['command']['run'])}`"
     if not train:
         return ""
     keys = ("optimizer", "lr", "weight_decay", "schedule", "batch", "epochs", "steps", "precision")
@@ -203,6 +206,8 @@ def _varies(answer: StudyResults) -> str:
     recipe = answer.plan.baseline.recipe
     if not recipe:
         return ""
+    if answer.plan.baseline.commanded:
+        return "the seed that the command is given, and what its script draws from it"
     split = recipe["data"].get("resample_split")
     kept = "the train/validation split is drawn anew" if split else "train/validation split fixed"
     weights, fixed = _weights(recipe.get("start", {}))
@@ -224,6 +229,8 @@ def _selection(plan: PlanRecord) -> str:
     recipe = plan.baseline.recipe
     if not recipe:
         return ""
+    if plan.baseline.commanded:
+        return "the command's own: which epoch and which data its number is of, its script says"
     last = recipe["train"].get("select", "last") == "last"
     how = (
         "the last epoch is tested"

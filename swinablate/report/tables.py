@@ -14,7 +14,7 @@ from swinablate.report.drawing.numbers import DASH
 from swinablate.report.families.contention import timed
 from swinablate.report.families.tunings import settled
 from swinablate.report.results import StudyResults
-from swinablate.text import level, signed
+from swinablate.text import column_of, level, signed
 
 ARMS = (
     "arm", "changes", "family", "planned", "n", "failed", "diverged", "waiting", "mean", "sd",
@@ -122,10 +122,12 @@ def whole(answer: StudyResults) -> StudyResults:
     trials = trials.assign(**dict.fromkeys(missing))
     trials["status"] = trials.status.fillna("done")
     # As in the statistics: a result that is no number is a failure, never a gap in a mean.
-    lost = (trials.status == "done") & ~np.isfinite(trials.test_acc.astype(float))
+    own = bool(answer.plan.arms) and answer.plan.baseline.commanded
+    column = column_of(answer.plan.compare.metric) if own else "test_acc"
+    lost = (trials.status == "done") & ~np.isfinite(trials[column].astype(float))
     trials["failure"] = trials.failure.where(~lost, "no finite result")
     trials["status"] = trials.status.where(~lost, "failed")
-    trials["test_acc"] = trials.test_acc.where(~lost, np.nan)
+    trials[column] = trials[column].where(~lost, np.nan)
     if trials.seed.isna().all():
         trials["seed"] = trials.groupby("arm").cumcount()
     judged = (answer.verdicts["baseline"], *answer.verdicts["arms"])
@@ -313,7 +315,7 @@ def _judged(arm: Mapping[str, Any]) -> dict[str, Any]:
 def _declared(arm: ArmRecord) -> dict[str, Any]:
     return {
         "changes": changes(arm),
-        "family": arm.recipe.get("model", {}).get("family"),
+        "family": arm.family or None,
         "params": arm.params,
         "macs": arm.macs,
     }

@@ -75,7 +75,7 @@ class ArmCost:
         return {
             "name": self.name,
             "step_s": known and known.step_s,
-            "peak_mib": known and round(known.peak_mib, 1),
+            "peak_mib": round(known.peak_mib, 1) if known and known.peak_mib is not None else None,
             "hours": self.hours,
             "trials": self.trials,
             "source": known.source if known else "none",
@@ -93,7 +93,7 @@ class Cost:
         fewest: hours from start to end if the study is over as soon as can be.
         most: hours if it needs all trials that there can be.
         gpu_hours: of all these trials, at most.
-        disk_mib: what trials keep, and the checkpoints of those that run.
+        disk_mib: what trials keep, and the checkpoints of those that run; None of a command.
     """
 
     place: Place
@@ -101,7 +101,7 @@ class Cost:
     fewest: float | None
     most: float | None
     gpu_hours: float | None
-    disk_mib: float
+    disk_mib: float | None
 
     @property
     def source(self) -> Source:
@@ -120,7 +120,7 @@ class Cost:
             "hours": self.most,
             "hours_min": self.fewest,
             "gpu_hours": self.gpu_hours,
-            "disk_mib": round(self.disk_mib, 1),
+            "disk_mib": None if self.disk_mib is None else round(self.disk_mib, 1),
             "slots": self.place.slots,
             "device": self.place.device,
         }
@@ -154,7 +154,7 @@ def cost(plan: PlanRecord, outcomes: Mapping[str, Outcome], known: Known, place:
     state = State.of(plan, outcomes)
     fewest, most = _left(plan, state)
     each: dict[str, float | None] = {
-        arm.name: speed.seconds(arm.recipe["train"]) if speed else None
+        arm.name: speed.seconds(arm.recipe.get("train")) if speed else None
         for arm in plan.arms
         for speed in [known.speeds.get(arm.name)]
     }
@@ -231,6 +231,10 @@ def _defaults() -> dict[str, dict[str, Any]]:
 
 def _speed_of(outcome: Outcome) -> SpeedRecord | None:
     """How fast a trial ran; None where its record does not tell."""
+    if "command" in outcome.recipe:
+        return SpeedRecord(
+            source="recorded", trial_s=outcome.seconds, peak_mib=None, at=outcome.finished_at
+        )
     train, curve = outcome.recipe["train"], outcome.curve
     seconds = outcome.metrics.get("time/train_s", 0.0)
     images = sum(row["time/images_per_s"] * row["time/epoch_s"] for row in curve)
@@ -250,11 +254,14 @@ def _speed_of(outcome: Outcome) -> SpeedRecord | None:
 
 
 def _median(speeds: Sequence[SpeedRecord]) -> SpeedRecord:
+    steps = [one.step_s for one in speeds if one.step_s is not None]
+    peaks = [one.peak_mib for one in speeds if one.peak_mib is not None]
     return SpeedRecord(
         source="recorded",
-        step_s=median(one.step_s for one in speeds),
+        step_s=median(steps) if steps else None,
+        trial_s=median(one.trial_s for one in speeds),
         epoch_s=median(one.epoch_s for one in speeds),
-        peak_mib=max(one.peak_mib for one in speeds),
+        peak_mib=max(peaks, default=None),
         steps=speeds[0].steps,
         measured=len(speeds),
         at=max(one.at for one in speeds),
@@ -347,8 +354,10 @@ def _end(
     return max(free) / HOUR
 
 
-def _disk_mib(plan: PlanRecord, counts: Mapping[str, int], slots: int) -> float:
+def _disk_mib(plan: PlanRecord, counts: Mapping[str, int], slots: int) -> float | None:
     """Weights of the trials to come, and the largest checkpoints of those that run at once."""
+    if plan.baseline.commanded:
+        return None
     kept = sum(_weights_mib(arm) * counts[arm.name] for arm in plan.arms)
     left = sum(counts.values())
     running = max(

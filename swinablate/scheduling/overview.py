@@ -64,6 +64,8 @@ def curves(home: Home, plan: PlanRecord) -> list[dict[str, Any]]:
     Returns:
         An arm each: `arm`, `seeds` that have an epoch, and `points` of (epoch, percent).
     """
+    if plan.baseline.commanded:
+        return []  # its curve is of what decides, and nobody should stop a study because of that
     finals = {trial: arm.name for arm in plan.arms for trial in arm.trials}
     recorded = home.outcomes(finals)
     by_arm: defaultdict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))

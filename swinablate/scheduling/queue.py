@@ -141,7 +141,8 @@ class Queue:
 
         Args:
             ticket: what `pop` gave.
-            value: validation accuracy, percent; never the test accuracy.
+            value: validation accuracy, percent; never the test accuracy. Of a command, what it
+                measured: nothing is chosen by that.
             state: a diverged or failed trial has no value.
 
         Raises:

@@ -124,7 +124,7 @@ def _current(home: Home, row: Row) -> Current | None:
         arm=row.arm.name,
         seed=row.seed,
         epoch=len(curve),
-        epochs=row.arm.recipe["train"]["epochs"],
+        epochs=row.arm.recipe.get("train", {}).get("epochs", 0),
         attempt=events[-1].attempt,
         val_accuracy=curve[-1].get("val/accuracy") if curve else None,
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from swinablate.config.metrics import metric
-from swinablate.config.recipe import Recipe
+from swinablate.config.recipe import CommandRecipe, Recipe
 from swinablate.config.train import TrainConfig
 from swinablate.data import Sizes, describe
 from swinablate.study.plan import Arm, Plan
@@ -52,7 +52,8 @@ Found = Iterator[tuple[str, str]]
 
 def cautions(plan: Plan) -> Iterator[dict[str, str]]:
     """What to beware of, as the plan records it; one line for all arms that share it."""
-    for find in (_images, _length, _magnitudes, _window, _fitted):
+    command = isinstance(plan.study.baseline, CommandRecipe)
+    for find in (_unnamed,) if command else (_images, _length, _magnitudes, _window, _fitted):
         yield from _grouped(plan, find)
     for code, text in (*_compared(plan), *_levels(plan)):
         yield {"code": code, "text": text}
@@ -67,6 +68,17 @@ def _grouped(plan: Plan, find: Callable[[Arm], Found]) -> Iterator[dict[str, str
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         who = "every arm" if len(names) == len(plan.arms) else ", ".join(names[:NAMED]) + more
         yield {"code": code, "text": f"{who}: {text}"}
+
+
+def _unnamed(arm: Arm) -> Found:
+    """W29: code that nobody watches."""
+    recipe = arm.recipe
+    if isinstance(recipe, CommandRecipe) and recipe.command.sources == ():
+        text = (
+            "no sources are named: where the code of the command changes, trials of both are "
+            "taken for the same."
+        )
+        yield "W29", text
 
 
 def _images(arm: Arm) -> Found:
@@ -140,6 +152,7 @@ def _magnitudes(arm: Arm) -> Found:
 
 def _cropped(arm: Arm) -> Found:
     """W20: padded crops that leave little of a small image."""
+    assert arm.image is not None
     data, side = arm.recipe.data, min(arm.image.height, arm.image.width)
     shift = data.crop_margin if "crop" in data.augment else 0
     if isinstance(shift, int) and MARGIN * shift > side:

@@ -194,5 +194,6 @@ def differing(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Level, Level]]:
 
 def fields(value: Mapping[str, Any]) -> dict[str, Level]:
     """A recipe as plain data by dotted path, without the digest of somebody's code."""
-    code = "model.code"  # it goes with the family, and is nobody's choice
-    return {path: level for path, level in flat(value).items() if path != code and level != {}}
+    # they go with a family, and with a command's place and sources, and are nobody's choice
+    code = ("model.code", "command.sha256", "command.base")
+    return {path: level for path, level in flat(value).items() if path not in code and level != {}}

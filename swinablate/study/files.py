@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from swinablate.config import plugins, schema
+from swinablate.config import schema
+from swinablate.config.commands.compared import compared
 from swinablate.config.compare import (
     Compare,
     DeclaredHypothesis,
@@ -21,16 +22,15 @@ from swinablate.config.compare import (
 from swinablate.config.data import DataConfig
 from swinablate.config.levels import Level, put, setting
 from swinablate.config.metrics import ACCURACY
-from swinablate.config.recipe import Claim, Recipe, StartConfig
-from swinablate.config.train import TrainConfig
+from swinablate.config.recipe import CommandRecipe, Recipe
 from swinablate.config.variants import variant
-from swinablate.config.weights import evolved, settled
-from swinablate.data import class_names, image_spec, user_function
+from swinablate.config.weights import evolved
+from swinablate.data import class_names, image_spec
 from swinablate.errors import InputError
-from swinablate.models.registry import load_family
 from swinablate.records.plan import Design
 from swinablate.study.arms.axes import DOTTED, RECIPE, axes_of, recipes_of
 from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Extension, Seeds, every_seed
@@ -41,20 +41,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 SHOWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()%-]{0,79}")
 """Of arms and contrasts, which name no file."""
 BASELINE = "baseline"
-
-FAMILY_SCHEMA: dict[str, Any] = {
-    "required": ["family"],
-    "properties": {
-        "family": {
-            "description": "a built-in family, an import path, or a model of timm or torchvision",
-            "anyOf": [
-                {"enum": list(plugins.names("swinablate.models.families"))},
-                {"type": "string", "pattern": "^[^:]+:[^:]+$"},
-            ],
-        }
-    },
-}
-"""What the JSON Schema of a recipe says of `[model]`."""
 
 
 class Match(schema.Frozen):
@@ -94,16 +80,6 @@ class StudyFile(schema.Frozen):
     compare: Compare = Compare()
     hypotheses: tuple[DeclaredHypothesis, ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)  # how figures call arms and switches
-
-
-class RecipeFile(schema.Frozen):
-    """A recipe as written; the family of `model` decides which keys it may hold."""
-
-    model: Annotated[dict[str, Any], Field(json_schema_extra=FAMILY_SCHEMA)]
-    data: DataConfig
-    train: TrainConfig = TrainConfig()
-    start: StartConfig = StartConfig()
-    claim: Claim | None = None
 
 
 @dataclass(frozen=True)
@@ -155,30 +131,6 @@ class Study:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_recipe(
-    path: Path, folders: Sequence[Path] = (), data: DataConfig | None = None
-) -> Recipe:
-    """Read an experiment file.
-
-    Args:
-        path: the file.
-        folders: where the module of an import path may be, besides the file's own folder
-            and the current one.
-        data: of a file that has none, where nobody asks for its data.
-
-    Raises:
-        InputError: the file is missing, malformed, or a value is refused.
-    """
-    written = ({"data": data} if data else {}) | schema.read_toml(path)
-    file = schema.validate(RecipeFile, written, str(path))
-    return _recipe(file, path, folders)
-
-
-def load_claim(path: Path) -> Claim:
-    """Read what an experiment file claims of itself."""
-    return schema.validate(RecipeFile, schema.read_toml(path), str(path)).claim or Claim()
-
-
 def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False) -> Study:
     """Read a study file and the experiments it names.
 
@@ -227,7 +179,8 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     variants = tuple(_variant(arm, path, baseline.data) for arm in file.arms)
     for contrast in file.contrasts:
         _check_name(contrast.name, "a contrast", f"{path}: contrasts")
-    compare, hypotheses = _compared(file, baseline.data, str(path))
+    _check_kind(baseline, file, variants, recipes, str(path))
+    compare, hypotheses = _compared(file, baseline, str(path))
     return Study(
         name=variant(path.stem, settings),
         file=str(path),
@@ -285,29 +238,6 @@ def label(changes: Mapping[str, Level], *, full: bool = False) -> str:
     return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
 
 
-def _recipe(file: RecipeFile, path: Path, folders: Sequence[Path]) -> Recipe:
-    model = dict(file.model)
-    family = load_family(model.get("family"), f"{path}: model", [path.parent, *folders])
-    config = schema.validate(family.config, model, at=f"{path}: model")
-    if user_function.is_path(file.data.name):
-        user_function.function(file.data.name, [path.parent, *folders], f"{path}: data.name")
-    recipe = Recipe(model=config, data=file.data, train=file.train, start=file.start)
-    read = settled(recipe, path.parent, str(path))
-    if file.start.sha256 and read.start.each:
-        raise InputError(
-            f"{file.start.weights!r} names one file a seed, and sha256 is the digest of one",
-            at=f"{path}: start.sha256",
-            hint="leave it out: the digest of every file is part of its trial's identity",
-        )
-    if file.start.sha256 not in {"", read.start.sha256}:
-        raise InputError(
-            f"the weights are others than those the recipe names: {read.start.sha256}",
-            at=f"{path}: start.sha256",
-            hint="get the right file, or leave sha256 out to take this one",
-        )
-    return read
-
-
 def _variant(arm: NamedArm, path: Path, data: DataConfig) -> Variant:
     at = f"{path}: arms: {arm.name!r}"
     _check_name(arm.name, "an arm", f"{path}: arms")
@@ -342,20 +272,51 @@ def _check_name(name: str, what: str, at: str) -> None:
         raise InputError(f"{name!r} cannot name {what}", at=at, hint=hint)
 
 
+def _check_kind(
+    baseline: Recipe,
+    file: StudyFile,
+    variants: Iterable[Variant],
+    recipes: Mapping[str, Recipe],
+    at: str,
+) -> None:
+    """Refuse what a study of a command cannot have: arms that are recipes, sizes, tuning."""
+    own = isinstance(baseline, CommandRecipe)
+    arms = {one.name: one.recipe for one in variants if one.recipe} | dict(recipes)
+    for name, recipe in arms.items():
+        if own or isinstance(recipe, CommandRecipe):
+            raise InputError(
+                f"{name!r} is another recipe, and a command is compared with its own switches "
+                "alone in this version",
+                at=f"{at}: arms" if name not in recipes else f"{at}: axes: 'recipe'",
+                hint="make it a level: a switch of [switches], or "
+                '"command.run" = [["python", "other.py", "--seed={seed}"]] in [axes]',
+            )
+    matched = [one.name for one in variants if one.match]
+    if own and (matched or file.tune):
+        what, where = ("matched", "arms") if matched else ("tuned", "tune")
+        raise InputError(
+            f"a command cannot be {what}: nothing is known of what it trains",
+            at=f"{at}: {where}",
+            hint="leave it out; sizes and rates can be switches of the command",
+        )
+
+
 def _compared(
-    file: StudyFile, data: DataConfig, at: str
+    file: StudyFile, baseline: Recipe, at: str
 ) -> tuple[Compare, tuple[DeclaredHypothesis, ...]]:
     """What is compared and supposed, with metrics as they are recorded.
 
     Raises:
         InputError: a metric that these data do not have, or a number out of its range.
     """
+    if isinstance(baseline, CommandRecipe):
+        return compared(file.compare, file.hypotheses, baseline.command.metric, at)
     kind = None
     if mentioned(file.compare, file.hypotheses) != {ACCURACY}:
         try:
-            image = image_spec(data)
+            image = image_spec(baseline.data)
             side = min(image.height, image.width)
-            kind = Kind(image.classes, class_names(data), side)
+            kind = Kind(image.classes, class_names(baseline.data), side)
         except ValueError as error:
             raise InputError(str(error), at=f"{at}: baseline") from None
     compare = settled_compare(file.compare, kind, at)

@@ -2,8 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,8 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
     declared = plan.study.compare.sd
     if declared is not None:
         return Noise(declared, "compare.sd in the study file")
-    data = plan.arms[0].recipe.data
+    ours, _ = _parted(plan.arms[0].recipe.model_dump(mode="json"))
+    name = plan.arms[0].recipe.data.name
     key = metric(plan.study.compare.metric).key
     groups: defaultdict[str, list[float]] = defaultdict(list)
     for outcome in every_outcome(home):
@@ -49,10 +51,10 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
             continue
         if plan.study.compare.scale == "logit":
             value = float(log_odds(value, outcome.predictions["images"]))
-        model, theirs, train = (outcome.recipe.get(key) for key in ("model", "data", "train"))
-        if theirs == data.model_dump(mode="json"):
+        theirs, rest = _parted(outcome.recipe)
+        if theirs == ours:
             # Seeds of one recipe vary by chance alone; different recipes differ by more.
-            groups[json.dumps([model, train], sort_keys=True)].append(value)
+            groups[json.dumps(rest, sort_keys=True)].append(value)
     known = [values for values in groups.values() if len(values) >= STATISTICS_SEEDS]
     free = sum(len(values) - 1 for values in known)
     if not known:
@@ -60,10 +62,22 @@ def expected_noise(plan: Plan, home: Home) -> Noise:
     trials = sum(map(len, known))
     # Asked of the values: rounding leaves 1e-28 of the variance of equal ones.
     if all(len(set(values)) == 1 for values in known):
-        said = f"unknown: no seed of {trials} recorded trials on {data.name} differs from another"
+        said = f"unknown: no seed of {trials} recorded trials on {name} differs from another"
         return Noise(None, f"{said}; set compare.sd")
     pooled = sum(float(np.var(values, ddof=1)) * (len(values) - 1) for values in known) / free
-    return Noise(pooled**0.5, f"{trials} recorded trials of {len(known)} recipes on {data.name}")
+    return Noise(pooled**0.5, f"{trials} recorded trials of {len(known)} recipes on {name}")
+
+
+def _parted(recipe: Mapping[str, Any]) -> tuple[object, list[object]]:
+    """What recipes share whose results are of one kind, and what else they say.
+
+    That is the data; of a command, the words of it.
+    """
+    if "command" not in recipe:
+        return recipe.get("data"), [recipe.get("model"), recipe.get("train")]
+    command = recipe["command"]
+    rest = [recipe.get("switches"), command.get("sha256")]
+    return [command.get("run"), command.get("metric")], rest
 
 
 def every_outcome(home: Home) -> Iterable[Outcome]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from swinablate.config import schema
 from swinablate.config.family import ImageSpec
 from swinablate.config.levels import Level
-from swinablate.config.recipe import Recipe, StartConfig, identity, mended, trial_id
+from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig, identity, mended, trial_id
 from swinablate.data import revisions
 from swinablate.models.diff import Proof
 from swinablate.stats.estimate import BASELINE_RATIO
@@ -32,6 +32,7 @@ class Arm:
         geometry: the effective numbers of each stage.
         macs: multiply-accumulates of one image, forward.
         activation_bytes: what a training step keeps of one image, in fp32.
+        image: what it is shown; None where it is a command, of which sizes are unknown, too.
         match: what was solved to make the arm as large as the baseline.
         proof: how its network differs from the baseline's; of the baseline, None.
         idle: changes of the model without which the arm would be the same.
@@ -46,11 +47,11 @@ class Arm:
     cell: bool
     differs: Mapping[str, tuple[Level, Level]]
     recipe: Recipe
-    image: ImageSpec
+    image: ImageSpec | None
     geometry: tuple[dict[str, Any], ...]
-    params: int
-    macs: int
-    activation_bytes: int
+    params: int | None
+    macs: int | None
+    activation_bytes: int | None
     match: Matched | None
     proof: Proof | None
     idle: tuple[str, ...]
@@ -58,6 +59,12 @@ class Arm:
     starts: Mapping[tuple[Kind, int], StartConfig]
     fitted: tuple[str, ...] = ()
     against: str = ""
+
+    @property
+    def shown(self) -> dict[str, int]:
+        """The images as plain data; nothing where there are none."""
+        found: dict[str, int] = self.image.model_dump(mode="json") if self.image else {}
+        return found
 
     def trial(self, seed: int, recipe: Recipe | None = None, kind: Kind = "final") -> "Trial":
         """The trial of a seed, which starts from the file of its own where there is one.
@@ -75,6 +82,8 @@ class Arm:
 
 def revised(recipe: Recipe) -> dict[str, int]:
     """Field -> revision of its meaning, of those that a recipe uses and that were mended."""
+    if isinstance(recipe, CommandRecipe):
+        return {}
     return {**revisions(recipe.data), **mended(recipe)}
 
 

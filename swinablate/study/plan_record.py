@@ -9,6 +9,7 @@ from typing import Any
 from swinablate.config import schema
 from swinablate.config.metrics import ACCURACY
 from swinablate.config.plugins import did_you_mean
+from swinablate.config.recipe import CommandRecipe
 from swinablate.data import class_names, describe, image_spec, known, notices, per_class, source
 from swinablate.data.user_function import is_path
 from swinablate.errors import InputError
@@ -114,6 +115,8 @@ def with_images(record: PlanRecord, plan: Plan, datasets: Path) -> PlanRecord:
         plan: the plan.
         datasets: the home's folder of data sets.
     """
+    if isinstance(plan.study.baseline, CommandRecipe):
+        return record
     plain = plan.study.compare.metric == ACCURACY
     texts: dict[str, None] = {}
     for data in dict.fromkeys(arm.recipe.data for arm in plan.arms):
@@ -345,7 +348,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "differs": {path: list(pair) for path, pair in arm.differs.items()},
         "recipe": arm.recipe.model_dump(mode="json"),
         "recipe_digest": schema.digest(arm.recipe.model_dump(mode="json")),
-        "image": arm.image.model_dump(mode="json"),
+        "image": arm.shown,
         "params": arm.params,
         "macs": arm.macs,
         "activation_bytes": arm.activation_bytes,

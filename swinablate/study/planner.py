@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from swinablate.config import schema
+from swinablate.config.code.theirs import named, theirs
 from swinablate.config.compare import Compare
 from swinablate.config.family import BYTE
 from swinablate.config.plugins import did_you_mean
-from swinablate.config.recipe import Recipe, StartConfig
-from swinablate.config.theirs import named, theirs
+from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig
 from swinablate.config.train import TrainConfig
 from swinablate.config.weights import each
 from swinablate.data import completed, image_spec
@@ -17,6 +17,7 @@ from swinablate.models.bounds import check_config
 from swinablate.models.registry import is_import, load_family
 from swinablate.models.transfer import check_start
 from swinablate.study.arms.cells import Cell, cells_of
+from swinablate.study.arms.commanded import command_arm
 from swinablate.study.arms.contrasts import check_arms
 from swinablate.study.equality import (
     FOUND,
@@ -74,7 +75,8 @@ def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
                 seen[meaning] = made.name
                 arms.append(arm)
                 continue
-            reason = f"the same network and training as {same!r}"
+            own = isinstance(study.baseline, CommandRecipe)
+            reason = f"the same {'command' if own else 'network and training'} as {same!r}"
         except ValueError as error:
             reason = str(error)
         refusals.append(
@@ -171,6 +173,8 @@ def _tried(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     """
     if made.recipe is None:
         raise ValueError(made.unfit)
+    if isinstance(made.recipe, CommandRecipe):
+        return command_arm(study, made, made.recipe)
     if not is_import(made.recipe.model.family):
         return _build(study, made, base, looked)
     try:
@@ -198,6 +202,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         )
         at = f"{study.file}: arms: {made.name!r}"
         target = base.macs if made.match.by == "macs" else base.params
+        assert target is not None
         recipe, match = solve(recipe, made.match, target, at)
         changes |= {path: level for path, (_, level) in match.solved.items()}
     baseline = _completed(study.baseline, looked)

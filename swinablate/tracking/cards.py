@@ -17,7 +17,7 @@ def study_card(plan: PlanRecord, launch: Launch) -> StudyCard:
     paths += plan.tune.space if plan.tune else ()
     return StudyCard(
         name=plan.study,
-        dataset=plan.baseline.recipe["data"]["name"],
+        dataset=plan.baseline.dataset,
         declaration=plan.declaration,
         question=plan.question,
         commit=provenance()["git"].get("commit"),

@@ -13,6 +13,7 @@ from typing import Any
 from swinablate.config.metrics import ACCURACY
 from swinablate.records.launch import UNKNOWN, Launch
 from swinablate.text import (
+    OWN,
     after_difference,
     after_value,
     flat,
@@ -344,13 +345,18 @@ def _result(outcome: Mapping[str, Any]) -> str:
         for split in ("test", "val")
         if known(metrics.get(f"{split}/accuracy"))
     ]
+    found += [
+        f"{name.removeprefix(OWN)} {value:.5g}"
+        for name, value in metrics.items()
+        if name.startswith(OWN) and known(value)
+    ]
     return ", ".join(found) or "done"
 
 
 def _next(card: TrialCard, study: StudyCard, status: str) -> str:
     """What can be done with a trial that ended."""
     launch = study.launch
-    if card.kind == "final" and status == "done":
+    if card.kind == "final" and status == "done" and "command" not in card.recipe:
         words = (card.arm, "weights.pt", "--seed", str(card.seed))
         return _command("Its weights", launch.says("weights", *words))
     if card.kind == "final" and status == "failed":  # what diverged does so again

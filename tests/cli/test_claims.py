@@ -9,7 +9,7 @@ from swinablate.errors import EnvironmentFault
 from swinablate.execution.run import Summary
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.planner import alone
 from tests.conftest import RECIPE
 from tests.study.shipped import ROOT

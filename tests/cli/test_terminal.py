@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from swinablate.cli import terminal
-from swinablate.cli.plan_text import images, promise
+from swinablate.cli.wording.plan_text import images, promise
 from swinablate.models.conformance import Finding
 from swinablate.records.plan import (
     ArmRecord,

@@ -13,7 +13,8 @@ from swinablate.config.recipe import Recipe
 from swinablate.config.schema import Frozen, validate
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
-from swinablate.study.files import RecipeFile, StudyFile
+from swinablate.study.arms.recipes import RecipeFile
+from swinablate.study.files import StudyFile
 from swinablate.text import BOUNDS, KINDS, expected
 
 JARGON = re.compile(

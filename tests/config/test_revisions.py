@@ -11,7 +11,7 @@ from swinablate.models.families.convnext import ConvNeXtConfig
 from swinablate.models.families.rnn import RNNConfig
 from swinablate.models.families.swin import SwinConfig
 from swinablate.models.families.vit import ViTConfig
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.plan import Trial
 
 TESTS = Path(__file__).parent.parent

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from swinablate.cli.app import main
-from swinablate.config.theirs import Ended, named, theirs
+from swinablate.config.code.theirs import Ended, named, theirs
 from tests.conftest import RECIPE, STUDY
 from tests.models.test_external import home  # noqa: F401  a folder and modules of its own
 

@@ -13,7 +13,7 @@ from swinablate.config.weights import settled
 from swinablate.config.written import LARGEST, parse
 from swinablate.errors import InputError
 from swinablate.report.foreign.columns import read_results
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 from tests.conftest import RECIPE, STUDY
 
 TABLE = "arm,seed,value\na,0,90.0\na,1,91.0\n"

@@ -26,7 +26,7 @@ from swinablate.data import prepared as store
 from swinablate.data.batches import eval_batches
 from swinablate.data.datasets import stl10, svhn, usps
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 
 CPU = torch.device("cpu")
 CHANCE = np.random.Generator(np.random.PCG64(0))

@@ -11,7 +11,7 @@ from swinablate.config.recipe import Recipe
 from swinablate.config.schema import evolve
 from swinablate.data import image_spec
 from swinablate.data.datasets import shapes
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.training.fit import build
 
 RECIPE = load_recipe(Path(__file__).parents[2] / "experiments" / "swin_shapes.toml")

@@ -9,7 +9,8 @@ from swinablate.config.recipe import Recipe
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution import fusing
 from swinablate.execution.fusing import Width, calls, group, mates, memory, width, worth
-from swinablate.study.files import load_recipe, load_study
+from swinablate.study.arms.recipes import load_recipe
+from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from swinablate.training.fused.verify import Verification, verify
 from tests.conftest import RECIPE, STUDY

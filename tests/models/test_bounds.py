@@ -24,7 +24,7 @@ from swinablate.models.cost import cost
 from swinablate.models.external.adapter import Origin, assemble
 from swinablate.models.external.signature import arguments_of
 from swinablate.models.registry import load_family
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "experiments").glob("*.toml"))
 IMAGE = ImageSpec(height=32, width=32, channels=3, classes=10)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from swinablate.cli.app import main
-from swinablate.config import imports
+from swinablate.config.code import imports
 from swinablate.config.family import ImageSpec
 from swinablate.config.recipe import trial_id
 from swinablate.config.schema import validate
@@ -25,7 +25,8 @@ from swinablate.models.cost import cost
 from swinablate.models.external import lookup
 from swinablate.models.registry import load_family
 from swinablate.records.events import Batch, Event, Job
-from swinablate.study.files import load_recipe, load_study
+from swinablate.study.arms.recipes import load_recipe
+from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from swinablate.training.optim import make_optimizer
 

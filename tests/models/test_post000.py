@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmarks.peers.post000 import Swin as Theirs
 from swinablate.config.family import ImageSpec
 from swinablate.models.families.swin import Swin, SwinConfig
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 from tests.study.shipped import ROOT
 
 CIFAR = ImageSpec(height=32, width=32, channels=3, classes=10)

@@ -26,7 +26,8 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ArmRecord, PlanRecord, Row
 from swinablate.report.answer import gather
 from swinablate.report.prose import checklist
-from swinablate.study.files import load_recipe, load_study, smoke
+from swinablate.study.arms.recipes import load_recipe
+from swinablate.study.files import load_study, smoke
 from swinablate.study.noise import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan

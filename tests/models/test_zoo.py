@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from swinablate.config import imports
+from swinablate.config.code import imports
 from swinablate.config.family import ImageSpec
 from swinablate.config.schema import evolve, validate
 from swinablate.errors import InputError

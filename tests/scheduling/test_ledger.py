@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swinablate.cli.plan_text import promise
+from swinablate.cli.wording.plan_text import promise
 from swinablate.config.recipe import trial_id
 from swinablate.errors import InputError
 from swinablate.records.home import Home

@@ -11,7 +11,8 @@ from swinablate.config.train import TrainConfig
 from swinablate.errors import InputError
 from swinablate.models.catalogue import catalogue
 from swinablate.models.registry import load_family
-from swinablate.study.files import load_recipe, load_study
+from swinablate.study.arms.recipes import load_recipe
+from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
 

@@ -3,7 +3,8 @@
 import pytest
 
 from swinablate.config.recipe import Recipe
-from swinablate.study.files import label, load_claim, load_recipe, load_study
+from swinablate.study.arms.recipes import load_claim, load_recipe
+from swinablate.study.files import label, load_study
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
 

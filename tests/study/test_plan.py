@@ -259,7 +259,7 @@ def test_every_shipped_recipe_keeps_its_claim(path):
     from swinablate.data import image_spec
     from swinablate.models.cost import size
     from swinablate.models.registry import load_family
-    from swinablate.study.files import load_claim, load_recipe
+    from swinablate.study.arms.recipes import load_claim, load_recipe
 
     recipe = load_recipe(path)
     family = load_family(recipe.model.family, str(path))
@@ -270,7 +270,7 @@ def test_every_shipped_recipe_keeps_its_claim(path):
 @pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*.toml")), ids=lambda p: p.stem)
 def test_a_shipped_recipe_asks_for_the_format_that_was_measured_to_pay(path):
     """docs/running.md has the table; the posts' recipes are as their posts trained."""
-    from swinablate.study.files import load_recipe
+    from swinablate.study.arms.recipes import load_recipe
 
     recipe = load_recipe(path)
     plain = path.stem.startswith("post") or recipe.data.name in {"digits", "shapes"}

@@ -7,7 +7,7 @@ import pytest
 
 from swinablate.config.data import DataConfig
 from swinablate.config.train import TrainConfig
-from swinablate.study.files import load_recipe
+from swinablate.study.arms.recipes import load_recipe
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 PLAIN = {"weight_decay": 0.0, "schedule": "constant", "warmup": 0.0, "clip": 0.0}

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from swinablate.config.recipe import EACH
+from swinablate.study.arms.recipes import load_claim, load_recipe
 from swinablate.study.cautions import cautions
-from swinablate.study.files import load_claim, load_recipe, load_study
+from swinablate.study.files import load_study
 from swinablate.study.noise import Noise
 from swinablate.study.plan import Arm
 from swinablate.study.plan_record import plan_record

@@ -7,7 +7,7 @@ import pytest
 from swinablate.errors import InputError
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
-from swinablate.study.template import write_template
+from swinablate.study.starters.network import write_template
 
 
 def test_what_is_written_can_be_planned(tmp_path):

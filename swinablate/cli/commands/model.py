@@ -89,15 +89,20 @@ def check(
 
 
 @commands.command(epilog="Example: swinablate schema study > study.schema.json")
-def schema(kind: Annotated[str, typer.Argument(help="study or recipe")]) -> None:
-    """Print the JSON Schema of study or recipe files, for editors."""
+def schema(kind: Annotated[str, typer.Argument(help="study, recipe, or command")]) -> None:
+    """Print the JSON Schema of study or recipe files, for editors; command: of such a recipe."""
     from pydantic import BaseModel
 
-    from swinablate.study.files import RecipeFile, StudyFile
+    from swinablate.study.arms.recipes import CommandFile, RecipeFile
+    from swinablate.study.files import StudyFile
 
-    kinds: dict[str, type[BaseModel]] = {"study": StudyFile, "recipe": RecipeFile}
+    kinds: dict[str, type[BaseModel]] = {
+        "study": StudyFile,
+        "recipe": RecipeFile,
+        "command": CommandFile,
+    }
     if kind not in kinds:
-        raise InputError(f"no schema is called {kind!r}", hint="known: study, recipe")
+        raise InputError(f"no schema is called {kind!r}", hint="known: study, recipe, command")
     print_json(kinds[kind].model_json_schema())
 
 
@@ -118,7 +123,7 @@ def verify_fusion(
     falls otherwise changes. Trains on noise of the data's shape.
     """
     from swinablate.execution.devices import find_devices
-    from swinablate.study.files import load_recipe
+    from swinablate.study.arms.recipes import load_recipe
     from swinablate.training.fused.verify import verify
 
     (where,) = find_devices(device)[:1]

@@ -21,6 +21,7 @@ from swinablate.cli.options import (
 )
 from swinablate.cli.running import Report, run_study
 from swinablate.config.variants import digests
+from swinablate.errors import InputError
 from swinablate.records.launch import Launch, program
 
 commands = typer.Typer()
@@ -30,15 +31,38 @@ DEMO = Path("reports") / "demo"
 
 @commands.command(epilog="Example: swinablate new my_study")
 def new(
-    name: Annotated[str, typer.Argument(help="Name of the study.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="Name of the study; of a command, that of its script.")
+    ] = "",
+    command: Annotated[
+        str,
+        typer.Option(
+            "--command",
+            help="Your own training command, in quotes: its flags become switches.",
+            show_default=False,
+        ),
+    ] = "",
     folder: Annotated[
         Path, typer.Option("--in", help="Where studies/ and experiments/ are.")
     ] = Path(),
 ) -> None:
-    """Write a commented study file and its recipe to start from."""
-    from swinablate.study.template import write_template
+    """Write a commented study file and its recipe to start from.
 
-    study, recipe = write_template(name, folder)
+    With --command the recipe is your own training command, as you would type it here: levels of
+    its flags become switches, which a study can vary.
+    """
+    from swinablate.study.starters.command import write_command
+    from swinablate.study.starters.network import write_template
+
+    if not name and not command:
+        raise InputError(
+            "the study has no name",
+            at="new",
+            hint='swinablate new my_study, or --command "python train.py --lr=0.1"',
+        )
+    study, recipe = (
+        write_command(name, command, folder) if command else write_template(name, folder)
+    )
     said = f"{study}\n{recipe}\nnext: {shlex.join([*program(), 'plan', str(study)])}"
     terminal.err.print(said, soft_wrap=True, markup=False)
 

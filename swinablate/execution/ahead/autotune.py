@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from swinablate import data
-from swinablate.config import imports
+from swinablate.config.code import imports
 from swinablate.config.recipe import Recipe
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.executor import Execution
@@ -46,7 +46,7 @@ def choose(
     job = aside(
         "probe",
         recipe.model_dump(mode="json"),
-        base.image.model_dump(mode="json"),
+        base.shown,
         imports.folders(recipe.model.family),
         choices=known,
     )

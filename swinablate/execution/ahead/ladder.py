@@ -71,9 +71,10 @@ class Ladder:
 
     def _norm(self, trial: Trial) -> str:
         """A batch norm of the network; empty where it has none."""
-        model = trial.recipe.model
+        model, image = trial.recipe.model, self._arms[trial.arm].image
+        assert image is not None
         family = load_family(model.family, "run")
-        found = batch_norms(measured(family, model, self._arms[trial.arm].image, _kinds))
+        found = batch_norms(measured(family, model, image, _kinds))
         return found[0] if found else ""
 
 

@@ -1,6 +1,7 @@
 """A user's own pictures, looked at before a plan is made of them."""
 
 from swinablate import data
+from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.plan import everything
@@ -17,7 +18,8 @@ def check_pictures(study: Study, home: Home) -> None:
         InputError: a folder is wrong, or pictures in it cannot be read; all of them are named.
         EnvironmentFault: they cannot be kept in the home.
     """
-    if study.smoke or not lacks_trials(home, study.name):
+    own = isinstance(study.baseline, CommandRecipe)  # its pictures are its script's business
+    if own or study.smoke or not lacks_trials(home, study.name):
         return
     others = [one.recipe for one in study.variants if one.recipe and "data" in one.take]
     data.prepare_own([one.data for one in (study.baseline, *others)], home.datasets)

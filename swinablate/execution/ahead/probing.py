@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
-from swinablate.config import imports
+from swinablate.config.code import imports
+from swinablate.config.recipe import CommandRecipe
+from swinablate.errors import InputError
 from swinablate.execution.ahead.autotune import choose, wait_for_workers
 from swinablate.execution.ahead.where import Where
 from swinablate.execution.executor import Execution
@@ -28,7 +30,7 @@ Tell = Callable[[int, str], None]
 def key_of(arm: Arm, place: Place) -> str:
     """The name under which a home keeps the probe of an arm; seeds of it share one."""
     recipe = arm.recipe.model_dump(mode="json")
-    return speed_key(recipe, arm.image.model_dump(mode="json"), place.device, place.slots)
+    return speed_key(recipe, arm.shown, place.device, place.slots)
 
 
 def kept(plan: Plan, home: Home, place: Place) -> dict[str, SpeedRecord]:
@@ -82,7 +84,7 @@ def _job(arm: Arm, home: Home, choices: Mapping[str, Mapping[str, Any]]) -> Job:
     job = aside(
         "timing",
         trial.recipe.model_dump(mode="json"),
-        arm.image.model_dump(mode="json"),
+        arm.shown,
         imports.folders(trial.recipe.model.family),
         choices=choices,
     )
@@ -137,6 +139,12 @@ def cost_of(plan: Plan, record: PlanRecord, home: Home, where: Where, tell: Tell
         InputError: a device that does not exist, no slot at all, or far more than there are cores.
         EnvironmentFault: a probe could not be kept, or there is no cluster.
     """
+    if tell is not None and isinstance(plan.study.baseline, CommandRecipe):
+        raise InputError(
+            "a command has no steps to take a few of, and a plan starts nothing of it",
+            at="--probe",
+            hint="leave it out: how long trials take is known after the first of each arm",
+        )
     found = where.found(plan)
     if tell is not None:
         with found.opened(home) as execution:

@@ -15,8 +15,8 @@ import torch
 from pydantic import AfterValidator, ConfigDict, Field, create_model, model_validator
 from torch import Tensor, nn
 
+from swinablate.config.code.theirs import named, theirs
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
-from swinablate.config.theirs import named, theirs
 from swinablate.errors import InputError
 from swinablate.models.bounds import TooLarge, counted
 from swinablate.models.external.signature import Argument, options

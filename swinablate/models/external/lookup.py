@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from torch import nn
 
-from swinablate.config import imports
+from swinablate.config.code import imports
+from swinablate.config.code.theirs import builtin, named, theirs
 from swinablate.config.family import Family
 from swinablate.config.plugins import did_you_mean
-from swinablate.config.theirs import builtin, named, theirs
 from swinablate.errors import InputError
 from swinablate.models.external.adapter import Origin, adopt, assemble
 from swinablate.models.external.signature import Argument, arguments_of, describe, has_own_channels

@@ -130,7 +130,7 @@ def _study(answer: StudyResults) -> dict[str, Any]:
 
 
 def _dataset(answer: StudyResults) -> str:
-    return str(answer.plan.baseline.recipe["data"]["name"])
+    return answer.plan.baseline.dataset
 
 
 def _differs(answers: Sequence[StudyResults]) -> dict[str, dict[str, str]]:

@@ -45,7 +45,7 @@ def kind(family: str) -> str:
 
 def family_of(arm: ArmRecord) -> str:
     """The family of an arm's network; of results from elsewhere nothing is known."""
-    return str(arm.recipe["model"]["family"]) if arm.recipe else ""
+    return arm.family
 
 
 def looks(families: list[str]) -> dict[str, KindLook]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from swinablate.config.metrics import METRICS
+from swinablate.config.metrics import COMMAND, METRICS
 
 TEXTS = (
     "arm", "against", "effect", "change", "before", "after", "first", "second", "line",
@@ -41,5 +41,7 @@ def metric(name: object) -> object:
     known = {one.name: one.called for one in METRICS}
     if not isinstance(name, str) or name in known:
         return known.get(name, name) if isinstance(name, str) else name
+    if name.startswith(COMMAND):
+        return name.removeprefix(COMMAND).partition(":")[0]
     split, slash, rest = name.partition("/")
     return f"{SPLITS[split]} {rest.replace('/', ' ')}" if slash and split in SPLITS else name

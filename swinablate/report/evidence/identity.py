@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from swinablate.config import schema
+from swinablate.config.commands.changes import recipe_of as command_of
 from swinablate.config.compare import Compare, DeclaredHypothesis
 from swinablate.config.data import DataConfig
-from swinablate.config.recipe import Recipe, StartConfig, identity, trial_id
+from swinablate.config.recipe import COMMAND, Recipe, StartConfig, identity, trial_id
 from swinablate.config.train import TrainConfig
 from swinablate.data.user_function import is_path
 from swinablate.errors import SwinablateError
@@ -26,6 +27,8 @@ def recipe_of(data: Mapping[str, Any]) -> Recipe:
         Unknowable: it names code that is not ours, or fields that this version does not have.
     """
     try:
+        if COMMAND in data:
+            return command_of(data)
         family, source = data["model"]["family"], data["data"]["name"]
         for name, foreign in ((family, is_import(family)), (source, is_path(source))):
             if foreign:

@@ -28,7 +28,7 @@ UNTOLD = "training times do not compare: see W28"
 
 
 def contention(plan: PlanRecord, trials: pd.DataFrame) -> list[Warn]:
-    """Say that times do not compare, and why; nothing of a smoke run.
+    """Say that times do not compare, and why; nothing of a smoke run, nor of a command.
 
     Args:
         plan: a recorded plan.
@@ -38,7 +38,7 @@ def contention(plan: PlanRecord, trials: pd.DataFrame) -> list[Warn]:
         One warning, W28, or none. Records of earlier versions have no processor time: of them
         only the spread within arms can tell.
     """
-    if plan.smoke:
+    if plan.smoke or (plan.arms and plan.baseline.commanded):  # what it waits for is its own
         return []
     done = trials[(trials.status == "done") & trials.train_s.notna()]
     rows = done.astype({"train_s": float, "cpu_s": float})

@@ -95,7 +95,7 @@ def _listed(
     return Listed(
         name=plan.study,
         question=plan.question,
-        dataset=str(plan.baseline.recipe.get("data", {}).get("name", "")),
+        dataset=plan.baseline.dataset,
         state=state,
         interim=not ended,
         smoke=plan.smoke,

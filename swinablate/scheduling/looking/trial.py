@@ -9,7 +9,7 @@ from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome, with_measured
 from swinablate.scheduling.looking.attempts import Attempt, attempts_of
 from swinablate.scheduling.looking.uses import Use, Uses
-from swinablate.text import flat
+from swinablate.text import OWN, flat
 
 SCHEMA = 1
 """Of `show --json`: a script that reads it can refuse what it does not know."""
@@ -71,6 +71,7 @@ def arm_shown(home: Home, places: list[Use]) -> dict[str, Any]:
                 "status": _status(outcome, damage, attempts, _runs(home, [place])),
                 "test/accuracy": outcome.metrics.get("test/accuracy") if outcome else None,
                 "val/accuracy": outcome.metrics.get("val/accuracy") if outcome else None,
+                **_own(outcome),
                 "epochs": len(outcome.curve) if outcome else len(_curve(attempts)),
                 "attempts": len(attempts),
                 "seconds": outcome.seconds if outcome else None,
@@ -108,6 +109,12 @@ def _outcome(home: Home, trial: str) -> tuple[Outcome | None, str]:
     except EnvironmentFault as error:
         return None, str(error)
     return (with_measured(found, home.trials / trial) if found else None), ""
+
+
+def _own(outcome: Outcome | None) -> dict[str, float]:
+    """What a command measured."""
+    metrics = outcome.metrics if outcome else {}
+    return {name: value for name, value in metrics.items() if name.startswith(OWN)}
 
 
 def _runs(home: Home, places: list[Use]) -> bool:

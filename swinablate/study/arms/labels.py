@@ -59,5 +59,5 @@ def _of(arm: ArmRecord) -> Iterator[str]:
     for switch, level in arm.changes.items():
         last = switch.rpartition(".")[2]
         yield from (switch, last, f"{last}={named_level(level)}")
-    if family := arm.recipe.get("model", {}).get("family"):
-        yield str(family)
+    if arm.family:
+        yield arm.family

@@ -14,9 +14,11 @@ from typing import Any
 import torch
 
 from swinablate import data
-from swinablate.config import imports, schema
+from swinablate.config import schema
+from swinablate.config.code import imports
+from swinablate.config.commands.changes import recipe_of
 from swinablate.config.metrics import on_request
-from swinablate.config.recipe import Recipe
+from swinablate.config.recipe import COMMAND, CommandRecipe, Recipe
 from swinablate.errors import EnvironmentFault, InputError, TrialError
 from swinablate.execution.executor import Slot
 from swinablate.execution.executors.local import EXECUTOR
@@ -26,6 +28,7 @@ from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.provenance import provenance
 from swinablate.study.plan import Trial
+from swinablate.text import last_of
 from swinablate.training import checkpoint
 from swinablate.training.machine import device_name
 
@@ -157,14 +160,9 @@ def _trained(
             for happened in running.poll(POLL_S):
                 if happened.kind == "epoch":
                     curve.append(happened.data)
-                    say(f"epoch {happened.data['epoch']}: val {_val(happened.data)}")
+                    say(f"epoch {happened.data['epoch']}: {last_of(happened.data) or 'val -'}")
                 if happened.kind in ENDINGS:
                     return happened, tuple(curve)
-
-
-def _val(row: Mapping[str, Any]) -> str:
-    found = row.get("val/accuracy")
-    return "-" if found is None else f"{found:.2f} %"
 
 
 def _recipe(before: Outcome, folders: tuple[str, ...], at: str) -> Recipe:
@@ -176,6 +174,8 @@ def _recipe(before: Outcome, folders: tuple[str, ...], at: str) -> Recipe:
     said = before.recipe
     commit = before.provenance.get("git", {}).get("commit", "")
     try:
+        if COMMAND in said:
+            return recipe_of(said)
         family = load_family(said["model"]["family"], at, [Path(folder) for folder in folders])
         model = schema.validate(family.config, said["model"], f"{at}: model")
         rest = {part: dict(said[part]) for part in ("data", "train", "start") if part in said}
@@ -195,6 +195,8 @@ def _images(home: Home, recipe: Recipe, before: Outcome) -> None:
     Raises:
         EnvironmentFault: they are not there, or others.
     """
+    if isinstance(recipe, CommandRecipe):
+        return  # its script looks for its own; whether that is the same, the worker sees
     name = recipe.data.name
     try:
         now = data.prepare(recipe.data, home.datasets).sha256

@@ -106,7 +106,7 @@ def verify_recipe(
             be judged as it is written.
     """
     from swinablate.config.recipe import StartConfig
-    from swinablate.study.files import load_claim, load_recipe
+    from swinablate.study.arms.recipes import load_claim, load_recipe
     from swinablate.study.planner import alone
 
     claim = load_claim(path)

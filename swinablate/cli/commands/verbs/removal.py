@@ -186,7 +186,7 @@ def _launch(home: Home, plans: list[PlanRecord]) -> Launch:
 
 
 def _dataset(plan: PlanRecord) -> str:
-    return str(plan.baseline.recipe["data"]["name"])
+    return plan.baseline.dataset
 
 
 def _discard(home: Home, folder: Path, name: str) -> None:

@@ -10,7 +10,7 @@ from swinablate.cli import terminal
 from swinablate.records.launch import program
 from swinablate.scheduling.looking.attempts import Attempt, Printed
 from swinablate.scheduling.looking.trial import where_it_failed
-from swinablate.text import counted, duration, first_line, flat, known, level
+from swinablate.text import OWN, counted, duration, first_line, flat, known, level
 
 BLOCKS = "".join(map(chr, range(0x2581, 0x2589)))
 """Of Unicode, from one eighth to the full height."""
@@ -100,17 +100,20 @@ def show_arm(one: Mapping[str, Any]) -> None:
         terminal.out.print(
             f"{study}: {one['arm']}: {said or 'the baseline'}", markup=False, soft_wrap=True
         )
+    own = sorted({key for row in one["trials"] for key in row if key.startswith(OWN)})
+    keys = own or ["test/accuracy", "val/accuracy"]
+    titles = [f">{key.removeprefix(OWN)}" for key in own] or [">test %", ">val %"]
     terminal.out.print()
     terminal.table(
         counted(len(one["trials"]), "trial"),
-        ["study", ">seed", "trial", "status", ">test %", ">val %", ">epochs", ">took", "why"],
+        ["study", ">seed", "trial", "status", *titles, ">epochs", ">took", "why"],
         [
             [
                 row["study"],
                 row["seed"],
                 row["trial"][:DIGITS],
                 row["status"],
-                *(_percent(row[key]) for key in ("test/accuracy", "val/accuracy")),
+                *(_percent(row.get(key)) for key in keys),
                 row["epochs"] or "",
                 duration(row["seconds"], unknown=""),
                 first_line(row["message"] or "", TEXT),
@@ -212,6 +215,11 @@ def _how(one: Mapping[str, Any]) -> str:
         for split in ("test", "val")
         if f"{split}/accuracy" in one["metrics"]
     ]
+    accuracies += [
+        f"{name.removeprefix(OWN)} {value:.5g}"
+        for name, value in one["metrics"].items()
+        if name.startswith(OWN)
+    ]
     took = [f"in {duration(one['seconds'])}"] if one["seconds"] else []
     ended = [f"on {clock(one['finished_at'])}"] if one["finished_at"] else []
     return ", ".join([one["status"], *accuracies, *took, *ended])
@@ -235,7 +243,8 @@ def _curves(curve: Sequence[Mapping[str, float]]) -> None:
     blocks = "utf" in (terminal.out.encoding or "").lower()
     epochs = counted(len(curve), "epoch")
     rows = []
-    for name in ("val/accuracy", "train/loss"):
+    own = [name for name in curve[0] if name.startswith(OWN)]
+    for name in (*own, "val/accuracy", "train/loss"):
         values = [row[name] for row in curve if known(row.get(name))]
         if values:
             line = sparkline(values, blocks=blocks)

@@ -43,8 +43,8 @@ def _row(arm: "ArmCost", now_ms: int) -> Sequence[str]:
         source = f"{counted(known.measured, 'trial')} recorded, the last {age} ago"
     return [
         arm.name,
-        f"{1000 * known.step_s:.1f}",
-        f"{known.peak_mib:.0f}",
+        "-" if known.step_s is None else f"{1000 * known.step_s:.1f}",
+        "-" if known.peak_mib is None else f"{known.peak_mib:.0f}",
         each,
         str(arm.trials),
         hours,
@@ -62,8 +62,12 @@ def cost_lines(cost: "Cost", now: datetime | None = None) -> list[str]:
     if cost.most is None or cost.fewest is None:
         missing = [a.name for a in cost.arms if a.trials and a.hours is None and not a.failure]
         lines.append(
-            f"How long it takes on {where} is not known for {', '.join(missing)}: add --probe to "
-            "take a few steps of each arm."
+            f"How long it takes on {where} is not known for {', '.join(missing)}: "
+            + (
+                "it is after the first trial of each."
+                if cost.disk_mib is None
+                else "add --probe to take a few steps of each arm."
+            )
         )
     else:
         end = (now or datetime.now().astimezone()) + timedelta(hours=cost.most)
@@ -75,5 +79,6 @@ def cost_lines(cost: "Cost", now: datetime | None = None) -> list[str]:
             f"Time: about {span} for {up_to}{counted(trials, 'trial')} on {where}{gpu}; started "
             f"now, done by {end:%Y-%m-%d %H:%M}."
         )
-    lines.append(f"Disk: about {cost.disk_mib:.0f} MiB of weights and checkpoints.")
+    if cost.disk_mib is not None:
+        lines.append(f"Disk: about {cost.disk_mib:.0f} MiB of weights and checkpoints.")
     return lines

@@ -17,8 +17,8 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from swinablate.config.code.theirs import Ended, named, theirs
 from swinablate.config.plugins import did_you_mean
-from swinablate.config.theirs import Ended, named, theirs
 from swinablate.errors import InputError
 
 log = logging.getLogger(__name__)

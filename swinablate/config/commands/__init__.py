@@ -1,0 +1,1 @@
+"""A recipe that is a command: its words, its switches, where its numbers come from."""

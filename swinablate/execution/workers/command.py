@@ -1,0 +1,347 @@
+"""One trial of a command: its words, its folders, its process, and what becomes of it."""
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from swinablate.config.commands import words
+from swinablate.config.commands.lines import line_of, started
+from swinablate.config.commands.schema import WRITTEN, CommandConfig, Switches
+from swinablate.config.commands.sources import digest_of, folder_of, sources_of
+from swinablate.config.schema import validate
+from swinablate.errors import Diverged, InputError
+from swinablate.execution.workers.keeper import Ending
+from swinablate.execution.workers.numbers import CommandFailed, Incomplete, from_file, number
+from swinablate.records.events import Job, Kind
+from swinablate.records.secrets import without_stores
+from swinablate.training.fit import Stopped
+from swinablate.training.machine import cpu_name
+
+LOOK_S = 0.1
+"""How long a wish to stop is not seen."""
+BEAT_S = 20.0
+"""How often a command that runs is said to run: whoever waits takes silence for a hang. What hangs
+in truth is what `timeout` is for, since scripts are silent for as long as they like."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""Variables by which numerical libraries know how many threads of a processor they may use."""
+
+Report = Callable[[Kind, Mapping[str, Any]], None]
+
+
+class CommandLost(Exception):
+    """A command was ended by somebody else, or wants to be started again.
+
+    Attributes:
+        excused: it asked for that itself, and no try counts.
+    """
+
+    def __init__(self, problem: str, *, excused: bool = False) -> None:
+        super().__init__(problem)
+        self.excused = excused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a trial writes.
+
+    Attributes:
+        out: its results, new with every attempt.
+        checkpoint: what the next attempt finds again.
+        config: the file of its switches; there is none where words hold them.
+    """
+
+    out: Path
+    checkpoint: Path
+    config: Path | None
+
+
+def run_command(job: Job, report: Report, stopping: Callable[[], bool]) -> dict[str, Any]:
+    """Run the command of a job to its end, and read its result.
+
+    Args:
+        job: of a recipe that is a command.
+        report: takes events: its results as they are printed, and that it is alive.
+        stopping: asked all the time.
+
+    Returns:
+        `metrics`, `execution` and `predictions`, as of any other trial.
+
+    Raises:
+        CommandFailed: it failed, or gave no result.
+        Diverged: its result is no finite number, or its exit code says so.
+        CommandLost: it was killed, or asked to be started again.
+        Stopped: it was asked to end.
+    """
+    written, at = job.recipe["command"], f"trial {job.trial[:12]}"
+    command = validate(CommandConfig, written, f"{at}: command")
+    _check_sources(command, at)
+    places = _prepare(job, command)
+    began = time.monotonic()
+    ending, why = _Watched(job, command, report, stopping, began).run(_order(job, command, places))
+    seconds = time.monotonic() - began
+    if ending.problem:
+        raise CommandFailed("exit", f"the command did not start: {ending.problem}")
+    if why == "stopped" and ending.code != 0:
+        raise Stopped
+    if why == "timeout":
+        raise CommandFailed("timeout", f"it ran for {command.timeout:g} s, its timeout")
+    _check_code(command, ending)
+    try:
+        value = _value(command, ending, places, report)
+    except Incomplete as error:
+        if why == "stopped":
+            raise Stopped from None
+        left = "; it left processes behind, which were killed: it is to stay until it is done"
+        raise Incomplete(f"exit code 0 and no result: {error}{left * ending.left}") from None
+    return {
+        "metrics": {
+            command.metric.recorded.partition(":")[0]: value,
+            "time/train_s": round(seconds, 3),
+            "time/cpu_s": round(ending.cpu_s, 3),
+        },
+        "execution": {
+            "device": _device(job.device),
+            "type": job.device.partition(":")[0],
+            "threads": command.threads,
+        },
+        "predictions": {},
+    }
+
+
+def _check_sources(command: CommandConfig, at: str) -> None:
+    """Refuse to run other code than was planned.
+
+    Raises:
+        CommandFailed: it changed since.
+    """
+    try:
+        now = digest_of(folder_of(command), sources_of(command, at), at)
+    except InputError as error:
+        raise CommandFailed("sources", f"{error.problem}") from None
+    if now != command.sha256:
+        raise CommandFailed(
+            "sources",
+            "its sources are not those that were planned: `swinablate run STUDY` plans anew, and "
+            "trains what is new",
+        )
+
+
+def _prepare(job: Job, command: CommandConfig) -> Places:
+    """Make the folders of an attempt; the checkpoints of the one before move here."""
+    attempt = Path(job.folder)
+    out, checkpoint = attempt / "out", attempt / "checkpoint"
+    out.mkdir(parents=True, exist_ok=True)
+    for earlier in map(Path, job.resume):
+        if (earlier / "checkpoint").is_dir() and not checkpoint.exists():
+            (earlier / "checkpoint").rename(checkpoint)  # one writer: nobody else has it then
+    checkpoint.mkdir(exist_ok=True)
+    config = None
+    if command.give in WRITTEN:
+        config = attempt / f"config.{command.give}"
+        values = {"seed": job.seed, **job.recipe["switches"]}
+        config.write_text(words.file_of(command.give, values), "utf-8")
+    return Places(out=out, checkpoint=checkpoint, config=config)
+
+
+def _order(job: Job, command: CommandConfig, places: Places) -> dict[str, Any]:
+    """What the keeper is told."""
+    switches: Switches = dict(job.recipe["switches"])
+    values = {
+        "seed": str(job.seed),
+        "out": str(places.out),
+        "checkpoint": str(places.checkpoint),
+        "threads": str(command.threads),
+        "config": str(places.config or ""),
+    }
+    line, variables = line_of(command, switches, values)
+    return {
+        "words": started(command, line),
+        "folder": str(folder_of(command)),
+        "environment": {
+            **without_stores(os.environ),
+            **dict.fromkeys(THREADS, str(command.threads)),
+            "SWINABLATE_OUT": str(places.out),
+            "SWINABLATE_CHECKPOINT": str(places.checkpoint),
+            "SWINABLATE_SEED": str(job.seed),
+            **variables,
+        },
+        "pattern": command.metric.pattern,
+        "grace": command.grace,
+    }
+
+
+class _Watched:
+    """A command under way, and the process that keeps it."""
+
+    def __init__(
+        self,
+        job: Job,
+        command: CommandConfig,
+        report: Report,
+        stopping: Callable[[], bool],
+        began: float,
+    ) -> None:
+        self._job, self._command = job, command
+        self._report, self._stopping, self._began = report, stopping, began
+        self._points, self._why = list[float](), ""
+
+    def run(self, order: Mapping[str, Any]) -> tuple[Ending, str]:
+        """Run it to its end: how it ended, and "stopped" or "timeout" where it was asked to.
+
+        Raises:
+            CommandLost: the keeper was killed.
+        """
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "swinablate.execution.workers.keeper"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        said: queue.Queue[bytes] = queue.Queue()
+        threading.Thread(target=_listen, args=(keeper.stdout, said), daemon=True).start()
+        try:
+            _send(keeper.stdin, json.dumps(order))
+            while True:
+                ending = self._heard(said)
+                if ending is not None:
+                    return ending, self._why
+                self._ask(keeper.stdin)
+        finally:
+            keeper.stdin.close()  # where it still runs, nobody wants what it does
+            keeper.wait()
+
+    def _heard(self, said: "queue.Queue[bytes]") -> Ending | None:
+        """Take in the next line, if one comes soon; the last one is the ending."""
+        try:
+            line = said.get(timeout=LOOK_S)
+        except queue.Empty:
+            return None
+        if not line:
+            raise CommandLost("the process that keeps the command was killed")
+        told = json.loads(line)
+        if "ended" in told:
+            return Ending(**told["ended"])
+        self._point(told["match"])
+        return None
+
+    def _point(self, match: str) -> None:
+        """Tell a result that was printed: a point of the trial's curve, if it is a number."""
+        metric = self._command.metric
+        try:
+            value = number(match, metric, "")
+        except (CommandFailed, Diverged):
+            return  # the last one is judged
+        self._points.append(value)
+        if len(self._points) == 2:  # one alone is no curve
+            self._report("epoch", _row(1, metric.recorded, self._points[0]))
+        if len(self._points) > 1:
+            self._report("epoch", _row(len(self._points), metric.recorded, value))
+
+    def _ask(self, stdin: "IO[bytes]") -> None:
+        """Ask it to end, if that is wanted; say that it is alive."""
+        now = time.monotonic()
+        limit = self._command.timeout
+        if not self._why:
+            if self._stopping():
+                self._why = "stopped"
+            elif limit is not None and now - self._began > limit:
+                self._why = "timeout"
+            if self._why:
+                _send(stdin, "stop")
+        if now - self._beat > BEAT_S:
+            self._beat = now
+            self._report("alive", {})
+
+    _beat = 0.0
+
+
+def _row(epoch: int, name: str, value: float) -> dict[str, Any]:
+    at = int(time.time() * 1000)
+    return {"epoch": epoch, "at": at, name.partition(":")[0]: value}
+
+
+def _send(stdin: "IO[bytes]", line: str) -> None:
+    try:
+        stdin.write(line.encode() + b"\n")
+        stdin.flush()
+    except BrokenPipeError:
+        pass  # it ended: its output says so
+
+
+def _listen(stdout: "IO[bytes]", said: "queue.Queue[bytes]") -> None:
+    with stdout:
+        for line in stdout:
+            said.put(line)
+    said.put(b"")
+
+
+def _check_code(command: CommandConfig, ending: Ending) -> None:
+    """Tell exit codes apart.
+
+    Raises:
+        Diverged: the recipe says that it means so.
+        CommandLost: it was killed, or the recipe says that it wants to be started again.
+        CommandFailed: it is any other but 0.
+    """
+    code = ending.code
+    if code == 0:
+        return
+    last = f"; it said last: {ending.said}" if ending.said else "; it said nothing"
+    if code in command.diverged:
+        raise Diverged(f"exit code {code}, which [command] calls diverged{last}")
+    if code in command.preempted:
+        raise CommandLost(f"exit code {code}, which [command] calls preempted", excused=True)
+    if code == -signal.SIGKILL:
+        raise CommandLost("the command was killed by SIGKILL: for its memory, if nobody else did")
+    how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+    raise CommandFailed("exit", f"{how}{last}")
+
+
+def _value(command: CommandConfig, ending: Ending, places: Places, report: Report) -> float:
+    """The result, when the command has ended well.
+
+    Raises:
+        CommandFailed: there is none, or several where one was wanted.
+        Diverged: it is no finite number.
+    """
+    metric = command.metric
+    if metric.file:
+        value, before = from_file(metric, places.out)
+        for epoch, one in enumerate([*before, value] if before else [], 1):
+            report("epoch", _row(epoch, metric.recorded, one))
+        return value
+    if not ending.matches:
+        raise Incomplete(f"no line of standard output matches {metric.pattern!r}")
+    if ending.matches > 1 and metric.twice == "fail":
+        many = f"{ending.matches} lines of standard output match {metric.pattern!r}"
+        raise CommandFailed("twice", f'{many}, and twice = "fail"')
+    return number(ending.last, metric, "the last line that matches")
+
+
+def _device(device: str) -> str:
+    """The model of what it ran on, asked of the driver: no memory of a GPU is taken for that."""
+    if device == "cpu":
+        return cpu_name()
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return device.partition(":")[0]
+    own = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0]
+    asked = subprocess.run(
+        [tool, "--query-gpu=name", "--format=csv,noheader", *(["--id", own] if own else [])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip().partition("\n")[0] or device.partition(":")[0]

@@ -1,0 +1,78 @@
+"""The result of a command: found, in its unit, or one clear error."""
+
+import pytest
+
+from swinablate.config.commands.schema import MetricConfig
+from swinablate.errors import Diverged
+from swinablate.execution.workers.numbers import CommandFailed, Incomplete, from_file, number
+
+
+def asked(**said):
+    return MetricConfig.model_validate({"file": "result.json", "key": "accuracy", **said})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said", "found"),
+    [
+        ("result.json", '{"accuracy": 93.25}', {}, (93.25, [])),
+        ("result.json", '{"eval": {"acc": "93.25"}}', {"key": "eval.acc"}, (93.25, [])),
+        ("result.json", '{"a.b": 3}', {"key": "a.b"}, (3.0, [])),
+        ("result.json", '{"accuracy": 0.931}', {"unit": "fraction"}, (93.1, [])),
+        ("result.json", '{"accuracy": 0.5}', {"unit": "percent"}, (0.5, [])),
+        ("result.json", '{"accuracy": -2.5}', {"unit": "nats"}, (-2.5, [])),
+        ("l.jsonl", '{"accuracy": 80}\n{"loss": 1}\n{"accuracy": 90}\n', {}, (90.0, [80.0])),
+        ("r.csv", "epoch, accuracy\n1,80\n2,\n3,90.5\n", {}, (90.5, [80.0])),
+    ],
+)
+def test_a_number_is_read_in_its_unit(tmp_path, name, text, said, found):
+    (tmp_path / name).write_text(text)
+    assert from_file(asked(file=name, **said), tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said", "ends"),
+    [
+        (
+            "result.json",
+            None,
+            {},
+            ("no result", "there is no result.json in {out}, which is empty"),
+        ),
+        ("l.jsonl", '{"loss": 1}\n', {}, ("no result", "no line with")),
+        ("result.json", "{", {}, ("no result", "is not valid JSON")),
+        ("result.json", '{"acc": 9}', {}, ("no result", "has no 'accuracy'; it has acc")),
+        ("result.json", '{"accuracy": "high"}', {}, ("no result", "'high', and no number")),
+        ("result.json", '{"accuracy": true}', {}, ("no result", "'True', and no number")),
+        ("result.json", '{"accuracy": 0.93}', {}, ("unit", 'write unit = "fraction"')),
+        ("result.json", '{"accuracy": 930}', {}, ("unit", "930, and not a percentage")),
+        ("result.json", '{"accuracy": 93}', {"unit": "fraction"}, ("unit", "not a fraction of 1")),
+        (
+            "r.csv",
+            "epoch,acc\n1,2\n",
+            {},
+            ("no result", "no column 'accuracy'; it has epoch, acc"),
+        ),
+        ("r.csv", "epoch,accuracy\n", {}, ("no result", "no row with 'accuracy'")),
+        ("r.csv", "accuracy\n80\n90\n", {"twice": "fail"}, ("twice", "has 2 times a row")),
+    ],
+)
+def test_what_is_no_result_is_one_error(tmp_path, name, text, said, ends):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(CommandFailed) as error:
+        from_file(asked(file=name, **said), tmp_path)
+    kind, problem = ends
+    assert error.value.kind == kind
+    assert problem in error.value.problem
+
+
+def test_other_files_are_named_where_the_one_is_missing(tmp_path):
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(Incomplete, match=r"there are results\.json"):
+        from_file(asked(), tmp_path)
+
+
+@pytest.mark.parametrize("said", ["nan", float("nan"), "inf", "-Infinity"])
+def test_no_finite_number_is_a_divergence(said):
+    with pytest.raises(Diverged):
+        number(said, asked(), "accuracy")

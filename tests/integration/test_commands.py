@@ -1,0 +1,288 @@
+"""Somebody's own command as a trial: how it ends, and that nothing of it is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from swinablate.execution.workers import keeper
+from tests.integration.commands import attempt, recipe
+from tests.integration.conftest import alive, send, until
+
+pytestmark = pytest.mark.integration
+
+WRITES = "pathlib.Path(out, 'result.json').write_text(json.dumps({'accuracy': 90 + seed}))\n"
+PRINTS = 'metric = { pattern = "acc ([^ ]+)", name = "acc" }'
+
+
+def ended(tmp_path, script, *lines, **more):
+    last = attempt(tmp_path, recipe(tmp_path, script, *lines), **more)[0]
+    return last.kind, last.data.get("kind"), last.data.get("message", ""), last
+
+
+def test_a_result_in_a_file_is_the_trials(tmp_path):
+    kind, _, _, last = ended(tmp_path, WRITES)
+    assert kind == "done"
+    assert last.data["metrics"]["command/accuracy"] == 90
+    assert set(last.data["metrics"]) == {"command/accuracy", "time/train_s", "time/cpu_s"}
+    assert last.data["predictions"] == {}
+
+
+def test_of_several_lines_the_last_counts_and_all_are_the_curve(tmp_path):
+    script = "for e in (70, 80, 95.5): print('epoch, acc', e)\n"
+    last, *events = attempt(tmp_path, recipe(tmp_path, script, PRINTS))
+    assert last.data["metrics"]["command/acc"] == 95.5
+    rows = [one.data for one in events[::-1] if one.kind == "epoch"]
+    assert [(row["epoch"], row["command/acc"]) for row in rows] == [(1, 70), (2, 80), (3, 95.5)]
+
+
+@pytest.mark.parametrize(
+    ("script", "lines", "kind", "said"),
+    [
+        ("print('acc 90')\nprint('acc 91')", [PRINTS.replace("}", ', twice = "fail" }')],
+         "twice", "2 lines of standard output match"),
+        ("print('loss 0.1')", [PRINTS], "no result",
+         "exit code 0 and no result: no line of standard output matches"),
+        ("pass", [], "no result", "exit code 0 and no result: there is no result.json in {out}"),
+        ("print('acc fine')", [PRINTS], "no result", "'fine', and no number"),
+        ("print('acc 0.93')", [PRINTS], "unit", 'write unit = "fraction"'),
+        ("sys.exit('no data here')", [], "exit", "exit code 1; it said last: no data here"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", [], "exit", "signal SIGSEGV"),
+        ("time.sleep(60)", ["timeout = 0.5"], "timeout", "it ran for 0.5 s, its timeout"),
+        ("input('proceed? ')", [], "exit", "EOFError"),
+        ("open('/dev/tty')", [], "exit", "/dev/tty"),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_is_one_failure_with_its_kind(tmp_path, script, lines, kind, said):
+    ending, what, message, _ = ended(tmp_path, script, *lines)
+    assert (ending, what) == ("failed", kind)
+    assert said in message
+    assert "Traceback" not in message
+
+
+def test_a_result_that_is_nan_has_diverged_and_so_may_an_exit_code(tmp_path):
+    assert ended(tmp_path, "print('acc nan')", PRINTS)[0] == "diverged"
+    (tmp_path / "b").mkdir()
+    assert ended(tmp_path / "b", "sys.exit(3)", "diverged = [3]")[0] == "diverged"
+
+
+def test_who_asks_to_be_started_again_is_and_no_try_counts(tmp_path):
+    kind, what, message, last = ended(tmp_path, "sys.exit(75)", "preempted = [75]")
+    assert (kind, what, last.data["excused"]) == ("lost", "killed", True)
+    assert "exit code 75" in message
+
+
+def test_one_that_the_system_killed_is_lost_and_tried_again(tmp_path):
+    kind, _, message, last = ended(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
+    assert (kind, "excused" in last.data) == ("lost", False)
+    assert "SIGKILL" in message
+
+
+def test_gigabytes_of_output_fill_no_disk_and_lose_no_result(tmp_path, capfd):
+    """As fast as a pipe takes it; the log keeps the beginning, the end, and says what is gone."""
+    script = (
+        "print('the beginning')\nline = b'x' * 1023 + b'\\n'\n"
+        "for _ in range(256): os.write(1, line * 1024)\n"  # 256 MiB
+        "print('acc 93')\nprint('the end')\n"
+    )
+    kind, _, _, last = ended(tmp_path, script, PRINTS)
+    log = capfd.readouterr().err
+    assert kind == "done"
+    assert last.data["metrics"]["command/acc"] == 93
+    assert keeper.HEAD < len(log) < keeper.HEAD + 2 * keeper.TAIL
+    assert "the beginning" in log
+    assert "the end" in log
+    assert "bytes of output are left out here" in log
+
+
+def test_a_line_without_an_end_fills_no_memory(tmp_path, capfd):
+    script = "for _ in range(32): os.write(1, b'y' * (1 << 20))\nprint('\\nacc 93')\n"
+    assert ended(tmp_path, script, PRINTS)[0] == "done"
+    capfd.readouterr()
+
+
+FORKS = """
+import subprocess
+child = subprocess.Popen([sys.executable, '-c', 'import os, time; os.setsid(); time.sleep(99)'])
+pathlib.Path(out, 'pid').write_text(str(child.pid))
+time.sleep(0.3)
+"""
+
+
+def pid_of(tmp_path, number=1):
+    return int((tmp_path / "attempts" / str(number) / "out" / "pid").read_text())
+
+
+def test_a_script_that_daemonises_leaves_nothing_behind(tmp_path):
+    kind, what, message, _ = ended(tmp_path, FORKS)
+    assert (kind, what) == ("failed", "no result")
+    assert "left processes behind, which were killed" in message
+    assert not alive(pid_of(tmp_path))
+
+
+def test_what_a_script_leaves_beside_its_result_is_killed_too(tmp_path):
+    assert ended(tmp_path, FORKS + WRITES)[0] == "done"
+    assert not alive(pid_of(tmp_path))
+
+
+IGNORES = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FORKS + "time.sleep(99)\n"
+
+
+def test_one_that_ignores_sigterm_is_killed_after_its_grace(tmp_path):
+    begun = tmp_path / "attempts" / "1" / "out" / "pid"
+    kind, *_ = ended(tmp_path, IGNORES, "grace = 0.2", stopping=begun.exists)
+    assert kind == "stopped"
+    assert not alive(pid_of(tmp_path))
+
+
+def test_asked_to_stop_it_has_its_grace_and_the_next_attempt_finds_the_checkpoint(tmp_path):
+    script = """
+checkpoint = pathlib.Path(sys.argv[3], 'epoch')
+def save(*_):
+    checkpoint.write_text('5')
+    sys.exit(1)
+signal.signal(signal.SIGTERM, save)
+if checkpoint.exists():
+    pathlib.Path(out, 'result.json').write_text(json.dumps({'accuracy': int(checkpoint.read_text())}))
+    sys.exit()
+pathlib.Path(out, 'begun').touch()
+time.sleep(60)
+"""
+    path = recipe(tmp_path, script)
+    begun = tmp_path / "attempts" / "1" / "out" / "begun"
+    assert attempt(tmp_path, path, stopping=begun.exists)[0].kind == "stopped"
+    last = attempt(tmp_path, path, number=2)[0]
+    assert last.kind == "done"
+    assert last.data["metrics"]["command/accuracy"] == 5
+    assert not begun.with_name("result.json").exists()
+
+
+def test_code_that_changed_since_the_plan_is_not_run(tmp_path, monkeypatch):
+    path = recipe(tmp_path, WRITES)
+    from tests.integration import commands
+
+    planned = commands.load_recipe(path)
+    (tmp_path / "script.py").write_text("raise SystemExit('it ran')\n")
+    monkeypatch.setattr(commands, "load_recipe", lambda _: planned)
+    last = attempt(tmp_path, path)[0]
+    assert (last.kind, last.data["kind"]) == ("failed", "sources")
+    assert "not those that were planned" in last.data["message"]
+
+
+def test_the_environment_names_folders_and_threads_and_no_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWINABLATE_STORAGE", "postgresql://me:secret@host/db")
+    script = (
+        """
+assert os.environ['SWINABLATE_OUT'] == out
+assert os.environ['SWINABLATE_SEED'] == str(seed)
+assert os.environ['OMP_NUM_THREADS'] == '2'
+assert os.environ['OWN'] == 'seed 0'
+assert 'SWINABLATE_STORAGE' not in os.environ
+assert os.getcwd() == str(pathlib.Path(__file__).parent)
+"""
+        + WRITES
+    )
+    lines = ["threads = 2", 'environment = { OWN = "seed {seed}" }']
+    kind, _, message, _ = ended(tmp_path, script, *lines)
+    assert kind == "done", message
+
+
+def test_log_keeps_numbers_in_two_lines_of_a_script(tmp_path):
+    script = "from swinablate import log\nfor e in (1, 2, 3): log(epoch=e, accuracy=90 + e)\n"
+    own = 'metric = { file = "log.jsonl", key = "accuracy" }'
+    last, *events = attempt(tmp_path, recipe(tmp_path, script, own))
+    assert last.data["metrics"]["command/accuracy"] == 93
+    assert [one.kind for one in events].count("epoch") == 3
+
+
+@pytest.mark.parametrize("give", ["json", "toml", "yaml"])
+def test_switches_in_a_file_are_read_back(tmp_path, give):
+    reads = {
+        "json": "import json; found = json.load(open(sys.argv[4]))",
+        "toml": "import tomllib; found = tomllib.load(open(sys.argv[4], 'rb'))",
+        "yaml": "import yaml; found = yaml.safe_load(open(sys.argv[4]))",
+    }
+    wanted = "{'seed': 0, 'on': True, 'lr': 0.5, 'n': 3, 'name': 'a \"b\" c'}"
+    script = f"{reads[give]}\nassert found == {wanted}, found\n{WRITES}"
+    path = recipe(tmp_path, script, f'give = "{give}"')
+    text = path.read_text().replace('"{checkpoint}"', '"{checkpoint}", "{config}"')
+    path.write_text(text + "[switches]\non = true\nlr = 0.5\nn = 3\nname = 'a \"b\" c'\n")
+    last = attempt(tmp_path, path)[0]
+    assert last.kind == "done", last.data
+
+
+def test_a_killed_worker_takes_its_command_along(tmp_path):
+    """The worker's group is killed; the command is in another, and so is what it started."""
+    path = recipe(
+        tmp_path, FORKS + "pathlib.Path(out, 'me').write_text(str(os.getpid()))\ntime.sleep(99)\n"
+    )
+    code = (
+        "from pathlib import Path\nfrom tests.integration.commands import attempt\n"
+        f"attempt(Path({str(tmp_path)!r}), Path({str(path)!r}))\n"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    me = tmp_path / "attempts" / "1" / "out" / "me"
+    until(lambda: me.exists() and me.read_text())
+    pids = [int(me.read_text()), pid_of(tmp_path)]
+    assert all(map(alive, pids))
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    until(lambda: not any(map(alive, pids)), seconds=10)
+
+
+STUDY = """\
+question = "Do crashes change numbers?"
+baseline = "base.toml"
+seeds = 2
+baseline_seeds = 2
+[axes]
+"switches.gain" = [2]
+"""
+SLOW = """
+gain, done = int(sys.argv[4]), pathlib.Path(sys.argv[3], 'epochs')
+epoch = int(done.read_text()) if done.exists() else 0
+while epoch < 8:
+    time.sleep(0.1)
+    epoch += 1
+    done.write_text(str(epoch))
+    print('acc', 50 + gain * epoch + seed, flush=True)
+print('at last, acc', 50 + gain * epoch + seed)
+"""
+
+
+def test_a_killed_coordinator_takes_commands_along_and_the_study_goes_on(command):
+    path = recipe(command.folder, SLOW, PRINTS)
+    text = path.read_text().replace('"{checkpoint}"', '"{checkpoint}", "{gain}"')
+    path.write_text(text + "[switches]\ngain = 1\n")
+    command.study.write_text(STUDY)
+    process = command.start("--slots", "2", "--no-report")
+    command.wait_for("epoch", 4)
+    folders = list(command.home.glob("trials/*/attempts/1/checkpoint/epochs"))
+    send(process.pid, signal.SIGKILL)
+    process.communicate()
+    time.sleep(1.0)  # of silence: whoever still ran would have written
+    before = {path: path.read_text() for path in folders}
+    time.sleep(0.5)
+    assert {path: path.read_text() for path in folders} == before
+
+    code, _, err = command.run("--slots", "2")
+    assert code == 0, err
+    found = command.results().values()
+    assert sorted(one["metrics"]["command/acc"] for one in found) == [58, 59, 66, 67]
+    assert max(one["attempt"] for one in found) == 2
+    resumed = [one for one in found if one["attempt"] == 2]
+    assert any(len(one["curve"]) < 9 for one in resumed), "it went on from its own checkpoint"
+
+    report = (command.folder / "reports" / "study" / "report.md").read_text()
+    assert "command/acc" not in report.partition("## Provenance")[0]
+    assert "W29" not in report
+    assert "| gain=2 |" in report
+    for words in (["show", "gain=2"], ["list"], ["status", str(command.study)]):
+        made = subprocess.run(
+            [sys.executable, "-m", "swinablate", *words, "--home", str(command.home)],
+            capture_output=True, text=True, check=False, cwd=command.folder,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr

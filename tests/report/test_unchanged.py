@@ -1,0 +1,75 @@
+"""W12 and W29 of commands: numbers that are the same, where that is no chance."""
+
+import pytest
+
+from swinablate.records.outcome import Outcome
+from swinablate.records.plan import ArmRecord, PlanRecord
+from swinablate.report.families.unchanged import unchanged
+
+RECIPE = {"command": {"run": ["x"]}, "switches": {}}
+
+
+def outcome(trial, value, curve=()):
+    rows = tuple(
+        {"epoch": float(e), "at": float(hash(trial) % 1000), "command/acc": v}
+        for e, v in enumerate(curve)
+    )
+    return Outcome(
+        trial=trial,
+        seed=0,
+        kind="final",
+        recipe=RECIPE,
+        image={},
+        status="done",
+        attempt=1,
+        metrics={"command/acc": value, "time/train_s": float(hash(trial) % 7)},
+        curve=rows,
+    )
+
+
+def warned(arms, recipe=RECIPE):
+    """Arm -> its values, or (value, curve), by seed."""
+    records = {
+        f"{arm}{seed}": outcome(f"{arm}{seed}", *(v if isinstance(v, tuple) else (v,)))
+        for arm, values in arms.items()
+        for seed, v in enumerate(values)
+    }
+    plan = PlanRecord(
+        arms=tuple(
+            ArmRecord(
+                name=arm,
+                recipe=recipe,
+                seeds=tuple(range(len(values))),
+                trials=tuple(f"{arm}{seed}" for seed in range(len(values))),
+            )
+            for arm, values in arms.items()
+        )
+    )
+    return [(one.code, one.text.partition(" gave")[0]) for one in unchanged(plan, records)]
+
+
+@pytest.mark.parametrize(
+    ("arms", "found"),
+    [
+        ({"baseline": [1, 2, 3], "a": [4, 5, 6]}, []),
+        ({"baseline": [1, 2, 3], "a": [1, 2, 3]}, [("W12", "baseline and a")]),
+        ({"baseline": [1, 2, 3, 4], "a": [1, 2]}, [("W12", "baseline and a")]),
+        ({"baseline": [1, 2, 3], "a": [1, 5, 6]}, []),  # one accuracy may be another's by chance
+        ({"baseline": [1], "a": [1]}, []),
+        ({"baseline": [1, 2, 3], "a": [4, 4, 4]}, [("W29", "every seed of a")]),
+        ({"baseline": [1, 2, 3], "a": [4, 4]}, []),
+        (
+            {"baseline": [(1, (5, 6, 1)), 2, 3], "a": [(1, (5, 6, 1)), 7, 8]},
+            [("W12", "baseline and a")],  # a whole curve is no chance
+        ),
+        ({"baseline": [(1, (5, 6, 1)), 2, 3], "a": [(1, (5, 7, 1)), 7, 8]}, []),
+    ],
+)
+def test_what_is_the_same_is_named_where_it_is_no_chance(arms, found):
+    assert warned(arms) == found
+
+
+def test_of_networks_their_answers_tell():
+    same = {"baseline": [1, 1, 1], "a": [1, 1, 1]}
+    assert warned(same)
+    assert warned(same, {"model": {"family": "swin"}}) == []
