@@ -20,7 +20,7 @@ from mkdocs.structure.pages import Page
 
 from swinablate.report.plots import figures, file_of, paper_of
 from swinablate.report.tables import whole
-from tests.answers import adaptive, designed, levels, recalled, study, tuned
+from tests.answers import adaptive, confused, designed, levels, recalled, study, tuned
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
@@ -40,6 +40,7 @@ TO_TAKE = (
     "benchmarks/results/*.csv",
     "benchmarks/results/*.json",
     "docs/pictures/*",
+    "docs/*.ipynb",
     "experiments/*.toml",
     "studies/*.toml",
     "reports/*/figures/*",
@@ -52,6 +53,7 @@ STUDIES = (
     study,
     levels,
     recalled,
+    confused,
     adaptive,
     lambda: designed("factorial"),
     lambda: designed("path"),

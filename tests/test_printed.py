@@ -92,13 +92,15 @@ def test_blocks_of_pages_are_whole_and_sentences_name():
     ]
 
 
-OWN = [path for path in MODULES if path.is_relative_to(ROOT / "swinablate")]
+PACKAGE = [path for path in MODULES if path.is_relative_to(ROOT / "swinablate")]
 
 
 def test_no_message_names_the_program_otherwise_than_it_was_typed():
     """A literal `swinablate run` is "command not found" for whoever typed `python3 dev.py`."""
     found = [
-        f"{path.relative_to(ROOT)}:{line}" for path in OWN for line in unrouted(path.read_text())
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in PACKAGE
+        for line in unrouted(path.read_text())
     ]
     assert found == []
 

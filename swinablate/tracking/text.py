@@ -295,7 +295,7 @@ COMING = """\
 <!doctype html>
 <html lang="en"><meta charset="utf-8"><title>No report yet</title>
 <p>This study has no report yet. It comes here when the study has ended, or is brought by
-<code>swinablate sync STUDY</code>.</p></html>
+the command <code>sync</code>.</p></html>
 """
 """In a report's place until there is one: links lead to it from the first trial on."""
 

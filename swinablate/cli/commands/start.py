@@ -58,7 +58,7 @@ def new(
         raise InputError(
             "the study has no name",
             at="new",
-            hint='swinablate new my_study, or --command "python train.py --lr=0.1"',
+            hint='`swinablate new my_study`, or --command "python train.py --lr=0.1"',
         )
     study, recipe = (
         write_command(name, command, folder) if command else write_template(name, folder)

@@ -12,6 +12,7 @@ from swinablate.config.commands.words import RESERVED
 from swinablate.config.levels import NUMBER
 from swinablate.errors import InputError
 from swinablate.records.disk.files import write_atomically
+from swinablate.records.launch import program
 from swinablate.study.files import NAME
 
 RECIPE = """\
@@ -38,8 +39,8 @@ folder = {folder}  # where it runs, relative to this file{truths}
 {switches}"""
 STUDY = """\
 # A study: one question, a baseline, and what to vary.
-#   swinablate plan {path}     shows what would be started; starts nothing
-#   swinablate run {path}      trains and reports; start it again after any interruption
+#   {program} plan {path}     shows what would be started; starts nothing
+#   {program} run {path}      trains and reports; start it again after any interruption
 question = "What matters?"
 baseline = "{recipe}"   # relative to this file
 seeds = 5                        # seeds 0..4 of every arm; the baseline runs twice as many
@@ -127,7 +128,10 @@ def write_command(name: str, typed: str, folder: Path) -> tuple[Path, Path]:
             switches=_switches(found),
         ),
         study: STUDY.format(
-            path=study, recipe=f"../experiments/{name}.toml", axes=_axes(found.switches)
+            program=shlex.join(program()),
+            path=study,
+            recipe=f"../experiments/{name}.toml",
+            axes=_axes(found.switches),
         ),
     }
     for path, text in texts.items():
