@@ -59,7 +59,7 @@ def test_studies_stand_side_by_side_each_with_its_own_verdicts(ran, capsys, monk
     ("other", "what"),
     [
         ("strict", "alpha is 0.05 in 'two' and 0.01 in 'strict'"),
-        ("rope", "rope_pp is None in 'two' and 0.5 in 'rope'"),
+        ("rope", "rope_pp is not declared in 'two' and 0.5 in 'rope'"),
         ("loss", "metric is test/accuracy in 'two' and test/loss in 'loss'"),
     ],
 )

@@ -104,8 +104,10 @@ def across(home: Home, names: Sequence[str]) -> Across:
         for key in SHARED:
             a, b = shared(first.verdicts, key), shared(other.verdicts, key)
             if a != b:
+                ours, theirs = ("not declared" if one is None else one for one in (a, b))
                 raise InputError(
-                    f"{key} is {a} in {first.plan.study!r} and {b} in {other.plan.study!r}: "
+                    f"{key} is {ours} in {first.plan.study!r} and {theirs} in "
+                    f"{other.plan.study!r}: "
                     "their verdicts are answers to different questions",
                     hint=HINT,
                 )
