@@ -379,9 +379,12 @@ def test_a_failed_trial_says_why(tracker, client):
     assert run.info.status == "FAILED"
     assert run.data.tags["failure"] == "oom"
     assert run.data.tags["message"] == "out of memory ```\n<script>"
-    assert run.data.tags["mlflow.note.content"].startswith(
-        "**failed (oom)** after 3 epochs\n\n```\nout of memory '''\n<script>\n```\n\n"
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("**failed (oom)** after 3 epochs\n\n[Report](")
+    assert note.endswith(
+        "\n\n```\nout of memory '''\n<script>\n```\n\n"
         "Again: `swinablate retry studies/quickstart.toml`\n\n"
+        "The study: `swinablate run studies/quickstart.toml`"
     )
     assert "test/accuracy" not in run.data.metrics
 
