@@ -229,7 +229,7 @@ def test_without_records_there_is_nothing_to_show(tmp_path):
         pass
     assert str(caught.value) == (
         f"{tmp_path / 'mlflow.db'}: there are no records yet\n\n"
-        "hint: run a study first: swinablate run studies/quickstart.toml"
+        "hint: run a study first: `swinablate run studies/quickstart.toml`"
     )
     assert list(tmp_path.iterdir()) == []
 
