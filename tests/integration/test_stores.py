@@ -161,7 +161,8 @@ def test_mlflow_on_postgresql(postgres, tmp_path):
         tracker.summaries(ANSWER)
         tracker.close()
         counts.append([postgres.count("mlflow", table) for table in TABLES])
-    assert counts[0][:2] == [3, 2 * (2 * 3 + 1 + 2) + 4]
+    # Two trials, an arm, and the report, whose run is there from the start.
+    assert counts[0][:2] == [4, 2 * (2 * 3 + 1 + 2) + 4]
     assert counts[1] == counts[2] == counts[0]
     with contextlib.closing(postgres.connect("mlflow")) as connection:
         cursor = connection.cursor()
@@ -213,5 +214,5 @@ def test_mlflow_waits_for_a_locked_file(tmp_path):
     tell(tracker)
     assert time.monotonic() - start > 2.5
     holder.join()
-    (run,) = MlflowClient(uri).search_runs([tracker.experiment])
+    (run,) = MlflowClient(uri).search_runs([tracker.experiment], "tags.kind = 'trial'")
     assert run.info.status == "FINISHED"
