@@ -52,7 +52,8 @@ def test_the_wheel_holds_the_package_its_examples_and_the_marker_of_its_types(wh
     assert "swinablate/py.typed" in held
 
 
-@pytest.mark.integration  # mypy reads torch, pandas and the package: half a minute
+@pytest.mark.integration
+@pytest.mark.slow  # mypy reads torch, pandas and the package: half a minute
 def test_a_users_mypy_knows_the_types_of_the_installed_package(wheel, tmp_path):
     environment = tmp_path / "environment"
     venv.create(environment)

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.integration
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_from_a_script_to_the_first_verdict(tmp_path):
     script = re.search(r"```python\n(# train\.py\n.*?)```", PAGE, re.DOTALL)
     (tmp_path / "train.py").write_text(script[1])

@@ -43,6 +43,7 @@ def swinablate(*words, cwd):
     )
 
 
+@pytest.mark.slow
 def test_a_family_axis_with_a_refused_cell_trains_and_is_judged(write, tmp_path):
     (tmp_path / "vit.toml").write_text(VIT)
     path = write(STUDY_OF_FAMILIES, RECIPE)

@@ -54,7 +54,10 @@ def test_killed_coordinator_takes_its_workers_along_and_loses_nothing(command, c
         assert (command.home / "trials" / trial / "result.json").stat().st_mtime_ns == when
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 75), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
+)
 def test_asked_to_stop_it_writes_checkpoints_and_goes_on_later(command, calm, number, code):
     process = command.start()
     command.wait_for("epoch", 2)
@@ -71,6 +74,7 @@ def test_asked_to_stop_it_writes_checkpoints_and_goes_on_later(command, calm, nu
     assert len(command.events("resumed")) >= len(stopped)
 
 
+@pytest.mark.slow
 def test_second_interrupt_kills_at_once(command, calm):
     process = command.start()
     command.wait_for("epoch")
@@ -118,6 +122,7 @@ def test_damaged_checkpoint_costs_an_epoch_and_no_number(command, calm):
     assert f"damaged checkpoint {newest}" in (command.home / "logs" / "worker-0.log").read_text()
 
 
+@pytest.mark.slow
 def test_lost_stores_are_no_loss(command, calm):
     assert command.run("--no-report", "--only", "baseline")[0] == 0
     for store in ("optuna.db", "mlflow.db"):
@@ -127,6 +132,7 @@ def test_lost_stores_are_no_loss(command, calm):
     assert {found["attempt"] for found in command.results().values()} == {1}
 
 
+@pytest.mark.slow
 def test_divergence_is_a_result_and_retry_trains_it_again(command):
     (command.folder / "base.toml").write_text(
         (command.folder / "base.toml").read_text() + 'optimizer = "sgd"\nlr = 0.05\nclip = 0.0\n'
@@ -151,11 +157,13 @@ def test_divergence_is_a_result_and_retry_trains_it_again(command):
     assert len(list(command.home.glob("trials/*/attempts/1/result.json"))) == 4
 
 
+@pytest.mark.slow
 def test_serial_gives_the_same_numbers_as_workers(command, calm):
     assert command.run("--no-report", "--executor", "serial")[0] == 0
     assert command.numbers() == calm
 
 
+@pytest.mark.slow
 def test_removed_record_is_trained_again(command, calm):
     assert command.run("--no-report")[0] == 0
     trial = min(command.results())

@@ -11,6 +11,7 @@ from swinablate.text import signed
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.slow,  # a kernel and its cells: a minute
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of Jupyter's own parts
 ]
 ROOT = Path(__file__).parents[2]

@@ -60,6 +60,7 @@ def test_the_pages_fit_a_telephone_and_say_nothing_on_the_console(site: Path, ch
     assert errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # twenty trials of an epoch on two loaded cores
 def test_the_tutorial_is_followed_literally(tmp_path: Path):
     """All its commands in an empty folder, its study file as it stands; but one epoch in fifteen."""

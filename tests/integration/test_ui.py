@@ -267,7 +267,9 @@ def serving(port):
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_the_server_dies_with_us(tmp_path, number):
     record(tmp_path)
     words = [f"sqlite:///{tmp_path / 'mlflow.db'}", str(tmp_path / "artifacts")]

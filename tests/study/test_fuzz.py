@@ -56,6 +56,7 @@ def test_a_damaged_study_is_refused_with_a_hint_or_planned(tmp_path, capsys, mut
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @settings(FIXED, max_examples=300)
 @given(mutants(EVERY, arms=2))

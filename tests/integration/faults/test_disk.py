@@ -71,6 +71,7 @@ def test_f9_a_full_disk_at_the_start(command, disk):
     assert "MiB are free, 100 are needed" in only_line(err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disk", [160], indirect=True)
 def test_f9_a_disk_that_fills_while_trials_run_costs_no_trial(command, disk, calm):
     command.home = disk.at / "home"
@@ -125,7 +126,9 @@ def test_f9_other_commands_on_a_full_disk(tmp_path, disk, words):
 
 
 @pytest.mark.parametrize("disk", [40], indirect=True)
-@pytest.mark.parametrize("verb", ["run", "retry", "sync"])
+@pytest.mark.parametrize(
+    "verb", ["run", *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("retry", "sync"))]
+)
 def test_m21_a_home_that_became_read_only(command, disk, verb):
     command.home = disk.at / "home"
     command.run("--no-report")  # too little space for a trial, enough to declare the study

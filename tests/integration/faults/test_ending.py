@@ -102,7 +102,9 @@ def children_of(parent: int) -> set[int]:
     return set(map(int, text.split()))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+)
 def test_f3_a_worker_that_never_returns_does_not_hold_up_a_stop(study, number):
     command = study("Holds")
     process = command.start("--slots", "2")
@@ -183,6 +185,7 @@ def test_f5_a_tracking_server_that_never_answers_delays_the_end_for_seconds(stud
     assert "records did not reach MLflow: swinablate sync" in err
 
 
+@pytest.mark.slow
 def test_f13_with_such_a_server_a_study_ends_well(study, silent):
     command = study("Net", epochs=1)
     process = command.start("--tracking-uri", silent)

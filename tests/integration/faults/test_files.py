@@ -23,7 +23,7 @@ def ran(command: Command) -> Command:
     return command
 
 
-@pytest.mark.parametrize("lost", [True, False])
+@pytest.mark.parametrize("lost", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_m5_a_copied_home_writes_into_itself_and_shows_every_trial(ran, lost):
     old = ran.home
     ran.home = ran.folder / "copy"
@@ -58,6 +58,7 @@ def test_m6_a_folder_of_somebodys_is_refused_before_anything_trains(command):
     assert not command.events("started")
 
 
+@pytest.mark.slow
 def test_m6_force_and_the_folder_of_an_earlier_version(ran):
     out = ran.folder / "reports" / "study@train.epochs=1"
     (out / ".swinablate-report").unlink()  # as version 0.1 left it

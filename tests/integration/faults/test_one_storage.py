@@ -47,7 +47,7 @@ def states(url):
     return {str(state): count for state, count in rows}
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 def test_a_second_home_is_refused_and_follows_a_killed_first(pair, tmp_path, request, kind):
     first, second = pair
     url = store(kind, request, tmp_path)

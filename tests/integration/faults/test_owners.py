@@ -51,6 +51,7 @@ def attempts(command, trial):
     return sorted(int(folder.name) for folder in folders), sorted(ended)
 
 
+@pytest.mark.slow
 def test_m3_two_studies_that_start_together_train_what_they_share_once(pair):
     running = [command.start("--slots", "1", "--no-report") for command in pair]
     said = [process.communicate(timeout=120)[1] for process in running]
@@ -85,6 +86,7 @@ def test_m3_what_a_killed_study_trained_is_taken_over_by_the_one_that_waits(pair
     until(lambda: not any(map(alive, workers)), seconds=4)
 
 
+@pytest.mark.slow
 def test_status_in_a_loop_keeps_no_study_from_starting(pair):
     first, _ = pair
     assert first.run("--slots", "2", "--no-report")[0] == 0
