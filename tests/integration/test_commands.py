@@ -245,9 +245,10 @@ SLOW = """
 gain, done = int(sys.argv[4]), pathlib.Path(sys.argv[3], 'epochs')
 epoch = int(done.read_text()) if done.exists() else 0
 while epoch < 8:
-    time.sleep(0.1)
+    time.sleep(0.5)  # long enough to be killed in the middle
     epoch += 1
-    done.write_text(str(epoch))
+    done.with_suffix('.new').write_text(str(epoch))
+    done.with_suffix('.new').replace(done)  # it may be killed here, too
     print('acc', 50 + gain * epoch + seed, flush=True)
 print('at last, acc', 50 + gain * epoch + seed)
 """
