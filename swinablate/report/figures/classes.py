@@ -7,7 +7,6 @@ many classes those that change most are drawn.
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.patches import Rectangle
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.heat import Room, heat, room
 from swinablate.report.drawing.ink import INK, pt, sheet, wrapped
 from swinablate.report.drawing.interval import Mean, mean
 from swinablate.report.drawing.numbers import signed
@@ -29,15 +29,6 @@ COLUMNS = (
 )  # fmt: skip
 CLASSES = 20
 """Columns: more are narrower than a number, and than its tick."""
-LEAST = 4.6
-"""Points of a number in a cell; what would be smaller is left to the table."""
-WIDE = 0.62
-"""Of its size a letter is at most wide."""
-COLOURS = "RdBu"
-"""Red to blue, which all kinds of colour vision tell apart; white in the middle."""
-FAR = 3.0
-"""Times what nine tenths of the cells are below: colours end there, so that most can be told."""
-NARROWEST = 1.0  # pp: of smaller changes colours should not shout
 
 
 def table(answer: StudyResults) -> pd.DataFrame:
@@ -110,15 +101,12 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     ax = fig.add_axes((left, under / height, 0.97 - left, len(arms) * tall / height))
     bar = fig.add_axes((left, pt(0.34) / height, 0.97 - left, pt(0.09) / height))
     sizes = np.abs(grid.to_numpy(float))
-    largest = float(np.nanmax(sizes))
-    # One cell that is far off would make all others white; the bar's ends then say so.
-    reach = max(min(largest, FAR * float(np.nanquantile(sizes, 0.9))), NARROWEST)
     _cells(
         ax,
         bar,
         grid,
         shown,
-        {"reach": reach, "inches": width * (0.97 - left), "beyond": largest > reach},
+        room(sizes[np.isfinite(sizes)], 72 * width * (0.97 - left) / len(classes), 0.6),
     )
     ax.set_yticks(np.arange(len(arms)) + 0.5, names, linespacing=1.0, rotation=0)
     ax.set_xticks(np.arange(len(classes)) + 0.5, classes, rotation=0)
@@ -130,20 +118,14 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
 
 
 def _cells(
-    ax: Axes, bar: Axes, grid: pd.DataFrame, shown: pd.DataFrame, room: Mapping[str, float]
+    ax: Axes,
+    bar: Axes,
+    grid: pd.DataFrame,
+    shown: pd.DataFrame,
+    has: Room,
 ) -> None:
-    # Here, for it takes seconds to import, and other figures do without it.
-    import seaborn
-
     texts = grid.map(lambda value: signed(value, 1) if pd.notna(value) else "")
-    longest = max(len(text) for row in texts.to_numpy().tolist() for text in row)
-    size = min(pt(8), 72 * room["inches"] / len(grid.columns) / (WIDE * (longest + 0.6)))
-    numbers = size >= LEAST
-    seaborn.heatmap(
-        grid, ax=ax, cbar_ax=bar, cmap=COLOURS, vmin=-room["reach"], vmax=room["reach"],
-        linewidths=0.6, annot=texts if numbers else False, fmt="", annot_kws={"fontsize": size},
-        cbar_kws={"orientation": "horizontal", "extend": "both" if room["beyond"] else "neither"},
-    )  # fmt: skip
+    heat(ax, bar, grid, texts, has)
     ax.set_ylabel("")
     across, down = list(grid.columns), list(grid.index)
     for cell in records(shown[shown.marked.astype(bool)]):

@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
+from swinablate.report.drawing.heat import WIDE, Room, heat, room
 from swinablate.report.drawing.ink import pt, sheet, wrapped
 from swinablate.report.drawing.numbers import MINUS
 from swinablate.report.results import StudyResults
@@ -26,15 +27,6 @@ PAIRS = 20
 """As many rows as a matrix has at most."""
 PANELS = 6
 """Matrices, or columns of pairs: two rows of three; more are a page that nobody compares."""
-LEAST = 4.6
-"""Points of a number in a cell; what would be smaller is left to the table."""
-WIDE = 0.62
-"""Of its size a letter is at most wide."""
-COLOURS = "RdBu"
-"""Red to blue, which all kinds of colour vision tell apart; white in the middle."""
-FAR = 3.0
-"""Times what nine tenths of the changed cells are below: colours end there, to tell most apart."""
-NARROWEST = 1.0  # pp: of smaller changes colours should not shout
 
 
 def table(answer: StudyResults) -> pd.DataFrame:
@@ -87,14 +79,10 @@ def _order(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdigit() else (10**9, name)
 
 
-def _reach(rows: pd.DataFrame) -> tuple[float, bool]:
-    """Where colours end, and whether some cell lies beyond."""
+def _room(rows: pd.DataFrame, wide: float) -> Room:
+    """Most cells do not change at all, and say nothing of how far colours should go."""
     sizes = rows.delta_pp.abs().to_numpy(float)
-    changed = sizes[sizes > 0]
-    largest = float(sizes.max())
-    far = FAR * float(np.quantile(changed, 0.9)) if len(changed) else 0.0
-    reach = max(min(largest, far), NARROWEST)
-    return reach, largest > reach
+    return room(sizes[sizes > 0], wide, 0.4)
 
 
 def _matrices(
@@ -112,7 +100,7 @@ def _matrices(
     side = min((width - left - (across - 1) * gap - 0.05) / across, pt(3.2))
     height = down * (side + above + under) + below
     fig = sheet(width, height)
-    reach, beyond = _reach(rows)
+    has = _room(rows, 72 * side / len(classes))
     bar = fig.add_axes((left / width, pt(0.34) / height,
                         (across * (side + gap) - gap) / width, pt(0.09) / height))  # fmt: skip
     for i, (arm, title) in enumerate(zip(arms, titles, strict=True)):
@@ -122,7 +110,7 @@ def _matrices(
         mine = rows[rows.arm == arm]
         grid = mine.pivot_table(index="true_label", columns="said_label", values="delta_pp")
         grid = grid.reindex(index=classes, columns=classes)
-        _cells(ax, bar if i == 0 else None, grid, (reach, beyond, 72 * side / len(classes)))
+        heat(ax, bar if i == 0 else None, grid, grid.map(_whole), has)
         ax.set_title(title, fontsize=pt(8.5), loc="left", pad=pt(3), linespacing=1.0)
         _named(ax, classes, 72 * side / len(classes))
         ax.set_ylabel("class of the image" if i % across == 0 else "", fontsize=pt(8.5))
@@ -153,8 +141,7 @@ def _pairs(rows: pd.DataFrame, arms: Sequence[str], note: str, paper: Paper) -> 
     across = (width - left - 0.05) / width
     ax = fig.add_axes((left / width, below / height, across, len(pairs) * tall / height))
     bar = fig.add_axes((left / width, (below - pt(0.22)) / height, across, pt(0.09) / height))
-    reach, beyond = _reach(rows)
-    _cells(ax, bar, grid, (reach, beyond, 72 * each))
+    heat(ax, bar, grid, grid.map(_whole), _room(rows, 72 * each))
     ax.xaxis.tick_top()
     ax.set_xticks(np.arange(len(arms)) + 0.5, names, rotation=0, fontsize=pt(8), linespacing=1.0)
     ax.set_yticks(np.arange(len(pairs)) + 0.5, pairs, rotation=0, fontsize=pt(8))
@@ -175,24 +162,6 @@ def _named(ax: Axes, classes: Sequence[str], wide: float) -> None:
     ax.set_xticks(np.array(at) + 0.5, names, rotation=0, fontsize=size)
     ax.set_yticks(np.array(at) + 0.5, names, rotation=0, fontsize=size)
     ax.tick_params(length=0, pad=pt(2))
-
-
-def _cells(
-    ax: Axes, bar: Axes | None, grid: pd.DataFrame, room: tuple[float, bool, float]
-) -> None:
-    # Here, for it takes seconds to import, and other figures do without it.
-    import seaborn
-
-    reach, beyond, wide = room  # percentage points; whether some are more; points of a cell
-    texts = grid.map(_whole)
-    longest = max(len(text) for row in texts.to_numpy().tolist() for text in row)
-    size = min(pt(8), wide / (WIDE * (longest + 0.6)))
-    seaborn.heatmap(
-        grid, ax=ax, cbar=bar is not None, cbar_ax=bar, cmap=COLOURS, vmin=-reach, vmax=reach,
-        linewidths=0.4, annot=texts if size >= LEAST else False, fmt="",
-        annot_kws={"fontsize": size},
-        cbar_kws={"orientation": "horizontal", "extend": "both" if beyond else "neither"},
-    )  # fmt: skip
 
 
 def _whole(value: float) -> str:
