@@ -40,7 +40,7 @@ from swinablate.models.registry import load_family
 from swinablate.records.events import Job, aside
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.training.fit import Stopped, build, fit
-from swinablate.training.fused.stack import Stack, losses
+from swinablate.training.fused.stack import Stack
 from swinablate.training.precision import settle
 from swinablate.training.rehearsal import rehearse
 from swinablate.training.step import make_learner
@@ -138,18 +138,13 @@ def fused(made: Recipe, replicas: int, where: Where) -> Found:
     xs, ys = (part.expand(replicas, *part.shape).contiguous() for part in (x, y))
 
     def step() -> None:
-        with torch.autocast(where.device.type, torch.bfloat16, enabled=_bf16(made)):
-            found = losses(stack.learn(xs, {}), ys, made.train.label_smoothing)
-        stack.step(found, 1.0)
+        stack.gradients(xs, ys, {})
+        stack.step(1.0)
 
     known = cost(load_family("swin", "benchmark"), made.model, image)
     expected = 2 * known.activation_bytes * made.train.batch + 24 * known.params
     found = speed(step, replicas * made.train.batch, where)
     return found | {"peak_bytes": peak(where), "expected_bytes": replicas * expected}
-
-
-def _bf16(made: Recipe) -> bool:
-    return made.train.precision == "bf16"
 
 
 def processes(count: int, precision: str, where: Where) -> Found:

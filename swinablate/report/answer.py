@@ -33,7 +33,7 @@ from swinablate.stats.sentence import count_range
 from swinablate.study.declared import declaration, effects_of, failing_cells
 from swinablate.text import signed
 
-TILED = "banded=1 "
+TILED, GRAPH = "banded=1 ", "graph=1 "
 """Of an execution class, as `trials.csv` has it."""
 ISO_COST = 0.05
 """Arms further than this from the baseline's parameters or MACs are not iso-cost."""
@@ -146,9 +146,11 @@ def _classes(trials: pd.DataFrame) -> list[str]:
     """The execution classes under which trials ran.
 
     That a band was cut to tiles (`training.fit.rounding`) is no class of its own, for an arm has a
-    band and its baseline has none; but of one arm some trials may be older than the tiles.
+    band and its baseline has none; but of one arm some trials may be older than the tiles. That
+    a GPU repeated steps as a graph changes no number.
     """
     known = trials.dropna(subset="execution")
+    known = known.assign(execution=known.execution.str.replace(GRAPH, "", regex=False))
     tiled = known.execution.str.contains(TILED, regex=False)
     mixed = tiled.groupby(known.arm).transform("nunique") > 1
     plain = known.execution.str.replace(TILED, "", regex=False)

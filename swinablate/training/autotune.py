@@ -16,6 +16,7 @@ from swinablate.config.family import ImageSpec
 from swinablate.config.recipe import Recipe
 from swinablate.records.events import Job
 from swinablate.training.fit import build, read_job
+from swinablate.training.graphs import warm
 from swinablate.training.machine import device_name
 from swinablate.training.precision import choices, settle
 from swinablate.training.step import make_learner
@@ -152,7 +153,7 @@ def _step(
     y = torch.randint(image.classes, (train.batch,), device=device)
 
     began = time.perf_counter()
-    for _ in range(WARM):
+    for _ in range(warm(device, WARM)):
         learner.step(x, y).item()  # waits for the device
     ready, steps = time.perf_counter(), 0
     while time.perf_counter() < ready + ROUND_S or not steps:

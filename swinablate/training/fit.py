@@ -44,6 +44,7 @@ from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
 from swinablate.training.evaluation import answers, besides_accuracy, confusion
+from swinablate.training.graphs import launched
 from swinablate.training.machine import (
     device_name,
     execution,
@@ -271,6 +272,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     if "model" in now.best:  # else it is not asked for, or an ended run was loaded with it
         judged.load_state_dict(now.best["model"])
     found = summary(job, judged, splits, as_run(train, learner.forward), now)
+    found["execution"] |= launched(learner.gradients)
     if saved is None or not checkpoint.finished(saved):
         checkpoint.finish(*here())
     return found

@@ -3,6 +3,7 @@
 Shapes: b images in a batch, c channels, h w pixels, k classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from swinablate.config.train import TrainConfig
+from swinablate.training.graphs import Recorded, Recorder, recorder
 from swinablate.training.optim import make_optimizer
 from swinablate.training.precision import Compiled, Forward, autocast, layout, make_scaler
 from swinablate.training.ranks import ALONE, Ranks, unshared
@@ -21,14 +23,10 @@ Targets = Int[Tensor, " b"] | Float[Tensor, "b k"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learner:
-    """A network that trains.
+class Gradients:
+    """What a batch says of every parameter: a step of training up to the optimizer's part.
 
-    Attributes:
-        train: how.
-        model: on its device, in its layout.
-        forward: the model as training calls it, compiled or not.
-        ranks: the processes that take a step together, each a part of its batch.
+    Attributes: those of `Learner`.
     """
 
     train: TrainConfig
@@ -38,8 +36,8 @@ class Learner:
     scaler: torch.amp.GradScaler
     ranks: Ranks = ALONE
 
-    def step(self, x: Images, y: Targets) -> Float[Tensor, ""]:
-        """Take one step of the optimizer; returns the batch's mean loss.
+    def __call__(self, x: Images, y: Targets) -> Float[Tensor, ""]:
+        """Leave the gradients of a batch's mean loss, clipped; returns that loss.
 
         Args:
             x: images, on the model's device; the whole batch, of whatever processes.
@@ -50,9 +48,7 @@ class Learner:
         if self.train.clip:
             self.scaler.unscale_(self.optimizer)  # the limit is one on true gradients
             nn.utils.clip_grad_norm_(self.model.parameters(), self.train.clip)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        return self.ranks.total(loss)
+        return loss
 
     def _backward(self, x: Images, y: Targets) -> Float[Tensor, ""]:
         """Add up the gradients of a batch's mean loss, part after part; returns that loss.
@@ -86,6 +82,39 @@ class Learner:
         return total
 
 
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """A network that trains.
+
+    Attributes:
+        train: how.
+        model: on its device, in its layout.
+        forward: the model as training calls it, compiled or not.
+        gradients: of a batch; on a GPU recorded once and then launched as one, where that may be.
+        ranks: the processes that take a step together, each a part of its batch.
+    """
+
+    train: TrainConfig
+    model: nn.Module
+    forward: Forward
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    gradients: Gradients | Recorded
+    ranks: Ranks = ALONE
+
+    def step(self, x: Images, y: Targets) -> Float[Tensor, ""]:
+        """Take one step of the optimizer; returns the batch's mean loss.
+
+        Args:
+            x: images, on the model's device; the whole batch, of whatever processes.
+            y: what they show.
+        """
+        loss = self.gradients(x, y)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return self.ranks.total(loss)
+
+
 def make_learner(
     model: nn.Module,
     train: TrainConfig,
@@ -103,11 +132,36 @@ def make_learner(
         ranks: the processes that train it; they wait here for one another.
     """
     model = model.to(device).to(memory_format=layout(train)).train()
-    return Learner(
+    gradients = Gradients(
         train=train,
         model=model,
         forward=Compiled(model, train, device) if train.compile else ranks.wrap(model),
         optimizer=make_optimizer(model, train, faster),
         scaler=make_scaler(train, device),
         ranks=ranks,
+    )
+    # What is compiled has graphs of its own; a scaler, and other processes, are asked every step.
+    plain = not train.compile and train.precision != "fp16" and ranks.world == 1
+    on = recorder(device, model) if plain else None
+    return Learner(**vars(gradients), gradients=recorded(gradients, on) if on else gradients)
+
+
+def recorded(gradients: Gradients, on: Recorder) -> Recorded:
+    """The same gradients, recorded once there were a few."""
+    trained = [p for p in gradients.model.parameters() if p.requires_grad]
+
+    def reached() -> list[nn.Parameter]:
+        return [p for p in trained if p.grad is not None]
+
+    def adopt(grads: Sequence[Tensor]) -> None:
+        for parameter, grad in zip(used, grads, strict=True):
+            parameter.grad = grad
+
+    def made() -> list[Tensor]:
+        used[:] = reached()
+        return [p.grad for p in used if p.grad is not None]
+
+    used: list[nn.Parameter] = []
+    return Recorded(
+        gradients, on, changed=lambda: list(gradients.model.buffers()), made=made, adopt=adopt
     )

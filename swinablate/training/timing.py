@@ -37,6 +37,7 @@ from swinablate.records.events import Job
 from swinablate.training import checkpoint
 from swinablate.training.evaluation import answers
 from swinablate.training.fit import Stopped, build, predict, read_job
+from swinablate.training.graphs import warm
 from swinablate.training.machine import device_name, forget_peak, peak_mib, reseed
 from swinablate.training.optim import Averaged
 from swinablate.training.precision import FREE, settle
@@ -74,8 +75,8 @@ def time_trial(job: Job, stopping: Callable[[], bool]) -> dict[str, Any]:
     learner.model.train()
     for part in frozen:
         part.eval()
-    warm = max(WARM, FREE) if train.compile else WARM
-    for _ in range(warm):
+    first = max(WARM, FREE) if train.compile else warm(device, WARM)
+    for _ in range(first):
         next(steps).item()  # waits for the device
     before = time.perf_counter() - began
 
@@ -95,7 +96,7 @@ def time_trial(job: Job, stopping: Callable[[], bool]) -> dict[str, Any]:
         "device": device_name(device),
         "step_s": step_s,
         "epoch_s": val_s * (sizes.val if sizes else 0),
-        "trial_s": max(0.0, before - warm * step_s) + test_s * asked + written,
+        "trial_s": max(0.0, before - first * step_s) + test_s * asked + written,
         "checkpoint_s": written,
         "checkpoint_mib": kept_mib,
         "peak_mib": peak_mib(device),

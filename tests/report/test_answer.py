@@ -309,9 +309,12 @@ def test_tiles_are_an_execution_class_only_within_an_arm(home, write, tiled):
 
     def ran(trial):
         cut = trial.arm != "baseline" and trial.seed in tiled
-        return {"device": "CPU"} | ({"banded": 1} if cut else {})
+        graph = {"graph": 1} if trial.seed == 1 else {}  # changes no number
+        return {"device": "CPU", "threads": 1} | graph | ({"banded": 1} if cut else {})
 
     recorded(home, write(STUDY), lambda arm: 90.0, execution=ran)
     found = [w["text"] for w in gather(home, "study").verdicts["warnings"] if w["code"] == "W11"]
-    mixed = "trials ran under 2 execution classes: banded=1 device=CPU; device=CPU"
+    mixed = (
+        "trials ran under 2 execution classes: banded=1 device=CPU threads=1; device=CPU threads=1"
+    )
     assert found == ([mixed] if len(tiled) < 3 else [])

@@ -33,7 +33,8 @@ from swinablate.training.fit import (
     summary,
 )
 from swinablate.training.fused.feed import Feed, make_feed
-from swinablate.training.fused.stack import KEPT, Stack, losses, why_not
+from swinablate.training.fused.stack import KEPT, Stack, why_not
+from swinablate.training.graphs import launched
 from swinablate.training.machine import forget_peak, peak_mib
 from swinablate.training.optim import rate
 from swinablate.training.precision import autocast, settle
@@ -205,12 +206,11 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
                     raise Stopped
                 x, y = next(batches)
                 masks = stack.draw([_drop_seed(m, runs) for m in members])
-                with autocast(train, device):
-                    found = losses(stack.learn(x, masks), y, train.label_smoothing)
-                stack.step(found, rate(train, runs.done, total))
+                found = stack.gradients(x, y, masks)
+                stack.step(rate(train, runs.done, total))
                 runs.step += 1
                 stack.fade(runs.done / total)
-                runs.sums = runs.sums + found.detach()
+                runs.sums = runs.sums + found
                 if unseen.add(found):
                     check(unseen, runs)
             means = [loss / steps for loss in runs.sums.tolist()]  # waits for the device
@@ -321,5 +321,5 @@ def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any
     if "model" in member.now.best:  # as in `fit`
         model.load_state_dict(member.now.best["model"])
     found = summary(member.job, model, member.splits, member.recipe.train, member.now)
-    how = {"fused": count, "fusion": REVISION}
+    how = {"fused": count, "fusion": REVISION, **launched(stack.recorded)}
     return {**found, "execution": {**found["execution"], **how}}

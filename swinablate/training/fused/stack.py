@@ -10,8 +10,7 @@ Shapes: k replicas, p all parameters of one, b batch, c channels, h w pixels.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +21,15 @@ from torch.func import functional_call
 from swinablate.config.recipe import Recipe
 from swinablate.config.schema import sparse
 from swinablate.config.train import TrainConfig
-from swinablate.models.layers.block import DropPath
 from swinablate.models.layers.norm import Fading
+from swinablate.training.fused.drops import Given, find_drops
+from swinablate.training.graphs import Recorded, recorder
 from swinablate.training.machine import reseed
 from swinablate.training.optim import make_optimizer, of_groups, set_rate
+from swinablate.training.precision import autocast
 
+Targets = Int[Tensor, "k b"] | Float[Tensor, "k b classes"]
+"""Classes, or the share of each class."""
 KEPT = 2
 """Of the bytes that the backward pass keeps of an image, how many times admission counts them:
 gradients are as large. Without gradients an image takes no more than it keeps, so that validation
@@ -68,73 +71,6 @@ def common(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"train": recipe.train.model_copy(update=free)})
 
 
-class Given(nn.Module):
-    """Multiplies by a mask that was drawn outside; in the place of a drop layer."""
-
-    mask: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mask", torch.ones(()), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Mask in training; pass in evaluation."""
-        return x * self.mask if self.training else x
-
-
-@dataclass(frozen=True)
-class Drop:
-    """A layer that drops, by its path, in the order in which the network calls them."""
-
-    path: str
-    layer: nn.Module
-    shape: tuple[int, ...]
-
-    def draw(self, ones: Tensor) -> Tensor:
-        """The draws that the layer would make now, from torch's global generator.
-
-        Args:
-            ones: of `shape`, on the device that draws.
-
-        Returns:
-            A mask; of a drop path the numbers it comes from, one an image.
-        """
-        if isinstance(self.layer, DropPath):
-            return torch.rand(len(ones), device=ones.device)
-        mask: Tensor = self.layer.train()(ones)
-        return mask
-
-    def masks(self, drawn: Float[Tensor, "k ..."]) -> Float[Tensor, "k ..."]:
-        """What every replica multiplies by, from the draws of all."""
-        if not isinstance(self.layer, DropPath):
-            return drawn
-        masks = self.layer.mask(drawn)
-        return masks.view(*masks.shape, *[1] * (len(self.shape) - 1))
-
-
-def find_drops(model: nn.Module, x: Float[Tensor, "b c h w"]) -> list[Drop]:
-    """Run the network once, and note which layers drop, in which order and shape."""
-    found: list[Drop] = []
-    hooks = []
-    for path, layer in model.named_modules():
-        if isinstance(layer, DropPath) or (isinstance(layer, nn.Dropout) and layer.p > 0):
-            # `path` as a default: the loop's own will have moved on when a hook is called.
-            def note(
-                module: nn.Module, args: tuple[Tensor, ...], _: Tensor, path: str = path
-            ) -> None:
-                found.append(Drop(path, module, tuple(args[0].shape)))
-
-            hooks.append(layer.register_forward_hook(note))
-    if hooks:
-        kept = {name: value.clone() for name, value in model.state_dict().items()}
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model.train()(x)
-        model.load_state_dict(kept)  # batch statistics have moved
-    for hook in hooks:
-        hook.remove()
-    return found
-
-
 class Stack:
     """K replicas of a network.
 
@@ -143,6 +79,9 @@ class Stack:
             carry a replica's state in and out.
         trains: how each is trained.
         example: one batch for one replica, of the shape that training has.
+
+    Attributes:
+        recorded: leaves the gradients of a step; on a GPU as one launch, where that may be.
     """
 
     def __init__(
@@ -180,7 +119,22 @@ class Stack:
         self._net = copy.deepcopy(first)
         for drop in self.drops:
             self._net.set_submodule(drop.path, Given())
+        self._masked = tuple(dict.fromkeys(drop.path for drop in self.drops))
+        self.recorded = self._of_device(first)
         self._net.to("meta")  # its structure is what is used
+
+    def _of_device(self, network: nn.Module) -> Callable[..., Tensor]:
+        """What leaves the gradients; on a GPU recorded once, where that may be."""
+        on = recorder(self.flat.device, network)
+        if on is None:
+            return self._learn
+        return Recorded(
+            self._learn,
+            on,
+            changed=lambda: list(self._buffers.values()),
+            made=lambda: [self._grads],
+            adopt=lambda _: None,  # they are where they always are
+        )
 
     def _rest(self, model: nn.Module) -> dict[str, Tensor]:
         """What the optimizer leaves alone: buffers and frozen parameters."""
@@ -324,20 +278,40 @@ class Stack:
         rows = zip(self.drops, zip(*drawn, strict=True), strict=True)
         return {drop.path: drop.masks(torch.stack(row)) for drop, row in rows}
 
-    def step(self, losses: Float[Tensor, " k"], rate: float) -> None:
-        """One step of every replica's optimizer.
+    def gradients(
+        self, x: Float[Tensor, "k b c h w"], y: Targets, masks: Mapping[str, Tensor]
+    ) -> Float[Tensor, " k"]:
+        """Leave every replica's gradients, clipped, for `step`; returns the losses.
 
         Args:
-            losses: of the replicas.
-            rate: share of the peak learning rate.
+            x: a batch for each replica.
+            y: classes, or shares of the classes.
+            masks: of the drop layers, as `draw` gives them.
         """
-        parts = torch.autograd.grad(losses.sum(), list(self._leaves.values()))
+        return self.recorded(x, y, *(masks[path] for path in self._masked))
+
+    def _learn(
+        self, x: Float[Tensor, "k b c h w"], y: Targets, *masks: Tensor
+    ) -> Float[Tensor, " k"]:
+        with autocast(self.train, self.flat.device):
+            logits = self.learn(x, dict(zip(self._masked, masks, strict=True)))
+            found = losses(logits, y, self.train.label_smoothing)
+        parts = torch.autograd.grad(found.sum(), list(self._leaves.values()))
         with torch.no_grad():
             torch.cat([part.flatten(1) for part in parts], 1, out=self._grads)
             if self.train.clip:
                 norms = torch.linalg.vector_norm(self._grads, dim=1, keepdim=True)
                 # 1e-6 as in `clip_grad_norm_`, which clips the same trial alone.
                 self._grads *= (self.train.clip / (norms + 1e-6)).clamp(max=1.0)
+        return found.detach()
+
+    def step(self, rate: float) -> None:
+        """One step of every replica's optimizer along the gradients that are there.
+
+        Args:
+            rate: share of the peak learning rate.
+        """
+        with torch.no_grad():
             for columns, taken in self._decays:
                 self.flat[:, columns] *= 1 - rate * taken
         self.steps += 1
@@ -380,7 +354,7 @@ class Stack:
 
 def losses(
     logits: Float[Tensor, "k b classes"],
-    targets: Int[Tensor, "k b"] | Float[Tensor, "k b classes"],
+    targets: Targets,
     smoothing: float,
 ) -> Float[Tensor, " k"]:
     """Mean cross-entropy of every replica.

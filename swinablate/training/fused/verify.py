@@ -12,9 +12,9 @@ from swinablate.config.recipe import Recipe, derive
 from swinablate.data import image_spec
 from swinablate.errors import InputError
 from swinablate.training.fit import build
-from swinablate.training.fused.stack import Stack, losses, why_not
+from swinablate.training.fused.stack import Stack, why_not
 from swinablate.training.optim import rate, set_rate
-from swinablate.training.precision import autocast, settle
+from swinablate.training.precision import settle
 from swinablate.training.step import make_learner
 
 GATES = {"fp32": 3.0, "bf16": 4.0}
@@ -145,9 +145,8 @@ def _together(recipes: Sequence[Recipe], batches: Sequence[Batch]) -> list[list[
     stack, found = Stack(models, [r.train for r in recipes], batches[0][0][0]), []
     for step, (x, y) in enumerate(batches):
         masks = stack.draw([derive(k, "verify", "drop", step) for k in range(len(recipes))])
-        with autocast(train, device):
-            each = losses(stack.learn(x, masks), y, train.label_smoothing)
-        stack.step(each, rate(train, step, len(batches)))
+        each = stack.gradients(x, y, masks)
+        stack.step(rate(train, step, len(batches)))
         found.append(each.tolist())
     return [list(row) for row in zip(*found, strict=True)]
 
