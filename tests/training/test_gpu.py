@@ -35,6 +35,21 @@ def test_a_trial_is_the_same_bits_twice_and_when_it_goes_on(datasets, tmp_path):
     assert rest[-1] == rows[-1]
 
 
+@pytest.mark.parametrize("model", [{}, {"drop": 0.1, "drop_path": 0.1}])
+def test_a_trial_whose_steps_are_recorded_is_the_trial_step_by_step(
+    datasets, tmp_path, monkeypatch, model
+):
+    def trained(name):
+        return run(on_gpu(make_job(datasets, tmp_path / name, model=dict(model))))
+
+    graph, rows = trained("graph")
+    monkeypatch.setenv("SWINABLATE_CUDA_GRAPHS", "0")
+    plain, rows_plain = trained("plain")
+    assert graph["execution"] == plain["execution"] | {"graph": 1}
+    assert graph["predictions"] == plain["predictions"]
+    assert rows == rows_plain
+
+
 def test_the_record_names_the_gpu_and_its_rounding(datasets, tmp_path):
     told, _ = run(on_gpu(make_job(datasets, tmp_path, epochs=1)))
     assert told["execution"]["device"] == torch.cuda.get_device_name(0)

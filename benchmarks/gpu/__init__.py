@@ -1,0 +1,1 @@
+"""What a GPU shows: `python -m benchmarks.gpu`."""

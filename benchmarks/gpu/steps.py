@@ -1,0 +1,194 @@
+"""Steps of a network on a GPU: ours alone, many as one, in many processes, and others'."""
+
+import itertools
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.gpu.common import RECIPES, WARM, Found, Where, clear, peak, speed
+from benchmarks.peers.steps import TINY, A, noise, recipe
+from benchmarks.peers.studies import program, told
+from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import Recipe
+from swinablate.data import image_spec
+from swinablate.models.cost import cost
+from swinablate.models.registry import load_family
+from swinablate.study.arms.recipes import load_recipe
+from swinablate.training.fit import build
+from swinablate.training.fused.stack import Stack
+from swinablate.training.precision import settle
+from swinablate.training.step import make_learner
+
+
+def small(where: Where, **train: Any) -> Recipe:
+    """Post 000's network and batch."""
+    fields = TINY if where.tiny else A
+    batch = 4 if where.tiny else 128
+    return recipe({"family": "swin", **fields, "window": 2}, batch=batch, **train)
+
+
+def alone(made: Recipe, where: Where) -> Found:
+    """The training step of one trial."""
+    settle(made.train)
+    image = image_spec(made.data)
+    learner = make_learner(build(made, image, 0), made.train, where.device)
+    x, y = noise(made.train.batch, image, where.device)
+    found = speed(lambda: learner.step(x, y), made.train.batch, where)
+    return found | {"peak_bytes": peak(where)}
+
+
+def fused(made: Recipe, replicas: int, where: Where) -> Found:
+    """The step of many seeds as one graph, and its memory beside what admission expects."""
+    settle(made.train)
+    image = image_spec(made.data)
+    models = [build(made, image, seed).to(where.device) for seed in range(replicas)]
+    x, y = noise(made.train.batch, image, where.device)
+    stack = Stack(models, [made.train] * replicas, x)
+    xs, ys = (part.expand(replicas, *part.shape).contiguous() for part in (x, y))
+
+    def step() -> None:
+        stack.gradients(xs, ys, {})
+        stack.step(1.0)
+
+    known = cost(load_family("swin", "benchmark"), made.model, image)
+    expected = 2 * known.activation_bytes * made.train.batch + 24 * known.params
+    found = speed(step, replicas * made.train.batch, where)
+    return found | {"peak_bytes": peak(where), "expected_bytes": replicas * expected}
+
+
+def processes(count: int, precision: str, where: Where) -> Found:
+    """So many processes at once on one device; their images a second add up."""
+    model = {"family": "swin", **(TINY if where.tiny else A), "window": 2}
+    train = {"batch": 4 if where.tiny else 128, "precision": precision}
+    seconds = 1.0 if where.tiny else 8.0  # longer than they start apart
+    words = (json.dumps(model), json.dumps(train), str(where.device), str(seconds))
+    with ThreadPoolExecutor(count) as pool:
+        spent = list(pool.map(lambda _: told(program("steps", *words), None), range(count)))
+    rates = [each["units"] / each["wall_s"] for each in spent]
+    return {"images_per_s": sum(rates), "range": [count * min(rates), count * max(rates)]}
+
+
+def swin_t(where: Where, batch: int, *, compiled: bool) -> Found:
+    """Swin-T at 224, ours, its step alone."""
+    made = load_recipe(RECIPES / ("swin_digits.toml" if where.tiny else "swin_t_224.toml"))
+    changes = {"batch": batch, "compile": compiled, "precision": "bf16"}
+    return alone(made.model_copy(update={"train": made.train.model_copy(update=changes)}), where)
+
+
+def peer(where: Where, name: str, *, compiled: bool) -> Found:
+    """The same network of others, in a loop as anybody writes it."""
+    batch, side = (2, 32) if where.tiny else (128, 224)
+    torch.use_deterministic_algorithms(mode=False)
+    torch.manual_seed(0)
+    model = _theirs(name, side).to(where.device).train()
+    call = torch.compile(model, mode="reduce-overhead") if compiled else model
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    x, y = noise(batch, ImageSpec(height=side, width=side, channels=3, classes=10), where.device)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(where.device.type, torch.bfloat16):
+            loss = F.cross_entropy(call(x).float(), y)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)  # as the recipe has it
+        optimizer.step()
+
+    return speed(step, batch, where) | {"peak_bytes": peak(where)}
+
+
+def _theirs(name: str, side: int) -> nn.Module:
+    if name == "torchvision":
+        from torchvision.models import swin_t as network
+
+        made: nn.Module = network(weights=None)
+        return made
+    import timm
+
+    plain = "swin_tiny_patch4_window7_224"
+    found: nn.Module = timm.create_model(plain, img_size=side, drop_path_rate=0.2)
+    return found
+
+
+def arms(where: Where) -> Found:
+    """Ten compiled arms in one process: the last is as compiled as the first, and how long."""
+    found: Found = {}
+    for width in range(1, 3 if where.tiny else 11):
+        made = small(where, compile=True)
+        model = made.model.model_copy(update={"width": 16 * width})
+        clear(where)
+        began = time.perf_counter()
+        settle(made.train)
+        made = made.model_copy(update={"model": model})
+        learner = make_learner(build(made, image_spec(made.data), 0), made.train, where.device)
+        x, y = noise(made.train.batch, image_spec(made.data), where.device)
+        for _ in range(WARM):
+            learner.step(x, y)
+        where.wait()
+        eager = getattr(learner.forward, "eager", None)
+        found[str(16 * width)] = {"eager_passes": eager, "s": time.perf_counter() - began}
+    return found
+
+
+SHAPES = {"windows of 49, first stage": (64 * 64, 3, 49, 32), "ViT-S/16": (128, 6, 197, 64)}
+"""Batch or windows, heads, tokens, channels of a head: a batch of 64 and of 128 at 224 pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """What attention mixes: queries, keys, values, and a bias of the scores or none."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    bias: Tensor | None
+    grad: Tensor
+
+    def plain(self) -> Tensor:
+        """As `layers.attention` writes it."""
+        with torch.autocast(self.q.device.type, torch.bfloat16):
+            scores = (self.q * self.q.shape[-1] ** -0.5) @ self.k.mT
+            weights = (scores if self.bias is None else scores + self.bias).softmax(-1)
+            mixed: Tensor = weights.to(self.v.dtype) @ self.v
+        return mixed
+
+    def fused(self) -> Tensor:
+        """As torch's own does it."""
+        bias = self.bias
+        mask = None if bias is None else bias.to(self.q.dtype).expand(len(self.q), -1, -1, -1)
+        return F.scaled_dot_product_attention(self.q, self.k, self.v, attn_mask=mask)
+
+    def both(self, way: str) -> None:
+        """Forward and backward, "plain" or "fused"."""
+        torch.autograd.backward(getattr(self, way)(), self.grad)
+
+
+def attention(where: Where) -> Found:
+    """Softmax attention as ours and as torch's: forward and backward, deterministic and not."""
+    found: Found = {}
+    for name, (b, *rest) in SHAPES.items():
+        batch = 2 if where.tiny else b
+        heads, tokens, _ = rest
+        q, k, v, grad = (
+            torch.randn(batch, *rest, device=where.device, dtype=torch.bfloat16) for _ in range(4)
+        )
+        bias = torch.zeros(heads, tokens, tokens, device=where.device)
+        for some in (q, k, v, bias):
+            some.requires_grad_()
+        given = Heads(q=q, k=k, v=v, bias=bias if "windows" in name else None, grad=grad)
+        for way, exact in itertools.product(("plain", "fused"), (True, False)):
+            torch.use_deterministic_algorithms(mode=exact)
+            clear(where)
+            try:
+                took = speed(partial(given.both, way), batch, where)
+                took["peak_bytes"] = peak(where)
+            except RuntimeError as error:
+                took = {"refused": str(error)[:300]}
+            found[f"{name}, {way}, {'deterministic' if exact else 'any'}"] = took
+    return found
