@@ -11,7 +11,7 @@ from benchmarks.harness import Benchmark, Comparison, Pair, Result, Settings, an
 from benchmarks.peers.steps import TINY, Track, own, recipe
 from swinablate.config.recipe import Recipe
 from swinablate.study.arms.recipes import load_recipe
-from swinablate.training.autotune import FASTER
+from swinablate.training.ahead.autotune import FASTER
 
 RECIPES = (
     "swin_digits",

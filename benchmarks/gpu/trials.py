@@ -20,12 +20,12 @@ from benchmarks.peers.steps import noise
 from swinablate.data import image_spec, prepare
 from swinablate.records.events import Job, aside
 from swinablate.study.arms.recipes import load_recipe
+from swinablate.training.ahead.rehearsal import rehearse
 from swinablate.training.fit import Stopped, build, fit
 from swinablate.training.fused.fit import fit_fused
 from swinablate.training.fused.fit import prepare as prepare_many
 from swinablate.training.graphs import OFF, SETTLED, Recorded
 from swinablate.training.precision import settle
-from swinablate.training.rehearsal import rehearse
 from swinablate.training.step import make_learner
 
 

@@ -14,7 +14,7 @@ from swinablate.execution.executors.local import EXECUTOR
 from swinablate.records.events import ENDINGS, Batch, Event, aside
 from swinablate.records.provenance import cores
 from swinablate.study.plan import Arm, Plan
-from swinablate.training.rehearsal import ONE_WAY_OUT
+from swinablate.training.ahead.rehearsal import ONE_WAY_OUT
 
 CROWD = 8
 """Slots of a core that are still believed to be meant: two already take longer than one by one,

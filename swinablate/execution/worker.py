@@ -32,7 +32,9 @@ from swinablate.execution.workers.ranks import RankLost, follow, leading
 from swinablate.records.disk.files import NO_SPACE
 from swinablate.records.events import Batch, Event, Job, Kind, event
 from swinablate.records.secrets import redact, secrets_here
-from swinablate.training.autotune import measure
+from swinablate.training.ahead.autotune import measure
+from swinablate.training.ahead.rehearsal import ONE_WAY_OUT, rehearse
+from swinablate.training.ahead.timing import time_trial
 from swinablate.training.fit import Stopped, fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
 from swinablate.training.machine import (
@@ -41,8 +43,6 @@ from swinablate.training.machine import (
     peak_mib,
     without_determinism,
 )
-from swinablate.training.rehearsal import ONE_WAY_OUT, rehearse
-from swinablate.training.timing import time_trial
 
 Emit = Callable[[Event], None]
 AFTERWARDS = "the worker ended after another trial's error"

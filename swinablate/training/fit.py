@@ -37,7 +37,6 @@ from swinablate.data import (
 from swinablate.errors import Diverged
 from swinablate.models import transfer
 from swinablate.models.build import start
-from swinablate.models.layers.banded import Banded
 from swinablate.models.layers.norm import Fading
 from swinablate.models.registry import load_family
 from swinablate.records.events import Job, Kind
@@ -51,6 +50,7 @@ from swinablate.training.machine import (
     forget_peak,
     peak_mib,
     reseed,
+    rounding,
 )
 from swinablate.training.optim import Averaged, rate, set_rate
 from swinablate.training.precision import as_run, autocast, resolved_train, settle
@@ -335,14 +335,9 @@ def summary(
         "metrics": metrics,
         "predictions": predictions,
         "execution": execution(train, torch.device(job.device))
-        | rounding(model)
+        | rounding(model, train, torch.device(job.device))
         | ({"accumulate": job.parts} if job.parts else {}),
     }
-
-
-def rounding(model: nn.Module) -> dict[str, int]:
-    """What execution says of how a network rounds: a band that is cut to tiles is another sum."""
-    return {"banded": 1} if any(isinstance(m, Banded) for m in model.modules()) else {}
 
 
 def read_job(job: Job) -> tuple[Recipe, ImageSpec]:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from swinablate.config.train import TrainConfig
+from swinablate.models.layers.attention import DotProduct
+from swinablate.models.layers.banded import Banded
 
 
 def forget_peak(device: torch.device) -> None:
@@ -99,6 +102,19 @@ def execution(train: TrainConfig, device: torch.device) -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:3])),
         **{key: now for key, (now, off) in later.items() if now != off},
     }
+
+
+def rounding(model: nn.Module, train: TrainConfig, device: torch.device) -> dict[str, int]:
+    """What execution says of how a network rounds, where that is not as it is written.
+
+    "banded": a band that is cut to tiles is another sum. "attention": 2 has torch's own kernel for
+    many tokens in 16 bits on a GPU.
+    """
+    parts = [m for m in model.modules() if isinstance(m, DotProduct)]
+    found = {"banded": 1} if any(isinstance(m, Banded) for m in parts) else {}
+    if device.type == "cuda" and train.precision != "fp32" and any(m.kernel for m in parts):
+        found["attention"] = 2
+    return found
 
 
 def _tf32(device: torch.device) -> str:

@@ -18,7 +18,7 @@ from swinablate.study.files import load_study
 from swinablate.study.noise import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
-from swinablate.training import timing
+from swinablate.training.ahead import timing
 from tests.conftest import STUDY
 from tests.execution.fake_slurm import FakeSlurm
 from tests.execution.scripted import Clock, Scripted

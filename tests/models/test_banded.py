@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from swinablate.config.family import ImageSpec
+from swinablate.config.train import TrainConfig
 from swinablate.models.cost import cost
 from swinablate.models.families import swin, vit
 from swinablate.models.layers import banded
 from swinablate.models.layers.attention import DotProduct, OverQueries
 from swinablate.models.layers.banded import Banded, tile_of
-from swinablate.training.fit import rounding
+from swinablate.training.machine import rounding
 
 GRIDS = {"square": (16, 16), "not square": (12, 20), "not whole tiles": (14, 22), "a row": (1, 40)}
 IMAGE = ImageSpec(height=16, width=16, channels=2, classes=3)
@@ -133,8 +134,11 @@ def test_weights_of_one_way_fit_the_other(monkeypatch):
 
 
 def test_a_record_says_that_a_band_was_cut_to_tiles():
-    def said(**fields):
-        return rounding(vit.ViT(vit.ViTConfig(**VIT, **fields), IMAGE))
+    def said(precision="fp32", device="cpu", **fields):
+        network = vit.ViT(vit.ViTConfig(**VIT, **fields), IMAGE)
+        return rounding(network, TrainConfig(precision=precision), torch.device(device))
 
-    assert said(band=1) == {"banded": 1}
-    assert said() == said(band=15) == {}
+    assert said(band=1) == said("bf16", "cuda", band=1) == {"banded": 1}
+    assert said() == said(band=15) == said("bf16") == said(device="cuda") == {}
+    assert said("bf16", "cuda") == {"attention": 2}
+    assert said("bf16", "cuda", softmax_over="queries") == {}

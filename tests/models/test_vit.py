@@ -7,6 +7,7 @@ from torch import nn
 
 from swinablate.config.family import ImageSpec
 from swinablate.models.families.vit import FAMILY, ViT, ViTConfig, geometry
+from swinablate.models.layers import attention
 from swinablate.models.layers.attention import OverQueries
 from swinablate.models.layers.norm import TokenBatchNorm, TokenRMSNorm
 
@@ -203,3 +204,43 @@ def test_shared_layers_refuse_a_rate_per_layer():
         "choose share_layers = false or drop_path = 0.0"
     )
     assert error.value.errors()[0]["msg"] == f"Value error, {message}"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"position_bias": "table"}, {"causal": True}, {"attention": "cosine"}, {"qk_norm": True}],
+    ids=["plain", "table", "causal", "cosine", "normed"],
+)
+def test_torchs_kernel_mixes_as_products_and_a_softmax_do(fields, excite, monkeypatch):
+    """The kernel is taken on a GPU only; what it is given is the same on a CPU."""
+    model = excite(ViT(ViTConfig(**(SMALL | fields)), DIGITS))
+    x = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    taken = []
+
+    def pays(v):
+        taken.append(tuple(v.shape))
+        return True
+
+    def both():
+        model.zero_grad()
+        logits = model(x)
+        torch.autograd.backward(logits.square().sum())
+        return [logits.detach(), *(p.grad for p in model.parameters())]
+
+    plain = both()
+    monkeypatch.setattr(attention, "kernel_pays", pays)
+    kernel = both()
+    assert taken == [(2, 4, 16, 8)] * 3  # images, heads, tokens, channels, in every block
+    for one, other in zip(plain, kernel, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_that_are_dropped_are_no_kernels(monkeypatch):
+    monkeypatch.setattr(attention, "kernel_pays", lambda _: pytest.fail("asked"))
+    ViT(ViTConfig(**SMALL, attn_drop=0.1), DIGITS).train()(torch.zeros(2, 1, 8, 8))
+    ViT(ViTConfig(**SMALL, softmax_over="queries"), DIGITS)(torch.zeros(2, 1, 8, 8))
+    ViT(ViTConfig(**SMALL, attention="additive"), DIGITS)(torch.zeros(2, 1, 8, 8))
+
+
+def test_a_processor_has_no_kernel_for_attention():
+    assert not attention.kernel_pays(torch.zeros(2, 4, 197, 8, dtype=torch.bfloat16))

@@ -14,8 +14,8 @@ from swinablate.execution.executors.serial import Serial
 from swinablate.records.home import Home
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
-from swinablate.training import autotune as probe
 from swinablate.training import precision
+from swinablate.training.ahead import autotune as probe
 from swinablate.training.machine import cpu_name
 from swinablate.training.step import Learner
 from tests.conftest import RECIPE, STUDY

@@ -14,7 +14,7 @@ from swinablate.execution.executor import Execution
 from swinablate.records.events import ENDINGS, Batch, Job, aside
 from swinablate.records.home import Home
 from swinablate.study.plan import Plan
-from swinablate.training.autotune import decide, merge
+from swinablate.training.ahead.autotune import decide, merge
 
 FOLLOW_S = 5.0
 """How long after one worker the next may get ready to be asked too: on a cluster, those of one

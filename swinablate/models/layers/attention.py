@@ -195,6 +195,7 @@ class DotProduct(nn.Module):
 
     Attributes:
         over: the axis of the scores (queries, keys) along which the weights sum to 1.
+        kernel: whether torch's own may do the work, where it is the faster one.
     """
 
     over = -1
@@ -202,6 +203,7 @@ class DotProduct(nn.Module):
     def __init__(self, similarity: nn.Module, bias: nn.Module, drop: float = 0.0) -> None:
         super().__init__()
         self.similarity, self.bias, self.drop = similarity, bias, make_drop(drop)
+        self.kernel = type(self) is DotProduct
 
     def forward(
         self,
@@ -211,7 +213,32 @@ class DotProduct(nn.Module):
     ) -> Float[Tensor, "*b m n d"]:
         """Mix values by the similarity of queries and keys."""
         q, k = self.similarity(q, k)
+        dropping = self.training and not isinstance(self.drop, nn.Identity)
+        if self.kernel and not dropping and kernel_pays(v):
+            added = None
+            if not isinstance(self.bias, nn.Identity):
+                # In the values' format: the kernel takes no other.
+                zeros = v.new_zeros(*[1] * (v.ndim - 2), v.shape[-2], v.shape[-2])
+                added = self.bias(zeros).to(v.dtype).expand(*v.shape[:-1], -1)
+            return F.scaled_dot_product_attention(
+                q.to(v.dtype), k.to(v.dtype), v, attn_mask=added, scale=1.0
+            )
         return self.drop(self.bias(q @ k.mT).softmax(self.over)) @ v
+
+
+LONG = 64
+"""Tokens from which torch's kernel is taken on a GPU."""
+SHORT = (torch.bfloat16, torch.float16)
+"""Formats of flash attention (Dao 2023, arXiv:2307.08691); in fp32 torch has nothing as fast."""
+
+
+def kernel_pays(v: Tensor) -> bool:
+    """Whether torch's attention, which keeps no scores, is faster than products and a softmax.
+
+    Where windows are an axis of their own it is not asked: their masks would be copied for every
+    image, and the rest of a step hides what attention alone gains.
+    """
+    return v.is_cuda and v.ndim == 4 and v.shape[-2] >= LONG and v.dtype in SHORT
 
 
 class OverQueries(DotProduct):

@@ -21,6 +21,7 @@ from torch.func import functional_call
 from swinablate.config.recipe import Recipe
 from swinablate.config.schema import sparse
 from swinablate.config.train import TrainConfig
+from swinablate.models.layers.attention import DotProduct
 from swinablate.models.layers.norm import Fading
 from swinablate.training.fused.drops import Given, find_drops
 from swinablate.training.graphs import Recorded, recorder
@@ -121,6 +122,9 @@ class Stack:
             self._net.set_submodule(drop.path, Given())
         self._masked = tuple(dict.fromkeys(drop.path for drop in self.drops))
         self.recorded = self._of_device(first)
+        for module in self._net.modules():
+            if isinstance(module, DotProduct):
+                module.kernel = False  # it is none over a stack
         self._net.to("meta")  # its structure is what is used
 
     def _of_device(self, network: nn.Module) -> Callable[..., Tensor]:

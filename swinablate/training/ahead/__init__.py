@@ -1,0 +1,1 @@
+"""Steps that are taken before a study trains: what is fast, refused, what it costs."""
