@@ -21,7 +21,8 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.common import OUT, Found, Where, clear
-from benchmarks.gpu.steps import alone, arms, attention, fused, peer, processes, small, swin_t
+from benchmarks.gpu.kernels import attention, changes, kernel, profile
+from benchmarks.gpu.steps import alone, arms, fused, peer, processes, small, swin_t
 from benchmarks.gpu.trials import (
     families,
     python,
@@ -39,7 +40,10 @@ def cases(where: Where) -> Iterator[tuple[str, Callable[[], Found]]]:
     """What there is to measure, the most valuable first."""
     yield "recorded trials are the same", lambda: unchanged(where)
     yield "recorded recipes", lambda: recorded(where)
-    yield "attention", lambda: attention(where)
+    yield "kernels: attention", lambda: attention(where)
+    yield "kernels: ViT with and without", lambda: kernel(where)
+    yield "kernels: largest", lambda: profile(where)
+    yield "kernels: augmentation", lambda: changes(where)
     yield "Python's time", lambda: python(where)
     many = 2 if where.tiny else 16
     for form in ("bf16", "fp32"):

@@ -1,16 +1,14 @@
 """Steps of a network on a GPU: ours alone, many as one, in many processes, and others'."""
 
-import itertools
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.gpu.common import RECIPES, WARM, Found, Where, clear, peak, speed
 from benchmarks.peers.steps import TINY, A, noise, recipe
@@ -36,20 +34,19 @@ def small(where: Where, **train: Any) -> Recipe:
 
 def alone(made: Recipe, where: Where) -> Found:
     """The training step of one trial."""
-    settle(made.train)
-    image = image_spec(made.data)
-    learner = make_learner(build(made, image, 0), made.train, where.device)
-    x, y = noise(made.train.batch, image, where.device)
-    found = speed(lambda: learner.step(x, y), made.train.batch, where)
+    found = speed(stepper(made, 1, where), made.train.batch, where)
     return found | {"peak_bytes": peak(where)}
 
 
-def fused(made: Recipe, replicas: int, where: Where) -> Found:
-    """The step of many seeds as one graph, and its memory beside what admission expects."""
+def stepper(made: Recipe, replicas: int, where: Where) -> Callable[[], object]:
+    """The step of one trial, or of many as one."""
     settle(made.train)
     image = image_spec(made.data)
-    models = [build(made, image, seed).to(where.device) for seed in range(replicas)]
     x, y = noise(made.train.batch, image, where.device)
+    if replicas == 1:
+        learner = make_learner(build(made, image, 0), made.train, where.device)
+        return lambda: learner.step(x, y)
+    models = [build(made, image, seed).to(where.device) for seed in range(replicas)]
     stack = Stack(models, [made.train] * replicas, x)
     xs, ys = (part.expand(replicas, *part.shape).contiguous() for part in (x, y))
 
@@ -57,9 +54,15 @@ def fused(made: Recipe, replicas: int, where: Where) -> Found:
         stack.gradients(xs, ys, {})
         stack.step(1.0)
 
+    return step
+
+
+def fused(made: Recipe, replicas: int, where: Where) -> Found:
+    """The step of many seeds as one graph, and its memory beside what admission expects."""
+    image = image_spec(made.data)
     known = cost(load_family("swin", "benchmark"), made.model, image)
     expected = 2 * known.activation_bytes * made.train.batch + 24 * known.params
-    found = speed(step, replicas * made.train.batch, where)
+    found = speed(stepper(made, replicas, where), replicas * made.train.batch, where)
     return found | {"peak_bytes": peak(where), "expected_bytes": replicas * expected}
 
 
@@ -133,62 +136,4 @@ def arms(where: Where) -> Found:
         where.wait()
         eager = getattr(learner.forward, "eager", None)
         found[str(16 * width)] = {"eager_passes": eager, "s": time.perf_counter() - began}
-    return found
-
-
-SHAPES = {"windows of 49, first stage": (64 * 64, 3, 49, 32), "ViT-S/16": (128, 6, 197, 64)}
-"""Batch or windows, heads, tokens, channels of a head: a batch of 64 and of 128 at 224 pixels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heads:
-    """What attention mixes: queries, keys, values, and a bias of the scores or none."""
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    bias: Tensor | None
-    grad: Tensor
-
-    def plain(self) -> Tensor:
-        """As `layers.attention` writes it."""
-        with torch.autocast(self.q.device.type, torch.bfloat16):
-            scores = (self.q * self.q.shape[-1] ** -0.5) @ self.k.mT
-            weights = (scores if self.bias is None else scores + self.bias).softmax(-1)
-            mixed: Tensor = weights.to(self.v.dtype) @ self.v
-        return mixed
-
-    def fused(self) -> Tensor:
-        """As torch's own does it."""
-        bias = self.bias
-        mask = None if bias is None else bias.to(self.q.dtype).expand(len(self.q), -1, -1, -1)
-        return F.scaled_dot_product_attention(self.q, self.k, self.v, attn_mask=mask)
-
-    def both(self, way: str) -> None:
-        """Forward and backward, "plain" or "fused"."""
-        torch.autograd.backward(getattr(self, way)(), self.grad)
-
-
-def attention(where: Where) -> Found:
-    """Softmax attention as ours and as torch's: forward and backward, deterministic and not."""
-    found: Found = {}
-    for name, (b, *rest) in SHAPES.items():
-        batch = 2 if where.tiny else b
-        heads, tokens, _ = rest
-        q, k, v, grad = (
-            torch.randn(batch, *rest, device=where.device, dtype=torch.bfloat16) for _ in range(4)
-        )
-        bias = torch.zeros(heads, tokens, tokens, device=where.device)
-        for some in (q, k, v, bias):
-            some.requires_grad_()
-        given = Heads(q=q, k=k, v=v, bias=bias if "windows" in name else None, grad=grad)
-        for way, exact in itertools.product(("plain", "fused"), (True, False)):
-            torch.use_deterministic_algorithms(mode=exact)
-            clear(where)
-            try:
-                took = speed(partial(given.both, way), batch, where)
-                took["peak_bytes"] = peak(where)
-            except RuntimeError as error:
-                took = {"refused": str(error)[:300]}
-            found[f"{name}, {way}, {'deterministic' if exact else 'any'}"] = took
     return found
