@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ def cases(where: Where) -> Iterator[tuple[str, Callable[[], Found]]]:
         made = small(where, precision=form)
         yield f"fused {many} {form}", partial(fused, made, many, where)
         yield f"alone {form}", partial(alone, made, where)
+    wide = 2 if where.tiny else 32
+    yield f"fused {wide} bf16", partial(fused, small(where, precision="bf16"), wide, where)
     yield (
         "alone compiled bf16",
         partial(alone, small(where, precision="bf16", compile=True), where),
@@ -84,13 +86,13 @@ def driver() -> str:
         return ""
 
 
-def measure(where: Where, seconds: float, only: str, out: Path) -> Mapping[str, Any]:
+def measure(where: Where, seconds: float, only: Sequence[str], out: Path) -> Mapping[str, Any]:
     """Run the cases while there is time; the file is whole after each."""
     began, found = time.perf_counter(), dict[str, Found]()
     known = machine(Settings(device=str(where.device))) | {"driver": driver()}
     for name, run in cases(where):
         spent = time.perf_counter() - began
-        if only not in name:
+        if only and not any(words in name for words in only):
             continue
         if spent > seconds:
             found[name] = {"skipped": f"{spent:.0f} of {seconds:.0f} s were spent"}
@@ -115,7 +117,9 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--device", default="cuda:0")
     words.add_argument("--seconds", type=float, default=300.0, help="no case begins after them")
-    words.add_argument("--only", default="", help="cases whose name has this in it")
+    words.add_argument(
+        "--only", action="append", default=[], help="cases whose name has this in it; repeatable"
+    )
     words.add_argument("--out", type=Path, default=OUT)
     words.add_argument("--tiny", action="store_true", help="the smallest of everything")
     given = words.parse_args()
