@@ -5,7 +5,7 @@ coordinator. `load` and the batches run in workers and import torch, not torchvi
 """
 
 from swinablate.data.augment.pipeline import Augment, augmentation
-from swinablate.data.batches import EVAL_BATCH, batch, epoch_order, eval_batches
+from swinablate.data.batches import EVAL_BATCH, batch, epoch_order, eval_batches, train_batches
 from swinablate.data.facts import notices
 from swinablate.data.loader import raw_batches
 from swinablate.data.prepared import (
@@ -59,4 +59,5 @@ __all__ = [
     "resolved_data",
     "revisions",
     "source",
+    "train_batches",
 ]

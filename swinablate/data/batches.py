@@ -7,7 +7,7 @@ Shapes: b images in a batch, c channels, h w pixels, k classes.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from swinablate.config.recipe import derive
 from swinablate.data.augment.pipeline import Augment
-from swinablate.data.loader import Raw, all_batches
-from swinablate.data.rng import Chance
+from swinablate.data.loader import Raw, all_batches, cut
+from swinablate.data.rng import Chance, of_runs
 from swinablate.data.splits import Images
 
 EVAL_BATCH = 1000
@@ -76,6 +76,47 @@ def batch(
     """
     pixels, labels = raw
     return augment(pixels, labels, images.normalised, chance)
+
+
+TOGETHER = 8
+"""Steps whose images a GPU changes at once: of the batches of small images, launching the changes
+takes an eighth of a step with flips and crops, and twice a step with RandAugment."""
+VALUES = 2**24
+"""At most so many numbers in them, 64 MiB."""
+
+
+def train_batches(
+    images: Images,
+    augment: Augment,
+    order: Int[Tensor, " n"],
+    size: int,
+    chance_of: Callable[[int], Callable[[str], torch.Generator]],
+    *,
+    first: int = 0,
+) -> Iterator[tuple[Float[Tensor, "b c h w"], Int[Tensor, " b"] | Float[Tensor, "b k"]]]:
+    """The batches of an epoch, as `batch` gives each from its own draws, bit for bit.
+
+    Args:
+        images: the training images.
+        augment: the recipe's random changes.
+        order: of the epoch.
+        size: images in a batch.
+        chance_of: the draws of a step of the epoch.
+        first: batches to skip.
+    """
+    steps, many = len(order) // size, together(images, size)
+    raws = cut(images, torch.split(order[first * size : steps * size], many * size))
+    for start in range(first, steps, many):
+        own = [chance_of(step) for step in range(start, min(start + many, steps))]
+        x, y = batch(next(raws), images, augment, of_runs(own) if len(own) > 1 else own[0])
+        yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
+
+
+def together(images: Images, size: int) -> int:
+    """How many batches are changed at once; one, where launching costs nothing."""
+    if images.device.type == "cpu" or images.ahead:  # else memory is what was to be spared
+        return 1
+    return max(1, min(TOGETHER, VALUES // (size * images.pixels[0].numel())))
 
 
 def eval_batches(

@@ -29,15 +29,16 @@ def raw_batches(
         size: images a batch.
         first: batches to skip: a resumed epoch goes on in the middle.
     """
-    return _cut(images, torch.split(order, size)[first : len(order) // size])
+    return cut(images, torch.split(order, size)[first : len(order) // size])
 
 
 def all_batches(images: Images, size: int) -> Iterator[Raw]:
     """All images in their order; the last batch may be smaller."""
-    return _cut(images, torch.split(torch.arange(len(images)), size))
+    return cut(images, torch.split(torch.arange(len(images)), size))
 
 
-def _cut(images: Images, parts: Sequence[Int[Tensor, " _"]]) -> Iterator[Raw]:
+def cut(images: Images, parts: Sequence[Int[Tensor, " _"]]) -> Iterator[Raw]:
+    """Images and classes of these positions, part by part; on the CPU they are given."""
     if images.ahead:
         yield from _read_ahead(images, parts)
         return

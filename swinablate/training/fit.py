@@ -27,12 +27,11 @@ from swinablate.data import (
     Images,
     Splits,
     augmentation,
-    batch,
     epoch_order,
     eval_batches,
     load_splits,
     of_step,
-    raw_batches,
+    train_batches,
 )
 from swinablate.errors import Diverged
 from swinablate.models import transfer
@@ -220,7 +219,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                 part.eval()
             images = splits.train
             order = epoch_order(len(images), job.seed, train.stream, now.epoch, images.shared)
-            raws = raw_batches(splits.train, order, size, now.step)
+            draws = partial(of_step, job.seed, train.stream, now.epoch)
+            batches = train_batches(splits.train, augment, order, size, draws, first=now.step)
             steps = min(per_epoch, total - now.epoch * per_epoch)
             losses = Losses(device)
             began = clocks()
@@ -233,8 +233,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                     raise Stopped
                 at = now.epoch * per_epoch + now.step
                 set_rate(optimizer, train.peak_lr * rate(train, at, total))
-                chance = of_step(job.seed, train.stream, now.epoch, now.step)
-                x, y = batch(next(raws), splits.train, augment, chance)
+                x, y = next(batches)
                 # Layers that drop draw from torch's global generators; nothing else does.
                 reseed(derive(job.seed, train.stream, *drop, now.epoch, now.step), device)
                 loss = learner.step(x, y)

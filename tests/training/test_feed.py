@@ -1,13 +1,23 @@
 """Batches of several runs at once: each run's are those that it has alone, bit for bit."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
-from swinablate.data import Images, augmentation, batch, epoch_order, of_step, raw_batches
+from swinablate.data import (
+    Images,
+    augmentation,
+    batch,
+    batches,
+    epoch_order,
+    of_step,
+    raw_batches,
+    train_batches,
+)
 from swinablate.training.fused.feed import make_feed
 from tests.training.test_stack import Operators
 
@@ -129,3 +139,46 @@ def test_only_draws_are_made_for_each_run(photos, words, draws):
         joined = draws if runs > 1 else 0
         rest.append(counted.names.total() - drawn - joined)
     assert rest[0] == rest[1] == rest[2]
+
+
+@pytest.mark.parametrize("words", RECIPES.values(), ids=RECIPES.keys())
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_batches_that_are_changed_at_once_are_those_that_are_changed_one_by_one(
+    photos, words, first, monkeypatch
+):
+    """Five steps, two at a time; a resumed epoch begins in the middle."""
+    augment, size, seed = changes(**words), 4, 7
+    order = epoch_order(N, seed, "main", EPOCH)
+    draws = partial(of_step, seed, "main", EPOCH)
+    single = list(train_batches(photos, augment, order, size, draws, first=first))
+    assert len(single) == N // size - first
+    for step, (raw, (x, y)) in enumerate(
+        zip(raw_batches(photos, order, size, first), single, strict=True), first
+    ):
+        mine, classes = batch(raw, photos, augment, draws(step))
+        assert torch.equal(mine, x)
+        assert torch.equal(classes, y)
+    asked = []
+    monkeypatch.setattr(batches, "together", lambda images, many: asked.append(many) or 2)
+    for one, other in zip(
+        single, train_batches(photos, augment, order, size, draws, first=first), strict=True
+    ):
+        assert all(map(torch.equal, one, other))
+    assert asked == [size]
+
+
+def test_a_processor_and_a_file_change_one_batch_at_a_time(photos):
+    assert batches.together(photos, BATCH) == 1
+    small = replace(
+        photos,
+        pixels=torch.empty(9, 3, 32, 32, device="meta", dtype=torch.uint8),
+        rows=photos.rows.to("meta"),
+    )
+    assert batches.together(small, 128) == batches.TOGETHER
+    assert batches.together(replace(small, ahead=True), 128) == 1
+    large = replace(
+        small,
+        pixels=torch.empty(9, 3, 224, 224, device="meta", dtype=torch.uint8),
+        rows=photos.rows.to("meta"),
+    )
+    assert batches.together(large, 64) == 1

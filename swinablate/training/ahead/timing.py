@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,11 @@ from swinablate.data import (
     Sizes,
     Splits,
     augmentation,
-    batch,
     describe,
     epoch_order,
     load_splits,
     of_step,
-    raw_batches,
+    train_batches,
 )
 from swinablate.errors import EnvironmentFault
 from swinablate.models import transfer
@@ -133,10 +133,10 @@ def _steps(  # noqa: PLR0913, PLR0917  what a step of `fit` needs, and no more
     size = min(train.batch, len(images))
     for epoch in itertools.count():
         order = epoch_order(len(images), job.seed, train.stream, epoch, images.shared)
-        for step, raw in enumerate(raw_batches(images, order, size)):
+        draws = partial(of_step, job.seed, train.stream, epoch)
+        for step, (x, y) in enumerate(train_batches(images, augment, order, size, draws)):
             if stopping():
                 raise Stopped
-            x, y = batch(raw, images, augment, of_step(job.seed, train.stream, epoch, step))
             reseed(derive(job.seed, train.stream, "drop", epoch, step), images.device)
             loss = learner.step(x, y)
             if averaged:
