@@ -122,9 +122,7 @@ def test_runs_that_differ_more_are_refused(recipe, monkeypatch):
     from swinablate.training.fused import stack
 
     kept = stack.Stack.step
-    monkeypatch.setattr(
-        stack.Stack, "step", lambda self, losses, rate: kept(self, losses, rate / 2)
-    )
+    monkeypatch.setattr(stack.Stack, "step", lambda self, rate: kept(self, rate / 2))
     found = verify(recipe, replicas=2, steps=6, device="cpu")
     assert not found.ok
     assert isinstance(found, Verification)

@@ -191,3 +191,15 @@ def test_one_batch_for_all_is_judged_as_a_copy_for_each():
     stack = Stack([network(k) for k in range(3)], [TrainConfig()] * 3, images(1)[0][0])
     x = images(1)[0][0]
     torch.testing.assert_close(stack.judge(x), stack.judge(x.expand(3, *x.shape)))
+
+
+@pytest.mark.parametrize("form", [torch.float32, torch.bfloat16])
+def test_what_a_map_gives_has_the_format_of_the_trial(form):
+    """A bias in fp32 would bring all that follows back to fp32."""
+    precision = "fp32" if form == torch.float32 else "bf16"
+    train = TrainConfig(precision=precision)
+    x, _ = images(2)
+    stack = Stack([network(k) for k in range(2)], [train] * 2, x[0])
+    assert stack.learn(x, {}).dtype == form
+    assert stack.judge(x).dtype == form
+    assert stack.flat.dtype == torch.float32

@@ -37,16 +37,17 @@ from swinablate.training.fused.stack import KEPT, Stack, why_not
 from swinablate.training.graphs import launched
 from swinablate.training.machine import forget_peak, peak_mib
 from swinablate.training.optim import rate
-from swinablate.training.precision import autocast, settle
+from swinablate.training.precision import settle
 from swinablate.training.saving import Saver, State
 
 Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
 
-REVISION = 3
-"""Of how a fused step rounds; recorded, so that W11 tells older fused trials from newer ones.
-1, which records do not name, had an update of its own; 2 has torch's fused optimizers; 3 makes
-what GELU gave again in the backward pass, which rounds otherwise in bf16."""
+REVISION = {"fp32": 3, "bf16": 4}
+"""Of how a fused step rounds, by format; recorded, so that W11 tells older fused trials from newer
+ones. 1, which records do not name, had an update of its own; 2 has torch's fused optimizers; 3
+makes what GELU gave again in the backward pass, which rounds otherwise in bf16; 4 leaves what
+linear maps and convolutions give in bf16, as autocast does where a trial is alone."""
 
 
 class CannotFuse(Exception):
@@ -310,8 +311,7 @@ def validate(stack: Stack, members: Sequence[Replica]) -> list[float]:
     else:
         own = zip(*(eval_batches(one, size) for one in images), strict=True)
         batches, labels = map(torch.stack, own), torch.stack([one.labels for one in images])
-    with autocast(train, stack.flat.device):
-        answers = torch.cat([stack.judge(some).argmax(2) for some in batches], 1)
+    answers = torch.cat([stack.judge(some).argmax(2) for some in batches], 1)
     return [100 * share for share in (answers == labels).float().mean(1).tolist()]
 
 
@@ -321,5 +321,5 @@ def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any
     if "model" in member.now.best:  # as in `fit`
         model.load_state_dict(member.now.best["model"])
     found = summary(member.job, model, member.splits, member.recipe.train, member.now)
-    how = {"fused": count, "fusion": REVISION, **launched(stack.recorded)}
+    how = {"fused": count, "fusion": REVISION[stack.train.precision], **launched(stack.recorded)}
     return {**found, "execution": {**found["execution"], **how}}

@@ -27,7 +27,7 @@ from swinablate.training.fused.drops import Given, find_drops
 from swinablate.training.graphs import Recorded, recorder
 from swinablate.training.machine import reseed
 from swinablate.training.optim import make_optimizer, of_groups, set_rate
-from swinablate.training.precision import autocast
+from swinablate.training.precision import FORMATS, autocast
 
 Targets = Int[Tensor, "k b"] | Float[Tensor, "k b classes"]
 """Classes, or the share of each class."""
@@ -35,6 +35,8 @@ KEPT = 2
 """Of the bytes that the backward pass keeps of an image, how many times admission counts them:
 gradients are as large. Without gradients an image takes no more than it keeps, so that validation
 looks at so many times a training batch at once."""
+MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Layers whose weights autocast casts."""
 REMEMBERED = {
     "sgd": ("momentum_buffer",),
     "adamw": ("exp_avg", "exp_avg_sq"),
@@ -108,6 +110,8 @@ class Stack:
         self._leaves = {
             name: part.detach().requires_grad_() for name, part in self._parts(self.flat).items()
         }
+        mapped = [name for name, m in first.named_modules() if isinstance(m, MAPS)]
+        self._short = {n for n in self._shapes if n.rpartition(".")[0] in mapped}
         buffers = [self._rest(m) for m in self.models]
         self._buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
         self.moments = [torch.zeros_like(self.flat) for _ in range(2)]
@@ -225,7 +229,8 @@ class Stack:
         """
         self._net.train()
         state = self._buffers | {f"{path}.mask": mask for path, mask in masks.items()}
-        return torch.vmap(self._call)(self._leaves, state, x)
+        with autocast(self.train, self.flat.device):
+            return torch.vmap(self._call)(self._cast(), state, x)
 
     @torch.no_grad()
     def judge(
@@ -241,7 +246,17 @@ class Stack:
         one = self.flat.new_ones(len(self.flat))
         state = self._buffers | {f"{drop.path}.mask": one for drop in self.drops}
         of_x = 0 if x.ndim == 5 else None  # k b c h w
-        return torch.vmap(self._call, in_dims=(0, 0, of_x))(self._leaves, state, x)
+        with autocast(self.train, self.flat.device):
+            return torch.vmap(self._call, in_dims=(0, 0, of_x))(self._cast(), state, x)
+
+    def _cast(self) -> dict[str, Tensor]:
+        """The weights in the formats that autocast would give them.
+
+        Under `torch.vmap` a map with a bias is a product and a sum, of which autocast sees the
+        product alone: a bias in fp32 would bring all that follows back to fp32.
+        """
+        short = FORMATS[self.train.precision]
+        return {n: w.to(short) if n in self._short else w for n, w in self._leaves.items()}
 
     def _call(self, weights: dict[str, Tensor], state: dict[str, Tensor], x: Tensor) -> Tensor:
         logits: Tensor = functional_call(self._net, (weights, state), (x,))
@@ -297,9 +312,8 @@ class Stack:
     def _learn(
         self, x: Float[Tensor, "k b c h w"], y: Targets, *masks: Tensor
     ) -> Float[Tensor, " k"]:
-        with autocast(self.train, self.flat.device):
-            logits = self.learn(x, dict(zip(self._masked, masks, strict=True)))
-            found = losses(logits, y, self.train.label_smoothing)
+        logits = self.learn(x, dict(zip(self._masked, masks, strict=True)))
+        found = losses(logits, y, self.train.label_smoothing)
         parts = torch.autograd.grad(found.sum(), list(self._leaves.values()))
         with torch.no_grad():
             torch.cat([part.flatten(1) for part in parts], 1, out=self._grads)
