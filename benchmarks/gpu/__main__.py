@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.common import OUT, Found, Where, clear
-from benchmarks.gpu.kernels import attention, changes, kernel, profile
+from benchmarks.gpu.kernels import attention, changes, kernel, miniature, profile
 from benchmarks.gpu.steps import alone, arms, fused, peer, processes, small, swin_t
 from benchmarks.gpu.trials import (
     families,
@@ -43,6 +43,7 @@ def cases(where: Where) -> Iterator[tuple[str, Callable[[], Found]]]:
     yield "kernels: attention", lambda: attention(where)
     yield "kernels: ViT with and without", lambda: kernel(where)
     yield "kernels: largest", lambda: profile(where)
+    yield "kernels: miniature", lambda: miniature(where)
     yield "kernels: augmentation", lambda: changes(where)
     yield "Python's time", lambda: python(where)
     many = 2 if where.tiny else 16

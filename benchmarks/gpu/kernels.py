@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cases.step import VIT
-from benchmarks.gpu.common import Found, Where, clear, peak, speed
+from benchmarks.gpu.common import RECIPES, Found, Where, clear, peak, speed
 from benchmarks.gpu.steps import alone, small, stepper
 from benchmarks.peers.steps import recipe
 from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import Recipe
 from swinablate.data import Augment, augmentation, image_spec, of_step
 from swinablate.models.layers import attention as attend
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.training.graphs import EAGER, Device
 
 SHAPES = {
@@ -124,24 +126,41 @@ def kernel(where: Where) -> Found:
 
 def profile(where: Where) -> Found:
     """The kernels that take longest in a step of 16 seeds as one, and in one alone."""
-    found: Found = {}
     made = small(where, precision="bf16")
-    for name, count in (("16 as one", 2 if where.tiny else 16), ("alone", 1)):
-        step = stepper(made, count, where)
-        for _ in range(10):
+    many = 2 if where.tiny else 16
+    return {"as one": _largest(made, many, where), "alone": _largest(made, 1, where)}
+
+
+def miniature(where: Where) -> Found:
+    """Steps of Table 4 in miniature, windows of 7 on Fashion-MNIST: alone, and five seeds as one."""
+    found: Found = {}
+    written = load_recipe(RECIPES / "swin_table4_fashion.toml")
+    for form in ("fp32", "bf16"):
+        train = written.train.model_copy(update={"precision": form})
+        made = written.model_copy(update={"train": train})
+        for count in (1, 5):
+            clear(where)
+            images = count * made.train.batch
+            found[f"{form}, {count}"] = speed(stepper(made, count, where), images, where)
+            found[f"{form}, {count}: largest"] = _largest(made, count, where)
+    return found
+
+
+def _largest(made: Recipe, count: int, where: Where) -> Found:
+    step = stepper(made, count, where)
+    for _ in range(10):
+        step()
+    where.wait()
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    if where.device.type == "cuda":
+        kinds.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=kinds) as taken:
+        for _ in range(5):
             step()
         where.wait()
-        kinds = [torch.profiler.ProfilerActivity.CPU]
-        if where.device.type == "cuda":
-            kinds.append(torch.profiler.ProfilerActivity.CUDA)
-        with torch.profiler.profile(activities=kinds) as taken:
-            for _ in range(5):
-                step()
-            where.wait()
-        on = "self_device_time_total" if where.device.type == "cuda" else "self_cpu_time_total"
-        rows = sorted(taken.key_averages(), key=lambda row: -getattr(row, on))[:30]
-        found[name] = {row.key[:160]: [getattr(row, on) / 5, row.count / 5] for row in rows}
-    return found
+    on = "self_device_time_total" if where.device.type == "cuda" else "self_cpu_time_total"
+    rows = sorted(taken.key_averages(), key=lambda row: -getattr(row, on))[:30]
+    return {row.key[:300]: [getattr(row, on) / 5, row.count / 5] for row in rows}
 
 
 def changes(where: Where) -> Found:
