@@ -132,7 +132,7 @@ def profile(where: Where) -> Found:
 
 
 def miniature(where: Where) -> Found:
-    """Steps of Table 4 in miniature, windows of 7 on Fashion-MNIST: alone, and five seeds as one."""
+    """Steps of Table 4 in miniature, windows of 7, Fashion-MNIST: alone, five seeds as one."""
     found: Found = {}
     written = load_recipe(RECIPES / "swin_table4_fashion.toml")
     for form in ("fp32", "bf16"):
