@@ -5,8 +5,8 @@ graph share the launches. Once their memory traffic takes as long as the launche
 nothing. On a CPU nothing is launched, and processes are the better array.
 
 The numbers below are a model. On an H200, with steps recorded as graphs, 16 seeds of a small Swin
-take 0.39 of the time of 16 trials one after the other, three seeds on digits less than half, and five
-of a Swin with 196 tokens as long (benchmarks/README.md): it may choose more than pays.
+take 0.39 of the time of 16 trials one after the other, three seeds on digits less than half, and
+five of a Swin with 196 tokens as long (benchmarks/README.md): it may choose more than pays.
 """
 
 import subprocess

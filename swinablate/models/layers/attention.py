@@ -227,8 +227,8 @@ class DotProduct(nn.Module):
 
 
 LONG = 64
-"""Tokens from which torch's kernel is taken on a GPU: forward and backward take 1.13 times less for
-64, 3.0 times for 197 (an H200, benchmarks/README.md); for 49, 1.04."""
+"""Tokens from which torch's kernel is taken on a GPU: forward and backward are 1.13 times as fast
+for 64, 3.0 times for 197 (an H200, benchmarks/README.md); for 49, 1.04."""
 SHORT = (torch.bfloat16, torch.float16)
 """Formats of flash attention (Dao 2023, arXiv:2307.08691); in fp32 torch has nothing as fast."""
 
