@@ -49,6 +49,16 @@ def test_a_trial_that_waits_for_a_processor_is_named_and_one_on_a_gpu_is_not() -
     assert said(replace(answer, trials=on_gpu)) == ""
 
 
+def test_seeds_that_trained_as_one_have_no_times_of_their_own() -> None:
+    answer = made()
+    for together, many in ((1, 0), (5, 1), (16, 1)):
+        fused = CPU.replace("device=cpu", f"device=cpu fused={together}")
+        text = said(replace(answer, trials=answer.trials.assign(execution=fused)))
+        assert text.count("trials trained as one with others") == many
+        assert "Other programs" not in text
+    assert "--fuse off" in text
+
+
 def test_records_without_processor_time_withhold_nothing_on_that_ground() -> None:
     answer = made()
     older = replace(answer, trials=answer.trials.assign(cpu_s=None))

@@ -2,7 +2,8 @@
 
 Seeds of one arm do the same work, so they should take the same time; and a trial that trains on a
 processor should be on one for all of its time. Where either fails, throughput, training times and
-effects at equal seconds speak of the machine's other work, and are withheld.
+effects at equal seconds speak of the machine's other work, and are withheld; so they are where
+seeds trained as one, because an interval needs times of single trials.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,8 @@ them have work at a time is not known."""
 SPREAD = 1.3
 """Times as long as the fastest that the slowest seed of an arm may take. In the report of the
 quick start, two trials at a time on two cores, it was 1.25; where other programs ran, 5."""
+FUSED = r"\bfused=(?!1\b)"
+"""Of an execution class, as `trials.csv` has it: how many trials were one."""
 TIMES = frozenset({"train_s", "images_per_s"})
 """Quantities that the machine's other work changes."""
 UNTOLD = "training times do not compare: see W28"
@@ -42,13 +45,15 @@ def contention(plan: PlanRecord, trials: pd.DataFrame) -> list[Warn]:
         return []
     done = trials[(trials.status == "done") & trials.train_s.notna()]
     rows = done.astype({"train_s": float, "cpu_s": float})
-    said = [*_spread(rows), *_starved(rows)]
-    if not said:
+    busy, shared = [*_spread(rows), *_starved(rows)], _shared(rows)
+    if not (busy or shared):
         return []
+    others = (
+        "Other programs, or more trials than cores, took part of the machine. " if busy else ""
+    )
     text = (
-        f"training times do not compare: {'; '.join(said)}. Other programs, or more trials than "
-        "cores, took part of the machine. Throughput, training times and effects at equal "
-        "seconds are withheld."
+        f"training times do not compare: {'; '.join([*busy, *shared])}. {others}"
+        "Throughput, training times and effects at equal seconds are withheld."
     )
     return [Warn(CODE, text)]
 
@@ -94,6 +99,17 @@ def _starved(rows: pd.DataFrame) -> list[str]:
         "of their training time"
     )
     return [said]
+
+
+def _shared(rows: pd.DataFrame) -> list[str]:
+    """Trials that trained as one: each has its share of one time, and no spread of its own."""
+    together = int(rows.execution.str.contains(FUSED, na=False).sum())
+    if not together:
+        return []
+    return [
+        f"{together} of {len(rows)} trials trained as one with others, and each has its share of "
+        "their time; --fuse off times every trial by itself"
+    ]
 
 
 def _among(arm: str, number: int) -> str:
