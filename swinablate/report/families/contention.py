@@ -106,10 +106,11 @@ def _shared(rows: pd.DataFrame) -> list[str]:
     together = int(rows.execution.str.contains(FUSED, na=False).sum())
     if not together:
         return []
-    return [
+    said = (
         f"{together} of {len(rows)} trials trained as one with others, and each has its share of "
         "their time; --fuse off times every trial by itself"
-    ]
+    )
+    return [said]
 
 
 def _among(arm: str, number: int) -> str:
