@@ -76,6 +76,12 @@ class StudyResults:
         """
         return tidy(self.trials)
 
+    def class_labels(self, count: int) -> list[str]:
+        """What `count` classes are called: by their names where they have some, else by number."""
+        known = {one.classes for one in self.plan.images if len(one.classes) == count}
+        # Data sets of as many classes that differ in their names share a number alone.
+        return list(known.pop()) if len(known) == 1 else [str(k) for k in range(count)]
+
     def _repr_html_(self) -> str:
         decimals = places_of(self.verdicts)
         rows = [

@@ -1,10 +1,13 @@
 """The heat map of classes, labels of levels, and stamps."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from scipy.stats import ttest_ind
 
 from swinablate.config import plugins
+from swinablate.records.plan import ImagesRecord
 from swinablate.report.drawing import Figure
 from swinablate.report.drawing.files import canvas
 from swinablate.report.drawing.words import worded
@@ -59,3 +62,15 @@ def test_a_stamp_makes_a_low_figure_no_larger() -> None:
         canvas(figure, rows, stamp=stamp).get_tightbbox() for stamp in ("", "INTERIM")
     )
     assert stamped.bounds == pytest.approx(plain.bounds)
+
+
+def test_classes_are_called_by_their_names() -> None:
+    answer = recalled()
+    count = 1 + int(answer.recalls.class_number.max())
+    names = tuple(f"kind {k}" for k in range(count))
+    one = ImagesRecord(arms=("baseline",), data="own", size="8x8x1", classes=names)
+    named = replace(answer, plan=answer.plan.model_copy(update={"images": (one,)}))
+    rows = table("classes", named)
+    assert list(rows.class_label) == [names[int(k)] for k in table("classes", answer).class_label]
+    axes = plugins.load("swinablate.report.figures", "classes", Figure).draw(rows).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(names)

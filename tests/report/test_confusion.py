@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from swinablate.errors import InputError
+from swinablate.records.plan import ImagesRecord
 from swinablate.records.tables import Confusion
 from swinablate.report.drawing import Paper
 from swinablate.report.drawing.files import canvas
@@ -103,3 +104,25 @@ def test_counts_that_change_nothing_make_a_white_figure() -> None:
     rows = FIGURE.table(whole(replace(answer, confusions=dict.fromkeys(answer.confusions, same))))
     assert (rows.delta_pp == 0).all()
     assert len(FIGURE.draw(rows).axes) == PANELS + 1
+
+
+def test_classes_are_called_by_their_names_in_their_order_and_matrices_are_written_alike() -> None:
+    answer = confused()
+    names = ("top", *(f"name {k}" for k in range(1, 9)), "a name as long as a line")
+    one = ImagesRecord(arms=("baseline",), data="own", size="8x8x1", classes=names)
+    named = replace(answer, plan=answer.plan.model_copy(update={"images": (one,)}))
+    plain, rows = (FIGURE.table(whole(each)) for each in (answer, named))
+    assert list(rows.true_label) == [names[int(k)] for k in plain.true_label]
+    assert list(rows.said_label) == [names[int(k)] for k in plain.said_label]
+    axes = FIGURE.draw(rows).axes
+    shown = [label.get_text() for label in axes[1].get_xticklabels()]
+    assert shown == [*names[:9], "a name as lon\N{HORIZONTAL ELLIPSIS}"]
+    sizes = {text.get_fontsize() for ax in axes for text in ax.texts}
+    assert len(sizes) == 1
+    two = replace(
+        named,
+        plan=named.plan.model_copy(
+            update={"images": (one, one.model_copy(update={"classes": names[::-1]}))}
+        ),
+    )
+    assert set(FIGURE.table(whole(two)).true_label) == set(map(str, range(10)))

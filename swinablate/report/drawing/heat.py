@@ -13,6 +13,10 @@ LEAST = 4.6
 """Points of a number in a cell; what would be smaller is left to the table."""
 WIDE = 0.62
 """Of its size a letter is at most wide."""
+NAME = 14
+"""Letters of a class's name; what is longer ends in an ellipsis, and the table has it whole."""
+LEAN = 0.64
+"""Of its length that a name takes downwards when it leans by 40 degrees: the sine."""
 COLOURS = "RdBu"
 """Red to blue, which all kinds of colour vision tell apart; white in the middle."""
 FAR = 3.0
@@ -30,12 +34,14 @@ class Room:
         beyond: whether some cell lies beyond.
         wide: points that a cell is wide.
         lines: points between cells.
+        letters: of the longest text of several maps, which are written alike.
     """
 
     end: float
     beyond: bool
     wide: float
     lines: float
+    letters: int = 0
 
 
 def room(sizes: NDArray[np.float64], wide: float, lines: float) -> Room:
@@ -65,7 +71,7 @@ def heat(ax: Axes, bar: Axes | None, grid: pd.DataFrame, texts: pd.DataFrame, ha
     # Here, for it takes seconds to import, and other figures do without it.
     import seaborn
 
-    longest = max(len(text) for row in texts.to_numpy().tolist() for text in row)
+    longest = max(has.letters, *(len(text) for row in texts.to_numpy().tolist() for text in row))
     size = min(pt(8), has.wide / (WIDE * (longest + 0.6)))
     seaborn.heatmap(
         grid, ax=ax, cbar=bar is not None, cbar_ax=bar, cmap=COLOURS, vmin=-has.end, vmax=has.end,

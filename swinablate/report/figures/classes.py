@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.ends import ROWS, ends, left_out
-from swinablate.report.drawing.heat import Room, heat, room
+from swinablate.report.drawing.heat import LEAN, NAME, WIDE, Room, heat, room
 from swinablate.report.drawing.ink import INK, pt, sheet, wrapped
 from swinablate.report.drawing.interval import Mean, mean
 from swinablate.report.drawing.numbers import signed
@@ -42,6 +42,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     level = 1 - answer.verdicts["alpha"]
     found = {key: mean(own, level) for key, own in values.items()}
     numbers = sorted({number for _, number in found})
+    names = answer.class_labels(1 + max(numbers, default=0))
     base = str(answer.verdicts["baseline"]["name"])
     cells = [
         (arm.name, arm.against or base, number)
@@ -56,7 +57,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
         half = _half(own, other, len(cells), answer.verdicts["alpha"])
         delta = own.mean - other.mean
         rows.append(
-            {"arm": arm, "against": against, "class_label": str(number), "delta_pp": delta,
+            {"arm": arm, "against": against, "class_label": names[number], "delta_pp": delta,
              "ci_low": delta - half, "ci_high": delta + half, "marked": abs(delta) > half,
              "n": own.n, "n_against": other.n, "level": level}
         )  # fmt: skip
@@ -91,8 +92,12 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         f"\ndrawn: the {len(classes)} of {len(most)} classes that change most; the table has all"
     )
     said = left_out(len(arms), rows.arm.nunique(), ROWS)
+    longest = max(len(str(name)) for name in classes)
+    leaning = pt(WIDE * 8 * (longest + 0.3)) > 72 * width * 0.7 / len(classes)
     below = "class" + (what if len(classes) < len(most) else "") + said
-    under = pt(0.8 + 0.15 * (below.count("\n") + 1))  # inches: labels, then the bar
+    names_of = [wrapped(str(name), NAME, 1) for name in classes]
+    deep = pt(8 * WIDE * max(map(len, names_of)) / 72 * LEAN) if leaning else 0.0
+    under = pt(0.8 + 0.15 * (below.count("\n") + 1)) + deep  # inches: labels, then the bar
     height = len(arms) * tall + under + 0.1
     fig = sheet(width, height)
     # Names take about six hundredths of an inch a letter.
@@ -109,7 +114,10 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         room(sizes[np.isfinite(sizes)], 72 * width * (0.97 - left) / len(classes), 0.6),
     )
     ax.set_yticks(np.arange(len(arms)) + 0.5, names, linespacing=1.0, rotation=0)
-    ax.set_xticks(np.arange(len(classes)) + 0.5, classes, rotation=0)
+    ax.set_xticks(np.arange(len(classes)) + 0.5, names_of, rotation=40 if leaning else 0)
+    if leaning:
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     ax.tick_params(length=0)
     ax.set_xlabel(below)
     bar.set_xlabel("difference of recall (pp)", fontsize=pt(8.5), labelpad=1)

@@ -9,13 +9,14 @@ most are drawn.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
-from swinablate.report.drawing.heat import WIDE, Room, heat, room
+from swinablate.report.drawing.heat import NAME, WIDE, Room, heat, room
 from swinablate.report.drawing.ink import pt, sheet, wrapped
 from swinablate.report.drawing.numbers import MINUS
 from swinablate.report.results import StudyResults
@@ -23,6 +24,8 @@ from swinablate.report.results import StudyResults
 COLUMNS = ("arm", "against", "true_label", "said_label", "delta_pp", "n", "n_against")
 CLASSES = 20
 """Of a whole matrix: more are cells narrower than the number of a class beside them."""
+NUMBER = 3
+"""Letters of a class's number at most; what is longer is a name, and stands upright below."""
 PAIRS = 20
 """As many rows as a matrix has at most."""
 PANELS = 6
@@ -43,13 +46,14 @@ def table(answer: StudyResults) -> pd.DataFrame:
         if len(delta) > CLASSES:
             kept &= delta != 0
         true, said = np.nonzero(kept)
+        names = np.array(answer.class_labels(len(delta)), dtype=object)
         parts.append(
             pd.DataFrame(
                 {
                     "arm": arm.name,
                     "against": against,
-                    "true_label": true.astype(str),
-                    "said_label": said.astype(str),
+                    "true_label": names[true],
+                    "said_label": names[said],
                     "delta_pp": delta[kept],
                     "n": own.n,
                     "n_against": other.n,
@@ -69,14 +73,15 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     if len(arms) < len(moved):
         note = f"\ndrawn: the {len(arms)} of {len(moved)} arms that change most; the table has all"
     shown = rows[rows.arm.isin(arms)]
-    classes = sorted({*rows.true_label, *rows.said_label}, key=_order)
+    # Of names in the order of the first arm's rows, which is that of the classes.
+    classes = sorted(dict.fromkeys([*rows.said_label, *rows.true_label]), key=_order)
     if len(classes) > CLASSES:
         return _pairs(shown, arms, note, paper)
     return _matrices(shown, arms, (classes, note), paper)
 
 
-def _order(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdigit() else (10**9, name)
+def _order(name: str) -> int:
+    return int(name) if name.isdigit() else 10**9
 
 
 def _room(rows: pd.DataFrame, wide: float) -> Room:
@@ -94,13 +99,17 @@ def _matrices(
     width = paper.across(0.4 + 3.1 * across)
     titles = [wrapped(arm, paper.name, 2) for arm in arms]
     above = pt(0.16 * max(title.count("\n") + 1 for title in titles) + 0.06)
-    left, gap, under = pt(0.42), pt(0.3), pt(0.4)  # inches: labels, between panels, the axis
+    longest = max(len(wrapped(name, NAME, 1)) for name in classes)
+    deep = pt(7.7 * 0.9 * WIDE * longest / 72) if longest > NUMBER else 0.0
+    # Inches: labels, between panels, the axis.
+    left, gap, under = pt(0.42) + deep, pt(0.3), pt(0.3) + deep
     below = pt(0.5)
     # A lone matrix does not fill a page: cells are at most as large as those of three in a row.
     side = min((width - left - (across - 1) * gap - 0.05) / across, pt(3.2))
     height = down * (side + above + under) + below
     fig = sheet(width, height)
-    has = _room(rows, 72 * side / len(classes))
+    letters = max(len(_whole(value)) for value in rows.delta_pp)
+    has = replace(_room(rows, 72 * side / len(classes)), letters=letters)
     bar = fig.add_axes((left / width, pt(0.34) / height,
                         (across * (side + gap) - gap) / width, pt(0.09) / height))  # fmt: skip
     for i, (arm, title) in enumerate(zip(arms, titles, strict=True)):
@@ -112,7 +121,7 @@ def _matrices(
         grid = grid.reindex(index=classes, columns=classes)
         heat(ax, bar if i == 0 else None, grid, grid.map(_whole), has)
         ax.set_title(title, fontsize=pt(8.5), loc="left", pad=pt(3), linespacing=1.0)
-        _named(ax, classes, 72 * side / len(classes))
+        _named(ax, classes, 72 * side / len(classes), beside=i % across == 0)
         ax.set_ylabel("class of the image" if i % across == 0 else "", fontsize=pt(8.5))
         ax.set_xlabel("taken for" if i + across >= len(arms) else "", fontsize=pt(8.5))
     bar.set_xlabel(f"difference of the share (pp){note}", fontsize=pt(8.5), labelpad=1)
@@ -129,7 +138,8 @@ def _pairs(rows: pd.DataFrame, arms: Sequence[str], note: str, paper: Paper) -> 
     grid = grid.reindex(index=pairs, columns=list(arms)).fillna(0.0)
     tall = pt(0.2)
     width = paper.across(1.5 + 1.15 * max(len(arms), 3))
-    left = pt(0.95)
+    longest = max(map(len, pairs))
+    left = pt(max(0.95, 8 * WIDE * longest / 72 + 0.25))
     each = (width - left - 0.05) / len(arms)
     letters = max(int(each * 72 / (WIDE * pt(8))), 6)
     names = [wrapped(arm, letters, 3) for arm in arms]
@@ -153,14 +163,20 @@ def _pairs(rows: pd.DataFrame, arms: Sequence[str], note: str, paper: Paper) -> 
     return fig
 
 
-def _named(ax: Axes, classes: Sequence[str], wide: float) -> None:
-    """Name every class, or every second or third where their names would touch."""
+def _named(ax: Axes, classes: Sequence[str], wide: float, *, beside: bool) -> None:
+    """Name every class, or every second or third where their numbers would touch.
+
+    Names stand upright below; at the left they stand once in a row of matrices.
+    """
     size = pt(7.7)
-    step = math.ceil(size * (WIDE * max(map(len, classes)) + 0.3) / wide)
+    names = [wrapped(name, NAME, 1) for name in classes]
+    upright = max(map(len, names)) > NUMBER
+    step = math.ceil(size * (1.2 if upright else WIDE * max(map(len, names)) + 0.3) / wide)
     at = range(0, len(classes), step)
-    names = [classes[k] for k in at]
-    ax.set_xticks(np.array(at) + 0.5, names, rotation=0, fontsize=size)
-    ax.set_yticks(np.array(at) + 0.5, names, rotation=0, fontsize=size)
+    shown = [names[k] for k in at]
+    ax.set_xticks(np.array(at) + 0.5, shown, rotation=90 if upright else 0, fontsize=size)
+    blank = [""] * len(shown) if upright and not beside else shown
+    ax.set_yticks(np.array(at) + 0.5, blank, rotation=0, fontsize=size)
     ax.tick_params(length=0, pad=pt(2))
 
 
