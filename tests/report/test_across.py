@@ -62,3 +62,48 @@ def test_what_was_judged_otherwise_is_refused(study, capsys, tmp_path):
     assert "one study is nothing to compare" in capsys.readouterr().err
     assert main(["compare", "plain", "nobody", "--home", str(study.home.root)]) == 2
     assert "'nobody' has not been run" in capsys.readouterr().err
+
+
+@pytest.fixture
+def several(study):
+    """Copies of `plain` on other data sets: arms, seeds and records are the same."""
+    plan = study.home.declared("plain")
+    for name in ("second", "third"):
+        recipe = {**plan.arms[0].recipe, "data": {**plan.arms[0].recipe["data"], "name": name}}
+        arms = (plan.arms[0].model_copy(update={"recipe": recipe}), *plan.arms[1:])
+        study.home.declare(plan.model_copy(update={"study": name, "arms": arms}))
+    return study
+
+
+def test_over_data_sets_each_counts_as_one(several, capsys, tmp_path):
+    words = [
+        "compare",
+        "plain",
+        "second",
+        "third",
+        "--home",
+        str(several.home.root),
+        "--out",
+        "all",
+    ]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    arms = {one["name"]: one for one in found["studies"][0]["arms"] if one["delta_pp"] is not None}
+    over = {one["arm"]: one for one in found["datasets"]}
+    assert over
+    for name, one in over.items():
+        assert (one["k"], one["same_sign"], one["tau_pp"]) == (3, 3, 0.0)
+        assert one["mean_pp"] == pytest.approx(arms[name]["delta_pp"])
+        assert one["verdict"] == "pending"  # trials of `plain` are missing
+    assert main([*words[:3], "third", *words[4:], "--force"]) == 0
+    text = capsys.readouterr().out
+    assert "Over the data sets" in text
+    page = (tmp_path / "all/index.html").read_text()
+    assert "Over the data sets" in page
+    assert "no word" in (tmp_path / "all/report.md").read_text()
+
+
+def test_studies_of_one_data_set_have_nothing_over_data_sets(study, capsys):
+    words = ["compare", "plain", "twin", "--home", str(study.home.root), "--out", "both", "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["datasets"] == []

@@ -1,7 +1,7 @@
 """Which studies can stand in one table, what differs between them, and the table itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from swinablate.records.home import Home
 from swinablate.report.answer import gather
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import interim
+from swinablate.stats.comparisons.datasets import OverDatasets, over_datasets, word
 from swinablate.text import flat, level, places_of, unit_of
 
 SCHEMA = 1
@@ -61,6 +62,10 @@ class Across:
             **{key: shared(self.first, key) for key in SHARED},
             "differs": self.differs,
             "studies": [_study(answer) for answer in self.answers],
+            "datasets": [
+                {"arm": arm, **asdict(found), "verdict": self.word(found) or None}
+                for arm, found in self.over().items()
+            ],
         }
 
     def table(self) -> pd.DataFrame:
@@ -76,6 +81,34 @@ class Across:
             for arm in answer.verdicts["arms"]
         ]
         return pd.DataFrame(rows).rename(columns={"name": "arm"})
+
+    def over(self) -> dict[str, OverDatasets]:
+        """The effect of every arm over the data sets of the studies, where each has its own.
+
+        Two studies of one data set would count its images twice: then there is nothing.
+        """
+        sets = [_dataset(answer) for answer in self.answers]
+        if len(set(sets)) < len(sets):
+            return {}
+        rows = {arm: self._measured(arm) for arm in self.arms}
+        rows = {arm: found for arm, found in rows.items() if len(found) > 1}
+        alpha, arms = self.first["alpha"], max(1, len(rows))
+        return {
+            arm: over_datasets(*zip(*found, strict=True), alpha=alpha, comparisons=arms)
+            for arm, found in rows.items()
+        }
+
+    def _measured(self, arm: str) -> list[tuple[float, float]]:
+        """Effect and standard error in every study that has both."""
+        cells = [self.cell(i, arm) for i in range(len(self.answers))]
+        return [(one["delta_pp"], one["se"]) for one in cells if one and one.get("se")]
+
+    def word(self, found: OverDatasets) -> str:
+        """What an effect over data sets is called; pending while a study is unfinished."""
+        if any(interim(answer) for answer in self.answers):
+            return "pending" if found.ci_low is not None else ""
+        lower = self.first.get("better") == "lower"
+        return word(found, self.first.get("rope_pp"), lower_is_better=lower)
 
     def cell(self, study: int, arm: str) -> Mapping[str, Any] | None:
         """An arm's verdict in a study; None where the study has no such arm."""

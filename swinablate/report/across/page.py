@@ -14,8 +14,23 @@ from swinablate.report.drawing import Figure, beside, numbers
 from swinablate.report.drawing.files import drawn
 from swinablate.report.page import breakable, icon, md
 from swinablate.report.tables import csv, interim
+from swinablate.stats.comparisons.datasets import OverDatasets
 from swinablate.text import after_difference, after_value
 
+OVER_HEAD = [
+    "arm",
+    "mean effect",
+    "verdict",
+    "on a new data set like these",
+    "between data sets (sd)",
+    "same sign",
+]
+OVER = (
+    "Every data set counts as one, however many seeds it has. The mean's interval is Hartung and "
+    "Knapp's, and holds for all arms at once (Bonferroni); beside it the interval in which the "
+    "true effect on another data set like these lies, for one arm. Of two data sets there is a "
+    "mean and no word: how far data sets differ cannot be told from two."
+)
 CAPTION = " ".join((beside.__doc__ or "").split())
 
 
@@ -73,6 +88,8 @@ def context(found: Across) -> dict[str, Any]:
         "rope": first.get("rope_pp"),
         "method": first["method"],
         "caption": CAPTION,
+        "over_note": OVER,
+        "over_head": OVER_HEAD,
         "studies": [
             {
                 "name": answer.plan.study,
@@ -84,6 +101,10 @@ def context(found: Across) -> dict[str, Any]:
             for answer in found.answers
         ],
         "differs": found.differs,
+        "over": [
+            {"arm": arm, **_over(one, found.word(one), places)}
+            for arm, one in found.over().items()
+        ],
         "rows": [
             {
                 "arm": arm,
@@ -115,6 +136,13 @@ def markdown(said: Mapping[str, Any]) -> str:
         [row["arm"], *(cell["text"] if cell else numbers.DASH for cell in row["cells"])]
         for row in said["rows"]
     ])]  # fmt: skip
+    if said["over"]:
+        lines += ["", "## Over the data sets", "", md(OVER), ""]
+        lines += _rows(OVER_HEAD, [
+            [row["arm"], row["mean"], row["verdict"] or numbers.DASH, row["new"], row["tau"],
+             row["signs"]]
+            for row in said["over"]
+        ])  # fmt: skip
     if said["differs"]:
         lines += ["", "## What differs between the studies", ""]
         lines += _rows(["", *names], [
@@ -128,7 +156,7 @@ def _how(said: Mapping[str, Any]) -> str:
     return md(
         f"Differences in {said['metric']}, each to its own study's baseline, with {said['level']} "
         f"intervals that hold for all arms of one study at once; rope {rope}; "
-        f"method {said['method']}. Nothing is pooled over studies."
+        f"method {said['method']}. Runs are never pooled over studies."
     )
 
 
@@ -137,6 +165,22 @@ def _rows(head: list[str], rows: list[list[str]]) -> list[str]:
     return [
         f"| {' | '.join(one if one == '---' else md(one) for one in line)} |" for line in lines
     ]
+
+
+def _over(one: OverDatasets, verdict: str, places: int) -> dict[str, Any]:
+    """An effect over data sets, in words."""
+    mean = numbers.signed(one.mean_pp, places)
+    if one.ci_low is None or one.ci_high is None or one.new_low is None or one.new_high is None:
+        return {"mean": mean, "verdict": "", "new": numbers.DASH, "tau": numbers.DASH,
+                "signs": f"{one.same_sign} of {one.k}"}  # fmt: skip
+    heterogeneity = f"{one.tau_pp:.{places}f} ({one.i2:.0f} % of the variation)"
+    return {
+        "mean": f"{mean} {numbers.interval(one.ci_low, one.ci_high, places)}",
+        "verdict": verdict,
+        "new": numbers.interval(one.new_low, one.new_high, places),
+        "tau": heterogeneity,
+        "signs": f"{one.same_sign} of {one.k}",
+    }
 
 
 def _mean(base: Mapping[str, Any], unit: str) -> str:
@@ -169,6 +213,13 @@ def shown(found: Across) -> tuple[list[str], list[list[str]]]:
         for row in said["rows"]
     ]
     return ["arm", *names], rows
+
+
+def shown_over(found: Across) -> list[list[str]]:
+    """Rows for a terminal: every arm over the data sets, where each study has its own."""
+    said = context(found)["over"]
+    keys = ("arm", "mean", "verdict", "new", "tau", "signs")
+    return [[_plain(row[key]) or "-" for key in keys] for row in said]
 
 
 def _plain(text: str) -> str:
