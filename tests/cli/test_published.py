@@ -32,7 +32,8 @@ def test_a_report_is_held_against_the_shipped_packs(verify):
     code, out, _ = verify(REPORT, "--json")
     found = json.loads(out)
     assert (code, found["schema"], found["study"]) == (3, 1, "quickstart")
-    shift, bias = found["claims"]
+    norm, shift, bias = found["claims"]
+    assert norm["answer"] == "contradicted"
     assert (shift["about"], shift["published"], shift["answer"]) == (
         "shift=false", -1.1, "sign only")  # fmt: skip
     assert (bias["sign"], bias["answer"]) == ("open", "not resolved")

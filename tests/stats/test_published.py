@@ -34,7 +34,7 @@ def ours(low, high, *, narrower=0.0, rope=None):
         (0.1, 0.5, "agrees", "smaller", "sign only"),
         (-0.3, 0.5, "open", "smaller", "contradicted"),
         (-0.3, 0.6, "open", "open", "not resolved"),
-        (-0.9, -0.1, "opposite", "smaller", "contradicted"),
+        (-0.9, -0.1, "opposite", "not compared", "contradicted"),
         (-9.0, 9.0, "open", "open", "not resolved"),
     ],
 )
@@ -70,7 +70,8 @@ def test_of_another_unit_the_sign_alone_is_compared():
 
 def test_what_rounding_and_seeds_of_theirs_may_move():
     assert rounding(1) == pytest.approx(0.1)  # 81.25 less 80.25 may be printed as 1.1 or .9
-    assert spread(0.1, 5) == pytest.approx(stats.norm.ppf(0.975) * 0.1 * math.sqrt(2 / 5))
+    assert spread([0.3, 0.4], 5) == pytest.approx(stats.norm.ppf(0.975) * 0.5 / math.sqrt(5))
+    assert spread([0.0, 0.0], 1) == 0
 
 
 @pytest.mark.parametrize(("seeds", "sd"), [(3, 0.2), (5, 0.5), (8, 0.5), (8, 1.0)])

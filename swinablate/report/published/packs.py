@@ -28,14 +28,12 @@ class Setting(Frozen):
         network: or several, in words.
         training: its length, and what else matters.
         runs: seeds behind every number; None where nobody says.
-        sd: over those seeds, in the unit of the numbers; None where nobody says.
     """
 
     data: Text
     network: Text
     training: str = ""
     runs: Annotated[int, Field(ge=1, le=10_000)] | None = None  # nobody trains more
-    sd: Annotated[float, Field(ge=0)] | None = None
 
 
 class Table(Frozen):
@@ -48,6 +46,7 @@ class Table(Frozen):
         measure: accuracy, error (percent) or hours.
         decimals: with which the numbers are printed.
         rows: what the publication calls it -> the number.
+        sd: of a row, over its seeds, in the unit of the numbers; where the publication says it.
         setting: what they were measured on.
     """
 
@@ -57,6 +56,7 @@ class Table(Frozen):
     measure: Measure = "accuracy"
     decimals: Annotated[int, Field(ge=0, le=6)]
     rows: Annotated[dict[str, float], Field(min_length=2)]
+    sd: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     setting: Setting
 
     @property
@@ -74,6 +74,10 @@ class Table(Frozen):
     def _found(self) -> Self:
         if not self.page and not self.section:
             raise ValueError('a table without its page or section; write section = "sec. 4.4"')
+        if unknown := [row for row in self.sd if row not in self.rows]:
+            raise ValueError(f"sd of {unknown[0]!r}, which is no row; name a row")
+        if self.sd and self.setting.runs is None:
+            raise ValueError("sd over how many seeds?; write runs = 5 in setting")
         return self
 
 
@@ -226,9 +230,10 @@ def effect_of(table: Table, claim: PublishedClaim, *, same_unit: bool) -> Publis
     sign = (found > 0) - (found < 0)
     if not same_unit:
         return PublishedEffect(effect=None, sign=sign)
-    setting, margin = table.setting, rounding(table.decimals)
-    if setting.sd is not None and setting.runs is not None:
-        margin += spread(setting.sd, setting.runs)
+    margin = rounding(table.decimals)
+    if table.setting.runs is not None:  # of a row without one, its seeds are not told
+        sds = [table.sd.get(row, 0.0) for row in (claim.row, claim.against)]
+        margin += spread(sds, table.setting.runs)
     return PublishedEffect(effect=found, sign=sign, margin=margin)
 
 

@@ -9,6 +9,8 @@ and then it looks like the published one (docs/published.md has the rates of bot
 Source: Schuirmann, J. Pharmacokinetics Biopharm. 15 (1987), for the two one-sided tests.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,14 +73,14 @@ def rounding(decimals: int) -> float:
     return 10.0**-decimals  # half of the last place each
 
 
-def spread(sd: float, runs: int) -> float:
+def spread(sds: Sequence[float], runs: int) -> float:
     """By how much seeds may move a published difference of two means: half of a 95 % interval.
 
     Args:
-        sd: over seeds, of whoever published it.
-        runs: seeds behind each mean.
+        sds: over the seeds of either mean, of whoever published them.
+        runs: seeds behind each.
     """
-    return float(TWO_SIDED * sd * (2 / runs) ** 0.5)
+    return TWO_SIDED * math.hypot(*sds) / math.sqrt(runs)
 
 
 def agreement(theirs: PublishedEffect, ours: OurEffect) -> Agreement:
@@ -95,7 +97,9 @@ def agreement(theirs: PublishedEffect, ours: OurEffect) -> Agreement:
         return _no_effect(size + theirs.margin, ours)
     own = _turned(ours) if theirs.effect < 0 else ours
     least, most = (size - theirs.margin) / FACTOR, (size + theirs.margin) * FACTOR
-    sign: Sign = "agrees" if own.low > 0 else "opposite" if own.high < 0 else "open"
+    if own.high < 0:
+        return Agreement("opposite", "not compared", "contradicted")
+    sign: Sign = "agrees" if own.low > 0 else "open"
     found: Size = "open"
     if own.high < least:
         found = "smaller"

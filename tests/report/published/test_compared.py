@@ -130,7 +130,8 @@ def test_a_commanded_study_has_no_network_to_tell(rows):
 
 
 def test_the_shipped_report_is_read():
-    shift, bias = of_folder(ROOT / "reports" / "quickstart")
+    norm, shift, bias = of_folder(ROOT / "reports" / "quickstart")
+    assert (norm.sign, norm.answer) == ("opposite", "contradicted")
     assert (shift.sign, shift.size, shift.answer) == ("agrees", "larger", "sign only")
     assert bias.answer == "not resolved"
 

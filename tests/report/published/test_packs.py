@@ -53,9 +53,10 @@ def test_a_difference_of_errors_is_turned_to_one_of_accuracies(pack):
 
 
 def test_seeds_of_theirs_widen_the_margin(pack):
-    found = load_pack(pack('network = "A"', 'network = "A", runs = 4, sd = 0.2'))
+    path = pack('network = "A" }', 'network = "A", runs = 4 }\nsd = { with = 0.3, without = 0.4 }')
+    found = load_pack(path)
     margin = effect_of(found.tables[0], found.claims[0], same_unit=True).margin
-    assert margin == pytest.approx(0.1 + 1.96 * 0.2 * (2 / 4) ** 0.5, abs=1e-4)
+    assert margin == pytest.approx(0.1 + 1.96 * 0.5 / 2, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,13 @@ def test_seeds_of_theirs_widen_the_margin(pack):
             "'Table 1'",
         ),
         ("page = 3\n", "", "tables.0: a table without its page or section", "section = "),
+        (
+            "decimals = 1",
+            "decimals = 1\nsd = { other = 1.0 }",
+            "tables.0: sd of 'other'",
+            "name a row",
+        ),
+        ("decimals = 1", "decimals = 1\nsd = { with = 1.0 }", "over how many seeds", "runs = 5"),
         ("decimals = 1", "decimal = 1", "tables.0: unknown key 'decimal'", "'decimals'"),
         ("= 81.3", '= "81.3"', "tables.0.rows.with: expected", "write a number"),
         (
