@@ -1,6 +1,7 @@
 """`swinablate verify STUDY`: packs against a report, and against what a home holds."""
 
 import json
+import lzma
 import shutil
 
 import pytest
@@ -120,5 +121,15 @@ def test_a_study_that_was_run_is_held_against_packs(verify, tmp_path, write):
         assert claim["ours"] is not None
         said.append(out)
     assert said[0] == said[1]
+    assert main(["export", str(study), str(tmp_path / "r.tar"), "--home", str(home)]) == 0
+    folder = tmp_path / "committed"
+    folder.mkdir()
+    records = folder / "records.tar.xz"
+    records.write_bytes(lzma.compress((tmp_path / "r.tar").read_bytes()))
+    said.append(verify(folder, "--pack", str(pack), "--json")[1])
+    assert said[2] == said[0].replace("study.toml", "study")  # its records, judged again
+    records.write_bytes(records.read_bytes()[:-100])
+    code, _, err = verify(folder)
+    assert (code, "records.tar.xz: cannot be unpacked" in err) == (2, True)
     code, _, err = verify(study)
     assert (code, "no pack says anything of 'study'" in err) == (2, True)

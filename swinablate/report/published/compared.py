@@ -1,6 +1,5 @@
 """Whether a study reproduces what packs say: published and own effect, sign, size, settings."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from swinablate.config.metrics import ACCURACY
 from swinablate.config.variants import VARIANT
-from swinablate.errors import InputError
+from swinablate.report.published.kept import read_folder
 from swinablate.report.published.packs import (
     AskedBy,
     Pack,
@@ -111,7 +110,7 @@ def of_folder(folder: Path, packs: Mapping[str, Pack] | None = None) -> tuple[Ro
     """The same of the folder of a report.
 
     Args:
-        folder: with `verdicts.json` and `plan.json`.
+        folder: with `verdicts.json` and `plan.json`, or with `records.tar.xz`.
         packs: as `reproduced` takes them.
 
     Raises:
@@ -119,30 +118,6 @@ def of_folder(folder: Path, packs: Mapping[str, Pack] | None = None) -> tuple[Ro
     """
     verdicts, plan = read_folder(folder)
     return reproduced(plan["study"], verdicts, plan, packs)
-
-
-def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The verdicts and the plan of a report.
-
-    Args:
-        folder: with `verdicts.json` and `plan.json`.
-
-    Raises:
-        InputError: it is no such folder.
-    """
-    try:
-        verdicts, plan = (
-            json.loads((folder / name).read_text("utf-8"))
-            for name in ("verdicts.json", "plan.json")
-        )
-        _ = verdicts["metric"], plan["study"], plan["arms"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"no report can be read here: {error}",
-            at=str(folder),
-            hint="give a folder that `swinablate report STUDY` wrote",
-        ) from None
-    return verdicts, plan
 
 
 def _row(  # noqa: PLR0917  what is compared, and with what

@@ -57,13 +57,13 @@ def compare_report(folder: Path, pack: Path | None) -> Compared:
     """Hold the folder of a report against packs.
 
     Args:
-        folder: with `verdicts.json` and `plan.json`.
+        folder: as `read_folder` takes it.
         pack: as `compare_study` takes it.
 
     Raises:
         InputError: as `compare_study`, or it is no such folder.
     """
-    from swinablate.report.published.compared import read_folder
+    from swinablate.report.published.kept import read_folder
 
     verdicts, plan = read_folder(folder)
     return _compared(plan["study"], verdicts, plan, _packs(pack))
