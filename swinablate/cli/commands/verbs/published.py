@@ -1,6 +1,6 @@
 """What packs say of a study's comparisons, held against what it found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,11 +107,17 @@ def show(found: Compared) -> None:
         ["claim", "here", ">published", "found", "sign", "size", "answer"],
         [_cells(row) for row in found.rows],
     )
-    for row in found.rows:
-        differs = f"; {row.differs}" if row.differs else ""
-        why = f". Not told here: {row.why}" if row.why else ""
-        text = f"{row.claim}: {row.source}: {row.setting}{differs}{why}"
-        terminal.err.print(text, markup=False, soft_wrap=True)
+    for line in _notes(found.rows):
+        terminal.err.print(line, markup=False, soft_wrap=True)
+
+
+def _notes(rows: Sequence["Row"]) -> Iterator[str]:
+    """Where each number stands with both settings, once; then what else is not as there."""
+    yield from dict.fromkeys(f"{row.source}: {row.setting}" for row in rows)
+    for row in rows:
+        said = [row.differs, f"not told here, {row.why}" if row.why else ""]
+        if text := "; ".join(filter(None, said)):
+            yield f"{row.about}: {text}"
 
 
 def _cells(row: "Row") -> list[str]:
