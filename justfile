@@ -63,11 +63,14 @@ wheel:
     {{uv}} pip install --quiet --python .venv-wheel dist/*.whl
     cd "$(mktemp -d)" && {{wheel_bin}}/swinablate --version
     cd "$(mktemp -d)" && {{wheel_bin}}/swinablate plan "$({{wheel_bin}}/python -c '{{shipped}}')"
+    cd "$(mktemp -d)" && {{wheel_bin}}/swinablate demo --smoke && {{wheel_bin}}/swinablate new mine
+    {{uv}} pip install --quiet --python .venv-wheel --reinstall --no-deps dist/*.tar.gz
+    cd "$(mktemp -d)" && {{wheel_bin}}/swinablate demo --smoke
 
 # UV_PYTHON chooses another Python; UV_TORCH_BACKEND=cpu a torch without CUDA, from its own index.
 _environment NAME OPTIONS:
     {{uv}} venv --quiet --allow-existing .venv-{{NAME}}
-    {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,ray,timm]'
+    {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,ray,safetensors,timm]'
 
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint test

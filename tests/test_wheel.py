@@ -45,9 +45,8 @@ def test_the_wheel_holds_the_package_its_examples_and_the_marker_of_its_types(wh
         }
 
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    examples = below("studies", "swinablate/examples/") | below(
-        "experiments", "swinablate/examples/"
-    )
+    shipped = ("studies", "experiments", "packs")
+    examples = set().union(*(below(folder, "swinablate/examples/") for folder in shipped))
     assert held == below("swinablate") | examples
     assert "swinablate/py.typed" in held
 

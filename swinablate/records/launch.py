@@ -40,7 +40,17 @@ TYPED = "SWINABLATE_TYPED"
 NAME = "swinablate"
 
 Command = Literal[
-    "plan", "run", "status", "report", "retry", "sync", "weights", "figure", "ui", "export"
+    "plan",
+    "run",
+    "status",
+    "report",
+    "retry",
+    "sync",
+    "weights",
+    "figure",
+    "ui",
+    "export",
+    "verify",
 ]
 
 

@@ -17,6 +17,7 @@ from swinablate.report import prose, tables
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
+from swinablate.report.drawing.stack import stacked
 from swinablate.report.drawing.words import called, metric
 from swinablate.report.families import tunings
 from swinablate.report.families.compared import beside, declared
@@ -24,7 +25,6 @@ from swinablate.report.families.contention import clocked, timed
 from swinablate.report.families.further import among, blocks_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
-from swinablate.report.stack import stacked
 from swinablate.stats import ARMS, CONTRASTS, TUNED, TUNED_CONTRASTS
 from swinablate.text import error_ratio, known, percent_of
 

@@ -231,7 +231,7 @@ def test_without_safetensors_its_files_are_refused_with_the_package_to_install(
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(EnvironmentFault) as fault:
         state_in(b"", tmp_path / "w.safetensors")
-    assert fault.value.hint == "pip install safetensors"
+    assert fault.value.hint == "pip install 'swinablate[safetensors]'"
 
 
 def test_a_file_with_objects_is_not_run_but_refused(tmp_path):

@@ -28,10 +28,10 @@ from swinablate.records.tuning import Ledger, TryRecord
 from swinablate.report import contents, render
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.numbers import PM
+from swinablate.report.drawing.stack import stacked
 from swinablate.report.latex import MARKS, WIDE, arms_tex, check_columns, escape
 from swinablate.report.page import breakable, evidence, md, minus, shortened
 from swinablate.report.results import StudyResults
-from swinablate.report.stack import stacked
 from swinablate.report.tables import arms_table, changes, flat, origins, whole
 from tests.answers import BASELINE, QUICKSTART, Sketch, elsewhere, many, study
 

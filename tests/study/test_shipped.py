@@ -5,8 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from swinablate.config.recipe import EACH
+from swinablate.report.published import load_packs
+from swinablate.report.published.packs import asking
 from swinablate.study.arms.recipes import load_claim, load_recipe
 from swinablate.study.cautions import cautions
+from swinablate.study.declared import comparisons_of, effects_of
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise
 from swinablate.study.plan import Arm
@@ -59,7 +62,13 @@ def step(arm: Arm) -> tuple[float, float]:
 @pytest.mark.parametrize("path", STUDIES)
 def test_every_shipped_study_plans_and_learns(path, tmp_path):
     found = plan(load_study(placed(path, tmp_path)))
-    assert plan_record(found, {}, Noise(None, "")).hypotheses  # each is about what there is
+    record = plan_record(found, {}, Noise(None, ""))
+    assert record.hypotheses  # each is about what there is
+    arms = {arm.name for arm in record.arms}
+    contrasts = {each.name for each in (*effects_of(record)[0], *comparisons_of(record)[0])}
+    for _, claim, one in asking(load_packs(), path.stem):  # so is each claim of a pack
+        assert one.about in (arms if one.arm else contrasts), claim.name
+        assert one.quantity in {"", *record.metrics}, claim.name
     assert len(found.arms) > 1
     assert not found.refusals
     assert not [*cautions(found)]

@@ -4,10 +4,13 @@ import re
 
 import pytest
 
+from swinablate.cli.app import main
 from swinablate.errors import InputError
+from swinablate.study.cautions import cautions
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from swinablate.study.starters.network import write_template
+from swinablate.study.starters.templates import TEMPLATES
 
 
 def test_what_is_written_can_be_planned(tmp_path):
@@ -59,3 +62,53 @@ def test_a_name_that_leaves_the_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"'\.\./mine' cannot name a study"):
         write_template("../mine", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+ARMS = {"parts": 3, "one_axis": 5, "factorial": 8, "families": 4, "adaptive": 4}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_plans_whole(tmp_path, template):
+    study, *recipes = write_template("my study", tmp_path, template)
+    assert len(recipes) == 1 + len(TEMPLATES[template].others)
+    found = plan(load_study(study))
+    assert len(found.arms) == ARMS[template]
+    assert not found.refusals
+    assert not [*cautions(found)]
+    assert found.study.looks or min(len(arm.seeds) for arm in found.arms) == 5
+    assert study.read_text().isascii()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_runs(tmp_path, template, capsys):
+    assert main(["new", "mine", "--template", template, "--in", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    study = tmp_path / "studies" / "mine.toml"
+    assert said.splitlines()[0] == str(study)
+    words = ["--smoke", "--executor", "serial", "--home", str(tmp_path / "home"), "--no-report"]
+    assert main(["run", str(study), *words]) == 0
+
+
+def test_templates_are_listed_and_a_wrong_one_is_refused(tmp_path, capsys):
+    assert main(["new", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in TEMPLATES)
+    assert main(["new", "mine", "--template", "factorail", "--in", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert "--template: no template is called 'factorail'" in err
+    assert "'factorial'" in err
+    assert main(["new", "--template", "parts", "--command", "python t.py"]) == 2
+    assert "a command has no template" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_recipe_of_a_template_is_written_over(tmp_path):
+    _, _, vit, resnet = write_template("mine", tmp_path, "families")
+    for path in (tmp_path / "studies").iterdir():
+        path.unlink()
+    vit.unlink()
+    with pytest.raises(InputError, match="the file exists"):
+        write_template("mine", tmp_path, "families")
+    assert resnet.exists()
+    assert not vit.exists()

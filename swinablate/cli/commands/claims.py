@@ -1,4 +1,4 @@
-"""Commands that check what somebody says: a recipe's claim, or a bundle's records."""
+"""The command that checks what somebody says: a recipe's claim, a bundle's records, a paper."""
 
 import dataclasses
 from pathlib import Path
@@ -8,12 +8,14 @@ import typer
 
 from swinablate.cli import terminal
 from swinablate.cli.commands.bundle import checked, tell
+from swinablate.cli.commands.verbs import published
 from swinablate.cli.commands.verbs.claims import show, verify_recipe
 from swinablate.cli.options import (
     HOME,
     Devices,
     HomeFolder,
     Json,
+    Settings,
     Slots,
     Storage,
     Tracking,
@@ -21,6 +23,8 @@ from swinablate.cli.options import (
     options_of,
 )
 from swinablate.cli.terminal import print_json
+from swinablate.cli.which import asked_of
+from swinablate.errors import InputError
 
 commands = typer.Typer()
 
@@ -31,8 +35,9 @@ def verify(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="RECIPE|BUNDLE",
-            help="A recipe (TOML), or what `swinablate export STUDY FILE` wrote.",
+            metavar="RECIPE|BUNDLE|STUDY|REPORT",
+            help="A recipe (TOML); what `swinablate export STUDY FILE` wrote; a study (TOML, or "
+            "the name of one that was run); or the folder of a report.",
             show_default=False,
         ),
     ],
@@ -43,21 +48,34 @@ def verify(
         int | None,
         typer.Option(min=1, max=1000, help="Seeds to train.", show_default="as the claim says"),
     ] = None,
+    pack: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a study: a pack of published numbers (TOML), or a folder of them.",
+            show_default="those that ship with swinablate",
+        ),
+    ] = None,
     slots: Slots = None,
     devices: Devices = "auto",
     home: HomeFolder = HOME,
     storage: Storage = None,
     tracking_uri: Tracking = None,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Check what a recipe claims, or that an evidence bundle is what it says.
+    """Check what a recipe, an evidence bundle, or a paper about a study's question says.
 
     Of a recipe, parameters are counted and an accuracy is trained for. Trials are recorded in the
     home and reused; the accuracy holds if the interval over seeds lies inside the claim's
     tolerance. Of a bundle, digests, trial ids, the declaration and the verdicts are computed
-    again, and nothing is written. Exit code 0: all holds; 3: something does not, or is undecided;
-    4: it cannot be checked here.
+    again, and nothing is written. Of a study, published numbers (packs) stand beside what was
+    recorded: reproduced if the interval lies between half and twice the published difference, sign
+    only, contradicted, or not resolved; nothing is trained. Exit code 0: all holds, or is
+    reproduced; 3: something does not, or is undecided; 4: it cannot be checked here.
     """
+    if (compared := _published(context, file, pack, home, settings)) is not None:
+        print_json(compared.to_json()) if as_json else published.show(compared)
+        raise typer.Exit(compared.exit_code)
     if file.suffix != ".toml":
         bundle = checked(file)
         print_json(bundle.to_json()) if as_json else tell(bundle)
@@ -74,3 +92,30 @@ def verify(
     if found.stopped and found.exit_code == found.stopped:
         terminal.err.print(f"to go on: {launch.command}", markup=False, soft_wrap=True)
     raise typer.Exit(found.exit_code)
+
+
+def _published(
+    context: typer.Context, file: Path, pack: Path | None, home: Path, settings: list[str] | None
+) -> published.Compared | None:
+    """What packs say of a study or of a report; None of what is neither.
+
+    Raises:
+        InputError: options of a study beside something else; or what is wrong with either.
+    """
+    if file.is_dir():
+        return published.compare_report(file, pack)
+    named = not file.exists() and file.name == str(file) and not file.suffix
+    if named or (file.suffix == ".toml" and published.is_study(file)):
+        where = home_of(home, smoke=False)
+        asked = asked_of(context, file, settings, "verify", where)
+        given = asked.given.model_copy(update={"study": str(file)})
+        name = dataclasses.replace(asked, given=given).recorded()
+        return published.compare_study(name, where, pack)
+    if pack is not None or settings:
+        option = "--pack" if pack is not None else "--set"
+        raise InputError(
+            f"{option} is about a study, and {file} is none",
+            at=option,
+            hint="give a study, or leave the option out",
+        )
+    return None

@@ -89,10 +89,11 @@ def check(
 
 
 @commands.command(epilog="Example: swinablate schema study > study.schema.json")
-def schema(kind: Annotated[str, typer.Argument(help="study, recipe, or command")]) -> None:
-    """Print the JSON Schema of study or recipe files, for editors; command: of such a recipe."""
+def schema(kind: Annotated[str, typer.Argument(help="study, recipe, command, or pack")]) -> None:
+    """Print the JSON Schema of study, recipe or pack files; command: of such a recipe."""
     from pydantic import BaseModel
 
+    from swinablate.report.published.packs import Pack
     from swinablate.study.arms.recipes import CommandFile, RecipeFile
     from swinablate.study.files import StudyFile
 
@@ -100,9 +101,10 @@ def schema(kind: Annotated[str, typer.Argument(help="study, recipe, or command")
         "study": StudyFile,
         "recipe": RecipeFile,
         "command": CommandFile,
+        "pack": Pack,
     }
     if kind not in kinds:
-        raise InputError(f"no schema is called {kind!r}", hint="known: study, recipe, command")
+        raise InputError(f"no schema is called {kind!r}", hint=f"known: {', '.join(kinds)}")
     print_json(kinds[kind].model_json_schema())
 
 

@@ -29,7 +29,7 @@ DEMO = Path("reports") / "demo"
 """Where the report of the quick start is; git ignores it in a clone."""
 
 
-@commands.command(epilog="Example: swinablate new my_study")
+@commands.command(epilog="Example: swinablate new my_study --template factorial")
 def new(
     name: Annotated[
         str, typer.Argument(help="Name of the study; of a command, that of its script.")
@@ -42,6 +42,13 @@ def new(
             show_default=False,
         ),
     ] = "",
+    template: Annotated[
+        str,
+        typer.Option(help="The kind of study; --list says which there are.", show_default="parts"),
+    ] = "",
+    listed: Annotated[
+        bool, typer.Option("--list", help="Say which templates there are, and write nothing.")
+    ] = False,
     folder: Annotated[
         Path, typer.Option("--in", help="Where studies/ and experiments/ are.")
     ] = Path(),
@@ -53,17 +60,31 @@ def new(
     """
     from swinablate.study.starters.command import write_command
     from swinablate.study.starters.network import write_template
+    from swinablate.study.starters.templates import DEFAULT, TEMPLATES
 
+    if listed:
+        rows = [(key, kind.about) for key, kind in TEMPLATES.items()]
+        terminal.table("templates of `swinablate new`", ["template", "asks"], rows)
+        return
+    if template and command:
+        raise InputError(
+            "a command has no template: its flags are the switches",
+            at="--template",
+            hint="leave one of the two out",
+        )
     if not name and not command:
         raise InputError(
             "the study has no name",
             at="new",
             hint='`swinablate new my_study`, or --command "python train.py --lr=0.1"',
         )
-    study, recipe = (
-        write_command(name, command, folder) if command else write_template(name, folder)
+    written = (
+        write_command(name, command, folder)
+        if command
+        else write_template(name, folder, template or DEFAULT)
     )
-    said = f"{study}\n{recipe}\nnext: {shlex.join([*program(), 'plan', str(study)])}"
+    ahead = shlex.join([*program(), "plan", str(written[0])])
+    said = "\n".join([*map(str, written), f"next: {ahead}"])
     terminal.err.print(said, soft_wrap=True, markup=False)
 
 

@@ -64,7 +64,7 @@ def _safe(payload: bytes, path: Path) -> object:
         raise EnvironmentFault(
             "reading this file needs safetensors",
             at=str(path),
-            hint="pip install safetensors",
+            hint="pip install 'swinablate[safetensors]'",
         ) from None
     try:
         return load(payload)

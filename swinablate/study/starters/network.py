@@ -1,101 +1,50 @@
-"""A commented study file to start from."""
+"""Commented study files to start from, with the recipes that they name."""
 
 import shlex
 from pathlib import Path
 
+from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.launch import as_typed, program
 from swinablate.study.files import NAME
-
-RECIPE = """\
-# A recipe: one training run, fully specified. `swinablate switches` lists every field.
-[model]
-family = "swin"        # swin, vit, resnet, ...
-patch = 1
-width = 16
-depths = [2, 2]
-heads = [2, 4]
-window = 2
-
-[data]
-name = "digits"        # digits, shapes, fashion_mnist, cifar10, cifar100
-
-[train]
-epochs = 15
-batch = 64
-lr = 3e-3
-precision = "auto"     # bf16 where that is a tenth faster, asked once a study; else fp32
-"""
-STUDY = """\
-# A study: one question, a baseline, and what to vary.
-#   {program} plan {path}     shows arms, costs, and what the seeds can detect
-#   {program} run {path}      trains and reports; start it again after any interruption
-question = "Which parts matter?"
-baseline = "{recipe}"   # relative to this file
-seeds = 5                        # seeds 0..4 of every arm; the baseline runs twice as many
-design = "one_at_a_time"         # or "factorial", "fraction" (resolution V), "path" (both orders)
-
-[axes]                           # one arm for every level; the baseline is always run
-"model.shift" = [false]
-"model.position_bias" = ["none"]
-
-# [[arms]]                       # an arm with several changes, or the model of another recipe
-# name = "no shift, no bias"
-# changes = {{ "model.shift" = false, "model.position_bias" = "none" }}
-
-# [[contrasts]]                  # a comparison of any arms; its weights sum to 0
-# name = "shift, without bias less with it"
-# of = {{ "no shift, no bias" = 1, "shift=false" = -1, "position_bias=none" = -1, "baseline" = 1 }}
-
-# [adaptive]                     # instead of seeds: more of them for what is not decided yet
-# looks = [3, 5, 8, 12, 16]
-
-# [tune]                         # with seeds: every arm also at a recipe tuned for it, on
-# trials = 12                    # validation; the same number of recipes for each
-# repeats = "seed"               # anew for every seed; tuned once, arms have no verdict
-# space = {{ "train.lr" = {{ low = 3e-4, high = 1e-2, log = true }}, "train.clip" = [0.0, 5.0] }}
-
-# [budget]                       # ends the study, decided or not
-# hours = 2.0                    # of training, summed over slots; or trials = 60
-
-[compare]                        # declared before launch: changing it later is a new analysis
-# metric = "test/loss"           # nats, lower is better; test/accuracy unless you say otherwise
-# secondary = ["test/ece"]       # reported beside it, each with an error rate of its own
-# rope = 0.5                     # percentage points nobody should care about; without it
-                                 # nothing is ever called equivalent
-alpha = 0.05                     # error rate of all comparisons together
-
-# [[hypotheses]]                 # answered with supported, contradicted or unresolved
-# arm = "shift=false"
-# expect = "worse"               # better, worse, equivalent
-# by = 1.0                       # at least, percentage points
-# source = "Swin, Table 4"
-"""
+from swinablate.study.starters.templates import DEFAULT, RECIPE, TEMPLATES
 
 
-def write_template(name: str, folder: Path) -> tuple[Path, Path]:
-    """Write `studies/<name>.toml` and its recipe below a folder; never over a file.
+def write_template(name: str, folder: Path, template: str = DEFAULT) -> tuple[Path, ...]:
+    """Write `studies/<name>.toml` and its recipes below a folder; never over a file.
+
+    Args:
+        name: of the study.
+        folder: where studies/ and experiments/ are.
+        template: the kind of study, one of `TEMPLATES`.
 
     Returns:
-        The study and the recipe.
+        The study, its baseline's recipe, and those of its arms.
 
     Raises:
-        InputError: the name cannot be a study's, or a file is there.
+        InputError: the name cannot be a study's, there is no such template, or a file is there.
         EnvironmentFault: the disk refuses.
     """
     if not NAME.fullmatch(name):
         hint = "letters, digits, and ._=,+()- or blanks; at most 80"
         raise InputError(f"{name!r} cannot name a study", hint=hint)
-    study, recipe = folder / "studies" / f"{name}.toml", folder / "experiments" / f"{name}.toml"
-    for path in (study, recipe):
-        if path.exists():
-            raise InputError("the file exists", at=str(path), hint="choose another name")
-    text = STUDY.format(
+    if template not in TEMPLATES:
+        hint = f"{did_you_mean(template, list(TEMPLATES))}; `swinablate new --list` says more"
+        raise InputError(f"no template is called {template!r}", at="--template", hint=hint)
+    kind, recipes = TEMPLATES[template], folder / "experiments"
+    study = folder / "studies" / f"{name}.toml"
+    text = kind.study.format(
         program=shlex.join(program()),
         path=shlex.quote(str(study)),
         recipe=f"../experiments/{name}.toml",
+        stem=f"../experiments/{name}",
     )
-    for path, content in ((recipe, RECIPE), (study, text)):
+    others = {recipes / f"{name}_{end}.toml": content for end, content in kind.others.items()}
+    files = {recipes / f"{name}.toml": RECIPE} | others | {study: text}  # the study last
+    for path in files:
+        if path.exists():
+            raise InputError("the file exists", at=str(path), hint="choose another name")
+    for path, content in files.items():
         write_atomically(path, as_typed(content))
-    return study, recipe
+    return study, *(path for path in files if path != study)
