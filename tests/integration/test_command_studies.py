@@ -132,6 +132,61 @@ def test_what_failed_is_run_again_and_more_seeds_are_added(ran, tmp_path):
     assert n["width=9"][0] == 4
 
 
+READ = "seed, width, depth = map(int, sys.argv[1:4])\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        pytest.param("width = 8", "width=16 gave the baseline's numbers", id="a dead switch"),
+        pytest.param(
+            "seed = 0",
+            "seeds 0 and 1 gave the same numbers",
+            id="a dead seed",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("", "", id="all is well", marks=pytest.mark.slow),
+        pytest.param(
+            "seed += time.time_ns()",
+            "the same seed gave accuracy",
+            id="more than the seed",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "assert width == 8",
+            "a trial of the first round failed (width=16 s0: exit code 1",
+            id="an arm that fails",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_check_stops_before_the_bulk_of_the_study(ran, tmp_path, line, said):
+    placed(tmp_path, SEEDS + '[axes]\n"switches.width" = [16]\n')
+    (tmp_path / "train.py").write_text(SCRIPT.replace(READ, f"{READ}{line}\n"))
+    base = tmp_path / "base.toml"
+    base.write_text(RECIPE.replace("[switches]", 'check = "first"\n[switches]'))
+    code, answer, err = ran("run", "--executor", "serial")
+    assert said in err
+    found = results(tmp_path)
+    twins = [one for one in found if "again/accuracy" in one["metrics"]]
+    assert [one["seed"] for one in twins] == [0]
+    if line in {"", "seed += time.time_ns()"}:
+        assert (code, len(found)) == (0, 6)
+        assert ("W29" in [w["code"] for w in answer["warnings"]]) == bool(line)
+        return
+    assert (code, len(found)) == (3, 3), "the baseline's first two, the arm's first, and no more"
+    assert "stopped after the first trials: " in err
+    base.write_text(RECIPE)  # as it is, then; and what was trained counts
+    code, _, err = ran("run", "--executor", "serial")
+    assert "3 recorded before" in err
+    fails = "assert" in line
+    assert (code, len(results(tmp_path))) == (3 if fails else 0, 6)
+
+
+def results(folder):
+    return [json.loads(one.read_text()) for one in folder.glob("home/trials/*/result.json")]
+
+
 def check_all(command):
     """Every trial says what the script says, wherever it ran."""
     found = [(one["recipe"]["switches"]["width"], one["seed"], one) for one in command.results().values()]  # fmt: skip

@@ -173,6 +173,8 @@ class CommandConfig(Frozen):
         threads: of a processor, for which a slot is counted; numerical libraries are told.
         diverged: exit codes that say that training left the real numbers.
         preempted: exit codes that ask to be started again.
+        check: "first" runs one seed of every arm, two of the baseline, and one of these twice,
+            and no more where they show that a switch or the seed does not reach the script.
         base: the recipe's folder, filled in.
         sha256: of the sources, filled in.
     """
@@ -191,6 +193,7 @@ class CommandConfig(Frozen):
     threads: Annotated[int, Field(ge=1)] = 1
     diverged: tuple[ExitCode, ...] = ()
     preempted: tuple[ExitCode, ...] = ()
+    check: Literal["none", "first"] = "none"
     base: str = ""
     sha256: str = ""
 
@@ -225,7 +228,7 @@ class CommandConfig(Frozen):
 
 
 Switches = dict[str, bool | int | float | str]
-HOW = frozenset({"base", "sha256", "sources", "timeout", "grace", "preempted"})
+HOW = frozenset({"base", "check", "sha256", "sources", "timeout", "grace", "preempted"})
 """Fields of a command that are no part of what a trial is: where and for how long it runs, and
 names of sources, whose content counts."""
 

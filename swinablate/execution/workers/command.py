@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from swinablate.config.commands import words
 from swinablate.config.commands.lines import line_of, started
 from swinablate.config.commands.schema import WRITTEN, CommandConfig, MetricConfig, Switches
 from swinablate.config.commands.sources import digest_of, folder_of, sources_of
+from swinablate.config.recipe import AGAIN
 from swinablate.config.schema import validate
 from swinablate.errors import Diverged, InputError
 from swinablate.execution.workers.curve import Curve, Report
@@ -25,6 +26,7 @@ from swinablate.execution.workers.keeper import Ending
 from swinablate.execution.workers.numbers import CommandFailed, Incomplete, from_file, number
 from swinablate.records.events import Job
 from swinablate.records.secrets import without_stores
+from swinablate.text import OWN
 from swinablate.training.fit import Stopped
 from swinablate.training.machine import cpu_name
 
@@ -84,6 +86,25 @@ def run_command(job: Job, report: Report, stopping: Callable[[], bool]) -> dict[
     written, at = job.recipe["command"], f"trial {job.trial[:12]}"
     command = validate(CommandConfig, written, f"{at}: command")
     _check_sources(command, at)
+    found = _once(job, command, report, stopping)
+    if AGAIN in job.asked:
+        apart = replace(job, folder=str(Path(job.folder) / AGAIN), resume=())
+        twin = _once(apart, command, _quiet(report), stopping)
+        for name, value in twin["metrics"].items():
+            if name.startswith(OWN):
+                found["metrics"][f"{AGAIN}/{name.removeprefix(OWN)}"] = value
+    return found
+
+
+def _quiet(report: Report) -> Report:
+    """Tell that a command is alive, and nothing of its curve."""
+    return lambda kind, data: report(kind, data) if kind == "alive" else None
+
+
+def _once(
+    job: Job, command: CommandConfig, report: Report, stopping: Callable[[], bool]
+) -> dict[str, Any]:
+    """Run it to its end once, and read its result."""
     places = _prepare(job, command)
     began = time.monotonic()
     curve = Curve(command.metrics, report)
