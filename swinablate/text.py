@@ -132,6 +132,21 @@ OWN = "command/"
 """Begins the names of what a command measures."""
 
 
+def own_name(said: Mapping[str, Any]) -> str:
+    """As `[compare]` names what a command measures: direction and unit are part of the name.
+
+    Args:
+        said: a metric of `[command]`, as written or recorded.
+    """
+    by_place = said.get("key", "").rpartition(".")[2] or said.get("tag", "").rpartition("/")[2]
+    called = said.get("name") or by_place or "metric"
+    unit, better = said.get("unit"), said.get("better", "higher")
+    percent = unit in {None, "percent", "fraction"}
+    if percent and better == "higher":
+        return f"{OWN}{called}"
+    return f"{OWN}{called}:{'percent' if percent else unit}:{better}"
+
+
 def last_of(row: Mapping[str, float]) -> str:
     """What a row of a learning curve says while a study runs: its validation accuracy, if any.
 

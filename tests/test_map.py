@@ -37,4 +37,5 @@ def test_every_door_is_used():
         ("matplotlib", "seaborn"): {"report": ["figures", "drawing"]},
         ("safetensors",): {"models": ["pretrained", "files"]},
         ("ray",): {"execution": ["executors", "ray", "driver"]},
+        ("tensorboard",): {"config": ["commands", "boards"]},
     }

@@ -85,6 +85,8 @@ class Recipe(Frozen):
 
 COMMAND = "command"
 """What stands for the family and the data of a recipe that is a command."""
+AGAIN = "again"
+"""Asks a command to run once more with the same seed, and begins the names of what it gave."""
 
 
 class CommandRecipe(Recipe):

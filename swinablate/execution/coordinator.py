@@ -26,6 +26,7 @@ from swinablate.records.outcome import Outcome, told
 from swinablate.records.plan import Row
 from swinablate.scheduling.claims import Claims
 from swinablate.scheduling.due import Due, State, due
+from swinablate.scheduling.first import asked
 from swinablate.scheduling.queue import Ticket
 from swinablate.scheduling.suggest import advance
 from swinablate.study.plan import Arm, Plan, Trial
@@ -279,7 +280,7 @@ class Coordinator:
             data=str(self._home.datasets),
             folders=imports.folders(trial.recipe.model.family),
             choices=self._context.choices,
-            asked=self._context.asked if trial.kind == "final" else (),
+            asked=asked(self._context.plan, trial, self._context.asked),
             checkpoint_s=self._context.checkpoint_s,
             parts=parts,
         )

@@ -37,6 +37,7 @@ from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
 from swinablate.scheduling.claims import Claims
 from swinablate.scheduling.due import Due, State, due
+from swinablate.scheduling.first import said_first
 from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, queue_name
 from swinablate.study.noise import expected_noise
@@ -373,6 +374,8 @@ class Run:
         outcomes = counted(now.state).values()
         counts: Counter[str] = Counter(found.status for found in outcomes)
         missing = len(now.state.mine) - counts.total()
+        for line in said_first(now.state.plan, now.state.outcomes):
+            self._watcher.say(line)
         # 3 tells scripts "it ran to its end, and something failed" from a fault of ours (1).
         code = 0 if sum(map(ended_well, outcomes)) == len(now.state.mine) else 3
         if missing and self._stop.exit_code is not None:

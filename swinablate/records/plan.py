@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from swinablate.records.seal import Damaged, misfit, unseal
 from swinablate.records.tuning import LATER, SCHEMA, Ledger, Record, TuneRecord
+from swinablate.text import own_name
 
 Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
 R = TypeVar("R", bound="Record")
@@ -150,6 +151,14 @@ class ArmRecord(Record):
     def commanded(self) -> bool:
         """Whether it is somebody's command: no network and no images of ours."""
         return "command" in self.recipe
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """What its command records, the number that is compared first."""
+        if not self.commanded:
+            return ()
+        said = self.recipe["command"]
+        return tuple(map(own_name, (said["metric"], *said.get("also", ()))))
 
     @property
     def family(self) -> str:
@@ -329,6 +338,12 @@ class PlanRecord(Record):
         asked = (hypothesis.quantity for hypothesis in self.hypotheses)
         named = (self.compare.metric, *self.compare.secondary, *filter(None, asked))
         return tuple(dict.fromkeys(named))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """All that a command records, as `[compare]` names it; nothing of networks."""
+        found = [name for arm in self.arms for name in arm.own]
+        return tuple(dict.fromkeys(found))
 
     @property
     def baseline(self) -> ArmRecord:

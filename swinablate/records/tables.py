@@ -113,12 +113,17 @@ def tabulated(
 
 def _named(plan: PlanRecord) -> dict[str, str]:
     """Column -> key in a record, of metrics that are columns only because the plan names them."""
-    named = [name for name in plan.metrics if name.startswith(NAMED)]
+    named = [name for name in (*plan.metrics, *plan.own) if name.startswith(NAMED)]
     return {column_of(name): name.partition(":")[0] for name in named}
 
 
 def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataFrame":
-    """One row for every epoch of every recorded trial."""
+    """One row for every epoch of every recorded trial.
+
+    Of a command `val_acc` is what is compared, and every metric that it records is a column.
+    """
+    own = {column_of(name): name.partition(":")[0] for name in plan.own}
+    compared = plan.compare.metric.partition(":")[0]
     rows = [
         {
             "arm": row.arm.name,
@@ -126,17 +131,18 @@ def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataF
             "trial": row.trial,
             "epoch": point["epoch"],
             "train_loss": point.get("train/loss"),
-            "val_acc": point.get("val/accuracy"),
+            "val_acc": point.get(compared if row.arm.commanded else "val/accuracy"),
             "epoch_s": point.get("time/epoch_s"),
             "images_per_s": point.get("time/images_per_s"),
+            **{column: point.get(key) for column, key in own.items()},
         }
         for row in plan.rows()
-        if row.trial in recorded and not row.arm.commanded
+        if row.trial in recorded
         for point in recorded[row.trial].curve
     ]
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=list(CURVES))
+    return pd.DataFrame(rows, columns=[*CURVES, *own])
 
 
 def recalls_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataFrame":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.tuning import Ledger
+from swinablate.scheduling.first import held
 from swinablate.scheduling.ledger import by_seed, wanted
 
 if TYPE_CHECKING:
@@ -165,11 +166,17 @@ def due(state: State) -> Due:
     return Due(
         rows=state.rows,
         most=state.most,
-        left=missing if room is None else min(missing, room),
+        left=_checked(state, missing if room is None else min(missing, room)),
         spent=bool(missing) and room == 0,
         decisions=None,
         state=state,
     )
+
+
+def _checked(state: State, left: int) -> int:
+    """How many may start, where the first trials are to show first that all is well."""
+    most = held(state.plan, state.mine, state.outcomes) if left else None
+    return left if most is None else min(left, most)
 
 
 def _adaptive(state: State) -> Due:
@@ -188,7 +195,7 @@ def _adaptive(state: State) -> Due:
     return Due(
         rows=state.rows,
         most=state.most,
-        left=missing,
+        left=_checked(state, missing),
         spent=False,
         decisions=now,
         state=state,

@@ -310,7 +310,7 @@ def _compared(
         InputError: a metric that these data do not have, or a number out of its range.
     """
     if isinstance(baseline, CommandRecipe):
-        return compared(file.compare, file.hypotheses, baseline.command.metric, at)
+        return compared(file.compare, file.hypotheses, baseline.command, at)
     kind = None
     if mentioned(file.compare, file.hypotheses) != {ACCURACY}:
         try:

@@ -101,7 +101,25 @@ def refused(path):
         ("[5]", "[7]", "7 is the baseline's own level", "leave it out"),
         ("[axes]", "[tune]\ntrials = 2\n[axes]", "tune", ""),
         ("[axes]", '[compare]\nmetric = "test/loss"\n[axes]', "measures 'accuracy'", "leave"),
-        ("[axes]", '[compare]\nsecondary = ["test/ece"]\n[axes]', "one metric", "leave"),
+        ("[axes]", '[compare]\nsecondary = ["loss"]\n[axes]', "records no 'loss'", "also = [{"),
+        (
+            "[switches]",
+            'also = [{ file = "x.csv", key = "accuracy" }]\n[switches]',
+            "two metrics are called 'accuracy'",
+            "name =",
+        ),
+        (
+            'file = "result.json", key = "accuracy"',
+            'tag = "a", key = "b"',
+            "key is of a file",
+            "leave",
+        ),
+        (
+            'file = "result.json", key = "accuracy"',
+            'pattern = "(?P<step>.) (.) (.)"',
+            "has 2 groups",
+            "(?P<step>",
+        ),
         ("[axes]", '[compare]\nscale = "logit"\n[axes]', "no share of the test images", "leave"),
         (
             "[axes]",

@@ -26,7 +26,25 @@ def asked(**said):
 )
 def test_a_number_is_read_in_its_unit(tmp_path, name, text, said, found):
     (tmp_path / name).write_text(text)
-    assert from_file(asked(file=name, **said), tmp_path) == found
+    last, before = found
+    points = from_file(asked(file=name, **said), tmp_path)
+    assert [point.value for point in points] == [*before, last]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "steps"),
+    [
+        ("l.jsonl", '{"epoch": 5, "accuracy": 80}\n{"epoch": 6, "accuracy": 90}\n', [5, 6]),
+        ("r.csv", "step,epoch,accuracy\n100,1,80\n200,,\n300,2,90\n", [1, 2]),
+        ("r.csv", "step,epoch,accuracy\n100,1,80\n300,1,90\n", [100, 300]),  # of two batches
+        ("r.csv", "epoch,accuracy\n0.5,80\n1.5,90\n", [None, None]),
+        ("r.csv", "accuracy\n80\n90\n", [None, None]),
+    ],
+)
+def test_a_number_knows_its_epoch_where_one_stands_beside_it(tmp_path, name, text, steps):
+    (tmp_path / name).write_text(text)
+    points = from_file(asked(file=name), tmp_path)
+    assert [(point.value, point.step) for point in points] == [(80, steps[0]), (90, steps[1])]
 
 
 @pytest.mark.parametrize(

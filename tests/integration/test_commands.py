@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
 from swinablate.execution.workers import keeper
@@ -198,6 +199,31 @@ def test_log_keeps_numbers_in_two_lines_of_a_script(tmp_path):
     assert [one.kind for one in events].count("epoch") == 3
 
 
+def test_further_numbers_are_recorded_with_their_curves_and_fail_nothing(tmp_path):
+    script = """
+from torch.utils.tensorboard import SummaryWriter
+with SummaryWriter(out + '/board') as board:
+    for e in (1, 2, 3):
+        print(f'epoch {e}: acc {80 + e} loss {3 - e}')
+        board.add_scalar('lr', 0.5 ** e, e)
+print('test: acc 99')
+"""
+    lines = [
+        'metric = { pattern = "(?:epoch (?P<step>[0-9]+): )acc ([0-9]+)", name = "acc" }',
+        'also = [{ pattern = "loss ([0-9.]+)", name = "loss", unit = "nats", better = "lower" },',
+        ' { tag = "lr", unit = "rate" }, { file = "none.csv", key = "gone" }]',
+    ]
+    last, *events = attempt(tmp_path, recipe(tmp_path, script, *lines))
+    assert last.kind == "done", last.data
+    found = {k: v for k, v in last.data["metrics"].items() if k.startswith("command/")}
+    assert found == {"command/acc": 83, "command/loss": 0, "command/lr": 0.125}
+    keys = ("epoch", "command/acc", "command/loss", "command/lr")
+    rows = [[one.data[key] for key in keys] for one in events[::-1] if one.kind == "epoch"]
+    assert rows == [[1, 81, 2, 0.5], [2, 82, 1, 0.25], [3, 83, 0, 0.125]]
+    (said,) = [one.data["missing"] for one in events if "missing" in one.data]
+    assert said.startswith("gone: there is no none.csv in {out}; there are board/events")
+
+
 @pytest.mark.parametrize("give", ["json", "toml", "yaml"])
 def test_switches_in_a_file_are_read_back(tmp_path, give):
     reads = {
@@ -281,9 +307,19 @@ def test_a_killed_coordinator_takes_commands_along_and_the_study_goes_on(command
     assert "command/acc" not in report.partition("## Provenance")[0]
     assert "W29" not in report
     assert "| gain=2 |" in report
+    drawn = pd.read_csv(command.folder / "reports" / "study" / "tables" / "curves.csv")
+    assert set(drawn.metric) == {"command/acc"}
+    ends = drawn[drawn["mark"] == "seed"].groupby(["arm", "seed"]).val_acc.last()
+    assert sorted(ends) == [58, 59, 66, 67]
     for words in (["show", "gain=2"], ["list"], ["status", str(command.study)]):
         made = subprocess.run(
             [sys.executable, "-m", "swinablate", *words, "--home", str(command.home)],
             capture_output=True, text=True, check=False, cwd=command.folder,
         )  # fmt: skip
         assert made.returncode == 0, made.stderr
+    made = subprocess.run(
+        [sys.executable, "-m", "swinablate", "logs", "gain=2", "--home", str(command.home)],
+        capture_output=True, text=True, check=False, cwd=command.folder,
+    )  # fmt: skip
+    assert made.returncode == 2
+    assert "hint: it is the name of an arm: `swinablate show ARM`" in made.stderr

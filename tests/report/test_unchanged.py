@@ -4,7 +4,7 @@ import pytest
 
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ArmRecord, PlanRecord
-from swinablate.report.families.unchanged import unchanged
+from swinablate.scheduling.unchanged import unchanged
 
 RECIPE = {"command": {"run": ["x"]}, "switches": {}}
 

@@ -24,6 +24,13 @@ def arms_tables(plan: "PlanRecord") -> Iterator[Table]:
         yield from _networks(plan)
 
 
+CHECKED = (
+    "First run: one seed of every arm, two of the baseline, and the first of these twice. Where "
+    "they show that a switch or the seed does not reach the script, nothing more is started."
+)
+"""What `check = "first"` of a command does."""
+
+
 def arms_said(plan: "PlanRecord") -> list[str]:
     """Of commands: where they run, which code that is, and what nobody can promise of it."""
     if not plan.baseline.commanded:
@@ -39,7 +46,7 @@ def arms_said(plan: "PlanRecord") -> list[str]:
     return [
         f"In {folder_of(command)}; no shell reads the words, and nothing was started yet.",
         f"Code: {named or 'none named'}; digest {command.sha256[:12]}.",
-        proof,
+        *([CHECKED] if command.check == "first" else [proof]),
     ]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from swinablate.config.commands import boards
 from swinablate.config.commands.schema import CommandConfig, Switches, misfit
 from swinablate.config.commands.sources import settled
 from swinablate.config.complaints import show
@@ -32,6 +33,9 @@ def checked(command: CommandConfig, switches: Switches, base: str, at: str) -> C
     key, problem, hint = misfit(command, switches)
     if problem:
         raise InputError(problem, at=f"{at}: {key}", hint=hint)
+    if any(one.tag for one in command.metrics) and boards.lacking():
+        why = "events of TensorBoard need a package that is not installed"
+        raise InputError(why, at=f"{at}: command.metric: tag", hint=boards.HINT)
     return CommandRecipe.of(settled(command, base, at), switches)
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from swinablate.config.commands.logged import FILE
 from swinablate.config.commands.words import RESERVED, known, used
 from swinablate.config.schema import Frozen
+from swinablate.text import OWN, own_name
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Of switches: as placeholders, variables and the keys of any file have it."""
@@ -22,6 +23,9 @@ FILES = (".json", ".jsonl", ".csv")
 """What numbers are read from."""
 WRITTEN = ("json", "toml", "yaml")
 """Files that hold the switches of a trial."""
+
+STEP = "step"
+"""The group of a pattern that says which epoch or step a number is of."""
 
 Given = Literal["placeholders", "flags", "assignments", "environment", "json", "toml", "yaml"]
 Booleans = Literal["true", "True", "1", "flag", "no-flag"]
@@ -40,11 +44,12 @@ class MetricConfig(Frozen):
     """The number that a command is compared by, and where it is found.
 
     Attributes:
-        file: JSON, lines of JSON, or CSV below `{out}`.
+        file: JSON, lines of JSON, or CSV below `{out}`; of a `tag`, the folder of its events.
         key: of the JSON, dotted (`eval.accuracy`), or a column of the CSV; the last line counts.
-        pattern: of a line of standard output; its only group is the number, and the last line
-            that matches counts.
-        name: in tables; empty is the last part of `key`, or "metric".
+        pattern: of a line of standard output; its only group is the number, beside one that may
+            be called `step`, and the last line that matches counts.
+        tag: of scalars in TensorBoard's event files below `{out}`; the last one counts.
+        name: in tables; empty is the last part of `key` or `tag`, or "metric".
         unit: percent; fractions of 1, which are recorded in percent; or a word of one's own.
             Left out it is percent, and what looks like a fraction is an error.
         better: which way is good.
@@ -54,6 +59,7 @@ class MetricConfig(Frozen):
     file: str = ""
     key: str = ""
     pattern: str = ""
+    tag: str = ""
     name: str = ""
     unit: Annotated[str, Field(min_length=1)] | None = None
     better: Literal["higher", "lower"] = "higher"
@@ -62,7 +68,7 @@ class MetricConfig(Frozen):
     @property
     def called(self) -> str:
         """Its name in tables."""
-        return self.name or self.key.rpartition(".")[2] or "metric"
+        return self.recorded_as.removeprefix(OWN)
 
     @property
     def percent(self) -> bool:
@@ -72,20 +78,37 @@ class MetricConfig(Frozen):
     @property
     def recorded(self) -> str:
         """As `[compare]` names it: its direction and unit are part of the name."""
-        if self.percent and self.better == "higher":
-            return f"command/{self.called}"
-        unit = "percent" if self.percent else self.unit
-        return f"command/{self.called}:{unit}:{self.better}"
+        return own_name(self.model_dump())
+
+    @property
+    def recorded_as(self) -> str:
+        """The key of its values in a record: direction and unit are the recipe's."""
+        return self.recorded.partition(":")[0]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if bool(self.file) == bool(self.pattern):
+        if bool(self.file or self.tag) == bool(self.pattern):
             raise ValueError(
-                "a metric has one source: a file in {out}, or a pattern of standard output; "
-                'write { file = "result.json", key = "accuracy" } or '
-                '{ pattern = "accuracy: ([0-9.]+)" }'
+                "a metric has one source: a file in {out}, a pattern of standard output, or a "
+                'tag of TensorBoard; write { file = "result.json", key = "accuracy" }, '
+                '{ pattern = "accuracy: ([0-9.]+)" } or { tag = "val/accuracy" }'
             )
-        if self.file:
+        self._check_source()
+        if not METRIC.fullmatch(self.called):
+            raise ValueError(
+                f"{self.called!r} cannot name a metric; give it another name of letters, digits "
+                'and _.-: name = "accuracy"'
+            )
+        if self.unit is not None and not UNIT.fullmatch(self.unit):
+            raise ValueError(f"{self.unit!r} cannot be a unit; write a word, like nats or s")
+        return self
+
+    def _check_source(self) -> None:
+        if self.tag and self.key:
+            raise ValueError("key is of a file of numbers, and events have tags; leave out one")
+        if self.tag:
+            _check_below(self.file)
+        elif self.file:
             _check_file(self.file)
             if not self.key:
                 raise ValueError(
@@ -96,38 +119,35 @@ class MetricConfig(Frozen):
             raise ValueError("key is of a file, and a pattern has none; write name = ...")
         if self.pattern:
             _check_pattern(self.pattern)
-        if not METRIC.fullmatch(self.called):
-            raise ValueError(
-                f"{self.called!r} cannot name a metric; give it another name of letters, digits "
-                'and _.-: name = "accuracy"'
-            )
-        if self.unit is not None and not UNIT.fullmatch(self.unit):
-            raise ValueError(f"{self.unit!r} cannot be a unit; write a word, like nats or s")
-        return self
 
 
-def _check_file(name: str) -> None:
+def _check_below(name: str) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(
             f"{name!r} does not lie in {{out}}, where every trial has files of its own; "
             "let the script write below {out}"
         )
-    if path.suffix not in FILES:
+
+
+def _check_file(name: str) -> None:
+    _check_below(name)
+    if PurePosixPath(name).suffix not in FILES:
         raise ValueError(f"{name!r} is none of .json, .jsonl and .csv; write one of these")
 
 
 def _check_pattern(pattern: str) -> None:
     try:
-        groups = re.compile(pattern).groups
+        found = re.compile(pattern)
     except re.error as error:
         raise ValueError(
             f"{pattern!r} is no regular expression: {error}; see the documentation of Python's re"
         ) from None
+    groups = found.groups - (STEP in found.groupindex)
     if groups != 1:
         raise ValueError(
             f"{pattern!r} has {groups} groups, and one is the number; put it in parentheses, "
-            "and others in (?:...)"
+            f"and others in (?:...); an epoch's number may stand in (?P<{STEP}>...)"
         )
 
 
@@ -137,6 +157,7 @@ class CommandConfig(Frozen):
     Attributes:
         run: the program and its words, each with `{placeholders}`; no shell reads them.
         metric: what is compared.
+        also: further numbers to record, each with its curve; of none of them a trial fails.
         give: how switches that have no placeholder reach the command: `--window=7`, `window=7`,
             `WINDOW=7` in its environment, or a file of all switches and the seed, which
             `{config}` names.
@@ -152,12 +173,15 @@ class CommandConfig(Frozen):
         threads: of a processor, for which a slot is counted; numerical libraries are told.
         diverged: exit codes that say that training left the real numbers.
         preempted: exit codes that ask to be started again.
+        check: "first" runs one seed of every arm, two of the baseline, and one of these twice,
+            and no more where they show that a switch or the seed does not reach the script.
         base: the recipe's folder, filled in.
         sha256: of the sources, filled in.
     """
 
     run: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
     metric: MetricConfig
+    also: tuple[MetricConfig, ...] = ()
     give: Given = "placeholders"
     booleans: Booleans | None = None
     environment: dict[str, str] = Field(default_factory=dict)
@@ -169,8 +193,14 @@ class CommandConfig(Frozen):
     threads: Annotated[int, Field(ge=1)] = 1
     diverged: tuple[ExitCode, ...] = ()
     preempted: tuple[ExitCode, ...] = ()
+    check: Literal["none", "first"] = "none"
     base: str = ""
     sha256: str = ""
+
+    @property
+    def metrics(self) -> tuple[MetricConfig, ...]:
+        """All that is recorded, the one that is compared first."""
+        return (self.metric, *self.also)
 
     @property
     def words(self) -> str:
@@ -184,6 +214,12 @@ class CommandConfig(Frozen):
                 f"booleans = {self.words!r} is a way of flags; "
                 'write give = "flags", or booleans = "true"'
             )
+        names = [one.called for one in self.metrics]
+        if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+            raise ValueError(
+                f"two metrics are called {twice[0]!r}; give one of them a name of its own: "
+                'name = "..."'
+            )
         if both := sorted(set(self.diverged) & set(self.preempted)):
             raise ValueError(
                 f"exit code {both[0]} means both diverged and preempted; leave one of them out"
@@ -192,7 +228,7 @@ class CommandConfig(Frozen):
 
 
 Switches = dict[str, bool | int | float | str]
-HOW = frozenset({"base", "sha256", "sources", "timeout", "grace", "preempted"})
+HOW = frozenset({"base", "check", "sha256", "sources", "timeout", "grace", "preempted"})
 """Fields of a command that are no part of what a trial is: where and for how long it runs, and
 names of sources, whose content counts."""
 
@@ -239,8 +275,10 @@ def _missing(command: CommandConfig, switches: Switches, found: set[str]) -> tup
     if "seed" not in found and not written:
         why = "the placeholder {seed} is missing: every seed would run the same command"
         return at, why, 'add "--seed={seed}", or what your script calls it'
-    if command.metric.file not in {"", FILE} and "out" not in found:  # `log` knows where
-        why = f"the placeholder {{out}} is missing: {command.metric.file} is looked for there"
+    below = [one for one in command.metrics if one.tag or one.file not in {"", FILE}]
+    if below and "out" not in found:  # `log` knows where
+        what = below[0].file or f"the tag {below[0].tag}"
+        why = f"the placeholder {{out}} is missing: {what} is looked for there"
         return at, why, 'add "--out={out}", or what your script calls it'
     lost = [name for name in switches if name not in found]
     if command.give == "placeholders" and lost:

@@ -10,20 +10,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from swinablate.config.commands import words
 from swinablate.config.commands.lines import line_of, started
-from swinablate.config.commands.schema import WRITTEN, CommandConfig, Switches
+from swinablate.config.commands.schema import WRITTEN, CommandConfig, MetricConfig, Switches
 from swinablate.config.commands.sources import digest_of, folder_of, sources_of
+from swinablate.config.recipe import AGAIN
 from swinablate.config.schema import validate
 from swinablate.errors import Diverged, InputError
+from swinablate.execution.workers.curve import Curve, Report
 from swinablate.execution.workers.keeper import Ending
 from swinablate.execution.workers.numbers import CommandFailed, Incomplete, from_file, number
-from swinablate.records.events import Job, Kind
+from swinablate.records.events import Job
 from swinablate.records.secrets import without_stores
+from swinablate.text import OWN
 from swinablate.training.fit import Stopped
 from swinablate.training.machine import cpu_name
 
@@ -34,8 +37,6 @@ BEAT_S = 20.0
 in truth is what `timeout` is for, since scripts are silent for as long as they like."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """Variables by which numerical libraries know how many threads of a processor they may use."""
-
-Report = Callable[[Kind, Mapping[str, Any]], None]
 
 
 class CommandLost(Exception):
@@ -85,9 +86,30 @@ def run_command(job: Job, report: Report, stopping: Callable[[], bool]) -> dict[
     written, at = job.recipe["command"], f"trial {job.trial[:12]}"
     command = validate(CommandConfig, written, f"{at}: command")
     _check_sources(command, at)
+    found = _once(job, command, report, stopping)
+    if AGAIN in job.asked:
+        apart = replace(job, folder=str(Path(job.folder) / AGAIN), resume=())
+        twin = _once(apart, command, _quiet(report), stopping)
+        for name, value in twin["metrics"].items():
+            if name.startswith(OWN):
+                found["metrics"][f"{AGAIN}/{name.removeprefix(OWN)}"] = value
+    return found
+
+
+def _quiet(report: Report) -> Report:
+    """Tell that a command is alive, and nothing of its curve."""
+    return lambda kind, data: report(kind, data) if kind == "alive" else None
+
+
+def _once(
+    job: Job, command: CommandConfig, report: Report, stopping: Callable[[], bool]
+) -> dict[str, Any]:
+    """Run it to its end once, and read its result."""
     places = _prepare(job, command)
     began = time.monotonic()
-    ending, why = _Watched(job, command, report, stopping, began).run(_order(job, command, places))
+    curve = Curve(command.metrics, report)
+    watched = _Watched(command, report, stopping, began, curve)
+    ending, why = watched.run(_order(job, command, places))
     seconds = time.monotonic() - began
     if ending.problem:
         raise CommandFailed("exit", f"the command did not start: {ending.problem}")
@@ -97,15 +119,18 @@ def run_command(job: Job, report: Report, stopping: Callable[[], bool]) -> dict[
         raise CommandFailed("timeout", f"it ran for {command.timeout:g} s, its timeout")
     _check_code(command, ending)
     try:
-        value = _value(command, ending, places, report)
+        metrics, missing = _values(command, ending, places, curve)
     except Incomplete as error:
         if why == "stopped":
             raise Stopped from None
         left = "; it left processes behind, which were killed: it is to stay until it is done"
         raise Incomplete(f"exit code 0 and no result: {error}{left * ending.left}") from None
+    curve.close()
+    if missing:
+        report("alive", {"missing": "; ".join(missing)})
     return {
         "metrics": {
-            command.metric.recorded.partition(":")[0]: value,
+            **metrics,
             "time/train_s": round(seconds, 3),
             "time/cpu_s": round(ending.cpu_s, 3),
         },
@@ -175,7 +200,7 @@ def _order(job: Job, command: CommandConfig, places: Places) -> dict[str, Any]:
             "SWINABLATE_SEED": str(job.seed),
             **variables,
         },
-        "pattern": command.metric.pattern,
+        "patterns": [one.pattern for one in command.metrics if one.pattern],
         "grace": command.grace,
     }
 
@@ -185,15 +210,15 @@ class _Watched:
 
     def __init__(
         self,
-        job: Job,
         command: CommandConfig,
         report: Report,
         stopping: Callable[[], bool],
         began: float,
+        curve: Curve,
     ) -> None:
-        self._job, self._command = job, command
+        self._command = command
         self._report, self._stopping, self._began = report, stopping, began
-        self._points, self._why = list[float](), ""
+        self._curve, self._why = curve, ""
 
     def run(self, order: Mapping[str, Any]) -> tuple[Ending, str]:
         """Run it to its end: how it ended, and "stopped" or "timeout" where it was asked to.
@@ -233,21 +258,8 @@ class _Watched:
         told = json.loads(line)
         if "ended" in told:
             return Ending(**told["ended"])
-        self._point(told["match"])
+        self._curve.printed(*told["match"])
         return None
-
-    def _point(self, match: str) -> None:
-        """Tell a result that was printed: a point of the trial's curve, if it is a number."""
-        metric = self._command.metric
-        try:
-            value = number(match, metric, "")
-        except (CommandFailed, Diverged):
-            return  # the last one is judged
-        self._points.append(value)
-        if len(self._points) == 2:  # one alone is no curve
-            self._report("epoch", _row(1, metric.recorded, self._points[0]))
-        if len(self._points) > 1:
-            self._report("epoch", _row(len(self._points), metric.recorded, value))
 
     def _ask(self, stdin: "IO[bytes]") -> None:
         """Ask it to end, if that is wanted; say that it is alive."""
@@ -265,11 +277,6 @@ class _Watched:
             self._report("alive", {})
 
     _beat = 0.0
-
-
-def _row(epoch: int, name: str, value: float) -> dict[str, Any]:
-    at = int(time.time() * 1000)
-    return {"epoch": epoch, "at": at, name.partition(":")[0]: value}
 
 
 def _send(stdin: "IO[bytes]", line: str) -> None:
@@ -309,25 +316,43 @@ def _check_code(command: CommandConfig, ending: Ending) -> None:
     raise CommandFailed("exit", f"{how}{last}")
 
 
-def _value(command: CommandConfig, ending: Ending, places: Places, report: Report) -> float:
-    """The result, when the command has ended well.
+def _values(
+    command: CommandConfig, ending: Ending, places: Places, curve: Curve
+) -> tuple[dict[str, float], list[str]]:
+    """The results, when the command has ended well, and what is missing of those beside the first.
 
     Raises:
-        CommandFailed: there is none, or several where one was wanted.
+        CommandFailed: there is no number to compare, or several where one was wanted.
         Diverged: it is no finite number.
     """
-    metric = command.metric
-    if metric.file:
-        value, before = from_file(metric, places.out)
-        for epoch, one in enumerate([*before, value] if before else [], 1):
-            report("epoch", _row(epoch, metric.recorded, one))
-        return value
-    if not ending.matches:
+    found, missing = dict[str, float](), list[str]()
+    printed = zip(ending.matches, ending.last, strict=True)
+    for metric in command.metrics:
+        matches, last = next(printed) if metric.pattern else (0, "")
+        try:
+            if metric.pattern:
+                value = _printed(metric, matches, last)
+            else:
+                points = from_file(metric, places.out)
+                curve.read(metric, points)
+                value = points[-1].value
+        except (CommandFailed, Diverged) as error:
+            if metric is command.metric:
+                raise
+            missing.append(f"{metric.called}: {error}")
+        else:
+            found[metric.recorded_as] = value
+    return found, missing
+
+
+def _printed(metric: MetricConfig, matches: int, last: str) -> float:
+    """The last number that a line held."""
+    if not matches:
         raise Incomplete(f"no line of standard output matches {metric.pattern!r}")
-    if ending.matches > 1 and metric.twice == "fail":
-        many = f"{ending.matches} lines of standard output match {metric.pattern!r}"
+    if matches > 1 and metric.twice == "fail":
+        many = f"{matches} lines of standard output match {metric.pattern!r}"
         raise CommandFailed("twice", f'{many}, and twice = "fail"')
-    return number(ending.last, metric, "the last line that matches")
+    return number(last, metric, "the last line that matches")
 
 
 def _device(device: str) -> str:

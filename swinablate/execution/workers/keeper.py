@@ -1,9 +1,10 @@
 """Keeps one command: starts it, reads what it prints, and leaves nothing of it behind.
 
 `python -m swinablate.execution.workers.keeper` reads one line of JSON (`Order`) on its standard
-input, and writes lines of JSON on its standard output: `{"match": ...}` for every number that a
-line of the command holds, and at last how it ended (`Ending`). The line `stop` on its input asks
-the command to end. Where its input ends, the worker is gone, and so is the command, at once.
+input, and writes lines of JSON on its standard output: `{"match": [which, number, step]}` for
+every number that a line of the command holds, and at last how it ended (`Ending`). The line `stop`
+on its input asks the command to end. Where its input ends, the worker is gone, and so is the
+command, at once.
 
 A process of its own, and not the worker's: it outlives a worker that is killed by the moment that
 it needs to kill the command. What the command leaves behind, in its own process group or as a
@@ -55,14 +56,15 @@ class Order:
         words: program and arguments.
         folder: where it runs.
         environment: all of its variables.
-        pattern: of a line of its standard output that holds a result; empty for none.
+        patterns: of lines of its standard output that hold results; the group `step` of one says
+            of which epoch.
         grace: seconds from SIGTERM to SIGKILL.
     """
 
     words: list[str]
     folder: str
     environment: dict[str, str]
-    pattern: str
+    patterns: list[str]
     grace: float
 
 
@@ -73,7 +75,7 @@ class Ending:
     Attributes:
         code: exit code, or minus the signal that ended it; None where it did not start.
         problem: why it did not start.
-        matches: lines that held a result.
+        matches: lines that held a result, for each pattern.
         last: the last of these.
         said: its last words.
         left: it left processes behind.
@@ -83,8 +85,8 @@ class Ending:
 
     code: int | None = None
     problem: str = ""
-    matches: int = 0
-    last: str = ""
+    matches: list[int] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
     said: str = ""
     left: bool = False
     cut: int = 0
@@ -156,7 +158,9 @@ class Keeper:
 
     def __init__(self, order: Order) -> None:
         self._order, self._log, self._ending = order, Log(), Ending()
-        self._pattern = re.compile(order.pattern) if order.pattern else None
+        self._patterns = [re.compile(one) for one in order.patterns]
+        self._ending.matches = [0] * len(self._patterns)
+        self._ending.last = [""] * len(self._patterns)
         self._killing: float | None = None
         self._complained = False  # what stands on standard error says why, if anything does
 
@@ -245,13 +249,20 @@ class Keeper:
         if line.strip() and not (of_stdout and self._complained):
             self._ending.said = line.strip()[:WORDS]
             self._complained |= not of_stdout
-        found = self._pattern.search(line) if self._pattern and of_stdout else None
-        if found is None or found[1] is None:
+        for which, pattern in enumerate(self._patterns if of_stdout else ()):
+            if found := pattern.search(line):
+                self._match(which, found)
+
+    def _match(self, which: int, found: re.Match[str]) -> None:
+        at = found.re.groupindex.get("step", 0)
+        number = found[2 if at == 1 else 1]  # the other group
+        if number is None:
             return
-        self._ending.matches += 1
-        self._ending.last = found[1][:WORDS]
-        if self._ending.matches <= MATCHES:
-            tell({"match": self._ending.last})
+        self._ending.matches[which] += 1
+        self._ending.last[which] = number[:WORDS]
+        if self._ending.matches[which] <= MATCHES:
+            step = (found[at] or "")[:WORDS] if at else None
+            tell({"match": [which, self._ending.last[which], step]})
 
 
 def tell(message: Mapping[str, Any]) -> None:

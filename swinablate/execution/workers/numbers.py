@@ -3,18 +3,22 @@
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from swinablate.config.commands import boards
 from swinablate.config.commands.schema import MetricConfig
 from swinablate.config.written import read_text
-from swinablate.errors import Diverged, TrialError
+from swinablate.errors import Diverged, EnvironmentFault, TrialError
 
 LARGEST = 64 << 20
 """Bytes of a file of results: a row an iteration of a long training takes less."""
 WHOLE = 100.0
 """Percent, and how many of them a fraction of 1 is."""
+STEPS = ("epoch", "step")
+"""Keys and columns that say of which epoch a number is; the first that does counts."""
 EXACT = 10
 """Digits that a fraction keeps in percent: as far as a float of this size is exact."""
 
@@ -34,11 +38,18 @@ class Incomplete(CommandFailed):
         super().__init__("no result", problem)
 
 
-def from_file(metric: MetricConfig, out: Path) -> tuple[float, list[float]]:
-    """The result in a file, and those before it: of a JSON file there are none.
+class Point(NamedTuple):
+    """A number of a curve, and of which epoch or step it is; None where nothing says so."""
+
+    value: float
+    step: int | None = None
+
+
+def from_file(metric: MetricConfig, out: Path) -> list[Point]:
+    """The numbers in a file; the last one is the result, and all of them are its curve.
 
     Args:
-        metric: which file and key.
+        metric: which file and key, or which tag.
         out: the trial's folder of results.
 
     Raises:
@@ -46,18 +57,69 @@ def from_file(metric: MetricConfig, out: Path) -> tuple[float, list[float]]:
         CommandFailed: a number that is not what the recipe says.
         Diverged: it is no finite number.
     """
+    if metric.tag:
+        return _scalars(metric, out)
     path = out / metric.file
     try:
         text = read_text(path, LARGEST)
     except FileNotFoundError:
-        there = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
-        others = f"; there are {', '.join(there[:5])}" if there else ", which is empty"
-        raise Incomplete(f"there is no {metric.file} in {{out}}{others}") from None
+        raise Incomplete(f"there is no {metric.file} in {{out}}{_instead(out)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise Incomplete(f"{metric.file} cannot be read: {error}") from None
-    values = _READ[path.suffix](text, metric)
-    numbers = [number(one, metric, f"{metric.key} in {metric.file}") for one in values]
-    return numbers[-1], numbers[:-1]
+    values, steps = _READ[path.suffix](text, metric)
+    where = f"{metric.key} in {metric.file}"
+    numbers = [number(one, metric, where) for one in values]
+    return [Point(*pair) for pair in zip(numbers, _counted(steps, len(numbers)), strict=True)]
+
+
+def _instead(out: Path) -> str:
+    there = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+    return f"; there are {', '.join(there[:5])}" if there else ", which is empty"
+
+
+def _scalars(metric: MetricConfig, out: Path) -> list[Point]:
+    """The scalars of a tag, in the one folder of events that has it."""
+    try:
+        found = boards.scalars(out / metric.file)
+    except EnvironmentFault as error:
+        raise CommandFailed("library", str(error)) from None
+    having = {folder: tags[metric.tag] for folder, tags in found.items() if metric.tag in tags}
+    if not having:
+        tags = sorted({tag for tags in found.values() for tag in tags})
+        if not tags:
+            where = f"{{out}}/{metric.file}".rstrip("/")
+            raise Incomplete(f"no events of TensorBoard are in {where}{_instead(out)}")
+        raise Incomplete(f"no event has the tag {metric.tag!r}; there are {', '.join(tags)[:200]}")
+    if len(having) > 1:
+        several = ", ".join(sorted(map(str, having)))
+        raise CommandFailed(
+            "twice",
+            f"{metric.tag!r} is in {len(having)} folders of events: {several[:200]}; "
+            'say which: file = "FOLDER"',
+        )
+    ((_, scalars),) = having.items()
+    where = f"the tag {metric.tag!r}"
+    if len(scalars) > 1 and metric.twice == "fail":
+        raise CommandFailed("twice", f'{where} has {len(scalars)} values, and twice = "fail"')
+    return [Point(number(one.value, metric, where), one.step) for one in scalars]
+
+
+def whole(said: object) -> int | None:
+    """The number of an epoch or step, if it is one: 3, 3.0 or "3"."""
+    value = _float(said)
+    if value is None or not math.isfinite(value) or value != int(value) or value < 0:
+        return None
+    return int(value)
+
+
+def _counted(steps: Sequence[Sequence[object]], count: int) -> Sequence[int | None]:
+    """The first column of steps that are whole and rise; nothing where there is none."""
+    for column in steps:
+        known = [whole(one) for one in column]
+        rising = [step for step in known if step is not None]
+        if len(rising) == count and all(a < b for a, b in pairwise(rising)):
+            return rising
+    return [None] * count
 
 
 def number(said: object, metric: MetricConfig, where: str) -> float:
@@ -106,16 +168,22 @@ def _float(said: object) -> float | None:
         return None
 
 
-def _json(text: str, metric: MetricConfig) -> list[object]:
-    return [_keyed(_loaded(text, metric), metric)]
+Found = tuple[list[object], list[list[object]]]
+"""Numbers, and columns of steps beside them."""
 
 
-def _lines(text: str, metric: MetricConfig) -> list[object]:
+def _json(text: str, metric: MetricConfig) -> Found:
+    return [_keyed(_loaded(text, metric), metric)], []
+
+
+def _lines(text: str, metric: MetricConfig) -> Found:
     """A key of lines of JSON; those that have others alone are passed over."""
     rows = [_loaded(line, metric) for line in text.splitlines() if line.strip()]
     first = metric.key.partition(".")[0]
-    found = [_keyed(row, metric) for row in rows if _has(row, metric.key) or _has(row, first)]
-    return _several(found, f"line with {metric.key!r}", metric)
+    own = [row for row in rows if _has(row, metric.key) or _has(row, first)]
+    found = [_keyed(row, metric) for row in own]
+    steps = [[row.get(name) for row in own if isinstance(row, Mapping)] for name in STEPS]
+    return _several(found, f"line with {metric.key!r}", metric), steps
 
 
 def _loaded(text: str, metric: MetricConfig) -> object:
@@ -138,7 +206,7 @@ def _has(found: object, key: str) -> bool:
     return isinstance(found, Mapping) and key in found
 
 
-def _rows(text: str, metric: MetricConfig) -> list[object]:
+def _rows(text: str, metric: MetricConfig) -> Found:
     """A column of a CSV; rows that have nothing there are passed over."""
     try:
         table = csv.DictReader(text.splitlines(), strict=True)
@@ -147,10 +215,12 @@ def _rows(text: str, metric: MetricConfig) -> list[object]:
             named = ", ".join(columns) or "none"
             raise Incomplete(f"{metric.file} has no column {metric.key!r}; it has {named[:200]}")
         table.fieldnames = columns
-        cells = [(row.get(metric.key) or "").strip() for row in table]
+        rows = [row for row in table if (row.get(metric.key) or "").strip()]
     except csv.Error as error:
         raise Incomplete(f"{metric.file} is not valid CSV: {error}") from None
-    return _several([cell for cell in cells if cell], f"row with {metric.key!r}", metric)
+    cells = [row[metric.key].strip() for row in rows]
+    steps = [[row.get(name) for row in rows] for name in STEPS]
+    return _several(cells, f"row with {metric.key!r}", metric), steps
 
 
 def _several(found: list[Any], what: str, metric: MetricConfig) -> list[object]:

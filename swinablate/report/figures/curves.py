@@ -1,4 +1,4 @@
-"""What was measured while training: in a study, validation accuracy after every epoch.
+"""What was measured while training: validation accuracy by epoch, or a command's metric.
 
 Thin: single seeds. Thick: mean of the finished seeds.
 The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts.
@@ -105,14 +105,19 @@ def _means(done: pd.DataFrame, level: float) -> pd.DataFrame:
 def _elsewhere(answer: StudyResults) -> dict[str, Any]:
     """What the curves of a study need not say: what was measured, and on what scale."""
     judged = answer.verdicts
-    return {} if judged.get("declared", True) else {"metric": judged["metric"], **said(judged)}
+    if not judged.get("declared", True):
+        return {"metric": judged["metric"], **said(judged)}
+    if answer.plan.arms and answer.plan.baseline.commanded:
+        return {"metric": judged["metric"], "along": "epoch", **said(judged)}
+    return {}
 
 
 def _words(rows: pd.DataFrame) -> tuple[str, str]:
     """What is called what along both axes."""
     if "metric" not in rows:
         return "epoch", "validation accuracy (%)"
-    return "step", scale_in(rows).axis(str(rows.metric.iloc[0]))
+    along = str(rows.along.iloc[0]) if "along" in rows else "step"
+    return along, scale_in(rows).axis(str(rows.metric.iloc[0]))
 
 
 def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:

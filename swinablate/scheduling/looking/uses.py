@@ -143,6 +143,8 @@ def named(uses: Uses, trial: str) -> str:
 
 
 def _means(word: str, uses: Uses) -> str:
+    if word in uses.names():
+        return "it is the name of an arm: `swinablate show ARM` lists its trials"
     near = did_you_mean(word, uses.names()) if uses.of else ""
     look = "`swinablate list` shows the studies, and `swinablate show ARM` the trials of an arm"
     return f"{near}; {look}" if near else look

@@ -33,6 +33,8 @@ folder = {folder}  # where it runs, relative to this file{truths}
 # timeout = 3600                  # seconds until a trial has failed
 # threads = 1                     # of a processor; a slot is counted for so many
 # preempted = [75]                # exit codes that ask to be started again
+# check = "first"                 # stop after one seed of every arm where a switch, or the seed,
+                                  # changes no number
 # diverged = [3]                  # exit codes that mean NaN; a result that is NaN always does
 
 [switches]                        # name = what the baseline has; axes are "switches.NAME"

@@ -12,7 +12,7 @@ from swinablate.text import known
 
 SCHEMA = 1
 """Of `reproduce --json`: a script that reads it can refuse what it does not know."""
-MEASURED = ("time/", "memory/")
+MEASURED = ("time/", "memory/", "again/")
 """Begin the names of what depends on the machine's load and not on the numbers."""
 STANDARD = 3.0
 """Of how many standard deviations a difference may be: more comes by chance once in 370 times."""

@@ -243,7 +243,7 @@ def _curves(curve: Sequence[Mapping[str, float]]) -> None:
     blocks = "utf" in (terminal.out.encoding or "").lower()
     epochs = counted(len(curve), "epoch")
     rows = []
-    own = [name for name in curve[0] if name.startswith(OWN)]
+    own = dict.fromkeys(name for row in curve for name in row if name.startswith(OWN))
     for name in (*own, "val/accuracy", "train/loss"):
         values = [row[name] for row in curve if known(row.get(name))]
         if values:

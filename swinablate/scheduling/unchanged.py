@@ -57,11 +57,19 @@ def _numbers(arm: ArmRecord, recorded: Mapping[str, Outcome]) -> dict[int, Numbe
     """Seed -> the result and the curve of a trial that is done."""
     pairs = zip(arm.seeds, arm.trials, strict=True)
     done = {seed: recorded[trial] for seed, trial in pairs if trial in recorded}
-    return {
-        seed: tuple(_own(row) for row in (one.metrics, *one.curve))
-        for seed, one in done.items()
-        if one.status == "done"
-    }
+    return {seed: numbers_of(one) for seed, one in done.items() if one.status == "done"}
+
+
+def numbers_of(one: Outcome) -> Numbers:
+    """All that a command said in a trial: its results, then its curve."""
+    return tuple(_own(row) for row in (one.metrics, *one.curve))
+
+
+def surely_the_same(one: Outcome, other: Outcome) -> bool:
+    """Whether two trials gave the same numbers, and too many for that to be chance."""
+    if one.status != "done" or other.status != "done":
+        return False
+    return len(one.curve) >= CURVE and numbers_of(one) == numbers_of(other)
 
 
 def _own(row: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
