@@ -1,0 +1,224 @@
+"""The committed reports: from the records of finished studies to reports/, and to its README.
+
+`python -m tests.committed` writes all of it again from the records in reports/; where it is told
+HOMES it first takes the finished studies that ran there. A committed report is small: what was
+recorded, compressed, and what a reader wants to see at once. `swinablate import` and `swinablate
+report` make the rest of it: the tables, and figures for which there was no room.
+
+    reports/<study>/records.tar.xz    what `swinablate export` writes, compressed
+    reports/<study>/report.md         the report
+    reports/<study>/figures/          its figures, each once
+"""
+
+import io
+import lzma
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from swinablate.config.variants import digests
+from swinablate.records.home import Home
+from swinablate.records.launch import keep_launch, launch_of
+from swinablate.report import contents
+from swinablate.report.answer import gather
+from swinablate.report.evidence.archive import Bundle, open_bundle, write_bundle
+from swinablate.report.evidence.bring import bring
+from swinablate.report.evidence.contents import UNLIKE, contents_of, judged
+from swinablate.report.results import StudyResults
+from swinablate.report.tables import interim
+
+ROOT = Path(__file__).parent.parent
+REPORTS, STUDIES = ROOT / "reports", ROOT / "studies"
+RECORDS = "records.tar.xz"
+MOST = 400_000
+"""Bytes of a committed report: thirty of them are what a repository bears."""
+FIRST = ("forest", "waterfall", "sequence", "effects", "interactions", "levels", "tuning", "families",
+         "cost", "curves", "seeds")  # fmt: skip
+"""Figures in the order in which they are given room; others come last."""
+COLOURS = 64
+"""Of a PNG: lines and letters on white have fewer, and their edges look the same."""
+SMALLER = 0.6
+"""A figure is an SVG, which is sharp at any size, unless a PNG has less than this share of its
+bytes: many curves and cells are more to write down than to paint."""
+FIGURE = re.compile(
+    r"!\[([^\]]*)\]\(figures/(\w+)\.svg\)\n\n(.*?) Numbers: \[[^\]]+\]\(tables/[^)]+\)\."
+)
+"""A figure in `report.md`, its caption, and a table, which is not there."""
+HOME = re.compile(r" --home[ =](?:'[^']*'|\S+)")
+"""Of a command: where its records were on some machine."""
+EVERY = "Every trial: [tables/trials.csv](tables/trials.csv)."
+HERE = f"Every trial: [{RECORDS}]({RECORDS}), which `swinablate import` reads when it is unpacked."
+
+
+def committed(reports: Path = REPORTS) -> list[Path]:
+    """The folders of reports that have records, by name."""
+    return sorted(path.parent for path in reports.glob(f"*/{RECORDS}"))
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Bundle]:
+    """The evidence bundle of a committed report."""
+    with tempfile.TemporaryDirectory() as room:
+        path = Path(room) / "records.tar"
+        path.write_bytes(lzma.decompress((folder / RECORDS).read_bytes()))
+        bundle = open_bundle(path)
+        if damaged := [*bundle.damaged()]:
+            raise SystemExit(f"{folder / RECORDS}: damaged: {', '.join(damaged)}")
+        yield bundle
+
+
+@contextmanager
+def home_of(folder: Path) -> Iterator[tuple[Home, Bundle]]:
+    """The records of a committed report as a home, for as long as that is needed."""
+    with opened(folder) as bundle, tempfile.TemporaryDirectory() as room:
+        home = Home(Path(room) / "home")
+        bring(bundle, home)
+        yield home, bundle
+
+
+def shown(answer: StudyResults, room: int) -> dict[str, bytes]:
+    """What is committed of a report, besides the records: file -> content.
+
+    Of who makes the report nothing is said: it would be another one every time. And its runs are
+    not in MLflow where it is read.
+
+    Args:
+        answer: what was recorded, judged.
+        room: bytes for it; figures that do not fit are left out, and the report says so.
+    """
+    told = {key: value for key, value in answer.provenance.items() if key not in {UNLIKE, "ui"}}
+    files = contents(replace(answer, provenance=told))
+    text, found = files["report.md"].decode(), dict[str, bytes]()
+    room -= len(files["report.md"])
+    names = {Path(name).stem for name in files if name.endswith(".svg")}
+    for name in sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else 99, name)):
+        kind, data = smaller(files[f"figures/{name}.svg"], files[f"figures/{name}.png"])
+        if len(data) <= room:
+            found[f"figures/{name}.{kind}"] = data
+            room -= len(data)
+    kinds = {Path(name).stem: name for name in found}
+
+    def placed(match: re.Match[str]) -> str:
+        title, name, caption = match.groups()
+        if name in kinds:
+            return f"![{title}]({kinds[name]})\n\n{caption}"
+        return "Not in this small form of the report; `swinablate report` draws it of the records."
+
+    return {"report.md": FIGURE.sub(placed, text).replace(EVERY, HERE).encode(), **found}
+
+
+def smaller(svg: bytes, png: bytes) -> tuple[str, bytes]:
+    """A figure as it is committed: which kind of file, and its bytes."""
+    made = io.BytesIO()
+    painted = (
+        Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    )
+    painted.save(made, "PNG", optimize=True)
+    data = made.getvalue()
+    return ("png", data) if len(data) < SMALLER * len(svg) else ("svg", svg)
+
+
+def packed(home: Home, name: str) -> bytes:
+    """The evidence bundle of a study, compressed."""
+    with tempfile.TemporaryDirectory() as room:
+        path = Path(room) / "records.tar"
+        made = contents_of(home, name, weights=False)
+        write_bundle(path, made.about, made.files)
+        return lzma.compress(path.read_bytes(), preset=9)
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make a folder hold these files, and no others."""
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if path.relative_to(folder).as_posix() not in {*files, RECORDS}:
+            path.unlink()
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    for path in [path for path in folder.iterdir() if path.is_dir() and not [*path.iterdir()]]:
+        path.rmdir()
+
+
+def take(root: Path) -> Iterator[str]:
+    """Write the records of a home's finished studies into reports/; yields what was done.
+
+    A home may have come from another machine: the study's files are then this folder's, if they
+    say what was run, and its command names no folder of that machine.
+    """
+    home = Home(root)
+    for name in sorted(path.name for path in home.studies.glob("*/")):
+        plan = home.declared(name)
+        if plan.smoke or not (STUDIES / f"{name.partition('@')[0]}.toml").exists():
+            yield f"{name}: passed over: no study of studies/"
+            continue
+        answer = gather(home, name)
+        if interim(answer):
+            done = (answer.trials.status == "done").sum()
+            yield f"{name}: passed over: {done} of {len(answer.trials)} trials are done"
+            continue
+        launch, file = launch_of(home, plan), STUDIES / f"{name.partition('@')[0]}.toml"
+        if launch.study and digests(file, launch.settings) == launch.digests:
+            command = HOME.sub("", launch.command)
+            here = {
+                "study": f"studies/{file.name}",
+                "file": str(file),
+                "home": "",
+                "command": command,
+            }
+            keep_launch(home, plan, launch.model_copy(update=here))
+        folder = REPORTS / name
+        keep(folder, packed(home, name))
+        yield f"{name}: {len(answer.trials)} trials"
+
+
+def keep(folder: Path, records: bytes) -> None:
+    """Write records, unless those that are there differ in nothing but who packed them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as room:
+        new = Path(room)
+        (new / RECORDS).write_bytes(records)
+        if not (folder / RECORDS).exists() or recorded(new) != recorded(folder):
+            (folder / RECORDS).write_bytes(records)
+
+
+def recorded(folder: Path) -> dict[str, str]:
+    """What a bundle holds, by its digests; but for the environment, which names who packed it."""
+    with opened(folder) as bundle:
+        return {n: one.sha256 for n, one in bundle.entries.items() if n != "environment.json"}
+
+
+def regenerate(folder: Path) -> dict[str, bytes]:
+    """What a committed report is, made of its records; new records where verdicts changed."""
+    with home_of(folder) as (home, bundle):
+        name = str(bundle.about["study"])
+        answer = gather(home, name)
+        records, new = (folder / RECORDS).read_bytes(), dict[str, bytes]()
+        if any(bundle.read(where) != data for where, data in judged(answer).items()):
+            records = packed(home, name)
+            new = {RECORDS: records}
+        return shown(answer, MOST - len(records)) | new
+
+
+def main(homes: list[str]) -> None:
+    """Take the finished studies of homes; then write every report, and their README."""
+    from tests.overview import README, readme
+
+    for one in homes:
+        for line in take(Path(one)):
+            print(line, flush=True)
+    for folder in committed():
+        write(folder, regenerate(folder))
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        print(f"{folder.relative_to(ROOT)}: {size / 1000:.0f} kB", flush=True)
+    README.write_text(readme(), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
