@@ -74,7 +74,7 @@ wheel:
 # UV_PYTHON chooses another Python; UV_TORCH_BACKEND=cpu a torch without CUDA, from its own index.
 _environment NAME OPTIONS:
     {{uv}} venv --quiet --allow-existing .venv-{{NAME}}
-    {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,ray,safetensors,timm]'
+    {{uv}} pip install --quiet --python .venv-{{NAME}} {{OPTIONS}} --group test --editable '.[postgres,ray,safetensors,tensorboard,timm]'
 
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint test

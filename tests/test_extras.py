@@ -16,6 +16,7 @@ OPTIONAL = {
     "postgres": "psycopg2",  # SQLAlchemy imports it, where an address names it
     "ray": "ray",
     "safetensors": "safetensors",
+    "tensorboard": "tensorboard",
     "timm": "timm",
 }
 """Extra -> the module that its feature needs."""
