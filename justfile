@@ -29,6 +29,10 @@ test *ARGS:
 docs *ARGS:
     python -m tests.docs {{ARGS}}
 
+# Write reports/ again from the records in it; `just answers HOME` takes a home's finished studies first
+answers *HOMES:
+    python -m tests.committed {{HOMES}}
+
 # The documentation site, in build/site; a warning is an error
 docs-site *ARGS:
     PYTHONPATH={{justfile_directory()}} NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict {{ARGS}}

@@ -31,6 +31,7 @@ PAGES = (
     "benchmarks/README.md",
     "docs/*.md",
     "benchmarks/results/*.md",
+    "reports/README.md",
     "reports/*/report.md",
 )
 """What becomes a page."""
@@ -46,7 +47,9 @@ TO_TAKE = (
     "reports/*/figures/*",
     "reports/*/tables/*",
     "reports/*/*.json",
-    "reports/*/index.html",
+    "reports/*/records.tar.xz",
+    "reports/*.json",
+    "reports/*.toml",
 )
 """What is copied as it is."""
 STUDIES = (

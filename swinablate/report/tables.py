@@ -291,7 +291,7 @@ def origins(value: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     rows = []
     for key in dict.fromkeys([*runs, *here]):
         then, now = "; ".join(dict.fromkeys(runs.get(key, ()))), here.get(key, "")
-        rows.append((key, then or DASH, "" if then == now else now or DASH))
+        rows.append((key, then or DASH, "" if then == now or not here else now or DASH))
     ran: dict[str, list[str]] = {}
     for one in value.get("execution") or ():
         for key, text in flat(one):
