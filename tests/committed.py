@@ -3,12 +3,14 @@
 `python -m tests.committed` writes all of it again from the records in reports/; where it is told
 HOMES it first takes the finished studies that ran there. A committed report is small: what was
 recorded, compressed, and what a reader wants to see at once. `swinablate import` and `swinablate
-report` make the rest of it.
+report` make the rest of it: the tables, and figures for which there was no room.
 
     reports/<study>/records.tar.xz    what `swinablate export` writes, compressed
-    reports/<study>/report.md         the report, and beside it its figures, verdicts and trials
+    reports/<study>/report.md         the report
+    reports/<study>/figures/          its figures, each once
 """
 
+import io
 import lzma
 import re
 import sys
@@ -17,6 +19,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+from PIL import Image
 
 from swinablate.config.variants import digests
 from swinablate.records.home import Home
@@ -32,10 +36,24 @@ from swinablate.report.tables import interim
 ROOT = Path(__file__).parent.parent
 REPORTS, STUDIES = ROOT / "reports", ROOT / "studies"
 RECORDS = "records.tar.xz"
-SHOWN = re.compile(r"report\.md|verdicts\.json|tables/trials\.csv|figures/[^/]+\.svg")
-"""Files of a report that are committed: no figure twice, no table that is a part of another."""
-NUMBERS = re.compile(r" Numbers: \[[^\]]+\]\(tables/[^)]+\)\.")
-"""What `report.md` says of a figure's table, which is not there."""
+MOST = 400_000
+"""Bytes of a committed report: thirty of them are what a repository bears."""
+FIRST = ("forest", "waterfall", "sequence", "effects", "interactions", "levels", "tuning", "families",
+         "cost", "curves", "seeds")  # fmt: skip
+"""Figures in the order in which they are given room; others come last."""
+COLOURS = 64
+"""Of a PNG: lines and letters on white have fewer, and their edges look the same."""
+SMALLER = 0.6
+"""A figure is an SVG, which is sharp at any size, unless a PNG has less than this share of its
+bytes: many curves and cells are more to write down than to paint."""
+FIGURE = re.compile(
+    r"!\[([^\]]*)\]\(figures/(\w+)\.svg\)\n\n(.*?) Numbers: \[[^\]]+\]\(tables/[^)]+\)\."
+)
+"""A figure in `report.md`, its caption, and a table, which is not there."""
+HOME = re.compile(r" --home[ =](?:'[^']*'|\S+)")
+"""Of a command: where its records were on some machine."""
+EVERY = "Every trial: [tables/trials.csv](tables/trials.csv)."
+HERE = f"Every trial: [{RECORDS}]({RECORDS}), which `swinablate import` reads when it is unpacked."
 
 
 def committed(reports: Path = REPORTS) -> list[Path]:
@@ -64,17 +82,46 @@ def home_of(folder: Path) -> Iterator[tuple[Home, Bundle]]:
         yield home, bundle
 
 
-def shown(answer: StudyResults) -> dict[str, bytes]:
+def shown(answer: StudyResults, room: int) -> dict[str, bytes]:
     """What is committed of a report, besides the records: file -> content.
 
     Of who makes the report nothing is said: it would be another one every time. And its runs are
     not in MLflow where it is read.
+
+    Args:
+        answer: what was recorded, judged.
+        room: bytes for it; figures that do not fit are left out, and the report says so.
     """
     told = {key: value for key, value in answer.provenance.items() if key not in {UNLIKE, "ui"}}
     files = contents(replace(answer, provenance=told))
-    found = {name: data for name, data in files.items() if SHOWN.fullmatch(name)}
-    found["report.md"] = NUMBERS.sub("", found["report.md"].decode()).encode()
-    return found
+    text, found = files["report.md"].decode(), dict[str, bytes]()
+    room -= len(files["report.md"])
+    names = {Path(name).stem for name in files if name.endswith(".svg")}
+    for name in sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else 99, name)):
+        kind, data = smaller(files[f"figures/{name}.svg"], files[f"figures/{name}.png"])
+        if len(data) <= room:
+            found[f"figures/{name}.{kind}"] = data
+            room -= len(data)
+    kinds = {Path(name).stem: name for name in found}
+
+    def placed(match: re.Match[str]) -> str:
+        title, name, caption = match.groups()
+        if name in kinds:
+            return f"![{title}]({kinds[name]})\n\n{caption}"
+        return "Not in this small form of the report; `swinablate report` draws it of the records."
+
+    return {"report.md": FIGURE.sub(placed, text).replace(EVERY, HERE).encode(), **found}
+
+
+def smaller(svg: bytes, png: bytes) -> tuple[str, bytes]:
+    """A figure as it is committed: which kind of file, and its bytes."""
+    made = io.BytesIO()
+    painted = (
+        Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    )
+    painted.save(made, "PNG", optimize=True)
+    data = made.getvalue()
+    return ("png", data) if len(data) < SMALLER * len(svg) else ("svg", svg)
 
 
 def packed(home: Home, name: str) -> bytes:
@@ -103,7 +150,7 @@ def take(root: Path) -> Iterator[str]:
     """Write the records of a home's finished studies into reports/; yields what was done.
 
     A home may have come from another machine: the study's files are then this folder's, if they
-    say what was run.
+    say what was run, and its command names no folder of that machine.
     """
     home = Home(root)
     for name in sorted(path.name for path in home.studies.glob("*/")):
@@ -118,7 +165,14 @@ def take(root: Path) -> Iterator[str]:
             continue
         launch, file = launch_of(home, plan), STUDIES / f"{name.partition('@')[0]}.toml"
         if launch.study and digests(file, launch.settings) == launch.digests:
-            keep_launch(home, plan, launch.model_copy(update={"file": str(file)}))
+            command = HOME.sub("", launch.command)
+            here = {
+                "study": f"studies/{file.name}",
+                "file": str(file),
+                "home": "",
+                "command": command,
+            }
+            keep_launch(home, plan, launch.model_copy(update=here))
         folder = REPORTS / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RECORDS).write_bytes(packed(home, name))
@@ -130,10 +184,11 @@ def regenerate(folder: Path) -> dict[str, bytes]:
     with home_of(folder) as (home, bundle):
         name = str(bundle.about["study"])
         answer = gather(home, name)
-        found = shown(answer)
+        records, new = (folder / RECORDS).read_bytes(), dict[str, bytes]()
         if any(bundle.read(where) != data for where, data in judged(answer).items()):
-            found[RECORDS] = packed(home, name)
-    return found
+            records = packed(home, name)
+            new = {RECORDS: records}
+        return shown(answer, MOST - len(records)) | new
 
 
 def main(homes: list[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,10 @@ from tests.answers import Sketch, study
 from tests.costs import COSTS
 
 ROOT = Path(__file__).parent.parent
-MOST = 400_000
-"""Bytes of a committed report: thirty of them are what one picture-book of a repository bears."""
+KEPT = re.compile(r"records\.tar\.xz|report\.md|figures/[a-z]+\.(svg|png)")
+"""Files of a committed report: no figure twice, no table that the records have."""
 FOLDERS = committed.committed()
+LINK = re.compile(r"\]\(([^)]+)\)")
 NEEDS_FILES = {"fine_tuning"}
 """Studies that cannot be planned without weights that nobody ships: nothing tells what they cost."""
 
@@ -41,9 +43,12 @@ def test_there_are_committed_reports():
 def test_a_committed_report_is_small_and_holds_nothing_else(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
     names = [path.relative_to(folder).as_posix() for path in files]
-    assert [n for n in names if n != committed.RECORDS and not committed.SHOWN.fullmatch(n)] == []
-    assert {"report.md", "verdicts.json", "tables/trials.csv", "figures/forest.svg"} <= {*names}
-    assert sum(path.stat().st_size for path in files) <= MOST
+    assert [name for name in names if not KEPT.fullmatch(name)] == []
+    assert {committed.RECORDS, "report.md", "figures/forest.svg"} <= {*names}
+    assert len({path.stem for path in files}) == len(files)
+    assert sum(path.stat().st_size for path in files) <= committed.MOST
+    text = (folder / "report.md").read_text("utf-8")
+    assert {*LINK.findall(text)} == {name for name in names if name != "report.md"}
     assert (overview.STUDIES / f"{folder.name.partition('@')[0]}.toml").exists()
 
 
@@ -135,7 +140,12 @@ def test_an_answer_is_the_largest_effect_and_counts_the_others():
         == others
     )
     nothing = as_answered(
-        study([Sketch(name="baseline", statuses=("done",) * 10), Sketch(name="same", sd=2.0)])
+        study(
+            [
+                Sketch(name="baseline", statuses=("done",) * 10),
+                Sketch(name="same", mean=96.0, sd=2.0),
+            ]
+        )
     )
     assert overview.answer(nothing).startswith(
         "None of 1 comparison shows a difference; they are: 1 "

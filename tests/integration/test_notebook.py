@@ -8,6 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 from swinablate.text import signed
+from tests.committed import opened
 
 pytestmark = [
     pytest.mark.integration,
@@ -39,8 +40,9 @@ def table(shown, beginning):
 
 
 def test_verdicts_of_the_recorded_study_are_those_of_its_report(shown):
-    html = table(shown, "import pandas")
-    report = json.loads((ROOT / "reports/quickstart/verdicts.json").read_text())
+    html = table(shown, "import tarfile\n\nimport pandas")
+    with opened(ROOT / "reports/quickstart") as bundle:
+        report = json.loads(bundle.read("report/verdicts.json"))
     assert len(report["arms"]) > 3
     for arm in report["arms"]:
         row = html[html.index(f">{arm['name']}</td>") :].partition("</tr>")[0]
