@@ -4,7 +4,7 @@
 #   reports/run.sh [-H HOME] [-j STUDIES] [-s SLOTS] [-l SECONDS] [-o FILE] STUDY... [-- OPTIONS]
 #
 #   -H  folder of everything recorded (.swinablate)      -j  studies at a time (1)
-#   -s  trials at a time of each study (1)               -l  stop after so many seconds, resumable
+#   -s  trials at a time of each study (as many as fit)  -l  stop after so many seconds, resumable
 #   -o  after every study pack the records here (.tar.xz), without checkpoints and data sets
 #   --  what follows is given to every `swinablate run`, as `--devices cuda:0 --fuse 5`
 #
@@ -12,7 +12,7 @@
 # The packed records become reports with `python -m tests.committed HOME`, anywhere.
 # Example: reports/run.sh -j 4 -s 4 -l 500 -o records.tar.xz bn_rate post002_encoder mission
 set -uo pipefail
-home=.swinablate together=1 slots=1 limit=0 packed=""
+home=.swinablate together=1 slots="" limit=0 packed=""
 while getopts "H:j:s:l:o:h" option; do
     case $option in
         H) home=$OPTARG ;;
@@ -64,8 +64,8 @@ if ((limit)); then { sleep "$limit"; kill -TERM $$; } > /dev/null 2>&1 & watch=$
 for study in "${studies[@]}"; do
     while ((!stopping && ${#name_of[@]} >= together)); do ended; done
     ((stopping)) && break
-    "${PYTHON:-python3}" -m swinablate run "studies/$study.toml" --home "$home" --slots "$slots" \
-        --no-report "${options[@]}" > "$home/run/$study.log" 2>&1 &
+    "${PYTHON:-python3}" -m swinablate run "studies/$study.toml" --home "$home" \
+        ${slots:+--slots "$slots"} --no-report "${options[@]}" > "$home/run/$study.log" 2>&1 &
     name_of[$!]=$study
 done
 while ((${#name_of[@]})); do ended; done

@@ -36,6 +36,8 @@ PLAIN = {"precision": "fp32", "matmul": "highest", "compile": False, "channels_l
 """What `auto` is measured as: on a CPU it becomes this, or something as fast."""
 TIMED_S = 0.4
 """Processor seconds of steps an arm: enough where nothing else is counted."""
+WHOLE = "all changes"
+"""What the last arm of a path is called, whose own name would be a list of all."""
 Seconds = Callable[[ArmRecord], float]
 
 
@@ -87,6 +89,7 @@ def cost(plan: PlanRecord, seconds: Seconds) -> dict[str, Any]:
     contrasts = (*comparisons_of(plan)[0], *effects_of(plan)[0])
     kinds = {one.name: one.kind for one in contrasts}
     arms = [arm.name for arm in plan.arms[1:]]
+    arms += [WHOLE] if plan.design == "path" else []
     return {
         "data": plan.baseline.dataset,
         "trials": sum(trials.values()),

@@ -15,7 +15,7 @@ import pytest
 
 from swinablate.records.plan import HypothesisRecord
 from swinablate.study.arms.recipes import load_recipe
-from tests import committed, overview
+from tests import answered, committed, overview
 from tests.answers import Sketch, study
 from tests.costs import COSTS
 
@@ -32,7 +32,7 @@ def as_answered(made, hours=1.0):
     """A made-up study as one with committed records."""
     rows = json.loads(made.trials.to_json(orient="records"))
     rows = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
-    return overview.Answered(made.plan.study, made.plan, made.verdicts, hours, rows)
+    return answered.Answered(made.plan.study, made.plan, made.verdicts, hours, rows)
 
 
 def test_there_are_committed_reports():
@@ -101,7 +101,7 @@ def test_every_study_answers_a_question_and_every_answer_is_one_of_its_study():
         if study not in NEEDS_FILES and name.partition(" | ")[0] not in costs[study]["compares"]
     ]
     assert unknown == []
-    trained = {one.study: one for one in overview.answered()}
+    trained = {one.study: one for one in answered.answered()}
     assert [
         (study, name)
         for one in asked
