@@ -70,6 +70,5 @@ for study in "${studies[@]}"; do
 done
 while ((${#name_of[@]})); do ended; done
 [[ -n $watch ]] && kill "$watch" 2>/dev/null
-pack
 ((stopping)) && exit 75
 exit "$worst"

@@ -6,7 +6,7 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 from swinablate.records.plan import PlanRecord
 from swinablate.report.drawing import numbers
 from swinablate.report.families.further import among, blocks_of
+from swinablate.report.families.tuned_verdicts import SUFFIX
 from swinablate.report.page import md
 from swinablate.report.prose import hypotheses
 from swinablate.report.results import StudyResults
@@ -23,8 +24,7 @@ from swinablate.text import counted
 from tests.committed import REPORTS, committed, opened
 from tests.costs import WHOLE, label
 
-BESIDE = {"curve", TUNED, TUNED_CONTRASTS}
-"""Families of contrasts that are told elsewhere, or decide nothing."""
+TUNINGS = {TUNED, TUNED_CONTRASTS}
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Answered:
         """All that was judged, by what it is called; `NAME | QUANTITY` of other quantities."""
         found = {arm["name"]: arm for arm in self.verdicts["arms"]}
         arms = [*found]
+        rows = self.verdicts.get("tuning", {}).get("arms", ())
+        tuned = {f"{row['name']}{SUFFIX}": row.get("sentence") for row in rows}
         if self.plan.design == "path":
             last = max(self.plan.arms, key=lambda arm: len(arm.changes)).name
             found[WHOLE] = {
@@ -71,8 +73,11 @@ class Answered:
                 "sentence": found[last]["sentence"].replace(last, WHOLE),
             }
         for one in self.verdicts["contrasts"]:
-            if one["family"] not in BESIDE | {ARMS}:
-                found.setdefault(label(one["name"], one["kind"], arms), one)
+            if one["family"] not in {ARMS, "curve"}:  # along the curve: what decides nothing
+                named = label(one["name"], one["kind"], arms)
+                found.setdefault(
+                    named, {**one, "sentence": one.get("sentence") or tuned.get(named)}
+                )
         for block in blocks_of(self.verdicts):
             rows = [*block["arms"], *among(block)]
             found |= {f"{one['name']} | {block['metric']}": {**one, "of": block} for one in rows}
@@ -89,8 +94,11 @@ class Answered:
     def effects(self) -> dict[str, Mapping[str, Any]]:
         """What the study's design is made to tell: single changes, steps of a path, main effects.
 
-        Cells of a factorial design or of a path are several changes at once, and say less.
+        Cells of a factorial design or of a path are several changes at once, and say less. Where
+        every arm was tuned, that is what was asked.
         """
+        if self.plan.tune:
+            return {n: one for n, one in self.compared.items() if one.get("family") in TUNINGS}
         if self.plan.design == "one_at_a_time":
             return self.first
         cells = {arm.name for arm in self.plan.arms if arm.cell}
@@ -118,9 +126,10 @@ class Answered:
         return statistics.median(own) * self.hours * 3600 / total
 
 
-def answered(reports: Path = REPORTS) -> list[Answered]:
-    """Every study with committed records."""
-    return [_answered(folder) for folder in committed(reports)]
+@cache
+def answered(reports: Path = REPORTS) -> tuple[Answered, ...]:
+    """Every study with committed records; read once."""
+    return tuple(_answered(folder) for folder in committed(reports))
 
 
 def _answered(folder: Path) -> Answered:

@@ -22,6 +22,7 @@ from swinablate.records.events import Job
 from swinablate.records.plan import ArmRecord, PlanRecord
 from swinablate.records.seal import digest
 from swinablate.records.speeds import SpeedRecord, what_costs
+from swinablate.report.families.tuned_verdicts import SUFFIX
 from swinablate.study.declared import comparisons_of, effects_of
 from swinablate.study.files import load_study
 from swinablate.study.noise import Noise
@@ -90,13 +91,16 @@ def cost(plan: PlanRecord, seconds: Seconds) -> dict[str, Any]:
     kinds = {one.name: one.kind for one in contrasts}
     arms = [arm.name for arm in plan.arms[1:]]
     arms += [WHOLE] if plan.design == "path" else []
+    tuned = [f"{name}{SUFFIX}" for name in (*arms, *kinds)] if plan.tune else []
     return {
         "data": plan.baseline.dataset,
         "trials": sum(trials.values()),
         "core_minutes": round(sum(each[name] * n for name, n in trials.items()) / 60, 1),
         "trial_s": [round(min(each.values()), 1), round(max(each.values()), 1)],
         "compares": [
-            *dict.fromkeys([*arms, *(label(name, kind, arms) for name, kind in kinds.items())])
+            *dict.fromkeys(
+                [*arms, *(label(name, kind, arms) for name, kind in kinds.items()), *tuned]
+            )
         ],
     }
 

@@ -15,7 +15,6 @@ from typing import Any
 from swinablate.report.drawing import numbers
 from swinablate.report.page import md, minus
 from swinablate.report.tables import LOST
-from swinablate.stats import TUNED_CONTRASTS
 from swinablate.stats.power import baseline_of
 from swinablate.text import after_difference, counted, known, places_of, unit_of
 from tests.answered import Answered, answered
@@ -133,22 +132,12 @@ def _questions(studies: Sequence[Answered]) -> Iterator[str]:
                 yield f"    - Of {counted(len(there), 'comparison')}: {_words(one, there)}."
                 for name in there:
                     yield f"    - {said(sentence(one, name))}"
-                yield from _tuned(one, names)
         if lacking:
             told = (
                 f"[{md(one)}](../studies/{one}.toml){_price(costs.get(one))}" for one in lacking
             )
             yield f"- Not trained: {', '.join(told)}."
         yield ""
-
-
-def _tuned(one: Answered, names: Sequence[str]) -> Iterator[str]:
-    """What was found where every arm has a recipe of its own."""
-    rows = one.verdicts.get("tuning", {}).get("arms", ())
-    rows = [*rows, *(c for c in one.verdicts["contrasts"] if c["family"] == TUNED_CONTRASTS)]
-    for row in rows:
-        if row["name"] in names and row.get("sentence"):
-            yield f"    - {said(row['sentence'])}"
 
 
 def _price(cost: Mapping[str, Any] | None) -> str:
