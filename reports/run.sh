@@ -12,6 +12,7 @@
 # The packed records become reports with `python -m tests.committed HOME`, anywhere.
 # Example: reports/run.sh -j 4 -s 4 -l 500 -o records.tar.xz bn_rate post002_encoder mission
 set -uo pipefail
+main() {  # read as a whole before it begins: whoever edits this file meanwhile breaks nothing
 home=.swinablate together=1 slots="" limit=0 packed=""
 while getopts "H:j:s:l:o:h" option; do
     case $option in
@@ -72,3 +73,5 @@ while ((${#name_of[@]})); do ended; done
 [[ -n $watch ]] && kill "$watch" 2>/dev/null
 ((stopping)) && exit 75
 exit "$worst"
+}
+main "$@"

@@ -174,9 +174,24 @@ def take(root: Path) -> Iterator[str]:
             }
             keep_launch(home, plan, launch.model_copy(update=here))
         folder = REPORTS / name
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / RECORDS).write_bytes(packed(home, name))
+        keep(folder, packed(home, name))
         yield f"{name}: {len(answer.trials)} trials"
+
+
+def keep(folder: Path, records: bytes) -> None:
+    """Write records, unless those that are there differ in nothing but who packed them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as room:
+        new = Path(room)
+        (new / RECORDS).write_bytes(records)
+        if not (folder / RECORDS).exists() or recorded(new) != recorded(folder):
+            (folder / RECORDS).write_bytes(records)
+
+
+def recorded(folder: Path) -> dict[str, str]:
+    """What a bundle holds, by its digests; but for the environment, which names who packed it."""
+    with opened(folder) as bundle:
+        return {n: one.sha256 for n, one in bundle.entries.items() if n != "environment.json"}
 
 
 def regenerate(folder: Path) -> dict[str, bytes]:

@@ -67,7 +67,7 @@ def _table(studies: Sequence[Answered]) -> Iterator[str]:
         words = ", ".join(f"{n} {word}" for word, n in told.items()) or "none declared"
         lost = sum(row["status"] in LOST for row in one.trials)
         gone = f", {lost} of them lost" if lost else ""
-        trials = f"{counted(len(one.trials), 'trial')}{gone}, {one.hours:.2g} hours"
+        trials = f"{counted(len(one.trials), 'trial')}{gone}, {numbers.duration(3600 * one.hours)}"
         yield (
             f"| {one.link} | {md(one.plan.question)} | {said(answer(one))} | {words} | "
             f"{md(one.setting)}; {trials} |"
@@ -203,37 +203,39 @@ def reproduced(told: Mapping[str, Any]) -> str:
 def _unresolved(studies: Sequence[Answered]) -> Iterator[str]:
     yield "## What is unresolved, and what it would cost\n"
     yield (
-        "Seeds that would decide with power 0.8 at the spread that was seen, and the hours they "
-        "would take as these trials took them; `--more` of `swinablate run` adds seeds to what is "
+        "Seeds that would decide with power 0.8 at the spread that was seen, and the time they "
+        "would take as these trials took it; `--more` of `swinablate run` adds seeds to what is "
         "undecided.\n"
     )
     rows = [row for one in studies for row in _open(one)]
     if not rows:
         yield "Nothing that was trained.\n"
         return
-    yield "| study | undecided | more seeds | hours |"
+    yield "| study | undecided | more seeds | time |"
     yield "|---|---|--:|--:|"
     yield from rows
     yield ""
 
 
 def _open(one: Answered) -> Iterator[str]:
-    left = [name for name, found in one.first.items() if found["verdict"] in UNDECIDED]
+    asked = {**one.first, **one.effects} if one.plan.tune else one.first
+    left = [name for name, found in asked.items() if found["verdict"] in UNDECIDED]
     if not left:
         return
     arms = {arm["name"]: arm for arm in one.verdicts["arms"]}
-    more = {name: needed(one, arms[name]) for name in left if name in arms}
-    hours = sum(n * one.seconds(name) for name, n in more.items() if n) / 3600
-    base = one.verdicts["baseline"]
-    # Arms that are compared with others need more of these: as many as the baseline's, at most.
-    most = max((_of_baseline(one, arms[name], n) for name, n in more.items() if n), default=0)
-    hours += most * one.seconds(base["name"]) / 3600
-    total = sum(n or 0 for n in more.values()) + most
-    unknown = [name for name in left if not more.get(name)]
-    told = ", ".join(f"{md(name)}{f' (+{more[name]})' if more.get(name) else ''}" for name in left)
-    note = f"; of {len(unknown)} nobody can say" if unknown and total else ""
-    cost = f"{total}{note} | {hours:.2g}" if total else f"{numbers.DASH} | {numbers.DASH}"
-    yield f"| {one.link} | {told} | {cost} |"
+    more = {name: n for name in left if name in arms and (n := needed(one, arms[name]))}
+    seeds = dict(more)
+    for name, n in more.items():  # what an arm is compared with needs some, too, once for all
+        other = arms.get(arms[name].get("against") or "", one.verdicts["baseline"])
+        ratio = other["n"] / arms[name]["n"]
+        lacks = baseline_of(arms[name]["n"] + n, ratio) - other["n"]
+        seeds[other["name"]] = max(seeds.get(other["name"], 0), lacks)
+    time = sum(n * one.seconds(name) for name, n in seeds.items())
+    told = ", ".join(f"{md(name)}{f' (+{more[name]})' if name in more else ''}" for name in left)
+    unknown = len(left) - len(more)
+    note = f"; of {unknown} nobody can say" if unknown and more else ""
+    cost = f"{sum(seeds.values())}{note} | {numbers.duration(time)}"
+    yield f"| {one.link} | {told} | {cost if more else f'{numbers.DASH} | {numbers.DASH}'} |"
 
 
 def needed(one: Answered, arm: Mapping[str, Any]) -> int | None:
@@ -243,11 +245,6 @@ def needed(one: Answered, arm: Mapping[str, Any]) -> int | None:
     near = abs(arm["delta_pp"]) < (one.verdicts["rope_pp"] or 0.0) / 2
     wanted = arm.get("seeds_equivalence") if near else arm.get("seeds_needed")
     return wanted - arm["n"] if wanted and wanted > arm["n"] else None
-
-
-def _of_baseline(one: Answered, arm: Mapping[str, Any], more: int) -> int:
-    base = one.verdicts["baseline"]["n"]
-    return max(0, baseline_of(arm["n"] + more, base / arm["n"]) - base)
 
 
 def _untrained(studies: Sequence[Answered]) -> Iterator[str]:

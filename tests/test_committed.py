@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from swinablate.records.plan import HypothesisRecord
+from swinablate.report.drawing import numbers
 from swinablate.study.arms.recipes import load_recipe
 from tests import answered, committed, overview
 from tests.answers import Sketch, study
@@ -184,16 +185,17 @@ def test_what_is_reproduced_is_told_of_a_judged_hypothesis():
 def test_what_is_unresolved_says_how_many_seeds_and_hours():
     base = Sketch(name="baseline", sd=1.0, statuses=("done",) * 10)
     made = study([base, Sketch(name="arm", mean=96.0, sd=1.5)])
+    made = replace(made, trials=made.trials.assign(train_s=2.0))  # all alike
     one = as_answered(made, hours=15.0)
     (arm,) = one.verdicts["arms"]
     assert arm["verdict"] == "undecided"
     (row,) = overview._open(one)
     more = overview.needed(one, arm)
     assert f"; {more} more seeds of arm and " in arm["sentence"]
-    seeds, hours = row.split(" | ")[2:]
-    assert int(seeds) > more  # the baseline needs some, too
-    each = one.hours / len(one.trials)
-    assert float(hours.rstrip(" |")) == pytest.approx(int(seeds) * each, rel=0.5)
+    seeds, time = row.split(" | ")[2:]
+    lacks = int(arm["sentence"].partition(f"; {more} more seeds of arm and ")[2].split()[0])
+    assert int(seeds) == more + lacks  # of the baseline
+    assert time.rstrip(" |") == numbers.duration(int(seeds) * 3600 * one.hours / len(one.trials))
     assert [*overview._open(replace(one, verdicts={**one.verdicts, "arms": []}))] == []
 
 
