@@ -28,7 +28,7 @@ from swinablate.study.files import load_study
 from swinablate.study.noise import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
-from swinablate.training import timing
+from swinablate.training.ahead import timing
 from swinablate.training.machine import device_name
 
 ROOT = Path(__file__).parent.parent

@@ -129,7 +129,8 @@ def _questions(studies: Sequence[Answered]) -> Iterator[str]:
             for one in here:
                 yield f"- **{one.link}** ({md(one.setting)}): {md(one.plan.question)}"
                 there = [name for name in names if name in one.compared]
-                yield f"    - Of {counted(len(there), 'comparison')}: {_words(one, there)}."
+                if len(there) > 1:
+                    yield f"    - Of {len(there)} comparisons: {_words(one, there)}."
                 for name in there:
                     yield f"    - {said(sentence(one, name))}"
         if lacking:
