@@ -16,6 +16,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from PIL import Image
 from swinablate.config.variants import digests
 from swinablate.records.home import Home
 from swinablate.records.launch import keep_launch, launch_of
+from swinablate.records.provenance import cores
 from swinablate.report import contents
 from swinablate.report.answer import gather
 from swinablate.report.evidence.archive import Bundle, open_bundle, write_bundle
@@ -146,36 +148,27 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         path.rmdir()
 
 
-def take(root: Path) -> Iterator[str]:
-    """Write the records of a home's finished studies into reports/; yields what was done.
+def take(root: Path, name: str) -> str:
+    """Write the records of a study of a home into reports/, if it is finished; says what was done.
 
-    A home may have come from another machine: the study's files are then this folder's, if they
+    The home may have come from another machine: the study's files are then this folder's, if they
     say what was run, and its command names no folder of that machine.
     """
-    home = Home(root)
-    for name in sorted(path.name for path in home.studies.glob("*/")):
-        plan = home.declared(name)
-        if plan.smoke or not (STUDIES / f"{name.partition('@')[0]}.toml").exists():
-            yield f"{name}: passed over: no study of studies/"
-            continue
-        answer = gather(home, name)
-        if interim(answer):
-            done = (answer.trials.status == "done").sum()
-            yield f"{name}: passed over: {done} of {len(answer.trials)} trials are done"
-            continue
-        launch, file = launch_of(home, plan), STUDIES / f"{name.partition('@')[0]}.toml"
-        if launch.study and digests(file, launch.settings) == launch.digests:
-            command = HOME.sub("", launch.command)
-            here = {
-                "study": f"studies/{file.name}",
-                "file": str(file),
-                "home": "",
-                "command": command,
-            }
-            keep_launch(home, plan, launch.model_copy(update=here))
-        folder = REPORTS / name
-        keep(folder, packed(home, name))
-        yield f"{name}: {len(answer.trials)} trials"
+    home, file = Home(root), STUDIES / f"{name.partition('@')[0]}.toml"
+    plan = home.declared(name)
+    if plan.smoke or not file.exists():
+        return f"{name}: passed over: no study of studies/"
+    answer = gather(home, name)
+    if interim(answer):
+        done = (answer.trials.status == "done").sum()
+        return f"{name}: passed over: {done} of {len(answer.trials)} trials are done"
+    launch = launch_of(home, plan)
+    if launch.study and digests(file, launch.settings) == launch.digests:
+        command = HOME.sub("", launch.command)
+        here = {"study": f"studies/{file.name}", "file": str(file), "home": "", "command": command}
+        keep_launch(home, plan, launch.model_copy(update=here))
+    keep(REPORTS / name, packed(home, name))
+    return f"{name}: {len(answer.trials)} trials"
 
 
 def keep(folder: Path, records: bytes) -> None:
@@ -206,17 +199,26 @@ def regenerate(folder: Path) -> dict[str, bytes]:
         return shown(answer, MOST - len(records)) | new
 
 
+def remake(folder: Path) -> str:
+    """Write a committed report again; says how large it is."""
+    write(folder, regenerate(folder))
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return f"{folder.name}: {size / 1000:.0f} kB"
+
+
 def main(homes: list[str]) -> None:
     """Take the finished studies of homes; then write every report, and their README."""
     from tests.overview import README, readme
 
-    for one in homes:
-        for line in take(Path(one)):
+    with ProcessPoolExecutor(cores()) as pool:
+        there = [
+            (path, path.parent.parent) for one in homes for path in Path(one).glob("studies/*/")
+        ]
+        names = [path.name for path, _ in there]
+        for line in pool.map(take, [home for _, home in there], names):
             print(line, flush=True)
-    for folder in committed():
-        write(folder, regenerate(folder))
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        print(f"{folder.relative_to(ROOT)}: {size / 1000:.0f} kB", flush=True)
+        for line in pool.map(remake, committed()):
+            print(line, flush=True)
     README.write_text(readme(), "utf-8")
 
 

@@ -2,6 +2,7 @@
 
 No number stands here: all are read from reports/*/records.tar.xz and reports/costs.json, and what
 is asked from the studies' files and reports/questions.toml. `python -m tests.committed` writes it.
+`python -m tests.overview` writes this page alone.
 """
 
 import json
@@ -60,6 +61,7 @@ def _table(studies: Sequence[Answered]) -> Iterator[str]:
     if not studies:
         yield "None is trained yet.\n"
         return
+    yield f"{_beginning_words(studies)}\n"
     yield "| study | question | answer | hypotheses | trained on |"
     yield "|---|---|---|---|---|"
     for one in studies:
@@ -73,6 +75,16 @@ def _table(studies: Sequence[Answered]) -> Iterator[str]:
             f"{md(one.setting)}; {trials} |"
         )
     yield ""
+
+
+def _beginning_words(studies: Sequence[Answered]) -> str:
+    """How many studies there are, and how often what was published was found."""
+    shipped = len([*STUDIES.glob("*.toml")])
+    trained = len({one.study for one in studies})
+    words = Counter(reproduced(told).partition(":")[0] for _, told in _published(studies))
+    told = ", ".join(f"{n} {word}" for word, n in words.most_common())
+    found = f" Of {sum(words.values())} claims with a source elsewhere, found here, too: {told}."
+    return f"{trained} of {shipped} shipped studies are trained.{found if words else ''}"
 
 
 def answer(one: Answered) -> str:
@@ -155,12 +167,7 @@ def _reproduced(studies: Sequence[Answered]) -> Iterator[str]:
         "was expected. The setting is never the source's: `no` says that an effect was not found "
         "at this size, not that it is not there at another.\n"
     )
-    rows = [
-        (one, told)
-        for one in studies
-        for told in one.hypotheses
-        if not OURS.match(told["source"]) and told["source"]
-    ]
+    rows = _published(studies)
     if not rows:
         yield "No study with such hypotheses is trained yet.\n"
         return
@@ -177,6 +184,16 @@ def _reproduced(studies: Sequence[Answered]) -> Iterator[str]:
             f"{md(found)}{told['unit']} | {reproduced(told)} | {md(one.setting)} |"
         )
     yield ""
+
+
+def _published(studies: Sequence[Answered]) -> list[tuple[Answered, dict[str, Any]]]:
+    """The hypotheses that somebody else has published."""
+    return [
+        (one, told)
+        for one in studies
+        for told in one.hypotheses
+        if told["source"] and not OURS.match(told["source"])
+    ]
 
 
 def reproduced(told: Mapping[str, Any]) -> str:
@@ -232,7 +249,7 @@ def _open(one: Answered) -> Iterator[str]:
         lacks = baseline_of(arms[name]["n"] + n, ratio) - other["n"]
         seeds[other["name"]] = max(seeds.get(other["name"], 0), lacks)
     time = sum(n * one.seconds(name) for name, n in seeds.items())
-    told = ", ".join(f"{md(name)}{f' (+{more[name]})' if name in more else ''}" for name in left)
+    told = "; ".join(f"{md(name)}{f' (+{more[name]})' if name in more else ''}" for name in left)
     unknown = len(left) - len(more)
     note = f"; of {unknown} nobody can say" if unknown and more else ""
     cost = f"{sum(seeds.values())}{note} | {numbers.duration(time)}"
@@ -270,3 +287,7 @@ def _untrained(studies: Sequence[Answered]) -> Iterator[str]:
             told = f"{md(cost['data'])} | {cost['trials']} | {numbers.duration(60 * cost['core_minutes'])}"
         yield f"| [{md(path.stem)}](../studies/{path.name}) | {md(asked)} | {told} |"
     yield ""
+
+
+if __name__ == "__main__":
+    README.write_text(readme(), "utf-8")

@@ -246,8 +246,8 @@ def test_studies_run_together_stop_and_go_on_and_become_reports(script, tmp_path
     shutil.rmtree(tmp_path / "h")
     for name in ("REPORTS", "STUDIES"):
         monkeypatch.setattr(committed, name, tmp_path / name.lower())
-    taken = [*committed.take(tmp_path / "elsewhere")]
-    assert taken == ["one@train.epochs=1: 6 trials", "two@train.epochs=1: 6 trials"]
+    for name in ("one@train.epochs=1", "two@train.epochs=1"):
+        assert committed.take(tmp_path / "elsewhere", name) == f"{name}: 6 trials"
     folders = committed.committed(tmp_path / "reports")
     committed.write(folders[0], committed.regenerate(folders[0]))
     assert regenerated(folders[0]) == []
