@@ -32,13 +32,17 @@ for word in "$@"; do
 done
 kept="$SWINABLATE_CHECKPOINT/step"
 at=$(cat "$kept" 2>/dev/null || echo 0)
+said() {
+  awk -v s="$seed" -v n="$1" -v r="$rate" \\
+    'BEGIN { srand(s); printf "step %d accuracy %.4f\\n", n, 50 + 5 * n * r + rand() }'
+}
 while [ "$at" -lt "$steps" ]; do
   sleep 0.3
   at=$((at + 1))
   echo "$at" > "$kept.new" && mv "$kept.new" "$kept"
-  awk -v s="$seed" -v n="$at" -v r="$rate" \\
-    'BEGIN { srand(s); printf "step %d accuracy %.4f\\n", n, 50 + 5 * n * r + rand() }'
+  said "$at"
 done
+said "$at"  # it may have been killed when it had said all
 """
 STUDY = """\
 question = "What does somebody's script do?"
