@@ -16,6 +16,7 @@ from swinablate.errors import InputError
 from swinablate.records.launch import program
 from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
 from swinablate.records.provenance import provenance
+from swinablate.records.secrets import redact_address
 from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.foreign.columns import FEW, Columns, Results, read_results
 from swinablate.report.foreign.measure import Measure, Measured, settled
@@ -40,6 +41,7 @@ class Question:
         columns: what the columns are called.
         measure: what the values are.
         method: as in `verdicts`.
+        tracking: MLflow's tracking URI, where the results are an experiment's runs.
     """
 
     baseline: str
@@ -48,6 +50,7 @@ class Question:
     columns: Columns = field(default_factory=Columns)
     measure: Measure = field(default_factory=Measure)
     method: Method = "auto"
+    tracking: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +100,14 @@ def analyze(file: Path, question: Question) -> Analysis:
 
     Args:
         file: CSV with columns arm, seed, value; optional status, params, macs, dataset, metric,
-            and step (the last one of each run is the result, all are its curve).
+            and step (the last one of each run is the result, all are its curve); or a folder of
+            TensorBoard's events; or, with `question.tracking`, the name of an experiment.
         question: what is asked of it.
 
     Raises:
         InputError: the file cannot be read as such a table, or its values cannot be meant.
     """
-    results = read_results(file, question.columns, question.baseline)
+    results = read_results(file, question.columns, question.baseline, question.tracking)
     if not question.baseline:
         arms = list(dict.fromkeys(results.rows.arm))
         named = ", ".join(arms[:FEW]) + (f", {len(arms) - FEW} more" if len(arms) > FEW else "")
@@ -135,7 +139,7 @@ def analyze(file: Path, question: Question) -> Analysis:
     origin = {
         "report": provenance(),
         "file": file.name,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(_bytes(file, results, question)).hexdigest(),
         "command": command(file, question),
     }
     answers = {name: _answer(file, question, found, name, origin) for name in names}
@@ -182,6 +186,13 @@ def _answer(
     )
 
 
+def _bytes(file: Path, results: Results, question: Question) -> bytes:
+    """What was read: a file as it is, or the rows that were found where people log."""
+    if question.tracking or file.is_dir():
+        return results.rows.to_csv(index=False).encode()
+    return file.read_bytes()
+
+
 def command(file: Path, question: Question) -> str:
     """What gives the same answers again: every option that was given."""
     columns, measure = question.columns, question.measure
@@ -196,6 +207,7 @@ def command(file: Path, question: Question) -> str:
         "--dataset": columns.dataset,
         "--method": None if question.method == "auto" else question.method,
         "--alpha": question.alpha,
+        "--tracking-uri": redact_address(question.tracking) or None,
     }
     words = [*program(), "analyze", str(file), "--baseline", question.baseline]
     for option, value in given.items():

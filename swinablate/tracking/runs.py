@@ -193,6 +193,17 @@ def connect(uri: str) -> MlflowClient:
         return _tables(uri)
 
 
+def connected(uri: str) -> MlflowClient:
+    """A client of somebody else's store; no tables are made there."""
+    place = urlsplit(uri)
+    if place.scheme in {"", "file"}:  # folders of older versions, which are read for ever
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    elif place.scheme != "sqlite":
+        stores.reach(uri)  # MLflow would try for minutes
+        answers(uri)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
 def _tables(uri: str) -> MlflowClient:
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     client.search_experiments(max_results=1)
@@ -290,12 +301,12 @@ def user() -> str:
 
 
 @contextmanager
-def telling(uri: str) -> Iterator[None]:
+def telling(uri: str, what: str = "MLflow cannot be written") -> Iterator[None]:
     """Tell every failure of the store as ours."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        raise stores.fault(error, uri, "MLflow cannot be written") from error
+        raise stores.fault(error, uri, what) from error
 
 
 def _known(run: Run) -> Known:

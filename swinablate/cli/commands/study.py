@@ -222,7 +222,8 @@ def analyze(
         Path,
         typer.Argument(
             help="CSV with columns arm, seed, value (percent); "
-            "optional status, params, macs, step, dataset, metric."
+            "optional status, params, macs, step, dataset, metric. Or a folder of TensorBoard's "
+            "events (ARM/seed0); with --tracking-uri an experiment of MLflow."
         ),
     ],
     baseline: Annotated[
@@ -276,12 +277,15 @@ def analyze(
         bool, typer.Option("--paired", help="Compare arms within seeds: --method paired.")
     ] = False,
     method: Method = None,
+    tracking_uri: Annotated[
+        str, typer.Option(help="MLflow's; FILE is an experiment then.", show_default="none")
+    ] = "",
     out: Out = None,
     force: Force = False,
     latex_columns: LatexColumns = "",
     as_json: Json = False,
 ) -> None:
-    """Judge results trained anywhere: verdicts, tables and figures from one CSV file."""
+    """Judge results trained anywhere: from a CSV file, MLflow or TensorBoard."""
     from swinablate.report.analyze import Question, analyze
     from swinablate.report.foreign.columns import Columns
     from swinablate.report.foreign.measure import Measure
@@ -300,6 +304,7 @@ def analyze(
         columns=Columns(arm=arm, seed=seed, value=value, dataset=dataset, metric=metric),
         measure=Measure(metric=metric, unit=unit, better=better),
         method="paired" if paired else method or "auto",
+        tracking=tracking_uri,
     )
     found = analyze(file, question)
     if out is not None or not as_json:

@@ -12,6 +12,7 @@ import pandas as pd
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.report.foreign.cells import Cells, read_cells
+from swinablate.report.foreign.logged import of_boards, of_mlflow
 from swinablate.report.foreign.suggest import missing
 from swinablate.report.foreign.wide import unfolded
 from swinablate.report.foreign.words import (
@@ -33,7 +34,7 @@ NAMES = {
     "dataset": ("dataset", "data_set", "data set", "task", "benchmark"),
 }
 """What is read -> names of its column, in small letters, the first that is there."""
-GROUP = re.compile(r"(?:params|metrics|config|summary)[./](?=.)")
+GROUP = re.compile(r"(?:params|metrics|config|summary|tags)[./](?=.)")
 """What MLflow and W&B put before names of columns."""
 MEASURED = re.compile(r"(?:metrics|summary)[./]", re.IGNORECASE)
 BOOKS = frozenset((
@@ -76,20 +77,23 @@ class Results:
     percent: bool
 
 
-def read_results(file: Path, columns: Columns | None = None, baseline: str = "") -> Results:
+def read_results(
+    file: Path, columns: Columns | None = None, baseline: str = "", tracking: str = ""
+) -> Results:
     """Read and check a table; every optional column is there afterwards.
 
     Args:
-        file: the table.
+        file: the table, or a folder of TensorBoard's events.
         columns: what its columns are called.
         baseline: an arm; a column of this name makes every column an arm.
+        tracking: MLflow's tracking URI; then `file` is the name of an experiment there.
 
     Raises:
         InputError: no such file, not a table, a column is missing or not numeric, a row has
             no arm or no seed, or stands there twice.
     """
     asked = columns or Columns()
-    cells = _joined(read_cells(file), asked.arm)
+    cells = _joined(_cells(file, asked, tracking), asked.arm)
     cells = unfolded(cells, baseline, asked.arm, asked.seed)
     at = {role: _find(cells, role, getattr(asked, role, None)) for role in NAMES}
     metric = ""
@@ -111,6 +115,12 @@ def read_results(file: Path, columns: Columns | None = None, baseline: str = "")
     _twice(rows, cells, at)
     _varies(rows, cells, at)
     return Results(file=file, rows=rows.astype({"seed": "int64"}), metric=metric, percent=percent)
+
+
+def _cells(file: Path, asked: Columns, tracking: str) -> Cells:
+    if tracking:
+        return of_mlflow(tracking, str(file))
+    return of_boards(file, asked.metric) if file.is_dir() else read_cells(file)
 
 
 def _joined(cells: Cells, asked: str | None) -> Cells:
