@@ -1,6 +1,5 @@
 """From an answer to files people read: a page, a README, tables, figures; recorded data only."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from swinablate.report.families.further import blocks_of
 from swinablate.report.families.further import table as further_table
 from swinablate.report.families.tunings import choices, choices_table
 from swinablate.report.latex import COMPACT, WIDE, arms_tex, contrasts_tex
+from swinablate.report.lines import lines
 from swinablate.report.page import context, html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
@@ -89,4 +89,4 @@ def _plan(plan: PlanRecord) -> dict[str, Any]:
 
 
 def _json(value: Mapping[str, object]) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return lines(value) + "\n"
