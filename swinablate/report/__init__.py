@@ -11,11 +11,11 @@ from swinablate.report.families.further import blocks_of
 from swinablate.report.families.further import table as further_table
 from swinablate.report.families.tunings import choices, choices_table
 from swinablate.report.latex import COMPACT, WIDE, arms_tex, contrasts_tex
-from swinablate.report.lines import lines
 from swinablate.report.page import context, html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, csv, every_trial, whole
+from swinablate.text import json_lines
 
 __all__ = ["StudyResults", "render"]
 
@@ -89,4 +89,4 @@ def _plan(plan: PlanRecord) -> dict[str, Any]:
 
 
 def _json(value: Mapping[str, object]) -> str:
-    return lines(value) + "\n"
+    return json_lines(value) + "\n"
