@@ -1,12 +1,13 @@
 """Made-up studies for the tests of figures and reports: plans and records, judged for real."""
 
 import copy
+import functools
 import hashlib
 import math
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from swinablate.stats import Declaration, look, verdicts
 from swinablate.study.arms.designs import cells
 from swinablate.study.declared import declaration
 
+P = ParamSpec("P")
 EPOCHS, IMAGES = 15, 360
 
 
@@ -72,6 +74,26 @@ QUICKSTART = (
 )
 
 
+def remembered(make: Callable[P, StudyResults]) -> Callable[P, StudyResults]:
+    """What a maker of studies gave for the same arguments in this process, as a copy of its own.
+
+    Hundreds of tests ask for a handful of studies, each of which is drawn and judged; no test
+    sees what another did to its copy.
+    """
+    made: dict[bytes, bytes] = {}
+
+    @functools.wraps(make)
+    def again(*args: P.args, **named: P.kwargs) -> StudyResults:
+        asked = pickle.dumps((args, sorted(named.items())))
+        if asked not in made:
+            made[asked] = pickle.dumps(make(*args, **named))
+        found: StudyResults = pickle.loads(made[asked])
+        return found
+
+    return again
+
+
+@remembered
 def study(
     sketches: Sequence[Sketch] = QUICKSTART,
     *,
@@ -134,6 +156,7 @@ def judged(frame: pd.DataFrame, declared: Declaration, *, complete: bool) -> dic
     return copy.deepcopy(_JUDGED[asked])
 
 
+@remembered
 def adaptive(looks: Sequence[int] = (3, 5, 8), upto: int = 99) -> StudyResults:
     """A study that adds seeds until it knows; `upto` seeds of an arm are recorded."""
     most = looks[-1]
@@ -160,6 +183,7 @@ AXES = {
 }  # fmt: skip
 
 
+@remembered
 def designed(design: Design, switches: int = 3) -> StudyResults:
     """A factorial, a fraction or a path of several switches, whose effects partly add up."""
     axes = dict(list(AXES.items())[:switches])
@@ -173,6 +197,7 @@ def designed(design: Design, switches: int = 3) -> StudyResults:
     return study(sketches, design=design, axes=axes)
 
 
+@remembered
 def levels() -> StudyResults:
     """Windows of a Swin, shares of the data of a Swin and of a ResNet; recipes that say so."""
     more: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -197,6 +222,7 @@ def levels() -> StudyResults:
     return replace(answer, plan=answer.plan.model_copy(update={"arms": tuple(arms)}))
 
 
+@remembered
 def tuned(answer: StudyResults, tries: int = 6, repeats: int = 1) -> StudyResults:
     """The same study, with tries of tuning: the last arm diverged in half of them.
 
@@ -225,6 +251,7 @@ def tuned(answer: StudyResults, tries: int = 6, repeats: int = 1) -> StudyResult
     return replace(answer, tuning=frame, verdicts={**answer.verdicts, "tuning": tuning})
 
 
+@remembered
 def recalled(classes: int = 10) -> StudyResults:
     """A study with recalls of classes; one class of one arm is far below the others."""
     answer, rng = study(), np.random.default_rng(3)
@@ -238,6 +265,7 @@ def recalled(classes: int = 10) -> StudyResults:
     return replace(answer, recalls=pd.DataFrame(rows, columns=list(RECALLS)))
 
 
+@remembered
 def confused(classes: int = 10, images: int = 20) -> StudyResults:
     """A study that recorded what was taken for what; one arm takes 3 for 5."""
     answer, rng = study(), np.random.default_rng(5)
@@ -254,6 +282,7 @@ def confused(classes: int = 10, images: int = 20) -> StudyResults:
     return replace(answer, confusions=found)
 
 
+@remembered
 def elsewhere() -> StudyResults:
     """Results trained anywhere, as `analyze` has them: arm, seed, value, and nothing else."""
     whole = study()
@@ -270,6 +299,7 @@ def elsewhere() -> StudyResults:
     )
 
 
+@remembered
 def many(arms: int) -> StudyResults:
     """Thirty arms or so with long names."""
     rng = np.random.default_rng(3)

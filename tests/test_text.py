@@ -1,6 +1,7 @@
 """Numbers, levels and times as text, the same on every surface."""
 
 import io
+import json
 import math
 from typing import Any
 
@@ -15,6 +16,7 @@ from swinablate.stats.sentence import sentence
 from swinablate.text import (
     duration,
     flat,
+    json_lines,
     known,
     known_or_none,
     level,
@@ -144,3 +146,21 @@ def test_nested_data_by_dotted_path():
 def test_times_measured_and_left(seconds, measured, left):
     assert duration(seconds) == measured
     assert time_left(seconds) == left
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x", 3, None, {}, [], [[]], {"a": {}}, (1, (2.5,)), [1, [2, {"k": "v"}]],
+        {"a": [1, 2.5e-7, 1e16, None, True, 'é"\n'], "b": {"c": (1, 2), "d": []}},
+        {1: [2], None: {"x": 1}, 1.5: [2]}, {True: [1]}, {1: 2, None: 3},
+    ],
+)  # fmt: skip
+def test_json_reads_as_pythons_own_does_with_an_indent(value):
+    assert json_lines(value) == json.dumps(value, indent=1, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("value", [math.nan, [math.inf], {"a": [math.nan, 1]}])
+def test_what_is_no_number_is_refused(value):
+    with pytest.raises(ValueError, match="Out of range"):
+        json_lines(value)

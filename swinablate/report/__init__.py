@@ -1,6 +1,5 @@
 """From an answer to files people read: a page, a README, tables, figures; recorded data only."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from swinablate.report.page import context, html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, csv, every_trial, whole
+from swinablate.text import json_lines
 
 __all__ = ["StudyResults", "render"]
 
@@ -89,4 +89,4 @@ def _plan(plan: PlanRecord) -> dict[str, Any]:
 
 
 def _json(value: Mapping[str, object]) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_lines(value) + "\n"

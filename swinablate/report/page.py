@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import jinja2
 import pandas as pd
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from swinablate.report import prose, tables
@@ -93,7 +94,9 @@ def _names(said: Mapping[str, Any]) -> dict[str, Callable[..., object]]:
 
 def md(value: object) -> str:
     """Text that Markdown shows as it is, also inside a table."""
-    text = "".join(c if c.isprintable() else " " for c in str(value))
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
     for c in "\\`*_[]|#":
         text = text.replace(c, "\\" + c)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -175,6 +178,21 @@ def linked(files: Mapping[str, str], name: str, words: str) -> Markup:
     )
 
 
+class _Kept(jinja2.BytecodeCache):
+    """Templates as Python compiled them, for all reports of this process."""
+
+    held: ClassVar[dict[tuple[str, object], bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """What was kept of a template, if its text is the same."""
+        if kept := self.held.get((bucket.key, bucket.environment.autoescape)):
+            bucket.bytecode_from_string(kept)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it."""
+        self.held[bucket.key, bucket.environment.autoescape] = bucket.bytecode_to_string()
+
+
 def _environment(*, autoescape: bool) -> jinja2.Environment:
     env = jinja2.Environment(
         loader=jinja2.PackageLoader("swinablate.report"),
@@ -183,6 +201,7 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=_Kept(),
     )
     env.filters |= {
         name: vars(numbers)[name]

@@ -51,13 +51,17 @@ def csv(frame: pd.DataFrame) -> str:
         return known[cell]
 
     for name in frame.columns:
-        if not pd.api.types.is_numeric_dtype(frame[name]):
-            inert[name] = frame[name].map(made)
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column):
+            continue
+        if any(made(cell) is not cell for cell in column.unique()):
+            inert[name] = column.map(made)
     return inert.rename(columns=made).to_csv(index=False, lineterminator="\n")
 
 
 def _inert(cell: str) -> str:
-    return cell if NUMBER.fullmatch(cell) else FORMULA.sub("'", cell)
+    inert = cell if NUMBER.fullmatch(cell) else FORMULA.sub("'", cell)
+    return cell if inert == cell else inert
 
 
 def arms_table(answer: StudyResults) -> pd.DataFrame:
@@ -69,19 +73,21 @@ def arms_table(answer: StudyResults) -> pd.DataFrame:
     base = answer.verdicts["baseline"]
     sized = ("params", "macs", "images_per_s", "peak_mib", "train_s", "test_acc", "train_eval_acc")
     numbers = answer.trials.astype(dict.fromkeys(sized, float))
-    own = dict(iter(numbers[["arm", "status", "device", *sized]].groupby("arm", sort=False)))
+    by_arm = numbers[["arm", "status", "device", *sized]].groupby("arm", sort=False)
+    own = {name: _columns(trials) for name, trials in by_arm}
+    none, clock = _columns(numbers[:0]), timed(answer.verdicts["warnings"])
     planned = {arm.name: arm for arm in answer.plan.arms}
     rows = []
     for arm in (base, *answer.verdicts["arms"]):
-        trials = own.get(arm["name"], numbers[:0])
+        trials = own.get(arm["name"], none)
         row = {
             **_judged(arm),
             **_declared(planned[arm["name"]]),
-            **_cost(trials, timed=timed(answer.verdicts["warnings"])),
+            **_cost(trials, timed=clock),
             **_gap(trials),
         }
-        row["params"] = row["params"] or _first(trials.params.to_numpy())
-        row["macs"] = row["macs"] or _first(trials.macs.to_numpy())
+        row["params"] = row["params"] or _first(trials["params"])
+        row["macs"] = row["macs"] or _first(trials["macs"])
         rows.append(row)
     columns = list(ARMS)
     if any(arm.get("against") for arm in answer.verdicts["arms"]):
@@ -321,24 +327,30 @@ def _declared(arm: ArmRecord) -> dict[str, Any]:
     }
 
 
-def _cost(mine: pd.DataFrame, *, timed: bool) -> dict[str, Any]:
+def _columns(trials: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns of an arm; a thousand arms ask a frame for each of them in seconds."""
+    return {str(name): trials[name].to_numpy() for name in trials.columns}
+
+
+def _cost(mine: Mapping[str, np.ndarray], *, timed: bool) -> dict[str, Any]:
+    done = zip(mine["device"], mine["status"], strict=True)
     return {
-        "images_per_s": _over(mine.images_per_s.to_numpy(), np.median) if timed else None,
-        "peak_mib": _over(mine.peak_mib.to_numpy(), np.max),
-        "train_s": _over(mine.train_s.to_numpy(), np.median) if timed else None,
+        "images_per_s": _over(mine["images_per_s"], np.median) if timed else None,
+        "peak_mib": _over(mine["peak_mib"], np.max),
+        "train_s": _over(mine["train_s"], np.median) if timed else None,
         "device": "; ".join(
-            sorted({d for d in mine.device[mine.status == "done"] if pd.notna(d)})
+            sorted({device for device, status in done if status == "done" and pd.notna(device)})
         ),
     }
 
 
-def _gap(mine: pd.DataFrame) -> dict[str, Any]:
+def _gap(mine: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Mean accuracies on training and test images, and what the one has over the other.
 
     Both without random changes and in evaluation mode, over the trials that have both.
     """
-    test_acc, train_acc = mine.test_acc.to_numpy(), mine.train_eval_acc.to_numpy()
-    both = (mine.status == "done").to_numpy() & ~np.isnan(test_acc) & ~np.isnan(train_acc)
+    test_acc, train_acc = mine["test_acc"], mine["train_eval_acc"]
+    both = (mine["status"] == "done") & ~np.isnan(test_acc) & ~np.isnan(train_acc)
     test, train = (_over(values[both], np.mean) for values in (test_acc, train_acc))
     gap = None if test is None or train is None else train - test
     return {"test_acc": test, "train_eval_acc": train, "gap_pp": gap}

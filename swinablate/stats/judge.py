@@ -99,8 +99,14 @@ def judge_family(
         return []
     if found is None:
         found = diverged_shares(samples, declaration)
-    part = {arm: samples[arm] for arm in samples if any(arm in c.weights for c in contrasts)}
-    weights = np.array([[c.weights.get(arm, 0.0) for arm in part] for c in contrasts])
+    used = {arm for c in contrasts for arm in c.weights}
+    part = {arm: samples[arm] for arm in samples if arm in used}
+    place = {arm: k for k, arm in enumerate(part)}
+    weights = np.zeros((len(contrasts), len(part)))
+    for i, contrast in enumerate(contrasts):
+        for arm, weight in contrast.weights.items():
+            if arm in place:
+                weights[i, place[arm]] = weight
     family, shared = _estimate(part, weights, declaration, method)
     how = _name(family, method, paired=shared is not None)
     own = own_shares(contrasts, samples, declaration, found)

@@ -61,7 +61,11 @@ def pairs(samples: Mapping[str, Sample], weights: Floats) -> Pairs:
         samples: the arms, in the order of the columns of `weights`.
         weights: (m, k).
     """
-    found = [_within(list(samples.values()), row) for row in weights]
+    every = list(samples.values())
+    found = [
+        _within([every[k] for k in np.flatnonzero(row)], row[np.flatnonzero(row)])
+        for row in weights
+    ]
     mean, var, unpaired, n = (np.array(column) for column in zip(*found, strict=True))
     return Pairs(mean=mean, var=var, unpaired=unpaired, n=n)
 
@@ -107,14 +111,12 @@ def pays(within: Pairs, apart: Estimates, together: Estimates) -> Flags:
     return np.asarray((within.removed > WORTH) & narrower & (judged == known).all(-1) & enough)
 
 
-def _within(samples: Sequence[Sample], row: Floats) -> tuple[float, float, float, int]:
-    used = [(sample, weight) for sample, weight in zip(samples, row, strict=True) if weight]
-    values = [dict(zip(s.seeds.tolist(), s.values.tolist(), strict=True)) for s, _ in used]
+def _within(samples: Sequence[Sample], weights: Floats) -> tuple[float, float, float, int]:
+    values = [dict(zip(s.seeds.tolist(), s.values.tolist(), strict=True)) for s in samples]
     # By text: the seeds of somebody else's table may be numbers and words.
     shared = sorted(set.intersection(*(set(each) for each in values)), key=str)
     n = len(shared)
     table: NDArray[np.float64] = np.array([[each[seed] for seed in shared] for each in values])
-    weights = np.array([weight for _, weight in used])
     if n < 2:
         return (float(weights @ table[:, 0]) if n else np.nan), np.nan, np.nan, n
     gap = weights @ table

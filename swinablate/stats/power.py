@@ -301,7 +301,10 @@ def detected(c: float, df: float, power: float = POWER) -> float:
     for _ in range(STEPS):
         at = x * scale[:, None] - c * scale
         slope = (both * scale[:, None] * density(at)).sum()
-        x += (power - float((both * ndtr(at)).sum())) / max(float(slope), 1e-9)
+        further = x + (power - float((both * ndtr(at)).sum())) / max(float(slope), 1e-9)
+        if further == x:
+            break  # so it would stay
+        x = further
     return x
 
 

@@ -49,6 +49,7 @@ class Known:
     started: int
     tags: dict[str, str]
     params: dict[str, str]
+    artifacts: str
     metrics: tuple[str, ...] = ()
     rows: set[Row] | None = None  # None: not read yet
 
@@ -152,16 +153,20 @@ class Runs:
         return run.rows
 
     def write(self, run: Known, files: Mapping[str, Any]) -> None:
-        """Keep files among the run's artifacts, in one call: it costs more than the files.
+        """Keep files among the run's artifacts: where these are files here, without a call.
+
+        For a call MLflow reads the whole run to find out where its files are, and copies them.
 
         Args:
             run: of these.
             files: name -> text, or plain data for a JSON file.
         """
+        if place := _folder(run.artifacts):
+            place.mkdir(parents=True, exist_ok=True)
+            _write(place, files)
+            return
         with TemporaryDirectory() as folder:
-            for name, content in files.items():
-                said = content if isinstance(content, str) else json.dumps(content, indent=1)
-                (Path(folder) / name).write_text(said, "utf-8")
+            _write(Path(folder), files)
             self._client.log_artifacts(run.id, folder)
 
     def keep(self, run: Known, folder: Path, names: Iterable[str]) -> None:
@@ -180,6 +185,12 @@ class Runs:
         )
         context = InputTag("mlflow.data.context", "training")
         self._client.log_inputs(run.id, [DatasetInput(data, [context])])
+
+
+def _write(folder: Path, files: Mapping[str, Any]) -> None:
+    for name, content in files.items():
+        said = content if isinstance(content, str) else json.dumps(content, indent=1)
+        (folder / name).write_text(said, "utf-8")
 
 
 def connect(uri: str) -> MlflowClient:
@@ -266,6 +277,8 @@ def _aside(name: str, place: Path) -> str:
 def _folder(location: str) -> Path | None:
     """The folder of an experiment's files; None where they are on no disk."""
     parts = urlsplit(location)
+    if parts.netloc not in {"", "localhost"}:
+        return None  # another host's
     return Path(unquote(parts.path)) if parts.scheme in {"file", ""} and parts.path else None
 
 
@@ -317,5 +330,6 @@ def _known(run: Run) -> Known:
         started=run.info.start_time,
         tags=dict(run.data.tags),
         params=dict(run.data.params),
+        artifacts=str(run.info.artifact_uri or ""),
         metrics=tuple(run.data.metrics),
     )

@@ -34,6 +34,7 @@ from swinablate.report.page import breakable, evidence, md, minus, shortened
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, changes, flat, origins, whole
 from tests.answers import BASELINE, QUICKSTART, Sketch, elsewhere, many, study
+from tests.report.conftest import Drawn
 
 DASH = "\N{EN DASH}"
 HOSTILE = "<script>alert('x')</script> & \"q\" |`*_ $x_2$ \\end{tabular} 100% 窗口"
@@ -98,7 +99,8 @@ def test_every_file_is_written_the_page_last(tmp_path: Path) -> None:
     assert sorted(found) == sorted([*paths, tmp_path / "out" / MARKER])
 
 
-def test_the_same_answer_gives_the_same_bytes(quick: dict[str, bytes]) -> None:
+def test_the_same_answer_gives_the_same_bytes(quick: dict[str, bytes], drawings: Drawn) -> None:
+    drawings.clear()
     assert contents(study(refusals=REFUSED, hypotheses=CLAIMS)) == quick
 
 

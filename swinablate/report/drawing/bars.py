@@ -87,9 +87,11 @@ def _ticks(ax: Axes, y: float, seeds: Sequence[float]) -> None:
         # have values that nobody measured.
         apart = 0.0055 * (right - left) * min(1.0, TWINS / twins)
         at += [value + (k - (twins - 1) / 2) * apart for k in range(twins)]
-    # One artist: matplotlib takes a millisecond for each, and a study may have 10,000 seeds.
-    ax.vlines(
-        at, y + 0.21, y + 0.37, color="#7A7A7A", linewidth=0.8, zorder=2, capstyle="projecting"
+    # One path: of 10,000 seeds each as its own were a second's work and most of the page.
+    x = np.repeat(np.asarray(at, float), 3)
+    height = np.tile([y + 0.21, y + 0.37, np.nan], len(at))
+    ax.plot(
+        x, height, color="#7A7A7A", linewidth=0.8, zorder=2, solid_capstyle="projecting", snap=True
     )
 
 

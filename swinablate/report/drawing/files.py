@@ -19,6 +19,8 @@ Format = Literal["pdf", "svg", "png"]
 DPI, PRINT = 160, 300
 """A figure of nine inches on the page is 1,440 pixels wide: sharp in a README. Journals ask for
 300 dots per inch where they take pixels at all."""
+EDGE = 0.06
+"""Inches round what is drawn: a line at the edge is whole."""
 PATH, NUMBER = re.compile(r'(?<= d=")[^"]*'), re.compile(r"-?\d+\.\d{3,}")
 """Outlines in an SVG, whose six places after the point are a third of a file of many lines; two
 are a 7,200th of an inch."""
@@ -71,13 +73,17 @@ def drawn(figure: Figure, rows: pd.DataFrame, name: str, stamp: str = "") -> tup
     Returns:
         The `<svg>` element, and a PNG of 160 dots per inch.
     """
-    tight: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.06}
     with style(PAGE, name):
         made = _drawing(figure, rows, PAGE, stamp)
         raster, vector = io.BytesIO(), io.StringIO()
+        # Measured once for both: "tight" draws all of it once more for each file to find it out.
+        made.set_dpi(DPI)
+        box = made.get_tightbbox().padded(EDGE)
         # No date and no version: they would make every file a new one.
-        made.savefig(raster, format="png", dpi=DPI, metadata={"Software": None}, **tight)
-        made.savefig(vector, format="svg", metadata={"Date": None, "Creator": None}, **tight)
+        made.savefig(raster, format="png", dpi=DPI, bbox_inches=box, metadata={"Software": None})
+        made.savefig(
+            vector, format="svg", bbox_inches=box, metadata={"Date": None, "Creator": None}
+        )
     return element(vector.getvalue(), name), raster.getvalue()
 
 
@@ -100,7 +106,7 @@ def saved(
         "png": {"Software": None},
     }
     tight: dict[str, Any] = (
-        {"bbox_inches": "tight", "pad_inches": 0.06} if paper.width is None else {}
+        {"bbox_inches": "tight", "pad_inches": EDGE} if paper.width is None else {}
     )
     with style(paper, name):
         made, file = _drawing(figure, rows, paper, stamp), io.BytesIO()

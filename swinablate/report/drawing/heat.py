@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from swinablate.report.drawing.ink import pt
+from swinablate.report.drawing.ink import pt, root
 
 LEAST = 4.6
 """Points of a number in a cell; what would be smaller is left to the table."""
@@ -71,11 +71,17 @@ def heat(ax: Axes, bar: Axes | None, grid: pd.DataFrame, texts: pd.DataFrame, ha
     # Here, for it takes seconds to import, and other figures do without it.
     import seaborn
 
+    # It draws the whole figure to turn names that touch; there are none, and nothing to draw.
+    others = [one for one in root(ax).axes if one.get_visible()]
     longest = max(has.letters, *(len(text) for row in texts.to_numpy().tolist() for text in row))
     size = min(pt(8), has.wide / (WIDE * (longest + 0.6)))
+    for one in others:
+        one.set_visible(False)
     seaborn.heatmap(
         grid, ax=ax, cbar=bar is not None, cbar_ax=bar, cmap=COLOURS, vmin=-has.end, vmax=has.end,
         linewidths=has.lines, annot=texts if size >= LEAST else False, fmt="",
-        annot_kws={"fontsize": size},
+        annot_kws={"fontsize": size}, xticklabels=False, yticklabels=False,
         cbar_kws={"orientation": "horizontal", "extend": "both" if has.beyond else "neither"},
     )  # fmt: skip
+    for one in others:
+        one.set_visible(True)

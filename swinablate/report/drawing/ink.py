@@ -33,6 +33,7 @@ STYLE: Mapping[str, Any] = MappingProxyType(
         "font.size": BASE,
         "axes.labelsize": 9.5,
         "axes.titlesize": 9.5,
+        "axes.titley": 1.0,
         # TrueType: journals refuse Type 3, which is matplotlib's own choice.
         "pdf.fonttype": 42,
         "axes.edgecolor": INK,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from swinablate.report.drawing.ink import pt
+from swinablate.report.drawing.ink import pt, root
 
 FAR = 8.0
 """An interval this many times longer than the next shorter one would flatten all others."""
@@ -122,12 +122,13 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
             note.text, (note.x, note.y), (0, 0), textcoords="offset points",
             color=note.colour, fontsize=pt(8.5), linespacing=1.1,
         )  # fmt: skip
+        _move(text, note, 0, (1, 1))
+        free, dot = text.get_window_extent(), root(ax).dpi / 72
         options = []
         # Points: from just off a mark to as far as a line still leads back. Covering less than a
         # pixel is good enough; among the bad places a near one is better.
         for distance, turn in product((9, 13, 20, 30, 44, 60), TURNS):
-            _move(text, note, distance, turn)
-            box = text.get_window_extent()
+            box = _turned(free, distance * dot, turn)
             options.append((_cost(box, taken, inside) + distance / 50, distance, turn, box))
             if options[-1][0] < 1.5:
                 break
@@ -136,6 +137,13 @@ def label_points(ax: Axes, notes: Sequence[Note], blocked: Sequence[Bbox]) -> No
         taken = np.vstack([taken.reshape(-1, 4), box.extents])
         if distance > LINE_FROM:
             _line(ax, note, distance, turn)
+
+
+def _turned(free: Bbox, distance: float, turn: tuple[int, int]) -> Bbox:
+    """Where a text lies that is moved; `free` is where it lies up and right of its point."""
+    x = free.x0 + turn[0] * distance - (1 - turn[0]) / 2 * free.width
+    y = free.y0 + turn[1] * distance - (1 - turn[1]) / 2 * free.height
+    return Bbox.from_bounds(x, y, free.width, free.height)
 
 
 def _move(text: Annotation, note: Note, distance: float, turn: tuple[int, int]) -> None:

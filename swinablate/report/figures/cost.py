@@ -58,24 +58,23 @@ def table(answer: StudyResults, by: str = "macs") -> pd.DataFrame:
         by: the cost along the axis, a key of `COSTS`.
     """
     level = 1 - answer.verdicts["alpha"]
-    measured = answer.trials.assign(value=answer.values)
-    values = measured[measured.status == "done"].groupby("arm")["value"]
-    rows = []
+    every = answer.trials.assign(value=answer.values)
+    done = every[every.status == "done"]
+    values = {name: own.dropna().tolist() for name, own in done.groupby("arm")["value"]}
+    costs_of, rows = _costs(every, done), []
     families = {arm.name: family_of(arm) for arm in answer.plan.arms}
-    for arm, trials in answer.trials.groupby("arm", sort=False):
-        found = mean(
-            values.get_group(arm).dropna().tolist() if arm in values.groups else [], level
-        )
-        costs = _costs(trials)
+    base, added = answer.verdicts["baseline"]["name"], said(answer.verdicts)
+    for arm, costs in costs_of.items():
+        found = mean(values.get(arm, []), level)
         if found.n and costs[by]:
             rows.append(
-                {"arm": arm, "baseline": arm == answer.verdicts["baseline"]["name"],
+                {"arm": arm, "baseline": arm == base,
                  "family": families.get(str(arm), ""), "kind": kind(families.get(str(arm), "")),
                  "by": by, "x": costs[by], **costs,
                  "mean": found.mean, "low": found.low, "high": found.high, "n": found.n,
-                 "level": level, "metric": answer.verdicts["metric"], **said(answer.verdicts)}
+                 "level": level, "metric": answer.verdicts["metric"], **added}
             )  # fmt: skip
-    columns = [*COLUMNS, *said(answer.verdicts)]
+    columns = [*COLUMNS, *added]
     if len({row["x"] for row in rows}) < 2 or _spread(rows) < 1 + SAME_COST:
         return pd.DataFrame(columns=columns)
     found_rows = pd.DataFrame(rows, columns=columns)
@@ -92,13 +91,20 @@ def table(answer: StudyResults, by: str = "macs") -> pd.DataFrame:
     )
 
 
-def _costs(trials: pd.DataFrame) -> dict[str, float | None]:
-    done = trials[trials.status == "done"]
-    seconds = done.train_s.dropna().astype(float)
-    found: dict[str, float | None] = {"seconds": float(seconds.mean()) if len(seconds) else None}
+def _costs(every: pd.DataFrame, done: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """What each arm costs, in the order in which arms come; None where nobody knows."""
+    timed = {arm: own.dropna() for arm, own in done.train_s.astype(float).groupby(done.arm)}
+    found: dict[str, dict[str, float | None]] = {
+        str(arm): {"seconds": None, "params": None, "macs": None} for arm in every.arm
+    }
+    for arm, seconds in timed.items():
+        if len(seconds):
+            found[str(arm)]["seconds"] = float(seconds.mean())
     for name in ("params", "macs"):
-        known = trials[name].dropna()
-        found[name] = float(known.iloc[0]) if len(known) else None
+        known = every[name].notna()
+        firsts = every[known].drop_duplicates("arm")
+        for arm, size in zip(firsts.arm, firsts[name], strict=True):
+            found[str(arm)][name] = float(size)
     return found
 
 
