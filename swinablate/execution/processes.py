@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from swinablate.errors import EnvironmentFault
 from swinablate.execution.executor import Slot
 from swinablate.execution.workers.lifeline import kill_group, reap
 from swinablate.records.secrets import without_stores
@@ -126,6 +127,9 @@ A fork takes hundredths of a second; a server that needs this long hangs, and is
 """
 
 
+TRIES = 3
+"""Servers in a row that may end before they have forked anything: one can be killed for memory, or
+by hand. Of more something is wrong here, and the study would try for ever."""
 _EARLY: list["_Server"] = []
 """A server that nobody has asked for yet; at most one. The study is not even read then, so no
 argument could bring it to the executor."""
@@ -164,14 +168,23 @@ class Forked:
         self._servers[0].write_to(log)
 
     def start(self, slot: Slot, log: IO[bytes]) -> Process:
-        """Start a worker, as soon as the server can."""
+        """Start a worker, as soon as the server can.
+
+        Raises:
+            EnvironmentFault: servers end before they could fork at all.
+        """
         assert slot.device == "cpu"
-        try:
-            return self._servers[-1].fork(log)
-        except OSError:
+        while True:
+            with contextlib.suppress(OSError):
+                return self._servers[-1].fork(log)
+            if len(self._servers) >= TRIES and not any(s.forked for s in self._servers[-TRIES:]):
+                raise EnvironmentFault(
+                    "no worker can be started: the process that forks them ended before it could",
+                    at=str(self._log),
+                    hint="its last lines say why; `swinablate doctor` looks at the installation",
+                )
             self._servers.append(_Server())
             self._servers[-1].write_to(self._log)
-            return self._servers[-1].fork(log)
 
     def close(self) -> None:
         """End the server."""
@@ -205,6 +218,11 @@ class _Server:
         os.close(said)
         self._asked, self._answers = 0, list[int]()
         self._log: Path | None = None
+
+    @property
+    def forked(self) -> bool:
+        """Whether it has ever answered."""
+        return bool(self._answers)
 
     def write_to(self, log: Path) -> None:
         """Keep what it says in a file from now on; what it said before follows at its end."""

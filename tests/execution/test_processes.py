@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from swinablate.errors import EnvironmentFault
 from swinablate.execution import processes
 from swinablate.execution.executor import Slot
 from swinablate.execution.processes import HELD, Anew, Forked, environment, make_starter
@@ -174,3 +175,26 @@ def test_a_server_that_nobody_took_ends():
         (server,) = processes._EARLY
     assert processes._EARLY == []
     assert server._process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+def test_servers_that_end_before_they_fork_are_not_started_for_ever(tmp_path, log, monkeypatch):
+    """As where torch cannot be imported; each is a lost worker first, then it is an error."""
+    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    starter = Forked(tmp_path / "forkserver.log")
+    lost = []
+
+    def start():
+        while len(lost) <= processes.TRIES:
+            lost.append(starter.start(CPU, log))
+            assert lost[-1].wait() is None
+
+    with pytest.raises(EnvironmentFault) as fault:
+        start()
+    assert len(lost) <= processes.TRIES
+    assert "ended before it could" in str(fault.value)
+    assert str(tmp_path / "forkserver.log") in str(fault.value)
+    starter.close()
+    for process in lost:
+        process.stdout.close()
+        process.stdin.close()
