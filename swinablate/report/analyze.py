@@ -18,7 +18,7 @@ from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
 from swinablate.records.provenance import provenance
 from swinablate.records.secrets import redact_address
 from swinablate.records.tables import CURVES, TRIALS
-from swinablate.report.foreign.columns import FEW, Columns, Results, read_results
+from swinablate.report.foreign.columns import FEW, Columns, Results, is_folder, read_results
 from swinablate.report.foreign.measure import Measure, Measured, settled
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, verdicts
@@ -188,7 +188,7 @@ def _answer(
 
 def _bytes(file: Path, results: Results, question: Question) -> bytes:
     """What was read: a file as it is, or the rows that were found where people log."""
-    if question.tracking or file.is_dir():
+    if question.tracking or is_folder(file):
         return results.rows.to_csv(index=False).encode()
     return file.read_bytes()
 

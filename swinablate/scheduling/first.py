@@ -5,14 +5,18 @@ which count. The baseline's first seed runs twice: whether the same seed gives t
 decides whether equal numbers would show.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swinablate.config.recipe import AGAIN, CommandRecipe
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.scheduling.unchanged import numbers_of, surely_the_same
-from swinablate.study.plan import Plan, Trial
+
+if TYPE_CHECKING:
+    from swinablate.study.plan import Plan, Trial
 
 FIRST = "first"
 REMEDY = 'mend it, or write check = "none" in [command] to go on as it is'

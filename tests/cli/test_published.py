@@ -2,13 +2,14 @@
 
 import json
 import lzma
-import shutil
 
 import pytest
 
 from swinablate.cli.app import main
 from swinablate.config.schema import read_toml
+from swinablate.report.answer import gather
 from swinablate.report.published import load_pack
+from tests.committed import home_of
 from tests.study.shipped import ROOT
 
 REPORT = ROOT / "reports" / "quickstart"
@@ -27,7 +28,7 @@ def verify(tmp_path, capsys):
 def test_a_report_is_held_against_the_shipped_packs(verify):
     code, out, err = verify(REPORT)
     assert code == 3  # one is not resolved
-    assert "not resolved" in out
+    assert "contradicted" in out
     assert "arXiv:2103.14030, Table 4, sec. 4.4: Swin-T, ImageNet-1K" in err
     assert "; here swin of 34,710 parameters, digits, 15 epochs, 8 seeds" in err
     code, out, _ = verify(REPORT, "--json")
@@ -76,9 +77,12 @@ def test_a_pack_of_ones_own_decides_the_exit_code(verify, tmp_path, after, code,
 
 def test_a_study_that_no_pack_is_about_is_refused_with_those_that_are(verify, tmp_path):
     other = tmp_path / "report"
-    shutil.copytree(REPORT, other)
-    plan = json.loads((other / "plan.json").read_text()) | {"study": "mine"}
+    other.mkdir()
+    with home_of(REPORT) as (home, _):
+        answer = gather(home, "quickstart")
+    plan = answer.plan.model_dump(mode="json") | {"study": "mine"}
     (other / "plan.json").write_text(json.dumps(plan))
+    (other / "verdicts.json").write_text(json.dumps(answer.verdicts))
     code, out, err = verify(other)
     assert (code, out) == (2, "")
     assert "no pack says anything of 'mine'" in err

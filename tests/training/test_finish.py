@@ -60,7 +60,7 @@ def test_a_run_whose_end_was_not_recorded_says_it_again_without_training(
 ):
     """Its coordinator died between the worker's last word and the record."""
     first = fit.fit(make_job(datasets, tmp_path / "1", **changes), silent, never)
-    monkeypatch.setattr(fit, "raw_batches", None)  # a step of training would fail
+    monkeypatch.setattr(fit, "train_batches", None)  # a step of training would fail
     told = []
     job = make_job(datasets, tmp_path / "2", resume=(str(tmp_path / "1"),), **changes)
     again = fit.fit(job, lambda *event: told.append(event[0]), never)

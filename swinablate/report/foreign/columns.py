@@ -120,7 +120,15 @@ def read_results(
 def _cells(file: Path, asked: Columns, tracking: str) -> Cells:
     if tracking:
         return of_mlflow(tracking, str(file))
-    return of_boards(file, asked.metric) if file.is_dir() else read_cells(file)
+    return of_boards(file, asked.metric) if is_folder(file) else read_cells(file)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is one; what no file can be called is none, and is refused where it is read."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _joined(cells: Cells, asked: str | None) -> Cells:
