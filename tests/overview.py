@@ -10,11 +10,14 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from swinablate.report.drawing import numbers
 from swinablate.report.page import md, minus
+from swinablate.report.published import Row, load_packs
+from swinablate.report.published import reproduced as held
 from swinablate.report.tables import LOST
 from swinablate.stats.power import baseline_of
 from swinablate.text import after_difference, counted, known, places_of, unit_of
@@ -34,7 +37,7 @@ def readme(reports: Path = REPORTS) -> str:
     """The whole page."""
     studies = answered(reports)
     parts = [NOTE, "# Answers\n", *_beginning(), *_table(studies), *_questions(studies)]
-    parts += [*_reproduced(studies), *_unresolved(studies), *_untrained(studies)]
+    parts += [*_packs(studies), *_expected(studies), *_unresolved(studies), *_untrained(studies)]
     return "\n".join(parts) + "\n"
 
 
@@ -81,9 +84,9 @@ def _beginning_words(studies: Sequence[Answered]) -> str:
     """How many studies there are, and how often what was published was found."""
     shipped = len([*STUDIES.glob("*.toml")])
     trained = len({one.study for one in studies})
-    words = Counter(reproduced(told).partition(":")[0] for _, told in _published(studies))
+    words = Counter(row.answer for one in studies for row in of_packs(one))
     told = ", ".join(f"{n} {word}" for word, n in words.most_common())
-    found = f" Of {sum(words.values())} claims with a source elsewhere, found here, too: {told}."
+    found = f" Of {sum(words.values())} comparisons with published tables: {told}."
     return f"{trained} of {shipped} shipped studies are trained.{found if words else ''}"
 
 
@@ -159,19 +162,56 @@ def _price(cost: Mapping[str, Any] | None) -> str:
     return f" ({numbers.duration(60 * cost['core_minutes'])})"
 
 
-def _reproduced(studies: Sequence[Answered]) -> Iterator[str]:
-    yield "## Is what was published found here, too?\n"
+def _packs(studies: Sequence[Answered]) -> Iterator[str]:
+    """What `swinablate verify` says of the published tables that ship with us."""
+    yield "## Published tables, and what is found here\n"
     yield (
-        "Hypotheses with a source outside this repository. The sign is right where the interval "
-        "leaves 0 out on the expected side; the size where all of the interval is at least what "
-        "was expected. The setting is never the source's: `no` says that an effect was not found "
-        "at this size, not that it is not there at another.\n"
+        "Tables of papers and their code (`packs/*.toml`) beside the same change here. Reproduced: "
+        "the interval lies between half and twice the published effect. Sign only: it leaves 0 out "
+        "on the right side. No setting here is a paper's: `contradicted` speaks of small networks "
+        "and few images. `swinablate verify reports/STUDY` says where each number stands and what "
+        "else differs ([how](../docs/published.md)).\n"
+    )
+    rows = [(one, row) for one in studies for row in of_packs(one)]
+    if not rows:
+        yield "No study with such a claim is trained yet.\n"
+        return
+    yield "| study | claim | source | published | found | answer | here |"
+    yield "|---|---|---|--:|---|---|---|"
+    for one, row in rows:
+        ends = numbers.interval(row.ci_low, row.ci_high).replace(f" {numbers.DASH}", "")
+        found = numbers.DASH if row.ours is None else f"{numbers.signed(row.ours)} {ends}"
+        size = f", {row.size}" if row.answer == "sign only" else ""
+        source = row.source.partition(": ")[0]
+        yield (
+            f"| {one.link} | {md(row.about)}: {md(row.claim)} | {md(source)} | "
+            f"{numbers.signed(row.published)} {row.published_unit} | {md(found)} {row.unit} | "
+            f"{row.answer}{size} | {md(one.setting)} |"
+        )
+    yield ""
+
+
+def of_packs(one: Answered) -> tuple[Row, ...]:
+    """What packs say of a study."""
+    return held(one.study, one.verdicts, one.plan.model_dump(mode="json"), PACKS())
+
+
+PACKS = cache(load_packs)
+
+
+def _expected(studies: Sequence[Answered]) -> Iterator[str]:
+    yield "## What sources led to expect, and what came\n"
+    yield (
+        "Hypotheses that were declared before launch with a source outside this repository. `yes`: "
+        "all of the interval agrees with the claim, its size included; `sign yes`: 0 is left out "
+        "on the expected side. The setting is never the source's: `no` says that an effect was not "
+        "found at this size, not that it is not there at another.\n"
     )
     rows = _published(studies)
     if not rows:
         yield "No study with such hypotheses is trained yet.\n"
         return
-    yield "| study | comparison | published | expected | found | reproduced? | here |"
+    yield "| study | comparison | source | expected | found | as expected? | here |"
     yield "|---|---|---|---|---|---|---|"
     for one, told in rows:
         judged = told["judged"] or {}
@@ -181,7 +221,7 @@ def _reproduced(studies: Sequence[Answered]) -> Iterator[str]:
         )
         yield (
             f"| {one.link} | {md(told['arm'])} | {said(told['source'])} | {md(told['text'])} | "
-            f"{md(found)}{told['unit']} | {reproduced(told)} | {md(one.setting)} |"
+            f"{md(found)}{told['unit']} | {as_expected(told)} | {md(one.setting)} |"
         )
     yield ""
 
@@ -196,8 +236,8 @@ def _published(studies: Sequence[Answered]) -> list[tuple[Answered, dict[str, An
     ]
 
 
-def reproduced(told: Mapping[str, Any]) -> str:
-    """Whether sign and size of a published effect were found.
+def as_expected(told: Mapping[str, Any]) -> str:
+    """Whether sign and size are those that a source led to expect.
 
     Args:
         told: a hypothesis with its answer, as the report has it.

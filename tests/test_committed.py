@@ -168,18 +168,18 @@ def test_an_answer_is_the_largest_effect_and_counts_the_others():
         ("better", "pending", "unresolved", "not tested"),
     ],
 )
-def test_what_is_reproduced_is_told_by_sign_and_size(text, verdict, answer, word):
+def test_what_is_as_expected_is_told_by_sign_and_size(text, verdict, answer, word):
     told = {"judged": {"verdict": verdict}, "text": text, "answer": answer}
-    assert overview.reproduced(told) == word
+    assert overview.as_expected(told) == word
 
 
-def test_what_is_reproduced_is_told_of_a_judged_hypothesis():
+def test_what_is_as_expected_is_told_of_a_judged_hypothesis():
     said = [HypothesisRecord(arm="arm", expect="worse", by=1.0, source="a paper")]
     base = Sketch(name="baseline", statuses=("done",) * 10)
     made = study([base, Sketch(name="arm", mean=90.0)], hypotheses=said)
     (told,) = as_answered(made).hypotheses
-    assert overview.reproduced(told) == "yes"
-    assert overview.reproduced({**told, "judged": None}) == "not tested"
+    assert overview.as_expected(told) == "yes"
+    assert overview.as_expected({**told, "judged": None}) == "not tested"
 
 
 def test_what_is_unresolved_says_how_many_seeds_and_hours():
@@ -253,3 +253,17 @@ def test_studies_run_together_stop_and_go_on_and_become_reports(script, tmp_path
     assert regenerated(folders[0]) == []
     with committed.opened(folders[0]) as bundle:
         assert bundle.about["file"] == "files/studies/one.toml"
+
+
+def test_published_tables_stand_beside_what_is_found():
+    """The rule is that of `swinablate verify`."""
+    page = overview.README.read_text()
+    quick = next(one for one in answered.answered() if one.name == "quickstart")
+    rows = {row.about: row for row in overview.of_packs(quick)}
+    assert rows["norm=batch"].answer == "contradicted"
+    assert rows["shift=false"].answer == "sign only"
+    line = next(
+        x for x in page.splitlines() if x.startswith("| [quickstart]") and "shift=false:" in x
+    )
+    assert "arXiv:2103.14030, Table 4" in line
+    assert "sign only, larger" in line
