@@ -1,5 +1,7 @@
 """Steps that a GPU records: the logic around it, with a device that repeats as a graph does."""
 
+import gc
+import weakref
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -175,3 +177,22 @@ def test_layers_that_nobody_knows_and_processors_record_nothing(monkeypatch):
 def test_a_clock_starts_when_steps_are_recorded():
     assert warm(torch.device("cuda", 0), 2) == EAGER + 1
     assert warm(CPU, 2) == 2
+
+
+@pytest.mark.parametrize("device", [None, Repeats()])
+def test_a_stack_is_gone_when_nobody_has_it(device, monkeypatch):
+    """A warm worker trains many: none may wait for Python to look for circles."""
+    monkeypatch.setattr(stack, "recorder", lambda *_: device)
+    made = Stack([network(k) for k in range(2)], [TrainConfig()] * 2, torch.zeros(5, 3, 2, 2))
+    if device:
+        device.buffers = list(made._buffers.values())
+    for x, y in batches(SETTLED + 1):
+        made.gradients(torch.stack([x, x]), y.expand(2, -1), made.draw([0, 1]))
+        made.step(1.0)
+    gone = weakref.ref(made)
+    gc.disable()
+    try:
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -10,7 +10,8 @@ Shapes: k replicas, p all parameters of one, b batch, c channels, h w pixels.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -84,7 +85,7 @@ class Stack:
         example: one batch for one replica, of the shape that training has.
 
     Attributes:
-        recorded: leaves the gradients of a step; on a GPU as one launch, where that may be.
+        recorded: what does the gradients of a step as one launch, on a GPU where that may be.
     """
 
     def __init__(
@@ -131,16 +132,23 @@ class Stack:
                 module.kernel = False  # it is none over a stack
         self._net.to("meta")  # its structure is what is used
 
-    def _of_device(self, network: nn.Module) -> Callable[..., Tensor]:
-        """What leaves the gradients; on a GPU recorded once, where that may be."""
+    def _of_device(self, network: nn.Module) -> Recorded | None:
+        """What records and repeats `_learn`, on a GPU where that may be."""
         on = recorder(self.flat.device, network)
         if on is None:
-            return self._learn
+            return None
+        # Weakly: a circle would keep the memory of a stack until Python looks for circles.
+        stack = weakref.proxy(self)
+
+        def learn(x: Tensor, y: Tensor, *masks: Tensor) -> Tensor:
+            found: Tensor = stack._learn(x, y, *masks)
+            return found
+
         return Recorded(
-            self._learn,
+            learn,
             on,
-            changed=lambda: list(self._buffers.values()),
-            made=lambda: [self._grads],
+            changed=lambda: list(stack._buffers.values()),
+            made=lambda: [stack._grads],
             adopt=lambda _: None,  # they are where they always are
         )
 
@@ -307,7 +315,8 @@ class Stack:
             y: classes, or shares of the classes.
             masks: of the drop layers, as `draw` gives them.
         """
-        return self.recorded(x, y, *(masks[path] for path in self._masked))
+        learn = self.recorded or self._learn
+        return learn(x, y, *(masks[path] for path in self._masked))
 
     def _learn(
         self, x: Float[Tensor, "k b c h w"], y: Targets, *masks: Tensor
