@@ -127,7 +127,8 @@ def test_f12_f13_a_store_that_is_locked_for_seconds_costs_nothing(study, store):
     assert states(command) == ["FINISHED"] * 4
 
 
-@pytest.mark.parametrize("how", ["deleted", pytest.param("garbled", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["deleted", "garbled"])
 def test_f13_f22_stores_that_are_lost_in_the_middle_come_back_by_sync(study, how):
     command = study("Net", epochs=12)
     process = command.start("--slots", "1", "--no-report")
@@ -148,7 +149,8 @@ def test_f13_f22_stores_that_are_lost_in_the_middle_come_back_by_sync(study, how
         assert states(command) == ["FINISHED"] * 4
 
 
-@pytest.mark.parametrize("after_s", [0.1, pytest.param(0.3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("after_s", [0.1, 0.3])
 def test_f13_killed_while_mlflows_tables_are_made_the_next_start_makes_them(study, after_s):
     command = study("Net", epochs=60)  # trials outlast the tables, whatever the processor
     process = command.start("--no-report")
