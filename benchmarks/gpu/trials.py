@@ -104,14 +104,20 @@ def same_bits(where: Where, *, compiled: bool) -> Found:
     }
 
 
-def families(where: Where) -> Found:
-    """Every shipped recipe takes one deterministic step; what is refused, and what fails."""
-    found: Found = {}
+def _in_time(where: Where, found: Found) -> Iterator[Path]:
+    """The shipped recipes, as long as there is patience; `found` says of the others so."""
     began = time.perf_counter()
     for path in sorted(RECIPES.glob("*.toml"))[: 3 if where.tiny else None]:
         if time.perf_counter() - began > PATIENCE_S:
             found[path.stem] = "not tried"
-            continue
+        else:
+            yield path
+
+
+def families(where: Where) -> Found:
+    """Every shipped recipe takes one deterministic step; what is refused, and what fails."""
+    found: Found = {}
+    for path in _in_time(where, found):
         try:
             made = load_recipe(path)
             job = aside(
@@ -210,11 +216,7 @@ LARGE = 64
 def recorded(where: Where) -> Found:
     """Every shipped recipe: whether its steps are recorded, or why not."""
     found: Found = {}
-    began = time.perf_counter()
-    for path in sorted(RECIPES.glob("*.toml"))[: 3 if where.tiny else None]:
-        if time.perf_counter() - began > PATIENCE_S:
-            found[path.stem] = "not tried"
-            continue
+    for path in _in_time(where, found):
         made = load_recipe(path)
         image = image_spec(made.data)
         batch = min(made.train.batch, 8 if image.height > LARGE else 64)
