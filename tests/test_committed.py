@@ -233,6 +233,7 @@ def test_wrong_words_start_nothing(script, tmp_path, words, said):
 
 
 @pytest.mark.integration
+@pytest.mark.slow  # more than a minute
 def test_studies_run_together_stop_and_go_on_and_become_reports(script, tmp_path, monkeypatch):
     out, options = tmp_path / "out.tar.xz", ("--", "--devices", "cpu", "--set", "train.epochs=1")
     done = script("-H", "h", "-l", "1", "-o", str(out), "one", *options)
