@@ -32,12 +32,12 @@ from swinablate.report.answer import gather
 from swinablate.report.evidence.archive import Bundle, open_bundle, write_bundle
 from swinablate.report.evidence.bring import bring
 from swinablate.report.evidence.contents import UNLIKE, contents_of, judged
+from swinablate.report.published.kept import RECORDS
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import interim
 
 ROOT = Path(__file__).parent.parent
 REPORTS, STUDIES = ROOT / "reports", ROOT / "studies"
-RECORDS = "records.tar.xz"
 MOST = 400_000
 """Bytes of a committed report: thirty of them are what a repository bears."""
 FIRST = ("forest", "waterfall", "sequence", "effects", "interactions", "levels", "tuning", "families",

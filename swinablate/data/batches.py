@@ -108,7 +108,7 @@ def train_batches(
     raws = cut(images, torch.split(order[first * size : steps * size], many * size))
     for start in range(first, steps, many):
         own = [chance_of(step) for step in range(start, min(start + many, steps))]
-        x, y = batch(next(raws), images, augment, of_runs(own) if len(own) > 1 else own[0])
+        x, y = batch(next(raws), images, augment, of_runs(own))
         yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
 
 

@@ -61,7 +61,7 @@ def objection(plan: PlanRecord, outcomes: Mapping[str, Outcome]) -> str:
         if outcomes[arm.trials[0]].status == "failed"
     ]
     if failed:
-        return f"a trial of the first round failed ({failed[0]}); "
+        return f"a trial of the first round failed ({failed[0]}); {REMEDY}"
     first = outcomes[base.trials[0]]
     still = [
         arm.name
@@ -79,7 +79,9 @@ def objection(plan: PlanRecord, outcomes: Mapping[str, Outcome]) -> str:
 
 def said_first(plan: PlanRecord, outcomes: Mapping[str, Outcome]) -> list[str]:
     """What the first round shows, in lines for who waits; nothing where there was no check."""
-    found = [f"the first trials: {remark(plan, outcomes)}"] if remark(plan, outcomes) else []
+    found = []
+    if seen := remark(plan, outcomes):
+        found.append(f"the first trials: {seen}")
     if why := objection(plan, outcomes):
         found.append(f"stopped after the first trials: {why}")
     return found

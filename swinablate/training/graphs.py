@@ -121,18 +121,18 @@ class Recorded:
 
     def __call__(self, *given: Tensor) -> Tensor:
         """Do the work; what it returns is the caller's own."""
-        if self._replay is not None and not self._fits(given):
-            self._forget("its batches differ in shape")
         if self._replay is not None:
-            return self._repeat(given)
-        if self._before or self.why is not None:
-            self._before = max(0, self._before - 1)
-            if self.why is not None:
-                return self._work(*given)
-            with self._recorder.stream():
-                answer = self._work(*given)
-            return answer.clone()  # on the stream that reads it
-        return self._record(given)
+            if self._fits(given):
+                return self._repeat(given)
+            self._forget("its batches differ in shape")
+        if self.why is not None:
+            return self._work(*given)
+        if not self._before:
+            return self._record(given)
+        self._before -= 1
+        with self._recorder.stream():
+            answer = self._work(*given)
+        return answer.clone()  # on the stream that reads it
 
     def _repeat(self, given: Sequence[Tensor]) -> Tensor:
         assert self._replay is not None
@@ -177,7 +177,8 @@ class Recorded:
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())
+    # What is no number is the same as that, and as nothing else: not as 0, and not as infinity.
+    return one.shape == other.shape and torch.allclose(one, other, 0.0, 0.0, equal_nan=True)
 
 
 def recorder(device: torch.device, *networks: nn.Module) -> Recorder | None:

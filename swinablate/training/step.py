@@ -150,15 +150,12 @@ def recorded(gradients: Gradients, on: Recorder) -> Recorded:
     """The same gradients, recorded once there were a few."""
     trained = [p for p in gradients.model.parameters() if p.requires_grad]
 
-    def reached() -> list[nn.Parameter]:
-        return [p for p in trained if p.grad is not None]
-
     def adopt(grads: Sequence[Tensor]) -> None:
         for parameter, grad in zip(used, grads, strict=True):
             parameter.grad = grad
 
     def made() -> list[Tensor]:
-        used[:] = reached()
+        used[:] = [p for p in trained if p.grad is not None]
         return [p.grad for p in used if p.grad is not None]
 
     used: list[nn.Parameter] = []

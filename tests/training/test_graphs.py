@@ -196,3 +196,18 @@ def test_a_stack_is_gone_when_nobody_has_it(device, monkeypatch):
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ([torch.nan, 1.0], [torch.nan, 1.0], True),
+        ([torch.nan, 1.0], [0.0, 1.0], False),
+        ([torch.inf], [torch.finfo(torch.float32).max], False),
+        ([1.0], [1.0 + 2**-23], False),
+    ],
+)
+def test_what_is_no_number_is_compared_as_that(one, other, same):
+    assert graphs._same_bits(torch.tensor(one), torch.tensor(other)) is same
+    assert graphs._same_bits(torch.tensor([3]), torch.tensor([3]))
+    assert not graphs._same_bits(torch.tensor([3]), torch.tensor([4]))

@@ -26,7 +26,7 @@ from swinablate.stats.comparisons.published import (
     Size,
     agreement,
 )
-from swinablate.text import unit_of
+from swinablate.text import counted, unit_of
 
 PP = "pp"
 """The unit of differences of accuracy: published ones are in no other."""
@@ -204,7 +204,7 @@ def _agreement(
 
 def _theirs(table: Table) -> str:
     setting = table.setting
-    runs = "seeds unknown" if setting.runs is None else _counted(setting.runs, "seed")
+    runs = "seeds unknown" if setting.runs is None else counted(setting.runs, "seed")
     return ", ".join(filter(None, [setting.network, setting.data, setting.training, runs]))
 
 
@@ -212,14 +212,10 @@ def _ours(plan: Mapping[str, Any]) -> str:
     """Data, network and training of the baseline, and the fewest seeds of an arm."""
     baseline, *others = plan["arms"]
     recipe = baseline["recipe"]
-    seeds = _counted(min(len(arm["seeds"]) for arm in others or [baseline]), "seed")
+    seeds = counted(min(len(arm["seeds"]) for arm in others or [baseline]), "seed")
     if "model" not in recipe:  # somebody's own command
         return seeds
     train, params = recipe["train"], baseline.get("params")
     length = f"{train['steps']} steps" if train.get("steps") else f"{train['epochs']} epochs"
     size = f" of {params:,} parameters" if params else ""
     return f"{recipe['model']['family']}{size}, {recipe['data']['name']}, {length}, {seeds}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -126,9 +126,12 @@ def word(found: OverDatasets, rope: float | None, *, lower_is_better: bool = Fal
     """better, worse, equivalent or undecided, of the mean's interval; of two data sets none."""
     if found.ci_low is None or found.ci_high is None:
         return ""
-    if found.ci_low > 0:
-        return "worse" if lower_is_better else "better"
-    if found.ci_high < 0:
-        return "better" if lower_is_better else "worse"
-    inside = rope is not None and -rope < found.ci_low and found.ci_high < rope
+    low, high = found.ci_low, found.ci_high
+    if lower_is_better:
+        low, high = -high, -low
+    if low > 0:
+        return "better"
+    if high < 0:
+        return "worse"
+    inside = rope is not None and -rope < low and high < rope
     return "equivalent" if inside else "undecided"
