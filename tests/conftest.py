@@ -95,10 +95,11 @@ def slurm() -> Iterator[slurms.Cluster]:
 
 
 @pytest.fixture(scope="session")
-def ray() -> Iterator[rays.Cluster]:
+def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rays.Cluster]:
     """A real cluster of two nodes; the executor joins it from now on."""
     if lacking := rays.missing():
         pytest.skip(f"not installed: {lacking}")
-    with rays.started() as cluster, pytest.MonkeyPatch.context() as patch:
+    hidden = tmp_path_factory.mktemp("unseen")
+    with rays.started(hidden) as cluster, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_ADDRESS", cluster.address)
         yield cluster

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests import unseen
+
 SMALL = {"object_store_memory": 100_000_000, "include_dashboard": False, "num_cpus": 2}
 """Two processors: tests share an execution of a worker a node, and open others beside it."""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -65,9 +67,10 @@ class Nodes:
 class Cluster:
     """Two nodes, of which the second can be lost and brought back."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Path) -> None:
+        self.hidden, self.apart = hidden, unseen.without(hidden)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.ray"],
+            [*self.apart, sys.executable, "-m", "tests.ray"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -174,10 +177,10 @@ def _port() -> int:
 
 
 @contextlib.contextmanager
-def started() -> Iterator[Cluster]:
-    """A cluster of one's own; nothing of it is left."""
+def started(hidden: Path) -> Iterator[Cluster]:
+    """A cluster of one's own, that does not see a folder; nothing of it is left."""
     for _ in range(3):  # Ray gives a node 30 s, which may be too few on a machine under load
-        cluster = Cluster()
+        cluster = Cluster(hidden)
         if "address" in cluster.up:
             break
         cluster.kill()

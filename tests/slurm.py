@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests import unseen
+
 DAEMONS = ("slurmctld", "slurmd", "munged")
 NODES = ("n1", "n2")
 CONF = """\
@@ -73,7 +75,7 @@ class Cluster:
         self.hidden = folder / "hidden"
         for name in ("state", "hidden", *NODES):
             (folder / name).mkdir()
-        self.hides = _hides()
+        self.apart = unseen.without(self.hidden)
         self.gpus = self._gpus()
         fields = {"host": host, "me": me, "folder": folder, "ports": _ports(3)}
         gres = {"gres": "GresTypes=gpu", "gpus": "Gres=gpu:2"} if self.gpus else {"gres": "", "gpus": ""}  # fmt: skip
@@ -98,9 +100,7 @@ class Cluster:
         if name == "slurmctld":
             self._start(name, "/usr/sbin/slurmctld", "-D")
         else:
-            mount = f'mount -t tmpfs tmpfs "{self.hidden}" && exec "$@"'
-            apart = ("unshare", "--mount", "sh", "-c", mount, "sh") if self.hides else ()
-            self._start(name, *apart, "/usr/sbin/slurmd", "-D", "-N", name)
+            self._start(name, *self.apart, "/usr/sbin/slurmd", "-D", "-N", name)
 
     def kill(self, name: str) -> None:
         """kill -9 of a daemon alone: what runs on its node goes on."""
@@ -173,12 +173,6 @@ class Cluster:
         files = f"Name=gpu File={self.folder}/nvidia[0-1] Flags=nvidia_gpu_env"
         (self.folder / "gres.conf").write_text("".join(f"NodeName={n} {files}\n" for n in NODES))
         return True
-
-
-def _hides() -> bool:
-    """Whether folders can be hidden from processes here."""
-    words = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return shutil.which("unshare") is not None and not subprocess.run(words, capture_output=True, check=False).returncode  # fmt: skip
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> None:

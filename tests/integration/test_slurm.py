@@ -292,6 +292,9 @@ def test_a_node_that_is_lost_costs_no_trial_and_no_number(slurm, long, calm_long
     _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert long.numbers() == calm_long
+    assert max(attempts(long).values()) == 2
+    ended = sorted(event["trial"] for event in long.events("done"))
+    assert ended == sorted(long.results())  # a twin's word, however late, is nobody's result
+    assert len(ended) == 4
     if dies:
         assert f"the worker on {node} ended" in err
-        assert max(attempts(long).values()) == 2

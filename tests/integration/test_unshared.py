@@ -1,4 +1,4 @@
-"""Studies on a real Slurm whose nodes do not see the home: the same numbers as here."""
+"""Studies on a real Slurm and Ray whose nodes do not see the home: the same numbers as here."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests import ray as rays
 from tests.integration.clusters import SLURM, TWO, Long, attempts, gone, stepds
 from tests.integration.conftest import until
 
@@ -24,7 +25,7 @@ def calm_long(tmp_path_factory):
 @pytest.fixture
 def unseen(slurm, tmp_path):
     """A study whose home no node sees."""
-    if not slurm.hides:
+    if not slurm.apart:
         pytest.skip("only root can hide a folder from processes")
     slurm.idle()
     made = Long(tmp_path)
@@ -78,3 +79,55 @@ def test_without_a_shared_home_a_stopped_study_goes_on_here(slurm, unseen, calm_
     assert unseen.numbers() == calm_long
     stopped = {event["trial"] for event in unseen.events("stopped")}
     assert stopped == {event["trial"] for event in unseen.events("resumed")}
+
+
+@pytest.fixture
+def unseen_by_ray(ray, tmp_path):
+    """The same of a cluster of Ray."""
+    if not ray.apart:
+        pytest.skip("only root can hide a folder from processes")
+    ray.whole()
+    made = Long(tmp_path)
+    made.home = ray.hidden / tmp_path.name
+    (made.folder / "data").mkdir()
+    yield made
+    made.kill()
+    until(lambda: not rays.actors() and not rays.drivers())
+
+
+@pytest.mark.slow
+def test_without_a_shared_home_a_trial_of_ray_goes_on_from_what_came_back(
+    ray, unseen_by_ray, calm_long
+):
+    """Its node dies with all that the worker had written there."""
+    study = unseen_by_ray
+    words = ("--executor", "ray", "--no-report", "--slots", "4")
+    process = study.start(*words, "--data-dir", str(study.folder / "data"))
+    study.wait_for("checkpoint", 12)
+    ray.lose()
+    _, err = process.communicate(timeout=500)
+    assert process.returncode == 0, err
+    assert re.search(r"worker on n[12]: it does not see the home; checkpoints up to", err)
+    assert study.numbers() == calm_long
+    assert max(attempts(study).values()) == 2
+    assert study.events("resumed")
+    assert all(event["data"]["epoch"] > 0 for event in study.events("resumed"))
+
+
+@pytest.mark.slow
+def test_without_a_shared_home_a_study_of_ray_that_is_stopped_goes_on_here(
+    unseen_by_ray, calm_long
+):
+    study = unseen_by_ray
+    words = ("--no-report", "--data-dir", str(study.folder / "data"))
+    process = study.start("--executor", "ray", *words)
+    study.wait_for("checkpoint", 4)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert study.events("stopped")
+    code, _, err = study.run(*words)
+    assert code == 0, err
+    assert study.numbers() == calm_long
+    stopped = {event["trial"] for event in study.events("stopped")}
+    assert stopped == {event["trial"] for event in study.events("resumed")}
