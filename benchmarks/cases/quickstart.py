@@ -2,9 +2,11 @@
 
 Ours plans and proves, trains two at a time, evaluates after every epoch, keeps checkpoints,
 records in Optuna and MLflow, and writes the report; the loop trains one after the other and
-keeps nothing. Both are commands, their imports included.
+keeps nothing. Between them are the same trials by other tools, two at a time: they record, and
+prove, judge and report nothing. All are commands, their imports included.
 """
 
+import importlib.util
 import itertools
 import json
 import sys
@@ -29,6 +31,12 @@ from swinablate.study.planner import plan
 STUDY = ROOT / "studies/quickstart.toml"
 MOST, LEAST = 1.05, 0.6
 """What it may cost of a loop's processor time, and of its wall time on two cores."""
+PEERS = {
+    "Optuna's threads with MLflow": ("optuna", "optuna"),
+    "Ray Tune": ("tune", "ray"),
+    "Hydra with joblib": ("hydra", "hydra_plugins.hydra_joblib_launcher"),
+}
+"""name -> what `quick_peers` calls it, and the package that it needs."""
 TINY = """\
 question = "How long does it take?"
 baseline = "base.toml"
@@ -50,14 +58,30 @@ def run(settings: Settings) -> Result:
             (folder / "base.toml").write_text(short, "utf-8")
             study.write_text(TINY, "utf-8")
         trials = _trials(study)
-        sides = [_loop(folder, trials), _ours(folder, study, len(trials))]
+        peers = [name for name, (_, package) in PEERS.items() if _found(package)]
+        sides = [
+            _loop(folder, trials),
+            _ours(folder, study, len(trials)),
+            *(_peer(folder, name, trials) for name in peers),
+        ]
         times = interleave("quick start", "trial", sides, settings.rounds, attempts=1)
     pairs = [
         Pair(a="ours", b="a plain loop", least=1 / MOST),
         Pair(a="ours", b="a plain loop", least=1 / LEAST, clock="wall"),
+        # Not processor time: nobody waits for the processes that Ray starts, so theirs is not counted.
+        *(Pair(a="ours", b=name, clock="wall") for name in peers),
     ]
-    gaps = ["Optuna's threads with MLflow, Ray Tune, Hydra with joblib: not built"]
+    gaps = [
+        f"{name}: not installed (uv sync --group bench)" for name in PEERS if name not in peers
+    ]
     return Result(findings=answer(times, pairs), gaps=gaps)
+
+
+def _found(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # of the package that it would be in
+        return False
 
 
 def _trials(study: Path) -> list[dict[str, object]]:
@@ -100,6 +124,23 @@ def _loop(folder: Path, trials: list[dict[str, object]]) -> Side:
         return once
 
     return Side("a plain loop", ready)
+
+
+def _peer(folder: Path, name: str, trials: list[dict[str, object]]) -> Side:
+    tool, homes = PEERS[name][0], itertools.count()
+
+    def ready() -> Round:
+        path = folder / "runs.json"
+
+        def once() -> Spent:
+            home = folder / f"{tool}-{next(homes)}"
+            home.mkdir()
+            spent = together([program("quick_peers", tool, str(path), str(home))], 1)
+            return Spent(units=len(trials), wall_s=spent.wall_s, cpu_s=spent.cpu_s)
+
+        return once
+
+    return Side(name, ready)
 
 
 BENCHMARK = Benchmark("the quick start against a plain loop over its trials", run)

@@ -64,24 +64,34 @@ def train(model: torch.nn.Module, recipe: Recipe, x: Tensor, y: Tensor) -> None:
             schedule.step()
 
 
+def digits() -> tuple[Tensor, Tensor]:
+    """All images, scaled by those that are trained on, and their labels."""
+    found = load_digits()
+    images = torch.from_numpy(found.images.astype(np.float32))[:, None]
+    return (images - images[:TRAIN].mean()) / images[:TRAIN].std(), torch.from_numpy(found.target)
+
+
+def accuracy(run: dict[str, Any], images: Tensor, labels: Tensor) -> float:
+    """Train once; the share of test images that are right."""
+    family = load_family(run["recipe"]["model"]["family"], "benchmark")
+    model = schema.validate(family.config, run["recipe"]["model"], "benchmark")
+    rest = {part: run["recipe"][part] for part in ("data", "train")}
+    recipe = schema.validate(Recipe, {"model": model, **rest}, "benchmark")
+    torch.manual_seed(run["seed"])
+    network = build(recipe, ImageSpec(**run["image"]), run["seed"])
+    train(network, recipe, images[:TRAIN], labels[:TRAIN])
+    network.eval()
+    with torch.no_grad():
+        right = network(images[-TEST:]).argmax(1) == labels[-TEST:]
+    return float(right.float().mean())
+
+
 def main(path: Path) -> None:
     """Train every run of a file."""
     torch.set_num_threads(1)
-    digits = load_digits()
-    images = torch.from_numpy(digits.images.astype(np.float32))[:, None]
-    labels = torch.from_numpy(digits.target)
-    images = (images - images[:TRAIN].mean()) / images[:TRAIN].std()
+    images, labels = digits()
     for run in json.loads(path.read_text()):
-        family = load_family(run["recipe"]["model"]["family"], "benchmark")
-        model = schema.validate(family.config, run["recipe"]["model"], "benchmark")
-        rest = {part: run["recipe"][part] for part in ("data", "train")}
-        recipe = schema.validate(Recipe, {"model": model, **rest}, "benchmark")
-        torch.manual_seed(run["seed"])
-        network = build(recipe, ImageSpec(**run["image"]), run["seed"])
-        train(network, recipe, images[:TRAIN], labels[:TRAIN])
-        network.eval()
-        with torch.no_grad():
-            (network(images[-TEST:]).argmax(1) == labels[-TEST:]).float().mean().item()
+        accuracy(run, images, labels)
 
 
 if __name__ == "__main__":
