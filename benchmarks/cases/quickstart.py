@@ -68,7 +68,7 @@ def run(settings: Settings) -> Result:
     pairs = [
         Pair(a="ours", b="a plain loop", least=1 / MOST),
         Pair(a="ours", b="a plain loop", least=1 / LEAST, clock="wall"),
-        # Not processor time: nobody waits for the processes that Ray starts, so theirs is not counted.
+        # By the wall: nobody waits for processes that Ray starts, so theirs is not counted.
         *(Pair(a="ours", b=name, clock="wall") for name in peers),
     ]
     gaps = [
