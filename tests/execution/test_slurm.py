@@ -373,6 +373,16 @@ def test_where_no_worker_gets_ready_the_study_ends_with_the_reason(fake, tmp_pat
     assert len(fake.asked("srun")) == 3
 
 
+@pytest.mark.parametrize(
+    ("state", "words"), [("RUNNING", ["--batch --signal=USR2 1", "1"]), ("PENDING", ["1"])]
+)
+def test_a_script_is_told_only_where_it_runs(fake, tmp_path, state, words):
+    """scancel tries for seconds to reach the script of a job that waits."""
+    fake.says("first", f"{state}|None\n")
+    opened(tmp_path, slots=1).close()
+    assert fake.asked("scancel") == words
+
+
 @pytest.mark.parametrize("inside", ["", "7"])
 def test_whoever_is_killed_leaves_nothing(fake, inside):
     fake.says(

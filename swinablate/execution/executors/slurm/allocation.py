@@ -144,8 +144,11 @@ class Allocation:
         """Give it back, with all that runs in it; of one that is not ours, our steps."""
         try:
             if self.ours:
-                with contextlib.suppress(Refused):  # it waits, or is gone
-                    ask("scancel", "--batch", "--signal=USR2", self.job)  # else it stays KillWait
+                with contextlib.suppress(Refused):  # it is gone
+                    # One that runs stays for Slurm's KillWait else; for one that waits, scancel
+                    # would try for a quarter of a minute to reach its script.
+                    if state(self.job)[0] not in PENDING:
+                        ask("scancel", "--batch", "--signal=USR2", self.job)
                 ask("scancel", self.job)
             else:
                 running = steps(self.job)
