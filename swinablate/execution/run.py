@@ -374,7 +374,7 @@ class Run:
         outcomes = counted(now.state).values()
         counts: Counter[str] = Counter(found.status for found in outcomes)
         missing = len(now.state.mine) - counts.total()
-        for line in said_first(now.state.plan, now.state.outcomes):
+        for line in said_first(now.state.plan, now.state.mine, now.state.outcomes):
             self._watcher.say(line)
         # 3 tells scripts "it ran to its end, and something failed" from a fault of ours (1).
         code = 0 if sum(map(ended_well, outcomes)) == len(now.state.mine) else 3

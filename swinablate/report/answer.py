@@ -28,7 +28,7 @@ from swinablate.report.families.tuned_effects import tuned_effects
 from swinablate.report.results import StudyResults, judge_trials
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.first import remark
-from swinablate.scheduling.unchanged import unchanged
+from swinablate.scheduling.unchanged import unchanged, unheard
 from swinablate.stats import Declaration, Verdicts, Warn
 from swinablate.stats.sentence import count_range
 from swinablate.study.declared import declaration, effects_of, failing_cells
@@ -61,7 +61,7 @@ def gather(home: Home, name: str) -> StudyResults:
     own = plan.baseline.commanded  # its curve is of what is compared already
     secondary = [] if own else curve_effects(plan, declared, trials, curves, timed=timed)
     found = [*judged.warnings, *warnings(home, plan, trials), *_without(plan, declared, trials)]
-    found += [*contended, *unchanged(plan, recorded)]
+    found += [*contended, *unchanged(plan, recorded), *unheard(plan, recorded)]
     found += [Warn("W29", text) for text in [remark(plan, recorded)] if text]
     found += scale_decides(plan, judged, trials)
     tuned = None
