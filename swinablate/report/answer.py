@@ -133,14 +133,12 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
         text = f"not estimable from the cells that could be run: {', '.join(lost)}."
         found.append(Warn("W14", text))
     found += _unrecorded(plan, trials)
-    machines = _classes(trials)
-    if len(machines) > 1:
-        found.append(
-            Warn(
-                "W11",
-                f"trials ran under {len(machines)} execution classes: " + "; ".join(machines),
-            )
-        )
+    # A command says less of how it ran than a network does: each kind is a class of its own.
+    apart = trials.arm.isin(plan.apart)
+    for machines in (_classes(trials[~apart]), _classes(trials[apart])):
+        if len(machines) > 1:
+            said = f"trials ran under {len(machines)} execution classes: {'; '.join(machines)}"
+            found.append(Warn("W11", said))
     return tuple(found)
 
 
