@@ -217,6 +217,33 @@ def _of_command(name: str) -> Metric:
     )
 
 
+def alike(wanted: str, names: Iterable[str]) -> str:
+    """The one of some names that is another's quantity: so called, in its unit, as good.
+
+    `test/accuracy` of a network is the `accuracy` of a command, if that is in percent and more of
+    it is better.
+
+    Args:
+        wanted: a metric's name, as it is recorded.
+        names: of those that somebody else measures.
+
+    Returns:
+        Its name; empty where none is.
+    """
+    ours = metric(wanted)
+    for name in names:
+        theirs = metric(name)
+        pairs = ((_plain(name), _plain(wanted)), (theirs.unit, ours.unit))
+        if theirs.better == ours.better and all(a == b for a, b in pairs):
+            return name
+    return ""
+
+
+def _plain(name: str) -> str:
+    """A metric's name without its split, direction and unit."""
+    return name.partition(":")[0].partition("/")[2]
+
+
 def translation(name: str) -> int:
     """By how many pixels the images of a metric are moved; 0 for all other metrics."""
     found = TRANSLATED.fullmatch(name)

@@ -76,7 +76,7 @@ def choose_slots(wanted: int | None, where: str, plan: Plan, per_gpu: PerGpu = N
             at="train.world",
             hint=f"set train.world = {len(devices)} or less, or give more --devices",
         )
-    if per_gpu == "auto" and isinstance(plan.study.baseline, CommandRecipe):
+    if per_gpu == "auto" and any(isinstance(a.recipe, CommandRecipe) for a in plan.arms):
         raise InputError(
             "a command does not say how much memory of a GPU it takes",
             at="--per-gpu",
@@ -198,7 +198,7 @@ def refused_by_gpu(plan: Plan) -> list[str]:
     A worker looks, so that no CUDA context is opened here.
     """
     device = find_devices("auto")[0]
-    if device == "cpu" or isinstance(plan.study.baseline, CommandRecipe):
+    if device == "cpu" or all(isinstance(a.recipe, CommandRecipe) for a in plan.arms):
         return []
     with tempfile.TemporaryDirectory() as logs:
         execution = EXECUTOR.open([Slot(index=0, device=device)], Path(logs), lambda: False)
@@ -210,7 +210,8 @@ def refused_by_gpu(plan: Plan) -> list[str]:
 
 def rehearsed(plan: Plan, execution: Execution) -> list[str]:
     """Let every arm take one step; a line for each that cannot."""
-    return [line for arm in plan.arms if (line := _line(arm, _answer(arm, execution)))]
+    ours = [arm for arm in plan.arms if not isinstance(arm.recipe, CommandRecipe)]
+    return [line for arm in ours if (line := _line(arm, _answer(arm, execution)))]
 
 
 def _line(arm: Arm, told: Event) -> str:

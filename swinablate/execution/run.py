@@ -301,9 +301,11 @@ class Run:
         prepared: dict[DataConfig, data.Prepared] = {}
         digests: dict[DataConfig, str] = {}
         arms = {arm.name: arm for arm in self._plan.arms if state.runs(arm.name)}
-        if isinstance(self._plan.study.baseline, CommandRecipe):
-            return {self._plan.study.baseline.data: ""}  # its images are its script's business
-        for config in dict.fromkeys(arm.recipe.data for arm in arms.values()):
+        # The images of a command are its script's business.
+        theirs = [arm for arm in arms.values() if isinstance(arm.recipe, CommandRecipe)]
+        digests |= {arm.recipe.data: "" for arm in theirs}
+        ours = [arm for arm in arms.values() if arm not in theirs]
+        for config in dict.fromkeys(arm.recipe.data for arm in ours):
             source = data.source(config)
             if source not in prepared:
                 prepared[source] = data.prepare(config, self._home.datasets)
@@ -313,7 +315,7 @@ class Run:
         keep_folders(self._home.logs, self._record.study, folders)
         for row in state.mine:
             config = arms[row.arm.name].recipe.data
-            if outcome := state.outcomes.get(row.trial):
+            if not row.arm.commanded and (outcome := state.outcomes.get(row.trial)):
                 check_images(config, outcome, digests[config])
         return digests
 
@@ -374,7 +376,7 @@ class Run:
         outcomes = counted(now.state).values()
         counts: Counter[str] = Counter(found.status for found in outcomes)
         missing = len(now.state.mine) - counts.total()
-        for line in said_first(now.state.plan, now.state.outcomes):
+        for line in said_first(now.state.plan, now.state.mine, now.state.outcomes):
             self._watcher.say(line)
         # 3 tells scripts "it ran to its end, and something failed" from a fault of ours (1).
         code = 0 if sum(map(ended_well, outcomes)) == len(now.state.mine) else 3

@@ -26,8 +26,8 @@ from swinablate.records.disk import locks
 from swinablate.records.disk.files import set_aside, write_atomically, writing
 from swinablate.records.events import Event, read_event
 from swinablate.records.outcome import Outcome, read_outcome, with_measured
-from swinablate.records.plan import Choices, PlanRecord, read_record
-from swinablate.records.seal import Damaged, seal, unseal
+from swinablate.records.plan import Choices, PlanRecord
+from swinablate.records.seal import Damaged, read_record, seal, unseal
 from swinablate.records.tuning import Ledger
 
 DECLARATION = re.compile("[0-9a-f]{1,64}")

@@ -17,8 +17,8 @@ from pydantic import Field
 from swinablate.errors import InputError
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.home import Home
-from swinablate.records.plan import PlanRecord, read_record
-from swinablate.records.seal import seal
+from swinablate.records.plan import PlanRecord
+from swinablate.records.seal import read_record, seal
 from swinablate.records.tuning import SCHEMA, Record
 
 DEFAULT_HOME = ".swinablate"

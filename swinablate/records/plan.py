@@ -8,17 +8,14 @@ wrote beside the fields known here is ignored. A record of a newer `schema` is r
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from swinablate.records.seal import Damaged, misfit, unseal
 from swinablate.records.tuning import LATER, SCHEMA, Ledger, Record, TuneRecord
 from swinablate.text import own_name
 
 Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
-R = TypeVar("R", bound="Record")
 
 
 class CompareRecord(Record):
@@ -126,6 +123,7 @@ class ArmRecord(Record):
         trials: ids, by `seeds`.
         starts: kind of trial -> seed -> its file of weights, where every seed has its own.
         against: the arm that it is compared with instead of the baseline; mostly empty.
+        measures: metric that the study asks for -> what the arm calls it; mostly the same.
     """
 
     name: str
@@ -146,6 +144,7 @@ class ArmRecord(Record):
     trials: tuple[str, ...] = ()
     starts: Mapping[str, Mapping[str, StartRecord]] = Field(default_factory=dict)
     against: Annotated[str, LATER] = ""
+    measures: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
 
     @property
     def commanded(self) -> bool:
@@ -346,6 +345,15 @@ class PlanRecord(Record):
         return tuple(dict.fromkeys(found))
 
     @property
+    def apart(self) -> frozenset[str]:
+        """Commands among networks, or networks among commands: arms unlike the baseline.
+
+        Whatever their seeds, they share no random numbers with it.
+        """
+        own = bool(self.arms) and self.baseline.commanded
+        return frozenset(arm.name for arm in self.arms if arm.commanded != own)
+
+    @property
     def baseline(self) -> ArmRecord:
         """The arm that the others are compared with."""
         return self.arms[0]
@@ -366,28 +374,6 @@ class PlanRecord(Record):
         for arm in self.arms:
             pairs = zip(arm.seeds, arm.trials, strict=True)
             yield from (Row(arm, seed, trial) for seed, trial in pairs)
-
-
-def read_record(kind: type[R], path: Path, owner: Mapping[str, str], remedy: str) -> R:
-    """A sealed file as a value. The schema of the file is not that of the value.
-
-    Args:
-        kind: of the record.
-        path: the file.
-        owner: fields that say whose it is, and what they must be.
-        remedy: what to do with a damaged one, in words.
-
-    Raises:
-        FileNotFoundError: there is none.
-        Damaged: it is no such record, or another one's.
-        EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
-    """
-    data = unseal(path, owner, remedy)
-    del data["schema"]
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        raise Damaged(f"damaged record: {misfit(error)}", at=str(path), hint=remedy) from None
 
 
 def everything(plan: PlanRecord) -> list[str]:

@@ -9,9 +9,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from swinablate.errors import EnvironmentFault
 from swinablate.text import expected
@@ -19,6 +19,7 @@ from swinablate.text import expected
 SCHEMA = 2
 """Of the files of a home. Files of schema 1 had no digest: they are accepted, and `swinablate
 doctor` lists them as unchecked."""
+R = TypeVar("R", bound=BaseModel)
 
 
 class Damaged(EnvironmentFault):
@@ -109,3 +110,25 @@ def misfit(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{where}: it is missing"
     return f"{where}: expected {expected(first['type'], first.get('ctx', {}))}"
+
+
+def read_record(kind: type[R], path: Path, owner: Mapping[str, str], remedy: str) -> R:
+    """A sealed file as a value. The schema of the file is not that of the value.
+
+    Args:
+        kind: of the record.
+        path: the file.
+        owner: fields that say whose it is, and what they must be.
+        remedy: what to do with a damaged one, in words.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: it is no such record, or another one's.
+        EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
+    """
+    data = unseal(path, owner, remedy)
+    del data["schema"]
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise Damaged(f"damaged record: {misfit(error)}", at=str(path), hint=remedy) from None

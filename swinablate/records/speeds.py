@@ -12,9 +12,8 @@ from swinablate import __version__
 from swinablate.errors import EnvironmentFault
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.events import CHECKPOINT_S
-from swinablate.records.plan import read_record
 from swinablate.records.provenance import installed_version
-from swinablate.records.seal import digest, seal
+from swinablate.records.seal import digest, read_record, seal
 from swinablate.records.tuning import Record
 
 NO_COST = {

@@ -123,7 +123,9 @@ def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataF
     Of a command `val_acc` is what is compared, and every metric that it records is a column.
     """
     own = {column_of(name): name.partition(":")[0] for name in plan.own}
-    compared = plan.compare.metric.partition(":")[0]
+    commanded = bool(plan.arms) and plan.baseline.commanded
+    # Of an arm of the other kind it would be another quantity under one name.
+    validated = plan.compare.metric.partition(":")[0] if commanded else "val/accuracy"
     rows = [
         {
             "arm": row.arm.name,
@@ -131,7 +133,7 @@ def curves_table(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> "pd.DataF
             "trial": row.trial,
             "epoch": point["epoch"],
             "train_loss": point.get("train/loss"),
-            "val_acc": point.get(compared if row.arm.commanded else "val/accuracy"),
+            "val_acc": point.get(validated) if row.arm.commanded == commanded else None,
             "epoch_s": point.get("time/epoch_s"),
             "images_per_s": point.get("time/images_per_s"),
             **{column: point.get(key) for column, key in own.items()},
@@ -192,7 +194,10 @@ def confusions(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> dict[str, C
 
 
 def _row(row: Row, found: Outcome | None, more: Mapping[str, str]) -> dict[str, Any]:
-    metrics = found.metrics if found else {}
+    metrics = dict(found.metrics) if found else {}
+    for asked, own in row.arm.measures.items():
+        if (key := own.partition(":")[0]) in metrics:
+            metrics[asked.partition(":")[0]] = metrics[key]
     execution = found.execution if found else {}
     predictions = found.predictions if found else {}
     return {

@@ -28,7 +28,7 @@ from swinablate.report.families.tuned_effects import tuned_effects
 from swinablate.report.results import StudyResults, judge_trials
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.first import remark
-from swinablate.scheduling.unchanged import unchanged
+from swinablate.scheduling.unchanged import unchanged, unheard
 from swinablate.stats import Declaration, Verdicts, Warn
 from swinablate.stats.sentence import count_range
 from swinablate.study.declared import declaration, effects_of, failing_cells
@@ -61,7 +61,7 @@ def gather(home: Home, name: str) -> StudyResults:
     own = plan.baseline.commanded  # its curve is of what is compared already
     secondary = [] if own else curve_effects(plan, declared, trials, curves, timed=timed)
     found = [*judged.warnings, *warnings(home, plan, trials), *_without(plan, declared, trials)]
-    found += [*contended, *unchanged(plan, recorded)]
+    found += [*contended, *unchanged(plan, recorded), *unheard(plan, recorded)]
     found += [Warn("W29", text) for text in [remark(plan, recorded)] if text]
     found += scale_decides(plan, judged, trials)
     tuned = None
@@ -133,14 +133,12 @@ def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, 
         text = f"not estimable from the cells that could be run: {', '.join(lost)}."
         found.append(Warn("W14", text))
     found += _unrecorded(plan, trials)
-    machines = _classes(trials)
-    if len(machines) > 1:
-        found.append(
-            Warn(
-                "W11",
-                f"trials ran under {len(machines)} execution classes: " + "; ".join(machines),
-            )
-        )
+    # A command says less of how it ran than a network does: each kind is a class of its own.
+    apart = trials.arm.isin(plan.apart)
+    for machines in (_classes(trials[~apart]), _classes(trials[apart])):
+        if len(machines) > 1:
+            said = f"trials ran under {len(machines)} execution classes: {'; '.join(machines)}"
+            found.append(Warn("W11", said))
     return tuple(found)
 
 

@@ -91,6 +91,7 @@ def checklist(answer: StudyResults) -> list[tuple[str, str, str]]:
         ("Reproduction", _reproduction(answer), "NeurIPS 4, 5; REFORMS 2"),
         ("Data", _data(answer), "NeurIPS 6; REFORMS 3, 4"),
         ("Training", _training(plan), "NeurIPS 6; REFORMS 5"),
+        ("Arms of another kind", _others(plan), "NeurIPS 6; REFORMS 5"),
         ("Selection", _selection(plan), "NeurIPS 6; REFORMS 5, 6"),
         ("Error bars", bars, "NeurIPS 7; REFORMS 7"),
         ("What varies between repetitions", _varies(answer), "NeurIPS 7; REFORMS 7"),
@@ -166,6 +167,20 @@ def _training(plan: PlanRecord) -> str:
     keys = ("optimizer", "lr", "weight_decay", "schedule", "batch", "epochs", "steps", "precision")
     known = [f"{key} {train[key]}" for key in keys if train.get(key) is not None]
     return f"the baseline's: {', '.join(known)}; all of it, of every arm: plan.json"
+
+
+def _others(plan: PlanRecord) -> str:
+    """Commands among networks, or networks among commands: what is not shared with them."""
+    found = []
+    for arm in (arm for arm in plan.arms if arm.name in plan.apart):
+        what = f"a network of family {arm.family} on {arm.dataset}"
+        if arm.commanded:
+            what = f"the command `{shlex.join(arm.recipe['command']['run'])}`"
+        found.append(f"{arm.name}: {what}")
+    if not found:
+        return ""
+    more = "no random numbers are shared with the baseline at equal seeds, and images may differ"
+    return f"{'; '.join(found)}; {more}"
 
 
 def flips(answer: StudyResults) -> list[str]:

@@ -356,12 +356,13 @@ def _end(
 
 def _disk_mib(plan: PlanRecord, counts: Mapping[str, int], slots: int) -> float | None:
     """Weights of the trials to come, and the largest checkpoints of those that run at once."""
-    if plan.baseline.commanded:
+    ours = [arm for arm in plan.arms if not arm.commanded]  # what a command keeps, nobody knows
+    if not ours:
         return None
-    kept = sum(_weights_mib(arm) * counts[arm.name] for arm in plan.arms)
-    left = sum(counts.values())
+    kept = sum(_weights_mib(arm) * counts[arm.name] for arm in ours)
+    left = sum(counts[arm.name] for arm in ours)
     running = max(
-        (_weights_mib(arm) * _copies(arm) for arm in plan.arms if counts[arm.name]), default=0.0
+        (_weights_mib(arm) * _copies(arm) for arm in ours if counts[arm.name]), default=0.0
     )
     return kept + CHECKPOINTS * running * min(slots, left)
 

@@ -47,42 +47,60 @@ def held(plan: PlanRecord, mine: Sequence[Row], outcomes: Mapping[str, Outcome])
     left = sum(row.trial not in outcomes for row in mine[: last + 1])
     if left:
         return left
-    return 0 if objection(plan, outcomes) else None
+    return 0 if objection(plan, mine, outcomes) else None
 
 
-def objection(plan: PlanRecord, outcomes: Mapping[str, Outcome]) -> str:
-    """Why the trials after the first round do not start; empty where they may."""
-    if not _checks(plan) or not all(trial in outcomes for trial in _round(plan)):
+def objection(plan: PlanRecord, mine: Sequence[Row], outcomes: Mapping[str, Outcome]) -> str:
+    """Why the trials after the first round do not start; empty where they may.
+
+    Of arms that do not run here (`--only`) counts what is recorded.
+
+    Args:
+        plan: a recorded plan.
+        mine: the rows that run, seeds outermost.
+        outcomes: trial id -> outcome.
+    """
+    if not _checks(plan):
+        return ""
+    ids = _round(plan)
+    if any(row.trial in ids and row.trial not in outcomes for row in mine[: 2 * len(ids)]):
         return ""
     base = plan.baseline
+    found = {arm.name: outcomes.get(arm.trials[0]) for arm in plan.arms}
+    running = {row.arm.name for row in mine}
     failed = [
-        f"{arm.name} s{arm.seeds[0]}: {_why(outcomes[arm.trials[0]])}"
+        f"{arm.name} s{arm.seeds[0]}: {_why(one)}"
         for arm in plan.arms
-        if outcomes[arm.trials[0]].status == "failed"
+        if arm.name in running and (one := found[arm.name]) and one.status == "failed"
     ]
     if failed:
         return f"a trial of the first round failed ({failed[0]}); {REMEDY}"
-    first = outcomes[base.trials[0]]
+    first = found[base.name]
     still = [
         arm.name
         for arm in plan.arms[1:]
-        if arm.seeds[0] == base.seeds[0] and surely_the_same(first, outcomes[arm.trials[0]])
+        if arm.seeds[0] == base.seeds[0]
+        and running & {arm.name, base.name}
+        and surely_the_same(first, found[arm.name])
     ]
     if still:
         who = ", ".join(still[:4]) + (f" and {len(still) - 4} more" if len(still) > 4 else "")
         return f"{who} gave the baseline's numbers: the change does not reach the script; {REMEDY}"
-    if len(base.trials) > 1 and surely_the_same(first, outcomes[base.trials[1]]):
+    second = outcomes.get(base.trials[1]) if len(base.trials) > 1 else None
+    if surely_the_same(first, second):
         seeds = " and ".join(map(str, base.seeds[:2]))
         return f"seeds {seeds} gave the same numbers: the seed does not reach the script; {REMEDY}"
     return ""
 
 
-def said_first(plan: PlanRecord, outcomes: Mapping[str, Outcome]) -> list[str]:
+def said_first(
+    plan: PlanRecord, mine: Sequence[Row], outcomes: Mapping[str, Outcome]
+) -> list[str]:
     """What the first round shows, in lines for who waits; nothing where there was no check."""
     found = []
     if seen := remark(plan, outcomes):
         found.append(f"the first trials: {seen}")
-    if why := objection(plan, outcomes):
+    if why := objection(plan, mine, outcomes):
         found.append(f"stopped after the first trials: {why}")
     return found
 

@@ -66,7 +66,8 @@ def curves(home: Home, plan: PlanRecord) -> list[dict[str, Any]]:
     """
     if plan.baseline.commanded:
         return []  # its curve is of what decides, and nobody should stop a study because of that
-    finals = {trial: arm.name for arm in plan.arms for trial in arm.trials}
+    ours = [arm for arm in plan.arms if not arm.commanded]
+    finals = {trial: arm.name for arm in ours for trial in arm.trials}
     recorded = home.outcomes(finals)
     by_arm: defaultdict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     seeds: defaultdict[str, int] = defaultdict(int)
@@ -85,6 +86,7 @@ def curves(home: Home, plan: PlanRecord) -> list[dict[str, Any]]:
             ],
         }
         for arm in plan.arms
+        if not arm.commanded
     ]
 
 

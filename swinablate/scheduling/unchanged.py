@@ -8,11 +8,12 @@ every seed has to be.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ArmRecord, PlanRecord
 from swinablate.stats import Warn
-from swinablate.text import OWN
+from swinablate.text import OWN, own_name
 
 CURVE = 3
 """Points of a curve that are not all the same by chance in two trainings."""
@@ -29,14 +30,13 @@ def unchanged(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> Iterator[War
     """W12: a switch that changed no number; W29: a seed that changed none.
 
     Args:
-        plan: a recorded plan; of networks nothing is said here.
+        plan: a recorded plan; of its networks nothing is said here.
         recorded: trial id -> outcome.
     """
-    if not plan.arms or not plan.baseline.commanded:
-        return
-    found = {arm.name: _numbers(arm, recorded) for arm in plan.arms}
+    commands = [arm for arm in plan.arms if arm.commanded]
+    found = {arm.name: _numbers(arm, recorded) for arm in commands}
     still = [name for name, seeds in found.items() if _still(list(seeds.values()))]
-    for one, other in combinations(plan.arms, 2):
+    for one, other in combinations(commands, 2):
         seeds = _shared(found[one.name], found[other.name])
         if seeds:
             yield Warn(
@@ -53,6 +53,40 @@ def unchanged(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> Iterator[War
         )
 
 
+def unheard(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> Iterator[Warn]:
+    """W30: numbers that a command is asked for beside the first, and that its output lacks.
+
+    Args:
+        plan: a recorded plan.
+        recorded: trial id -> outcome.
+    """
+    lacking: defaultdict[str, list[tuple[str, int, int]]] = defaultdict(list)
+    for arm in (arm for arm in plan.arms if arm.commanded):
+        done = [recorded[trial] for trial in arm.trials if trial in recorded]
+        done = [one for one in done if one.status == "done"]
+        for said in arm.recipe["command"].get("also", ()):
+            key = own_name(said).partition(":")[0]
+            if lost := sum(key not in one.metrics for one in done):
+                lacking[_asked(said)].append((arm.name, lost, len(done)))
+    for what, arms in lacking.items():
+        every = all(lost == count for _, lost, count in arms)
+        found = {name for name, *_ in arms}
+        asked = {arm.name for arm in plan.arms if arm.commanded}
+        if every and found == asked:
+            text = f"no trial gave {what}: nothing in its output is called so, or it is no number."
+        else:
+            who = "; ".join(f"{name}: {lost} of {count} trials" for name, lost, count in arms)
+            text = f"not every trial gave {what} ({who})."
+        yield Warn("W30", text + " `swinablate logs TRIAL` says why.")
+
+
+def _asked(said: Mapping[str, Any]) -> str:
+    """A metric of a command by its name, and where it is looked for."""
+    name = own_name(said).partition(":")[0].removeprefix(OWN)
+    where = said.get("pattern") or said.get("tag") or said.get("file")
+    return f"{name!r} ({where})"
+
+
 def _numbers(arm: ArmRecord, recorded: Mapping[str, Outcome]) -> dict[int, Numbers]:
     """Seed -> the result and the curve of a trial that is done."""
     pairs = zip(arm.seeds, arm.trials, strict=True)
@@ -65,9 +99,9 @@ def numbers_of(one: Outcome) -> Numbers:
     return tuple(_own(row) for row in (one.metrics, *one.curve))
 
 
-def surely_the_same(one: Outcome, other: Outcome) -> bool:
+def surely_the_same(one: Outcome | None, other: Outcome | None) -> bool:
     """Whether two trials gave the same numbers, and too many for that to be chance."""
-    if one.status != "done" or other.status != "done":
+    if one is None or other is None or one.status != "done" or other.status != "done":
         return False
     return len(one.curve) >= CURVE and numbers_of(one) == numbers_of(other)
 

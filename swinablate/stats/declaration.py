@@ -36,7 +36,7 @@ class Warn:
     """Something a reader has to know before believing the numbers.
 
     Attributes:
-        code: "W1" to "W29", as in the report's list of warnings.
+        code: "W1" to "W31", as in the report's list of warnings.
         text: one or two sentences.
     """
 
@@ -89,6 +89,8 @@ class Declaration:
         floor: no smaller sd over seeds is believed; None takes one test image's worth.
         unrecorded: arm -> trials that ended without a record of the metric.
         declared: False where the question was put to results that were there already.
+        apart: arms whose seeds share no random numbers with those of the other arms: between
+            them and others nothing is judged within seeds.
     """
 
     metric: str = "test/accuracy"
@@ -107,6 +109,7 @@ class Declaration:
     floor: float | None = None
     unrecorded: Mapping[str, int] = field(default_factory=dict)
     declared: bool = True
+    apart: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
@@ -128,6 +131,10 @@ class Declaration:
         nobody asked for would widen the intervals of those that somebody did.
         """
         return {c.name: c for c in self.contrasts if (c.family, c.kind) == (CONTRASTS, "arm")}
+
+    def crosses(self, contrast: Contrast) -> bool:
+        """Whether a contrast is of arms that share random numbers, and of others."""
+        return 0 < len(self.apart & contrast.weights.keys()) < len(contrast.weights)
 
     @property
     def suffix(self) -> str:

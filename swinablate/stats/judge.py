@@ -107,7 +107,7 @@ def judge_family(
         for arm, weight in contrast.weights.items():
             if arm in place:
                 weights[i, place[arm]] = weight
-    family, shared = _estimate(part, weights, declaration, method)
+    family, shared = _estimate(part, weights, declaration, _among(contrasts, declaration, method))
     how = _name(family, method, paired=shared is not None)
     own = own_shares(contrasts, samples, declaration, found)
     estimates = []
@@ -154,6 +154,15 @@ def _estimate(
     if method != "paired" and not pays(within, apart, together):
         return apart, None
     return together, within.n
+
+
+def _among(contrasts: Sequence[Contrast], declaration: Declaration, method: Method) -> Method:
+    return unpaired(method) if any(map(declaration.crosses, contrasts)) else method
+
+
+def unpaired(method: Method) -> Method:
+    """The method where equal seeds share nothing: what they have in common is chance."""
+    return "shrunken" if method in {"auto", "auto-paired", "paired"} else method
 
 
 def _name(family: Estimates, method: Method, *, paired: bool) -> str:

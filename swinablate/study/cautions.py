@@ -52,8 +52,7 @@ Found = Iterator[tuple[str, str]]
 
 def cautions(plan: Plan) -> Iterator[dict[str, str]]:
     """What to beware of, as the plan records it; one line for all arms that share it."""
-    command = isinstance(plan.study.baseline, CommandRecipe)
-    for find in (_unnamed,) if command else (_images, _length, _magnitudes, _window, _fitted):
+    for find in (_unnamed, _images, _length, _magnitudes, _window, _fitted):
         yield from _grouped(plan, find)
     for code, text in (*_compared(plan), *_levels(plan)):
         yield {"code": code, "text": text}
@@ -62,7 +61,8 @@ def cautions(plan: Plan) -> Iterator[dict[str, str]]:
 def _grouped(plan: Plan, find: Callable[[Arm], Found]) -> Iterator[dict[str, str]]:
     arms: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for arm in plan.arms:
-        for found in find(arm):
+        command = isinstance(arm.recipe, CommandRecipe)
+        for found in find(arm) if command == (find is _unnamed) else ():
             arms[found].append(arm.name)
     for (code, text), names in arms.items():
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

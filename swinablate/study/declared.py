@@ -99,6 +99,7 @@ def said_of(compared: Metric, plan: PlanRecord, trials: "pd.DataFrame") -> dict[
         "called": compared.called,
         "unit": compared.unit,
         "better": compared.better,
+        "apart": plan.apart,
         "unrecorded": {str(arm): int(n) for arm, n in lacking.value_counts(sort=False).items()},
     }
     if compared.name == ACCURACY:  # which images are right says what other images would show

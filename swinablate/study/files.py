@@ -30,6 +30,7 @@ from swinablate.errors import InputError
 from swinablate.records.plan import Design
 from swinablate.study.arms.axes import DOTTED, RECIPE, axes_of, recipes_of
 from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
+from swinablate.study.arms.mixed import check_kinds, check_measured, whole
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
@@ -176,11 +177,15 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     )
     if recipes:
         axes[RECIPE] = tuple(recipes)
-    variants = tuple(_variant(arm, path, baseline.data) for arm in file.arms)
+    data = None if isinstance(baseline, CommandRecipe) else baseline.data
+    variants = tuple(_variant(arm, path, data) for arm in file.arms)
     for contrast in file.contrasts:
         _check_name(contrast.name, "a contrast", f"{path}: contrasts")
-    _check_kind(baseline, file, variants, recipes, str(path))
+    check_kinds(file, baseline, variants, recipes, str(path))
     compare, hypotheses = _compared(file, baseline, str(path))
+    others = {one.name: one.recipe for one in variants if one.recipe}
+    others = {name: one for name, one in others.items() if whole(baseline, one)}
+    check_measured(compare, hypotheses, others, str(path))
     return Study(
         name=variant(path.stem, settings),
         file=str(path),
@@ -238,7 +243,7 @@ def label(changes: Mapping[str, Level], *, full: bool = False) -> str:
     return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
 
 
-def _variant(arm: NamedArm, path: Path, data: DataConfig) -> Variant:
+def _variant(arm: NamedArm, path: Path, data: DataConfig | None) -> Variant:
     at = f"{path}: arms: {arm.name!r}"
     _check_name(arm.name, "an arm", f"{path}: arms")
     if not arm.changes and not arm.recipe:
@@ -270,35 +275,6 @@ def _check_name(name: str, what: str, at: str) -> None:
     if not SHOWN.fullmatch(name) or name == BASELINE:
         hint = "letters, digits, and ._=,+()%- or blanks; at most 80; not 'baseline'"
         raise InputError(f"{name!r} cannot name {what}", at=at, hint=hint)
-
-
-def _check_kind(
-    baseline: Recipe,
-    file: StudyFile,
-    variants: Iterable[Variant],
-    recipes: Mapping[str, Recipe],
-    at: str,
-) -> None:
-    """Refuse what a study of a command cannot have: arms that are recipes, sizes, tuning."""
-    own = isinstance(baseline, CommandRecipe)
-    arms = {one.name: one.recipe for one in variants if one.recipe} | dict(recipes)
-    for name, recipe in arms.items():
-        if own or isinstance(recipe, CommandRecipe):
-            raise InputError(
-                f"{name!r} is another recipe, and a command is compared with its own switches "
-                "alone in this version",
-                at=f"{at}: arms" if name not in recipes else f"{at}: axes: 'recipe'",
-                hint="make it a level: a switch of [switches], or "
-                '"command.run" = [["python", "other.py", "--seed={seed}"]] in [axes]',
-            )
-    matched = [one.name for one in variants if one.match]
-    if own and (matched or file.tune):
-        what, where = ("matched", "arms") if matched else ("tuned", "tune")
-        raise InputError(
-            f"a command cannot be {what}: nothing is known of what it trains",
-            at=f"{at}: {where}",
-            hint="leave it out; sizes and rates can be switches of the command",
-        )
 
 
 def _compared(

@@ -31,6 +31,7 @@ from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.arms.confounding import between, cautions_of, confounded
 from swinablate.study.arms.designs import SHOWS, plain
 from swinablate.study.arms.labels import check_labels
+from swinablate.study.arms.mixed import cautions_of_kinds, names_of
 from swinablate.study.cautions import NAMED, cautions
 from swinablate.study.declared import assumed, comparisons_of, effects_of, shows, unrun_cells
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
@@ -71,7 +72,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "smoke": study.smoke,
         "compare": study.compare.model_dump(mode="json"),
         "hypotheses": [h.model_dump(mode="json") for h in study.hypotheses],
-        "arms": [_arm(arm) for arm in plan.arms],
+        "arms": [{**_arm(arm), "measures": names_of(plan, arm)} for arm in plan.arms],
         "refusals": [
             {
                 "name": r.name,
@@ -115,24 +116,25 @@ def with_images(record: PlanRecord, plan: Plan, datasets: Path) -> PlanRecord:
         plan: the plan.
         datasets: the home's folder of data sets.
     """
-    if isinstance(plan.study.baseline, CommandRecipe):
+    arms = [arm for arm in plan.arms if not isinstance(arm.recipe, CommandRecipe)]
+    if not arms:
         return record
     plain = plan.study.compare.metric == ACCURACY
     texts: dict[str, None] = {}
-    for data in dict.fromkeys(arm.recipe.data for arm in plan.arms):
+    for data in dict.fromkeys(arm.recipe.data for arm in arms):
         facts = known(data, datasets)
         if facts is not None:
             found = notices(data, facts, plain=plain and not data.balanced)
             texts |= dict.fromkeys(found)
     told = tuple(one for one in record.warnings if one.code != IMAGES)
     new = tuple(WarningRecord(code=IMAGES, text=text) for text in texts)
-    return record.model_copy(update={"warnings": (*told, *new), "images": _images(plan, datasets)})
+    return record.model_copy(update={"warnings": (*told, *new), "images": _images(arms, datasets)})
 
 
-def _images(plan: Plan, datasets: Path) -> tuple[ImagesRecord, ...]:
+def _images(every: Sequence[Arm], datasets: Path) -> tuple[ImagesRecord, ...]:
     """How many images arms have; of each class where they are prepared."""
     arms: dict[str, list[Arm]] = {}
-    for arm in plan.arms:
+    for arm in every:
         recipe = arm.recipe.data
         # What only training changes leaves the images the same.
         shared = (source(recipe), recipe.train_fraction, recipe.val_fraction, recipe.limit,
@@ -174,6 +176,7 @@ def _warnings(plan: Plan) -> Iterator[dict[str, str]]:
     yield from _shared(plan)
     yield from cautions(plan)
     yield from cautions_of(plan)
+    yield from cautions_of_kinds(plan)
 
 
 def _lost(plan: PlanRecord) -> Iterator[WarningRecord]:

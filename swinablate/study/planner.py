@@ -17,7 +17,7 @@ from swinablate.models.bounds import check_config
 from swinablate.models.registry import is_import, load_family
 from swinablate.models.transfer import check_start
 from swinablate.study.arms.cells import Cell, cells_of
-from swinablate.study.arms.commanded import command_arm
+from swinablate.study.arms.commanded import command_arm, elsewhere
 from swinablate.study.arms.contrasts import check_arms
 from swinablate.study.equality import (
     FOUND,
@@ -75,7 +75,7 @@ def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
                 seen[meaning] = made.name
                 arms.append(arm)
                 continue
-            own = isinstance(study.baseline, CommandRecipe)
+            own = isinstance(made.recipe, CommandRecipe)
             reason = f"the same {'command' if own else 'network and training'} as {same!r}"
         except ValueError as error:
             reason = str(error)
@@ -175,6 +175,8 @@ def _tried(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         raise ValueError(made.unfit)
     if isinstance(made.recipe, CommandRecipe):
         return command_arm(study, made, made.recipe)
+    if isinstance(study.baseline, CommandRecipe):
+        base = None  # there is no network that its own could be compared with
     if not is_import(made.recipe.model.family):
         return _build(study, made, base, looked)
     try:
@@ -205,9 +207,11 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         assert target is not None
         recipe, match = solve(recipe, made.match, target, at)
         changes |= {path: level for path, (_, level) in match.solved.items()}
-    baseline = _completed(study.baseline, looked)
+    baseline = None
+    if not isinstance(study.baseline, CommandRecipe):
+        baseline = _completed(study.baseline, looked)
     if study.smoke:
-        recipe, baseline = smoked(recipe), smoked(baseline)
+        recipe, baseline = smoked(recipe), smoked(baseline) if baseline else None
     seeds = study.seeds if made.changes else study.baseline_seeds  # only the baseline has none
     if study.extension:
         seeds = study.extension.seeds.get(made.name, seeds)
@@ -219,7 +223,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     fitted = check_start(family, recipe, image, tuple(starts.values()))
     spent = cost_of(family, recipe, image, looked)
     check_parts(recipe, parts_of(recipe, looked))
-    differs = differing(baseline, recipe) if made.changes else {}
+    differs = differing(baseline, recipe) if made.changes and baseline else elsewhere(made)
     if made.recipe.data.image is None and study.baseline.data.image is None:
         # found in both, so it follows from what was changed, and is no change of its own
         differs = {path: pair for path, pair in differs.items() if path not in FOUND}

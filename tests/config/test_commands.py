@@ -130,8 +130,8 @@ def refused(path):
         (
             "[axes]",
             '[[arms]]\nname = "x"\nrecipe = "recipe.toml"\n[axes]',
-            "another recipe",
-            "run",
+            "this arm is the baseline itself",
+            "change",
         ),
     ],
 )
@@ -139,15 +139,6 @@ def test_what_cannot_be_meant_is_one_error_with_a_remedy(write, old, new, said, 
     problem, remedy = refused(write((old, new)))
     assert said in problem
     assert hint in remedy
-
-
-def test_a_study_of_a_network_takes_no_command_for_an_arm(write, tmp_path):
-    (tmp_path / "net.toml").write_text('[model]\nfamily = "lenet"\n[data]\nname = "digits"\n')
-    study = STUDY.replace('"recipe.toml"', '"net.toml"').replace(
-        '[axes]\n"switches.window" = [5]\n', '[[arms]]\nname = "mine"\nrecipe = "recipe.toml"\n'
-    )
-    problem, _ = refused(write(study=study))
-    assert "'mine' is another recipe" in problem
 
 
 def test_a_claim_is_of_networks(write):

@@ -183,6 +183,31 @@ def test_a_check_stops_before_the_bulk_of_the_study(ran, tmp_path, line, said):
     assert (code, len(results(tmp_path))) == (3 if fails else 0, 6)
 
 
+CHECKED = RECIPE.replace("[switches]", 'check = "first"\n[switches]')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("line", "code"), [("", 0), ("width = 8", 3)])
+def test_a_check_goes_before_the_first_look(ran, tmp_path, line, code):
+    placed(tmp_path, '[adaptive]\nlooks = [3, 4]\n[axes]\n"switches.width" = [16, 9]\n')
+    (tmp_path / "base.toml").write_text(CHECKED)
+    (tmp_path / "train.py").write_text(SCRIPT.replace(READ, f"{READ}{line}\n"))
+    found, _, err = ran("run", "--executor", "serial")
+    assert found == code, err
+    assert len(results(tmp_path)) == (15 if not code else 4)
+
+
+def test_of_arms_that_run_alone_the_check_judges_by_what_is_there(ran, tmp_path):
+    placed(tmp_path, SEEDS + '[axes]\n"switches.width" = [16, 9]\n')
+    (tmp_path / "base.toml").write_text(CHECKED)
+    (tmp_path / "train.py").write_text(SCRIPT.replace(READ, f"{READ}width = 8\n"))
+    code, _, _ = ran("run", "--executor", "serial", "--only", "baseline")
+    assert (code, len(results(tmp_path))) == (0, 3), "its seeds differ"
+    code, _, err = ran("run", "--executor", "serial", "--only", "width=9")
+    assert (code, len(results(tmp_path))) == (3, 4), "one seed of the arm, and no more"
+    assert "width=9 gave the baseline's numbers" in err
+
+
 def results(folder):
     return [json.loads(one.read_text()) for one in folder.glob("home/trials/*/result.json")]
 
@@ -229,8 +254,7 @@ def test_on_slurm_a_cancelled_step_takes_its_script_along(slurm, command):
 def test_on_ray_an_actor_that_is_killed_takes_its_script_along(ray, command):
     ray.whole()
     placed(command.folder, SEEDS + '[axes]\n"switches.width" = [16]\n')
-    text = (command.folder / "base.toml").read_text()
-    (command.folder / "base.toml").write_text(text.replace('"{depth}"', '"{depth}", "{out}"'))
+    (command.folder / "base.toml").write_text(CHECKED.replace('"{depth}"', '"{depth}", "{out}"'))
     process = command.start("--executor", "ray", "--no-report", NAP="2")
     began = until(lambda: scripts(command))
     keeper = rays.parent(began[0])
@@ -243,4 +267,5 @@ def test_on_ray_an_actor_that_is_killed_takes_its_script_along(ray, command):
     assert process.returncode == 0, err
     check_all(command)
     assert max(attempts(command).values()) == 2
+    assert sum("again/accuracy" in one["metrics"] for one in command.results().values()) == 1
     until(lambda: not (rays.actors() or rays.drivers() or scripts(command)))

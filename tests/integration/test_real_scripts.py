@@ -56,7 +56,7 @@ def shell(folder):
     (folder / "train.sh").write_text(SHELL)
     metric = '{ pattern = "step (?P<step>[0-9]+) accuracy ([0-9.]+)", name = "accuracy" }'
     (folder / "base.toml").write_text(
-        '[command]\nrun = ["bash", "train.sh", "--seed={seed}"]\ngive = "flags"\n'
+        '[command]\nrun = ["bash", "train.sh", "--seed={seed}"]\ngive = "flags"\ncheck = "first"\n'
         f"metric = {metric}\n[switches]\nsteps = 4\nrate = 1.0\n"
     )
     (folder / "study.toml").write_text(
@@ -109,6 +109,10 @@ def test_a_shell_script(command, where, request):
     assert arms["rate=1.01"]["delta_pp"] == pytest.approx(0.2)
     drawn = pd.read_csv(command.folder / "reports" / "study" / "tables" / "curves.csv")
     assert sorted(drawn[drawn.arm == "steps=5"].epoch.unique()) == [1, 2, 3, 4, 5]
+    twins = [
+        one["metrics"] for one in command.results().values() if "again/accuracy" in one["metrics"]
+    ]
+    assert [one["again/accuracy"] == one["command/accuracy"] for one in twins] == [True]
 
 
 def test_the_code_of_post_000(command):

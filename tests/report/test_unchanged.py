@@ -1,10 +1,12 @@
 """W12 and W29 of commands: numbers that are the same, where that is no chance."""
 
+from dataclasses import replace
+
 import pytest
 
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ArmRecord, PlanRecord
-from swinablate.scheduling.unchanged import unchanged
+from swinablate.scheduling.unchanged import unchanged, unheard
 
 RECIPE = {"command": {"run": ["x"]}, "switches": {}}
 
@@ -27,8 +29,8 @@ def outcome(trial, value, curve=()):
     )
 
 
-def warned(arms, recipe=RECIPE):
-    """Arm -> its values, or (value, curve), by seed."""
+def recorded(arms, recipe=RECIPE):
+    """A plan and its records: arm -> its values, or (value, curve), by seed."""
     records = {
         f"{arm}{seed}": outcome(f"{arm}{seed}", *(v if isinstance(v, tuple) else (v,)))
         for arm, values in arms.items()
@@ -45,7 +47,12 @@ def warned(arms, recipe=RECIPE):
             for arm, values in arms.items()
         )
     )
-    return [(one.code, one.text.partition(" gave")[0]) for one in unchanged(plan, records)]
+    return plan, records
+
+
+def warned(arms, recipe=RECIPE):
+    found = unchanged(*recorded(arms, recipe))
+    return [(one.code, one.text.partition(" gave")[0]) for one in found]
 
 
 @pytest.mark.parametrize(
@@ -73,3 +80,29 @@ def test_of_networks_their_answers_tell():
     same = {"baseline": [1, 1, 1], "a": [1, 1, 1]}
     assert warned(same)
     assert warned(same, {"model": {"family": "swin"}}) == []
+
+
+ALSO = {"name": "loss", "pattern": "loss (.*)", "unit": "nats", "better": "lower"}
+
+
+@pytest.mark.parametrize(
+    ("having", "said"),
+    [
+        ({}, "no trial gave 'loss' (loss (.*)): nothing in its output is called so"),
+        ({"a0"}, "not every trial gave 'loss' (loss (.*)) (baseline: 2 of 2 trials; a: 1 of 2"),
+        ({"baseline0", "baseline1", "a0", "a1"}, ""),
+    ],
+)
+def test_a_number_that_is_asked_for_beside_the_first_and_never_found_is_named(having, said):
+    asked = {"command": {"run": ["x"], "also": [ALSO]}, "switches": {}}
+    plan, records = recorded({"baseline": [1, 2], "a": [3, 4]}, asked)
+    records = {
+        trial: replace(one, metrics={**one.metrics, "command/loss": 0.5})
+        if trial in having
+        else one
+        for trial, one in records.items()
+    }
+    found = list(unheard(plan, records))
+    assert [one.code for one in found] == ["W30"] * bool(said)
+    assert "".join(one.text for one in found).startswith(said)
+    assert list(unheard(plan, {})) == []

@@ -367,3 +367,15 @@ def test_an_open_arm_answers_no_hypothesis():
     assert arm.verdict == "pending"
     assert arm.ci_low > -2
     assert arm.hypothesis.answer == "unresolved"
+
+
+def test_looks_at_arms_that_share_no_random_numbers_are_never_within_seeds():
+    rng = np.random.default_rng(3)
+    table = results()
+    luck = rng.standard_normal(32)
+    table["value"] = 90 + luck[table.seed] + 0.05 * rng.standard_normal(len(table))
+    together = play(table)[-1].verdicts
+    assert "paired" in together.method
+    alone = play(table, declared(apart=frozenset({"worse"})))[-1].verdicts
+    assert "paired" not in alone.method
+    assert alone.arms[0].ci_high - alone.arms[0].ci_low > 0.3, "what seeds share is noise here"

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -191,6 +192,25 @@ def test_pairing_is_automatic_where_seeds_agree_and_there_is_evidence():
         assert found.method.startswith("paired") == paired
         assert found.method.endswith("(chosen from the covariances of the seeds)") == paired
         assert ("chosen from the covariances of the seeds)" in found.methods) == paired
+
+
+def test_between_arms_that_share_no_random_numbers_nothing_is_judged_within_seeds():
+    rng = np.random.default_rng(9)
+    luck = rng.standard_normal(10)
+    close = {name: 90 + luck[:8] + 0.2 * rng.standard_normal(8) for name in "abcd"}
+    table = frame({"baseline": 90 + luck, **close})
+    among = Contrast(name="c - d", kind="contrast", family="own", weights={"c": 1, "d": -1})
+    one = Declaration(contrasts=(among,))
+    assert verdicts(table, one, complete=True).arms[0].method.startswith("paired")
+    for apart in ({"d"}, {"a", "b", "c", "d"}):
+        found = verdicts(table, replace(one, apart=frozenset(apart)), complete=True)
+        assert {arm.method for arm in found.arms} == {
+            "Welch t with shrunken variances, simultaneous intervals"
+        }
+        assert "paired" not in found.methods
+    forced = replace(one, apart=frozenset("d"))
+    (arm, *_) = verdicts(table, forced, complete=True, method="paired").arms
+    assert not arm.method.startswith("paired")
 
 
 def test_arms_that_share_too_few_seeds_cannot_be_paired():

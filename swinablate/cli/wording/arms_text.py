@@ -17,11 +17,13 @@ PLACES = 3
 
 def arms_tables(plan: "PlanRecord") -> Iterator[Table]:
     """Title, columns and rows of every table."""
-    if plan.baseline.commanded:
-        rows = [[arm.name, len(arm.seeds), _line(arm)] for arm in plan.arms]
-        yield "Arms", ["arm", ">seeds", "what is started for every seed"], rows
-    else:
+    commands = [arm for arm in plan.arms if arm.commanded]
+    if len(commands) < len(plan.arms):
         yield from _networks(plan)
+    if commands:
+        rows = [[arm.name, len(arm.seeds), _line(arm)] for arm in commands]
+        title = "Arms" if len(commands) == len(plan.arms) else "Arms that are commands"
+        yield title, ["arm", ">seeds", "what is started for every seed"], rows
 
 
 CHECKED = (
@@ -33,21 +35,22 @@ CHECKED = (
 
 def arms_said(plan: "PlanRecord") -> list[str]:
     """Of commands: where they run, which code that is, and what nobody can promise of it."""
-    if not plan.baseline.commanded:
-        return []
     from swinablate.config.commands.sources import folder_of
 
-    command = _command(plan.baseline)
-    named = "the files that run names" if command.sources is None else ", ".join(command.sources)
     proof = (
         "That a switch reaches the script, and the seed too, is seen in its numbers alone: W12 "
         "and W29 tell arms and seeds whose numbers are the same."
     )
-    return [
-        f"In {folder_of(command)}; no shell reads the words, and nothing was started yet.",
-        f"Code: {named or 'none named'}; digest {command.sha256[:12]}.",
-        *([CHECKED] if command.check == "first" else [proof]),
-    ]
+    found: list[str] = []
+    for command in (_command(arm) for arm in plan.arms if arm.commanded):
+        files = "the files that run names"
+        named = files if command.sources is None else ", ".join(command.sources)
+        found += [
+            f"In {folder_of(command)}; no shell reads the words, and nothing was started yet.",
+            f"Code: {named or 'none named'}; digest {command.sha256[:12]}.",
+        ]
+    checked = plan.baseline.commanded and _command(plan.baseline).check == "first"
+    return [*dict.fromkeys(found), CHECKED if checked else proof] if found else []
 
 
 def _line(arm: "ArmRecord") -> str:
@@ -76,7 +79,7 @@ def _command(arm: "ArmRecord") -> "CommandConfig":
 
 def _networks(plan: "PlanRecord") -> Iterator[Table]:
     """What the arms' networks are: sizes, geometry, and what differs in them."""
-    base = plan.baseline
+    base, arms = plan.baseline, [arm for arm in plan.arms if not arm.commanded]
     yield (
         "Arms: parameters, and of one image: multiply-accumulates, and what a training step keeps",
         ["arm", ">params", ">MMACs", ">KiB kept", ">seeds", "changes"],
@@ -89,7 +92,7 @@ def _networks(plan: "PlanRecord") -> Iterator[Table]:
                 len(arm.seeds),
                 _differences(arm) + _matched(arm) or "-",
             ]
-            for arm in plan.arms
+            for arm in arms
         ],
     )
     yield (
@@ -97,7 +100,7 @@ def _networks(plan: "PlanRecord") -> Iterator[Table]:
         ["arm", "stages"],
         [
             [arm.name, "\n".join(map(_stage, arm.geometry))]
-            for arm in plan.arms
+            for arm in arms
             if arm is base or arm.geometry != base.geometry
         ],
     )
@@ -105,11 +108,10 @@ def _networks(plan: "PlanRecord") -> Iterator[Table]:
         "What differs in the network from the baseline's, and how far its logits move under "
         "the same weights"
     )
-    yield (
-        moved,
-        ["arm", ">modules", ">params", ">buffers", ">starts", ">logits", "where"],
-        [[a.name, *_proof(a, a.proof)] for a in plan.arms if a.proof],
-    )
+    proved = [[a.name, *_proof(a, a.proof)] for a in plan.arms if a.proof]
+    if proved or not base.commanded:
+        columns = ["arm", ">modules", ">params", ">buffers", ">starts", ">logits", "where"]
+        yield moved, columns, proved
 
 
 def _count(value: int | None, base: int | None, unit: float, places: int) -> str:

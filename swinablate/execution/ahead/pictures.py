@@ -5,6 +5,7 @@ from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.plan import everything
+from swinablate.study.arms.mixed import whole
 from swinablate.study.files import Study
 
 
@@ -18,11 +19,16 @@ def check_pictures(study: Study, home: Home) -> None:
         InputError: a folder is wrong, or pictures in it cannot be read; all of them are named.
         EnvironmentFault: they cannot be kept in the home.
     """
-    own = isinstance(study.baseline, CommandRecipe)  # its pictures are its script's business
-    if own or study.smoke or not lacks_trials(home, study.name):
+    if study.smoke or not lacks_trials(home, study.name):
         return
-    others = [one.recipe for one in study.variants if one.recipe and "data" in one.take]
-    data.prepare_own([one.data for one in (study.baseline, *others)], home.datasets)
+    others = [
+        one.recipe
+        for one in study.variants
+        if one.recipe and ("data" in one.take or whole(study.baseline, one.recipe))
+    ]
+    # The pictures of a command are its script's business.
+    ours = [one for one in (study.baseline, *others) if not isinstance(one, CommandRecipe)]
+    data.prepare_own([one.data for one in ours], home.datasets)
 
 
 def lacks_trials(home: Home, name: str) -> bool:

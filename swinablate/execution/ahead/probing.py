@@ -43,7 +43,7 @@ def probe(plan: Plan, home: Home, place: Place, tell: Tell, execution: Execution
     """Time every arm whose steps differ from another's, and keep what was measured.
 
     Every slot trains the same arm at once: trials slow each other down. Of arms that train on
-    several devices nothing is said: a probe has one.
+    several devices nothing is said, for a probe has one; nor of commands, which have no steps.
 
     Args:
         plan: the study.
@@ -61,7 +61,8 @@ def probe(plan: Plan, home: Home, place: Place, tell: Tell, execution: Execution
     first: dict[str, str] = {}
     choices = choose(plan, home, execution, lambda: False)
     wait_for_workers(execution, lambda: False)
-    for arm in (arm for arm in plan.arms if arm.recipe.train.world == 1):
+    ours = [arm for arm in plan.arms if not isinstance(arm.recipe, CommandRecipe)]
+    for arm in (arm for arm in ours if arm.recipe.train.world == 1):
         key = key_of(arm, place)
         twin = first.setdefault(key, arm.name)
         if twin == arm.name:
@@ -139,7 +140,7 @@ def cost_of(plan: Plan, record: PlanRecord, home: Home, where: Where, tell: Tell
         InputError: a device that does not exist, no slot at all, or far more than there are cores.
         EnvironmentFault: a probe could not be kept, or there is no cluster.
     """
-    if tell is not None and isinstance(plan.study.baseline, CommandRecipe):
+    if tell is not None and all(isinstance(a.recipe, CommandRecipe) for a in plan.arms):
         raise InputError(
             "a command has no steps to take a few of, and a plan starts nothing of it",
             at="--probe",

@@ -41,9 +41,11 @@ def contention(plan: PlanRecord, trials: pd.DataFrame) -> list[Warn]:
         One warning, W28, or none. Records of earlier versions have no processor time: of them
         only the spread within arms can tell.
     """
-    if plan.smoke or (plan.arms and plan.baseline.commanded):  # what it waits for is its own
+    theirs = [arm.name for arm in plan.arms if arm.commanded]  # what they wait for is their own
+    if plan.smoke or (plan.arms and len(theirs) == len(plan.arms)):
         return []
-    done = trials[(trials.status == "done") & trials.train_s.notna()]
+    ours = ~trials.arm.isin(theirs)
+    done = trials[ours & (trials.status == "done") & trials.train_s.notna()]
     rows = done.astype({"train_s": float, "cpu_s": float})
     busy, shared = [*_spread(rows), *_starved(rows)], _shared(rows)
     if not (busy or shared):

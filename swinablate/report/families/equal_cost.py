@@ -58,6 +58,8 @@ def curve_effects(
     waiting = (trials.status == "waiting").any()
     if curves.empty or waiting or looks_of(plan) or plan.smoke or len(plan.arms) < 2:
         return []
+    curves = curves[~curves.arm.isin(plan.apart)]  # they have no epochs, or others
+    trials = trials[~trials.arm.isin(plan.apart)]
     spent = _spent(plan, curves)
     asked = len(RESOURCES)
     same = (declared.metric, declared.unit) == (ACCURACY, "pp")
@@ -70,11 +72,14 @@ def curve_effects(
         rope_pp=declared.rope_pp if same else None,
         floor=None if same else 0.0,
         unrecorded={},
+        planned={arm: n for arm, n in declared.planned.items() if arm not in plan.apart},
         alpha=declared.alpha / asked,  # one family of three questions
         contrasts=(),
         hypotheses=(),
     )
-    others = others_of(declared)
+    others = {
+        arm: other for arm, other in others_of(declared).items() if not plan.apart & {arm, other}
+    }
     found = [
         each
         for resource in RESOURCES

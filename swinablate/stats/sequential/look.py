@@ -18,7 +18,7 @@ from swinablate.stats.declaration import (
     Warn,
 )
 from swinablate.stats.estimate import Contrast, Method
-from swinablate.stats.judge import CHOSEN, reply, unrecorded
+from swinablate.stats.judge import CHOSEN, reply, unpaired, unrecorded
 from swinablate.stats.planned.exaggeration import exaggerated
 from swinablate.stats.power import detected
 from swinablate.stats.sample import Sample, read_samples
@@ -161,7 +161,7 @@ def _rule(looks: Sequence[int], declaration: Declaration, method: Method) -> Rul
         alpha=declaration.alpha,
         rope=declaration.rope_pp,
         floor=declaration.floor_pp,
-        method=method,
+        method=unpaired(method) if declaration.apart else method,
         percent=(declaration.unit, declaration.better) == ("pp", "higher"),
         better=declaration.better,
     )

@@ -11,6 +11,7 @@ from swinablate.config.weights import evolved
 from swinablate.errors import InputError
 from swinablate.study.arms.axes import RECIPE
 from swinablate.study.arms.designs import cells
+from swinablate.study.arms.mixed import whole
 from swinablate.study.equality import fields
 from swinablate.study.files import BASELINE, Match, Study, Variant, label
 from swinablate.text import named_level
@@ -80,7 +81,11 @@ def _named(study: Study, variant: Variant) -> Cell:
             at=at,
             hint="change something, or drop the arm",
         )
-    changes = _differences(study, changed) if variant.recipe else dict(variant.changes)
+    changes = dict(variant.changes)
+    if whole(study.baseline, variant.recipe):
+        changes = {RECIPE: variant.source, **changes}
+    elif variant.recipe:
+        changes = _differences(study, changed)
     return Cell(
         variant.name,
         changes,
@@ -149,6 +154,8 @@ def _evolved(study: Study, recipe: Recipe, changes: Mapping[str, Level], at: str
 
 def _take(recipe: Recipe, variant: Variant) -> Recipe:
     assert variant.recipe is not None
+    if whole(recipe, variant.recipe):
+        return variant.recipe
     parts = {part: getattr(variant.recipe, part) for part in variant.take}
     return recipe.model_copy(update=parts)
 

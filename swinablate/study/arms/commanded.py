@@ -1,11 +1,18 @@
 """Arms that are commands: nothing is built, nothing is proved, and nothing is started."""
 
 from swinablate.config import schema
+from swinablate.config.levels import Level
 from swinablate.config.recipe import CommandRecipe, identity
+from swinablate.study.arms.axes import RECIPE
 from swinablate.study.arms.cells import Cell
 from swinablate.study.equality import differing
 from swinablate.study.files import Study
 from swinablate.study.plan import Arm
+
+
+def elsewhere(made: Cell) -> dict[str, tuple[Level, Level]]:
+    """How an arm differs from a baseline of the other kind: its recipe is another one."""
+    return {path: (None, level) for path, level in made.changes.items() if path == RECIPE}
 
 
 def command_arm(study: Study, made: Cell, recipe: CommandRecipe) -> tuple[Arm, str]:
@@ -18,6 +25,7 @@ def command_arm(study: Study, made: Cell, recipe: CommandRecipe) -> tuple[Arm, s
         made: the arm before it is built.
         recipe: its command and switches.
     """
+    beside = isinstance(study.baseline, CommandRecipe)  # else everything differs
     seeds = study.seeds if made.changes else study.baseline_seeds  # only the baseline has none
     if study.extension:
         seeds = study.extension.seeds.get(made.name, seeds)
@@ -25,7 +33,7 @@ def command_arm(study: Study, made: Cell, recipe: CommandRecipe) -> tuple[Arm, s
         name=made.name,
         changes=made.changes,
         cell=made.cell,
-        differs=differing(study.baseline, recipe) if made.changes else {},
+        differs=differing(study.baseline, recipe) if made.changes and beside else elsewhere(made),
         recipe=recipe,
         image=None,
         geometry=(),

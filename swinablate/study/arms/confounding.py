@@ -15,6 +15,7 @@ from pathlib import PurePath
 
 from swinablate.config.levels import Level
 from swinablate.study.arms.axes import RECIPE
+from swinablate.study.arms.mixed import whole
 from swinablate.study.equality import FOUND, fields
 from swinablate.study.files import BASELINE
 from swinablate.study.plan import Arm, Plan
@@ -167,7 +168,7 @@ def _levels(sides: Mapping[str, Side]) -> dict[str, dict[str, str]]:
             continue
         over = [s for s in switches if path == s or path.startswith(f"{s}.")]
         part = path.partition(".")[0]
-        if not over and part in parts:
+        if not over and (part in parts or RECIPE in parts):
             continue
         name = max(over, key=len) if over else WITH.get(path, path)
         for arm, side in sides.items():
@@ -179,7 +180,8 @@ def _levels(sides: Mapping[str, Side]) -> dict[str, dict[str, str]]:
     for part in sorted(parts):
         files = {arm: side.parts.get(part, "") for arm, side in sides.items()}
         if len(set(files.values())) > 1:
-            found[f"the {part} of {_named(files)}"] = files
+            what = "the recipe" if part == RECIPE else f"the {part} of"
+        found[f"{what} {_named(files)}"] = files
     return found
 
 
@@ -199,6 +201,7 @@ def _side(plan: Plan, arm: Arm) -> Side:
         parts = {"model": str(arm.changes[RECIPE])} if RECIPE in arm.changes else {}
     else:
         taken = variant.take if variant.recipe else ()
+        taken = (RECIPE,) if whole(plan.study.baseline, variant.recipe) else taken
         parts = dict.fromkeys(taken, PurePath(variant.source).stem)
     match = arm.match
     theirs = variant.recipe if variant and "data" in parts else None
