@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
+from types import NoneType
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -74,7 +75,7 @@ def explain(
     worst, keys, kind = chosen[0], [str(key) for key in chosen[0].keys], chosen[0].kind
     if kind == "missing" and isinstance(chosen[0].keys[-1], int):  # of a list of fixed length
         return InputError(
-            f"the list is too short: it has {keys[-1]} values",
+            f"the list {show(worst.error['input'])} is too short",
             at=": ".join(filter(None, [at, inside + ".".join(keys[:-1])])),
             hint="write one more",
         )
@@ -97,7 +98,9 @@ def explain(
     return InputError(
         f"expected {wanted}, got {show(worst.error['input'])}",
         at=at,
-        hint=_remedy({one.kind for one in chosen}, wanted, worst.error["input"]),
+        hint="for nothing write 'none'"
+        if _meant_nothing(worst.error["input"], cls, keys)
+        else _remedy({one.kind for one in chosen}, wanted, worst.error["input"]),
     )
 
 
@@ -172,12 +175,24 @@ def _listed(value: object) -> str:
 
 def _owner(cls: type[BaseModel], where: Iterable[str]) -> tuple[str, ...]:
     """The keys of the table at a place."""
+    return tuple(getattr(_table(cls, where), "model_fields", {}))
+
+
+def _table(cls: type[BaseModel], where: Iterable[str]) -> Any:
+    """What the table at a place is built as."""
     owner: Any = cls
     for part in where:
         field = getattr(owner, "model_fields", {}).get(part)
         owner = field.annotation if field else owner
         owner = next((one for one in get_args(owner) if hasattr(one, "model_fields")), owner)
-    return tuple(getattr(owner, "model_fields", {}))
+    return owner
+
+
+def _meant_nothing(value: object, cls: type[BaseModel], keys: Sequence[str]) -> bool:
+    """Whether a value is how other languages write nothing, where nothing may stand."""
+    fields: Mapping[str, Any] = getattr(_table(cls, keys[:-1]), "model_fields", {})
+    nothing = isinstance(value, str) and value.lower() in {"none", "null", "nil", ""}
+    return nothing and keys[-1] in fields and NoneType in get_args(fields[keys[-1]].annotation)
 
 
 def show(value: object) -> str:

@@ -166,7 +166,10 @@ def test_a_wrong_study_is_told_so(data, message):
         ({"epochs": 2.0}, "train.epochs: expected a whole number, got 2.0|whole numbers have no point: write 2"),
         ({"epochs": "3"}, "train.epochs: expected a whole number, got '3'|numbers, true and false stand without quotes"),
         ({"compile": "yes"}, "train.compile: expected true or false or 'auto', got 'yes'|"),
-        ({"betas": (0.9,)}, "train.betas: the list is too short: it has 1 values|write one more"),
+        ({"betas": (0.9,)}, "train.betas: the list [0.9] is too short|write one more"),
+        ({"steps": "None"}, "train.steps: expected a whole number, got 'None'|for nothing write 'none'"),
+        ({"steps": ""}, "train.steps: expected a whole number, got ''|for nothing write 'none'"),
+        ({"epochs": "None"}, "train.epochs: expected a whole number, got 'None'|write a whole number"),
         ({"betas": (0.9, 0.9, 0.9)}, "train.betas: expected 2 of them at most, got [0.9, 0.9, 0.9]|"),
     ],
 )  # fmt: skip

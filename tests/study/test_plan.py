@@ -319,14 +319,16 @@ def test_patches_and_windows_of_the_fashion_swin_can_be_compared(tmp_path):
     study = tmp_path / "sides.toml"
     study.write_text(
         f'question = "?"\nbaseline = "{ROOT / "experiments" / "swin_fashion.toml"}"\nseeds = 2\n'
-        '[axes]\n"model.patch" = [4]\n"model.window" = [2, 4, [[7, 2], [7, 4]]]\n'
+        '[axes]\n"model.patch" = [4, 5]\n"model.window" = [2, 4, [[7, 2], [7, 4]]]\n'
     )
     found = planned(study)
     assert found.refusals == ()
+    assert [arm.proof.outside for arm in found.arms if arm.proof] == [()] * 5  # padding too
     grids = {arm.name: [(row["grid"], row["pad"]) for row in arm.geometry] for arm in found.arms}
     assert grids == {
         "baseline": [((14, 14), (0, 0)), ((7, 7), (0, 0))],
         "patch=4": [((7, 7), (0, 0)), ((4, 4), (0, 0))],
+        "patch=5": [((6, 6), (0, 0)), ((3, 3), (0, 0))],
         "window=2": [((14, 14), (0, 0)), ((7, 7), (1, 1))],
         "window=4": [((14, 14), (2, 2)), ((7, 7), (1, 1))],
         "window=((7,2),(7,4))": [((14, 14), (0, 0)), ((7, 7), (0, 1))],

@@ -91,7 +91,7 @@ class SwinConfig(ModelConfig):
             "patch side, pixels",
             "Swin sec. 3.1",
             (2, 4),
-            acts_on=("embed*", "position*", "*.attention*", "head*"),
+            acts_on=("frame", "embed*", "position*", "*.attention*", "head*"),
         ),
     ] = 2
     width: Annotated[
