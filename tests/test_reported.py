@@ -1,6 +1,7 @@
 """What people report of tools like this one, tried here: what it does now, and the test.
 
-The numbers are those of the list that was tried. What is decided otherwise, with its reason, stands
+The numbers are those of the list that was tried: `ROWS` its log, `SIBLINGS` what was tried around
+every kind of failure, `INPUTS` the inputs that failed, by their rows. What is decided otherwise, with its reason, stands
 in `OTHERWISE`.
 """
 
@@ -216,6 +217,56 @@ ROWS = {
     ],
 }  # fmt: skip
 """The words are what it does now."""
+SIBLINGS = {
+    "1 equal seeds: plan, the study again, with more seeds, another one, with looks, a factorial": [
+        "report/test_answer.py::test_where_no_seed_differs_the_smallest_effect_is_unknown_and_everything_goes_on",
+    ],
+    "2 names that pandas takes for nothing, of arms and of the baseline": [
+        "report/test_hostile.py::test_an_arm_may_have_a_name_that_pandas_takes_for_nothing"
+    ],
+    "3 fractions, 105 %, and how the metric is called": [
+        "report/test_foreign.py::test_what_cannot_be_meant_is_refused_with_what_was_found",
+        "report/test_foreign.py::test_better_means_good_and_the_sign_is_the_datas",
+    ],
+    "4 signs in the path of a home": [
+        "records/test_home.py::test_where_no_address_can_name_a_database_the_home_is_refused",
+        "records/test_home.py::test_the_address_of_a_database_in_a_home_names_it",
+    ],
+    "5 seeds from 2**53 on, and those that follow the largest": [
+        "study/test_limits.py::test_a_study_too_large_is_refused_at_once",
+        "study/test_limits.py::test_the_largest_seeds_are_planned",
+    ],
+    "6 batch, warm-up, step_at and limit that round to what is there": [
+        "study/test_axes.py::test_levels_that_round_to_one_number_are_one_arm"
+    ],
+    "7 hidden files and folders; all eight orientations; four kinds of transparency": [
+        "data/test_pictures.py::test_what_systems_leave_behind_is_neither_a_class_nor_a_picture",
+        "data/test_pictures.py::test_a_picture_is_turned_as_the_camera_was_held",
+        "data/test_pictures.py::test_what_is_transparent_becomes_white",
+    ],
+    "8 terminals without the letters": [
+        "report/test_hostile.py::test_a_terminal_that_cannot_show_a_name_gets_its_numbers"
+    ],
+    "9 eight layouts and wrappings of weights": [
+        "models/test_pretrained.py::test_weights_of_others_give_their_logits",
+        "models/test_pretrained.py::test_weights_are_found_in_what_training_scripts_save",
+        "models/test_pretrained.py::test_safetensors_files_are_read",
+    ],
+    "10 a proxy, in small and in capital letters": [
+        "tracking/test_server.py::test_no_proxy_is_asked_for_this_machine"
+    ],
+    "11 addresses of MLflow that nobody can track to": [
+        "cli/test_store_options.py::test_what_can_be_no_store_ends_the_command_before_it_starts"
+    ],
+}  # fmt: skip
+"""What was tried around every kind of failure."""
+INPUTS = {
+    "1": ["43"], "2": ["44"], "3": ["45", "46"], "4": ["1"], "5": ["2"], "6": ["19"], "7": ["21"],
+    "8": ["34"], "9": ["41"], "10": ["47"], "11": ["18"], "12": ["57"], "13": ["42"], "14": ["25"],
+    "15": ["9", "16", "17"], "16": ["49"], "17": ["53b"], "18": ["35"],
+    "19": ["3", "5", "7", "37", "56", "20", "22", "27", "10", "13"],
+}  # fmt: skip
+"""The failing inputs, by the rows of `ROWS` that they are."""
 OTHERWISE = {
     "53": "outside a cluster SIGUSR1 ends the run, as Unix has it; SIGTERM stops with checkpoints",
     "59": "names of studies and arms are ASCII: they are folders, files and runs of a database",
@@ -227,6 +278,19 @@ def test_no_row_is_missing():
     numbers = [row.split()[0] for row in ROWS]
     assert numbers == [*map(str, range(1, 54)), "53b", *map(str, range(54, 62))]
     assert OTHERWISE.keys() <= set(numbers)
+
+
+def test_every_input_that_failed_is_one_of_the_rows():
+    assert [*INPUTS] == [str(number) for number in range(1, 20)]
+    numbers = {row.split()[0] for row in ROWS}
+    assert {row for rows in INPUTS.values() for row in rows} <= numbers
+    assert [row.split()[0] for row in SIBLINGS] == [str(number) for number in range(1, 12)]
+
+
+@pytest.mark.parametrize("row", SIBLINGS)
+def test_what_was_tried_around_a_failure_is_held_too(row):
+    assert SIBLINGS[row]
+    assert lacking(SIBLINGS[row]) == []
 
 
 @pytest.mark.parametrize("row", ROWS)

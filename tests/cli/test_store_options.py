@@ -167,6 +167,7 @@ IMPOSSIBLE = {
     ],
     ("--tracking-uri", "SWINABLATE_TRACKING_URI"): [
         "foo://bob:hunter2@bar",
+        "file:///mlruns",
         "http://bob:hunter2@:5000",
         "http://mlflow?token=hunter2",
     ],

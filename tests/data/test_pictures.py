@@ -156,6 +156,8 @@ def test_grey_of_16_bits_is_scaled_by_its_range(pictures, tmp_path):
         "train/__MACOSX/0.png",
         "train/.ipynb_checkpoints/0.png",
         "__MACOSX/train/cat/0.png",
+        "train/@eaDir/0.png",
+        "train/cat/$RECYCLE.BIN/0.png",
     ],
 )
 def test_what_systems_leave_behind_is_neither_a_class_nor_a_picture(path, pictures, tmp_path):

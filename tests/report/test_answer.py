@@ -301,6 +301,10 @@ def test_where_no_seed_differs_the_smallest_effect_is_unknown_and_everything_goe
     assert planned.effects_pp == {}
     home.declare(planned)
     assert {arm["verdict"] for arm in gather(home, "study").verdicts["arms"]} == {"undecided"}
+    # More seeds of it, and other networks on the same images.
+    more = ["study.seeds=5", "study.baseline_seeds=5"] * (design == "fixed")
+    words = [word for setting in (*more, "model.mlp_ratio=2.0") for word in ("--set", setting)]
+    assert main(["plan", str(study), "--home", str(home.root), *words]) == 0
 
 
 @pytest.mark.parametrize("tiled", [(0, 1, 2), (1, 2)])
