@@ -258,6 +258,22 @@ def test_muons_steps_are_near_a_rotation_of_the_length_that_adamw_has():
     assert (torch.diag(left.T @ step @ right.T) > 0.01).all()
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_muon_decays_hidden_matrices_by_their_rate_and_nothing_that_is_spared(decay):
+    """Where there is no gradient, a step is the decay alone."""
+    model = deep()
+    made = optim.make_optimizer(model, TrainConfig(optimizer="muon", weight_decay=decay))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    optim.set_rate(made, 0.1)
+    made.step()
+    for name, p in model.named_parameters():
+        spared = p.ndim < 2 or name == "position.weight"
+        left = 1.0 if spared else 1 - 0.1 * decay
+        torch.testing.assert_close(p.detach(), left * before[name], atol=1e-7, rtol=1e-6)
+
+
 def test_muon_takes_no_l2():
     with pytest.raises(ValueError, match=r"choose l2 = 0.0, and weight_decay in its place"):
         TrainConfig(optimizer="muon", l2=0.1)
