@@ -294,7 +294,8 @@ def test_a_command_has_no_scale(write, tmp_path):
     with pytest.raises(InputError, match="nothing is known of how large a command is"):
         planned(path)
     path = write(f'{STUDY}[[arms]]\nname = "own"\nrecipe = "own.toml"\n[scale]\n{WIDTHS}')
-    (path.parent / "own.toml").write_text(base)
+    own = base.replace('pattern = "(.)"', 'pattern = "(.)", name = "accuracy"')
+    (path.parent / "own.toml").write_text(own)
     with pytest.raises(InputError, match="nothing is known of how large a command is"):
         planned(path)
 
