@@ -15,7 +15,7 @@ from swinablate.execution.ahead.pictures import check_pictures
 from swinablate.execution.executor import EXECUTORS, Executor
 from swinablate.execution.run import Options, execute
 from swinablate.execution.sync import recorded
-from swinablate.records.addresses import check_storage, check_tracking
+from swinablate.records.disk.addresses import check_storage, check_tracking
 from swinablate.records.events import Event
 from swinablate.records.home import Home
 from swinablate.records.launch import DEFAULT_HOME, Launch, home_folder
@@ -220,7 +220,7 @@ def show(answer: StudyResults, home: Home, uri: str) -> None:
     with TemporaryDirectory(prefix="swinablate-") as above:
         folder = Path(above) / "report"
         render(answer, folder, force=True)
-        publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
+        publish(uri, home, answer, folder, lambda: recorded(home, answer.planned))
 
 
 def _launch(study: Path, home: Path, options: Options) -> Launch:

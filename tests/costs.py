@@ -20,6 +20,7 @@ import torch
 from swinablate.errors import InputError
 from swinablate.records.events import Job
 from swinablate.records.plan import ArmRecord, PlanRecord
+from swinablate.records.scale import at_home
 from swinablate.records.seal import digest
 from swinablate.records.speeds import SpeedRecord, what_costs
 from swinablate.report.families.tuned_verdicts import SUFFIX
@@ -89,7 +90,7 @@ def cost(plan: PlanRecord, seconds: Seconds) -> dict[str, Any]:
         }
     contrasts = (*comparisons_of(plan)[0], *effects_of(plan)[0])
     kinds = {one.name: one.kind for one in contrasts}
-    arms = [arm.name for arm in plan.arms[1:]]
+    arms = [arm.name for arm in at_home(plan).arms[1:]]  # a rung's are no comparisons of their own
     arms += [WHOLE] if plan.design == "path" else []
     tuned = [f"{name}{SUFFIX}" for name in (*arms, *kinds)] if plan.tune else []
     return {

@@ -41,7 +41,16 @@ def differences(was: PlanRecord, now: PlanRecord) -> list[str]:
     looks = tuple([look.seeds for look in plan.looks] for plan in (was, now))
     if looks[0] != looks[1]:
         lines.append(f"looks: {_short(looks[0])} -> {_short(looks[1])}")
+    lines += _changed(*({"scale": _scale(plan)} for plan in (was, now)))
     return [*lines, *_arms(was, now)]
+
+
+def _scale(plan: PlanRecord) -> dict[str, Any]:
+    """What a plan declares of its scales, without the arms, which are told one by one."""
+    if plan.scale is None:
+        return {}
+    found = plan.scale.declared()
+    return found | {"rungs": [label for label, *_ in found["rungs"]]}
 
 
 def _arms(was: PlanRecord, now: PlanRecord) -> Iterator[str]:

@@ -68,6 +68,13 @@ def _check(made: "Plan") -> None:
             hint="a later look in the file makes another study, whose report names this one: "
             f"[adaptive] looks = {[*study.looks, study.looks[-1] + 5]}",
         )
+    if study.scale is not None:
+        raise InputError(
+            "a study of several scales needs the same seeds at every rung, and --more gives them "
+            "to single arms",
+            at=at,
+            hint=f"give all arms more in the file: seeds = {len(study.seeds) + 5}",
+        )
     if study.tune is not None:
         raise InputError(
             "a tuned study has two answers for each arm, and more seeds are chosen by one",

@@ -31,7 +31,7 @@ def checked(
     """
     if value is None or context.resilient_parsing:
         return value
-    from swinablate.records.addresses import check_storage, check_tracking
+    from swinablate.records.disk.addresses import check_storage, check_tracking
 
     option, variable = parameter.opts[0], str(parameter.envvar)
     check = check_storage if variable == STORAGE else check_tracking

@@ -214,7 +214,7 @@ def report_of(
     answer = gather(home, name)
     render(answer, folder, force=report.force, latex=report.latex)
     if not interim(answer):
-        keep_strongest(home, answer.plan, answer.verdicts)
+        keep_strongest(home, answer.planned, answer.verdicts)
     if as_json:
         print_json(answer.verdicts)
     else:
@@ -241,7 +241,7 @@ def _publish(uri: str, home: Home, answer: "StudyResults", folder: Path) -> None
     from swinablate.tracking.mirror import publish
 
     try:
-        publish(uri, home, answer, folder, lambda: recorded(home, answer.plan))
+        publish(uri, home, answer, folder, lambda: recorded(home, answer.planned))
     except SwinablateError as error:
         terminal.err.print(f"not in MLflow: {error}", soft_wrap=True, markup=False)
 

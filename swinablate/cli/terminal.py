@@ -17,7 +17,14 @@ from rich.text import Text
 from swinablate.cli.wording.arms_text import arms_said, arms_tables
 from swinablate.cli.wording.cost_text import COLUMNS, cost_lines, cost_rows
 from swinablate.cli.wording.plan_text import promise
+from swinablate.cli.wording.scale_text import (
+    rung_columns,
+    rung_rows,
+    trend_columns,
+    trend_rows,
+)
 from swinablate.records.launch import as_typed
+from swinablate.records.scale import at_home
 from swinablate.text import (
     after_value,
     formula,
@@ -127,10 +134,15 @@ def show_plan(plan: "PlanRecord", cost: "Cost | None" = None) -> None:
     out.print(f"[bold]{escape(plan.study)}[/]: {escape(plan.question)}\n")
     if plan.imports:
         out.print(f"imports: {', '.join(plan.imports)}\n", markup=False)
-    _arms(plan)
-    if plan.contrasts or any(arm.against for arm in plan.arms):
+    home = at_home(plan)
+    _arms(home)
+    if plan.contrasts or any(arm.against for arm in home.arms):
         out.print()
-        _contrasts(plan)
+        _contrasts(home)
+    if plan.scale:
+        out.print()
+        title = f"Rungs: {plan.scale.by} of the baseline, and what is left to train"
+        table(title, rung_columns(plan), rung_rows(plan, cost))
     for warning in plan.warnings:
         out.print(f"[yellow]{warning.code}[/] {escape(warning.text)}")
     if plan.refusals:
@@ -280,6 +292,13 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
             f"Declared contrasts{where}, a family of their own",
             ["contrast", ">estimate", ends, "verdict"],
             [[one["name"], *_judged(one, places)] for one in declared],
+        )
+    if found := verdicts.get("scale"):
+        out.print()
+        table(
+            f"Effects over scales{where}, per doubling of {found[0]['by']}",
+            trend_columns(verdicts),
+            trend_rows(verdicts, places),
         )
 
 

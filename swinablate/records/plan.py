@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from swinablate.records.scale import ScaleRecord
 from swinablate.records.tuning import LATER, SCHEMA, Ledger, Record, TuneRecord
 from swinablate.text import own_name
 
@@ -297,6 +298,7 @@ class PlanRecord(Record):
         confounded: arm or contrast -> what changes at once between its two sides, in words; only
             where more than one thing does.
         labels: name of an arm, a level or a switch -> how figures call it.
+        scale: the rungs at which every arm is trained, where there are several.
         ledger: what tuning has suggested so far; kept in a file of its own.
     """
 
@@ -329,6 +331,7 @@ class PlanRecord(Record):
     between: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     confounded: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     labels: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
+    scale: Annotated[ScaleRecord | None, LATER] = None
     ledger: Annotated[Ledger, Field(exclude=True)] = Ledger()
 
     @property

@@ -74,7 +74,7 @@ def contents(answer: StudyResults, latex: Sequence[str] = ()) -> dict[str, bytes
     said = context(answer, arms, drawn)
     files |= {
         "verdicts.json": _json(answer.verdicts),
-        "plan.json": _json(_plan(given.plan)),
+        "plan.json": _json(_plan(given.planned)),
         "provenance.json": _json(answer.provenance),
         "report.md": markdown(said),
         "index.html": html(said, files),

@@ -12,6 +12,7 @@ from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
+from swinablate.records.scale import at_home
 from swinablate.records.tables import (
     TUNING,
     confusions,
@@ -24,6 +25,7 @@ from swinablate.report.families.contention import contention
 from swinablate.report.families.equal_cost import curve_effects
 from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
+from swinablate.report.families.trends import trends
 from swinablate.report.families.tuned_effects import tuned_effects
 from swinablate.report.results import StudyResults, judge_trials
 from swinablate.scheduling.due import Due, State, due
@@ -50,9 +52,12 @@ def gather(home: Home, name: str) -> StudyResults:
     Raises:
         InputError: the study was never run in this home.
     """
-    plan = home.declared(name)
-    now, recorded = stand(home, plan)
-    trials = counted(plan, now, recorded)
+    ladder = home.declared(name)
+    plan = at_home(ladder)
+    now, recorded = stand(home, ladder)
+    every = counted(ladder, now, recorded)
+    mine = every.arm.isin([arm.name for arm in plan.arms])
+    trials, away = (every[some].reset_index(drop=True) for some in (mine, ~mine))
     curves = curves_table(plan, recorded)
     declared = declaration(plan, trials)
     judged = judge(plan, declared, now, trials)
@@ -75,16 +80,18 @@ def gather(home: Home, name: str) -> StudyResults:
         warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
     )
     looked = now.decisions.verdicts if now.decisions else None
-    beside = further(plan, trials, looked, timed=timed)
+    beside = further(plan, trials, looked, timed=timed) | trends(ladder, every, declared)
     return StudyResults(
         plan=plan,
         trials=trials,
         curves=curves,
         verdicts=judged.to_json() | beside | ({"tuning": tuned.summary} if tuned else {}),
-        provenance=origin(plan, recorded, launch_of(home, plan)),
+        provenance=origin(ladder, recorded, launch_of(home, plan)),
         tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),
         recalls=recalls_table(plan, recorded),
         confusions=confusions(plan, recorded),
+        ladder=ladder if len(away) else None,
+        away=away,
     )
 
 
@@ -190,7 +197,7 @@ def _without(plan: PlanRecord, declared: Declaration, trials: pd.DataFrame) -> I
 def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:
     """W8: it was declared otherwise, too; W9: with fewer seeds, and what they had answered."""
     digests = [d for d in home.declarations(plan.study) if d != plan.declaration]
-    others = [home.declared(plan.study, digest) for digest in digests]
+    others = [at_home(home.declared(plan.study, digest)) for digest in digests]
     shorter = [other for other in others if _extends(plan, other)]
     if len(shorter) < len(others):
         yield Warn(

@@ -271,6 +271,7 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
             ({**block, "rows": [*block["arms"], *among(block)]}, scale_of(block))
             for block in blocks_of(judged)
         ],
+        "trends": judged.get("scale") or [],
         "hypotheses": prose.hypotheses(answer),
         "quantities": any(asked.quantity for asked in answer.plan.hypotheses),
         "spread": prose.spread(answer),

@@ -40,6 +40,9 @@ class StudyResults:
         tuning: a row for every trial of tuning and at a tuned recipe; empty without tuning.
         recalls: a row for every class of every finished trial that recorded them, in percent.
         confusions: arm -> what it takes for what; without those that did not record it.
+        ladder: the plan with the arms of every rung, where a study has several scales; `plan` has
+            those that its verdicts are about.
+        away: a row for every planned trial at the other rungs.
     """
 
     plan: PlanRecord
@@ -50,6 +53,13 @@ class StudyResults:
     tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
     recalls: pd.DataFrame = field(default_factory=pd.DataFrame)
     confusions: Mapping[str, Confusion] = field(default_factory=dict)
+    ladder: PlanRecord | None = None
+    away: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def planned(self) -> PlanRecord:
+        """The plan with all of its arms."""
+        return self.ladder or self.plan
 
     def figure(self, name: str, *, width: float | None = None, by: str = "") -> "Canvas":
         """Draw one figure.
@@ -74,7 +84,7 @@ class StudyResults:
             `arm`, `seed`, `trial`, `status` (waiting, done, failed, diverged), then what was
             measured, as in `tables/trials.csv`; shares in percent, missing where it was not.
         """
-        return tidy(self.trials)
+        return tidy(pd.concat([self.trials, self.away]) if len(self.away) else self.trials)
 
     def class_labels(self, count: int) -> list[str]:
         """What `count` classes are called: by their names where they have some, else by number."""

@@ -104,7 +104,7 @@ def every_trial(answer: StudyResults) -> pd.DataFrame:
     tuning itself counts at neither.
     """
     if not answer.verdicts.get("tuning"):
-        return answer.trials
+        return pd.concat([answer.trials, answer.away]) if len(answer.away) else answer.trials
     tuned = answer.tuning[answer.tuning.kind == "final"].trial
     both = answer.trials.trial.isin(tuned)
     fixed = answer.trials.assign(basis=np.where(both, "both", "fixed"), number=None, repeat=None)
@@ -245,16 +245,19 @@ def statuses(answer: StudyResults) -> dict[str, int]:
 
 def interim(answer: StudyResults) -> bool:
     """Whether planned trials are missing that may still come."""
-    return "fixed" in open_parts(answer) or "tuned" in open_parts(answer)
+    return bool(open_parts(answer))
 
 
 def open_parts(answer: StudyResults) -> list[str]:
-    """What of a study is not complete: the arms at their fixed recipes, at their tuned ones."""
+    """What is not complete: arms at their fixed recipes, at tuned ones, at other scales."""
     arms = answer.verdicts.get("tuning", {}).get("arms", ())
     tuned = any(not settled(arm) or arm["n"] < arm["planned"] - _gone(answer, arm["name"])
                 for arm in arms)  # fmt: skip
-    fixed = bool(answer.trials.status.isin(["waiting", "running"]).any())
-    return [name for name, still in (("fixed", fixed), ("tuned", tuned)) if still]
+    coming = ["waiting", "running"]
+    fixed = bool(answer.trials.status.isin(coming).any())
+    scale = bool(len(answer.away) and answer.away.status.isin(coming).any())
+    open_ = {"fixed": fixed, "tuned": tuned, "scale": scale}
+    return [name for name, still in open_.items() if still]
 
 
 def lost(answer: StudyResults) -> pd.DataFrame:

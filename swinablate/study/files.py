@@ -32,6 +32,7 @@ from swinablate.study.arms.axes import DOTTED, RECIPE, axes_of, recipes_of
 from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
 from swinablate.study.arms.mixed import check_kinds, check_measured, whole
 from swinablate.study.arms.recipes import load_recipe
+from swinablate.study.arms.scale import Scale, check_beside
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Extension, Seeds, every_seed
@@ -80,6 +81,7 @@ class StudyFile(schema.Frozen):
     contrasts: tuple[DeclaredContrast, ...] = ()
     compare: Compare = Compare()
     hypotheses: tuple[DeclaredHypothesis, ...] = ()
+    scale: Scale | None = None
     labels: dict[str, str] = Field(default_factory=dict)  # how figures call arms and switches
 
 
@@ -130,6 +132,7 @@ class Study:
     contrasts: tuple[DeclaredContrast, ...] = ()
     extension: Extension | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    scale: Scale | None = None
 
 
 def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False) -> Study:
@@ -153,7 +156,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         if key.startswith("study."):
             put(written, key.removeprefix("study."), level)
     file = schema.validate(StudyFile, written, str(path))
-    seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, str(path))
+    seeds, more = _seeds(file, str(path))
     tries = file.tune.tries if file.tune else lambda _: 0
     runs = {
         "arm": len(seeds) + tries(len(seeds)),
@@ -205,7 +208,18 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         recipes=recipes,
         contrasts=file.contrasts,
         labels=file.labels,
+        scale=file.scale,
     )
+
+
+def _seeds(file: StudyFile, at: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The seeds of an arm, and those of the baseline."""
+    if file.scale is not None:
+        check_beside(file.design, {"adaptive": file.adaptive, "tune": file.tune}, at)
+    seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, at)
+    if file.scale is not None and file.baseline_seeds is None:
+        more = seeds  # effects are taken within seeds at every rung: others would have no partner
+    return seeds, more
 
 
 def _check_owner(levels: Iterable[str]) -> None:
@@ -223,10 +237,12 @@ def _check_owner(levels: Iterable[str]) -> None:
 def smoke(study: Study) -> Study:
     """The same study for a quick check: one seed, two steps, a few images, nothing tuned.
 
+    Of several scales it takes the baseline's own.
+
     Data that would have to be downloaded are replaced by noise of the same shape.
     """
     first = study.seeds[:1]
-    once = replace(study, smoke=True, seeds=first, baseline_seeds=first)
+    once = replace(study, smoke=True, seeds=first, baseline_seeds=first, scale=None)
     return replace(once, looks=(), tune=None, budget=Budget())
 
 

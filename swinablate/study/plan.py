@@ -11,6 +11,7 @@ from swinablate.config.levels import Level
 from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig, identity, mended, trial_id
 from swinablate.data import revisions
 from swinablate.models.diff import Proof
+from swinablate.records.scale import ScaleRecord
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.files import Study
 from swinablate.study.matching import Matched
@@ -125,11 +126,23 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything a study will do; the first arm is the baseline."""
+    """Everything a study will do; the first arm is the baseline.
+
+    Attributes:
+        scale: the rungs at which every arm is trained, where there are several.
+        at_home: of those, the plan of the rung that the study's verdicts are about.
+    """
 
     study: Study
     arms: tuple[Arm, ...]
     refusals: tuple[Refusal, ...]
+    scale: ScaleRecord | None = None
+    at_home: "Plan | None" = None
+
+    @property
+    def home(self) -> "Plan":
+        """The arms that are compared by the study's verdicts: all, or those of one rung."""
+        return self.at_home or self
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
@@ -205,6 +218,8 @@ class Plan:
             also["contrasts"] = [[one.name, one.of] for one in study.contrasts]
         if against := {arm.name: arm.against for arm in self.arms if arm.against}:
             also["against"] = against
+        if self.scale is not None:
+            also["scale"] = self.scale.declared()
         return schema.digest(
             {
                 **also,

@@ -17,6 +17,7 @@ from swinablate.models.diff import grouped
 from swinablate.models.registry import is_import
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import ImagesRecord, PlanRecord, WarningRecord
+from swinablate.records.scale import at_home
 from swinablate.records.tuning import SCHEMA
 from swinablate.stats import (
     CONTRASTS,
@@ -32,6 +33,7 @@ from swinablate.study.arms.confounding import between, cautions_of, confounded
 from swinablate.study.arms.designs import SHOWS, plain
 from swinablate.study.arms.labels import check_labels
 from swinablate.study.arms.mixed import cautions_of_kinds, names_of
+from swinablate.study.arms.rungs import seen
 from swinablate.study.cautions import NAMED, cautions
 from swinablate.study.declared import assumed, comparisons_of, effects_of, shows, unrun_cells
 from swinablate.study.noise import STATISTICS_SEEDS, Noise
@@ -54,7 +56,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         InputError: a hypothesis about something that is neither an arm nor an effect, or a label
             of what the study does not have.
     """
-    study = plan.study
+    study, home = plan.study, plan.home
     trials = plan.trials
     found = {
         "schema": SCHEMA,
@@ -83,27 +85,29 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
             }
             for r in plan.refusals
         ],
-        "warnings": [*_warnings(plan)],
+        "warnings": [*_warnings(home)],
         "trials": {"min": plan.fewest, "max": plan.most},
         "reused": sum(trial.id in recorded for trial in trials),
-        "detectable_pp": smallest_effect(plan, noise),
-        "seeds_needed": enough_seeds(plan, noise),
+        "detectable_pp": smallest_effect(home, noise),
+        "seeds_needed": enough_seeds(home, noise),
         "noise": {"sd": noise.sd, "source": noise.source},
         "contrasts": [c.model_dump(mode="json") for c in study.contrasts],
-        "between": between(plan),
-        "confounded": confounded(plan),
+        "between": between(home),
+        "confounded": confounded(home),
         "labels": dict(study.labels),
+        "scale": seen(plan, noise),
     }
     # Through JSON: what is printed and judged now equals what is read back later.
     made = PlanRecord.model_validate_json(json.dumps(found))
     check_labels(study.labels, made, study.file)
-    sizes = _effects(made, noise)
+    own = at_home(made)
+    sizes = _effects(own, noise)
     more: dict[str, Any] = {
-        "shows": shows(made),
+        "shows": shows(own),
         "effects_pp": sizes,
-        "warnings": (*made.warnings, *_lost(made)),
+        "warnings": (*made.warnings, *_lost(own)),
     }
-    if all(arm.against for arm in plan.arms[1:]):  # nothing is compared with the baseline
+    if all(arm.against for arm in home.arms[1:]):  # nothing is compared with the baseline
         more["detectable_pp"] = sizes.get(CONTRASTS)
     return made.model_copy(update=more)
 

@@ -19,6 +19,7 @@ from swinablate.models.transfer import check_start
 from swinablate.study.arms.cells import Cell, cells_of
 from swinablate.study.arms.commanded import command_arm, elsewhere
 from swinablate.study.arms.contrasts import check_arms
+from swinablate.study.arms.rungs import climb
 from swinablate.study.equality import (
     FOUND,
     Looked,
@@ -52,6 +53,18 @@ def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
         InputError: a switch or level that does not exist, an impossible baseline, two arms
             of one name, a hypothesis about no arm, or nothing left to compare.
     """
+    if study.scale is not None:
+        return climb(study, lambda there, at: _plan(there, _named(watch, at)), _baseline)
+    return _plan(study, watch)
+
+
+def _named(watch: Callable[[int, str], None] | None, at: str) -> Callable[[int, str], None] | None:
+    """What is told of each arm of a rung before it is built."""
+    return watch and (lambda number, name: watch(number, f"{name}{at}"))
+
+
+def _plan(study: Study, watch: Callable[[int, str], None] | None) -> Plan:
+    """The plan of a study of one scale."""
     arms: list[Arm] = []
     refusals: list[Refusal] = []
     seen: dict[str, str] = {}
@@ -129,13 +142,22 @@ def alone(recipe: Recipe, name: str, file: str, seeds: Sequence[int]) -> Plan:
         compare=Compare(),
         hypotheses=(),
     )
-    (only,) = cells_of(study)
     try:
-        arm, _ = _tried(study, only, None, Looked())
+        arm = _baseline(study)
     except ValueError as error:
         problem, _, hint = str(error).partition("; ")
         raise InputError(problem, at=file, hint=hint or "change the recipe") from None
     return Plan(study=study, arms=(arm,), refusals=())
+
+
+def _baseline(study: Study) -> Arm:
+    """The baseline of a study, built alone.
+
+    Raises:
+        ValueError: it cannot be built, and why.
+    """
+    arm, _ = _tried(study, next(cells_of(study)), None, Looked())
+    return arm
 
 
 def smoked(recipe: Recipe) -> Recipe:

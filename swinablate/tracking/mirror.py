@@ -283,7 +283,7 @@ def publish(
     Raises:
         EnvironmentFault: the store is out of reach.
     """
-    with _caught_up(uri, home, answer.plan, recorded) as tracker:
+    with _caught_up(uri, home, answer.planned, recorded) as tracker:
         tracker.summaries(answer.verdicts)
         tracker.attach(folder)
 

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from swinablate.errors import InputError
-from swinablate.records.addresses import check_storage, check_tracking
+from swinablate.records.disk.addresses import check_storage, check_tracking
 
 BOTH = [check_storage, check_tracking]
 

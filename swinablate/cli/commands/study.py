@@ -60,6 +60,7 @@ from swinablate.cli.running import (
 )
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of, variants
+from swinablate.cli.wording.scale_text import with_hours
 from swinablate.errors import InputError
 from swinablate.records.events import CHECKPOINT_S
 from swinablate.records.home import Home
@@ -156,7 +157,7 @@ def plan(
 
     place = place_asked(slots, devices, per_gpu, executor, cluster)
     data, cost = expected(made, where, place, probe=probe)
-    whole = {**data.to_json(), "cost": cost.to_json()}
+    whole = {**with_hours(data.to_json(), data, cost), "cost": cost.to_json()}
     print_json(whole) if as_json else terminal.show_plan(data, cost)
     for line in refused_by_gpu(made) if executor in {"local", "serial"} else ():
         terminal.err.print(line, markup=False, soft_wrap=True)

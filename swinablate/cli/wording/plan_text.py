@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from swinablate.cli.wording.scale_text import scale_lines
 from swinablate.config.metrics import ACCURACY, metric
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tuning import TuneRecord
@@ -19,6 +20,7 @@ def promise(plan: PlanRecord) -> list[str]:
         plan: as it is recorded.
     """
     lines = [plan.shows, *images(plan), *_effort(plan), *_metrics(plan), *_power(plan)]
+    lines += scale_lines(plan)
     if plan.compare.rope is None:
         lines.append("No compare.rope is declared: nothing will be called equivalent.")
     return [*lines, *_formats(plan)]

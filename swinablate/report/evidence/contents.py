@@ -77,7 +77,7 @@ def contents_of(home: Home, name: str, *, weights: bool) -> Contents:
     made.files |= judged(answer)
     made.files["environment.json"] = _json({"trials": origin(answer), "export": provenance()})
     made.files["README.txt"] = README
-    waiting = int((answer.trials.status == "waiting").sum())
+    waiting = int((every_trial(answer).status == "waiting").sum())
     if waiting:
         made.notes.append(f"unfinished: {waiting} trials have no record yet")
     made.about = {

@@ -91,6 +91,8 @@ def _declaration(plan: PlanRecord, means: Mapping[str, Any]) -> str:
         also["contrasts"] = [[one.name, dict(one.of)] for one in plan.contrasts]
     if against := {arm.name: arm.against for arm in plan.arms if arm.against}:
         also["against"] = against
+    if plan.scale is not None:
+        also["scale"] = plan.scale.declared()
     compare = schema.validate(Compare, plan.compare.to_json(), "compare")
     supposed = [
         schema.validate(DeclaredHypothesis, one.to_json(), "hypotheses") for one in plan.hypotheses

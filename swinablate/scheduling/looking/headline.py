@@ -11,6 +11,7 @@ from swinablate.errors import EnvironmentFault
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, everything
+from swinablate.records.scale import at_home
 from swinablate.records.seal import seal, unseal
 from swinablate.scheduling.due import State, due
 from swinablate.text import after_difference, places_of, signed, unit_of
@@ -118,6 +119,7 @@ def judged(home: Home, plan: PlanRecord) -> Mapping[str, Any]:
     now = due(State.of(plan, recorded))
     if now.decisions is not None:
         return now.decisions.verdicts.to_json()
+    plan = at_home(plan)
     table = trials_table(plan, recorded)
     trials = table[table.trial.isin([row.trial for row in now.rows])].reset_index(drop=True)
     declared = declaration(plan, trials)

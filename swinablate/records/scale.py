@@ -1,0 +1,94 @@
+"""The rungs of a study's scale as they are recorded, and the plan of one rung alone."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from swinablate.records.tuning import LATER, Record
+
+if TYPE_CHECKING:
+    from swinablate.records.plan import PlanRecord
+
+
+class RungRecord(Record):
+    """One scale at which arms are trained, or for which their effects are predicted.
+
+    Attributes:
+        label: `width=24`.
+        changes: recipe path -> level, as written.
+        ruled: recipe path -> value that a rule gave it here.
+        value: how large it is, in what `by` names, of the baseline.
+        arms: arm -> its name at this rung; refused ones are missing. Empty where nothing trains.
+    """
+
+    label: str
+    changes: Mapping[str, Any]
+    ruled: Annotated[Mapping[str, float], LATER] = Field(default_factory=dict)
+    value: float
+    arms: Mapping[str, str] = Field(default_factory=dict)
+
+
+class ScaleRecord(Record):
+    """Scales at which every arm is trained, the smallest first.
+
+    Attributes:
+        by: what is doubled: params, macs, images, epochs; of the baseline.
+        home: label of the rung whose arms have their plain names, and whose verdicts are the
+            study's.
+        rungs: the smallest first.
+        predict: the scale that is predicted; nothing is trained there.
+        rules: recipe path -> power of the axis with which its value moves.
+        detectable_pp: half width of a slope's interval for one arm, per doubling, were the sd of
+            a difference known; None if it is not.
+        predicted_pp: the same of the line at `predict`.
+    """
+
+    axis: str = ""
+    by: str
+    home: str
+    rungs: tuple[RungRecord, ...]
+    predict: RungRecord | None = None
+    rules: Annotated[Mapping[str, float], LATER] = Field(default_factory=dict)
+    detectable_pp: float | None = None
+    predicted_pp: float | None = None
+
+    def declared(self) -> dict[str, Any]:
+        """What of it is declared before launch, for the digest of a study."""
+        return {
+            "by": self.by,
+            "home": self.home,
+            "rungs": [[rung.label, dict(rung.changes), dict(rung.arms)] for rung in self.rungs],
+            "predict": dict(self.predict.changes) if self.predict else None,
+        }
+
+    @property
+    def others(self) -> frozenset[str]:
+        """Names of the arms at all rungs but the one whose arms have their plain names."""
+        away = (rung for rung in self.rungs if rung.label != self.home)
+        return frozenset(name for rung in away for name in rung.arms.values())
+
+
+def at_home(plan: "PlanRecord") -> "PlanRecord":
+    """The plan with the arms of one rung alone: those that the study's verdicts are about.
+
+    Args:
+        plan: a recorded plan; one without a scale is returned as it is.
+    """
+    if plan.scale is None:
+        return plan
+    away = plan.scale.others
+    suffixes = tuple(
+        suffix(rung.label) for rung in plan.scale.rungs if rung.label != plan.scale.home
+    )
+    return plan.model_copy(
+        update={
+            "arms": tuple(arm for arm in plan.arms if arm.name not in away),
+            "refusals": tuple(r for r in plan.refusals if not r.name.endswith(suffixes)),
+        }
+    )
+
+
+def suffix(label: str) -> str:
+    """What stands behind an arm's name at another rung than home."""
+    return f" at {label}"
