@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
 from swinablate.cli.wording.arms_text import arms_said, arms_tables
+from swinablate.cli.wording.columns import laid
 from swinablate.cli.wording.cost_text import COLUMNS, cost_lines, cost_rows
 from swinablate.cli.wording.plan_text import promise
 from swinablate.cli.wording.scale_text import (
@@ -84,21 +85,19 @@ err = console(stderr=True)
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; columns that start with `>` are aligned to the right."""
-    drawn = Table(
-        title=escape(title),
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-        padding=(0, 2, 0, 0),
-    )
-    for column in columns:
-        right = column.startswith(">")
-        drawn.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(escape(str(cell)) for cell in row))
-    out.print(drawn)
+    cells = [[_text(cell) for cell in row] for row in rows]
+    head, lines = laid([_text(name) for name in columns], cells, out.width, cell_len)
+    if title:
+        out.print(Text(_text(title), style="bold"))
+    for line in head:
+        out.print(Text(line, style="dim"), soft_wrap=True)
+    for line in lines:
+        out.print(Text(line), soft_wrap=True)
+
+
+def _text(cell: object) -> str:
+    """A cell as it is shown: its width is asked before it is."""
+    return visible(as_typed(str(cell)))
 
 
 def patience(what: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int, str], None]:

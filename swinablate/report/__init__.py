@@ -13,7 +13,7 @@ from swinablate.report.families.tunings import choices, choices_table
 from swinablate.report.latex import COMPACT, WIDE, arms_tex, contrasts_tex
 from swinablate.report.page import context, html, markdown
 from swinablate.report.plots import plots
-from swinablate.report.results import StudyResults
+from swinablate.report.results import StudyResults, unhurried
 from swinablate.report.tables import arms_table, csv, every_trial, whole
 from swinablate.text import json_lines
 
@@ -46,6 +46,7 @@ def render(
     return [out / name for name in files]
 
 
+@unhurried()
 def contents(answer: StudyResults, latex: Sequence[str] = ()) -> dict[str, bytes]:
     """Every file of the report, `index.html` last; `latex` as in `render`."""
     given, answer = answer, whole(answer)

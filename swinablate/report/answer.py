@@ -27,7 +27,7 @@ from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
 from swinablate.report.families.trends import trends
 from swinablate.report.families.tuned_effects import tuned_effects
-from swinablate.report.results import StudyResults, judge_trials
+from swinablate.report.results import StudyResults, judge_trials, unhurried
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.first import remark
 from swinablate.scheduling.unchanged import unchanged, unheard
@@ -42,6 +42,7 @@ ISO_COST = 0.05
 """Arms further than this from the baseline's parameters or MACs are not iso-cost."""
 
 
+@unhurried()
 def gather(home: Home, name: str) -> StudyResults:
     """Read what was recorded of a study's newest declaration and judge it.
 

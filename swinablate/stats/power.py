@@ -39,6 +39,9 @@ from swinablate.stats.sequential.spending import nominal
 POWER = 0.8
 """The convention for planning (Cohen 1988): one effect in five of that size is missed."""
 MOST = 100_000  # seeds; more are no plan
+LIMIT = 2**17  # the first number that doubling 2 makes of more than that
+FIRST = 8  # seeds; about what studies have
+ROOTS = 6  # times that a root says where to look: four is what it takes where it leads there
 BETWEEN = 40  # degrees of freedom at which critical values are solved for; lines join them
 STEPS = 12  # Newton's; power rises so evenly that six reach 1e-9
 KNOTS = 20  # nodes over what an estimated standard error may be: four digits
@@ -264,8 +267,26 @@ def baseline_of(n: int, ratio: float = BASELINE_RATIO) -> int:
 def fewest_to(
     size: float, reach: Callable[[int, int], float], baseline_ratio: float = BASELINE_RATIO
 ) -> int | None:
-    """The fewest seeds of an arm with which `reach` of both numbers of seeds is at most `size`."""
-    return fewest(lambda n: reach(n, baseline_of(n, baseline_ratio)) <= size)
+    """The fewest seeds of an arm with which `reach` of both numbers of seeds is at most `size`.
+
+    As `fewest` finds them. What seeds reach falls about with their root, which says where to look
+    next: a third of the numbers of seeds is tried that halving alone would try.
+    """
+    few, enough = 1, 2 * LIMIT  # the first is too few, the second was not tried
+    at, tried = FIRST, 0
+    while enough - few > 1:
+        reached = reach(at, baseline_of(at, baseline_ratio))
+        few, enough = (few, at) if reached <= size else (at, enough)
+        if few >= LIMIT:
+            return None
+        tried += 1
+        known, top = enough <= LIMIT, min(enough - 1, LIMIT)
+        # Where roots do not lead there, halving does.
+        near = at * (reached / size) ** 2 if np.isfinite(reached) else np.inf
+        if tried > ROOTS or not near < LIMIT:
+            near = (few + top + 1) // 2 if known else 2 * at
+        at = int(np.clip(ceil(near), few + 1, top))
+    return enough
 
 
 def fewest(enough: Callable[[int], bool]) -> int | None:

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import t
 
 from swinablate.config import plugins
-from swinablate.report.drawing import Figure
+from swinablate.report.drawing import Figure, files
 from swinablate.report.drawing.files import drawn, element
 from swinablate.report.drawing.ink import LOOKS, sheet, wrapped
 from swinablate.report.drawing.interval import mean, mean_of_cells
@@ -413,3 +413,15 @@ def test_interactions_are_those_of_the_verdicts() -> None:
     assert len(found) == 10
     effects = table("effects", answer)
     assert effects.family.tolist() == ["main effects"] * 5 + ["interactions"] * 10
+
+
+def test_an_empty_label_is_not_looked_for_and_nothing_moves(monkeypatch):
+    """Each drawing measured all ticks for the place of every label, empty ones too."""
+    figure = plugins.load("swinablate.report.figures", "curves", Figure)
+    rows = figure.table(whole(many(6)))
+    made = []
+    settled = drawn(plugins.load("swinablate.report.figures", "curves", Figure), rows, "c")
+    monkeypatch.setattr(files, "_settle", made.append)
+    assert drawn(figure, rows, "c") == settled
+    labels = [axis.get_label_text() for ax in made[0].axes for axis in (ax.xaxis, ax.yaxis)]
+    assert "" in labels

@@ -14,7 +14,7 @@ from swinablate.report import contents, page
 from swinablate.report.drawing import Canvas, Figure
 from swinablate.report.drawing.ends import PANELS, ROWS, ends, left_out
 from swinablate.report.figures import curves, interactions
-from swinablate.report.tables import whole
+from swinablate.report.tables import csv, whole
 from tests.answers import BASELINE, QUICKSTART, Sketch, adaptive, designed, many, study, tuned
 
 FIGURES = ("forest", "cost", "curves", "seeds")
@@ -300,3 +300,18 @@ def test_a_large_table_stands_beside_the_page_and_a_small_one_inside(small):
             assert href == f"tables/{name}.csv"
             assert f"({href} beside this page, {len(data) / 1e6:.1f} MB)" in text
     assert 0 < len(held) < len(links)
+
+
+def test_a_table_is_written_as_pandas_writes_it():
+    frame = pd.DataFrame(
+        {
+            "name": ["a, b", 'say "so"', None, "two\nlines"],
+            "float": [0.1, np.nan, 1e-7, 1e22],
+            "whole": [1, 2, 3, -4],
+            "some": pd.array([1, None, 3, 4], dtype="Int64"),
+            "yes": [True, False, True, False],
+            "any": [1.5, None, "x", True],
+        }
+    )
+    assert csv(frame) == frame.to_csv(index=False, lineterminator="\n")
+    assert csv(frame[:0]) == frame[:0].to_csv(index=False, lineterminator="\n")

@@ -22,6 +22,8 @@ from swinablate.stats.power import (
     baseline_of,
     detectable,
     detectable_at,
+    fewest,
+    fewest_to,
     last_look_needed,
     seeds_for_equivalence,
     seeds_needed,
@@ -72,6 +74,33 @@ def test_the_seeds_named_are_the_fewest_that_do(rope, m, sd, ratio):
     same = studies(n, baseline_of(n, ratio), m, sd)
     inside = np.mean(np.abs(same.delta[:, 0]) + same.half_equivalence[:, 0] < rope)
     assert 0.8 - CLOSE < inside < 0.8 + CLOSE + 0.03  # one seed more than needed is the most
+
+
+@pytest.mark.parametrize("size", [0.003, 0.02, 0.31, 0.5, 1.0, 3.0, 50.0])
+@pytest.mark.parametrize(
+    "reach",
+    [
+        lambda n, base: (1 / n + 1 / base) ** 0.5,  # as a mean with a known variance
+        lambda n, base: float(t_quantile(0.99, n)) / n**0.5,  # few degrees of freedom
+        lambda n, _: 1 / n,  # falls faster than a root
+        lambda n, _: n**-0.1,  # and far more slowly
+        lambda n, _: 2.0 - (n > 700),  # a step, where no root leads
+        lambda n, _: float("nan") if n < 40 else 1 / n,
+        lambda _, __: 0.0,
+    ],
+)
+def test_roots_find_the_seeds_that_halving_finds_in_fewer_steps(reach, size):
+    seen = []
+
+    def counted(n: int, base: int) -> float:
+        seen.append(n)
+        return float(reach(n, base))
+
+    expected = fewest(lambda n: reach(n, baseline_of(n)) <= size)
+    assert fewest_to(size, counted) == expected
+    assert len(seen) <= 30
+    if expected and reach(4, 8) == pytest.approx(reach(1, 2) / 2):  # a root, and nothing else
+        assert len(seen) <= 4
 
 
 def test_equivalence_needs_more_seeds_than_a_difference_of_many_arms():

@@ -79,6 +79,7 @@ def drawn(figure: Figure, rows: pd.DataFrame, name: str, stamp: str = "") -> tup
         # Measured once for both: "tight" draws all of it once more for each file to find it out.
         made.set_dpi(DPI)
         box = made.get_tightbbox().padded(EDGE)
+        _settle(made)
         # No date and no version: they would make every file a new one.
         made.savefig(raster, format="png", dpi=DPI, bbox_inches=box, metadata={"Software": None})
         made.savefig(
@@ -132,6 +133,14 @@ def _drawing(figure: Figure, rows: pd.DataFrame, paper: Paper, stamp: str) -> Ca
     return made
 
 
+def _settle(made: Canvas) -> None:
+    """Give labels that are empty a place: else each drawing measures all ticks to find one."""
+    for plot in [one for ax in made.axes for one in (ax, *ax.child_axes)]:
+        for axis in (plot.xaxis, plot.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0, 0)
+
+
 def element(svg: str, name: str) -> str:
     """The `<svg>` element alone, without metadata and style sheet, short, its ids made unique."""
     svg = svg[svg.index("<svg") :]
@@ -148,6 +157,8 @@ def _shorter(number: re.Match[str]) -> str:
 
 
 def _renamed(tag: str, name: str) -> str:
+    if 'id="' not in tag and "#" not in tag:
+        return tag
     tag = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', tag)
     tag = re.sub(r'href="#([^"]*)"', rf'href="#{name}-\1"', tag)
     return re.sub(r"url\(#([^)]*)\)", rf"url(#{name}-\1)", tag)

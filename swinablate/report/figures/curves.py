@@ -140,10 +140,10 @@ def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
         bottom=0.5 / whole_height, hspace=0.5, wspace=0.28,
     )  # fmt: skip
     axes = [fig.add_subplot(grid[k]) for k in range(plots)]
+    own, until = _by_arm(rows), rows.epoch[rows.epoch <= _late(rows, 2 / 3)].max()
     for ax in axes:
-        part = rows if ax is axes[0] else _since(rows, _late(rows, 2 / 3))
         for arm, colour in _coloured(rows).items():
-            _lines(ax, part[part.arm == arm], colour)
+            _lines(ax, own[arm] if ax is axes[0] else _since(own[arm], until), colour)
         if _epochs(rows) > 1:
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
@@ -169,30 +169,34 @@ def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
 
 def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
     others = dict.fromkeys(rows.arm[~rows.baseline])
-    lasts = rows[rows["mark"] == "mean"].groupby("arm").val_acc.last()
-    values = {arm: lasts.get(arm, np.nan) for arm in others}
+    finals = rows[rows["mark"] == "mean"].groupby("arm").val_acc.last()
+    values = {arm: finals.get(arm, np.nan) for arm in others}
     fig, axes = panels(values, *_words(rows), paper)
     shown = rows[rows.baseline | rows.arm.isin([arm for arm, _ in axes])]
     start, last = _late(rows, 2 / 3), int(rows.epoch.max())
     late, means = _range(shown[shown.epoch >= start]), shown[shown["mark"] == "mean"]
-    base, own = means[means.baseline], shown.groupby("arm")
+    own = _by_arm(shown)
+    none = _plain(shown[:0])
+    base = own.get(next(iter(rows.arm[rows.baseline]), ""), none)
+    base = base[~base.seeds]
+    lasts = {str(end.arm): end for end in records(means.groupby("arm", sort=False).tail(1))}
     seeds = shown[(shown["mark"] == "seed") & np.isfinite(shown.val_acc.astype(float))]
     limits = scale_in(rows).within(padded(float(seeds.val_acc.min()), float(seeds.val_acc.max())))
     for arm, ax in axes:
-        mine = own.get_group(arm) if arm in own.groups else shown[:0]
+        mine = own.get(arm, none)
         _lines(ax, base, INK)
         _lines(ax, mine, OKABE_ITO[1])
         if _epochs(rows) >= CURVE:
             part = _inset(ax, rows, late, (start, last))
             _lines(part, base, INK)
-            _lines(part, _since(mine, start), OKABE_ITO[1])
+            _lines(part, _since(mine, mine.epoch[mine.epoch <= start].max()), OKABE_ITO[1])
         _reach(ax, rows)
         ax.set_ylim(*limits)
-        ends = [_value(end, limits) for end in records(mine[mine["mark"] == "mean"].tail(1))]
+        end = _value(lasts[arm], limits) if arm in lasts else ""
         # Above the panel: inside, a curve may run anywhere.
-        ax.text(1, 1.01, ends[0] if ends else "no finished seed", transform=ax.transAxes,
+        ax.text(1, 1.01, end or "no finished seed", transform=ax.transAxes,
                 ha="right", va="bottom", fontsize=pt(8),
-                color=dark(OKABE_ITO[1]) if ends else FAINT)  # fmt: skip
+                color=dark(OKABE_ITO[1]) if end else FAINT)  # fmt: skip
         if _epochs(rows) > 1:
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(4))
@@ -238,9 +242,24 @@ def _coloured(rows: pd.DataFrame) -> dict[str, str]:
     return {**dict(zip(rest, OKABE_ITO, strict=False)), **dict.fromkeys(base, INK)}
 
 
+def _by_arm(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The plain rows of every arm."""
+    arms = rows.arm.to_numpy(object)
+    return {str(arm): own for arm, own in _plain(rows).groupby(arms, sort=False)}
+
+
+def _plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as numbers, and what is a seed, and is done: to choose among words takes longer."""
+    numbers = rows[["seed", "epoch", "val_acc", "low", "high", "n"]].astype(float)
+    return numbers.assign(
+        seeds=np.asarray(rows["mark"] == "seed", bool),
+        done=np.asarray(rows.status == "done", bool),
+    )
+
+
 def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
-    seeds, means = rows[rows["mark"] == "seed"], rows[rows["mark"] == "mean"]
-    done = seeds.status == "done"
+    seeds, means = rows[rows.seeds], rows[~rows.seeds]
+    done = seeds.done
     known = means[means.n >= FEW]
     if _epochs(rows) == 1:
         _points(ax, seeds[done], means, colour)
@@ -250,12 +269,9 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         if len(every):
             some = _sample(every).sort_values(["seed", "epoch"])
             begins = np.flatnonzero(np.diff(some.seed.to_numpy(float))) + 1
-            lines = np.split(some[["epoch", "val_acc"]].to_numpy(float), begins)
+            lines = np.split(some[["epoch", "val_acc"]].to_numpy(), begins)
             ax.add_collection(LineCollection(lines, color=colour, zorder=2, **style))
-    ax.fill_between(
-        known.epoch.astype(float), known.low.astype(float), known.high.astype(float),
-        color=colour, alpha=0.16, linewidth=0,
-    )  # fmt: skip
+    ax.fill_between(known.epoch, known.low, known.high, color=colour, alpha=0.16, linewidth=0)
     dots = "o" if len(means) <= DOTS else None
     ax.plot(
         means.epoch, means.val_acc, color=colour, linewidth=pt(1.9), marker=dots,
@@ -263,10 +279,9 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     )  # fmt: skip
 
 
-def _since(rows: pd.DataFrame, start: int) -> pd.DataFrame:
-    """The rows without what seeds did before an enlarged part; a line still enters it."""
-    before = rows.epoch[rows.epoch <= start]
-    return rows[(rows["mark"] == "mean") | (rows.epoch >= before.max() if len(before) else True)]
+def _since(rows: pd.DataFrame, until: float) -> pd.DataFrame:
+    """The rows of an arm without what seeds did before the last epoch that is not enlarged."""
+    return rows[~rows.seeds | ~(rows.epoch < until)]
 
 
 def _sample(seeds: pd.DataFrame) -> pd.DataFrame:

@@ -97,9 +97,7 @@ def show_arm(one: Mapping[str, Any]) -> None:
     """Print the trials of an arm, a line each."""
     for study, pairs in one["differs"].items():
         said = ", ".join(f"{p} {level_of(a)} -> {level_of(b)}" for p, (a, b) in pairs.items())
-        terminal.out.print(
-            f"{study}: {one['arm']}: {said or 'the baseline'}", markup=False, soft_wrap=True
-        )
+        terminal.out.print(f"{study}: {one['arm']}: {said or 'the baseline'}", markup=False)
     own = sorted({key for row in one["trials"] for key in row if key.startswith(OWN)})
     keys = own or ["test/accuracy", "val/accuracy"]
     titles = [f">{key.removeprefix(OWN)}" for key in own] or [">test %", ">val %"]
