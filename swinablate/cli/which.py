@@ -12,7 +12,7 @@ import typer
 
 from swinablate.cli.differences import differences, told
 from swinablate.cli.typed import launch
-from swinablate.config.variants import VARIANT, digests, variant
+from swinablate.config.variants import VARIANT, digests, has_results, untrained, variant
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.launch import Command, Launch, launch_of
@@ -154,7 +154,13 @@ def asked_of(
     command: Command,
     home: Home,
 ) -> Asked:
-    """What the words of a command line ask about."""
+    """What the words of a command line ask about.
+
+    Raises:
+        InputError: a study that trains nothing: it is never recorded.
+    """
+    if has_results(study):
+        raise untrained(study)
     return Asked(
         given=launch(context),
         study=study,

@@ -17,6 +17,8 @@ VARIANT = "@"
 """Between a study and what is set otherwise; no study file may have it in its name."""
 PLAIN = re.compile(r"[A-Za-z0-9._+-]+")
 """Levels that may stand in the name of a folder and of an experiment as they are."""
+RESULTS = "results"
+"""Says in a study file where results are that were trained elsewhere."""
 LONGEST = 80
 """Letters of settings in a name: with a study's 80 and a digest, below what file systems take."""
 
@@ -59,6 +61,23 @@ def digests(study: Path, settings: Sequence[str] = ()) -> dict[str, str]:
         return {name: schema.digest(content) for name, content in files.items()}
     except (InputError, KeyError, TypeError, ValueError):
         return {}  # a date is no JSON, a list no file: whoever loads the study says what is wrong
+
+
+def has_results(study: Path) -> bool:
+    """Whether a file is a study whose numbers were trained elsewhere; its reader checks it."""
+    try:
+        return study.suffix == ".toml" and study.is_file() and RESULTS in schema.read_toml(study)
+    except (InputError, OSError, ValueError):
+        return False
+
+
+def untrained(study: Path) -> InputError:
+    """The error about such a study where something is to run, or was."""
+    return InputError(
+        "this study trains nothing: its numbers are those of [results]",
+        at=str(study),
+        hint=f"`swinablate report {study}` judges them",
+    )
 
 
 def recipes_named(written: Mapping[str, Any]) -> list[str]:

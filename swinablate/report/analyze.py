@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,44 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from swinablate.config.compare import DeclaredHypothesis
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.records.launch import program
-from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord
+from swinablate.records.plan import ArmRecord, CompareRecord, HypothesisRecord, PlanRecord
 from swinablate.records.provenance import provenance
 from swinablate.records.secrets import redact_address
 from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.foreign.columns import FEW, Columns, Results, is_folder, read_results
+from swinablate.report.foreign.declared import check_arms
 from swinablate.report.foreign.measure import Measure, Measured, settled
 from swinablate.report.results import StudyResults
-from swinablate.stats import Declaration, verdicts
+from swinablate.stats import Declaration, Hypothesis, verdicts
 from swinablate.stats.declaration import SCHEMA
 from swinablate.stats.estimate import Method
+from swinablate.study.arms.labels import check_labels
 
 RUN = ["dataset", "arm", "seed"]
 """What tells one run from another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a study file says besides, where one names the results.
+
+    Attributes:
+        study: the file.
+        question: in words.
+        hypotheses: about arms.
+        labels: how figures call them.
+        command: what gives the same answers again.
+    """
+
+    study: Path
+    question: str
+    hypotheses: Sequence[DeclaredHypothesis]
+    labels: Mapping[str, str]
+    command: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +64,7 @@ class Question:
         measure: what the values are.
         method: as in `verdicts`.
         tracking: MLflow's tracking URI, where the results are an experiment's runs.
+        asked: by a study file, where one names the results.
     """
 
     baseline: str
@@ -51,6 +74,7 @@ class Question:
     measure: Measure = field(default_factory=Measure)
     method: Method = "auto"
     tracking: str = ""
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +164,8 @@ def analyze(file: Path, question: Question) -> Analysis:
         "report": provenance(),
         "file": file.name,
         "sha256": hashlib.sha256(_bytes(file, results, question)).hexdigest(),
-        "command": command(file, question),
+        "command": question.asked.command if question.asked else command(file, question),
+        **({"study file": question.asked.study.name} if question.asked else {}),
     }
     answers = {name: _answer(file, question, found, name, origin) for name in names}
     return Analysis(answers={"": answers[names[0]]} if alone else answers)
@@ -169,6 +194,10 @@ def _answer(
             unit="pp" if found.percent else "none",
             better=found.better,
             declared=False,
+            hypotheses=tuple(
+                Hypothesis(one.arm, one.expect, one.by)
+                for one in (question.asked.hypotheses if question.asked else ())
+            ),
         )
         judged = verdicts(last, declaration, complete=True, method=question.method)
     except InputError as error:
@@ -177,8 +206,11 @@ def _answer(
         question.baseline,
         *(arm for arm in dict.fromkeys(table.arm) if arm != question.baseline),
     ]
+    plan = _plan(f"{file.name}: {name}" if several else file.name, arms, last, declaration)
+    if question.asked:
+        plan = _asked(plan, question.asked, name if several else "")
     return StudyResults(
-        plan=_plan(f"{file.name}: {name}" if several else file.name, arms, last, declaration),
+        plan=plan,
         trials=_trials(last),
         curves=_curves(table),
         verdicts=judged.to_json(),
@@ -254,6 +286,25 @@ def _plan(study: str, arms: list[str], last: pd.DataFrame, declaration: Declarat
         ),
         arms=tuple(arm(name) for name in arms),
     )
+
+
+def _asked(plan: PlanRecord, asked: Asked, data: str) -> PlanRecord:
+    """The plan with what a study file says.
+
+    Raises:
+        InputError: a hypothesis or label of an arm that has no results.
+    """
+    at = str(asked.study)
+    check_arms(asked.hypotheses, [arm.name for arm in plan.arms[1:]], at)
+    check_labels(asked.labels, plan, at)
+    said = [HypothesisRecord(**one.model_dump()) for one in asked.hypotheses]
+    more = {
+        "study": asked.study.stem + (f": {data}" if data else ""),
+        "question": asked.question,
+        "hypotheses": tuple(said),
+        "labels": dict(asked.labels),
+    }
+    return plan.model_copy(update=more)
 
 
 def _trials(last: pd.DataFrame) -> pd.DataFrame:

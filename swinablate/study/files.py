@@ -23,7 +23,7 @@ from swinablate.config.data import DataConfig
 from swinablate.config.levels import Level, put, setting
 from swinablate.config.metrics import ACCURACY
 from swinablate.config.recipe import CommandRecipe, Recipe
-from swinablate.config.variants import variant
+from swinablate.config.variants import RESULTS, untrained, variant
 from swinablate.config.weights import evolved
 from swinablate.data import class_names, image_spec
 from swinablate.errors import InputError
@@ -151,6 +151,8 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         hint = "letters, digits, and ._=,+()- or blanks; at most 80, the first a letter or digit"
         raise InputError(f"{path.stem!r} cannot name a study", at=str(path), hint=hint)
     written = schema.read_toml(path)
+    if RESULTS in written:
+        raise untrained(path)
     changes = [setting(text) for text in settings]
     for key, level in changes:
         if key.startswith("study."):

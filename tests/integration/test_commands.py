@@ -53,8 +53,8 @@ def test_of_several_lines_the_last_counts_and_all_are_the_curve(tmp_path):
         ("sys.exit('no data here')", [], "exit", "exit code 1; it said last: no data here"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", [], "exit", "signal SIGSEGV"),
         ("time.sleep(60)", ["timeout = 0.5"], "timeout", "it ran for 0.5 s, its timeout"),
-        ("input('proceed? ')", [], "exit", "EOFError"),
-        ("open('/dev/tty')", [], "exit", "/dev/tty"),
+        ("input('proceed? ')", [], "exit", "standard input is closed, and there is no terminal"),
+        ("open('/dev/tty')", [], "exit", "/dev/tty' (standard input is closed"),
     ],
 )  # fmt: skip
 def test_what_goes_wrong_is_one_failure_with_its_kind(tmp_path, script, lines, kind, said):

@@ -115,9 +115,12 @@ def test_a_shell_script(command, where, request):
     assert [one["again/accuracy"] == one["command/accuracy"] for one in twins] == [True]
 
 
-def test_the_code_of_post_000(command):
+@pytest.mark.parametrize("where", ["local", "slurm"])
+def test_the_code_of_post_000(command, where, request):
+    if where == "slurm":
+        request.getfixturevalue("slurm")
     post000(command.folder)
-    told = killed_and_resumed(command)
+    told = killed_and_resumed(command, *(TWO if where == "slurm" else ()))
     arms = {arm["name"]: arm for arm in told["arms"]}
     assert told["baseline"]["mean"] > 15, "it learns: chance is 10 %"
     assert arms["lr=1e-05"]["verdict"] == "worse"

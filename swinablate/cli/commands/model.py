@@ -89,16 +89,23 @@ def check(
 
 
 @commands.command(epilog="Example: swinablate schema study > study.schema.json")
-def schema(kind: Annotated[str, typer.Argument(help="study, recipe, command, or pack")]) -> None:
-    """Print the JSON Schema of study, recipe or pack files; command: of such a recipe."""
+def schema(
+    kind: Annotated[str, typer.Argument(help="study, results, recipe, command, or pack")],
+) -> None:
+    """Print the JSON Schema of study, recipe or pack files.
+
+    results: of a study that judges what was trained elsewhere; command: of such a recipe.
+    """
     from pydantic import BaseModel
 
+    from swinablate.report.foreign.declared import ResultsStudyFile
     from swinablate.report.published.packs import Pack
     from swinablate.study.arms.recipes import CommandFile, RecipeFile
     from swinablate.study.files import StudyFile
 
     kinds: dict[str, type[BaseModel]] = {
         "study": StudyFile,
+        "results": ResultsStudyFile,
         "recipe": RecipeFile,
         "command": CommandFile,
         "pack": Pack,

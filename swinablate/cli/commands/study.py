@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from swinablate.cli import terminal
+from swinablate.cli.elsewhere import report_results, show_analysis
 from swinablate.cli.options import (
     HOME,
     Address,
@@ -59,8 +60,10 @@ from swinablate.cli.running import (
     run_study,
 )
 from swinablate.cli.terminal import print_json
+from swinablate.cli.typed import typed_in
 from swinablate.cli.which import asked_of, variants
 from swinablate.cli.wording.scale_text import with_hours
+from swinablate.config.variants import has_results
 from swinablate.errors import InputError
 from swinablate.records.events import CHECKPOINT_S
 from swinablate.records.home import Home
@@ -211,14 +214,19 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write plots, tables and verdicts from what is recorded; INTERIM while unfinished."""
-    latex = latex_of(latex_columns)
+    told = Report(out, force=force, latex=latex_of(latex_columns))
+    if has_results(study):
+        given = {"--smoke": smoke, "--set": bool(settings)}
+        report_results(study, told, given, as_json=as_json)
+        return
     where = home_of(home, smoke=smoke)
     name = asked_of(context, study, settings, "report", where).recorded()
-    report_of(where, name, Report(out, force=force, latex=latex), as_json=as_json)
+    report_of(where, name, told, as_json=as_json)
 
 
 @commands.command(epilog="Example: swinablate analyze results.csv --baseline swin --rope 0.2")
 def analyze(
+    context: typer.Context,
     file: Annotated[
         Path,
         typer.Argument(
@@ -286,7 +294,7 @@ def analyze(
     latex_columns: LatexColumns = "",
     as_json: Json = False,
 ) -> None:
-    """Judge results trained anywhere: from a CSV file, MLflow or TensorBoard."""
+    """Judge results trained anywhere: from a CSV file, MLflow, TensorBoard, or a study of them."""
     from swinablate.report.analyze import Question, analyze
     from swinablate.report.foreign.columns import Columns
     from swinablate.report.foreign.measure import Measure
@@ -297,7 +305,13 @@ def analyze(
             at="--paired",
             hint="give one of them; --method auto pairs where it pays",
         )
-    latex = latex_of(latex_columns)
+    told = Report(out, force=force, latex=latex_of(latex_columns))
+    if not tracking_uri and has_results(file):
+        said = ("baseline", "rope", "alpha", "unit", "better", "metric", "arm", "seed", "value",
+                "dataset", "paired", "method")  # fmt: skip
+        given = {f"--{name}": typed_in(context, name) for name in said}
+        report_results(file, told, given, as_json=as_json)
+        return
     question = Question(
         baseline=baseline,
         rope=rope,
@@ -307,19 +321,7 @@ def analyze(
         method="paired" if paired else method or "auto",
         tracking=tracking_uri,
     )
-    found = analyze(file, question)
-    if out is not None or not as_json:
-        from swinablate.report import render
-
-        for name, folder in found.folders(out or Path("reports") / file.stem).items():
-            render(found.answers[name], folder, force=force, latex=latex)
-            said = f"report: {folder / 'index.html'}"
-            terminal.err.print(said, soft_wrap=True, markup=False)
-    if as_json:
-        print_json(found.to_json())
-        return
-    for name, answer in found.answers.items():
-        terminal.show_verdicts(answer.verdicts, name)
+    show_analysis(analyze(file, question), file.stem, told, as_json=as_json)
 
 
 @commands.command(epilog="Example: swinablate retry studies/quickstart.toml")

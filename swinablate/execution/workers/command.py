@@ -35,6 +35,8 @@ LOOK_S = 0.1
 BEAT_S = 20.0
 """How often a command that runs is said to run: whoever waits takes silence for a hang. What hangs
 in truth is what `timeout` is for, since scripts are silent for as long as they like."""
+ASKS = ("EOFError", "EOF when reading", "/dev/tty")
+"""In the last words of a script that waited for somebody to type, Python's and the shell's."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """Variables by which numerical libraries know how many threads of a processor they may use."""
 
@@ -306,6 +308,8 @@ def _check_code(command: CommandConfig, ending: Ending) -> None:
     if code == 0:
         return
     last = f"; it said last: {ending.said}" if ending.said else "; it said nothing"
+    if any(sign in ending.said for sign in ASKS):
+        last += " (standard input is closed, and there is no terminal: give what it asks as words)"
     if code in command.diverged:
         raise Diverged(f"exit code {code}, which [command] calls diverged{last}")
     if code in command.preempted:
