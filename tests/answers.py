@@ -23,7 +23,9 @@ from swinablate.records.plan import (
     PlanRecord,
     RefusalRecord,
 )
+from swinablate.records.scale import RungRecord, ScaleRecord, at_home
 from swinablate.records.tables import CURVES, RECALLS, TRIALS, TUNING, Confusion
+from swinablate.report.families.trends import trends
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, look, verdicts
 from swinablate.study.arms.designs import cells
@@ -220,6 +222,44 @@ def levels() -> StudyResults:
                   "data": {**arm.recipe["data"], **share}}  # fmt: skip
         arms.append(arm.model_copy(update={"recipe": recipe}))
     return replace(answer, plan=answer.plan.model_copy(update={"arms": tuple(arms)}))
+
+
+@remembered
+def scaled() -> StudyResults:
+    """A study at four widths: one effect grows, one reverses, one stays within the rope."""
+    arms = [
+        Sketch(name="shift=false", mean=96.0, sd=0.2, changes={"model.shift": False}),
+        Sketch(name='norm="batch"', mean=98.0, sd=0.2, changes={"model.norm": "batch"}),
+        Sketch(name="window=4", mean=97.0, sd=0.1, changes={"model.window": 4}),
+    ]
+    moves, base = (-0.5, -0.9, 0.0), replace(BASELINE, sd=0.1, statuses=("done",) * 5)
+    home, rungs, away = [base, *arms], list[RungRecord](), list[Sketch]()
+    for k, width in enumerate((16, 24, 32, 48)):
+        label, value = f"width={width}", 34_710.0 * (width / 16) ** 2
+        there = home if not k else [
+            replace(s, name=f"{s.name} at {label}", mean=s.mean + k * move)
+            for s, move in zip(home, (0.0, *moves), strict=True)
+        ]  # fmt: skip
+        away += there if k else []
+        names = {own.name: one.name for own, one in zip(home, there, strict=True)}
+        changes = {"model.width": width}
+        rungs.append(RungRecord(label=label, changes=changes, value=value, arms=names))
+    ahead = RungRecord(label="width=64", changes={"model.width": 64}, value=555_360.0)
+    record = ScaleRecord(
+        axis="model.width", by="params", home="width=16", rungs=tuple(rungs), predict=ahead
+    )
+    answer, every = study(home), study([*home, *away])
+    ladder = every.plan.model_copy(update={"scale": record})
+    plan = at_home(ladder)
+    asked = declaration(plan, answer.trials)
+    others = every.trials[every.trials.arm.isin([s.name for s in away])].reset_index(drop=True)
+    return replace(
+        answer,
+        plan=plan,
+        verdicts=answer.verdicts | trends(ladder, every.trials, asked),
+        ladder=ladder,
+        away=others,
+    )
 
 
 @remembered

@@ -40,7 +40,7 @@ ROOT = Path(__file__).parent.parent
 REPORTS, STUDIES = ROOT / "reports", ROOT / "studies"
 MOST = 400_000
 """Bytes of a committed report: thirty of them are what a repository bears."""
-FIRST = ("forest", "waterfall", "sequence", "effects", "interactions", "levels", "tuning", "families",
+FIRST = ("forest", "scale", "waterfall", "sequence", "effects", "interactions", "levels", "tuning", "families",
          "cost", "curves", "seeds")  # fmt: skip
 """Figures in the order in which they are given room; others come last."""
 COLOURS = 64

@@ -20,7 +20,7 @@ from mkdocs.structure.pages import Page
 
 from swinablate.report.plots import figures, file_of, paper_of
 from swinablate.report.tables import whole
-from tests.answers import adaptive, confused, designed, levels, recalled, study, tuned
+from tests.answers import adaptive, confused, designed, levels, recalled, scaled, study, tuned
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
@@ -55,6 +55,7 @@ TO_TAKE = (
 STUDIES = (
     study,
     levels,
+    scaled,
     recalled,
     confused,
     adaptive,

@@ -29,6 +29,7 @@ from tests.answers import (
     levels,
     many,
     recalled,
+    scaled,
     study,
     tuned,
 )
@@ -65,6 +66,7 @@ CASES: dict[str, Callable[[], StudyResults]] = {
     "tuned often": lambda: tuned(study(), repeats=3),
     "many tuned often": lambda: tuned(many(9), repeats=3),
     "levels": levels,
+    "scales": scaled,
     "classes": recalled,
     "confusion": confused,
 }
@@ -77,6 +79,7 @@ def own(name: str) -> StudyResults:
         "sequence": adaptive, "effects": lambda: designed("factorial"),
         "interactions": lambda: designed("factorial"), "waterfall": lambda: designed("path"),
         "tuning": lambda: tuned(study()), "levels": levels, "classes": recalled,
+        "scale": scaled,
         "confusion": confused,
     }.get(name, study)()  # fmt: skip
 
@@ -91,12 +94,12 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
         "sequence": {"adaptive"}, "effects": {"factorial", "fraction"},
         "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
         "tuning": {"tuned", "many tuned", "tuned often", "many tuned often"},
-        "levels": {"levels"}, "classes": {"classes"}, "confusion": {"confusion"},
+        "levels": {"levels"}, "scale": {"scales"}, "classes": {"classes"}, "confusion": {"confusion"},
         "families": {"quickstart", "lost", "no rope", "adaptive", "levels", "thirty arms",
                      "classes", "confusion", *TUNED},
         "components": {"quickstart", "lost", "hostile", "no rope", "adaptive", "factorial",
                        "fraction", "path", "tuned", "tuned often", "levels", "classes",
-                       "confusion"},
+                       "confusion", "scales"},
     }.get(name)  # fmt: skip
     assert figure.applies(answer) == (wanted is None or case in wanted)
     if not figure.applies(answer):
@@ -106,7 +109,7 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
         assert figure.absent
         assert (name, case) in {
             ("cost", "one arm"), ("cost", "interim"), ("cost", "elsewhere"), ("cost", "hostile"),
-            ("curves", "elsewhere"), ("cost", "factorial"), ("cost", "path"), ("cost", "fraction"),
+            ("cost", "scales"), ("curves", "elsewhere"), ("cost", "factorial"), ("cost", "path"), ("cost", "fraction"),
         }  # fmt: skip
         return
     svg, png = drawn(figure, rows, name)

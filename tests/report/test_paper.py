@@ -19,7 +19,7 @@ from swinablate.report.plots import canvas_of, file_of, lacking, paper_of, plots
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import whole
 from swinablate.study.arms.labels import check_labels
-from tests.answers import BASELINE, QUICKSTART, Sketch, designed, levels, many, study
+from tests.answers import BASELINE, QUICKSTART, Sketch, designed, levels, many, scaled, study
 
 WIDTHS = (COLUMN, WHOLE)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -113,7 +113,8 @@ def test_panels_of_curves_show_the_first_epoch_too():
 
 
 STUDIES = {"study": study, "factorial": lambda: designed("factorial"), "levels": levels,
-           "path": lambda: designed("path"), "many": lambda: many(20)}  # fmt: skip
+           "path": lambda: designed("path"), "many": lambda: many(20),
+           "scales": scaled}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", STUDIES)
