@@ -81,6 +81,11 @@ class Answered:
         for block in blocks_of(self.verdicts):
             rows = [*block["arms"], *among(block)]
             found |= {f"{one['name']} | {block['metric']}": {**one, "of": block} for one in rows}
+        for one in self.verdicts.get("scale", ()):
+            said = f"{one['arm']} over {one['rungs'][0]['rung']} to {one['rungs'][-1]['rung']}"
+            trend = {"delta_pp": one["slope"], "verdict": one["answer"]}
+            sentence = f"{said}: {one['sentence']}"
+            found[f"{one['arm']} | scale"] = {**one, **trend, "sentence": sentence}
         return found
 
     @property
