@@ -305,7 +305,7 @@ class Run:
         theirs = [arm for arm in arms.values() if isinstance(arm.recipe, CommandRecipe)]
         digests |= {arm.recipe.data: "" for arm in theirs}
         ours = [arm for arm in arms.values() if arm not in theirs]
-        for config in dict.fromkeys(arm.recipe.data for arm in ours):
+        for config in dict.fromkeys(cut for arm in ours for cut in arm.data):
             source = data.source(config)
             if source not in prepared:
                 prepared[source] = data.prepare(config, self._home.datasets)

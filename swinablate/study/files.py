@@ -36,6 +36,7 @@ from swinablate.study.arms.scale import Scale, check_beside
 from swinablate.study.limits import check_size
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Extension, Seeds, every_seed
+from swinablate.study.sources import NoiseSources, check_noise, nested_seeds
 from swinablate.text import named_level
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
@@ -74,6 +75,7 @@ class StudyFile(schema.Frozen):
     baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None
     adaptive: Adaptive | None = None
     tune: Tune | None = None
+    noise: NoiseSources | None = None
     budget: Budget = Budget()
     design: Design = "one_at_a_time"
     axes: Annotated[dict[str, tuple[Any, ...]], DOTTED] = Field(default_factory=dict)
@@ -133,6 +135,7 @@ class Study:
     extension: Extension | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     scale: Scale | None = None
+    noise: NoiseSources | None = None
 
 
 def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False) -> Study:
@@ -169,6 +172,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         _check_owner(levels)
         at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
         baseline = evolved(baseline, levels, Path(), at)
+    check_noise(file.noise, _given(file), baseline, str(path))
     _check_effort(file, seeds, str(path), smoke=smoke)
     check_declared(file.contrasts, {BASELINE, *(arm.name for arm in file.arms)}, str(path))
     axes = axes_of(file.axes, str(path))
@@ -209,6 +213,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         contrasts=file.contrasts,
         labels=file.labels,
         scale=file.scale,
+        noise=file.noise,
     )
 
 
@@ -219,7 +224,18 @@ def _seeds(file: StudyFile, at: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, at)
     if file.scale is not None and file.baseline_seeds is None:
         more = seeds  # effects are taken within seeds at every rung: others would have no partner
-    return seeds, more
+    return nested_seeds(file.noise, seeds, more)
+
+
+def _given(file: StudyFile) -> dict[str, bool]:
+    """What of a file decides about seeds beside [noise]."""
+    return {
+        "seeds": isinstance(file.seeds, tuple),
+        "baseline_seeds": file.baseline_seeds is not None,
+        "adaptive": file.adaptive is not None,
+        "tune": file.tune is not None,
+        "scale": file.scale is not None,
+    }
 
 
 def _check_owner(levels: Iterable[str]) -> None:
@@ -243,7 +259,7 @@ def smoke(study: Study) -> Study:
     """
     first = study.seeds[:1]
     once = replace(study, smoke=True, seeds=first, baseline_seeds=first, scale=None)
-    return replace(once, looks=(), tune=None, budget=Budget())
+    return replace(once, looks=(), tune=None, noise=None, budget=Budget())
 
 
 def label(changes: Mapping[str, Level], *, full: bool = False) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from swinablate.errors import EnvironmentFault
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome
 from swinablate.records.tables import log_odds
-from swinablate.study.plan import Plan
+from swinablate.study.plan import Arm, Plan
+from swinablate.text import counted
 
 STATISTICS_SEEDS = 3
 """With fewer seeds nothing is tested: of two, an sd is anybody's guess."""
@@ -26,13 +27,103 @@ class Noise:
     Attributes:
         sd: in the unit of its differences; None if nobody knows.
         source: where it comes from, in words.
+        difference: of a study that draws splits, the sds of a difference between two arms.
     """
 
     sd: float | None
     source: str
+    difference: "Difference | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What a difference between two arms varies by, and how we know.
+
+    Attributes:
+        training: sd between trainings on one split.
+        split: sd between splits.
+        known: where they come from, in words.
+    """
+
+    training: float
+    split: float
+    known: str
 
 
 def expected_noise(plan: Plan, home: Home) -> Noise:
+    """What results vary by: as declared, else as recorded trials of the same data say."""
+    found = over_seeds(plan, home)
+    if plan.study.noise is None or not plan.study.noise.nested:
+        return found
+    return replace(found, difference=of_differences(plan, home, found))
+
+
+def of_differences(plan: Plan, home: Home, alone: Noise) -> Difference | None:
+    """What differences between arms vary by between splits and within them.
+
+    As declared in `noise.sd`; else as the study's own recorded trials say, where some arm and the
+    baseline have two splits or more, some with two trainings; else as if arms were independent
+    and splits alike, which is the least that there can be.
+
+    Args:
+        plan: of a study that draws splits.
+        home: where trials are recorded.
+        alone: the sd over seeds on one split.
+    """
+    noise = plan.study.noise
+    if noise is not None and noise.sd is not None:
+        return Difference(
+            training=noise.sd.training, split=noise.sd.split, known="noise.sd in the study file"
+        )
+    if found := _piloted(plan, home):
+        return found
+    if alone.sd is None:
+        return None
+    return Difference(
+        training=2**0.5 * alone.sd,
+        split=0.0,
+        known=f"{alone.source}, arms taken as independent; what splits add is not known yet",
+    )
+
+
+def _piloted(plan: Plan, home: Home) -> Difference | None:
+    """From this study's own trials, as far as they are recorded; pooled over arms."""
+    # scipy's optimizer takes a moment to import, which other plans do not need
+    from swinablate.stats.seeds.components import components
+
+    first, *others = plan.arms
+    base, found = _values(plan, first, home), []
+    for arm in others:
+        own = _values(plan, arm, home)
+        groups: defaultdict[int, list[float]] = defaultdict(list)
+        for seed in own.keys() & base.keys():
+            groups[arm.splits[seed]].append(own[seed] - base[seed])
+        if len(groups) >= STATISTICS_SEEDS:
+            told = components([*groups.values()])
+            found.append((told.training.variance, told.split.variance))
+    known = [(own, theirs) for own, theirs in found if own and theirs is not None]
+    if not known:
+        return None
+    training, split = (float(np.mean(column)) ** 0.5 for column in zip(*known, strict=True))
+    said = f"this study's own trials of {counted(len(known), 'arm')}"
+    return Difference(training=training, split=split, known=said)
+
+
+def _values(plan: Plan, arm: Arm, home: Home) -> dict[int, float]:
+    """Seed -> what is compared, of the trials of an arm that are recorded."""
+    key, logit = metric(plan.study.compare.metric).key, plan.study.compare.scale == "logit"
+    known = home.outcomes(arm.trial(seed).id for seed in arm.seeds)
+    found = {}
+    for seed in arm.seeds:
+        outcome = known.get(arm.trial(seed).id)
+        value = outcome.metrics.get(key) if outcome and outcome.status == "done" else None
+        if outcome and value is not None:
+            images = outcome.predictions["images"] if logit else 0
+            found[seed] = float(log_odds(value, images)) if logit else float(value)
+    return found
+
+
+def over_seeds(plan: Plan, home: Home) -> Noise:
     """The sd over seeds: as declared, else pooled from recorded trials of the same data.
 
     Where no seed differs from another (every one at 100 %, say), nobody knows it: 0 would
