@@ -18,7 +18,7 @@ from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
 
 COLUMNS = (
-    "name", "of", "against", "source", "sd", "low", "high", "splits", "runs", "level", "metric",
+    "arm", "of", "against", "source", "sd", "low", "high", "splits", "runs", "level", "metric",
 )  # fmt: skip
 SOURCES = ("training", "split")
 LOOKS = {"training": ("o", INK, "between trainings on one split"),
@@ -33,7 +33,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     judged = answer.verdicts
     noise: dict[str, Any] = judged.get("noise") or {"components": [], "level": 0.0}
     rows = [
-        {"name": one["name"], "of": one["of"], "against": one["against"] or "", "source": source,
+        {"arm": one["name"], "of": one["of"], "against": one["against"] or "", "source": source,
          **one[source], "splits": one["splits"], "runs": one["runs"], "level": noise["level"],
          "metric": judged["metric"], **said(judged)}
         for one in noise["components"]
@@ -45,7 +45,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw a line for every arm and difference, with a mark for each source."""
-    lines = rows.drop_duplicates(["name", "against"])[["name", "against"]]
+    lines = rows.drop_duplicates(["arm", "against"])[["arm", "against"]]
     lines = pd.concat([own.head(ROWS) for _, own in lines.groupby(lines.against != "")])
     lines = lines.reset_index(drop=True)
     first, scale = rows.iloc[0], scale_in(rows)
@@ -55,14 +55,13 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     fig = sheet(paper.across(AXIS + 3), height + 1.1)
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 3), height / (height + 1.1)))
     ax.set_ylim(len(lines) - 0.5, -0.5)
-    places = {(line.name_, line.against): y for y, line in enumerate(records(
-        lines.rename(columns={"name": "name_"})))}  # fmt: skip
+    places = {(line.arm, line.against): y for y, line in enumerate(records(lines))}
     ax.set_xlim(0, 1.05 * _reach(rows))
     ax.set_axisbelow(True)
     ax.xaxis.grid(visible=True, color=GRID, linewidth=0.7)
-    for row in records(rows.rename(columns={"name": "name_"})):
-        if (row.name_, row.against) in places:
-            _mark(ax, places[row.name_, row.against], row)
+    for row in records(rows):
+        if (row.arm, row.against) in places:
+            _mark(ax, places[row.arm, row.against], row)
     apart = int((lines.against == "").sum())
     if 0 < apart < len(lines):
         ax.axhline(apart - 0.5, color=FAINT, linewidth=0.8)
@@ -80,7 +79,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
 
 def _name(line: Any, paper: Paper) -> str:
     """An arm, or a difference of two."""
-    own = f"{line.name} - {line.against}" if line.against else str(line.name)
+    own = f"{line.arm} - {line.against}" if line.against else str(line.arm)
     return wrapped(own, paper.name)
 
 
