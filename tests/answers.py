@@ -264,7 +264,7 @@ def nested(
     arms = tuple(arm.model_copy(update={"splits": of}) for arm in answer.plan.arms)
     drawn = NoiseRecord(sd=0.4, source="made up", sources=("training", "split"), splits=splits)
     plan = answer.plan.model_copy(update={"arms": arms, "noise": drawn})
-    moved = answer.trials.seed.map(lambda seed: 0.9 * np.sin(3.0 * (seed // each)))
+    moved = answer.trials.seed.map(lambda seed: 1.5 * np.sin(2.0 * (seed // each)))
     trials = answer.trials.assign(test_acc=answer.trials.test_acc + moved)
     declared = declaration(plan, trials)
     found = judged(trials.rename(columns={"test_acc": "value"}), declared, complete=True)

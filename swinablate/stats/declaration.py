@@ -259,8 +259,7 @@ class Tally:
         diverged: seeds whose loss left the real numbers.
         failed: seeds lost to anything else.
         waiting: seeds declared that have no result yet.
-        divergence_low: of the share of seeds that diverge, Wilson's 95 % interval.
-        divergence_high: its upper end; both None if nothing diverged.
+        divergence_low, divergence_high: Wilson's 95 % of the share that diverges; None if none.
         collapsed: seeds with a result far below the others', beyond chance (W7); None if none is.
         median: percent, beside a mean that such seeds draw down; None if none is.
     """

@@ -45,6 +45,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw a line for every arm and difference, with a mark for each source."""
+    rows = rows.assign(against=rows.against.fillna(""))  # as a saved table has it
     lines = rows.drop_duplicates(["arm", "against"])[["arm", "against"]]
     lines = pd.concat([own.head(ROWS) for _, own in lines.groupby(lines.against != "")])
     lines = lines.reset_index(drop=True)
