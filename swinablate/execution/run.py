@@ -40,7 +40,7 @@ from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.first import said_first
 from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, queue_name
-from swinablate.study.noise import expected_noise
+from swinablate.study.noise.expected import expected_noise
 from swinablate.study.plan import Plan
 from swinablate.study.plan_record import plan_record, with_images
 from swinablate.tracking.cards import study_card

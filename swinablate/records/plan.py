@@ -12,9 +12,18 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from swinablate.records.effort import BudgetRecord, LookRecord, NoiseRecord, TrialsRecord
 from swinablate.records.scale import ScaleRecord
-from swinablate.records.tuning import LATER, SCHEMA, Ledger, Record, TuneRecord
+from swinablate.records.tuning import (
+    LATER,
+    SCHEMA,
+    BudgetRecord,
+    Ledger,
+    LookRecord,
+    NoiseRecord,
+    Record,
+    TrialsRecord,
+    TuneRecord,
+)
 from swinablate.text import own_name
 
 Design = Literal["one_at_a_time", "factorial", "fraction", "path"]

@@ -34,9 +34,9 @@ from swinablate.study.arms.mixed import check_kinds, check_measured, whole
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.arms.scale import Scale, check_beside
 from swinablate.study.limits import check_size
+from swinablate.study.noise.sources import NoiseSources, check_noise, nested_seeds
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Extension, Seeds, every_seed
-from swinablate.study.sources import NoiseSources, check_noise, nested_seeds
 from swinablate.text import named_level
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")

@@ -36,9 +36,9 @@ from swinablate.study.arms.mixed import cautions_of_kinds, names_of
 from swinablate.study.arms.rungs import seen
 from swinablate.study.cautions import NAMED, cautions
 from swinablate.study.declared import assumed, comparisons_of, effects_of, shows, unrun_cells
-from swinablate.study.noise import STATISTICS_SEEDS, Noise
+from swinablate.study.noise.expected import STATISTICS_SEEDS, Noise
+from swinablate.study.noise.replicates import effects_by, found_by, noise_json
 from swinablate.study.plan import Arm, Plan
-from swinablate.study.replicates import effects_by, found_by, noise_json
 from swinablate.text import named_level
 
 IMAGES = "W26"

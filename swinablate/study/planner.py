@@ -33,9 +33,9 @@ from swinablate.study.equality import (
 from swinablate.study.files import BASELINE, Study
 from swinablate.study.limits import check_parts
 from swinablate.study.matching import solve
+from swinablate.study.noise.sources import check_splits, splits_of
 from swinablate.study.plan import Arm, Kind, Plan, Refusal
 from swinablate.study.seeds import Budget
-from swinablate.study.sources import check_splits, splits_of
 from swinablate.study.tunable import check_tuning as check_tuning
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_IMAGES = 2, 16, 64

@@ -8,7 +8,7 @@ from swinablate.data import load_splits
 from swinablate.errors import InputError
 from swinablate.records.plan import PlanRecord
 from swinablate.study.files import load_study, smoke
-from swinablate.study.noise import Difference, Noise
+from swinablate.study.noise.expected import Difference, Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
@@ -128,6 +128,7 @@ REFUSED = {
     "seeds listed": ("seeds = 3", "seeds = [0, 1, 2]", "seeds is a list"),
     "baseline seeds": ("seeds = 3", "seeds = 3\nbaseline_seeds = 6", "baseline_seeds is given"),
     "adaptive": ("seeds = 3\n", "adaptive = { looks = [3, 5] }\n", "[adaptive] adds seeds"),
+    "scale": ("[noise]", '[scale]\naxis = "model.width"\nlevels = [8, 16, 24]\nby = "params"\n[noise]', "[scale] and several"),
     "an axis": ('"model.shift" = [false]', '"data.split_seed" = [1]', "data.split_seed of its own"),
 }  # fmt: skip
 

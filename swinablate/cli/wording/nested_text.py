@@ -1,8 +1,8 @@
 """What a plan of a study that draws splits of the data promises, in words."""
 
 from swinablate.config.metrics import metric
-from swinablate.records.effort import ReplicatesRecord
 from swinablate.records.plan import PlanRecord
+from swinablate.records.tuning import ReplicatesRecord
 from swinablate.text import LOG_ODDS, after_difference, counted
 
 

@@ -75,7 +75,7 @@ def check_noise(
 
     Args:
         noise: as written.
-        given: "seeds" as a list, "baseline_seeds", "adaptive", "tune": whether the study has it.
+        given: what else decides about seeds -> whether the study has it; "seeds" is a list.
         baseline: its recipe.
         at: the file.
 
@@ -117,6 +117,10 @@ def check_noise(
         "adaptive": (
             "[adaptive] adds seeds, which a nested study cannot use in this version",
             "give seeds, on each split: seeds = 4",
+        ),
+        "scale": (
+            "[scale] and several splits are not possible together in this version",
+            "leave one of them out: a study of several scales draws training seeds alone",
         ),
         "tune": (
             "[tune] and several splits are not possible together in this version",

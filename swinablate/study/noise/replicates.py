@@ -6,7 +6,7 @@ from typing import Any
 from swinablate.stats import detectable_effects
 from swinablate.stats.estimate import TESTED, Contrast
 from swinablate.stats.planned.nested import Spread, smallest, splits_needed
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Plan
 
 
