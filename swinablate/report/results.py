@@ -114,7 +114,7 @@ class StudyResults:
         return {str(arm): own.astype(float).tolist() for arm, own in groups}
 
     @property
-    def planned(self) -> dict[str, int]:
+    def wanted(self) -> dict[str, int]:
         """Arm -> how many observations it is to have."""
         if units := self.plan.units:
             return {arm.name: len(set(units.values())) for arm in self.plan.arms}

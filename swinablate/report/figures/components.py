@@ -47,7 +47,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     verdicts = {one["name"]: one for one in judged["arms"] if not one.get("against")}
     first = {"delta_pp": 0.0 if judged["baseline"]["n"] else None, "verdict": "",
              "n": judged["baseline"]["n"]}  # fmt: skip
-    planned = answer.planned
+    planned = answer.wanted
     sign = scale_in(pd.DataFrame([said(judged) or {"metric": ""}])).sign
     known = sorted(
         (name for name in arms if name in verdicts and verdicts[name]["delta_pp"] is not None),

@@ -46,7 +46,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     """
     judged = answer.verdicts
     base = judged["baseline"]
-    planned = answer.planned
+    planned = answer.wanted
     trials = answer.trials.assign(value=answer.values)
     done = dict(iter(trials[(trials.status == "done") & trials.value.notna()].groupby("arm")))
     same = {

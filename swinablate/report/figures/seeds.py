@@ -40,7 +40,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     arms = []
     # Lists: a frame for each arm takes pandas milliseconds, and a study may have 1,000 arms.
     each: dict[str, list[tuple[Any, str, float]]] = {}
-    observed, planned = answer.observed, answer.planned
+    observed, planned = answer.observed, answer.wanted
     measured = answer.trials[["arm", "seed", "status"]].assign(value=answer.values)
     columns = (measured[name].tolist() for name in measured)
     for arm, seed, status, value in zip(*columns, strict=True):
