@@ -25,6 +25,7 @@ from swinablate.records.plan import (
 )
 from swinablate.records.scale import RungRecord, ScaleRecord, at_home
 from swinablate.records.tables import CURVES, RECALLS, TRIALS, TUNING, Confusion
+from swinablate.report.families.sources import sources
 from swinablate.report.families.trends import trends
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, look, verdicts
@@ -289,6 +290,27 @@ def tuned(answer: StudyResults, tries: int = 6, repeats: int = 1) -> StudyResult
     frame = pd.DataFrame(rows, columns=list(TUNING))
     tuning = {"trials": tries, "arms": []}
     return replace(answer, tuning=frame, verdicts={**answer.verdicts, "tuning": tuning})
+
+
+@remembered
+def nested(
+    splits: int = 4, each: int = 3, sketches: Sequence[Sketch] = QUICKSTART
+) -> StudyResults:
+    """A study that draws splits, every arm on all of them; each split moves all arms alike."""
+    count = splits * each
+    lots = [replace(sketch, statuses=("done",) * count) for sketch in sketches]
+    answer = study(lots)
+    of = {str(seed): seed // each for seed in range(count)}
+    arms = tuple(arm.model_copy(update={"splits": of}) for arm in answer.plan.arms)
+    drawn = NoiseRecord(sd=0.4, source="made up", sources=("training", "split"), splits=splits)
+    plan = answer.plan.model_copy(update={"arms": arms, "noise": drawn})
+    moved = answer.trials.seed.map(lambda seed: 1.5 * np.sin(2.0 * (seed // each)))
+    trials = answer.trials.assign(test_acc=answer.trials.test_acc + moved)
+    declared = declaration(plan, trials)
+    found = judged(trials.rename(columns={"test_acc": "value"}), declared, complete=True)
+    return replace(
+        answer, plan=plan, trials=trials, verdicts=found | sources(plan, declared, trials)
+    )
 
 
 @remembered

@@ -26,7 +26,7 @@ from swinablate.records.speeds import SpeedRecord, what_costs
 from swinablate.report.families.tuned_verdicts import SUFFIX
 from swinablate.study.declared import comparisons_of, effects_of
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from swinablate.training.ahead import timing

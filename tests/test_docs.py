@@ -120,9 +120,9 @@ def test_a_page_without_measurements_is_stale():
 
 
 def test_the_study_file_that_is_explained_can_be_planned(tmp_path):
-    """Every block of TOML: another metric, seeds that add themselves, and tuning."""
+    """Every block of TOML: another metric, seeds that add themselves, tuning, and splits."""
     text = (ROOT / "docs" / "study-files.md").read_text()
-    whole, compared, adaptive, tune = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    whole, compared, adaptive, tune, noise = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     path = tmp_path / "study.toml"
     path.write_text(whole.replace("../experiments", str(ROOT / "experiments")))
     arms = [arm.name for arm in plan(load_study(path)).arms]
@@ -135,6 +135,8 @@ def test_the_study_file_that_is_explained_can_be_planned(tmp_path):
     assert load_study(path).compare.secondary == ("test/accuracy", "test/ece")
     path.write_text(seeded + tune)
     assert load_study(path).tune.trials == 12
+    path.write_text(seeded + noise)
+    assert load_study(path).seeds == tuple(range(40))
     path.write_text(re.sub(r"seeds    = 8.*", "", seeded) + adaptive)
     assert load_study(path).looks == (3, 5, 8, 12, 16)
 

@@ -33,7 +33,7 @@ from swinablate.execution.workers.hello import versions
 from swinablate.records.events import Batch, Event
 from swinablate.records.home import Home
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Trial
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan

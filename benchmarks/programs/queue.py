@@ -24,7 +24,7 @@ from swinablate.records.launch import UNKNOWN
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Plan, Trial
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan

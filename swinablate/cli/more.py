@@ -75,6 +75,12 @@ def _check(made: "Plan") -> None:
             at=at,
             hint=f"give all arms more in the file: seeds = {len(study.seeds) + 5}",
         )
+    if study.noise is not None and study.noise.nested:
+        raise InputError(
+            "a study of several splits would need more splits, and not more seeds on each",
+            at=at,
+            hint=f"give all arms more in the file: noise.splits = {study.noise.count + 5}",
+        )
     if study.tune is not None:
         raise InputError(
             "a tuned study has two answers for each arm, and more seeds are chosen by one",

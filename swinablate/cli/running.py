@@ -100,7 +100,7 @@ def expected(
         probe: take a few steps of every arm, instead of what is known already.
     """
     from swinablate.execution.ahead.probing import cost_of
-    from swinablate.study.noise import expected_noise
+    from swinablate.study.noise.expected import expected_noise
     from swinablate.study.plan_record import plan_record, with_images
 
     recorded = home.outcomes(trial.id for trial in made.trials)
@@ -185,7 +185,7 @@ def _say_if_another(made: "Plan", home: Home, launch: Launch) -> None:
 
 def declared(made: "Plan") -> PlanRecord:
     """What a plan declares, without what is expected of it."""
-    from swinablate.study.noise import Noise
+    from swinablate.study.noise.expected import Noise
     from swinablate.study.plan_record import plan_record
 
     return plan_record(made, {}, Noise(None, "unknown"))

@@ -40,7 +40,7 @@ from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.first import said_first
 from swinablate.scheduling.owner import Owner, owning
 from swinablate.scheduling.queue import Queue, queue_name
-from swinablate.study.noise import expected_noise
+from swinablate.study.noise.expected import expected_noise
 from swinablate.study.plan import Plan
 from swinablate.study.plan_record import plan_record, with_images
 from swinablate.tracking.cards import study_card
@@ -305,7 +305,7 @@ class Run:
         theirs = [arm for arm in arms.values() if isinstance(arm.recipe, CommandRecipe)]
         digests |= {arm.recipe.data: "" for arm in theirs}
         ours = [arm for arm in arms.values() if arm not in theirs]
-        for config in dict.fromkeys(arm.recipe.data for arm in ours):
+        for config in dict.fromkeys(cut for arm in ours for cut in arm.data):
             source = data.source(config)
             if source not in prepared:
                 prepared[source] = data.prepare(config, self._home.datasets)

@@ -13,7 +13,17 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from swinablate.records.scale import ScaleRecord
-from swinablate.records.tuning import LATER, SCHEMA, Ledger, Record, TuneRecord
+from swinablate.records.tuning import (
+    LATER,
+    SCHEMA,
+    BudgetRecord,
+    Ledger,
+    LookRecord,
+    NoiseRecord,
+    Record,
+    TrialsRecord,
+    TuneRecord,
+)
 from swinablate.text import own_name
 
 Design = Literal["one_at_a_time", "factorial", "fraction", "path"]
@@ -125,6 +135,7 @@ class ArmRecord(Record):
         starts: kind of trial -> seed -> its file of weights, where every seed has its own.
         against: the arm that it is compared with instead of the baseline; mostly empty.
         measures: metric that the study asks for -> what the arm calls it; mostly the same.
+        splits: seed -> `data.split_seed` of its final trial, where a study draws splits.
     """
 
     name: str
@@ -146,6 +157,21 @@ class ArmRecord(Record):
     starts: Mapping[str, Mapping[str, StartRecord]] = Field(default_factory=dict)
     against: Annotated[str, LATER] = ""
     measures: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
+    splits: Annotated[Mapping[str, int], LATER] = Field(default_factory=dict)
+
+    def recipe_of(self, kind: str, seed: int) -> Mapping[str, Any]:
+        """The recipe of one trial, with the file of weights and the split of its own, if any.
+
+        Args:
+            kind: of the trial.
+            seed: of the trial.
+        """
+        recipe = self.recipe
+        if own := self.starts.get(kind, {}).get(str(seed)):
+            recipe = {**recipe, "start": {**recipe["start"], **own.to_json()}}
+        if kind == "final" and str(seed) in self.splits:
+            recipe = {**recipe, "data": {**recipe["data"], "split_seed": self.splits[str(seed)]}}
+        return recipe
 
     @property
     def commanded(self) -> bool:
@@ -208,37 +234,6 @@ class ImagesRecord(Record):
     per_class: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
     converted: Mapping[str, int] = Field(default_factory=dict)
-
-
-class LookRecord(Record):
-    """One look of an adaptive study: seeds, trials until then, and what it alone can find."""
-
-    seeds: int
-    baseline_seeds: int | None = None
-    trials: int | None = None
-    detectable_pp: float | None = None
-
-
-class BudgetRecord(Record):
-    """Where a study ends whether or not it has its answer."""
-
-    hours: float | None = None
-    gpu_hours: Annotated[float | None, LATER] = None
-    trials: int | None = None
-
-
-class TrialsRecord(Record):
-    """How many trials a study may take."""
-
-    fewest: Annotated[int, Field(alias="min")] = 0
-    most: Annotated[int, Field(alias="max")] = 0
-
-
-class NoiseRecord(Record):
-    """How much accuracy varies over seeds, percentage points, and how we know."""
-
-    sd: float | None = None
-    source: str = ""
 
 
 class ChoiceRecord(Record):
@@ -333,6 +328,12 @@ class PlanRecord(Record):
     labels: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     scale: Annotated[ScaleRecord | None, LATER] = None
     ledger: Annotated[Ledger, Field(exclude=True)] = Ledger()
+
+    @property
+    def units(self) -> dict[int, int]:
+        """Seed -> the split that it is trained on, in all arms; empty where none are drawn."""
+        splits = self.arms[0].splits if self.arms else {}
+        return {int(seed): split for seed, split in splits.items()}
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
 from swinablate.report.drawing.stack import stacked
 from swinablate.report.drawing.words import called, metric
-from swinablate.report.families import tunings
+from swinablate.report.families import sources, tunings
 from swinablate.report.families.compared import beside, declared
 from swinablate.report.families.contention import clocked, timed
 from swinablate.report.families.further import among, blocks_of
@@ -275,6 +275,8 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
         "hypotheses": prose.hypotheses(answer),
         "quantities": any(asked.quantity for asked in answer.plan.hypotheses),
         "spread": prose.spread(answer),
+        "noise": sources.words(judged),
+        "over": "seeds" if not answer.plan.units else "splits, of their means",
         "checklist": prose.checklist(answer),
         "provenance": tables.origins(answer.provenance),
         "tuning": tunings.tuning(answer),

@@ -62,7 +62,8 @@ def spread(answer: StudyResults) -> str:
     least, most = min(sds, key=sds.__getitem__), max(sds, key=sds.__getitem__)
     ratio = f", a ratio of {sds[most] / sds[least]:.1f}" if sds[least] > 0 else ""
     return (
-        f"Standard deviations over seeds run from {sds[least]:.2g} ({least}) "
+        f"Standard deviations over {'splits' if answer.plan.units else 'seeds'} "
+        f"run from {sds[least]:.2g} ({least}) "
         f"to {sds[most]:.2g} ({most})"
         f"{_points(unit_of(answer.verdicts))}{ratio}."
     )
@@ -79,7 +80,8 @@ def checklist(answer: StudyResults) -> list[tuple[str, str, str]]:
     rope = judged["rope_pp"]
     bars = (
         f"{100 * (1 - alpha):g} % {kind(answer)} intervals of the difference to the baseline; "
-        f"{judged['method']}. After \u00b1 stands one standard deviation over seeds, everywhere."
+        f"{judged['method']}. After \u00b1 stands one standard deviation over "
+        f"{'splits' if answer.plan.units else 'seeds'}, everywhere."
     )
     margin = NO_ROPE if judged.get("declared", True) else NOT_GIVEN
     if rope is not None:

@@ -46,6 +46,22 @@ def judge_trials(plan: PlanRecord, declared: Declaration, trials: pd.DataFrame) 
     return verdicts(valued(trials, declared.metric, declared.unit), declared, complete=complete)
 
 
+def over_units(plan: PlanRecord, rows: pd.DataFrame, along: str, value: str) -> pd.DataFrame:
+    """The rows; where splits of the data are drawn, their means in place of their seeds.
+
+    Args:
+        plan: a recorded plan.
+        rows: with `arm` and `seed`.
+        along: what else tells rows apart.
+        value: what is averaged.
+    """
+    if not plan.units:
+        return rows
+    split = rows.assign(seed=rows.seed.map(plan.units))
+    means = split.groupby(["arm", "seed", along], sort=False)[value].mean()
+    return means.to_frame().reset_index()
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """All that was recorded of a study, as plain data; figures and reports read nothing else.
@@ -104,6 +120,24 @@ class StudyResults:
             measured, as in `tables/trials.csv`; shares in percent, missing where it was not.
         """
         return tidy(pd.concat([self.trials, self.away]) if len(self.away) else self.trials)
+
+    @property
+    def observed(self) -> dict[str, list[float]]:
+        """Arm -> its observations: a value a seed, or a split's mean where splits are drawn."""
+        done = self.trials.assign(value=self.values)
+        done = done[(done.status == "done") & done.value.notna()]
+        if units := self.plan.units:
+            done = done.assign(seed=done.seed.map(units))
+            done = done.groupby(["arm", "seed"], sort=False).value.mean().reset_index()
+        groups = done.groupby("arm", sort=False).value
+        return {str(arm): own.astype(float).tolist() for arm, own in groups}
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """Arm -> how many observations it is to have."""
+        if units := self.plan.units:
+            return {arm.name: len(set(units.values())) for arm in self.plan.arms}
+        return {str(arm): int(n) for arm, n in self.trials.groupby("arm").size().items()}
 
     def class_labels(self, count: int) -> list[str]:
         """What `count` classes are called: by their names where they have some, else by number."""

@@ -21,7 +21,7 @@ from swinablate.scheduling.ledger import (
     wants,
 )
 from swinablate.scheduling.sampler import suggest
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan, Trial
 from swinablate.study.plan_record import plan_record
 from swinablate.study.search_space import Tune

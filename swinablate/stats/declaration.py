@@ -7,6 +7,7 @@ from typing import Any, Literal
 from swinablate.errors import InputError
 from swinablate.stats.estimate import Contrast
 from swinablate.stats.seeds.shares import Share
+from swinablate.stats.seeds.units import Units
 from swinablate.text import after_difference, places
 
 SCHEMA = 1
@@ -18,7 +19,7 @@ TUNED_CONTRASTS = "tuned contrasts"  # the second
 
 LATER = (
     "given_convergence", "worst_low", "worst_high", "divergence", "median", "collapsed",
-    "against", "seeds_equivalence", "stopped_early",
+    "against", "seeds_equivalence", "stopped_early", "runs",
 )  # fmt: skip
 """Written only where there is something to say: all other answers stay as they were."""
 
@@ -91,6 +92,7 @@ class Declaration:
         declared: False where the question was put to results that were there already.
         apart: arms whose seeds share no random numbers with those of the other arms: between
             them and others nothing is judged within seeds.
+        units: what counts as one observation: a seed, or the seeds on a split of the data.
     """
 
     metric: str = "test/accuracy"
@@ -110,6 +112,7 @@ class Declaration:
     unrecorded: Mapping[str, int] = field(default_factory=dict)
     declared: bool = True
     apart: frozenset[str] = frozenset()
+    units: Units = field(default_factory=Units)
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
@@ -250,14 +253,13 @@ class Tally:
     Attributes:
         name: of the arm.
         planned: seeds declared.
-        n: seeds with a result; those that diverged or failed are not among them.
+        n: seeds with a result, or splits with one; `runs` then counts the seeds.
         mean: percent, given convergence; None without a seed.
         sd: over seeds; None below two.
         diverged: seeds whose loss left the real numbers.
         failed: seeds lost to anything else.
         waiting: seeds declared that have no result yet.
-        divergence_low: of the share of seeds that diverge, Wilson's 95 % interval.
-        divergence_high: its upper end; both None if nothing diverged.
+        divergence_low, divergence_high: Wilson's 95 % of the share that diverges; None if none.
         collapsed: seeds with a result far below the others', beyond chance (W7); None if none is.
         median: percent, beside a mean that such seeds draw down; None if none is.
     """
@@ -274,6 +276,7 @@ class Tally:
     divergence_high: float | None
     collapsed: int | None = None
     median: float | None = None
+    runs: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from swinablate.stats.seeds.convergence import (
     two_sides,
 )
 from swinablate.stats.seeds.shares import Share
+from swinablate.stats.seeds.units import ended
 from swinablate.text import counted, known_or_none
 
 # How a family was judged. `sentence` looks for words in these, and recorded verdicts have them.
@@ -107,7 +108,9 @@ def judge_family(
         for arm, weight in contrast.weights.items():
             if arm in place:
                 weights[i, place[arm]] = weight
-    family, shared = _estimate(part, weights, declaration, _among(contrasts, declaration, method))
+    method = _among(contrasts, declaration, method)
+    family, shared = _estimate(part, weights, declaration, method)
+    method = "paired" if declaration.units.of and shared is not None else method
     how = _name(family, method, paired=shared is not None)
     own = own_shares(contrasts, samples, declaration, found)
     estimates = []
@@ -132,10 +135,8 @@ def judge_family(
             contrast, part, declaration, found, own.get(contrast.name)
         )
         if numbers.pairs is not None and numbers.pairs < TESTED and not obstacle:
-            obstacle = (
-                "not tested",
-                f"its arms share {_seeds(numbers.pairs)}, needs {TESTED}",
-            )
+            shares = counted(numbers.pairs, declaration.units.word)
+            obstacle = "not tested", f"its arms share {shares}, needs {TESTED}"
         judged = _judge(contrast, numbers, obstacle, declaration)
         estimates.append(labelled(judged, part, own.get(contrast.name), declaration))
     return estimates
@@ -146,6 +147,8 @@ def _estimate(
 ) -> tuple[Estimates, NDArray[np.float64] | None]:
     """The family's numbers; and if it is judged within seeds, how many each contrast has."""
     alpha, floor = declaration.alpha, declaration.floor_pp
+    if declaration.units.of and method == "auto":
+        method = "paired"  # arms share splits, which is why they were drawn for all of them
     apart = estimate(cells(samples), weights, alpha=alpha, floor=floor, method=method)
     if method not in {"auto", "auto-paired", "paired"}:
         return apart, None
@@ -261,7 +264,8 @@ def _obstacle(
         return "pending", "the study is unfinished"
     failed = [t for t in tallies if t.failed]
     if failed:
-        lost = f"{failed[0].failed} of {_seeds(failed[0].planned)}"
+        asked = ended(failed[0]) + failed[0].diverged + failed[0].failed
+        lost = f"{failed[0].failed} of {_seeds(asked)}"
         return "undecided", f"{failed[0].name} failed on {lost}: retry them"
     return None
 

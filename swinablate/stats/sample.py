@@ -13,6 +13,7 @@ from swinablate.stats.declaration import Declaration, Tally
 from swinablate.stats.estimate import Cells
 from swinablate.stats.seeds.outliers import outliers
 from swinablate.stats.seeds.shares import Share, shares
+from swinablate.stats.seeds.units import ended, grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,39 @@ def read_samples(frame: "pd.DataFrame", declaration: Declaration) -> dict[str, S
     for name, low, high in zip(names, bounds[:-1], bounds[1:], strict=True):
         rows = {key: column[order[low:high]] for key, column in columns.items()}
         found[name] = _sample(name, rows, declaration.planned.get(name, high - low))
+    if units := declaration.units.of:
+        found = {name: over_units(sample, units) for name, sample in found.items()}
     return _with_outliers(found, declaration)
+
+
+def over_units(sample: Sample, units: Mapping[int, int]) -> Sample:
+    """The sample with a mean for every split of the data, in place of a value for every seed.
+
+    A split of which some seeds diverged counts with the others: how many did is counted apart.
+
+    Args:
+        sample: of an arm.
+        units: seed -> split.
+    """
+    means, digests = grouped(sample.seeds, sample.values, sample.digests, units)
+    values = np.array([*means.values()], dtype=float)
+    mean, sd = _moments(values)
+    tally = replace(
+        sample.tally,
+        planned=len(set(units.values())),
+        n=len(values),
+        mean=mean,
+        sd=sd,
+        runs=sample.tally.n,
+    )
+    return replace(
+        sample,
+        tally=tally,
+        seeds=np.array([*means], dtype=object),
+        values=values,
+        digests=np.array([*digests.values()], dtype=object),
+        correct=np.full(len(values), "", dtype=object),  # of images no split has one answer
+    )
 
 
 def cells(samples: Mapping[str, Sample]) -> Cells:
@@ -97,9 +130,8 @@ def cells(samples: Mapping[str, Sample]) -> Cells:
 
 def diverged_shares(samples: Mapping[str, Sample], declaration: Declaration) -> dict[str, Share]:
     """How often the arms diverged, against the baseline; only arms whom it concerns."""
-    counts = {
-        s.tally.name: (s.tally.diverged, s.tally.n + s.tally.diverged) for s in samples.values()
-    }
+    tallies = [s.tally for s in samples.values()]
+    counts = {t.name: (t.diverged, ended(t) + t.diverged) for t in tallies}
     base = counts.pop(declaration.baseline)
     return shares(counts, base, declaration.alpha)
 

@@ -7,6 +7,7 @@ from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
 from swinablate.stats.power import POWER, baseline_of
 from swinablate.stats.sample import Sample
+from swinablate.stats.seeds.units import Units, ended
 from swinablate.stats.seeds.variances import RAISED, prior_seeds
 from swinablate.text import LOG_ODDS, counted, error_ratio, number, signed
 
@@ -33,7 +34,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
         return f"{arm.name}: undecided, because {found.reason}{so_far(arm, found, declaration)}."
     given = " given convergence" if found.given_convergence else ""
     over = "" if own else f" against {baseline.name}"
-    evidence = f"{interval(found, declaration)}; {_against(arm, found, baseline, own=own)}"
+    evidence = f"{interval(found, declaration)}; {_against(arm, found, baseline, declaration)}"
     worst = _worst(found) + early(found)
     if found.verdict == "equivalent":
         return (
@@ -61,7 +62,8 @@ def interval(found: Judged, declaration: Declaration) -> str:
     kind = "repeated" if found.method.startswith(SEQUENTIAL) else "simultaneous"
     places = declaration.places(found.se)
     ends = f"{signed(found.ci_low, places)} to {signed(found.ci_high, places)}"
-    return f"{_level(declaration.alpha)} {kind} CI {ends}"
+    over = f" {declaration.units.over}" if declaration.units.over else ""
+    return f"{_level(declaration.alpha)} {kind} CI {ends}{over}"
 
 
 def methods(
@@ -80,19 +82,35 @@ def methods(
     declared = "declared " if declaration.declared else ""
     what = (
         f"{_capital(declaration)} was compared with the baseline's "
-        f"({_count(base.n)}) in {counted(comparisons, f'{declared}comparison')} "
-        f"({count_range([t.n for t in arms])} an arm).{_more(declaration)}"
+        f"({_count(ended(base))}) in {counted(comparisons, f'{declared}comparison')} "
+        f"({count_range([ended(t) for t in arms])} an arm).{_more(declaration)}"
     )
     adjusted = "" if comparisons == 1 else " is adjusted for them in a single step and"
     reach = (
         f"The p-value beside an interval{adjusted} lies below {declaration.alpha:g} exactly where "
-        "that excludes 0. The intervals say what training again with other seeds would show on "
-        "the same test set, not what other images would."
+        f"that excludes 0. {_reach(declaration.units)}"
     )
     rule = _rule(declaration, comparisons)
     statistic = _statistic(how, declaration, comparisons)
     parts = (declaration.shows, what, statistic, rule, _losses(tallies, declaration.alpha), reach)
     return " ".join(part for part in parts if part)
+
+
+def _reach(units: Units) -> str:
+    """What training again would show, by the sources of noise that were drawn over."""
+    if not units.of:
+        kept = ", on this cut of training and validation images" if units.over else ""
+        return (
+            "The intervals say what training again with other seeds would show on the same test "
+            f"set{kept}, not what other images would."
+        )
+    return (
+        f"Every arm was trained on the same {len(set(units.of.values()))} splits of the training "
+        f"and validation images, with {_count(units.each)} on each; the splits' means were "
+        "compared, so that degrees of freedom are those of splits. The intervals say what "
+        "training again with other seeds on other such splits would show on the same test set, "
+        "not what other test images would."
+    )
 
 
 def methods_beside(declaration: Declaration, first: Declaration) -> str:
@@ -165,7 +183,7 @@ def _more(declaration: Declaration) -> str:
 
 
 def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
-    what = f"by {_test(how, comparisons)}"
+    what = f"by {_test(how, comparisons, declaration.units.word)}"
     if comparisons == 1:
         return f"The difference was judged {what}, with a {_level(declaration.alpha)} interval."
     correction = (
@@ -179,14 +197,14 @@ def _statistic(how: str, declaration: Declaration, comparisons: int) -> str:
     )
 
 
-def _test(how: str, comparisons: int) -> str:
+def _test(how: str, comparisons: int, unit: str = "seed") -> str:
     """The test in standard terms: what was compared, and with which variances."""
     if how == DUNNETT:
         return "Dunnett's test with one pooled variance"
     test = "Welch's t"
     if "paired" in how:
         chosen = ", chosen from the covariances of the seeds" if CHOSEN in how else ""
-        test = f"paired t (differences within seeds{chosen})"
+        test = f"paired t (differences within {unit}s{chosen})"
     if "shrunken" not in how and not (how.startswith(SEQUENTIAL) and comparisons > 1):
         return test
     return (
@@ -215,7 +233,7 @@ def _losses(tallies: list[Tally], alpha: float) -> str:
     diverged, failed = (sum(getattr(t, key) for t in tallies) for key in ("diverged", "failed"))
     if not diverged and not failed:
         return ""
-    total = diverged + failed + sum(t.n for t in tallies)
+    total = diverged + failed + sum(ended(t) for t in tallies)
     said = f"Of {total} trials {diverged} diverged and {failed} failed; "
     if not diverged:
         return f"{said}the arms concerned have no verdict, and their means are given convergence."
@@ -245,7 +263,7 @@ def _need(arm: Tally, found: Judged, baseline: Tally, declaration: Declaration) 
         if near:
             what = f"equivalence within {margin(declaration)} {power}, if there is no difference"
         return f"{more}{both} would show {what}."
-    return f"{_count(arm.n)} detect {reach(found, declaration)}."
+    return f"{counted(arm.n, declaration.units.word)} detect {reach(found, declaration)}."
 
 
 def reach(found: Judged, declaration: Declaration) -> str:
@@ -303,10 +321,13 @@ def early(found: Judged) -> str:
     )
 
 
-def _against(arm: Tally, found: Judged, baseline: Tally, *, own: bool) -> str:
-    """The seeds of both sides; `own` if the other one is the baseline itself."""
+def _against(arm: Tally, found: Judged, baseline: Tally, declaration: Declaration) -> str:
+    """The seeds, or the splits, of both sides."""
+    own = baseline.name == declaration.baseline
     if found.pairs is not None:
-        return f"{_count(found.pairs)} in common"
+        units = declaration.units
+        many = f" of {_count(units.each)} each" if units.of else ""
+        return f"{counted(found.pairs, units.word)} in common{many}"
     if found.divergence is not None:
         ended = found.divergence
         left, base = ended.seeds - ended.diverged, ended.baseline_seeds - ended.baseline

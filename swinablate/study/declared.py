@@ -21,6 +21,7 @@ from swinablate.stats import (
     read_samples,
 )
 from swinablate.stats import declared as declared_contrast
+from swinablate.stats.seeds.units import Units
 from swinablate.study.arms.designs import SHOWS, directions
 from swinablate.study.files import label
 from swinablate.text import LOG_ODDS, column_of
@@ -100,11 +101,25 @@ def said_of(compared: Metric, plan: PlanRecord, trials: "pd.DataFrame") -> dict[
         "unit": compared.unit,
         "better": compared.better,
         "apart": plan.apart,
+        "units": units_of(plan),
         "unrecorded": {str(arm): int(n) for arm, n in lacking.value_counts(sort=False).items()},
     }
     if compared.name == ACCURACY:  # which images are right says what other images would show
         return {**found, "test_images": images}
     return {**found, "floor": compared.floor(images, plan.baseline.image.get("classes"))}
+
+
+def units_of(plan: PlanRecord) -> Units:
+    """What counts as one observation of an arm, and what the intervals hold over.
+
+    Args:
+        plan: a recorded plan.
+    """
+    sources = plan.noise.sources
+    if not sources:
+        return Units()
+    alone = "over training seeds, on this split only"
+    return Units(plan.units, "over training seeds and data splits" if plan.units else alone)
 
 
 def on_scale(compared: Metric, scale: str, trials: "pd.DataFrame") -> dict[str, Any]:

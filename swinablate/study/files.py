@@ -34,6 +34,7 @@ from swinablate.study.arms.mixed import check_kinds, check_measured, whole
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.arms.scale import Scale, check_beside
 from swinablate.study.limits import check_size
+from swinablate.study.noise.sources import NoiseSources, check_noise, nested_seeds
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Adaptive, Budget, Extension, Seeds, every_seed
 from swinablate.text import named_level
@@ -74,6 +75,7 @@ class StudyFile(schema.Frozen):
     baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None
     adaptive: Adaptive | None = None
     tune: Tune | None = None
+    noise: NoiseSources | None = None
     budget: Budget = Budget()
     design: Design = "one_at_a_time"
     axes: Annotated[dict[str, tuple[Any, ...]], DOTTED] = Field(default_factory=dict)
@@ -133,6 +135,7 @@ class Study:
     extension: Extension | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     scale: Scale | None = None
+    noise: NoiseSources | None = None
 
 
 def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False) -> Study:
@@ -166,11 +169,8 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     }
     check_size(file.design, file.axes, len(file.arms), runs, str(path))
     baseline = load_recipe(path.parent / file.baseline, [path.parent])
-    levels = {key: level for key, level in changes if not key.startswith("study.")}
-    if levels:
-        _check_owner(levels)
-        at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
-        baseline = evolved(baseline, levels, Path(), at)
+    baseline = _changed(baseline, {k: level for k, level in changes if not k.startswith("study.")})
+    check_noise(file.noise, _given(file), baseline, str(path))
     _check_effort(file, seeds, str(path), smoke=smoke)
     check_declared(file.contrasts, {BASELINE, *(arm.name for arm in file.arms)}, str(path))
     axes = axes_of(file.axes, str(path))
@@ -188,8 +188,8 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         _check_name(contrast.name, "a contrast", f"{path}: contrasts")
     check_kinds(file, baseline, variants, recipes, str(path))
     compare, hypotheses = _compared(file, baseline, str(path))
-    others = {one.name: one.recipe for one in variants if one.recipe}
-    others = {name: one for name, one in others.items() if whole(baseline, one)}
+    taken = {one.name: one.recipe for one in variants if one.recipe}
+    others = {name: one for name, one in taken.items() if whole(baseline, one)}
     check_measured(compare, hypotheses, others, str(path))
     return Study(
         name=variant(path.stem, settings),
@@ -211,6 +211,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         contrasts=file.contrasts,
         labels=file.labels,
         scale=file.scale,
+        noise=file.noise,
     )
 
 
@@ -221,7 +222,27 @@ def _seeds(file: StudyFile, at: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, at)
     if file.scale is not None and file.baseline_seeds is None:
         more = seeds  # effects are taken within seeds at every rung: others would have no partner
-    return seeds, more
+    return nested_seeds(file.noise, seeds, more)
+
+
+def _given(file: StudyFile) -> dict[str, bool]:
+    """What of a file decides about seeds beside [noise]."""
+    return {
+        "seeds": isinstance(file.seeds, tuple),
+        "baseline_seeds": file.baseline_seeds is not None,
+        "adaptive": file.adaptive is not None,
+        "tune": file.tune is not None,
+        "scale": file.scale is not None,
+    }
+
+
+def _changed(baseline: Recipe, levels: Mapping[str, Level]) -> Recipe:
+    """The baseline with what the command line sets of it."""
+    if not levels:
+        return baseline
+    _check_owner(levels)
+    at = f"--set {next(iter(levels))}" if len(levels) == 1 else "--set"
+    return evolved(baseline, levels, Path(), at)
 
 
 def _check_owner(levels: Iterable[str]) -> None:
@@ -245,7 +266,7 @@ def smoke(study: Study) -> Study:
     """
     first = study.seeds[:1]
     once = replace(study, smoke=True, seeds=first, baseline_seeds=first, scale=None)
-    return replace(once, looks=(), tune=None, budget=Budget())
+    return replace(once, looks=(), tune=None, noise=None, budget=Budget())
 
 
 def label(changes: Mapping[str, Level], *, full: bool = False) -> str:

@@ -1,11 +1,12 @@
 """What a study will do, as values: arms, trials, refusals, the plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from swinablate.config import schema
+from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
 from swinablate.config.levels import Level
 from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig, identity, mended, trial_id
@@ -41,6 +42,7 @@ class Arm:
             weights of its own; empty where the recipe says it for all.
         fitted: what is done to the weights that it starts from, before they fit; mostly nothing.
         against: the arm that it is compared with instead of the baseline; mostly empty.
+        splits: seed -> `data.split_seed` of its final trial, where a study draws splits.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Arm:
     starts: Mapping[tuple[Kind, int], StartConfig]
     fitted: tuple[str, ...] = ()
     against: str = ""
+    splits: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def shown(self) -> dict[str, int]:
@@ -67,8 +70,16 @@ class Arm:
         found: dict[str, int] = self.image.model_dump(mode="json") if self.image else {}
         return found
 
+    @property
+    def data(self) -> tuple[DataConfig, ...]:
+        """What its final trials are shown: its recipe's data, and other splits of them."""
+        own = self.recipe.data
+        splits = dict.fromkeys(self.splits.values())
+        cuts = (own.model_copy(update={"split_seed": split}) for split in splits)
+        return tuple(dict.fromkeys((own, *cuts)))
+
     def trial(self, seed: int, recipe: Recipe | None = None, kind: Kind = "final") -> "Trial":
-        """The trial of a seed, which starts from the file of its own where there is one.
+        """The trial of a seed, with the file of weights and the split of its own, if it has any.
 
         Args:
             seed: of the trial.
@@ -78,6 +89,9 @@ class Arm:
         recipe = recipe or self.recipe
         start = self.starts.get((kind, seed), recipe.start)
         recipe = recipe.model_copy(update={"start": start})
+        if kind == "final" and seed in self.splits:
+            data = recipe.data.model_copy(update={"split_seed": self.splits[seed]})
+            recipe = recipe.model_copy(update={"data": data})
         return Trial(arm=self.name, recipe=recipe, seed=seed, kind=kind)
 
 
@@ -214,6 +228,8 @@ class Plan:
         also: dict[str, Any] = {"looks": list(study.looks)} if study.looks else {}
         if study.tune is not None:
             also["tune"] = study.tune.model_dump(mode="json")
+        if study.noise is not None:
+            also["noise"] = study.noise.declared
         if study.contrasts:
             also["contrasts"] = [[one.name, one.of] for one in study.contrasts]
         if against := {arm.name: arm.against for arm in self.arms if arm.against}:

@@ -36,7 +36,8 @@ from swinablate.study.arms.mixed import cautions_of_kinds, names_of
 from swinablate.study.arms.rungs import seen
 from swinablate.study.cautions import NAMED, cautions
 from swinablate.study.declared import assumed, comparisons_of, effects_of, shows, unrun_cells
-from swinablate.study.noise import STATISTICS_SEEDS, Noise
+from swinablate.study.noise.expected import STATISTICS_SEEDS, Noise
+from swinablate.study.noise.replicates import effects_by, found_by, noise_json
 from swinablate.study.plan import Arm, Plan
 from swinablate.text import named_level
 
@@ -90,7 +91,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "reused": sum(trial.id in recorded for trial in trials),
         "detectable_pp": smallest_effect(home, noise),
         "seeds_needed": enough_seeds(home, noise),
-        "noise": {"sd": noise.sd, "source": noise.source},
+        "noise": noise_json(plan, noise),
         "contrasts": [c.model_dump(mode="json") for c in study.contrasts],
         "between": between(home),
         "confounded": confounded(home),
@@ -101,7 +102,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
     made = PlanRecord.model_validate_json(json.dumps(found))
     check_labels(study.labels, made, study.file)
     own = at_home(made)
-    sizes = _effects(own, noise)
+    sizes = _effects(own, plan, noise)
     more: dict[str, Any] = {
         "shows": shows(own),
         "effects_pp": sizes,
@@ -243,6 +244,8 @@ def _proved(plan: Plan) -> Iterator[dict[str, str]]:
 def smallest_effect(plan: Plan, noise: Noise) -> float | None:
     """The smallest difference the study finds with power 0.8, in percentage points."""
     study = plan.study
+    if study.noise is not None and study.noise.nested:
+        return found_by(plan, noise)
     if noise.sd is None or len(study.seeds) < STATISTICS_SEEDS or len(plan.arms) < 2:
         return None
     if study.looks:
@@ -268,7 +271,8 @@ def enough_seeds(plan: Plan, noise: Noise) -> dict[str, int | None]:
     """
     study, m = plan.study, _compared(plan)
     rope, alpha = study.compare.rope, study.compare.alpha
-    if rope is None or noise.sd is None:
+    nested = study.noise is not None and study.noise.nested  # splits are its units
+    if rope is None or noise.sd is None or nested:
         return {}
     if study.looks:
         found = last_look_needed(rope, study.looks, m, noise.sd, alpha=alpha)
@@ -291,7 +295,7 @@ def _compared(plan: Plan) -> int:
     return max(1, sum(not arm.against for arm in plan.arms[1:]))
 
 
-def _effects(plan: PlanRecord, noise: Noise) -> dict[str, float]:
+def _effects(plan: PlanRecord, made: Plan, noise: Noise) -> dict[str, float]:
     """Family -> the size from which the design finds all effects of it, percentage points."""
     seeds = {arm.name: len(arm.seeds) for arm in plan.arms}
     effects, lost = effects_of(plan)
@@ -299,9 +303,13 @@ def _effects(plan: PlanRecord, noise: Noise) -> dict[str, float]:
     known = [*(c.name for c in effects), *lost]
     _check_contrasts(plan, known)
     _check_hypotheses(plan, [*known, *(c.name for c in compared), *gone])
-    if noise.sd is None or min(seeds.values()) < STATISTICS_SEEDS:
+    if plan.units:
+        sizes = effects_by(made, noise, (*effects, *compared), [*seeds])
+    elif noise.sd is None or min(seeds.values()) < STATISTICS_SEEDS:
         return {}
-    sizes = detectable_effects((*effects, *compared), seeds, noise.sd, alpha=plan.compare.alpha)
+    else:
+        told = (*effects, *compared)
+        sizes = detectable_effects(told, seeds, noise.sd, alpha=plan.compare.alpha)
     return {family: round(size, 3) for family, size in sizes.items()}
 
 
@@ -367,6 +375,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "seeds": list(arm.seeds),
         "trials": [arm.trial(seed).id for seed in arm.seeds],
         "starts": _starts(arm),
+        "splits": {str(seed): split for seed, split in arm.splits.items()},
     }
 
 

@@ -33,6 +33,7 @@ from swinablate.study.equality import (
 from swinablate.study.files import BASELINE, Study
 from swinablate.study.limits import check_parts
 from swinablate.study.matching import solve
+from swinablate.study.noise.sources import check_splits, splits_of
 from swinablate.study.plan import Arm, Kind, Plan, Refusal
 from swinablate.study.seeds import Budget
 from swinablate.study.tunable import check_tuning as check_tuning
@@ -104,6 +105,7 @@ def _plan(study: Study, watch: Callable[[int, str], None] | None) -> Plan:
     _check(study, arms, refusals)
     _drop_without_other(arms, refusals)
     check_tuning(study, {arm.name: arm.recipe for arm in arms})
+    check_splits(study.noise, [(a.name, a.recipe, a.differs) for a in arms], study.file)
     made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
     budget = study.budget.trials
     if study.looks and budget is not None and budget < made_plan.fewest:
@@ -267,6 +269,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         starts=starts,
         fitted=fitted,
         against=made.against,
+        splits=splits_of(study.noise, recipe, seeds),
     )
     own = [arm.trial(seed).recipe.start.sha256 for seed in study.seeds]
     return arm, schema.digest([meaning(recipe, looked), own])

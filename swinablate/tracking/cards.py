@@ -41,9 +41,6 @@ def trial_card(row: Row, *, reused: bool) -> TrialCard:
         reused: recorded earlier.
     """
     arm = row.arm
-    recipe = arm.recipe
-    if own := arm.starts.get(row.kind, {}).get(str(row.seed)):
-        recipe = {**recipe, "start": {**recipe["start"], **own.to_json()}}
     return TrialCard(
         trial=row.trial,
         arm=arm.name,
@@ -52,7 +49,7 @@ def trial_card(row: Row, *, reused: bool) -> TrialCard:
         number=row.number,
         repeat=row.repeat,
         changes=arm.changes,
-        recipe=recipe,
+        recipe=arm.recipe_of(row.kind, row.seed),
         geometry=arm.geometry,
         params=arm.params,
         macs=arm.macs,

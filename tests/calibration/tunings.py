@@ -29,7 +29,7 @@ from swinablate.scheduling.suggest import advance
 from swinablate.stats import TUNED, TUNED_CONTRASTS, verdicts
 from swinablate.study.declared import declaration
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Plan
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan

@@ -15,7 +15,7 @@ from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
 from swinablate.report.prose import EXTENDED, checklist
 from swinablate.study.files import load_study, smoke
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY

@@ -11,7 +11,7 @@ from swinablate.config.schema import validate
 from swinablate.errors import InputError
 from swinablate.study.arms.recipes import load_claim, load_recipe
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 

@@ -13,7 +13,7 @@ from swinablate.config.family import ImageSpec
 from swinablate.data import known, notices, prepare
 from swinablate.errors import InputError
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record, with_images
 from swinablate.study.planner import plan
 

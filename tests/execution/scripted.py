@@ -14,7 +14,7 @@ from swinablate.records.events import ENDINGS, Batch, Event, Job, event
 from swinablate.records.home import Home
 from swinablate.scheduling.owner import Owner
 from swinablate.scheduling.queue import Ticket
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Plan
 from swinablate.study.plan_record import plan_record
 

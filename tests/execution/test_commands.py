@@ -10,7 +10,7 @@ from swinablate.execution.devices import choose_slots, refused_by_gpu
 from swinablate.execution.fusing import width
 from swinablate.records.home import Home
 from swinablate.study.files import load_study
-from swinablate.study.noise import expected_noise
+from swinablate.study.noise.expected import expected_noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 

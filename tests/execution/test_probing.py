@@ -15,7 +15,7 @@ from swinablate.execution.executors.serial import Serial
 from swinablate.records.events import event
 from swinablate.records.home import Home
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from swinablate.training.ahead import timing

@@ -10,7 +10,7 @@ from swinablate.models.diff import Change, compare, grouped
 from swinablate.models.families import swin
 from swinablate.models.fingerprint import observe
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY

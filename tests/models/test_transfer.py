@@ -28,7 +28,7 @@ from swinablate.report.answer import gather
 from swinablate.report.prose import checklist
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.files import load_study, smoke
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from swinablate.tracking.cards import trial_card

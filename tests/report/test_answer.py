@@ -14,7 +14,7 @@ from swinablate.report.families.total import families, total_error
 from swinablate.report.prose import checklist
 from swinablate.study.arms.designs import SHOWS
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise, expected_noise
+from swinablate.study.noise.expected import Noise, expected_noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from swinablate.text import EXACT

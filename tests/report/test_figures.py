@@ -28,6 +28,7 @@ from tests.answers import (
     elsewhere,
     levels,
     many,
+    nested,
     recalled,
     scaled,
     study,
@@ -69,6 +70,7 @@ CASES: dict[str, Callable[[], StudyResults]] = {
     "scales": scaled,
     "classes": recalled,
     "confusion": confused,
+    "splits": nested,
 }
 """Made when a test asks: every worker of pytest-xdist imports this, and judging takes seconds."""
 
@@ -79,8 +81,7 @@ def own(name: str) -> StudyResults:
         "sequence": adaptive, "effects": lambda: designed("factorial"),
         "interactions": lambda: designed("factorial"), "waterfall": lambda: designed("path"),
         "tuning": lambda: tuned(study()), "levels": levels, "classes": recalled,
-        "scale": scaled,
-        "confusion": confused,
+        "scale": scaled, "confusion": confused, "noise": nested,
     }.get(name, study)()  # fmt: skip
 
 
@@ -95,11 +96,12 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
         "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
         "tuning": {"tuned", "many tuned", "tuned often", "many tuned often"},
         "levels": {"levels"}, "scale": {"scales"}, "classes": {"classes"}, "confusion": {"confusion"},
+        "noise": {"splits"},
         "families": {"quickstart", "lost", "no rope", "adaptive", "levels", "thirty arms",
-                     "classes", "confusion", *TUNED},
+                     "classes", "confusion", "splits", *TUNED},
         "components": {"quickstart", "lost", "hostile", "no rope", "adaptive", "factorial",
                        "fraction", "path", "tuned", "tuned often", "levels", "classes",
-                       "confusion", "scales"},
+                       "confusion", "scales", "splits"},
     }.get(name)  # fmt: skip
     assert figure.applies(answer) == (wanted is None or case in wanted)
     if not figure.applies(answer):

@@ -12,7 +12,7 @@ from swinablate.report import render
 from swinablate.report.answer import gather
 from swinablate.scheduling.due import State, due
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY

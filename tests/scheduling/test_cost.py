@@ -7,7 +7,7 @@ from swinablate.records.plan import BudgetRecord, everything
 from swinablate.records.speeds import SpeedRecord, keep_speed, kept_speed, speed_key, what_costs
 from swinablate.scheduling.cost import Known, Place, cost, recorded_speeds
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY

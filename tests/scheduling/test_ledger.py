@@ -23,7 +23,7 @@ from swinablate.scheduling.status import read_status
 from swinablate.scheduling.suggest import advance, next_trials, trial_of
 from swinablate.stats.budget import expected_best
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise, expected_noise
+from swinablate.study.noise.expected import Noise, expected_noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from swinablate.study.tunable import trying, tuned

@@ -17,7 +17,7 @@ from swinablate.scheduling.due import State, due
 from swinablate.scheduling.ledger import choices, tries, unguided
 from swinablate.scheduling.status import read_status
 from swinablate.scheduling.suggest import next_trials
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.tunable import trying, tuned
 from tests.conftest import STUDY

@@ -14,7 +14,7 @@ from swinablate.scheduling.status import read_status
 from swinablate.scheduling.suggest import next_trials
 from swinablate.stats import Contrast, detectable, detectable_at, detectable_effects
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY

@@ -10,7 +10,7 @@ from swinablate.stats import detectable
 from swinablate.study.arms.confounding import between, confounded
 from swinablate.study.declared import comparisons_of
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY

@@ -12,7 +12,7 @@ from swinablate.stats import last_look_needed, seeds_for_equivalence, seeds_need
 from swinablate.study.arms.designs import GENERATORS, SHOWS, cells, directions
 from swinablate.study.declared import ONE_WAY, effects_of
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise, expected_noise
+from swinablate.study.noise.expected import Noise, expected_noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY

@@ -9,7 +9,7 @@ from swinablate.records.plan import RefusalRecord
 from swinablate.study.arms.designs import SHOWS
 from swinablate.study.declared import assumed, effects_of, shows
 from swinablate.study.files import load_study, smoke
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY

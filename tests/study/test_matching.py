@@ -9,7 +9,7 @@ from swinablate.models.families import swin
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.files import Match, load_study
 from swinablate.study.matching import solve
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import STUDY

@@ -7,7 +7,7 @@ import pytest
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.study.files import load_study
-from swinablate.study.noise import expected_noise
+from swinablate.study.noise.expected import expected_noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 

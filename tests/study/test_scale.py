@@ -17,7 +17,7 @@ from swinablate.records.speeds import SpeedRecord
 from swinablate.report.evidence.identity import declarations_of
 from swinablate.scheduling.cost import Known, Place, cost
 from swinablate.study.files import load_study, smoke
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY

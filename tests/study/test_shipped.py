@@ -11,7 +11,7 @@ from swinablate.study.arms.recipes import load_claim, load_recipe
 from swinablate.study.cautions import cautions
 from swinablate.study.declared import comparisons_of, effects_of
 from swinablate.study.files import load_study
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan

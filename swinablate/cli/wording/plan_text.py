@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from swinablate.cli.wording.nested_text import nested_lines
 from swinablate.cli.wording.scale_text import scale_lines
 from swinablate.config.metrics import ACCURACY, metric
 from swinablate.records.plan import PlanRecord
@@ -153,6 +154,8 @@ def _tries(tune: TuneRecord, seeds: Sequence[int]) -> int:
 
 def _power(plan: PlanRecord) -> list[str]:
     noise, effect = plan.noise, plan.detectable_pp
+    if noise.nested:
+        return nested_lines(plan)
     if effect is None:
         return [f"Smallest detectable difference: {noise.source}."]
     row = metric(plan.compare.metric)

@@ -17,7 +17,7 @@ from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.speeds import SpeedRecord, keep_speed, kept_speed, now_ms, speed_key
 from swinablate.scheduling.cost import Cost, Known, Place, cost, recorded_speeds
-from swinablate.study.noise import every_outcome
+from swinablate.study.noise.expected import every_outcome
 from swinablate.study.plan import Arm, Plan
 
 LOOK_S = 0.5

@@ -58,7 +58,10 @@ def ids_of(recipe: Recipe, seed: int) -> set[str]:
 
 
 def started(arm: ArmRecord, recipe: Recipe, seed: int) -> Recipe:
-    """The recipe of a seed, which may start from a file of its own."""
+    """The recipe of a seed, which may have a file of weights or a split of its own."""
+    if (split := arm.splits.get(str(seed))) is not None:
+        data = recipe.data.model_copy(update={"split_seed": split})
+        recipe = recipe.model_copy(update={"data": data})
     own = arm.starts.get("final", {}).get(str(seed))
     if own is None:
         return recipe
@@ -87,6 +90,8 @@ def _declaration(plan: PlanRecord, means: Mapping[str, Any]) -> str:
     also: dict[str, Any] = {"looks": [look.seeds for look in plan.looks]} if plan.looks else {}
     if plan.tune is not None:
         also["tune"] = plan.tune.to_json()
+    if plan.noise.sources:
+        also["noise"] = {"sources": list(plan.noise.sources), "splits": plan.noise.splits or 1}
     if plan.contrasts:
         also["contrasts"] = [[one.name, dict(one.of)] for one in plan.contrasts]
     if against := {arm.name: arm.against for arm in plan.arms if arm.against}:

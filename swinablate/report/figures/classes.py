@@ -20,7 +20,7 @@ from swinablate.report.drawing.heat import LEAN, NAME, WIDE, Room, heat, room
 from swinablate.report.drawing.ink import INK, pt, sheet, wrapped
 from swinablate.report.drawing.interval import Mean, mean
 from swinablate.report.drawing.numbers import signed
-from swinablate.report.results import StudyResults
+from swinablate.report.results import StudyResults, over_units
 from swinablate.stats.critical import bonferroni
 
 COLUMNS = (
@@ -36,7 +36,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
     values: dict[tuple[str, int], list[float]] = {}
     if answer.recalls.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    columns = (answer.recalls[name].tolist() for name in ("arm", "class_number", "recall"))
+    recalls = over_units(answer.plan, answer.recalls, "class_number", "recall")
+    columns = (recalls[name].tolist() for name in ("arm", "class_number", "recall"))
     for arm, number, recall in zip(*columns, strict=True):
         values.setdefault((arm, number), []).append(recall)
     level = 1 - answer.verdicts["alpha"]

@@ -47,7 +47,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     verdicts = {one["name"]: one for one in judged["arms"] if not one.get("against")}
     first = {"delta_pp": 0.0 if judged["baseline"]["n"] else None, "verdict": "",
              "n": judged["baseline"]["n"]}  # fmt: skip
-    planned = answer.trials.groupby("arm").size()
+    planned = answer.wanted
     sign = scale_in(pd.DataFrame([said(judged) or {"metric": ""}])).sign
     known = sorted(
         (name for name in arms if name in verdicts and verdicts[name]["delta_pp"] is not None),
@@ -61,7 +61,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
         changes = flat(arms[name].changes) if name != base.name else {}
         rows += [
             {"arm": name, "component": path, "cell": _cell(path, changes, was),
-             "changed": path in changes, **own, "seeds": int(planned.get(name, 0)),
+             "changed": path in changes, **own, "seeds": planned.get(name, 0),
              "rope_pp": judged["rope_pp"], "level": 1 - judged["alpha"],
              "kind": "repeated" if judged.get("looks") else "simultaneous",
              "metric": judged["metric"], **said(judged)}

@@ -60,12 +60,12 @@ def table(answer: StudyResults, by: str = "macs") -> pd.DataFrame:
     level = 1 - answer.verdicts["alpha"]
     every = answer.trials.assign(value=answer.values)
     done = every[every.status == "done"]
-    values = {name: own.dropna().tolist() for name, own in done.groupby("arm")["value"]}
+    values = answer.observed
     costs_of, rows = _costs(every, done), []
     families = {arm.name: family_of(arm) for arm in answer.plan.arms}
     base, added = answer.verdicts["baseline"]["name"], said(answer.verdicts)
     for arm, costs in costs_of.items():
-        found = mean(values.get(arm, []), level)
+        found = mean(values.get(str(arm), []), level)
         if found.n and costs[by]:
             rows.append(
                 {"arm": arm, "baseline": arm == base,

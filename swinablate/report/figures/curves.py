@@ -39,7 +39,7 @@ from swinablate.report.drawing.numbers import PM, plain
 from swinablate.report.drawing.panels import panels
 from swinablate.report.drawing.place import core, padded, spread
 from swinablate.report.drawing.scale import said, scale_in
-from swinablate.report.results import StudyResults
+from swinablate.report.results import StudyResults, over_units
 
 COLUMNS = (
     "mark", "arm", "baseline", "seed", "status", "epoch", "val_acc", "low", "high", "sd", "n",
@@ -77,7 +77,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
     points = points[np.isfinite(points.val_acc.astype(float))]
     place = {name: k for k, name in enumerate(dict.fromkeys(a.name for a in answer.plan.arms))}
     points = points[points.arm.isin(place)]
-    frames = [points.assign(mark="seed"), _means(points[points.status == "done"], level)]
+    done = over_units(answer.plan, points[points.status == "done"], "epoch", "val_acc")
+    frames = [points.assign(mark="seed"), _means(done, level)]
     # One frame of all arms: pandas takes milliseconds for each, and a study may have 1,000 arms.
     found = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
     found["baseline"] = found.arm == answer.verdicts["baseline"]["name"]

@@ -40,15 +40,15 @@ def table(answer: StudyResults) -> pd.DataFrame:
     The first of a family is the baseline, or else the first arm that the plan has of it.
     """
     level, told = 1 - answer.verdicts["alpha"], timed(answer.verdicts["warnings"])
-    measured = answer.trials.assign(value=answer.values)
-    done = dict(iter(measured[measured.status == "done"].groupby("arm")))
+    trials, observed = answer.trials, answer.observed
+    done = dict(iter(trials[trials.status == "done"].groupby("arm")))
     order = list(dict.fromkeys(map(family_of, answer.plan.arms)))
     rows, seen = [], set()
     for arm in sorted(answer.plan.arms, key=lambda arm: order.index(family_of(arm))):
         family, own = family_of(arm), done.get(arm.name)
         if own is None or not family:
             continue
-        found = mean(own.value.astype(float).tolist(), level)
+        found = mean(observed.get(arm.name, []), level)
         numbers = own[["images_per_s", "peak_mib", "train_s"]].astype(float)
         if not told:
             numbers[["images_per_s", "train_s"]] = float("nan")

@@ -46,7 +46,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     """
     judged = answer.verdicts
     base = judged["baseline"]
-    planned = answer.trials.groupby("arm").size()
+    planned = answer.wanted
     trials = answer.trials.assign(value=answer.values)
     done = dict(iter(trials[(trials.status == "done") & trials.value.notna()].groupby("arm")))
     same = {
@@ -63,7 +63,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     means = {arm["name"]: arm["mean"] for arm in (base, *judged["arms"])}
     keys = ("delta_pp", "ci_low", "ci_high", "verdict", "negligible")
     for arm in sorted(judged["arms"], key=lambda arm: (beside(arm) != "", *_order(arm, sign))):
-        shared = {"arm": arm["name"], "seeds": int(planned.get(arm["name"], arm["n"])), **same}
+        shared = {"arm": arm["name"], "seeds": planned.get(arm["name"], arm["n"]), **same}
         shared |= {"against": beside(arm)}
         rows.append({"mark": "interval", **shared, **{key: arm[key] for key in ("n", *keys)}})
         mean = means.get(beside(arm) or base["name"])

@@ -35,9 +35,7 @@ LINES = ((False, INK, "o", "-"), (True, OKABE_ITO[1], "D", "--"))
 def table(answer: StudyResults) -> pd.DataFrame:
     """Four rows for every interaction that could be estimated, the largest first."""
     judged, level = answer.verdicts, 1 - answer.verdicts["alpha"]
-    measured = answer.trials.assign(value=answer.values)
-    done = measured[measured.status == "done"].groupby("arm").value
-    values = {str(arm): own.dropna().astype(float).tolist() for arm, own in done}
+    values = answer.observed
     cells = {arm.name: _changes(arm) for arm in answer.plan.arms if arm.name in values}
     found = [
         one

@@ -48,14 +48,12 @@ WORDS: Mapping[str, str] = {
 def table(answer: StudyResults) -> pd.DataFrame:
     """A row for every arm on a line of two levels or more."""
     level, judged = 1 - answer.verdicts["alpha"], answer.verdicts
-    measured = answer.trials.assign(value=answer.values)
-    done = dict(iter(measured[measured.status == "done"].groupby("arm").value))
+    done = answer.observed
     verdicts = {arm["name"]: arm for arm in judged["arms"]}
     rows = []
     for setting, line, arms in _lines(answer.plan.arms):
         for x, arm in sorted(arms.items()):
-            values = done[arm.name].astype(float).tolist() if arm.name in done else []
-            found, said_of = mean(values, level), verdicts.get(arm.name, {})
+            found, said_of = mean(done.get(arm.name, []), level), verdicts.get(arm.name, {})
             keys = ("delta_pp", "ci_low", "ci_high", "verdict")
             if found.n:
                 rows.append(

@@ -40,19 +40,19 @@ def table(answer: StudyResults) -> pd.DataFrame:
     arms = []
     # Lists: a frame for each arm takes pandas milliseconds, and a study may have 1,000 arms.
     each: dict[str, list[tuple[Any, str, float]]] = {}
+    observed, planned = answer.observed, answer.wanted
     measured = answer.trials[["arm", "seed", "status"]].assign(value=answer.values)
     columns = (measured[name].tolist() for name in measured)
     for arm, seed, status, value in zip(*columns, strict=True):
         each.setdefault(arm, []).append((seed, status, value))
     for name, own in each.items():
-        values = [value for _, status, value in own if status == "done"]
-        found = mean(values, same["level"])
+        found = mean(observed.get(name, []), same["level"])
         first = name == answer.verdicts["baseline"]["name"]
         shared = {
             "arm": name,
             "baseline": first,
             "n": found.n,
-            "seeds": len(own),
+            "seeds": planned[name],
             "sd": found.sd,
             **same,
         }

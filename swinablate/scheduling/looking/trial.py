@@ -133,16 +133,13 @@ def _status(outcome: Outcome | None, damage: str, attempts: list[Attempt], runs:
 
 
 def _recipe(outcome: Outcome | None, places: list[Use]) -> Mapping[str, Any]:
-    """As it was trained; else as it is planned, with the seed's own file of weights."""
+    """As it was trained; else as it is planned, with the seed's own file of weights and split."""
     if outcome is not None:
         return outcome.recipe
     if not places:
         return {}
     row = places[0].row
-    recipe = row.arm.recipe
-    if own := row.arm.starts.get(row.kind, {}).get(str(row.seed)):
-        return {**recipe, "start": {**recipe["start"], **own.to_json()}}
-    return recipe
+    return row.arm.recipe_of(row.kind, row.seed)
 
 
 def _differs(places: list[Use], recipe: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -20,15 +20,15 @@ from swinablate.text import after_value, signed
 def cautions(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
     """Return what a reader has to know before believing the numbers, by code."""
     return [
-        *_few(samples),
+        *_few(samples, declaration.units.word),
         *_unequal(samples, declaration),
         *_failed(samples),
         *_outliers(samples, declaration),
-        *_identical(samples),
+        *_identical(samples, declaration.units.word),
     ]
 
 
-def _few(samples: Mapping[str, Sample]) -> list[Warn]:
+def _few(samples: Mapping[str, Sample], unit: str) -> list[Warn]:
     few = [
         s.tally
         for s in samples.values()
@@ -37,7 +37,7 @@ def _few(samples: Mapping[str, Sample]) -> list[Warn]:
     if not few:
         return []
     who = ", ".join(f"{t.name} (n = {t.n})" for t in few)
-    text = f"fewer than {FEW_SEEDS} seeds: {who}. The noise itself is poorly known there."
+    text = f"fewer than {FEW_SEEDS} {unit}s: {who}. The noise itself is poorly known there."
     return [Warn("W1", text)]
 
 
@@ -53,7 +53,8 @@ def _unequal(samples: Mapping[str, Sample], declaration: Declaration) -> list[Wa
     names = [name for name, use in zip(samples, tested, strict=True) if use]
     low, high = int(var.argmin()), int(var.argmax())
     text = (
-        f"the spread over seeds differs: sd {_sd(var[high], declaration)} in {names[high]}, "
+        f"the spread over {declaration.units.word}s differs: "
+        f"sd {_sd(var[high], declaration)} in {names[high]}, "
         f"{_sd(var[low], declaration)} in {names[low]} (Bartlett p = {p:.2g}, told below "
         f"{UNEQUAL_P:g})."
     )
@@ -80,14 +81,16 @@ def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[W
             continue
         tally, many = sample.tally, len(sample.outlying) > 1
         places, suffix = declaration.places(tally.sd), declaration.suffix
+        unit = declaration.units.word
         seeds = ", ".join(
-            f"seed {sample.seeds[at]} ({signed(gap, places)}{suffix})"
+            f"{unit} {sample.seeds[at]} ({signed(gap, places)}{suffix})"
             for at, gap in sample.outlying.items()
         )
         level = after_value(declaration.unit)
         text = (
-            f"{tally.name}: {len(sample.outlying)} of {tally.n} seeds {'lie' if many else 'lies'} "
-            f"farther from the mean of its others than chance explains: {seeds}. "
+            f"{tally.name}: {len(sample.outlying)} of {tally.n} {unit}s "
+            f"{'lie' if many else 'lies'} farther from the mean of its others than chance "
+            f"explains: {seeds}. "
             f"{'They are' if many else 'It is'} shown and kept; mean "
             f"{tally.mean:.{places}f}{level}, median {np.median(sample.values):.{places}f}{level}."
         )
@@ -95,7 +98,7 @@ def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[W
     return found
 
 
-def _identical(samples: Mapping[str, Sample]) -> list[Warn]:
+def _identical(samples: Mapping[str, Sample], unit: str) -> list[Warn]:
     owners: defaultdict[tuple[object, str], list[str]] = defaultdict(list)
     for name, sample in samples.items():
         for seed, digest in zip(sample.seeds, sample.digests, strict=True):
@@ -108,7 +111,7 @@ def _identical(samples: Mapping[str, Sample]) -> list[Warn]:
     return [
         Warn(
             "W12",
-            f"{' and '.join(names)} gave identical test predictions at seed "
+            f"{' and '.join(names)} gave identical test predictions at {unit} "
             f"{', '.join(seeds)}: the change had no effect there.",
         )
         for names, seeds in shared.items()

@@ -16,6 +16,7 @@ from swinablate.stats.declaration import (
 from swinablate.stats.estimate import TESTED, Contrast
 from swinablate.stats.sample import Sample
 from swinablate.stats.seeds.shares import Pair, Share, pair_shares
+from swinablate.stats.seeds.units import ended
 
 NO_NOISE = "no seed differs from another: the noise is unknown"
 
@@ -48,7 +49,7 @@ def obstacle_of(
     few = [samples[arm].tally for arm in contrast.weights]
     few = [tally for tally in few if tally.diverged and tally.n < TESTED]
     if few:
-        return "undecided", left(few[0].name, few[0].diverged, few[0].n)
+        return "undecided", left(few[0].name, few[0].diverged, ended(few[0]))
     withheld = declaration.withheld.get(contrast.family)
     return ("undecided", withheld) if withheld else None
 
@@ -69,7 +70,8 @@ def labelled(
         return judged
     low = high = None
     if (declaration.unit, declaration.better) == ("pp", "higher"):
-        low, high = worst_case(weights, {a: (t.mean, t.n, t.diverged) for a, t in tallies.items()})
+        counts = {arm: (t.mean, ended(t), t.diverged) for arm, t in tallies.items()}
+        low, high = worst_case(weights, counts)
     return replace(judged, given_convergence=True, worst_low=low, worst_high=high, divergence=own)
 
 
@@ -96,7 +98,7 @@ def own_shares(
         sides = two_sides(contrast.weights)
         if sides and contrast.family in {CONTRASTS, TUNED_CONTRASTS}:
             one, other = (samples[arm].tally for arm in sides)
-            counts = [(tally.diverged, tally.n + tally.diverged) for tally in (one, other)]
+            counts = [(t.diverged, ended(t) + t.diverged) for t in (one, other)]
             pairs[contrast.name] = Pair(one.name, counts[0], other.name, counts[1])
         elif sides and sides[0] in found and samples[sides[1]].tally.name == declaration.baseline:
             told[contrast.name] = found[sides[0]]

@@ -23,7 +23,7 @@ from swinablate.study.arms.scale import Rung, Scale, check_changes, predicted, r
 from swinablate.study.equality import differing, fields
 from swinablate.study.files import BASELINE, Study, Variant, label
 from swinablate.study.limits import ARMS, TRIALS
-from swinablate.study.noise import Noise
+from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan, Refusal
 from swinablate.text import named_level
 

@@ -1,0 +1,150 @@
+"""Where the noise of a study comes from: the block `noise` of verdicts.json, and its words.
+
+Of every arm, and of every difference that is judged, on the same splits and seeds: how much it
+varies between trainings on one split, and between splits. It describes; verdicts are those of the
+means over splits.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from swinablate.records.plan import PlanRecord
+from swinablate.records.tables import valued
+from swinablate.stats import Declaration
+from swinablate.stats.seeds.components import (
+    LEVEL,
+    Component,
+    Components,
+    components,
+    on_one_split,
+)
+from swinablate.stats.seeds.units import by_unit
+from swinablate.text import after_difference, counted, number, places_of, unit_of
+
+METHOD = (
+    "restricted maximum likelihood; intervals of the mean squares (chi-squared within splits, "
+    "Ting's between them), for normal results"
+)
+ALONE = "the variance over seeds, chi-squared interval, for normal results"
+
+
+def sources(
+    plan: PlanRecord, declared: Declaration, trials: pd.DataFrame
+) -> dict[str, dict[str, Any]]:
+    """The block `noise`; nothing where a study does not say over which sources it draws.
+
+    Args:
+        plan: a recorded plan.
+        declared: what is asked, in which metric.
+        trials: a row for every trial that counts.
+    """
+    noise = plan.noise
+    if not noise.sources:
+        return {}
+    found = {
+        "sources": list(noise.sources),
+        "over": declared.units.over,
+        "splits": noise.splits or 1,
+        "seeds": declared.units.each if noise.nested else len(plan.baseline.seeds),
+        "level": LEVEL,
+        "method": METHOD if noise.nested else ALONE,
+        "components": [*_components(plan, declared, trials)],
+    }
+    return {"noise": found}
+
+
+def _components(
+    plan: PlanRecord, declared: Declaration, trials: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    """An entry for every arm, and then for every difference of an arm from another."""
+    rows = valued(trials, declared.metric, declared.unit)
+    rows = rows[(rows.status == "done") & rows.value.notna()]
+    values = {
+        str(arm): pd.Series(own.value.to_numpy(float), index=own.seed.to_numpy())
+        for arm, own in rows.groupby("arm", sort=False)
+    }
+    for arm in plan.arms:
+        if arm.name in values:
+            yield from _entry(arm.name, "", values[arm.name], declared)
+    for arm in plan.arms[1:]:
+        against = arm.against or plan.baseline.name
+        if arm.name in values and against in values:
+            gap = (values[arm.name] - values[against]).dropna()
+            yield from _entry(arm.name, against, gap, declared)
+
+
+def _entry(
+    name: str, against: str, values: "pd.Series[float]", declared: Declaration
+) -> Iterator[dict[str, Any]]:
+    units = declared.units.of
+    numbers = np.asarray(values, dtype=float)
+    groups = by_unit(values.index.to_numpy(), numbers, units) if units else {0: numbers}
+    if len(numbers) < 2 or (units and len(groups) < 2):
+        return
+    found = components([*groups.values()]) if units else on_one_split(numbers)
+    yield {
+        "name": name,
+        "of": "difference" if against else "arm",
+        "against": against or None,
+        "splits": found.splits,
+        "runs": found.runs,
+        **_parts(found),
+    }
+
+
+def _parts(found: Components) -> dict[str, Any]:
+    parts = {"training": found.training, "split": found.split, "total": found.total}
+    share = found.share
+    return {
+        **{name: _root(one) for name, one in parts.items()},
+        "split_share": {"share": share.variance, "low": share.low, "high": share.high},
+    }
+
+
+def _root(one: Component) -> dict[str, float | None]:
+    """A variance as the sd that it is of."""
+    numbers = {"sd": one.variance, "low": one.low, "high": one.high}
+    return {key: None if x is None else float(np.sqrt(x)) for key, x in numbers.items()}
+
+
+def words(judged: Mapping[str, Any]) -> list[str]:
+    """What the block says, a sentence for every difference.
+
+    Args:
+        judged: verdicts.json.
+    """
+    noise = judged.get("noise")
+    if not noise:
+        return []
+    unit, places = after_difference(unit_of(judged)), places_of(judged)
+    drawn = (
+        f"on {noise['splits']} splits with {counted(noise['seeds'], 'seed')} on each"
+        if noise["splits"] > 1
+        else "on one split"
+    )
+    first = (
+        f"Intervals hold {noise['over']}: every arm was trained {drawn}; the test images are "
+        f"the same everywhere. Standard deviations with {100 * noise['level']:g} % intervals:"
+    )
+    lines = [first]
+    for one in noise["components"]:
+        if one["of"] == "difference":
+            told = [
+                f"{_sd(one[part], places)}{unit} {where}"
+                for part, where in (
+                    ("training", "between trainings on one split"),
+                    ("split", "between splits"),
+                )
+                if one[part]["sd"] is not None
+            ]
+            if told:
+                lines.append(f"{one['name']} - {one['against']}: {', '.join(told)}.")
+    return lines
+
+
+def _sd(part: Mapping[str, Any], places: int) -> str:
+    low, high = (number(part[key], places) for key in ("low", "high"))
+    return f"{number(part['sd'], places)} [{low}, {high}]"
