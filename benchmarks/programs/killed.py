@@ -4,7 +4,8 @@
 
 For scripts that no test can hold, since they need packages and data that are not ours: timm's,
 Lightning's (docs/command.md). The coordinator and all that it started, workers and scripts, get
-SIGKILL when three trials are done. The home is new each time: FOLDER/home.
+SIGKILL when three trials are done; what gives an allocation of Slurm back lives on, as it does
+where a coordinator crashes. The home is new each time: FOLDER/home.
 """
 
 import contextlib
@@ -78,6 +79,8 @@ def theirs(pid: int, home: Path) -> list[int]:
     parents: dict[int, int] = {}
     named: list[int] = []
     for one, line, parent in processes():
+        if "scancel" in line:  # gives the allocation back, as after a crash of the coordinator
+            continue
         parents[one] = parent
         if str(home) in line and "killed" not in line:
             named.append(one)
