@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from swinablate.text import unit_of
+
 DONE = 3
 """Trials that are recorded before the kill: some are under way then, and some have not begun."""
 LOOK_S = 0.2
@@ -55,7 +57,7 @@ def main() -> None:
     print(
         f"{len(after)} trials; {len(lost)} trials lost; {time.monotonic() - began:.0f} s in all\n"
     )
-    print(f"| arm | n | mean | difference ({told['unit']}) | interval | verdict |")
+    print(f"| arm | n | mean | difference ({unit_of(told)}) | interval | verdict |")
     print("|---|--:|--:|--:|:-:|---|")
     print(f"| baseline | {base['n']} | {base['mean']:.4g} ± {base['sd']:.2g} | | | |")
     for arm in told["arms"]:
