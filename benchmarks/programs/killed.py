@@ -4,7 +4,8 @@
 
 For scripts that no test can hold, since they need packages and data that are not ours: timm's,
 Lightning's (docs/command.md). The coordinator and all that it started, workers and scripts, get
-SIGKILL when three trials are done. The home is new each time: FOLDER/home.
+SIGKILL when three trials are done; what gives an allocation of Slurm back lives on, as it does
+where a coordinator crashes. The home is new each time: FOLDER/home.
 """
 
 import contextlib
@@ -17,6 +18,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from swinablate.text import unit_of
 
 DONE = 3
 """Trials that are recorded before the kill: some are under way then, and some have not begun."""
@@ -54,7 +57,7 @@ def main() -> None:
     print(
         f"{len(after)} trials; {len(lost)} trials lost; {time.monotonic() - began:.0f} s in all\n"
     )
-    print(f"| arm | n | mean | difference ({told['unit']}) | interval | verdict |")
+    print(f"| arm | n | mean | difference ({unit_of(told)}) | interval | verdict |")
     print("|---|--:|--:|--:|:-:|---|")
     print(f"| baseline | {base['n']} | {base['mean']:.4g} ± {base['sd']:.2g} | | | |")
     for arm in told["arms"]:
@@ -78,6 +81,8 @@ def theirs(pid: int, home: Path) -> list[int]:
     parents: dict[int, int] = {}
     named: list[int] = []
     for one, line, parent in processes():
+        if "scancel" in line:  # gives the allocation back, as after a crash of the coordinator
+            continue
         parents[one] = parent
         if str(home) in line and "killed" not in line:
             named.append(one)
