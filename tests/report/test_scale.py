@@ -98,7 +98,8 @@ def test_the_page_and_the_tables_have_all_rungs_where_they_are_told(answer):
     section = page[page.index('<h2 id="scale">') : page.index('<h2 id="arms">')]
     assert "Everything else on this page is about width=16." in section
     assert section.count("per doubling of params") == 4
-    assert "<td>reverses</td>" in section
+    assert "<small>reverses</small>" in section
+    assert section.count("<td>a doubling</td>") == 3
     assert "## Scale" in files["report.md"]
     assert "at width=64" in files["report.md"]
     assert len(pd.read_csv(io_of(files["tables/trials.csv"]))) == 80
