@@ -41,6 +41,7 @@ TO_TAKE = (
     "benchmarks/results/*.csv",
     "benchmarks/results/*.json",
     "docs/pictures/*",
+    "docs/*.css",
     "docs/*.ipynb",
     "experiments/*.toml",
     "studies/*.toml",

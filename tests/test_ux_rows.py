@@ -67,6 +67,7 @@ ROWS = {
     ],
     "14 figures for a paper: PDF, widths, names": [
         "report/test_paper.py::test_files_are_as_wide_as_asked_for_and_without_type_3",
+        "report/test_paper.py::test_no_name_is_cut_off_at_the_edge_where_letters_are_as_on_paper",
         "cli/test_figure.py::test_one_figure_is_one_file_in_this_folder_or_another",
         "report/test_paper.py::test_labels_are_drawn_and_the_tables_keep_the_names",
     ],
@@ -169,6 +170,10 @@ WISHES = {
         "execution/test_slurm.py::test_who_leaves_ends_with_stopped_and_another_comes_later",
         "execution/test_ray.py::test_workers_fit_by_processors_and_by_whole_parts_of_gpus",
     ],
+    "tables that are read in a narrow terminal": [
+        "cli/test_columns.py::test_no_word_is_torn_and_no_line_is_longer_than_the_terminal",
+        "cli/test_columns.py::test_verdicts_are_read_at_every_width",
+    ],
     "a live page": [
         "tracking/test_landing.py::test_nobody_waits_while_a_finished_study_is_judged",
     ],
@@ -205,6 +210,7 @@ FIGURES = {
     "missing: families, levels, components, classes": [
         "report/test_paper.py::test_families_have_their_costs_and_their_own_ablations_below",
         "report/test_paper.py::test_a_line_joins_arms_that_differ_in_one_number_alone",
+        "report/test_paper.py::test_a_key_of_levels_leaves_the_axes_their_room",
         "report/test_paper.py::test_components_are_checked_as_arms_have_them",
         "report/test_classes.py::test_a_class_is_framed_where_its_seeds_do_not_explain_its_change",
     ],

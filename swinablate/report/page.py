@@ -60,7 +60,8 @@ def html(said: Mapping[str, Any], files: Mapping[str, str]) -> str:
         files: name -> content of the tables beside the page.
     """
     env = _environment(autoescape=True)
-    env.filters |= {"icon": icon, "breakable": breakable, "shortened": shortened, "run": run}
+    env.filters |= {"icon": icon, "breakable": breakable, "coded": coded}
+    env.filters |= {"shortened": shortened, "run": run}
     env.filters |= _names(said)
     env.globals["figure"] = {plot.name: Markup(_titled(plot)) for plot in said["plots"]}  # noqa: S704  our own drawing, names escaped by matplotlib
     env.globals["table"] = partial(linked, files)
@@ -141,6 +142,16 @@ def breakable(text: object) -> Markup:
     """The text with places where a narrow screen may break a long name, never in a number."""
     parts = re.split(r"(?<=[._=/,])(?=[^\W\d])", minus(str(text)))
     return Markup("<wbr>").join(parts)
+
+
+def coded(text: object) -> Markup:
+    """As `breakable`, and what stands between backquotes is code, as Markdown shows it."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:
+        return breakable(text)
+    code = Markup("<code>{}</code>")
+    shown = (code.format(breakable(p)) if k % 2 else breakable(p) for k, p in enumerate(parts))
+    return Markup("").join(shown)
 
 
 def run(words: object, of: str) -> Markup:

@@ -32,6 +32,17 @@ def served(command: Command):
     return address[1]
 
 
+LINES = """cell => {
+  cell.replaceChildren(...broken("shift_mask=regions, window=4"));
+  return Object.fromEntries([...cell.childNodes].filter(n => n.data).map(n => {
+    const range = document.createRange();
+    range.selectNodeContents(n);
+    return [n.data, new Set([...range.getClientRects()].filter(r => r.width).map(r => r.y)).size];
+  }));
+}"""
+"""A name is written into a cell: each of its parts, and on how many lines it stands."""
+
+
 def card(page, study):
     return page.locator(f'[data-study="{study}"]')
 
@@ -101,6 +112,8 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     page.set_viewport_size({"width": 390, "height": 800})
     expect(card(page, "reused")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    lines = card(page, "reused").locator("td:first-child").first.evaluate(LINES)
+    assert lines == {"shift_": 1, "mask=": 1, "regions,": 1, " window=": 1, "4": 1}
     card(page, "reused").get_by_text("Report", exact=True).click()
     expect(page).to_have_url(re.compile(r"/report/reused/index\.html"), timeout=SLOW_MS)
 

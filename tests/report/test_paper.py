@@ -11,8 +11,10 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from swinablate.config import plugins
 from swinablate.errors import InputError
-from swinablate.report.drawing import PAGE, Canvas, Paper
+from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
+from swinablate.report.drawing.files import canvas
 from swinablate.report.drawing.paper import COLUMN, WHOLE
 from swinablate.report.figures import curves
 from swinablate.report.plots import canvas_of, file_of, lacking, paper_of, plots, relabelled
@@ -278,3 +280,38 @@ def test_lines_of_interactions_are_means_of_cells():
         interaction = together + means[False, False]
         # In a complete design the four means are all that the interaction is made of.
         assert interaction == pytest.approx(own.delta_pp.iloc[0]), (first, second)
+
+
+LONG = "position=sincos1d, softmax_over=keys, attention_scale=root, share_layers=false"
+
+
+@pytest.mark.parametrize("width", [3.25, 6.75])
+@pytest.mark.parametrize(
+    "names", [["a"], ["norm=batch_ffn, batch=16"] * 9, [LONG, "b"], [LONG] * 3]
+)
+def test_a_key_of_levels_leaves_the_axes_their_room(names, width):
+    """It is part of the figure, and as wide as its names were: axes shrank to a tenth."""
+    figure = plugins.load("swinablate.report.figures", "levels", Figure)
+    rows = figure.table(whole(levels()))
+    own = rows[rows.line == rows.line.iloc[0]]
+    lines = [own.assign(line=f"{k} {name}") for k, name in enumerate(names)]
+    made = canvas(figure, pd.concat(lines, ignore_index=True), Paper(width))
+    assert sum(ax.get_position().width for ax in made.axes[::2]) > 0.5
+    inside(made, width)
+
+
+@pytest.mark.parametrize("width", [3.25, 6.75])
+@pytest.mark.parametrize("name", ["families", "forest", "components", "seeds"])
+def test_no_name_is_cut_off_at_the_edge_where_letters_are_as_on_paper(name, width):
+    figure = plugins.load("swinablate.report.figures", name, Figure)
+    arms = [replace(arm, name=f"not so {arm.name}, same parameters") for arm in QUICKSTART[1:]]
+    rows = figure.table(whole(study([QUICKSTART[0], *arms])))
+    inside(canvas(figure, rows, Paper(width)), width)
+
+
+def inside(made: Canvas, width: float) -> None:
+    """At the dots of a file of pixels, nothing is beyond the sheet."""
+    made.set_dpi(300)
+    box = made.get_tightbbox()
+    assert box.x0 > 0
+    assert box.x1 < width

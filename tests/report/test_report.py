@@ -30,7 +30,7 @@ from swinablate.report.drawing import numbers
 from swinablate.report.drawing.numbers import PM
 from swinablate.report.drawing.stack import stacked
 from swinablate.report.latex import MARKS, WIDE, arms_tex, check_columns, escape
-from swinablate.report.page import breakable, evidence, md, minus, shortened
+from swinablate.report.page import breakable, coded, evidence, md, minus, shortened
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, changes, flat, origins, whole
 from tests.answers import BASELINE, QUICKSTART, Sketch, elsewhere, many, study
@@ -675,3 +675,15 @@ def test_a_report_says_how_many_images_of_each_class_there_are(tmp_path: Path) -
     assert 'href="#data"' in page
     render(answer, tmp_path)
     assert 'id="data"' not in (tmp_path / "index.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("run `a <b>` twice", "run <code>a &lt;b&gt;</code> twice"),
+        ("`a` and `b`", "<code>a</code> and <code>b</code>"),
+        ("one ` alone", "one ` alone"),
+    ],
+)
+def test_what_markdown_shows_as_code_is_code_on_the_page(said, shown):
+    assert coded(said) == shown

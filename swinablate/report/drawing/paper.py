@@ -8,6 +8,7 @@ import io
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
+from matplotlib.transforms import Bbox, BboxBase
 
 COLUMN, WHOLE = 3.25, 6.75
 """Inches: one of two columns, and both, of a page of ICML's; NeurIPS and CVPR differ little."""
@@ -15,6 +16,9 @@ NARROW = 5.0
 """Inches; below, a figure stacks what it else sets side by side."""
 EDGE = 0.03  # inches round a figure on paper: a line at the edge is whole
 PASSES = 4  # as texts move, ticks may change and with them the room they take
+TRUE = 300
+"""Dots an inch at which letters are as wide as on paper: on a screen they are fitted to dots, and
+a long name is up to a tenth of an inch wider or narrower."""
 LEAST = 0.5  # inches of an axis; one that is narrower shows nothing
 
 SCREEN = 110  # dots an inch in a notebook: letters of 8 points are as large as those around them
@@ -73,7 +77,7 @@ def fit(canvas: Canvas, width: float) -> None:
     """
     for _ in range(PASSES):
         across, high = canvas.get_size_inches()
-        box = canvas.get_tightbbox()
+        box = _reached(canvas)
         places = [ax.get_position() for ax in canvas.axes]
         left = across * min(place.x0 for place in places)
         right = across * max(place.x1 for place in places)
@@ -88,3 +92,12 @@ def fit(canvas: Canvas, width: float) -> None:
             ax.set_position(
                 (x0, y0, place.width * across * stretch / width, place.height * high / tall)
             )
+
+
+def _reached(canvas: Canvas) -> Bbox:
+    """What the drawing takes, on a screen and on paper, inches."""
+    dpi, boxes = canvas.get_dpi(), list[BboxBase]()
+    for dots in (TRUE, dpi):
+        canvas.set_dpi(dots)
+        boxes.append(canvas.get_tightbbox())
+    return Bbox.union(boxes)

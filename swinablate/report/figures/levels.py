@@ -17,7 +17,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from swinablate.records.plan import ArmRecord
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
-from swinablate.report.drawing.ink import BAND, GRID, INK, pt, sheet
+from swinablate.report.drawing.heat import WIDE
+from swinablate.report.drawing.ink import BAND, GRID, INK, pt, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KindLook, family_of, looks
 from swinablate.report.drawing.numbers import count
@@ -149,12 +150,29 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             if label not in labels:
                 handles, labels = [*handles, handle], [*labels, label]
+    columns, named = _key(labels, paper)
     fig.axes[0].legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.02), frameon=False,
-        ncol=2 if paper.narrow else 4, fontsize=pt(8), borderaxespad=0, handlelength=1.8,
+        handles, named, loc="lower left", bbox_to_anchor=(-0.02, 1.02), frameon=False,
+        ncol=columns, fontsize=pt(8), borderaxespad=0, handlelength=1.8,
         columnspacing=1.2,
     )  # fmt: skip
     return fig
+
+
+def _key(labels: list[str], paper: Paper) -> tuple[int, list[str]]:
+    """In how many columns lines are named, and their names: on paper a key is no wider than it."""
+    if paper.width is None:
+        return 4, labels
+    longest = max(map(len, labels))
+    for columns in (2,) if paper.narrow else (4, 3, 2):
+        if longest <= _letters(paper.width, columns):
+            return columns, labels
+    return 1, [wrapped(label, _letters(paper.width, 1), 3) for label in labels]
+
+
+def _letters(width: float, columns: int) -> int:
+    """How many letters a name may have: right of the axes' numbers, beside the line it names."""
+    return int(((72 * width - pt(50)) / columns - pt(26)) / (WIDE * pt(8)))
 
 
 def _called(setting: str, label: str) -> str:
