@@ -195,6 +195,16 @@ WRAPPINGS = {
         "epoch": 3, "pytorch-lightning_version": "2.6", "hyper_parameters": {"lr": 0.1},
         "state_dict": {f"model._orig_mod.{n}": v for n, v in state.items()},
     },
+    "PyTorch's tutorial": lambda state: {
+        "epoch": 3, "model_state_dict": {f"module.{n}": v for n, v in state.items()},
+        "optimizer_state_dict": {"state": {}, "param_groups": []}, "loss": 0.1,
+    },
+    "kuangliu/pytorch-cifar": lambda state: {
+        "net": {f"module.{n}": v for n, v in state.items()}, "acc": 95.0, "epoch": 3,
+    },
+    "another attribute of Lightning": lambda state: {
+        "state_dict": {f"net.backbone.{n}": v for n, v in state.items()}
+    },
     "averaged": lambda state: {f"module.module.{n}": v for n, v in state.items()} | {"n_averaged": torch.tensor(5)},
 }  # fmt: skip
 
@@ -508,9 +518,9 @@ def without(state, part):
         ),
         (
             SWIN,
-            lambda: {"backbone.a": torch.zeros(1), "backbone.b": torch.zeros(1)},
+            lambda: {"a": torch.zeros(1), "backbone.b": torch.zeros(1)},
             (
-                "their names, as 'backbone.a' and 1 more, are neither the network's nor of a layout that "
+                "their names, as 'a' and 1 more, are neither the network's nor of a layout that "
                 "is known (torchvision's Swin, Microsoft's Swin, timm's Swin, timm's ViT, torchvision's "
                 "ViT, torchvision's ConvNeXt, timm's ConvNeXt, Meta's ConvNeXt, torchvision's ResNet); OTHER"
             ),

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from swinablate.errors import EnvironmentFault
 
-INSIDE = ("model", "state_dict")
-"""Keys under which training scripts keep a state dict: Microsoft's; timm's and Lightning's."""
+INSIDE = ("model", "state_dict", "model_state_dict", "net")
+"""Keys under which training scripts keep a state dict: Microsoft's; timm's and Lightning's; those
+of PyTorch's tutorial on checkpoints; those of the many that began as kuangliu/pytorch-cifar."""
 
 
 def state_in(payload: bytes, path: Path) -> dict[str, Tensor]:

@@ -22,8 +22,6 @@ from swinablate.models.pretrained.layouts import (
 
 COMPILED = "_orig_mod."
 """What `torch.compile` puts before the names of what it wraps, inside a network too."""
-WRAPPERS = ("module.", "model.")
-"""Before all names: PyTorch's data parallel and averaged models; Lightning's usual attribute."""
 AVERAGED = "n_averaged"
 """How many weights PyTorch's averaged model has averaged."""
 FIRST = ("embed.project.weight", "stem.0.weight")
@@ -85,13 +83,15 @@ def _unwrapped(
 
 
 def _prefix(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """A wrapper that all names have, and none of the network's."""
-    names = found.keys() - {AVERAGED}
-    for prefix in WRAPPERS:
-        ours = any(name.startswith(prefix) for name in wanted)
-        if names and not ours and all(name.startswith(prefix) for name in names):
-            return prefix
-    return ""
+    """What all names begin with, and none of the network's: that of a module around it.
+
+    `module.` is PyTorch's (data parallel, averaged models), `model.` and `net.` are Lightning
+    modules' usual attributes.
+    """
+    names = [*(found.keys() - {AVERAGED})]
+    first = names[0].partition(".")[0] + "." if names else ""
+    inside = all(name.startswith(first) for name in names)
+    return first if inside and not any(name.startswith(first) for name in wanted) else ""
 
 
 def _layout(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Layout | None:
