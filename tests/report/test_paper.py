@@ -1,6 +1,7 @@
 """Figures as a paper takes them: places of marks, widths, formats, names, watermarks."""
 
 import io
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -315,3 +316,61 @@ def inside(made: Canvas, width: float) -> None:
     box = made.get_tightbbox()
     assert box.x0 > 0
     assert box.x1 < width
+
+
+def test_bands_of_levels_end_at_all_of_the_images():
+    figure = plugins.load("swinablate.report.figures", "levels", Figure)
+    rows = figure.table(whole(levels()))
+    made = canvas(figure, rows.assign(high=rows["mean"] + 30, low=rows["mean"] - 99), Paper(6.75))
+    bands = [band.get_datalim(ax.transData) for ax in made.axes[::2] for band in ax.collections]
+    assert {round(band.y1, 6) for band in bands} == {100.0}
+    assert min(band.y0 for band in bands) == 0.0
+    assert all(ax.get_ylim()[1] <= 101 for ax in made.axes[::2])
+
+
+def test_of_more_lines_than_looks_no_two_look_alike():
+    figure = plugins.load("swinablate.report.figures", "levels", Figure)
+    rows = figure.table(whole(levels()))
+    own = rows[rows.line == rows.line.iloc[0]]
+    many_lines = pd.concat([own.assign(line=f"line {k}") for k in range(12)], ignore_index=True)
+    (upper, *_) = canvas(figure, many_lines, Paper(6.75)).axes
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in upper.lines}
+    assert len(looks) == 12
+
+
+@pytest.mark.parametrize("width", [None, *WIDTHS])
+def test_a_level_that_is_written_out_touches_no_mark_beside_it(width):
+    changes = {
+        "model.shift_mask": "post000",
+        "model.absolute_position": "learned",
+        "model.shift": False,
+    }
+    arms = [
+        Sketch(name=f"{path}={level}", mean=96.0, changes={path: level})
+        for path, level in changes.items()
+    ]
+    figure = plugins.load("swinablate.report.figures", "components", Figure)
+    rows = figure.table(whole(study([BASELINE, *arms])))
+    made = canvas(figure, rows, Paper(width) if width else PAGE)
+    made.draw_without_rendering()
+    cells = [text.get_window_extent() for text in made.axes[0].texts]
+    cells.sort(key=lambda box: (round(box.y0 + box.y1), box.x0))
+    for one, other in itertools.pairwise(cells):
+        if abs((one.y0 + one.y1) - (other.y0 + other.y1)) < 2:
+            assert one.x1 + 0.02 * made.dpi < other.x0
+
+
+def test_in_a_column_what_is_outside_the_axis_is_said_in_a_word(quick):
+    """The whole sentence ran over the numbers at the right."""
+    figure = plugins.load("swinablate.report.figures", "components", Figure)
+    rows = figure.table(whole(quick))
+    first = next(name for name in rows.arm.unique() if name != "baseline")
+    rows = rows[rows.arm.isin(["baseline", first])].assign(rope_pp=0.5)
+    far = {"delta_pp": -9.4, "ci_low": -14.8, "ci_high": -4.0}
+    rows.loc[rows.arm == first, list(far)] = list(far.values())
+    said = {}
+    for width in WIDTHS:
+        made = canvas(figure, rows, Paper(width))
+        said[width] = {text.get_text() for ax in made.axes for text in ax.texts}
+    assert "outside" in said[COLUMN]
+    assert any(text.endswith(", outside the axis") for text in said[WHOLE])

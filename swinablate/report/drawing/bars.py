@@ -24,6 +24,7 @@ TWINS = 10
 """So many equal seeds take 5 % of the axis."""
 DELTA, INTERVAL, COUNT, SHAPE, VERDICT = 44, 54, 174, 192, 201  # points right of the axis
 NEAR = 56  # the same, of the shape where no interval is written
+LETTER = 0.56  # of the size of type: the mean width of a letter of DejaVu Sans
 LINE = 42  # letters of an axis label under a drawing of one column
 
 
@@ -100,8 +101,12 @@ def _arrow(ax: Axes, y: float, delta: float, look: Look, scale: Scale) -> None:
     left, right = ax.get_xlim()
     edge, side, align = (left, 1, "left") if delta < left else (right, -1, "right")
     shown = f"{signed(delta, 1 if scale.percent else scale.places)}{after_difference(scale.unit)}"
+    shown += ", outside the axis"
+    room = 72 * ax.get_window_extent().width / root(ax).dpi - pt(30)
+    if len(shown) * LETTER * pt(8.5) > room:  # in a column; the number stands right of the axis
+        shown = "outside"
     ax.annotate(
-        f"{shown}, outside the axis", (edge, y), (pt(30) * side, 0),
+        shown, (edge, y), (pt(30) * side, 0),
         textcoords="offset points", ha=align, va="center", fontsize=pt(8.5), color=look.colour,
         arrowprops={"arrowstyle": "-|>", "color": look.colour, "linewidth": 2.2, "shrinkA": 2,
                     "shrinkB": 0},

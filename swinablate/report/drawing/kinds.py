@@ -49,10 +49,14 @@ def family_of(arm: ArmRecord) -> str:
 
 
 def looks(families: list[str]) -> dict[str, KindLook]:
-    """A look for each family: its kind's, if no other has it, else the next that is free."""
+    """A look for each family: its kind's, if no other has it, else the next that is free.
+
+    Of more families than looks, the others begin again with the first.
+    """
     found: dict[str, KindLook] = {}
     for family in dict.fromkeys(families):
         wanted = KINDS[kind(family)]
         free = [look for look in MORE if look not in found.values()]
-        found[family] = wanted if wanted in free or not free else free[0]
+        again = MORE[len(found) % len(MORE)]
+        found[family] = wanted if wanted in free else (free or [again])[0]
     return found

@@ -15,6 +15,7 @@ from swinablate.records.plan import ArmRecord
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import bar, fold, ground, heads, limits, numbers, shapes
 from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.heat import WIDE
 from swinablate.report.drawing.ink import FAINT, GRID, INK, pt, sheet, wrapped
 from swinablate.report.drawing.kinds import family_of
 from swinablate.report.drawing.numbers import share
@@ -32,6 +33,8 @@ OFF = (False, None, "none", "off", 0, 0.0)
 MOST = 12
 """Parts: more columns leave no room for an axis. Those that most arms change come first."""
 CELL = 0.42  # inches a column
+LEVEL = 7.8  # size of the letters of a level that is written out
+BETWEEN = 0.11  # inches between what is written in a cell and the next cell
 AXIS = 2.8  # inches
 
 
@@ -92,9 +95,10 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     arms = arms[(arms.index == 0) | arms.index.isin(kept)].reset_index(drop=True)
     names = [wrapped(name, paper.name - 3, 2) for name in arms.arm]
     height = len(arms) * pt(0.34)
-    width = paper.across(AXIS + 5 + CELL * len(parts))
+    cell = _across(rows, paper)
+    width = paper.across(AXIS + 5 + cell * len(parts))
     fig = sheet(width, height + 1.4)
-    wide = pt(CELL) * len(parts) * (0.75 if paper.narrow else 1.0)
+    wide = cell * len(parts)
     cells = fig.add_axes((0.15, 0.2, wide / width, height / (height + 1.4)))
     ax = fig.add_axes((0.15 + (wide + 0.15) / width, 0.2, 0.3, height / (height + 1.4)))
     _cells(cells, rows, arms.arm.tolist(), parts)
@@ -121,6 +125,13 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     return fig
 
 
+def _across(rows: pd.DataFrame, paper: Paper) -> float:
+    """Inches of a column: a level that is written out touches nothing beside it."""
+    lines = [line for cell in rows.cell for line in wrapped(str(cell), 7, 2).splitlines()]
+    written = max(map(len, lines)) * WIDE * pt(LEVEL) / 72 + BETWEEN
+    return max(pt(CELL) * (0.75 if paper.narrow else 1.0), written)
+
+
 def _cells(ax: Axes, rows: pd.DataFrame, arms: list[str], parts: list[str]) -> None:
     ax.set_xlim(-0.5, len(parts) - 0.5)
     ax.set_ylim(len(arms) - 0.5, -0.5)
@@ -132,7 +143,7 @@ def _cells(ax: Axes, rows: pd.DataFrame, arms: list[str], parts: list[str]) -> N
     for cell in records(rows[rows.arm.isin(arms)]):
         ax.text(
             parts.index(cell.component), places[cell.arm], wrapped(str(cell.cell), 7, 2),
-            ha="center", va="center", fontsize=pt(10 if cell.cell in {HAS, LACKS} else 7.8),
+            ha="center", va="center", fontsize=pt(10 if cell.cell in {HAS, LACKS} else LEVEL),
             color=INK if cell.changed else FAINT, weight="bold" if cell.changed else "normal",
         )  # fmt: skip
     ax.set_xticks(range(len(parts)), [_short(part) for part in parts], rotation=50, ha="left",

@@ -22,7 +22,7 @@ from swinablate.report.drawing.ink import BAND, GRID, INK, pt, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KindLook, family_of, looks
 from swinablate.report.drawing.numbers import count
-from swinablate.report.drawing.scale import said, scale_in
+from swinablate.report.drawing.scale import Scale, said, scale_in
 from swinablate.report.results import StudyResults
 from swinablate.text import flat
 
@@ -136,7 +136,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         top = height - 0.3 - (k // across) * (2 * tall + 0.85)
         upper = fig.add_axes((left, (top - tall) / height, wide, tall / height))
         lower = fig.add_axes((left, (top - 2 * tall - 0.12) / height, wide, tall / height))
-        _means(upper, own, styles)
+        _means(upper, own, styles, scale)
         _effects(lower, own, styles)
         for ax in (upper, lower):
             _axis(ax, own, 4 if paper.narrow else 6)
@@ -181,15 +181,23 @@ def _called(setting: str, label: str) -> str:
     return words if label == setting else label
 
 
-def _means(ax: Axes, own: pd.DataFrame, styles: Mapping[str, KindLook]) -> None:
+def _means(ax: Axes, own: pd.DataFrame, styles: Mapping[str, KindLook], scale: Scale) -> None:
+    # A t-interval does not know that there is no more than all: the band ends there, the table's
+    # numbers do not.
+    least, most = (0.0, 100.0) if scale.percent else (-np.inf, np.inf)
     for line, some in own.groupby("line", sort=False):
         look, x = styles[str(line)], some.x.astype(float)
-        ax.fill_between(
-            x, some.low.astype(float), some.high.astype(float), color=look.colour, alpha=0.16,
-            linewidth=0,
-        )  # fmt: skip
-        ax.plot(x, some["mean"], color=look.colour, marker=look.marker, markersize=pt(5),
-                linewidth=pt(1.6), label=str(line))  # fmt: skip
+        low, high = (end.astype(float).clip(least, most) for end in (some.low, some.high))
+        ax.fill_between(x, low, high, color=look.colour, alpha=0.16, linewidth=0)
+        ax.plot(x, some["mean"], _dash(str(line), styles), color=look.colour, marker=look.marker,
+                markersize=pt(5), linewidth=pt(1.6), label=str(line))  # fmt: skip
+    ax.set_ylim(*scale.within(ax.get_ylim()))
+
+
+def _dash(line: str, styles: Mapping[str, KindLook]) -> str:
+    """Solid; of lines that share a look with one before them, broken."""
+    names = list(styles)
+    return "--" if styles[line] in [styles[name] for name in names[: names.index(line)]] else "-"
 
 
 def _effects(ax: Axes, own: pd.DataFrame, styles: Mapping[str, KindLook]) -> None:
@@ -208,8 +216,8 @@ def _effects(ax: Axes, own: pd.DataFrame, styles: Mapping[str, KindLook]) -> Non
                 ax.plot([point.x] * 2, [point.ci_low, point.ci_high], color=look.colour,
                         linewidth=pt(1.6))  # fmt: skip
         joined = pd.concat([some, zero.assign(delta_pp=0.0)]).sort_values("x")
-        ax.plot(joined.x.astype(float), joined.delta_pp.astype(float), color=look.colour,
-                linewidth=pt(0.9))  # fmt: skip
+        ax.plot(joined.x.astype(float), joined.delta_pp.astype(float), _dash(str(line), styles),
+                color=look.colour, linewidth=pt(0.9))  # fmt: skip
         ax.plot(some.x.astype(float), some.delta_pp.astype(float), look.marker,
                 color=look.colour, markersize=pt(5))  # fmt: skip
 
