@@ -181,7 +181,7 @@ def _levels(sides: Mapping[str, Side]) -> dict[str, dict[str, str]]:
         files = {arm: side.parts.get(part, "") for arm, side in sides.items()}
         if len(set(files.values())) > 1:
             what = "the recipe" if part == RECIPE else f"the {part} of"
-        found[f"{what} {_named(files)}"] = files
+            found[f"{what} {_named(files)}"] = files
     return found
 
 
