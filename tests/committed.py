@@ -27,12 +27,12 @@ from swinablate.config.variants import digests
 from swinablate.records.home import Home
 from swinablate.records.launch import keep_launch, launch_of
 from swinablate.records.provenance import cores
+from swinablate.records.report_folder import RECORDS
 from swinablate.report import contents
 from swinablate.report.answer import gather
 from swinablate.report.evidence.archive import Bundle, open_bundle, write_bundle
 from swinablate.report.evidence.bring import bring
 from swinablate.report.evidence.contents import UNLIKE, contents_of, judged
-from swinablate.report.published.kept import RECORDS
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import interim
 

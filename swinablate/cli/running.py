@@ -20,7 +20,7 @@ from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
 from swinablate.records.plan import PlanRecord
-from swinablate.records.report_folder import check_folder
+from swinablate.records.report_folder import check_folder, committed
 
 if TYPE_CHECKING:
     from swinablate.execution.ahead.where import Where
@@ -52,9 +52,15 @@ class Report:
     latex: tuple[str, ...] = ()
 
     def folder(self, home: Home, name: str) -> Path:
-        """`reports/STUDY` here, if no other was named; a smoke run's report stays in its home."""
-        above = home.root if home.root.name == "smoke" else Path()
-        return self.out or above / "reports" / name
+        """`reports/STUDY` here, if no other was named; a smoke run's report stays in its home.
+
+        So does one whose place here is taken by an answer that came with a checkout.
+        """
+        if self.out:
+            return self.out
+        usual = Path("reports") / name
+        apart = home.root.name == "smoke" or committed(usual)
+        return home.root / usual if apart else usual
 
 
 def plan_of(

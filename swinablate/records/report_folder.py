@@ -18,12 +18,19 @@ from swinablate.records.disk.files import NO_SPACE
 
 MARKER = ".swinablate-report"
 FOLDERS = ("tables", "figures")
+RECORDS = "records.tar.xz"
+"""An evidence bundle, compressed: what a committed report has in place of tables."""
 LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 EARLIER = ("index.html", "report.md", "verdicts.json", "plan.json", "provenance.json",
            "tables/trials.csv", "tables/arms.csv", "tables/arms.tex")  # fmt: skip
 """What is in every report of version 0.1, which wrote no list."""
 Owned = Mapping[str, set[str]]
 """File of a report -> digests that it may have: two in the moment when it is replaced."""
+
+
+def committed(out: Path) -> bool:
+    """Whether a folder holds an answer that came with a checkout, and no report written here."""
+    return (out / RECORDS).is_file() and not (out / MARKER).exists()
 
 
 def check_folder(out: Path, *, force: bool) -> None:

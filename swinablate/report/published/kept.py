@@ -7,12 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from swinablate.errors import InputError
+from swinablate.records.report_folder import RECORDS
 from swinablate.report.answer import gather
 from swinablate.report.evidence.archive import open_bundle
 from swinablate.report.evidence.check import unpacked
 
-RECORDS = "records.tar.xz"
-"""An evidence bundle, compressed: what a committed report has in place of tables."""
 MOST = 1 << 28
 """Bytes of unpacked records, 256 MiB: a thousand times what a committed report has; more is a
 file that was made to fill a disk."""
