@@ -19,7 +19,10 @@ def here(tmp_path, monkeypatch):
 def test_it_is_reports_study_here_and_of_a_smoke_run_in_its_home():
     home = Home(Path("home"))
     assert Report(None).folder(home, "a") == Path("reports/a")
-    assert Report(None).folder(Home(Path("home/smoke")), "a") == Path("home/smoke/reports/a").absolute()
+    assert (
+        Report(None).folder(Home(Path("home/smoke")), "a")
+        == Path("home/smoke/reports/a").absolute()
+    )
     assert Report(Path("x")).folder(home, "a") == Path("x")
 
 

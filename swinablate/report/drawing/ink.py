@@ -1,7 +1,7 @@
 """One look for all figures: colours, marks, type. Colour never carries meaning alone."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -10,8 +10,10 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Transform
 
+from swinablate.report.drawing.numbers import count
 from swinablate.report.drawing.paper import Shown
 
 INK, FAINT, RULE, PAPER = "#1A1A1A", "#595959", "#BDBDBD", "#FFFFFF"
@@ -148,3 +150,13 @@ def mark(ax: Axes, x: float, y: float, look: Look, transform: Transform | None =
         transform=transform or ax.transData,
         clip_on=False,
     )
+
+
+def ticks(ax: Axes, levels: Sequence[float]) -> None:
+    """Numbers at these levels alone, and lines across at a few values."""
+    ax.xaxis.set_major_locator(FixedLocator(levels))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.grid(axis="y", color=GRID, linewidth=0.7)
+    ax.set_axisbelow(True)

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from swinablate.records.plan import ArmRecord
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.heat import WIDE
-from swinablate.report.drawing.ink import BAND, GRID, INK, pt, sheet, wrapped
+from swinablate.report.drawing.ink import BAND, INK, pt, sheet, ticks, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KindLook, family_of, looks
-from swinablate.report.drawing.numbers import count
 from swinablate.report.drawing.scale import Scale, said, scale_in
 from swinablate.report.results import StudyResults
 from swinablate.text import flat
@@ -231,12 +229,7 @@ def _axis(ax: Axes, own: pd.DataFrame, most: int) -> None:
     room = (high / low) ** 0.08 if own.log.iloc[0] else 0.08 * (high - low)
     ax.set_xlim((low / room, high * room) if own.log.iloc[0] else (low - room, high + room))
     shown = levels[:: -(-len(levels) // most)]
-    ax.xaxis.set_major_locator(FixedLocator(shown.tolist()))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    ax.yaxis.set_major_locator(MaxNLocator(4))
-    ax.grid(axis="y", color=GRID, linewidth=0.7)
-    ax.set_axisbelow(True)
+    ticks(ax, shown.tolist())
 
 
 FIGURE = Figure(

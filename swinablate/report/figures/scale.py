@@ -11,22 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.ends import PANELS, ends, left_out
 from swinablate.report.drawing.ink import (
     BAND,
     FAINT,
-    GRID,
     INK,
     OKABE_ITO,
     PAPER,
     pt,
     sheet,
+    ticks,
     wrapped,
 )
-from swinablate.report.drawing.numbers import count, interval, signed
+from swinablate.report.drawing.numbers import interval, signed
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import Scale, said, scale_in
 from swinablate.report.results import StudyResults
@@ -161,12 +160,7 @@ def _axis(ax: Axes, rows: pd.DataFrame, most: int) -> None:
     for mark in marks[1:]:
         if mark >= apart[-1] * least:
             apart.append(mark)
-    ax.xaxis.set_major_locator(FixedLocator(apart))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    ax.yaxis.set_major_locator(MaxNLocator(4))
-    ax.grid(axis="y", color=GRID, linewidth=0.7)
-    ax.set_axisbelow(True)
+    ticks(ax, apart)
 
 
 FIGURE = Figure(
