@@ -20,7 +20,17 @@ from mkdocs.structure.pages import Page
 
 from swinablate.report.plots import figures, file_of, paper_of
 from swinablate.report.tables import whole
-from tests.answers import adaptive, confused, designed, levels, recalled, scaled, study, tuned
+from tests.answers import (
+    adaptive,
+    confused,
+    designed,
+    levels,
+    nested,
+    recalled,
+    scaled,
+    study,
+    tuned,
+)
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
@@ -57,6 +67,7 @@ STUDIES = (
     study,
     levels,
     scaled,
+    nested,
     recalled,
     confused,
     adaptive,
