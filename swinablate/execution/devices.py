@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from swinablate.config.code import imports
-from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import InputError
 from swinablate.execution.executor import Execution, PerGpu, Slot
 from swinablate.execution.executors.local import EXECUTOR
@@ -76,7 +75,7 @@ def choose_slots(wanted: int | None, where: str, plan: Plan, per_gpu: PerGpu = N
             at="train.world",
             hint=f"set train.world = {len(devices)} or less, or give more --devices",
         )
-    if per_gpu == "auto" and any(isinstance(a.recipe, CommandRecipe) for a in plan.arms):
+    if per_gpu == "auto" and len(plan.networks) < len(plan.arms):
         raise InputError(
             "a command does not say how much memory of a GPU it takes",
             at="--per-gpu",
@@ -198,7 +197,7 @@ def refused_by_gpu(plan: Plan) -> list[str]:
     A worker looks, so that no CUDA context is opened here.
     """
     device = find_devices("auto")[0]
-    if device == "cpu" or all(isinstance(a.recipe, CommandRecipe) for a in plan.arms):
+    if device == "cpu" or not plan.networks:
         return []
     with tempfile.TemporaryDirectory() as logs:
         execution = EXECUTOR.open([Slot(index=0, device=device)], Path(logs), lambda: False)
@@ -210,8 +209,7 @@ def refused_by_gpu(plan: Plan) -> list[str]:
 
 def rehearsed(plan: Plan, execution: Execution) -> list[str]:
     """Let every arm take one step; a line for each that cannot."""
-    ours = [arm for arm in plan.arms if not isinstance(arm.recipe, CommandRecipe)]
-    return [line for arm in ours if (line := _line(arm, _answer(arm, execution)))]
+    return [line for arm in plan.networks if (line := _line(arm, _answer(arm, execution)))]
 
 
 def _line(arm: Arm, told: Event) -> str:

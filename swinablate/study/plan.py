@@ -158,6 +158,11 @@ class Plan:
         """The arms that are compared by the study's verdicts: all, or those of one rung."""
         return self.at_home or self
 
+    @property
+    def networks(self) -> tuple[Arm, ...]:
+        """The arms that we train; the others are commands of somebody's."""
+        return tuple(arm for arm in self.arms if not isinstance(arm.recipe, CommandRecipe))
+
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """All final trials at the fixed recipes, seeds outermost.

@@ -9,7 +9,6 @@ from typing import Any
 from swinablate.config import schema
 from swinablate.config.metrics import ACCURACY
 from swinablate.config.plugins import did_you_mean
-from swinablate.config.recipe import CommandRecipe
 from swinablate.data import class_names, describe, image_spec, known, notices, per_class, source
 from swinablate.data.user_function import is_path
 from swinablate.errors import InputError
@@ -121,7 +120,7 @@ def with_images(record: PlanRecord, plan: Plan, datasets: Path) -> PlanRecord:
         plan: the plan.
         datasets: the home's folder of data sets.
     """
-    arms = [arm for arm in plan.arms if not isinstance(arm.recipe, CommandRecipe)]
+    arms = plan.networks
     if not arms:
         return record
     plain = plan.study.compare.metric == ACCURACY

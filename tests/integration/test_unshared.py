@@ -22,14 +22,20 @@ def calm_long(tmp_path_factory):
     return made.numbers()
 
 
+def apart(cluster, folder):
+    """A study of long trials in a home that the cluster's nodes do not see."""
+    if not cluster.apart:
+        pytest.skip("only root can hide a folder from processes")
+    made = Long(folder)
+    made.home = cluster.hidden / folder.name
+    return made
+
+
 @pytest.fixture
 def unseen(slurm, tmp_path):
     """A study whose home no node sees."""
-    if not slurm.apart:
-        pytest.skip("only root can hide a folder from processes")
+    made = apart(slurm, tmp_path)
     slurm.idle()
-    made = Long(tmp_path)
-    made.home = slurm.hidden / tmp_path.name
     yield made
     made.kill()
     until(slurm.empty)
@@ -84,11 +90,8 @@ def test_without_a_shared_home_a_stopped_study_goes_on_here(slurm, unseen, calm_
 @pytest.fixture
 def unseen_by_ray(ray, tmp_path):
     """The same of a cluster of Ray."""
-    if not ray.apart:
-        pytest.skip("only root can hide a folder from processes")
+    made = apart(ray, tmp_path)
     ray.whole()
-    made = Long(tmp_path)
-    made.home = ray.hidden / tmp_path.name
     (made.folder / "data").mkdir()
     yield made
     made.kill()

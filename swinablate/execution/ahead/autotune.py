@@ -8,7 +8,7 @@ from typing import Any
 
 from swinablate import data
 from swinablate.config.code import imports
-from swinablate.config.recipe import CommandRecipe, Recipe
+from swinablate.config.recipe import Recipe
 from swinablate.errors import EnvironmentFault
 from swinablate.execution.executor import Execution
 from swinablate.records.events import ENDINGS, Batch, Job, aside
@@ -40,7 +40,7 @@ def choose(
         return {}
     kept = home.choices(plan.study.name)
     known = {device: entry["choice"] for device, entry in kept.items()}
-    base = next(arm for arm in plan.arms if not isinstance(arm.recipe, CommandRecipe))
+    base = plan.networks[0]
     train = base.recipe.train.model_copy(update=dict.fromkeys(wanted, "auto"))
     recipe = base.recipe.model_copy(update={"train": train})
     job = aside(

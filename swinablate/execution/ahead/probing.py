@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 from swinablate.config.code import imports
-from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import InputError
 from swinablate.execution.ahead.autotune import choose, wait_for_workers
 from swinablate.execution.ahead.where import Where
@@ -61,8 +60,7 @@ def probe(plan: Plan, home: Home, place: Place, tell: Tell, execution: Execution
     first: dict[str, str] = {}
     choices = choose(plan, home, execution, lambda: False)
     wait_for_workers(execution, lambda: False)
-    ours = [arm for arm in plan.arms if not isinstance(arm.recipe, CommandRecipe)]
-    for arm in (arm for arm in ours if arm.recipe.train.world == 1):
+    for arm in (arm for arm in plan.networks if arm.recipe.train.world == 1):
         key = key_of(arm, place)
         twin = first.setdefault(key, arm.name)
         if twin == arm.name:
@@ -140,7 +138,7 @@ def cost_of(plan: Plan, record: PlanRecord, home: Home, where: Where, tell: Tell
         InputError: a device that does not exist, no slot at all, or far more than there are cores.
         EnvironmentFault: a probe could not be kept, or there is no cluster.
     """
-    if tell is not None and all(isinstance(a.recipe, CommandRecipe) for a in plan.arms):
+    if tell is not None and not plan.networks:
         raise InputError(
             "a command has no steps to take a few of, and a plan starts nothing of it",
             at="--probe",

@@ -11,7 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from swinablate.report.drawing.ink import BAND, FAINT, GRID, INK, LOOKS, Look, mark, pt, root
+from swinablate.report.drawing.ink import (
+    BAND,
+    FAINT,
+    GRID,
+    INK,
+    LETTER,
+    LOOKS,
+    Look,
+    mark,
+    pt,
+    root,
+)
 from swinablate.report.drawing.numbers import interval, signed
 from swinablate.report.drawing.paper import PAGE, Paper
 from swinablate.report.drawing.place import core, padded
@@ -24,7 +35,6 @@ TWINS = 10
 """So many equal seeds take 5 % of the axis."""
 DELTA, INTERVAL, COUNT, SHAPE, VERDICT = 44, 54, 174, 192, 201  # points right of the axis
 NEAR = 56  # the same, of the shape where no interval is written
-LETTER = 0.56  # of the size of type: the mean width of a letter of DejaVu Sans
 LINE = 42  # letters of an axis label under a drawing of one column
 
 

@@ -24,6 +24,7 @@ BAND, GRID = "#DCE9F5", "#EAEAEA"
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's palette for all kinds of colour vision; yellow is too faint for lines."""
 
+LETTER = 0.56  # of the size of type: the mean width of a letter of DejaVu Sans
 BASE = 9.0
 """Points of the page's letters."""
 

@@ -22,7 +22,17 @@ from matplotlib.transforms import Bbox
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.ends import ROWS
-from swinablate.report.drawing.ink import FAINT, GRID, INK, printable, pt, root, sheet, wrapped
+from swinablate.report.drawing.ink import (
+    FAINT,
+    GRID,
+    INK,
+    LETTER,
+    printable,
+    pt,
+    root,
+    sheet,
+    wrapped,
+)
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KINDS, family_of, kind
 from swinablate.report.drawing.numbers import count
@@ -46,7 +56,6 @@ NAMES, FEW_NAMES = 9, 5
 """With more names than this the plot is text; on paper of one column with more than five."""
 FRONT: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 1.1, "linestyle": (0, (4, 3))}
 """Thin, grey and dashed: no arm, and behind all of them; the legend draws it alike."""
-LETTER = 0.56  # of the size of type: the mean width of a letter of DejaVu Sans
 KEY = 30  # letters of a name in the key; two columns of them fit on a page
 
 
