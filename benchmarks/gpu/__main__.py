@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.gpu.common import OUT, Found, Where, clear
 from benchmarks.gpu.kernels import attention, changes, kernel, miniature, profile
-from benchmarks.gpu.steps import alone, arms, fused, peer, processes, small, swin_t
+from benchmarks.gpu.steps import alone, arms, fused, networks, peer, processes, small, swin_t
 from benchmarks.gpu.trials import (
     families,
     python,
@@ -53,10 +53,17 @@ def cases(where: Where) -> Iterator[tuple[str, Callable[[], Found]]]:
         yield f"alone {form}", partial(alone, made, where)
     wide = 2 if where.tiny else 32
     yield f"fused {wide} bf16", partial(fused, small(where, precision="bf16"), wide, where)
+    yield "networks as one fp32", lambda: networks(where, "fp32")
+    yield "networks as one bf16", lambda: networks(where, "bf16")
     yield (
         "alone compiled bf16",
         partial(alone, small(where, precision="bf16", compile=True), where),
     )
+    yield from others(where)
+
+
+def others(where: Where) -> Iterator[tuple[str, Callable[[], Found]]]:
+    """The same bits again, Swin-T beside others', processes, and what is asked last."""
     yield "repeat and resume, eager", lambda: same_bits(where, compiled=False)
     yield "synchronising calls", lambda: syncs(where)
     yield "deterministic recipes", lambda: families(where)

@@ -17,7 +17,8 @@ from benchmarks.gpu.steps import alone, small, stepper
 from benchmarks.peers.steps import recipe
 from swinablate.config.family import ImageSpec
 from swinablate.config.recipe import Recipe
-from swinablate.data import Augment, augmentation, image_spec, of_step
+from swinablate.data import Augment, augmentation, image_spec, of_runs, of_step
+from swinablate.data.batches import TOGETHER
 from swinablate.models.layers import attention as attend
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.training.graphs import EAGER, Device
@@ -171,6 +172,7 @@ def changes(where: Where) -> Found:
     pixels = torch.randint(256, (batch, 3, image.height, image.width), dtype=torch.uint8)
     pixels, labels = pixels.to(where.device), torch.zeros(batch, dtype=torch.long)
     labels = labels.to(where.device)
+    many = pixels.repeat(TOGETHER, 1, 1, 1), labels.repeat(TOGETHER)
     kinds: dict[str, dict[str, Any]] = {
         "flip and crop": {},
         "and cutout, mixup": {"cutout": 8, "mixup": 0.8},
@@ -185,6 +187,12 @@ def changes(where: Where) -> Found:
             change(pixels, labels, lambda x: x.float() / 255, chance)
 
         found[name] = speed(once, batch, where)
+
+        def at_once(change: Augment = change, steps: Iterator[int] = steps) -> None:
+            chances = [of_step(0, "", 0, next(steps)) for _ in range(TOGETHER)]
+            change(*many, lambda x: x.float() / 255, of_runs(chances))
+
+        found[f"{name}, {TOGETHER} steps at once"] = speed(at_once, TOGETHER * batch, where)
     return found
 
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -64,6 +65,46 @@ def fused(made: Recipe, replicas: int, where: Where) -> Found:
     expected = 2 * known.activation_bytes * made.train.batch + 24 * known.params
     found = speed(stepper(made, replicas, where), replicas * made.train.batch, where)
     return found | {"peak_bytes": peak(where), "expected_bytes": replicas * expected}
+
+
+NETWORKS = (
+    "swin_digits",
+    "vit_digits",
+    "resnet_digits",
+    "densenet_digits",
+    "post002_digits",
+    "swin_fashion",
+    "vit_fashion",
+    "resnet20_fashion",
+    "googlenet_fashion",
+    "swin_table4_fashion",
+    "post000_cifar10",
+    "resnet20_cifar10",
+)
+"""Recipes whose seeds are trained together in the studies shipped: of many and of few kernels."""
+TOGETHER = (2, 5, 16)
+
+
+def networks(where: Where, precision: str) -> Found:
+    """Steps of shipped recipes, alone and so many seeds as one, and what `--fuse auto` takes."""
+    found: Found = {}
+    for name in NETWORKS[: 1 if where.tiny else None]:
+        made = load_recipe(RECIPES / f"{name}.toml")
+        plain = {"precision": precision, "matmul": "highest", "compile": False}
+        made = made.model_copy(update={"train": made.train.model_copy(update=plain)})
+        known = cost(load_family(made.model.family, name), made.model, image_spec(made.data))
+        row: Found = {"activation_bytes": known.activation_bytes, "batch": made.train.batch}
+        quick = replace(where, round_s=where.round_s / 4)  # many are asked; rounds are five
+        try:
+            for count in (1, *TOGETHER):
+                clear(where)
+                images = count * made.train.batch
+                took = speed(stepper(made, count, where), images, quick)
+                row[str(count)] = [took["images_per_s"], *took["range"], took["first_s"]]
+        except Exception as error:  # noqa: BLE001  one recipe's fault is a finding
+            row["error"] = f"{type(error).__name__}: {error}"[:300]
+        found[name] = row
+    return found
 
 
 def processes(count: int, precision: str, where: Where) -> Found:

@@ -1,21 +1,29 @@
 """What only a GPU can show: `pytest -m gpu` on a machine that has one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from swinablate.data import image_spec
 from swinablate.execution.devices import find_devices, refused_by_gpu
 from swinablate.execution.fusing import memory
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
-from swinablate.training.fit import Stopped
+from swinablate.training.fit import Stopped, build
+from swinablate.training.graphs import launched
+from swinablate.training.step import make_learner
 from tests.training.test_fit import make_job, run
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
 ]
+
+
+RECIPES = Path(__file__).parents[2] / "experiments"
 
 
 def on_gpu(job):
@@ -48,6 +56,19 @@ def test_a_trial_whose_steps_are_recorded_is_the_trial_step_by_step(
     assert graph["execution"] == plain["execution"] | {"graph": 1}
     assert graph["predictions"] == plain["predictions"]
     assert rows == rows_plain
+
+
+def test_a_step_of_no_numbers_is_recorded_as_any_other():
+    """A diverged trial goes on as it began: what is no number equals itself in the comparison."""
+    made = load_recipe(RECIPES / "swin_digits.toml")
+    made = made.model_copy(update={"train": made.train.model_copy(update={"precision": "fp32"})})
+    image, device = image_spec(made.data), torch.device("cuda:0")
+    learner = make_learner(build(made, image, 0), made.train, device)
+    x = torch.full((8, image.channels, image.height, image.width), torch.nan, device=device)
+    y = torch.zeros(8, dtype=torch.long, device=device)
+    losses = [learner.step(x, y) for _ in range(6)]
+    assert all(torch.isnan(loss).all() for loss in losses)
+    assert launched(learner.gradients) == {"graph": 1}, learner.gradients.why
 
 
 def test_the_record_names_the_gpu_and_its_rounding(datasets, tmp_path):
