@@ -75,8 +75,8 @@ class Feeder:
             return []
         chosen = [first]
         # The others are looked at only here: alone, a trial costs the same however many wait.
-        if self._widths and (most := self._widths.of(self._arms[first.arm])) > 1:
-            alike = mates(first, list(trials), most)[1:]
+        if self._widths and (wide := self._widths.of(self._arms[first.arm])).trials > 1:
+            alike = mates(first, list(trials), wide.trials, wide.least)[1:]
             chosen += [trial for trial in alike if claim(trial.id)]
         return self._with_tickets(chosen)
 
@@ -119,13 +119,13 @@ class Widths:
         self._asked, self._device, self._say = asked, device, say
         self._found: dict[str, Width] = {}
 
-    def of(self, arm: Arm) -> int:
+    def of(self, arm: Arm) -> Width:
         """How many trials of an arm train as one."""
         if arm.name not in self._found:
             found = self._found[arm.name] = width(arm, self._asked, self._device)
             if found.why:
                 self._say(f"{arm.name}: not fused: {found.why}")
-        return self._found[arm.name].trials
+        return self._found[arm.name]
 
 
 def check_only(plan: Plan, only: Sequence[str]) -> None:

@@ -4,15 +4,16 @@ On a GPU a small network's kernels are shorter than the time to launch them; K r
 graph share the launches. Once their memory traffic takes as long as the launches, more bring
 nothing. On a CPU nothing is launched, and processes are the better array.
 
-The numbers below are a model. On an H200, with steps recorded as graphs, 16 seeds of a small Swin
-take 0.39 of the time of 16 trials one after the other, three seeds on digits less than half, and
-five of a Swin with 196 tokens as long (benchmarks/README.md): it may choose more than pays.
+The numbers below are a model, fitted to steps of twelve shipped networks on an H200, in fp32 and
+recorded as graphs, alone and as 2, 5 and 16 seeds (benchmarks/results/2026-11-27-h200.md): it errs
+by 16 %, and no choice of it among those 36 loses time. In 16 bits more would pay than it says.
 """
 
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -28,19 +29,28 @@ from swinablate.models.registry import load_family
 from swinablate.study.plan import Arm, Trial
 from swinablate.training.fused.stack import KEPT, common, why_not
 
-LAUNCH_S, BYTES_PER_S = 5e-6, 4e12
-"""Time to launch a kernel eagerly, and how fast memory is read and written: an H200's."""
-KERNELS_PER_CALL, TRAFFIC = 2.6, 8.6
-"""Kernels a call, forward and backward together; and what a step reads and writes, in units of
-the bytes kept for the backward pass: fits networks of 0.8 to 10 MB an image within 15 %."""
+ALONE_CALL, ALONE_MB = 14.5, 11.3
+"""Microseconds of a step of one trial: for a call that computes, forward and backward together,
+and for a megabyte kept for the backward pass."""
+FUSED_CALL, FUSED_MB, REPLICA_MB = 21.8, 24.9, 10.9
+"""The same of many as one: for a call, for a megabyte of one of them however many there are, and
+for a megabyte of each. `torch.vmap` makes more kernels of a call than it was."""
+CONVOLVED_ALONE, CONVOLVED = 2.0, 2.5
+"""How many times a megabyte counts where there are convolutions, which become convolutions in
+groups: those have slower kernels."""
+GAIN = 1.15
+"""Trials train as one where that is so many times as fast, by the model: it errs by as much."""
 WIDEST = 32
 """Trials in one graph at most: each then pays a 32nd of the launches, and more would save little
 while they share one graph's fate."""
 SHARE = 0.5
 """Of a GPU's memory that a fused batch may be expected to take.
 
-The rest is for what the expectation leaves out: images, workspaces, fragments.
+The rest is for what the expectation leaves out: images, workspaces, fragments. 16 seeds of post
+000's network took 1.13 times what was expected in fp32, on an H200.
 """
+MB = 1e6
+"""Bytes of a megabyte, the unit of the model."""
 VIEWS = frozenset(
     ("flatten", "unflatten", "squeeze", "unsqueeze", "permute", "movedim", "transpose", "reshape",
      "view", "expand", "unbind", "chunk", "split", "dim", "size", "__get__", "__set__",
@@ -56,18 +66,43 @@ class Width:
     Attributes:
         trials: at most; 1 is alone.
         why: why alone, where more were asked for.
+        least: fewer gain nothing, and train alone.
     """
 
     trials: int
     why: str = ""
+    least: int = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a training step of one trial does.
+
+    Attributes:
+        calls: of the forward pass, that compute something.
+        convolved: whether there are convolutions among them.
+        megabytes: kept for the backward pass, of a batch.
+    """
+
+    calls: int
+    convolved: bool
+    megabytes: float
+
+    def gain(self, trials: int) -> float:
+        """How many times as fast so many trials train as one as one after the other."""
+        alone, fused = (CONVOLVED_ALONE, CONVOLVED) if self.convolved else (1.0, 1.0)
+        one = ALONE_CALL * self.calls + ALONE_MB * alone * self.megabytes
+        many = FUSED_MB + REPLICA_MB * trials
+        return trials * one / (FUSED_CALL * self.calls + many * fused * self.megabytes)
 
 
 class Calls(TorchFunctionMode):
-    """Counts the calls that compute something."""
+    """Counts the calls that compute something, and those of them that convolve."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count: int = 0
+        self.convolutions: int = 0
 
     def __torch_function__(
         self,
@@ -78,6 +113,7 @@ class Calls(TorchFunctionMode):
     ) -> Any:
         """Count and call."""
         self.count += int(func.__name__ not in VIEWS)
+        self.convolutions += int(func.__name__.startswith("conv"))
         return func(*args, **(kwargs or {}))
 
 
@@ -95,11 +131,11 @@ def width(arm: Arm, asked: int | None, device: str) -> Width:
         return Width(1)
     if reason := why_not([arm.recipe]):
         return Width(1, reason)
-    return Width(asked or worth(arm, memory(device)))
+    return Width(asked) if asked else worth(arm, memory(device))
 
 
-def worth(arm: Arm, room: float) -> int:
-    """The number at which traffic takes as long as the launches, if memory holds it.
+def worth(arm: Arm, room: float) -> Width:
+    """As many as memory holds, if they train faster as one than one after the other.
 
     Args:
         arm: the arm.
@@ -107,35 +143,35 @@ def worth(arm: Arm, room: float) -> int:
     """
     assert arm.activation_bytes is not None
     assert arm.params is not None
-    batch = arm.recipe.train.batch
-    launches = LAUNCH_S * KERNELS_PER_CALL * calls(arm)
-    traffic = TRAFFIC * float(arm.activation_bytes) * batch / BYTES_PER_S
+    kept = arm.activation_bytes * arm.recipe.train.batch
     # Weights, gradients and moments twice; validation takes no more than training, by `KEPT`.
-    kept = KEPT * arm.activation_bytes * batch + 24 * arm.params
-    fits = int(room / kept) if room < float("inf") else WIDEST
-    most: int = min(WIDEST, round(launches / traffic), fits)
-    return max(1, most)
+    each = KEPT * kept + 24 * arm.params
+    most = WIDEST if room == float("inf") else min(WIDEST, int(room / each))
+    done = work(arm, kept / MB)
+    least = next((count for count in range(2, most + 1) if done.gain(count) >= GAIN), None)
+    return Width(1) if least is None else Width(most, least=least)
 
 
-def calls(arm: Arm) -> int:
-    """Calls of one forward pass that compute something."""
+def work(arm: Arm, megabytes: float) -> Work:
+    """What one step of an arm does, which keeps so much for its backward pass."""
     assert arm.image is not None
     family, image = load_family(arm.recipe.model.family, "plan"), arm.image
 
-    def count(model: nn.Module) -> int:
+    def look(model: nn.Module) -> Work:
         at = next(model.parameters()).device
         x = torch.zeros(2, image.channels, image.height, image.width, device=at)
         counted = Calls()
         with torch.no_grad(), counted:
             model(x)
-        return counted.count
+        return Work(counted.count, counted.convolutions > 0, megabytes)
 
-    return measured(family, arm.recipe.model, image, count)
+    return measured(family, arm.recipe.model, image, look)
 
 
 ASK = "import torch; print(torch.cuda.get_device_properties(0).total_memory)"
 
 
+@cache
 def memory(device: str) -> float:
     """Bytes that a fused batch may take on a device.
 
@@ -163,11 +199,12 @@ def group(trial: Trial) -> str:
     return schema.digest([trial.kind, common(trial.recipe).model_dump(mode="json")])
 
 
-def mates(first: Trial, others: Sequence[Trial], most: int) -> list[Trial]:
+def mates(first: Trial, others: Sequence[Trial], most: int, least: int = 1) -> list[Trial]:
     """The trials that train with `first`, itself included: as many as there are, up to `most`.
 
-    The rest is shared out: 9 trials by 8 are 5 and 4, not 8 and 1.
+    The rest is shared out: 9 trials by 8 are 5 and 4, not 8 and 1. Fewer than `least` train alone.
     """
     alike = [first, *(t for t in others if group(t) == group(first))]
     batches = -(-len(alike) // most)
-    return alike[: -(-len(alike) // batches)]
+    chosen = alike[: -(-len(alike) // batches)]
+    return chosen if len(chosen) >= least else [first]

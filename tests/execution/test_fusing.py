@@ -1,6 +1,7 @@
 """Which trials train as one, and how far that is from training alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,12 +9,14 @@ from swinablate.cli.app import main
 from swinablate.config.recipe import Recipe
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.execution import fusing
-from swinablate.execution.fusing import Width, calls, group, mates, memory, width, worth
+from swinablate.execution.fusing import GAIN, Width, Work, group, mates, memory, width, work, worth
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from swinablate.training.fused.verify import Verification, verify
 from tests.conftest import RECIPE, STUDY
+
+RECIPES = Path(__file__).parents[2] / "experiments"
 
 
 @pytest.fixture
@@ -48,19 +51,60 @@ def test_what_trains_alone_says_why(arms):
 
 
 def test_small_networks_are_worth_fusing_and_large_ones_are_not(arms):
-    """Launches against traffic; a batch 64 times as large has 64 times the traffic."""
+    """Calls against traffic; a batch 64 times as large has 64 times the traffic."""
     base = arms()["baseline"]
-    assert worth(base, float("inf")) == 32
+    assert worth(base, float("inf")) == Width(32, least=2)
     large = replace(base, activation_bytes=50_000_000)
-    assert worth(large, float("inf")) == 1
-    assert worth(base, 3.5 * (2 * base.activation_bytes * 32 + 24 * base.params)) == 3
+    assert worth(large, float("inf")) == Width(1)
+    each = 2 * base.activation_bytes * 32 + 24 * base.params
+    assert worth(base, 3.5 * each) == Width(3, least=2)
+    assert worth(base, 1.5 * each) == Width(1)
+
+
+MEASURED = {
+    "swin_digits": (85, False, 11.8, {2: 0.95, 5: 1.85, 16: 3.87}),
+    "vit_digits": (47, False, 5.7, {2: 1.46, 5: 3.0, 16: 6.87}),
+    "resnet_digits": (28, True, 1.5, {2: 1.16, 5: 2.41, 16: 4.03}),
+    "densenet_digits": (76, True, 8.4, {2: 0.95, 5: 1.94, 16: 3.26}),
+    "post002_digits": (42, False, 4.8, {2: 1.22, 5: 2.7, 16: 5.86}),
+    "swin_fashion": (74, False, 112.2, {2: 0.66, 5: 1.08, 16: 1.64}),
+    "vit_fashion": (75, False, 60.2, {2: 0.83, 5: 1.46, 16: 2.21}),
+    "resnet20_fashion": (70, True, 74.1, {2: 0.71, 5: 1.09, 16: 1.8}),
+    "googlenet_fashion": (148, True, 402.0, {2: 0.43, 5: 0.5, 16: 0.58}),
+    "swin_table4_fashion": (74, False, 79.0, {2: 0.59, 5: 1.06, 16: 1.92}),
+    "post000_cifar10": (113, False, 20.1, {2: 1.08, 5: 2.21, 16: 4.22}),
+    "resnet20_cifar10": (70, True, 194.5, {2: 0.47, 5: 0.7, 16: 1.09}),
+}
+"""Recipe -> calls, convolutions, megabytes, and seeds -> how many times as fast as one, an H200."""
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_is_chosen_never_lost_time_where_it_was_measured(name):
+    calls, convolved, megabytes, gains = MEASURED[name]
+    done = Work(calls, convolved, megabytes)
+    for trials, gain in gains.items():
+        if done.gain(trials) >= GAIN:
+            assert gain > 1
+        elif trials >= 5:  # and little is left: two as one gain at most a half, and seldom
+            assert gain < 2
+    assert done.gain(1) < 1  # `torch.vmap` over one makes kernels and saves none
 
 
 def test_calls_that_compute_are_counted_and_views_are_not(arms):
     """One block more without shift: two norms, four linear maps, attention, GELU, two sums."""
     found = arms('"model.depths" = [[1], [3]]\n')
-    one, three = calls(found["depths=(1)"]), calls(found["depths=(3)"])
+    one, three = (work(found[name], 1.0).calls for name in ("depths=(1)", "depths=(3)"))
     assert 2 * 10 <= three - one <= 2 * 30  # two blocks of ten calls and window plumbing
+
+
+@pytest.mark.parametrize(("name", "convolved"), [("resnet_digits", True), ("vit_digits", False)])
+def test_convolutions_are_seen(write, name, convolved):
+    recipe = (RECIPES / f"{name}.toml").read_text("utf-8")
+    study = STUDY.partition("[axes]")[0] + '[axes]\n"train.clip" = [1.0]\n'
+    base = plan(load_study(write(study, recipe))).arms[0]
+    assert work(base, 1.0).convolved is convolved
+    calls, _, _, _ = MEASURED[name]
+    assert work(base, 1.0).calls == calls  # as on the day when they were timed
 
 
 def test_seeds_rates_and_decays_share_a_group_and_nothing_else(arms):
@@ -76,14 +120,22 @@ def test_seeds_rates_and_decays_share_a_group_and_nothing_else(arms):
 
 
 @pytest.mark.parametrize(
-    ("count", "most", "sizes"), [(9, 8, [5, 4]), (3, 8, [3]), (8, 4, [4, 4]), (7, 3, [3, 2, 2])]
+    ("count", "most", "least", "sizes"),
+    [
+        (9, 8, 1, [5, 4]),
+        (3, 8, 3, [3]),
+        (8, 4, 1, [4, 4]),
+        (7, 3, 1, [3, 2, 2]),
+        (4, 8, 5, [1, 1, 1, 1]),
+        (9, 8, 5, [5, 1, 1, 1, 1]),
+    ],
 )
-def test_batches_are_of_nearly_equal_size(arms, count, most, sizes):
+def test_batches_are_of_nearly_equal_size(arms, count, most, least, sizes):
     first = trials(arms())["baseline"][0]
     waiting = [replace(first, seed=seed) for seed in range(count)]
     found = []
     while waiting:
-        chosen = mates(waiting[0], waiting[1:], most)
+        chosen = mates(waiting[0], waiting[1:], most, least)
         found.append(len(chosen))
         waiting = [t for t in waiting if t not in chosen]
     assert found == sizes
@@ -91,12 +143,16 @@ def test_batches_are_of_nearly_equal_size(arms, count, most, sizes):
 
 def test_another_process_asks_for_a_gpus_memory(monkeypatch):
     """No context here; and it asks for the GPU that the worker will see."""
+    memory.cache_clear()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     ask = "import os; print(1000 * int(os.environ['CUDA_VISIBLE_DEVICES']))"
     monkeypatch.setattr(fusing, "ASK", ask)
     assert memory("cuda:1") == 0.5 * 7000
     assert memory("cpu") == float("inf")
     monkeypatch.setattr(fusing, "ASK", "raise SystemExit('no driver')")
+    assert (
+        memory("cuda:1") == 0.5 * 7000
+    )  # it is asked once: that takes as long as to import torch
     with pytest.raises(EnvironmentFault) as fault:
         memory("cuda:0")
     assert str(fault.value) == (
