@@ -43,7 +43,7 @@ class Row:
         about: our arm or contrast.
         metric: what is compared: the study's metric, or a quantity.
         published: the difference as printed, positive where the metric is larger.
-        published_unit: "pp", percentage points of accuracy; or "hours".
+        published_unit: "pp", percentage points of accuracy; or "hours", or "BLEU".
         margin: by how much rounding, and seeds where they are known, may have moved it.
         ours: the difference; None where there is none.
         unit: of ours, of `ci_low` and of `ci_high`.

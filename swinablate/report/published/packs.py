@@ -16,8 +16,9 @@ from swinablate.models.catalogue import examples
 from swinablate.stats.comparisons.published import PublishedEffect, rounding, spread
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]  # a sentence or two of a table's cell
-Measure = Literal["accuracy", "error", "hours"]
-"""What the numbers are: percent of the test images right, or wrong, or the time of a training."""
+Measure = Literal["accuracy", "error", "hours", "bleu"]
+"""What the numbers are: percent of the test images right, or wrong, the time of a training, or how
+good translations are (BLEU); of the last two only the sign can be found elsewhere."""
 
 
 class Setting(Frozen):
@@ -43,7 +44,7 @@ class Table(Frozen):
         name: as the publication calls it: "Table 4".
         page: of the publication; None where what was read has none.
         section: that the table stands in.
-        measure: accuracy, error (percent) or hours.
+        measure: accuracy, error (percent), hours or bleu.
         decimals: with which the numbers are printed.
         rows: what the publication calls it -> the number.
         sd: of a row, over its seeds, in the unit of the numbers; where the publication says it.
@@ -68,7 +69,7 @@ class Table(Frozen):
     @property
     def unit(self) -> str:
         """Of differences."""
-        return "hours" if self.measure == "hours" else "pp"
+        return {"hours": "hours", "bleu": "BLEU"}.get(self.measure, "pp")
 
     @model_validator(mode="after")
     def _found(self) -> Self:

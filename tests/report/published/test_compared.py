@@ -111,12 +111,14 @@ def test_errors_are_compared_as_accuracies(rows):
     assert (row.published, row.answer) == (1.0, "reproduced")
 
 
-def test_of_hours_and_of_odds_the_sign_alone_is_compared(rows):
+def test_of_hours_translations_and_odds_the_sign_alone_is_compared(rows):
     block = {"metric": "train_s", "unit": "s", "arms": [judged(low=-900.0, high=-800.0)]}
     about = 'arm = "new", quantity = "train_s"'
     (row,) = rows(judged(), about=about, measure='measure = "hours"', quantities=[block])
     assert (row.size, row.answer, row.published_unit) == ("not compared", "sign only", "hours")
     assert (row.unit, row.metric) == ("s", "train_s")
+    (row,) = rows(judged(), measure='measure = "bleu"')
+    assert (row.size, row.answer, row.published_unit) == ("not compared", "sign only", "BLEU")
     (row,) = rows(judged(), unit="log odds")
     assert (row.size, row.answer) == ("not compared", "sign only")
     (row,) = rows(judged(), about=about, measure='measure = "hours"')
