@@ -148,6 +148,8 @@ def _questions(studies: Sequence[Answered]) -> Iterator[str]:
                     yield f"    - Of {len(there)} comparisons: {_words(one, there)}."
                 for name in there:
                     yield f"    - {said(sentence(one, name))}"
+                if shares := one.verdicts.get("shares"):
+                    yield f"    - Shares of the path. {said(shares['sentence'])}"
         if lacking:
             told = (
                 f"[{md(one)}](../studies/{one}.toml){_price(costs.get(one))}" for one in lacking

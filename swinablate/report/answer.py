@@ -25,6 +25,7 @@ from swinablate.report.families.contention import contention
 from swinablate.report.families.equal_cost import curve_effects
 from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
+from swinablate.report.families.shares import shares_of
 from swinablate.report.families.sources import sources
 from swinablate.report.families.trends import trends
 from swinablate.report.families.tuned_effects import tuned_effects
@@ -90,6 +91,7 @@ def gather(home: Home, name: str) -> StudyResults:
         verdicts=judged.to_json()
         | beside
         | sources(plan, declared, trials)
+        | shares_of(plan, declared, trials)
         | ({"tuning": tuned.summary} if tuned else {}),
         provenance=origin(ladder, recorded, launch_of(home, plan)),
         tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),

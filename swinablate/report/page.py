@@ -283,6 +283,7 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
             for block in blocks_of(judged)
         ],
         "trends": judged.get("scale") or [],
+        "parts": judged.get("shares"),
         "hypotheses": prose.hypotheses(answer),
         "quantities": any(asked.quantity for asked in answer.plan.hypotheses),
         "spread": prose.spread(answer),

@@ -36,6 +36,10 @@ FOREIGN = re.compile(r"(?!(?:timm|torchvision):)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
 is run to check it."""
 SAME = 1e-6
 """Numbers of another machine that differ by less are equal: sums in another order do."""
+VERDICTS = "report/verdicts.json"
+LATER = frozenset({"shares"})
+"""Blocks of verdicts.json that bundles of an earlier version do not have: leaving one out claims
+nothing, and what a bundle has is compared."""
 SHOWN = 3
 """Differing numbers of one file that are named; the first ones say what happened."""
 
@@ -278,7 +282,7 @@ def _check_report(found: Checked, home: Home, name: str) -> None:
     try:
         answer = gather(home, name)
     except (SwinablateError, ValueError, KeyError) as error:
-        found.faults.append(("report/verdicts.json", f"the records cannot be judged: {error}"))
+        found.faults.append((VERDICTS, f"the records cannot be judged: {error}"))
         return
     again = {**judged(answer), "environment.json": json.dumps(origin(answer)).encode()}
     for where, now in again.items():
@@ -290,6 +294,8 @@ def _check_report(found: Checked, home: Home, name: str) -> None:
         except (ValueError, KeyError, TypeError) as error:
             found.faults.append((where, f"it cannot be read: {error}"))
             continue
+        if where == VERDICTS:
+            here = {key: here[key] for key in here if key in then or key not in LATER}
         odd = [*_differences(then, here)]
         if odd:
             more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""

@@ -1,0 +1,106 @@
+"""What a report says of the parts of a path; that other designs have none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from swinablate.report import contents
+from swinablate.report.families.shares import shares_of
+from swinablate.report.results import StudyResults
+from swinablate.study.declared import declaration
+from tests.answers import designed
+
+
+@pytest.fixture
+def answer() -> StudyResults:
+    return designed("path")
+
+
+def block(answer, trials=None):
+    rows = answer.trials if trials is None else trials
+    return shares_of(answer.plan, declaration(answer.plan, rows), rows)
+
+
+def test_the_parts_of_a_path_add_up_to_what_all_changes_make(answer):
+    """-0.9, -1.6 and 0.8, and +1.1 for the first two together, half of which is either's."""
+    found = block(answer)["shares"]
+    assert [row["change"] for row in found["rows"]] == [
+        "shift=false", "position_bias=none", "norm=batch",
+    ]  # fmt: skip
+    assert sum(row["effect"] for row in found["rows"]) == pytest.approx(found["effect"])
+    shift, bias, norm = found["rows"]
+    for row, truth in ((shift, -0.35), (bias, -1.05), (norm, 0.8)):
+        assert row["effect"] == pytest.approx(
+            truth, abs=0.5
+        )  # sd .3, 5 of the baseline's 10 seeds
+        assert row["ci_low"] < row["effect"] < row["ci_high"]
+    assert (shift["first"], shift["last"]) == pytest.approx((-0.9, 0.2), abs=0.6)
+    assert found["n"] == found["planned"] == 5
+
+
+def test_the_sentence_names_the_whole_and_the_largest_share_first(answer):
+    rows = answer.trials.copy()
+    rows.loc[rows.arm != "baseline", "test_acc"] -= 20 * rows.arm.str.count("=")
+    found = block(answer, rows)["shares"]
+    assert not found["why"]
+    ranked = sorted(found["rows"], key=lambda row: -row["share"])
+    said = found["sentence"]
+    assert said.startswith("All changes together: -6")
+    places = [said.index(row["change"] + " ") for row in ranked]
+    assert places == sorted(places)
+    assert sum(row["share"] for row in ranked) == pytest.approx(1)
+
+
+def shown(answer, found):
+    """The table of shares in the Markdown, and whether the page has it."""
+    files = contents(replace(answer, verdicts=answer.verdicts | found))
+    page, text = (files[name].decode() for name in ("index.html", "report.md"))
+    assert "Shares of the path" in page
+    return text[text.index("## Shares of the path") :].partition("\n## ")[0], page
+
+
+def test_page_and_text_have_the_table(answer):
+    table, page = shown(answer, block(answer))
+    assert table.count("\n| ") == 1 + 3
+    assert "| share (%), 95 % CI |" in table
+    assert "share (%), 95 % CI" in page
+    assert "; of it, as the mean of both orders: " in table
+
+
+def test_a_whole_that_may_be_nothing_has_parts_and_no_shares(answer):
+    rows = answer.trials.copy()
+    rows["test_acc"] = 96 + 0.3 * np.random.default_rng(0).standard_normal(len(rows))
+    table, page = shown(answer, block(answer, rows))
+    assert table.count("\n| ") == 1 + 3
+    assert "share (%)" not in table + page
+    assert "there is nothing to share out" in table
+
+
+def test_nothing_is_told_while_trials_are_missing(answer):
+    rows = answer.trials.copy()
+    rows.loc[rows.index[-1], "status"] = "waiting"
+    found = block(answer, rows)["shares"]
+    assert (found["rows"], found["why"]) == ([], "pending: 1 trial missing")
+
+
+def test_a_seed_that_one_arm_lost_is_left_out(answer):
+    rows = answer.trials.copy()
+    last = rows[rows.arm != "baseline"].index[0]
+    rows.loc[last, "status"] = "diverged"
+    found = block(answer, rows)["shares"]
+    assert (found["n"], found["planned"]) == (4, 5)
+
+
+def test_a_path_that_lost_a_step_has_no_shares(answer):
+    gone = answer.plan.arms[1].name
+    arms = tuple(arm for arm in answer.plan.arms if arm.name != gone)
+    plan = answer.plan.model_copy(update={"arms": arms})
+    rows = answer.trials[answer.trials.arm != gone]
+    found = shares_of(plan, declaration(plan, rows), rows)["shares"]
+    assert found["sentence"] == "No shares: steps of the path cannot be told."
+
+
+@pytest.mark.parametrize("design", ["one_at_a_time", "factorial"])
+def test_other_designs_have_none(design):
+    assert block(designed(design)) == {}
