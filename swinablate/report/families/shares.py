@@ -6,18 +6,16 @@ It decides nothing: verdicts are about the steps, each in its own order.
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import valued
 from swinablate.stats import Declaration
 from swinablate.stats.comparisons.shares import Part, Whole, shares
+from swinablate.stats.sample import read_samples
 from swinablate.study.declared import effects_of
 from swinablate.text import counted, number, signed
 
-Values = Mapping[str, Mapping[int, float]]
-"""Arm -> seed -> result."""
 Step = tuple[str, str]
 """The arm after a change, and the one before."""
 
@@ -40,24 +38,30 @@ def shares_of(
     if not changes or len(changes) < max(len(forward), len(reverse), len(plan.axes)):
         return {"shares": _entry(declared, None, [], "steps of the path cannot be told", 0)}
     known = valued(trials, declared.metric, declared.unit)
-    done = known[(known.status == "done") & np.isfinite(known["value"].astype(float))]
-    values: dict[str, dict[int, float]] = {}
-    for arm, seed, value in done[["arm", "seed", "value"]].itertuples(index=False):
-        values.setdefault(str(arm), {})[int(seed)] = float(value)
+    samples = read_samples(known, declared)
+    values = {
+        name: {int(unit): float(value) for unit, value in zip(one.seeds, one.values, strict=True)}
+        for name, one in samples.items()
+    }
     used = {arm for order in orders.values() for step in order.values() for arm in step}
-    planned = set.intersection(*(set(plan.arm(arm).seeds) for arm in used))
-    seeds = sorted(set.intersection(*(set(values.get(arm, {})) for arm in used)))
+    units = sorted(set.intersection(*(set(values[arm]) for arm in used)))
+    planned = min(samples[arm].tally.planned for arm in used)
     left = int((known.status == "waiting").sum())
-    if left or not seeds:
-        why = f"pending: {counted(left, 'trial')} missing" if left else "no seed ended in all arms"
-        return {"shares": _entry(declared, None, changes, why, len(planned))}
-    tables = (
-        [[values[after][s] - values[before][s] for after, before in map(order.get, changes)]  # type: ignore[misc]
-         for s in seeds]
-        for order in (forward, reverse)
-    )  # fmt: skip
-    found = shares(*tables, alpha=declared.alpha, floor=declared.floor_pp)
-    return {"shares": _entry(declared, found, changes, found.why, len(planned))}
+    if left or not units:
+        word = declared.units.word
+        why = (
+            f"pending: {counted(left, 'trial')} missing"
+            if left
+            else f"no {word} ended in all arms"
+        )
+        return {"shares": _entry(declared, None, changes, why, planned)}
+
+    def table(order: Mapping[str, Step]) -> list[list[float]]:
+        steps = [order[change] for change in changes]
+        return [[values[after][u] - values[before][u] for after, before in steps] for u in units]
+
+    found = shares(table(forward), table(reverse), alpha=declared.alpha, floor=declared.floor_pp)
+    return {"shares": _entry(declared, found, changes, found.why, planned)}
 
 
 def _orders(plan: PlanRecord) -> dict[str, dict[str, Step]]:
@@ -96,7 +100,7 @@ def _sentence(declared: Declaration, found: Whole | None, changes: list[str], wh
     whole = (
         f"All changes together: {signed(found.effect, places)}{declared.suffix} ({level} CI "
         f"{signed(found.ci_low, places)} to {signed(found.ci_high, places)}; "
-        f"{counted(found.n, 'seed')})"
+        f"{counted(found.n, declared.units.word)})"
     )
     if why:
         return f"{whole}: {why}, so that there is nothing to share out."
