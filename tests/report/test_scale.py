@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from swinablate.records.scale import at_home
+from swinablate.records.plan import at_home
 from swinablate.report import contents
 from swinablate.report.families.total import families
 from swinablate.report.families.trends import trends
