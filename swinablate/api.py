@@ -23,7 +23,7 @@ from swinablate.records.outcome import Outcome
 from swinablate.records.secrets import STORAGE, TRACKING, secrets_of
 from swinablate.report.answer import gather
 from swinablate.report.drawing import Canvas
-from swinablate.report.plots import relabelled
+from swinablate.report.plots import canvas_of, paper_of, relabelled
 from swinablate.report.results import StudyResults
 from swinablate.study import files
 from swinablate.study.files import Study
@@ -36,6 +36,27 @@ from swinablate.training.measure import measure
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsInHand(StudyResults):
+    """What a study recorded, judged, as `run` returns it."""
+
+    def figure(self, name: str, *, width: float | None = None, by: str = "") -> Canvas:
+        """Draw one figure.
+
+        Args:
+            name: "forest", "cost", "curves", ...; of an unknown one the error lists them.
+            width: inches; None is as wide as the report's page.
+            by: of a figure that can be drawn in several ways, which: "params" of "cost".
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            InputError: there is no such figure.
+        """
+        return canvas_of(self, name, paper_of(width), by)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +88,7 @@ class StudyInHand(Study):
         answer = relabelled(
             gather(Home(home_folder(home, "home")), self.name), self.labels, self.file
         )
-        return answer.figure(name, width=width, by=by)
+        return canvas_of(answer, name, paper_of(width), by)
 
     def results(self, *, home: Path | str = DEFAULT_HOME) -> "pd.DataFrame":
         """A row for every trial that was asked for, whether or not it has run.
@@ -150,7 +171,7 @@ def run(  # noqa: PLR0913  named words, each with a default: those of the comman
     storage: str | None = None,
     tracking_uri: str | None = None,
     say: Callable[[str], None] | None = None,
-) -> StudyResults:
+) -> ResultsInHand:
     """Train what a study lacks, and judge it.
 
     Args:
@@ -201,7 +222,7 @@ def run(  # noqa: PLR0913  named words, each with a default: those of the comman
             show(answer, where, tracking_uri or where.mlflow_uri)
         except SwinablateError as error:
             Silent(say).say(f"not in MLflow: {error}")
-    return answer
+    return ResultsInHand(**{one.name: getattr(answer, one.name) for one in fields(answer)})
 
 
 def show(answer: StudyResults, home: Home, uri: str) -> None:

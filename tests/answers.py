@@ -22,8 +22,9 @@ from swinablate.records.plan import (
     NoiseRecord,
     PlanRecord,
     RefusalRecord,
+    at_home,
 )
-from swinablate.records.scale import RungRecord, ScaleRecord, at_home
+from swinablate.records.scale import RungRecord, ScaleRecord
 from swinablate.records.tables import CURVES, RECALLS, TRIALS, TUNING, Confusion
 from swinablate.report.families.sources import sources
 from swinablate.report.families.trends import trends

@@ -33,6 +33,7 @@ from swinablate.report.answer import gather
 from swinablate.report.evidence.archive import Bundle, open_bundle, write_bundle
 from swinablate.report.evidence.bring import bring
 from swinablate.report.evidence.contents import UNLIKE, contents_of, judged
+from swinablate.report.plots import pixels_of
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import interim
 
@@ -100,7 +101,7 @@ def shown(answer: StudyResults, room: int) -> dict[str, bytes]:
     room -= len(files["report.md"])
     names = {Path(name).stem for name in files if name.endswith(".svg")}
     for name in sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else 99, name)):
-        kind, data = smaller(files[f"figures/{name}.svg"], files[f"figures/{name}.png"])
+        kind, data = smaller(files[f"figures/{name}.svg"], pixels_of(answer, name))
         if len(data) <= room:
             found[f"figures/{name}.{kind}"] = data
             room -= len(data)

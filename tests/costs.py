@@ -19,8 +19,7 @@ import torch
 
 from swinablate.errors import InputError
 from swinablate.records.events import Job
-from swinablate.records.plan import ArmRecord, PlanRecord
-from swinablate.records.scale import at_home
+from swinablate.records.plan import ArmRecord, PlanRecord, at_home
 from swinablate.records.seal import digest
 from swinablate.records.speeds import SpeedRecord, what_costs
 from swinablate.report.families.tuned_verdicts import SUFFIX

@@ -1,8 +1,7 @@
 """What commands that run or report a study have in common."""
 
 import contextlib
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from swinablate.cli.differences import differences, told
 from swinablate.cli.more import extended
 from swinablate.cli.options import home_of
 from swinablate.cli.terminal import print_json
-from swinablate.cli.which import was_run
+from swinablate.cli.which import declared, plan_of, was_run
 from swinablate.config.metrics import ACCURACY
 from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from swinablate.execution.run import Options, Summary
     from swinablate.report.results import StudyResults
     from swinablate.scheduling.cost import Cost
-    from swinablate.study.files import Study
     from swinablate.study.plan import Plan
 
 
@@ -61,37 +59,6 @@ class Report:
         usual = Path("reports") / name
         apart = home.root.name == "smoke" or committed(usual)
         return home.root / usual if apart else usual
-
-
-def plan_of(
-    study: Path,
-    settings: Sequence[str],
-    *,
-    smoke: bool,
-    aloud: bool = False,
-    first: "Callable[[Study], None] | None" = None,
-) -> "Plan":
-    """Read a study file and plan it.
-
-    Args:
-        study: the file.
-        settings: `--set`.
-        smoke: shortened.
-        aloud: name the file at once and every arm as it is looked at; else only where it takes
-            long.
-        first: what to do with the study before its plan is proved, which takes seconds.
-    """
-    if aloud:  # before the first import that takes seconds
-        terminal.planning(study)
-    step = terminal.named if aloud else terminal.patience("planning arm")
-    from swinablate.study import files
-    from swinablate.study.planner import plan
-
-    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
-        loaded = files.load_study(study, settings, smoke=smoke)
-        if first:
-            first(loaded)
-        return plan(files.smoke(loaded) if smoke else loaded, step)
 
 
 def expected(
@@ -187,14 +154,6 @@ def _say_if_another(made: "Plan", home: Home, launch: Launch) -> None:
                 soft_wrap=True,
                 markup=False,
             )
-
-
-def declared(made: "Plan") -> PlanRecord:
-    """What a plan declares, without what is expected of it."""
-    from swinablate.study.noise.expected import Noise
-    from swinablate.study.plan_record import plan_record
-
-    return plan_record(made, {}, Noise(None, "unknown"))
 
 
 def latex_of(columns: str) -> tuple[str, ...]:

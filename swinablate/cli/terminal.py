@@ -25,7 +25,7 @@ from swinablate.cli.wording.scale_text import (
     trend_rows,
 )
 from swinablate.records.launch import as_typed
-from swinablate.records.scale import at_home
+from swinablate.records.plan import at_home
 from swinablate.text import (
     after_value,
     formula,

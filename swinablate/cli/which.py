@@ -4,12 +4,16 @@ A file answers for what it says now. One that was edited since, or that another 
 name was run from, is refused with what differs: a report is never that of other questions.
 """
 
-from collections.abc import Sequence
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from swinablate.cli import terminal
 from swinablate.cli.differences import differences, told
 from swinablate.cli.typed import launch
 from swinablate.config.variants import VARIANT, digests, has_results, untrained, variant
@@ -17,6 +21,10 @@ from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.launch import Command, Launch, launch_of
 from swinablate.records.plan import PlanRecord
+
+if TYPE_CHECKING:
+    from swinablate.study.files import Study
+    from swinablate.study.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +199,43 @@ def variants(home: Home, name: str) -> list[str]:
 
 def _planned(file: Path, settings: Sequence[str], *, smoke: bool) -> PlanRecord:
     """What a file declares now; imports torch, and builds every network."""
-    from swinablate.cli.running import declared, plan_of
-
     return declared(plan_of(file, settings, smoke=smoke))
+
+
+def plan_of(
+    study: Path,
+    settings: Sequence[str],
+    *,
+    smoke: bool,
+    aloud: bool = False,
+    first: "Callable[[Study], None] | None" = None,
+) -> "Plan":
+    """Read a study file and plan it.
+
+    Args:
+        study: the file.
+        settings: `--set`.
+        smoke: shortened.
+        aloud: name the file at once and every arm as it is looked at; else only where it takes
+            long.
+        first: what to do with the study before its plan is proved, which takes seconds.
+    """
+    if aloud:  # before the first import that takes seconds
+        terminal.planning(study)
+    step = terminal.named if aloud else terminal.patience("planning arm")
+    from swinablate.study import files
+    from swinablate.study.planner import plan
+
+    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+        loaded = files.load_study(study, settings, smoke=smoke)
+        if first:
+            first(loaded)
+        return plan(files.smoke(loaded) if smoke else loaded, step)
+
+
+def declared(made: "Plan") -> PlanRecord:
+    """What a plan declares, without what is expected of it."""
+    from swinablate.study.noise.expected import Noise
+    from swinablate.study.plan_record import plan_record
+
+    return plan_record(made, {}, Noise(None, "unknown"))

@@ -380,6 +380,16 @@ class PlanRecord(Record):
             yield from (Row(arm, seed, trial) for seed, trial in pairs)
 
 
+def at_home(plan: PlanRecord) -> PlanRecord:
+    """The plan with the arms of one rung alone: those that the study's verdicts are about."""
+    if plan.scale is None:
+        return plan
+    away, behind = plan.scale.others, plan.scale.suffixes
+    arms = tuple(arm for arm in plan.arms if arm.name not in away)
+    refusals = tuple(one for one in plan.refusals if not one.name.endswith(behind))
+    return plan.model_copy(update={"arms": arms, "refusals": refusals})
+
+
 def everything(plan: PlanRecord) -> list[str]:
     """The ids of all trials a plan and its ledger name, run or not."""
     entries = [entry for arm in plan.arms for entry in plan.ledger.of(arm.name)]

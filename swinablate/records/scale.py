@@ -1,14 +1,11 @@
-"""The rungs of a study's scale as they are recorded, and the plan of one rung alone."""
+"""The rungs of a study's scale as they are recorded."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from swinablate.records.tuning import LATER, Record
-
-if TYPE_CHECKING:
-    from swinablate.records.plan import PlanRecord
 
 
 class RungRecord(Record):
@@ -68,25 +65,10 @@ class ScaleRecord(Record):
         away = (rung for rung in self.rungs if rung.label != self.home)
         return frozenset(name for rung in away for name in rung.arms.values())
 
-
-def at_home(plan: "PlanRecord") -> "PlanRecord":
-    """The plan with the arms of one rung alone: those that the study's verdicts are about.
-
-    Args:
-        plan: a recorded plan; one without a scale is returned as it is.
-    """
-    if plan.scale is None:
-        return plan
-    away = plan.scale.others
-    suffixes = tuple(
-        suffix(rung.label) for rung in plan.scale.rungs if rung.label != plan.scale.home
-    )
-    return plan.model_copy(
-        update={
-            "arms": tuple(arm for arm in plan.arms if arm.name not in away),
-            "refusals": tuple(r for r in plan.refusals if not r.name.endswith(suffixes)),
-        }
-    )
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What stands behind the names of arms at those rungs."""
+        return tuple(suffix(rung.label) for rung in self.rungs if rung.label != self.home)
 
 
 def suffix(label: str) -> str:

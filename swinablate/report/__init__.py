@@ -66,12 +66,10 @@ def contents(answer: StudyResults, latex: Sequence[str] = ()) -> dict[str, bytes
         files["tables/further.csv"] = csv(further_table(blocks))
     if chosen := choices(answer):
         files["tables/choices.csv"] = csv(choices_table(chosen))
-    binary: dict[str, bytes] = {}
     for plot in drawn:
         if plot.svg:
             files[f"tables/{plot.name}.csv"] = csv(plot.rows)
             files[f"figures/{plot.name}.svg"] = plot.svg
-            binary[f"figures/{plot.name}.png"] = plot.png
     said = context(answer, arms, drawn)
     files |= {
         "verdicts.json": _json(answer.verdicts),
@@ -80,7 +78,7 @@ def contents(answer: StudyResults, latex: Sequence[str] = ()) -> dict[str, bytes
         "report.md": markdown(said),
         "index.html": html(said, files),
     }
-    return binary | {name: text.encode() for name, text in files.items()}
+    return {name: text.encode() for name, text in files.items()}
 
 
 def _plan(plan: PlanRecord) -> dict[str, Any]:

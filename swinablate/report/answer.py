@@ -10,9 +10,8 @@ import pandas as pd
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import PlanRecord, everything
+from swinablate.records.plan import PlanRecord, at_home, everything
 from swinablate.records.provenance import provenance
-from swinablate.records.scale import at_home
 from swinablate.records.tables import (
     TUNING,
     confusions,

@@ -11,7 +11,7 @@ from swinablate.config import plugins
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
-from swinablate.report.drawing.files import Format, canvas, drawn, saved
+from swinablate.report.drawing.files import Format, canvas, drawn, pixels, saved
 from swinablate.report.drawing.words import worded
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import interim, whole
@@ -34,7 +34,6 @@ class Plot:
         caption: the docstring of its module.
         rows: its table.
         svg: an `<svg>` element; empty if there is nothing to draw.
-        png: the same, 160 dots per inch.
         absent: why there is nothing to draw.
     """
 
@@ -43,7 +42,6 @@ class Plot:
     caption: str
     rows: pd.DataFrame
     svg: str
-    png: bytes
     absent: str
 
 
@@ -102,6 +100,12 @@ def canvas_of(answer: StudyResults, name: str, paper: Paper = PAGE, by: str = ""
     """One figure of a study, as matplotlib has it; for arguments and errors see `file_of`."""
     figure, rows = _asked(answer, name, by)
     return canvas(figure, rows, paper, stamp(answer))
+
+
+def pixels_of(answer: StudyResults, name: str) -> bytes:
+    """One figure as the page has it, in pixels; for arguments and errors see `file_of`."""
+    figure, rows = _asked(answer, name, "")
+    return pixels(figure, rows, stamp(answer))
 
 
 def relabelled(answer: StudyResults, labels: Mapping[str, str], at: str) -> StudyResults:
@@ -167,10 +171,9 @@ def _unknown(answer: StudyResults, problem: str, name: str = "") -> InputError:
 
 
 def _plot(answer: StudyResults, name: str, figure: Figure) -> Plot:
-    rows = figure.table(answer)
-    svg, png = "", b""
+    rows, svg = figure.table(answer), ""
     if len(rows):
-        svg, png = drawn(figure, worded(rows, answer.plan.labels), name, stamp(answer))
+        svg = drawn(figure, worded(rows, answer.plan.labels), name, stamp(answer))
     caption = inspect.cleandoc(sys.modules[f"swinablate.report.figures.{name}"].__doc__ or "")
     return Plot(
         name=name,
@@ -178,6 +181,5 @@ def _plot(answer: StudyResults, name: str, figure: Figure) -> Plot:
         caption=" ".join(caption.split()),
         rows=rows,
         svg=svg,
-        png=png,
         absent=figure.absent,
     )

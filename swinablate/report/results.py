@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -12,9 +12,6 @@ from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import Confusion, tidy, valued
 from swinablate.stats import Declaration, Verdicts, verdicts
 from swinablate.text import html_table, number, places_of, signed, unit_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
 
 
 @contextmanager
@@ -95,22 +92,6 @@ class StudyResults:
     def planned(self) -> PlanRecord:
         """The plan with all of its arms."""
         return self.ladder or self.plan
-
-    def figure(self, name: str, *, width: float | None = None, by: str = "") -> "Canvas":
-        """Draw one figure.
-
-        Args:
-            name: "forest", "cost", "curves", ...; of an unknown one the error lists them.
-            width: inches; None is as wide as the report's page.
-            by: of a figure that can be drawn in several ways, which: "params" of "cost".
-
-        Raises:
-            InputError: there is no such figure.
-        """
-        # Here, for figures are made of answers: they import this module.
-        from swinablate.report.plots import canvas_of, paper_of
-
-        return canvas_of(self, name, paper_of(width), by)
 
     def frame(self) -> pd.DataFrame:
         """A row for every trial that the study asks for, run or not.

@@ -5,9 +5,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
 
 from swinablate.config import schema
 from swinablate.config.commands.compared import compared
@@ -28,15 +25,16 @@ from swinablate.config.weights import evolved
 from swinablate.data import class_names, image_spec
 from swinablate.errors import InputError
 from swinablate.records.plan import Design
-from swinablate.study.arms.axes import DOTTED, RECIPE, axes_of, recipes_of
+from swinablate.study.arms.axes import RECIPE, axes_of, recipes_of
 from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
 from swinablate.study.arms.mixed import check_kinds, check_measured, whole
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.arms.scale import Scale, check_beside
+from swinablate.study.arms.written import NamedArm, StudyFile, Variant
 from swinablate.study.limits import check_size
 from swinablate.study.noise.sources import NoiseSources, check_noise, nested_seeds
 from swinablate.study.search_space import Tune
-from swinablate.study.seeds import Adaptive, Budget, Extension, Seeds, every_seed
+from swinablate.study.seeds import Budget, Extension, every_seed
 from swinablate.text import named_level
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
@@ -44,65 +42,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 SHOWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()%-]{0,79}")
 """Of arms and contrasts, which name no file."""
 BASELINE = "baseline"
-
-
-class Match(schema.Frozen):
-    """One field to solve, so that the arm is as large as the baseline."""
-
-    by: Literal["params", "macs"]
-    # Relative; well inside the 5 % from which a report says that costs differ (`ISO_COST`).
-    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.02
-    adjust: Annotated[str, Field(min_length=1)]  # a recipe path: model.width
-
-
-class NamedArm(schema.Frozen):
-    """Several changes under one name, to the baseline or to it with parts of another recipe."""
-
-    name: str
-    changes: dict[str, Any] = Field(default_factory=dict)
-    recipe: str | None = None
-    take: tuple[Literal["model", "train", "data", "start"], ...] = ("model",)
-    match: Match | None = None
-    against: str = ""  # the arm that it is compared with instead of the baseline
-
-
-class StudyFile(schema.Frozen):
-    """A study as written; `Study` is the same with its recipes read."""
-
-    question: Annotated[str, Field(min_length=1, max_length=2000)]  # shown above every plan
-    baseline: Annotated[str, Field(min_length=1)]
-    seeds: Seeds | None = None
-    baseline_seeds: Annotated[int, Field(ge=1, le=2000)] | None = None
-    adaptive: Adaptive | None = None
-    tune: Tune | None = None
-    noise: NoiseSources | None = None
-    budget: Budget = Budget()
-    design: Design = "one_at_a_time"
-    axes: Annotated[dict[str, tuple[Any, ...]], DOTTED] = Field(default_factory=dict)
-    arms: tuple[NamedArm, ...] = ()
-    contrasts: tuple[DeclaredContrast, ...] = ()
-    compare: Compare = Compare()
-    hypotheses: tuple[DeclaredHypothesis, ...] = ()
-    scale: Scale | None = None
-    labels: dict[str, str] = Field(default_factory=dict)  # how figures call arms and switches
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A named arm before it is applied: changes to the baseline, or another recipe.
-
-    Attributes:
-        source: the file of the recipe, as written.
-        against: the arm that it is compared with; empty for the baseline.
-    """
-
-    name: str
-    changes: Mapping[str, Level]
-    recipe: Recipe | None
-    take: tuple[str, ...]
-    match: Match | None
-    source: str = ""
-    against: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from swinablate.data import image_spec
 from swinablate.errors import InputError
 from swinablate.models.cost import Measure, size
 from swinablate.models.registry import load_family
-from swinablate.study.files import Match
+from swinablate.study.arms.written import Match
 from swinablate.text import named_level, signed
 
 LARGEST = 1 << 16

@@ -15,8 +15,7 @@ from swinablate.errors import InputError
 from swinablate.models.diff import grouped
 from swinablate.models.registry import is_import
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import ImagesRecord, PlanRecord, WarningRecord
-from swinablate.records.scale import at_home
+from swinablate.records.plan import ImagesRecord, PlanRecord, WarningRecord, at_home
 from swinablate.records.tuning import SCHEMA
 from swinablate.stats import (
     CONTRASTS,
@@ -30,8 +29,8 @@ from swinablate.stats import (
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.arms.confounding import between, cautions_of, confounded
 from swinablate.study.arms.designs import SHOWS, plain
+from swinablate.study.arms.kinds import cautions_of_kinds, names_of
 from swinablate.study.arms.labels import check_labels
-from swinablate.study.arms.mixed import cautions_of_kinds, names_of
 from swinablate.study.arms.rungs import seen
 from swinablate.study.cautions import NAMED, cautions
 from swinablate.study.declared import assumed, comparisons_of, effects_of, shows, unrun_cells

@@ -290,7 +290,7 @@ def test_where_only_variants_ran_the_study_waits(by_name, capsys):
 def test_a_file_that_was_not_edited_is_known_without_planning_it(monkeypatch, capsys):
     file = written()
     run(file)
-    monkeypatch.setattr("swinablate.cli.running.plan_of", None)
+    monkeypatch.setattr("swinablate.cli.which.plan_of", None)
     assert status(capsys, file)["study"] == "a"
 
 

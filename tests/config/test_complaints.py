@@ -14,7 +14,7 @@ from swinablate.config.schema import Frozen, validate
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
 from swinablate.study.arms.recipes import RecipeFile
-from swinablate.study.files import StudyFile
+from swinablate.study.arms.written import StudyFile
 from swinablate.text import BOUNDS, KINDS, expected
 
 JARGON = re.compile(

@@ -10,7 +10,7 @@ import pytest
 from swinablate.report.drawing import Figure
 from swinablate.report.drawing.files import drawn
 
-Drawn = dict[bytes, tuple[str, bytes]]
+Drawn = dict[bytes, str]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,7 +22,7 @@ def drawings() -> Iterator[Drawn]:
     """
     held: Drawn = {}
 
-    def once(figure: Figure, rows: pd.DataFrame, name: str, stamp: str = "") -> tuple[str, bytes]:
+    def once(figure: Figure, rows: pd.DataFrame, name: str, stamp: str = "") -> str:
         asked = pickle.dumps((figure.title, rows, name, stamp))
         if asked not in held:
             held[asked] = drawn(figure, rows, name, stamp)

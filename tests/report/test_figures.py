@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy.stats import t
 
 from swinablate.config import plugins
 from swinablate.report.drawing import Figure, files
-from swinablate.report.drawing.files import drawn, element
+from swinablate.report.drawing.files import drawn, element, pixels
 from swinablate.report.drawing.ink import LOOKS, sheet, wrapped
 from swinablate.report.drawing.interval import mean, mean_of_cells
 from swinablate.report.drawing.kinds import kind
@@ -114,8 +115,7 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
             ("cost", "scales"), ("curves", "elsewhere"), ("cost", "factorial"), ("cost", "path"), ("cost", "fraction"),
         }  # fmt: skip
         return
-    svg, png = drawn(figure, rows, name)
-    assert png.startswith(b"\x89PNG")
+    svg = drawn(figure, rows, name)
     assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
 
 
@@ -125,7 +125,7 @@ def test_everything_drawn_is_in_the_saved_table(name: str) -> None:
     rows = figure.table(whole(own(name)))
     again = pd.read_csv(io.StringIO(rows.to_csv(index=False)), keep_default_na=True)
     again["label"] = again["label"].fillna("") if "label" in again else None
-    assert drawn(figure, again, name)[0] == drawn(figure, rows, name)[0]
+    assert drawn(figure, again, name) == drawn(figure, rows, name)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -154,7 +154,7 @@ def test_hostile_names_are_text(name: str) -> None:
     figure = plugins.load("swinablate.report.figures", name, Figure)
     if not figure.applies(answer):
         return
-    svg, _ = drawn(figure, figure.table(answer), name)
+    svg = drawn(figure, figure.table(answer), name)
     assert "<script" not in svg
     assert "\u202e" not in svg
     text = "".join(ET.fromstring(svg).itertext())
@@ -184,7 +184,7 @@ def test_of_several_tunings_each_has_a_course_and_their_mean_too() -> None:
 
 def test_ids_belong_to_the_figure_and_no_style_leaks() -> None:
     figure = plugins.load("swinablate.report.figures", "forest", Figure)
-    svg, _ = drawn(figure, figure.table(study()), "forest")
+    svg = drawn(figure, figure.table(study()), "forest")
     root = ET.fromstring(svg)
     ids = [e.attrib["id"] for e in root.iter() if "id" in e.attrib]
     assert ids
@@ -430,3 +430,13 @@ def test_an_empty_label_is_not_looked_for_and_nothing_moves(monkeypatch):
     assert drawn(figure, rows, "c") == settled
     labels = [axis.get_label_text() for ax in made[0].axes for axis in (ax.xaxis, ax.yaxis)]
     assert "" in labels
+
+
+def test_pixels_are_those_of_the_page() -> None:
+    figure = plugins.load("swinablate.report.figures", "forest", Figure)
+    rows = figure.table(whole(study()))
+    root = ET.fromstring(drawn(figure, rows, "forest"))
+    picture = Image.open(io.BytesIO(pixels(figure, rows)))
+    points = [float(root.attrib[side].removesuffix("pt")) for side in ("width", "height")]
+    assert picture.size == tuple(pytest.approx(160 * length / 72, abs=1) for length in points)
+    assert len(picture.convert("RGB").getcolors(10**6)) > 100  # strokes and their edges

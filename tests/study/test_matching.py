@@ -7,7 +7,8 @@ from swinablate.errors import InputError
 from swinablate.models.cost import cost
 from swinablate.models.families import swin
 from swinablate.study.arms.recipes import load_recipe
-from swinablate.study.files import Match, load_study
+from swinablate.study.arms.written import Match
+from swinablate.study.files import load_study
 from swinablate.study.matching import solve
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record

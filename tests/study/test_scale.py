@@ -11,8 +11,7 @@ from swinablate.cli.differences import differences
 from swinablate.cli.wording.plan_text import promise
 from swinablate.cli.wording.scale_text import rung_rows, with_hours
 from swinablate.errors import InputError
-from swinablate.records.plan import PlanRecord
-from swinablate.records.scale import at_home
+from swinablate.records.plan import PlanRecord, at_home
 from swinablate.records.speeds import SpeedRecord
 from swinablate.report.evidence.identity import declarations_of
 from swinablate.scheduling.cost import Known, Place, cost

@@ -101,7 +101,7 @@ def schema(
     from swinablate.report.foreign.declared import ResultsStudyFile
     from swinablate.report.published.packs import Pack
     from swinablate.study.arms.recipes import CommandFile, RecipeFile
-    from swinablate.study.files import StudyFile
+    from swinablate.study.arms.written import StudyFile
 
     kinds: dict[str, type[BaseModel]] = {
         "study": StudyFile,

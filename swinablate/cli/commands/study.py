@@ -55,13 +55,12 @@ from swinablate.cli.running import (
     Report,
     expected,
     latex_of,
-    plan_of,
     report_of,
     run_study,
 )
 from swinablate.cli.terminal import print_json
 from swinablate.cli.typed import typed_in
-from swinablate.cli.which import asked_of, variants
+from swinablate.cli.which import asked_of, plan_of, variants
 from swinablate.cli.wording.scale_text import with_hours
 from swinablate.config.variants import has_results
 from swinablate.errors import InputError

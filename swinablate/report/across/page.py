@@ -11,7 +11,7 @@ from markupsafe import Markup
 from swinablate.records.report_folder import publish
 from swinablate.report.across.answers import Across
 from swinablate.report.drawing import Figure, beside, numbers
-from swinablate.report.drawing.files import drawn
+from swinablate.report.drawing.files import drawn, pixels
 from swinablate.report.page import breakable, icon, md
 from swinablate.report.tables import csv, interim
 from swinablate.stats.comparisons.datasets import OverDatasets
@@ -53,7 +53,7 @@ def contents(found: Across) -> dict[str, bytes]:
         rope_pp=found.first.get("rope_pp"),
     )
     figure = Figure(title="Effects", table=lambda _: rows, draw=beside.draw, absent="")
-    svg, png = drawn(figure, rows, "compare")
+    svg = drawn(figure, rows, "compare")
     said = context(found)
     env = jinja2.Environment(
         loader=jinja2.PackageLoader("swinablate.report"),
@@ -67,7 +67,7 @@ def contents(found: Across) -> dict[str, bytes]:
     page = env.get_template("compare.html").render(said)
     data = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     return {
-        "figures/compare.png": png,
+        "figures/compare.png": pixels(figure, rows),
         "figures/compare.svg": svg.encode(),
         "tables/compare.csv": csv(table).encode(),
         "compare.json": f"{data}\n".encode(),

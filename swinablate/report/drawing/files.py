@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.transforms import Bbox
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
 from swinablate.report.drawing.ink import FAINT, STYLE
@@ -60,8 +61,8 @@ def canvas(figure: Figure, rows: pd.DataFrame, paper: Paper = PAGE, stamp: str =
         return _drawing(figure, rows, paper, stamp)
 
 
-def drawn(figure: Figure, rows: pd.DataFrame, name: str, stamp: str = "") -> tuple[str, bytes]:
-    """Draw a figure for the report once, in both of its formats.
+def drawn(figure: Figure, rows: pd.DataFrame, name: str, stamp: str = "") -> str:
+    """Draw a figure for the report's page.
 
     Args:
         figure: what to draw.
@@ -71,21 +72,27 @@ def drawn(figure: Figure, rows: pd.DataFrame, name: str, stamp: str = "") -> tup
         stamp: a word across it; mostly empty.
 
     Returns:
-        The `<svg>` element, and a PNG of 160 dots per inch.
+        The `<svg>` element.
     """
     with style(PAGE, name):
-        made = _drawing(figure, rows, PAGE, stamp)
-        raster, vector = io.BytesIO(), io.StringIO()
-        # Measured once for both: "tight" draws all of it once more for each file to find it out.
-        made.set_dpi(DPI)
-        box = made.get_tightbbox().padded(EDGE)
-        _settle(made)
+        made, vector = _drawing(figure, rows, PAGE, stamp), io.StringIO()
         # No date and no version: they would make every file a new one.
-        made.savefig(raster, format="png", dpi=DPI, bbox_inches=box, metadata={"Software": None})
         made.savefig(
-            vector, format="svg", bbox_inches=box, metadata={"Date": None, "Creator": None}
+            vector,
+            format="svg",
+            bbox_inches=_taken(made),
+            metadata={"Date": None, "Creator": None},
         )
-    return element(vector.getvalue(), name), raster.getvalue()
+    return element(vector.getvalue(), name)
+
+
+def pixels(figure: Figure, rows: pd.DataFrame, stamp: str = "") -> bytes:
+    """Draw a figure of the report as a PNG of 160 dots per inch; for arguments see `drawn`."""
+    with style(PAGE):
+        made, raster = _drawing(figure, rows, PAGE, stamp), io.BytesIO()
+        box = _taken(made)
+        made.savefig(raster, format="png", dpi=DPI, bbox_inches=box, metadata={"Software": None})
+    return raster.getvalue()
 
 
 def saved(
@@ -131,6 +138,13 @@ def _drawing(figure: Figure, rows: pd.DataFrame, paper: Paper, stamp: str) -> Ca
         x, y = (box.x0 + box.x1) / 2 / across, (box.y0 + box.y1) / 2 / high
         made.text(x, y, stamp, ha="center", va="center", fontsize=size, zorder=9, **STAMP)
     return made
+
+
+def _taken(made: Canvas) -> Bbox:
+    """What a drawing takes of its sheet, inches: "tight" would draw all of it to find it out."""
+    made.set_dpi(DPI)
+    _settle(made)
+    return made.get_tightbbox().padded(EDGE)
 
 
 def _settle(made: Canvas) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 
 class Mean(NamedTuple):
@@ -45,7 +45,7 @@ def mean(values: Sequence[float], level: float) -> Mean:
 @cache  # a tenth of a millisecond each, and a report of 1,000 arms asks for every epoch
 def _quantile(level: float, freedom: int) -> float:
     """How many standard errors a two-sided t-interval reaches."""
-    return float(t.ppf((1 + level) / 2, freedom))
+    return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def mean_of_cells(cells: Sequence[Sequence[float]], level: float) -> Mean:
@@ -69,5 +69,5 @@ def mean_of_cells(cells: Sequence[Sequence[float]], level: float) -> Mean:
     if not whole > 0:  # a cell of one seed, or no spread at all
         return Mean(n, centre, math.nan, math.nan, math.nan)
     freedom = whole**2 / float((parts**2 / free).sum())
-    half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(whole)
+    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(whole)
     return Mean(n, centre, math.sqrt(whole), centre - half, centre + half)

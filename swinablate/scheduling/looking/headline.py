@@ -10,8 +10,7 @@ from swinablate import __version__
 from swinablate.errors import EnvironmentFault
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.home import Home
-from swinablate.records.plan import PlanRecord, everything
-from swinablate.records.scale import at_home
+from swinablate.records.plan import PlanRecord, at_home, everything
 from swinablate.records.seal import seal, unseal
 from swinablate.scheduling.due import State, due
 from swinablate.text import after_difference, places_of, signed, unit_of

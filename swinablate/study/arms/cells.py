@@ -12,8 +12,9 @@ from swinablate.errors import InputError
 from swinablate.study.arms.axes import RECIPE
 from swinablate.study.arms.designs import cells
 from swinablate.study.arms.mixed import whole
+from swinablate.study.arms.written import Match, Variant
 from swinablate.study.equality import fields
-from swinablate.study.files import BASELINE, Match, Study, Variant, label
+from swinablate.study.files import BASELINE, Study, label
 from swinablate.text import named_level
 
 

@@ -4,20 +4,13 @@ Such an arm takes nothing from the baseline. What is compared has to be one quan
 seeds of a network and a command share no random numbers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from swinablate.config.compare import Compare, DeclaredHypothesis
 from swinablate.config.metrics import METRICS, alike, metric
 from swinablate.config.recipe import CommandRecipe, Recipe
 from swinablate.errors import InputError
-
-if TYPE_CHECKING:
-    from swinablate.study.files import NamedArm, StudyFile, Variant
-    from swinablate.study.plan import Arm, Plan
-
-NAMED = 4
-"""Arms that a warning shows: a line of them says which kind they are."""
+from swinablate.study.arms.written import NamedArm, StudyFile, Variant
 
 
 def whole(baseline: Recipe, other: Recipe | None) -> bool:
@@ -26,9 +19,9 @@ def whole(baseline: Recipe, other: Recipe | None) -> bool:
 
 
 def check_kinds(
-    file: "StudyFile",
+    file: StudyFile,
     baseline: Recipe,
-    variants: Iterable["Variant"],
+    variants: Iterable[Variant],
     recipes: Mapping[str, Recipe],
     at: str,
 ) -> None:
@@ -79,7 +72,7 @@ def _checks_first(recipe: Recipe | None) -> bool:
     return isinstance(recipe, CommandRecipe) and recipe.command.check == "first"
 
 
-def _check_whole(arm: "NamedArm", at: str) -> None:
+def _check_whole(arm: NamedArm, at: str) -> None:
     for key, why in (("take", "take parts of another"), ("match", "be matched in size")):
         if key in arm.model_fields_set:
             raise InputError(
@@ -167,32 +160,3 @@ def _unit(name: str) -> str:
 def _described(name: str) -> str:
     which = "more" if metric(name).better == "higher" else "less"
     return f"{_last(name)} ({_unit(name)}, {which} is better)"
-
-
-def names_of(plan: "Plan", arm: "Arm") -> dict[str, str]:
-    """Metric that the study asks for -> what an arm of another kind calls it."""
-    baseline = isinstance(plan.study.baseline, CommandRecipe)
-    if isinstance(arm.recipe, CommandRecipe) == baseline:
-        return {}
-    compare = plan.study.compare
-    asked = (one.quantity for one in plan.study.hypotheses)
-    wanted = dict.fromkeys((compare.metric, *compare.secondary, *filter(None, asked)))
-    known = measured(arm.recipe)
-    return {name: found for name in wanted if (found := alike(name, known))}
-
-
-def cautions_of_kinds(plan: "Plan") -> Iterator[dict[str, str]]:
-    """W31: commands beside networks."""
-    own = isinstance(plan.study.baseline, CommandRecipe)
-    names = [arm.name for arm in plan.arms if isinstance(arm.recipe, CommandRecipe) != own]
-    if not names:
-        return
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    kinds = ("a network", "networks"), ("a command", "commands")
-    (one, many), (base, _) = kinds if own else kinds[::-1]
-    yield {
-        "code": "W31",
-        "text": f"{', '.join(names[:NAMED])}{more}: {one if len(names) == 1 else many}, and the "
-        f"baseline is {base}: equal seeds share no random numbers between them, and whether they "
-        "see the same images is not known. Their differences are judged as of independent seeds.",
-    }

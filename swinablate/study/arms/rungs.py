@@ -20,8 +20,9 @@ from swinablate.errors import InputError
 from swinablate.records.scale import RungRecord, ScaleRecord, suffix
 from swinablate.stats.comparisons.trend import FEWEST, visible
 from swinablate.study.arms.scale import Rung, Scale, check_changes, predicted, ruled, rungs_of
+from swinablate.study.arms.written import Variant
 from swinablate.study.equality import differing, fields
-from swinablate.study.files import BASELINE, Study, Variant, label
+from swinablate.study.files import BASELINE, Study, label
 from swinablate.study.limits import ARMS, TRIALS
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan, Refusal
