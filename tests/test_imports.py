@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import RECIPE, STUDY
 
-HEAVY = {"torch", "torchvision", "mlflow", "optuna", "pandas", "matplotlib", "sklearn"}
+HEAVY = {"torch", "torchvision", "mlflow", "optuna", "pandas", "matplotlib", "seaborn", "sklearn"}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_worker_imports_torch_and_nothing_else_heavy():
 
 def test_a_study_starts_its_first_trial_before_what_its_report_needs_is_imported(tmp_path):
     """Figures, scipy's distributions and scikit-learn are the end's affair."""
-    late = ["mlflow", "pandas", "matplotlib", "sklearn", "scipy.stats"]
+    late = ["mlflow", "pandas", "matplotlib", "seaborn", "sklearn", "scipy.stats"]
     program = (
         "import sys\n"
         "from pathlib import Path\n"

@@ -35,7 +35,7 @@ def test_every_door_is_used():
     assert {tuple(libraries): found for libraries, found in doors()} == {
         ("optuna",): {"scheduling": []},
         ("mlflow",): {"tracking": ["runs"]},
-        ("matplotlib",): {"report": ["figures", "drawing"]},
+        ("matplotlib", "seaborn"): {"report": ["figures", "drawing"]},
         ("safetensors",): {"models": ["pretrained", "files"]},
         ("ray",): {"execution": ["executors", "ray", "driver"]},
         ("tensorboard",): {"config": ["commands", "boards"]},

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from swinablate.report.drawing.ink import PAPER, pt, root
+from swinablate.report.drawing.ink import pt, root
 
 LEAST = 4.6
 """Points of a number in a cell; what would be smaller is left to the table."""
@@ -23,10 +23,6 @@ FAR = 3.0
 """Times what nine tenths of the cells are below: colours end there, for one cell that is far off
 would make all others white."""
 NARROWEST = 1.0  # pp: of smaller changes colours should not shout
-DARK = ".15"
-"""Grey of a number on a light cell: nearly black, as ink is."""
-TURN = 0.408
-"""Luminance of a cell above which its number is dark: where seaborn turns, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,32 +68,25 @@ def heat(ax: Axes, bar: Axes | None, grid: pd.DataFrame, texts: pd.DataFrame, ha
         texts: what stands in each cell, if there is room.
         has: what cells have.
     """
-    cells = np.ma.masked_invalid(grid.to_numpy(float))
-    ax.spines[:].set_visible(False)
-    colours = ax.pcolormesh(
-        cells, cmap=COLOURS, vmin=-has.end, vmax=has.end, linewidths=has.lines, edgecolor=PAPER
-    )
-    down, across = grid.shape
-    ax.set(xlim=(0, across), ylim=(down, 0))  # the first row is the highest
-    if bar is not None:
-        extend = "both" if has.beyond else "neither"
-        key = root(ax).colorbar(colours, bar, ax, orientation="horizontal", extend=extend)
-        key.outline.set_linewidth(0)
+    # Here, for it takes half a second to import, and other figures do without it.
+    import seaborn
+
     longest = max(has.letters, *(len(text) for row in texts.to_numpy().tolist() for text in row))
     size = min(pt(8), has.wide / (WIDE * (longest + 0.6)))
-    if size >= LEAST:
-        _written(ax, texts, colours.to_rgba(cells), size)
-
-
-def _written(ax: Axes, texts: pd.DataFrame, shades: NDArray[np.float64], size: float) -> None:
-    """Write in the cells what is not empty, dark on light or light on dark."""
-    # Relative luminance, as WCAG 2 defines it.
-    rgb = shades[..., :3]
-    linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    bright = linear @ [0.2126, 0.7152, 0.0722]
-    for (y, x), text in np.ndenumerate(texts.to_numpy(object)):
-        if text:
-            ink = DARK if bright[y, x] > TURN else PAPER
-            # Inside its cell: it need not be measured to know how far the drawing reaches.
-            ax.text(x + 0.5, y + 0.5, text, color=ink, ha="center", va="center", fontsize=size,
-                    in_layout=False)  # fmt: skip
+    # It draws the whole figure to turn names that touch; there are none, and nothing to draw.
+    others = [one for one in root(ax).axes if one.get_visible()]
+    for one in others:
+        one.set_visible(False)
+    seaborn.heatmap(
+        grid, ax=ax, cbar=bar is not None, cbar_ax=bar, cmap=COLOURS, vmin=-has.end, vmax=has.end,
+        linewidths=has.lines, annot=texts if size >= LEAST else False, fmt="",
+        annot_kws={"fontsize": size}, xticklabels=False, yticklabels=False,
+        cbar_kws={"orientation": "horizontal", "extend": "both" if has.beyond else "neither"},
+    )  # fmt: skip
+    for one in others:
+        one.set_visible(True)
+    for text in list(ax.texts):
+        # Inside its cell: it need not be measured to know how far the drawing reaches.
+        text.set_in_layout(False)
+        if not text.get_text():
+            text.remove()
