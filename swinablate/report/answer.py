@@ -59,7 +59,7 @@ def gather(home: Home, name: str) -> StudyResults:
     plan = at_home(ladder)
     now, recorded = stand(home, ladder)
     every = counted(ladder, now, recorded)
-    mine = every.arm.isin([arm.name for arm in plan.arms])
+    mine = _at_home(plan, now, every)
     trials, away = (every[some].reset_index(drop=True) for some in (mine, ~mine))
     curves = curves_table(plan, recorded)
     declared = declaration(plan, trials)
@@ -68,7 +68,8 @@ def gather(home: Home, name: str) -> StudyResults:
     timed = not contended
     own = plan.baseline.commanded  # its curve is of what is compared already
     secondary = [] if own else curve_effects(plan, declared, trials, curves, timed=timed)
-    found = [*judged.warnings, *warnings(home, plan, trials), *_without(plan, declared, trials)]
+    found = [*judged.warnings, *warnings(plan, trials), *_declarations(home, ladder)]
+    found += _without(plan, declared, trials)
     found += [*contended, *unchanged(plan, recorded), *unheard(plan, recorded)]
     found += [Warn("W29", text) for text in [remark(plan, recorded)] if text]
     found += scale_decides(plan, judged, trials)
@@ -83,7 +84,9 @@ def gather(home: Home, name: str) -> StudyResults:
         warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
     )
     looked = now.decisions.verdicts if now.decisions else None
-    beside = further(plan, trials, looked, timed=timed) | trends(ladder, every, declared)
+    beside = further(plan, trials, looked, timed=timed) | trends(
+        ladder, every, declared, ended=now.spent
+    )
     return StudyResults(
         plan=plan,
         trials=trials,
@@ -100,6 +103,18 @@ def gather(home: Home, name: str) -> StudyResults:
         ladder=ladder if len(away) else None,
         away=away,
     )
+
+
+def _at_home(plan: PlanRecord, now: Due, every: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trials the verdicts are about: those at home; with looks, until the one that decided.
+
+    Others of home were trained later for a trend that was still open.
+    """
+    if now.decisions is None:
+        return every.arm.isin([arm.name for arm in plan.arms])
+    judged = now.decisions.verdicts
+    due = {each.name: each.planned for each in (judged.baseline, *judged.arms)}
+    return every.seed < every.arm.map(due).fillna(0)
 
 
 def stand(home: Home, plan: PlanRecord) -> tuple[Due, dict[str, Outcome]]:
@@ -124,10 +139,9 @@ def judge(plan: PlanRecord, declared: Declaration, now: Due, trials: pd.DataFram
     return judge_trials(plan, declared, trials)
 
 
-def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, ...]:
+def warnings(plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, ...]:
     """The warnings that need more than the accuracies, the plan's own among them."""
     found = [Warn(w.code, w.text) for w in plan.warnings]
-    found += _declarations(home, plan)
     arms = {arm.name: arm for arm in plan.arms}
     for arm in plan.arms[1:]:
         base = arms.get(arm.against, plan.baseline)
@@ -202,9 +216,14 @@ def _without(plan: PlanRecord, declared: Declaration, trials: pd.DataFrame) -> I
 
 
 def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:
-    """W8: it was declared otherwise, too; W9: with fewer seeds, and what they had answered."""
+    """W8: it was declared otherwise, too; W9: with fewer seeds, and what they had answered.
+
+    Args:
+        home: where the study ran.
+        plan: a recorded plan, with the arms of all rungs.
+    """
     digests = [d for d in home.declarations(plan.study) if d != plan.declaration]
-    others = [at_home(home.declared(plan.study, digest)) for digest in digests]
+    others = [home.declared(plan.study, digest) for digest in digests]
     shorter = [other for other in others if _extends(plan, other)]
     if len(shorter) < len(others):
         yield Warn(
@@ -214,9 +233,14 @@ def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:
         )
     for other in shorter:
         now, recorded = stand(home, other)
-        trials = counted(other, now, recorded)
-        said = judge(other, declaration(other, trials), now, trials)
+        alone = at_home(other)
+        trials = counted(alone, now, recorded)
+        declared = declaration(alone, trials)
+        said = judge(alone, declared, now, trials)
         words = "; ".join(f"{arm.name} {arm.verdict}" for arm in said.arms)
+        block = trends(other, counted(other, now, recorded), declared, ended=now.spent)
+        moves = [f"{one['arm']} {one['answer']}" for one in block.get("scale", ())]
+        words += f"; over scales {'; '.join(moves)}" if moves else ""
         added = ""
         if other.declaration == plan.parent:
             times = len(shorter) + 1

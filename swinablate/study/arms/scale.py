@@ -145,7 +145,7 @@ def check_beside(design: str, tables: Mapping[str, object], at: str) -> None:
         at: the file, for messages.
 
     Raises:
-        InputError: seeds that are added look by look, tuning, or a design of several switches.
+        InputError: tuning, or a design of several switches.
     """
     given = [f"[{name}]" for name, found in tables.items() if found is not None]
     if design != "one_at_a_time":
