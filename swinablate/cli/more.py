@@ -180,6 +180,7 @@ def _trends(home: Home, plan: PlanRecord, more: int) -> dict[str, int]:
 
     A trend is of the seeds that ended at every rung, so its rungs get them together.
     """
+    from swinablate.records.tables import valued
     from swinablate.report.answer import counted, stand
     from swinablate.study.arms.trends import ladder
     from swinablate.study.declared import declaration
@@ -189,7 +190,8 @@ def _trends(home: Home, plan: PlanRecord, more: int) -> dict[str, int]:
     now, recorded = stand(home, plan)
     alone = at_home(plan)
     declared = declaration(alone, counted(alone, now, recorded))
-    found = ladder(plan, counted(plan, now, recorded), declared)
+    known = valued(counted(plan, now, recorded), declared.metric, declared.unit)
+    found = ladder(plan, known, declared)
     seeds = {arm.name: len(arm.seeds) for arm in plan.arms}
     wanted: dict[str, int] = {}
     for one in found.pairs:

@@ -18,6 +18,7 @@ from swinablate.records.tables import (
     confusions,
     curves_table,
     recalls_table,
+    tabulated,
     trials_table,
     unrecorded,
 )
@@ -27,11 +28,12 @@ from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
 from swinablate.report.families.shares import shares_of
 from swinablate.report.families.sources import sources
-from swinablate.report.families.trends import trends
+from swinablate.report.families.trends import trends, tuned_trends
 from swinablate.report.families.tuned_effects import tuned_effects
 from swinablate.report.results import StudyResults, judge_trials, unhurried
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.first import remark
+from swinablate.scheduling.ledger import choices, tune_rows, tuned_rows
 from swinablate.scheduling.unchanged import unchanged, unheard
 from swinablate.stats import Declaration, Verdicts, Warn
 from swinablate.stats.sentence import count_range
@@ -84,9 +86,10 @@ def gather(home: Home, name: str) -> StudyResults:
         warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
     )
     looked = now.decisions.verdicts if now.decisions else None
-    beside = further(plan, trials, looked, timed=timed) | trends(
-        ladder, every, declared, ended=now.spent
-    )
+    beside = further(plan, trials, looked, timed=timed)
+    beside |= trends(ladder, every, declared, ended=now.spent)
+    if climbing := tuned_trends(ladder, recorded, declared):
+        beside["scale"] = [*beside["scale"], *climbing]
     return StudyResults(
         plan=plan,
         trials=trials,
@@ -102,7 +105,15 @@ def gather(home: Home, name: str) -> StudyResults:
         confusions=confusions(plan, recorded),
         ladder=ladder if len(away) else None,
         away=away,
+        tuned_away=_tuned_away(ladder, recorded) if plan.tune else pd.DataFrame(),
     )
+
+
+def _tuned_away(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
+    """What tuning ran at the other rungs, as `tuning` lists it."""
+    away = plan.scale.others if plan.scale else frozenset()
+    rows = [*tune_rows(plan), *tuned_rows(plan, choices(plan, recorded))]
+    return tabulated(plan, [row for row in rows if row.arm.name in away], recorded)
 
 
 def _at_home(plan: PlanRecord, now: Due, every: pd.DataFrame) -> "pd.Series[bool]":

@@ -40,7 +40,8 @@ def looked(plan: PlanRecord, outcomes: Mapping[str, Outcome], *, ended: bool) ->
         return found
     from swinablate.study.arms.trends import ladder
 
-    rungs = ladder(plan, trials_table(plan, outcomes), declared)
+    every = valued(trials_table(plan, outcomes), declared.metric, declared.unit)
+    rungs = ladder(plan, every, declared)
     none = {arm.name: 0 for arm in plan.arms}
     return replace(
         found,

@@ -218,7 +218,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
 def _seeds(file: StudyFile, at: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The seeds of an arm, and those of the baseline."""
     if file.scale is not None:
-        check_beside(file.design, {"tune": file.tune}, at)
+        check_beside(file.design, at)
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, at)
     if file.scale is not None and file.baseline_seeds is None and file.adaptive is None:
         more = seeds  # effects are taken within seeds at every rung: others would have no partner

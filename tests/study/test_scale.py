@@ -255,7 +255,6 @@ def test_wrong_scales_are_refused_before_any_work(scale, said, write, tmp_path, 
 
 
 BESIDE = {
-    "tuning": (SCALE + '[tune]\ntrials = 2\nspace = { "train.lr" = [1e-3, 1e-2] }\n', "[scale] and [tune]"),
     "a design": (SCALE.replace("seeds = 3", 'design = "factorial"\nseeds = 3', 1), "[scale] and design = 'factorial'"),
     "an axis of it": (SCALE.replace('"model.shift" = [false]', '"model.width" = [12]'), "'model.width' is changed here"),
     "an arm of it": (STUDY + f'[[arms]]\nname = "x"\nchanges = {{ "model.width" = 12 }}\n[scale]\n{WIDTHS}', "'model.width' is changed here"),

@@ -4,14 +4,19 @@ A family of its own at the study's error rate, which decides nothing about the c
 scale: an arm may be worse at home and lose nothing at another rung.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
-from swinablate.records.scale import ScaleRecord
+from swinablate.records.scale import RungRecord, ScaleRecord
+from swinablate.records.tables import tabulated, valued
+from swinablate.report.families.tuned_verdicts import ONCE, SUFFIX, by_tuning, over_tunings
+from swinablate.scheduling.ledger import Try, choices, tuned_rows
 from swinablate.stats import Declaration
 from swinablate.stats.comparisons.trend import At, HeldOut, Trend
 from swinablate.study.arms.trends import Ladder, Pair, ladder
@@ -31,10 +36,57 @@ def trends(
     """
     if plan.scale is None:
         return {}
-    found = ladder(plan, trials, declared)
+    found = ladder(plan, valued(trials, declared.metric, declared.unit), declared)
     left = int((trials.status == "waiting").sum())
     told = [(one, _told(one, found, left, ended=ended)) for one in found.pairs]
-    return {"scale": [_entry(plan, plan.scale, declared, *each) for each in told]}
+    basis = {"basis": "fixed"} if plan.tune else {}
+    return {"scale": [_entry(plan, declared, *each) | basis for each in told]}
+
+
+def tuned_trends(
+    plan: PlanRecord, recorded: Mapping[str, Outcome], declared: Declaration
+) -> list[dict[str, Any]]:
+    """The same at the recipes that tuning found at every rung: a family of its own.
+
+    What one result is, is as in the verdicts on tuned arms: a seed with a tuning of its own, or
+    the mean over the seeds of a tuning. After one tuning an arm there are numbers and no answer.
+
+    Args:
+        plan: a recorded plan with tuning, with the arms of every rung, and its ledger.
+        recorded: trial id -> outcome.
+        declared: what is asked, in which metric.
+    """
+    if plan.scale is None or plan.tune is None:
+        return []
+    best = choices(plan, recorded)
+    finals = tabulated(plan, tuned_rows(plan, best), recorded)
+    known = valued(finals, declared.metric, declared.unit)
+    left = sum(len(arm.seeds) for arm in plan.arms) - int((known.status != "waiting").sum())
+    if by_tuning(plan):
+        known = over_tunings(known)
+    found = ladder(plan, known, declared)
+    entries = []
+    for one in found.pairs:
+        own = _told(one, found, left, ended=False)
+        if plan.tune.once and own.effects and not left:
+            own = replace(own, answer="cannot tell", negligible=False, why=ONCE)
+        word = "tuning" if by_tuning(plan) else "seed"
+        entry = _entry(plan, declared, one, own, word)
+        entry["planned"] = plan.tune.of(entry["planned"]) if by_tuning(plan) else entry["planned"]
+        rungs = zip(one.rungs, entry["rungs"], strict=False)
+        entry["rungs"] = [told | {"chosen": _chosen(one, rung, best)} for rung, told in rungs]
+        entries.append(entry | {"arm": f"{one.arm}{SUFFIX}", "basis": "tuned"})
+    return entries
+
+
+def _chosen(
+    one: Pair, rung: RungRecord, best: Mapping[tuple[str, int], Try]
+) -> dict[str, list[dict[str, Any]]]:
+    """Arm -> what each of its tunings chose at a rung, on both sides."""
+    return {
+        name: [dict(b.params) for (arm, _), b in best.items() if arm == rung.arms[name]]
+        for name in (one.arm, one.against)
+    }
 
 
 def _told(one: Pair, found: Ladder, left: int, *, ended: bool) -> Trend:
@@ -61,8 +113,10 @@ def _planned(plan: PlanRecord, one: Pair) -> int:
 
 
 def _entry(
-    plan: PlanRecord, scale: ScaleRecord, declared: Declaration, one: Pair, found: Trend
+    plan: PlanRecord, declared: Declaration, one: Pair, found: Trend, word: str = "seed"
 ) -> dict[str, Any]:
+    scale = plan.scale
+    assert scale is not None
     ahead = found.predicted
     at = zip(one.rungs, found.effects, strict=False)  # no effect where nothing ended
     return {
@@ -89,7 +143,7 @@ def _entry(
         "rungs": [{"rung": rung.label, **_point(effect)} for rung, effect in at],
         "line": [_point(end) for end in found.line or ()],
         "held_out": _held(one, found.held_out) if found.held_out else None,
-        "sentence": _sentence(one, found, scale, declared),
+        "sentence": _sentence(one, found, declared, (scale, word)),
     }
 
 
@@ -115,8 +169,11 @@ def _look(found: Trend) -> str:
     return "" if found.look in {None, found.n} else f" of {found.look}"
 
 
-def _sentence(one: Pair, found: Trend, scale: ScaleRecord, declared: Declaration) -> str:
-    """What was found of an arm over scales, without its name."""
+def _sentence(
+    one: Pair, found: Trend, declared: Declaration, about: tuple[ScaleRecord, str]
+) -> str:
+    """What was found of an arm over scales, without its name; and what one result is called."""
+    scale, word = about
     if found.slope is None or found.ci_low is None or found.ci_high is None:
         return f"cannot tell: {found.why}."
     places, unit = declared.places((found.ci_high - found.ci_low) / 4), declared.suffix
@@ -128,7 +185,7 @@ def _sentence(one: Pair, found: Trend, scale: ScaleRecord, declared: Declaration
 
     slope = (
         f"{signed(found.slope, places)}{unit} per doubling of {scale.by} ({level} simultaneous CI "
-        f"{ends(found.ci_low, found.ci_high)}; {counted(found.n, 'seed')}{_look(found)} at "
+        f"{ends(found.ci_low, found.ci_high)}; {counted(found.n, word)}{_look(found)} at "
         f"{len(one.rungs)} "
         f"rungs, {first} to {last})"
     )

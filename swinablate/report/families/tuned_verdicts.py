@@ -176,7 +176,7 @@ def _judged(
     torn: list[str] = []
     if by_tuning(plan):
         torn = _torn(frame)
-        frame = _means(frame)
+        frame = over_tunings(frame)
     samples = read_samples(frame, asked)
     asked = replace(asked, contrasts=())
     found = {}
@@ -226,7 +226,7 @@ def _torn(frame: pd.DataFrame) -> list[str]:
     return [str(arm) for arm in dict.fromkeys(parts.index.get_level_values("arm"))]
 
 
-def _means(frame: pd.DataFrame) -> pd.DataFrame:
+def over_tunings(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for every tuning: the mean over its seeds."""
     rows = []
     for (arm, repeat), mine in frame.groupby(["arm", "repeat"], sort=False):

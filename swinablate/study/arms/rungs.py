@@ -115,13 +115,14 @@ def _check(study: Study, scale: Scale, rungs: Sequence[Rung]) -> None:
             hint="make its size a switch of [axes]",
         )
     arms = len(rungs) * (1 + sum(map(len, study.axes.values())) + len(study.variants))
-    trials = arms * len(study.seeds)
+    tries = study.tune.tries(len(study.seeds)) if study.tune else 0
+    trials = arms * (len(study.seeds) + tries)
     if arms > ARMS or trials > TRIALS:
         raise InputError(
             f"{len(rungs)} rungs make {arms:,} arms and {trials:,} trials, and {ARMS:,} and "
             f"{TRIALS:,} can be planned",
             at=f"{study.file}: scale",
-            hint="give fewer rungs, arms or seeds",
+            hint=f"give fewer rungs, arms{', tries' if tries else ''} or seeds",
         )
     # Unknown paths and levels that do not fit are told before anything is built.
     for rung in rungs:

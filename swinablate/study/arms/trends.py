@@ -12,7 +12,6 @@ import numpy as np
 
 from swinablate.records.plan import PlanRecord
 from swinablate.records.scale import RungRecord
-from swinablate.records.tables import valued
 from swinablate.stats import Declaration
 from swinablate.stats.comparisons.trend import Asked, Trend, trend
 from swinablate.stats.critical import Floats
@@ -70,16 +69,16 @@ class Ladder:
         return frozenset(name for one in self.pairs if one.arm in open_ for name in one.names)
 
 
-def ladder(plan: PlanRecord, trials: "pd.DataFrame", declared: Declaration) -> Ladder:
+def ladder(plan: PlanRecord, known: "pd.DataFrame", declared: Declaration) -> Ladder:
     """Judge the trends of a study of several scales by what is recorded.
 
     Args:
         plan: a recorded plan, with the arms of every rung.
-        trials: a row for every trial that counts, of every rung.
+        known: a row for every result that counts, of every rung: `arm`, `seed`, `value`, `status`;
+            where several seeds are one result, `seed` is its number.
         declared: what is asked, in which metric.
     """
     assert plan.scale is not None
-    known = valued(trials, declared.metric, declared.unit)
     values: dict[str, dict[int, float]] = {}
     for arm, seed, value, status in known[["arm", "seed", "value", "status"]].itertuples(
         index=False
