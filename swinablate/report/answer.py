@@ -96,7 +96,7 @@ def gather(home: Home, name: str) -> StudyResults:
         curves=curves,
         verdicts=judged.to_json()
         | beside
-        | sources(plan, declared, trials)
+        | sources(plan, declared, trials, tuned.trials if tuned else None)
         | shares_of(plan, declared, trials)
         | ({"tuning": tuned.summary} if tuned else {}),
         provenance=origin(ladder, recorded, launch_of(home, plan)),

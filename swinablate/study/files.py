@@ -232,6 +232,8 @@ def _given(file: StudyFile) -> dict[str, bool]:
         "baseline_seeds": file.baseline_seeds is not None,
         "adaptive": file.adaptive is not None,
         "tune": file.tune is not None,
+        "once": file.tune is not None and file.tune.repeats == 1,
+        "several": file.seeds != 1,
         "scale": file.scale is not None,
     }
 
