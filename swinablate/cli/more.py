@@ -7,7 +7,7 @@ file declares something else.
 
 import dataclasses
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from swinablate.cli import terminal
@@ -16,6 +16,7 @@ from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of, program
 from swinablate.records.plan import PlanRecord
+from swinablate.records.scale import at_home
 from swinablate.text import counted
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def extended(made: "Plan", home: Home, options: "Options") -> "tuple[Plan, Optio
     added = launch_of(home, newest).more
     if options.more is not None and _finished(home, newest, options.launch):
         seeds = _more(made, newest, _open(home, newest), options.more)
+        seeds = _climbed(made, newest, seeds, _trends(home, newest, options.more))
         if seeds:
             _say(seeds, newest)
             kept = _with(options, (*added, options.more))
@@ -67,13 +69,6 @@ def _check(made: "Plan") -> None:
             at=at,
             hint="a later look in the file makes another study, whose report names this one: "
             f"[adaptive] looks = {[*study.looks, study.looks[-1] + 5]}",
-        )
-    if study.scale is not None:
-        raise InputError(
-            "a study of several scales needs the same seeds at every rung, and --more gives them "
-            "to single arms",
-            at=at,
-            hint=f"give all arms more in the file: seeds = {len(study.seeds) + 5}",
         )
     if study.noise is not None and study.noise.nested:
         raise InputError(
@@ -142,6 +137,7 @@ def _open(home: Home, plan: PlanRecord) -> set[str]:
     from swinablate.study.declared import declaration
 
     now, recorded = stand(home, plan)
+    plan = at_home(plan)
     trials = counted(plan, now, recorded)
     judged = judge(plan, declaration(plan, trials), now, trials)
     return {
@@ -162,7 +158,7 @@ def _more(
     """
     from swinablate.stats.power import baseline_of
 
-    arms = [arm for arm in newest.arms[1:] if arm.name in open_]
+    arms = [arm for arm in at_home(newest).arms[1:] if arm.name in open_]
     if not arms:
         return {}
     base = newest.baseline
@@ -176,6 +172,50 @@ def _more(
         found[arm.name] = (*arm.seeds, *new[:more])
     if base.name in open_:
         found[base.name] = tuple(upcoming[:wanted])
+    return found
+
+
+def _trends(home: Home, plan: PlanRecord, more: int) -> dict[str, int]:
+    """Arm at a rung -> how many seeds it needs, so that open trends have `more` than they had.
+
+    A trend is of the seeds that ended at every rung, so its rungs get them together.
+    """
+    from swinablate.records.tables import valued
+    from swinablate.report.answer import counted, stand
+    from swinablate.study.arms.trends import ladder
+    from swinablate.study.declared import declaration
+
+    if plan.scale is None:
+        return {}
+    now, recorded = stand(home, plan)
+    alone = at_home(plan)
+    declared = declaration(alone, counted(alone, now, recorded))
+    known = valued(counted(plan, now, recorded), declared.metric, declared.unit)
+    found = ladder(plan, known, declared)
+    seeds = {arm.name: len(arm.seeds) for arm in plan.arms}
+    wanted: dict[str, int] = {}
+    for one in found.pairs:
+        if len(one.rungs) > 1 and not found.trends[one.arm].settled:
+            every = more + min(seeds[name] for name in one.names)
+            wanted |= {name: max(every, wanted.get(name, 0)) for name in one.names}
+    return wanted
+
+
+def _climbed(
+    made: "Plan",
+    newest: PlanRecord,
+    seeds: dict[str, tuple[int, ...]],
+    wanted: Mapping[str, int],
+) -> dict[str, tuple[int, ...]]:
+    """Arm -> all of its seeds, with those that open trends need."""
+    if not wanted:
+        return seeds
+    found = seeds or {arm.name: arm.seeds for arm in newest.arms}
+    first = made.study.baseline_seeds
+    upcoming = tuple(_upcoming(first, max(len(first), *wanted.values())))
+    for name, count in wanted.items():
+        new = [seed for seed in upcoming[:count] if seed not in found[name]]
+        found[name] = (*found[name], *new)
     return found
 
 

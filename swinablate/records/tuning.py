@@ -144,15 +144,37 @@ class ReplicatesRecord(Record):
     detectable_pp: float | None
 
 
+class TuningsRecord(Record):
+    """A number of tunings of an arm, and of final seeds at each, and what they find of tuned arms.
+
+    Attributes:
+        why: "declared"; "seeds": the fewest that find the rope with so many tunings; "tunings":
+            the fewest with so many seeds at each.
+        tunings: of an arm; None where no number of them suffices.
+        splits: of the data, over all tunings of an arm.
+        each: final seeds of a tuning; None where no number of them suffices.
+        trials: of all arms together, at most.
+        detectable_pp: the smallest difference found with power 0.8.
+    """
+
+    why: str
+    tunings: int | None
+    splits: int | None
+    each: int | None
+    trials: int | None
+    detectable_pp: float | None
+
+
 class NoiseRecord(Record):
     """How much accuracy varies over seeds, percentage points, and how we know.
 
     Attributes:
         sources: over which a study draws its trials; empty where it does not say.
         splits: of the data, 0 where it does not draw any.
-        difference: "training" and "split" -> sd of a difference between two arms.
+        difference: "training", "split", "tuning" -> sd of a difference between two arms.
         known: how we know that, in words.
         replicates: what was declared, and what would do better.
+        tunings: the same of tuned arms, where arms are judged over tunings.
     """
 
     sd: float | None = None
@@ -162,6 +184,7 @@ class NoiseRecord(Record):
     difference: Annotated[Mapping[str, float], LATER] = Field(default_factory=dict)
     known: Annotated[str, LATER] = ""
     replicates: Annotated[tuple[ReplicatesRecord, ...], LATER] = ()
+    tunings: Annotated[tuple[TuningsRecord, ...], LATER] = ()
 
     @property
     def nested(self) -> bool:

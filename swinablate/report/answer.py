@@ -17,6 +17,7 @@ from swinablate.records.tables import (
     confusions,
     curves_table,
     recalls_table,
+    tabulated,
     trials_table,
     unrecorded,
 )
@@ -26,11 +27,12 @@ from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
 from swinablate.report.families.shares import shares_of
 from swinablate.report.families.sources import sources
-from swinablate.report.families.trends import trends
+from swinablate.report.families.trends import trends, tuned_trends
 from swinablate.report.families.tuned_effects import tuned_effects
 from swinablate.report.results import StudyResults, judge_trials, unhurried
 from swinablate.scheduling.due import Due, State, due
 from swinablate.scheduling.first import remark
+from swinablate.scheduling.ledger import choices, tune_rows, tuned_rows
 from swinablate.scheduling.unchanged import unchanged, unheard
 from swinablate.stats import Declaration, Verdicts, Warn
 from swinablate.stats.sentence import count_range
@@ -58,7 +60,7 @@ def gather(home: Home, name: str) -> StudyResults:
     plan = at_home(ladder)
     now, recorded = stand(home, ladder)
     every = counted(ladder, now, recorded)
-    mine = every.arm.isin([arm.name for arm in plan.arms])
+    mine = _at_home(plan, now, every)
     trials, away = (every[some].reset_index(drop=True) for some in (mine, ~mine))
     curves = curves_table(plan, recorded)
     declared = declaration(plan, trials)
@@ -67,7 +69,8 @@ def gather(home: Home, name: str) -> StudyResults:
     timed = not contended
     own = plan.baseline.commanded  # its curve is of what is compared already
     secondary = [] if own else curve_effects(plan, declared, trials, curves, timed=timed)
-    found = [*judged.warnings, *warnings(home, plan, trials), *_without(plan, declared, trials)]
+    found = [*judged.warnings, *warnings(plan, trials), *_declarations(home, ladder)]
+    found += _without(plan, declared, trials)
     found += [*contended, *unchanged(plan, recorded), *unheard(plan, recorded)]
     found += [Warn("W29", text) for text in [remark(plan, recorded)] if text]
     found += scale_decides(plan, judged, trials)
@@ -82,14 +85,17 @@ def gather(home: Home, name: str) -> StudyResults:
         warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
     )
     looked = now.decisions.verdicts if now.decisions else None
-    beside = further(plan, trials, looked, timed=timed) | trends(ladder, every, declared)
+    beside = further(plan, trials, looked, timed=timed)
+    beside |= trends(ladder, every, declared, ended=now.spent)
+    if climbing := tuned_trends(ladder, recorded, declared):
+        beside["scale"] = [*beside["scale"], *climbing]
     return StudyResults(
         plan=plan,
         trials=trials,
         curves=curves,
         verdicts=judged.to_json()
         | beside
-        | sources(plan, declared, trials)
+        | sources(plan, declared, trials, tuned.trials if tuned else None)
         | shares_of(plan, declared, trials)
         | ({"tuning": tuned.summary} if tuned else {}),
         provenance=origin(ladder, recorded, launch_of(home, plan)),
@@ -98,7 +104,27 @@ def gather(home: Home, name: str) -> StudyResults:
         confusions=confusions(plan, recorded),
         ladder=ladder if len(away) else None,
         away=away,
+        tuned_away=_tuned_away(ladder, recorded) if plan.tune else pd.DataFrame(),
     )
+
+
+def _tuned_away(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> pd.DataFrame:
+    """What tuning ran at the other rungs, as `tuning` lists it."""
+    away = plan.scale.others if plan.scale else frozenset()
+    rows = [*tune_rows(plan), *tuned_rows(plan, choices(plan, recorded))]
+    return tabulated(plan, [row for row in rows if row.arm.name in away], recorded)
+
+
+def _at_home(plan: PlanRecord, now: Due, every: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trials the verdicts are about: those at home; with looks, until the one that decided.
+
+    Others of home were trained later for a trend that was still open.
+    """
+    if now.decisions is None:
+        return every.arm.isin([arm.name for arm in plan.arms])
+    judged = now.decisions.verdicts
+    due = {each.name: each.planned for each in (judged.baseline, *judged.arms)}
+    return every.seed < every.arm.map(due).fillna(0)
 
 
 def stand(home: Home, plan: PlanRecord) -> tuple[Due, dict[str, Outcome]]:
@@ -123,10 +149,9 @@ def judge(plan: PlanRecord, declared: Declaration, now: Due, trials: pd.DataFram
     return judge_trials(plan, declared, trials)
 
 
-def warnings(home: Home, plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, ...]:
+def warnings(plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, ...]:
     """The warnings that need more than the accuracies, the plan's own among them."""
     found = [Warn(w.code, w.text) for w in plan.warnings]
-    found += _declarations(home, plan)
     arms = {arm.name: arm for arm in plan.arms}
     for arm in plan.arms[1:]:
         base = arms.get(arm.against, plan.baseline)
@@ -201,9 +226,14 @@ def _without(plan: PlanRecord, declared: Declaration, trials: pd.DataFrame) -> I
 
 
 def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:
-    """W8: it was declared otherwise, too; W9: with fewer seeds, and what they had answered."""
+    """W8: it was declared otherwise, too; W9: with fewer seeds, and what they had answered.
+
+    Args:
+        home: where the study ran.
+        plan: a recorded plan, with the arms of all rungs.
+    """
     digests = [d for d in home.declarations(plan.study) if d != plan.declaration]
-    others = [at_home(home.declared(plan.study, digest)) for digest in digests]
+    others = [home.declared(plan.study, digest) for digest in digests]
     shorter = [other for other in others if _extends(plan, other)]
     if len(shorter) < len(others):
         yield Warn(
@@ -213,9 +243,14 @@ def _declarations(home: Home, plan: PlanRecord) -> Iterator[Warn]:
         )
     for other in shorter:
         now, recorded = stand(home, other)
-        trials = counted(other, now, recorded)
-        said = judge(other, declaration(other, trials), now, trials)
+        alone = at_home(other)
+        trials = counted(alone, now, recorded)
+        declared = declaration(alone, trials)
+        said = judge(alone, declared, now, trials)
         words = "; ".join(f"{arm.name} {arm.verdict}" for arm in said.arms)
+        block = trends(other, counted(other, now, recorded), declared, ended=now.spent)
+        moves = [f"{one['arm']} {one['answer']}" for one in block.get("scale", ())]
+        words += f"; over scales {'; '.join(moves)}" if moves else ""
         added = ""
         if other.declaration == plan.parent:
             times = len(shorter) + 1

@@ -282,7 +282,7 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
             ({**block, "rows": [*block["arms"], *among(block)]}, scale_of(block))
             for block in blocks_of(judged)
         ],
-        "trends": judged.get("scale") or [],
+        "trends": tunings.at_rungs(judged),
         "parts": judged.get("shares"),
         "hypotheses": prose.hypotheses(answer),
         "quantities": any(asked.quantity for asked in answer.plan.hypotheses),

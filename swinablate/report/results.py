@@ -74,7 +74,9 @@ class StudyResults:
         confusions: arm -> what it takes for what; without those that did not record it.
         ladder: the plan with the arms of every rung, where a study has several scales; `plan` has
             those that its verdicts are about.
-        away: a row for every planned trial at the other rungs.
+        away: a row for every planned trial at the other rungs, and at home of those that only a
+            trend needs.
+        tuned_away: the rows of tuning at the other rungs.
     """
 
     plan: PlanRecord
@@ -87,6 +89,7 @@ class StudyResults:
     confusions: Mapping[str, Confusion] = field(default_factory=dict)
     ladder: PlanRecord | None = None
     away: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tuned_away: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def planned(self) -> PlanRecord:

@@ -119,12 +119,14 @@ def every_trial(answer: StudyResults) -> pd.DataFrame:
     `basis` is fixed, tuned, or both where tuning chose the recipe that an arm had; a trial of
     tuning itself counts at neither.
     """
+    own = pd.concat([answer.trials, answer.away]) if len(answer.away) else answer.trials
     if not answer.verdicts.get("tuning"):
-        return pd.concat([answer.trials, answer.away]) if len(answer.away) else answer.trials
-    tuned = answer.tuning[answer.tuning.kind == "final"].trial
-    both = answer.trials.trial.isin(tuned)
-    fixed = answer.trials.assign(basis=np.where(both, "both", "fixed"), number=None, repeat=None)
-    more = answer.tuning[~answer.tuning.trial.isin(answer.trials.trial)]
+        return own
+    away = answer.tuned_away
+    tuning = pd.concat([answer.tuning, away]) if len(away) else answer.tuning
+    both = own.trial.isin(tuning[tuning.kind == "final"].trial)
+    fixed = own.assign(basis=np.where(both, "both", "fixed"), number=None, repeat=None)
+    more = tuning[~tuning.trial.isin(own.trial)]
     more = more.assign(basis=more.kind.map({"final": "tuned"}))
     rows = [*fixed.to_dict("records"), *more.to_dict("records")]
     of_tuning = ["number", "repeat"]
@@ -272,6 +274,8 @@ def open_parts(answer: StudyResults) -> list[str]:
     coming = ["waiting", "running"]
     fixed = bool(answer.trials.status.isin(coming).any())
     scale = bool(len(answer.away) and answer.away.status.isin(coming).any())
+    trends = answer.verdicts.get("scale", ())
+    scale |= any(one["why"].startswith("pending") for one in trends if one.get("basis") == "tuned")
     open_ = {"fixed": fixed, "tuned": tuned, "scale": scale}
     return [name for name, still in open_.items() if still]
 

@@ -17,6 +17,7 @@ from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.tuning import Ledger
 from swinablate.scheduling.first import held
 from swinablate.scheduling.ledger import by_seed, wanted
+from swinablate.scheduling.looks import looked
 
 if TYPE_CHECKING:
     from swinablate.stats import Decisions
@@ -190,7 +191,7 @@ def _adaptive(state: State) -> Due:
     if missing and not fits:
         kept = now.reached if not first else now.wanted
         rows = tuple(row for row in _upto(state.rows, kept) if row.trial in state.outcomes)
-        ended = _look(state, ended=True)
+        ended = looked(state.plan, state.outcomes, ended=True)
         return Due(rows=rows, most=len(rows), left=0, spent=True, decisions=ended, state=state)
     return Due(
         rows=state.rows,
@@ -208,7 +209,7 @@ def _gathered(state: State) -> State:
     decisions, stuck = None, False
     if state.plan.looks:
         every = by_seed(state.plan)
-        decisions = _look(state, ended=False)
+        decisions = looked(state.plan, state.outcomes, ended=False)
         rows = list(_upto(every, decisions.wanted))
         most = sum(most_wanted(state.plan, decisions).values())
         stuck = not _fits(state, every, decisions)
@@ -245,20 +246,6 @@ def _complete(state: State) -> bool:
     return state.used == len(state.rows)
 
 
-def _look(state: State, *, ended: bool) -> "Decisions":
-    # pandas and scipy take seconds, and only looks need them
-    from swinablate.records.tables import trials_table, valued
-    from swinablate.stats import look
-    from swinablate.study.declared import declaration, looks_of
-
-    plan = state.plan
-    table = trials_table(plan, state.outcomes)
-    declared = declaration(plan, table)
-    frame = valued(table, declared.metric, declared.unit)
-    frame = frame[frame.status != "waiting"]
-    return look(frame, looks_of(plan), declared, ended=ended)
-
-
 def _upto(rows: Sequence[Row], counts: Mapping[str, int]) -> Iterator[Row]:
     return (row for row in rows if row.seed < counts[row.arm.name])
 
@@ -269,6 +256,8 @@ def most_wanted(plan: PlanRecord, now: "Decisions") -> dict[str, int]:
     last = dict.fromkeys((arm for one in going for arm in one.weights), plan.looks[-1].seeds)
     if plan.baseline.name in last:
         last[plan.baseline.name] = len(plan.baseline.seeds)
+    for arm in now.going:
+        last[arm] = max(last.get(arm, 0), now.wanted[arm], plan.looks[-1].seeds)
     return {**now.wanted, **last}
 
 

@@ -157,9 +157,9 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
 def _seeds(file: StudyFile, at: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The seeds of an arm, and those of the baseline."""
     if file.scale is not None:
-        check_beside(file.design, {"adaptive": file.adaptive, "tune": file.tune}, at)
+        check_beside(file.design, at)
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, at)
-    if file.scale is not None and file.baseline_seeds is None:
+    if file.scale is not None and file.baseline_seeds is None and file.adaptive is None:
         more = seeds  # effects are taken within seeds at every rung: others would have no partner
     return nested_seeds(file.noise, seeds, more)
 
@@ -171,6 +171,8 @@ def _given(file: StudyFile) -> dict[str, bool]:
         "baseline_seeds": file.baseline_seeds is not None,
         "adaptive": file.adaptive is not None,
         "tune": file.tune is not None,
+        "once": file.tune is not None and file.tune.repeats == 1,
+        "several": file.seeds != 1,
         "scale": file.scale is not None,
     }
 

@@ -341,7 +341,9 @@ def looks_json(plan: Plan, noise: Noise) -> list[dict[str, Any]]:
         return []
     found: list[float] = []
     if noise.sd is not None:
-        found = detectable_at(study.looks, _compared(plan), noise.sd, alpha=study.compare.alpha)
+        found = detectable_at(
+            study.looks, _compared(plan.home), noise.sd, alpha=study.compare.alpha
+        )
     return [
         {
             "seeds": seeds,

@@ -31,7 +31,7 @@ from swinablate.study.equality import (
     prove,
 )
 from swinablate.study.files import BASELINE, Study
-from swinablate.study.limits import check_parts
+from swinablate.study.limits import check_budget, check_parts
 from swinablate.study.matching import solve
 from swinablate.study.noise.sources import check_splits, splits_of
 from swinablate.study.plan import Arm, Kind, Plan, Refusal
@@ -107,13 +107,7 @@ def _plan(study: Study, watch: Callable[[int, str], None] | None) -> Plan:
     check_tuning(study, {arm.name: arm.recipe for arm in arms})
     check_splits(study.noise, [(a.name, a.recipe, a.differs) for a in arms], study.file)
     made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
-    budget = study.budget.trials
-    if study.looks and budget is not None and budget < made_plan.fewest:
-        raise InputError(
-            f"the first look needs {made_plan.fewest} trials, the budget has {budget}",
-            at=f"{study.file}: budget.trials",
-            hint="give the study more trials, or fewer arms",
-        )
+    check_budget(made_plan)
     return made_plan
 
 

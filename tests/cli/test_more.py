@@ -14,6 +14,7 @@ from swinablate.records.launch import Launch, keep_launch
 from swinablate.records.outcome import Outcome
 from swinablate.report.answer import gather
 from swinablate.report.prose import EXTENDED, checklist
+from swinablate.stats.comparisons.trend import NO_LINE
 from swinablate.study.files import load_study, smoke
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan_record import plan_record
@@ -183,6 +184,51 @@ def test_where_everything_is_decided_nothing_is_added(home, write, capsys, monke
     same, _ = more(made, home, 2)
     assert same is made
     assert "nothing that more seeds could decide is undecided" in capsys.readouterr().err
+
+
+SCALE = """
+[scale]
+axis = "model.width"
+levels = [8, 12, 16]
+[compare]
+rope = 0.5
+"""
+
+
+def test_an_open_trend_gets_more_seeds_at_all_of_its_rungs(home, write, monkeypatch):
+    text = THREE.partition('"model.norm"')[0].replace("baseline_seeds = 6\n", "") + SCALE
+    for name in ("shift=false", "shift=false at width=12", "shift=false at width=16"):
+        monkeypatch.setitem(SHIFTS, name, -9.0)  # worse everywhere
+    made = trained(home, planned(write(text)))
+    before = gather(home, "study").verdicts
+    assert [arm["verdict"] for arm in before["arms"]] == ["worse"]
+    assert [one["answer"] for one in before["scale"]] == ["cannot tell"]
+    found, options = more(made, home, 2)
+    assert {tuple(seeds) for seeds in seeds_of(found).values()} == {(0, 1, 2, 3, 4, 5)}
+    assert len(found.arms) == 6
+    assert found.declaration != made.declaration
+    trained(home, found, options.launch)
+    judged = gather(home, "study").verdicts
+    assert judged["scale"][0]["n"] == 6
+    (told,) = [w["text"] for w in judged["warnings"] if w["code"] == "W9"]
+    assert "shift=false worse; over scales shift=false cannot tell" in told
+    assert not [w for w in judged["warnings"] if w["code"] == "W8"]
+    # Started again it is the extension that goes on.
+    again, _ = extended(made, home, Options())
+    assert again.declaration == found.declaration
+
+
+def test_an_open_verdict_of_a_scale_gets_more_seeds_at_home_alone(home, write, monkeypatch):
+    text = THREE.partition('"model.norm"')[0].replace("baseline_seeds = 6\n", "") + SCALE
+    monkeypatch.setitem(SHIFTS, "shift=false at width=12", -40.0)  # no line: seeds do not mend it
+    made = trained(home, planned(write(text)))
+    before = gather(home, "study").verdicts
+    assert [arm["verdict"] for arm in before["arms"]] == ["undecided"]
+    assert [one["why"] for one in before["scale"]] == [NO_LINE]
+    found, _ = more(made, home, 2)
+    seeds = {name: len(own) for name, own in seeds_of(found).items()}
+    assert (seeds["baseline"], seeds["shift=false"]) == (6, 6)
+    assert {n for name, n in seeds.items() if " at " in name} == {4}
 
 
 @pytest.mark.parametrize(

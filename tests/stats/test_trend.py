@@ -5,8 +5,11 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import t, ttest_1samp
 
-from benchmarks.programs.scale import WORLDS, World, row
-from swinablate.stats.comparisons.trend import Asked, trend, visible
+from benchmarks.programs.scale import CLIMBS, WORLDS, World, climbed, row
+from swinablate.stats.comparisons.line import PRIOR
+from swinablate.stats.comparisons.trend import NO_LINE, Asked, trend, visible
+from swinablate.stats.sequential.spending import nominal
+from swinablate.stats.sequential.trends import Climb, trends_at_looks
 
 VALUES = [34_710.0, 76_582.0, 134_838.0, 300_502.0]
 X = np.log2(VALUES)
@@ -16,19 +19,55 @@ ASKED = Asked(alpha=0.05, rope=0.5)
 def drawn(line, *, seeds=6, sd=0.4, number=0, r=4):
     """(n, r) differences around the effects of a line."""
     chance = np.random.default_rng(number)
-    return np.asarray(line(X[:r] - X[0])) + sd * chance.standard_normal((seeds, r))
+    return np.asarray(line(X[:r] - X[0])) + np.asarray(sd) * chance.standard_normal((seeds, r))
 
 
-def test_a_slope_has_the_t_interval_of_the_slopes_of_its_seeds():
-    table = drawn(lambda x: -1 - 0.4 * x)
-    slopes = np.polyfit(X, table.T, 1)[0]
+def weighed(table, x=X):
+    """numpy's weighted line through means of seeds, and its error when each is left out once."""
+
+    def fit(rows):
+        logs, free = np.log(rows.var(axis=0, ddof=1)), len(rows) - 1
+        weights = np.exp(-(free * logs + PRIOR * logs.mean()) / (free + PRIOR))
+        return np.polyfit(x, rows.mean(axis=0), 1, w=weights**0.5)
+
+    without = np.array([fit(np.delete(table, k, axis=0)) for k in range(len(table))])
+    return fit(table), (len(table) - 1) * np.cov(without.T, ddof=0)
+
+
+def test_a_slope_weighs_rungs_by_precision_and_is_told_by_leaving_out_seeds():
+    table = drawn(lambda x: -1 - 0.4 * x, sd=[1.2, 0.4, 0.4, 0.2])
+    (slope, _), errors = weighed(table)
     found = trend(table, VALUES, ASKED)
-    theirs = ttest_1samp(slopes, 0).confidence_interval(0.95)
-    assert found.slope == pytest.approx(slopes.mean())
-    assert (found.ci_low, found.ci_high) == pytest.approx((theirs.low, theirs.high))
+    half = t.ppf(0.975, 5) * errors[0, 0] ** 0.5
+    assert found.slope == pytest.approx(slope)
+    assert (found.ci_low, found.ci_high) == pytest.approx((slope - half, slope + half))
     for at, own in zip(found.effects, table.T, strict=True):
         theirs = ttest_1samp(own, 0).confidence_interval(0.95)
         assert (at.effect, at.low, at.high) == pytest.approx((own.mean(), theirs.low, theirs.high))
+
+
+def test_of_two_rungs_no_weight_matters():
+    """Every line goes through both: Student's interval of the slopes of the seeds."""
+    table = drawn(lambda x: -1 - 0.4 * x, r=2, sd=[2, 0.4])
+    theirs = ttest_1samp(np.polyfit(X[:2], table.T, 1)[0], 0).confidence_interval(0.95)
+    found = trend(table, VALUES[:2], ASKED)
+    assert (found.ci_low, found.ci_high) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_a_noisy_rung_costs_a_slope_less_than_where_all_weigh_the_same():
+    table = drawn(lambda x: -1 - 0.4 * x, seeds=12, sd=[2.4, 0.4, 0.4, 0.4])
+    even = ttest_1samp(np.polyfit(X, table.T, 1)[0], 0).confidence_interval(0.95)
+    found = trend(table, VALUES, ASKED)
+    assert found.ci_high - found.ci_low < 0.8 * (even.high - even.low)
+
+
+def test_seeds_that_are_all_alike_at_one_rung_do_not_outweigh_all_others():
+    table = drawn(lambda x: -1 - 0.4 * x)
+    table[:, 3] = -3.0
+    found = trend(table, VALUES, ASKED)
+    assert np.isfinite([found.slope, found.ci_low, found.ci_high]).all()
+    almost = trend(table + [0, 0, 0, 1e-9] * np.arange(6)[:, None], VALUES, ASKED)
+    assert almost.slope == pytest.approx(found.slope)
 
 
 def test_arms_together_have_wider_intervals_and_the_same_prediction():
@@ -36,15 +75,16 @@ def test_arms_together_have_wider_intervals_and_the_same_prediction():
     one, five = (
         trend(table, VALUES, Asked(alpha=0.05, comparisons=m, ahead=1.2e6)) for m in (1, 5)
     )
-    slopes = np.polyfit(X, table.T, 1)[0]
-    half = t.ppf(1 - 0.05 / 10, 5) * slopes.std(ddof=1) / 6**0.5
-    assert five.ci_high - five.slope == pytest.approx(half)
+    wider = t.ppf(1 - 0.05 / 10, 5) / t.ppf(0.975, 5)
+    assert five.ci_high - five.slope == pytest.approx(wider * (one.ci_high - one.slope))
     assert five.line[0].low < one.line[0].low
     assert five.predicted == one.predicted
 
 
 def test_the_prediction_is_that_of_a_regression_over_the_rungs():
     table = drawn(lambda x: np.array([-1.0, -2.5, -1.5, -3.0]), sd=0.2)  # far off any line
+    table = table - table.mean(axis=0)
+    table = table / table.std(axis=0) * 0.2 + [-1.0, -2.5, -1.5, -3.0]  # all equally noisy
     found = trend(table, VALUES, Asked(alpha=0.05, ahead=1.2e6)).predicted
     fit = sm.OLS(table.mean(axis=0), sm.add_constant(X)).fit()
     theirs = fit.get_prediction([1, np.log2(1.2e6)]).summary_frame(alpha=0.05)
@@ -56,9 +96,10 @@ def test_rungs_that_lie_on_a_line_by_chance_are_not_trusted_more_than_the_seeds(
     table = drawn(lambda x: -1 - 0.4 * x)
     table += (-1 - 0.4 * (X - X[0])) - table.mean(axis=0)  # no effect off the line
     found = trend(table, VALUES, Asked(alpha=0.05, ahead=1.2e6)).predicted
-    there = np.polyval(np.polyfit(X, table.T, 1), np.log2(1.2e6))
-    theirs = ttest_1samp(there, 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+    line, errors = weighed(table)
+    there = np.array([np.log2(1.2e6), 1.0])
+    half = t.ppf(0.975, 5) * (there @ errors @ there) ** 0.5
+    assert (found.low, found.high) == pytest.approx((there @ line - half, there @ line + half))
 
 
 def test_three_rungs_are_tested_for_a_bend_as_one_contrast():
@@ -172,6 +213,58 @@ def test_a_plan_sees_the_slope_that_known_noise_leaves():
     assert visible(VALUES, 8, 0.97, None, alpha=0.05)[1] is None
 
 
+LOOKS = (3, 5, 8)
+
+
+def climb(line, *, seeds=8, sd=0.4, number=0):
+    return Climb(table=drawn(line, seeds=seeds, sd=sd, number=number), values=VALUES)
+
+
+def test_at_a_look_the_levels_are_what_the_looks_leave_of_the_error_rate():
+    one = climb(lambda x: -1 - 0.4 * x, seeds=3)
+    asked = Asked(alpha=0.05, comparisons=2, rope=0.5, ahead=1.2e6, looks=LOOKS)
+    found = trends_at_looks({"a": one}, asked).found["a"]
+    alone = trend(one.table, VALUES, Asked(alpha=nominal(LOOKS, 0.025)[0]))
+    assert (found.ci_low, found.ci_high) == pytest.approx((alone.ci_low, alone.ci_high))
+    ends = trend(one.table, VALUES, Asked(alpha=2 * nominal(LOOKS, 0.0125)[0]))
+    assert found.line[0].low == pytest.approx(ends.line[0].low)
+    assert found.look == 3
+    assert nominal(LOOKS, 0.025)[0] < 0.025 / 4
+
+
+def test_what_is_told_stays_and_what_is_open_gets_the_seeds_of_the_next_look():
+    clear = climb(lambda x: -1 - 3 * x, sd=0.05)
+    open_ = climb(lambda x: -1 + 0 * x, sd=1.5, number=3)
+    asked = Asked(alpha=0.05, comparisons=2, rope=0.5, looks=LOOKS)
+    found = trends_at_looks({"clear": clear, "open": open_}, asked)
+    assert (found.found["clear"].answer, found.found["clear"].look) == ("grows", 3)
+    assert (found.wanted, found.open) == ({"clear": 3, "open": 8}, ())
+    assert (found.found["open"].answer, found.found["open"].look) == ("cannot tell", 8)
+    short = trends_at_looks(
+        {"clear": clear, "open": Climb(table=open_.table[:6], values=VALUES)}, asked
+    )
+    assert (short.wanted, short.reached) == ({"clear": 3, "open": 8}, {"clear": 3, "open": 5})
+    assert short.open == ("open",)
+    # What is trained later is no part of what was told.
+    other = Climb(table=np.vstack([clear.table[:3], clear.table[3:] + 9]), values=VALUES)
+    assert (
+        trends_at_looks({"clear": other, "open": open_}, asked).found["clear"]
+        == (found.found["clear"])
+    )
+
+
+def test_rungs_that_lie_on_no_line_get_no_more_seeds_and_lost_seeds_count_as_had():
+    bent = climb(lambda x: np.array([-1.0, 3.0, 3.0, -1.0]), sd=0.1)
+    table = drawn(lambda x: -1 + 0 * x, sd=1.5, number=3)[:5]
+    table[1, 2] = np.nan
+    lost = Climb(table=table, values=VALUES)
+    asked = Asked(alpha=0.05, rope=0.5, looks=LOOKS)
+    found = trends_at_looks({"bent": bent, "lost": lost}, asked)
+    assert (found.found["bent"].why, found.wanted["bent"]) == (NO_LINE, 3)
+    assert (found.found["lost"].n, found.found["lost"].look) == (4, 5)
+    assert trends_at_looks({}, asked).open == ()
+
+
 QUICK = 400
 ERROR = 100 * (0.05 * 0.95 / QUICK) ** 0.5
 """Of a rate of 95 %: 1.1."""
@@ -195,7 +288,8 @@ def test_a_prediction_without_lack_of_fit_and_runs_pooled_fail():
     assert abs(bent["slope"] - 95) < 4 * ERROR
     uneven = row(World("linear", 5, 5, uneven=4.0), QUICK)
     assert abs(uneven["slope"] - 95) < 4 * ERROR
-    assert uneven["pooled"] < uneven["slope"]
+    assert uneven["own"] < 95 - 4 * ERROR  # weights by variances that five seeds do not know
+    assert uneven["wide"] < 1
 
 
 @pytest.mark.slow
@@ -208,3 +302,22 @@ def test_every_world_of_the_table(world):
         assert found["predicted"] > 93
         assert found["true"] > 93
     assert found["wrong"] < 5
+
+
+def test_looks_err_no_more_often_than_they_may_and_habits_do():
+    """Three arms of no slope; four standard errors of 120 worlds, 8 points. More: benchmarks/results."""
+    found = climbed(CLIMBS[1], 120)
+    error = 100 * (0.05 * 0.95 / 120) ** 0.5
+    assert found["looks wrong"] < 5 + 4 * error
+    assert found["looks missed"] < 5 + 4 * error
+    assert found["habit missed"] > 5 + 4 * error
+    assert found["looks ahead"] > 95 - 4 * error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", CLIMBS, ids=str)
+def test_every_world_of_the_table_of_looks(world):
+    """Four standard errors of 1,000 worlds, 2.8 points."""
+    found = climbed(world, 1000)
+    assert found["looks wrong"] < 7.8
+    assert found["looks missed"] < 7.8

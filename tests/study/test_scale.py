@@ -254,8 +254,6 @@ def test_wrong_scales_are_refused_before_any_work(scale, said, write, tmp_path, 
 
 
 BESIDE = {
-    "looks": (SCALE.replace("seeds = 3\nbaseline_seeds = 3\n", "") + "[adaptive]\nlooks = [3, 5]\n", "[scale] and [adaptive]"),
-    "tuning": (SCALE + '[tune]\ntrials = 2\nspace = { "train.lr" = [1e-3, 1e-2] }\n', "[scale] and [tune]"),
     "a design": (SCALE.replace("seeds = 3", 'design = "factorial"\nseeds = 3', 1), "[scale] and design = 'factorial'"),
     "an axis of it": (SCALE.replace('"model.shift" = [false]', '"model.width" = [12]'), "'model.width' is changed here"),
     "an arm of it": (STUDY + f'[[arms]]\nname = "x"\nchanges = {{ "model.width" = 12 }}\n[scale]\n{WIDTHS}', "'model.width' is changed here"),
@@ -279,10 +277,32 @@ def test_too_many_arms_are_counted_before_any_is_built(write):
         planned(write(text))
 
 
-def test_single_arms_of_it_get_no_more_seeds(write, tmp_path, capsys):
-    path = write(SCALE)
-    assert main(["run", str(path), "--more", "2", "--home", str(tmp_path / "home")]) == 2
-    assert "needs the same seeds at every rung" in " ".join(capsys.readouterr().err.split())
+LOOKS = SCALE.replace("seeds = 3\nbaseline_seeds = 3\n", "") + "[adaptive]\nlooks = [3, 5]\n"
+
+
+def test_with_looks_home_has_the_seeds_of_its_verdicts_and_a_rung_those_of_its_trend(write):
+    ladder, alone = (
+        planned(write(LOOKS)),
+        planned(write(LOOKS.partition("[scale]")[0] + LOOKS[LOOKS.index("[adaptive]") :])),
+    )
+    seeds = {arm.name: len(arm.seeds) for arm in ladder.arms}
+    assert (seeds["baseline"], seeds["baseline at width=12"], seeds["shift=false"]) == (10, 5, 5)
+    assert [arm.seeds for arm in ladder.home.arms] == [arm.seeds for arm in alone.arms]
+    assert (ladder.fewest, ladder.most) == (3 * 9, 45)
+    record = recorded(write(LOOKS), sd=1.0)
+    # One comparison at home, however many rungs there are.
+    assert (
+        record.looks[1].detectable_pp
+        == recorded(
+            write(LOOKS.partition("[scale]")[0] + LOOKS[LOOKS.index("[adaptive]") :]), sd=1.0
+        )
+        .looks[1]
+        .detectable_pp
+    )
+    text = " ".join(promise(record))
+    assert "arms whose trend is open get more seeds at all of their rungs" in text
+    with pytest.raises(InputError, match="the first look needs 27 trials, the budget has 20"):
+        planned(write(LOOKS + "[budget]\ntrials = 20\n"))
 
 
 def test_a_command_has_no_scale(write, tmp_path):

@@ -144,15 +144,6 @@ def test_what_cannot_be_drawn_over_is_one_error(write, why):
     assert caught.value.hint
 
 
-def test_tuning_is_refused_with_what_to_do_instead(write):
-    tuned = NESTED + '[tune]\ntrials = 2\nspace = { "train.lr" = [1e-3, 1e-2] }\n'
-    with pytest.raises(InputError, match="several splits are not possible together"):
-        load_study(write(tuned))
-    with pytest.raises(InputError) as caught:
-        load_study(write(NESTED.replace('"split"]', '"tuning"]').replace("splits = 4\n", "")))
-    assert '[tune] repeats = "seed"' in caught.value.hint
-
-
 def test_splits_of_the_trials_own_are_refused(write):
     base = RECIPE.replace("limit = 128", "limit = 128\nresample_split = true")
     with pytest.raises(InputError, match=r"baseline has data\.resample_split of its own"):

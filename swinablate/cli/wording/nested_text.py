@@ -1,8 +1,8 @@
-"""What a plan of a study that draws splits of the data promises, in words."""
+"""What a plan of a study that draws splits of the data, or tunings, promises, in words."""
 
 from swinablate.config.metrics import metric
 from swinablate.records.plan import PlanRecord
-from swinablate.records.tuning import ReplicatesRecord
+from swinablate.records.tuning import ReplicatesRecord, TuningsRecord
 from swinablate.text import LOG_ODDS, after_difference, counted
 
 
@@ -60,3 +60,55 @@ def _design(row: ReplicatesRecord) -> str:
 def _many(each: int) -> str:
     """Seeds and splits in the words of the question how to spend trials."""
     return "One split a seed" if each == 1 else f"{each} seeds a split"
+
+
+def tuning_lines(plan: PlanRecord) -> list[str]:
+    """What a study that draws tunings can find of tuned arms, and what would find what matters.
+
+    Args:
+        plan: as it is recorded.
+    """
+    noise, rope = plan.noise, plan.compare.rope
+    if "tuning" not in noise.sources:
+        return []
+    if not noise.tunings:
+        return [f"What tuned arms can show: {noise.source}, or set noise.sd."]
+    own = LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit
+    unit, spread = after_difference(own), noise.difference
+    within = "trainings," if noise.splits < 2 else "trainings, each on a split of its own,"
+    sd = (spread["training"] ** 2 + (spread["split"] ** 2 if noise.splits > 1 else 0)) ** 0.5
+    known = (
+        f"a difference has sd {spread['tuning']:.2f} between tunings and {sd:.2f} between "
+        f"{within} from {noise.known}"
+    )
+    lines = []
+    for row in noise.tunings:
+        if row.why == "declared":
+            found = f"finds {row.detectable_pp:.2f}{unit} with power 0.8 ({known})"
+            lines.append(f"Tuned arms: {_tuned(row)}: {found}.")
+        elif row.tunings is None:
+            lines.append(f"{_seeds(row)}: no number of tunings finds {rope:g}{unit}.")
+        elif row.each is None:
+            lines.append(
+                f"{_tunings(row)}: no number of seeds finds {rope:g}{unit} with power 0.8; more "
+                "tunings may."
+            )
+        else:
+            lines.append(
+                f"{_tuned(row)}: power 0.8 for {rope:g}{unit} at "
+                f"{counted(row.trials or 0, 'trial')} at most."
+            )
+    return lines
+
+
+def _tuned(row: TuningsRecord) -> str:
+    split = ", one split a seed" if row.splits and row.splits > 1 else ""
+    return f"{_tunings(row)}, {_seeds(row)}{split}"
+
+
+def _tunings(row: TuningsRecord) -> str:
+    return f"{counted(row.tunings or 0, 'tuning')} an arm"
+
+
+def _seeds(row: TuningsRecord) -> str:
+    return f"{counted(row.each or 0, 'seed')} a tuning"

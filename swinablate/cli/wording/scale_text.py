@@ -18,7 +18,8 @@ import."""
 def rung_columns(plan: "PlanRecord") -> Sequence[str]:
     """Columns of the table of rungs."""
     assert plan.scale is not None
-    return ["rung", f">{plan.scale.by}", ">arms", ">trials", ">hours", "moved by rule"]
+    trials = ">trials, at most" if plan.looks else ">trials"
+    return ["rung", f">{plan.scale.by}", ">arms", trials, ">hours", "moved by rule"]
 
 
 def rung_rows(plan: "PlanRecord", cost: "Cost | None") -> list[Sequence[object]]:
@@ -77,6 +78,11 @@ def scale_lines(plan: "PlanRecord") -> list[str]:
         f"verdicts are about {scale.home}, the slopes per doubling of the baseline's {scale.by}."
     )
     lines = [what]
+    if plan.looks:
+        lines.append(
+            "After a look, arms whose trend is open get more seeds at all of their rungs; those "
+            f"of which only the verdict is open get them at {scale.home} alone."
+        )
     if scale.predict and len(scale.rungs) < FEWEST:
         lines.append(
             f"Nothing will be predicted at {scale.predict.label}, which takes {FEWEST} rungs; "

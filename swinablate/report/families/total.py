@@ -32,8 +32,10 @@ def families(judged: Mapping[str, Any]) -> list[str]:
     found = [CALLED.get(name, name) for name in names]
     if any(arm["diverged"] for arm in (judged["baseline"], *judged["arms"])):
         found.append("how often arms diverge")
-    if judged.get("scale"):
+    if trends := judged.get("scale"):
         found += ["the slopes over scales", "the signs at the smallest and the largest scale"]
+        if any(one.get("basis") == "tuned" for one in trends) and "repeats" in judged["tuning"]:
+            found += ["the slopes of tuned arms", "the signs of tuned arms at either end"]
     for block in blocks_of(judged):
         if block["method"] != EXACT:
             found.append(block["metric"])

@@ -4,35 +4,27 @@ A family of its own at the study's error rate, which decides nothing about the c
 scale: an arm may be worse at home and lose nothing at another rung.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord
 from swinablate.records.scale import RungRecord, ScaleRecord
-from swinablate.records.tables import valued
+from swinablate.records.tables import tabulated, valued
+from swinablate.report.families.tuned_verdicts import ONCE, SUFFIX, by_tuning, over_tunings
+from swinablate.scheduling.ledger import Try, choices, tuned_rows
 from swinablate.stats import Declaration
-from swinablate.stats.comparisons.trend import Asked, At, HeldOut, Trend, trend
-from swinablate.stats.critical import Floats
+from swinablate.stats.comparisons.trend import At, HeldOut, Trend
+from swinablate.study.arms.trends import Ladder, Pair, ladder
 from swinablate.text import counted, signed
-
-Values = Mapping[str, Mapping[int, float]]
-"""Arm -> seed -> result."""
-
-
-class Pair(NamedTuple):
-    """An arm, what it is compared with, and the rungs at which both are trained."""
-
-    arm: str
-    against: str
-    rungs: Sequence[RungRecord]
 
 
 def trends(
-    plan: PlanRecord, trials: pd.DataFrame, declared: Declaration
+    plan: PlanRecord, trials: pd.DataFrame, declared: Declaration, *, ended: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """The block `scale` of verdicts.json; nothing of a study of one scale.
 
@@ -40,69 +32,91 @@ def trends(
         plan: a recorded plan, with the arms of every rung.
         trials: a row for every trial that counts, of every rung.
         declared: what is asked, in which metric.
+        ended: nothing more will run: the budget is met.
     """
     if plan.scale is None:
         return {}
-    known = valued(trials, declared.metric, declared.unit)
-    done = known[(known.status == "done") & np.isfinite(known["value"].astype(float))]
-    values: dict[str, dict[int, float]] = {}
-    for arm, seed, value in done[["arm", "seed", "value"]].itertuples(index=False):
-        values.setdefault(str(arm), {})[int(seed)] = float(value)
-    left = int((known.status == "waiting").sum())
-    pending = f"pending: {counted(left, 'trial')} missing" if left else ""
-    pairs = list(_pairs(plan, plan.scale))
-    asked = Asked(
-        alpha=declared.alpha,
-        comparisons=max(1, len(pairs)),
-        rope=declared.rope_pp,
-        floor=declared.floor_pp,
-        ahead=plan.scale.predict.value if plan.scale.predict else None,
-    )
-    found = [(one, _judged(one, values, asked, pending)) for one in pairs]
-    return {"scale": [_entry(plan, plan.scale, declared, *each) for each in found]}
+    found = ladder(plan, valued(trials, declared.metric, declared.unit), declared)
+    left = int((trials.status == "waiting").sum())
+    told = [(one, _told(one, found, left, ended=ended)) for one in found.pairs]
+    basis = {"basis": "fixed"} if plan.tune else {}
+    return {"scale": [_entry(plan, declared, *each) | basis for each in told]}
 
 
-def _pairs(plan: PlanRecord, scale: ScaleRecord) -> Iterator[Pair]:
-    against = {arm.name: arm.against for arm in plan.arms}
-    base = plan.baseline.name
-    for name in dict.fromkeys(name for rung in scale.rungs for name in rung.arms):
-        other = against.get(name) or base
-        if name != base:
-            rungs = [rung for rung in scale.rungs if name in rung.arms and other in rung.arms]
-            yield Pair(name, other, rungs)
+def tuned_trends(
+    plan: PlanRecord, recorded: Mapping[str, Outcome], declared: Declaration
+) -> list[dict[str, Any]]:
+    """The same at the recipes that tuning found at every rung: a family of its own.
+
+    What one result is, is as in the verdicts on tuned arms: a seed with a tuning of its own, or
+    the mean over the seeds of a tuning. After one tuning an arm there are numbers and no answer.
+
+    Args:
+        plan: a recorded plan with tuning, with the arms of every rung, and its ledger.
+        recorded: trial id -> outcome.
+        declared: what is asked, in which metric.
+    """
+    if plan.scale is None or plan.tune is None:
+        return []
+    best = choices(plan, recorded)
+    finals = tabulated(plan, tuned_rows(plan, best), recorded)
+    known = valued(finals, declared.metric, declared.unit)
+    left = sum(len(arm.seeds) for arm in plan.arms) - int((known.status != "waiting").sum())
+    if by_tuning(plan):
+        known = over_tunings(known)
+    found = ladder(plan, known, declared)
+    entries = []
+    for one in found.pairs:
+        own = _told(one, found, left, ended=False)
+        if plan.tune.once and own.effects and not left:
+            own = replace(own, answer="cannot tell", negligible=False, why=ONCE)
+        word = "tuning" if by_tuning(plan) else "seed"
+        entry = _entry(plan, declared, one, own, word)
+        entry["planned"] = plan.tune.of(entry["planned"]) if by_tuning(plan) else entry["planned"]
+        rungs = zip(one.rungs, entry["rungs"], strict=False)
+        entry["rungs"] = [told | {"chosen": _chosen(one, rung, best)} for rung, told in rungs]
+        entries.append(entry | {"arm": f"{one.arm}{SUFFIX}", "basis": "tuned"})
+    return entries
 
 
-def _judged(one: Pair, values: Values, asked: Asked, pending: str) -> Trend:
-    if len(one.rungs) < 2:
-        return Trend(n=0, effects=(), why="it is trained at fewer than 2 rungs")
-    found = trend(_differences(one, values), [rung.value for rung in one.rungs], asked)
-    if pending:  # the numbers as they stand, and no answer
-        return replace(found, answer="cannot tell", negligible=False, why=pending)
-    return found
+def _chosen(
+    one: Pair, rung: RungRecord, best: Mapping[tuple[str, int], Try]
+) -> dict[str, list[dict[str, Any]]]:
+    """Arm -> what each of its tunings chose at a rung, on both sides."""
+    return {
+        name: [dict(b.params) for (arm, _), b in best.items() if arm == rung.arms[name]]
+        for name in (one.arm, one.against)
+    }
 
 
-def _differences(one: Pair, values: Values) -> Floats:
-    """(n, r) differences within seeds, of the seeds that ended at every rung on both sides."""
-    none: Mapping[int, float] = {}
-    sides = [
-        (values.get(rung.arms[one.arm], none), values.get(rung.arms[one.against], none))
-        for rung in one.rungs
-    ]
-    seeds = sorted(set.intersection(*(ours.keys() & theirs.keys() for ours, theirs in sides)))
-    table = [[ours[seed] - theirs[seed] for ours, theirs in sides] for seed in seeds]
-    return np.array(table, dtype=float).reshape(len(seeds), len(sides))
+def _told(one: Pair, found: Ladder, left: int, *, ended: bool) -> Trend:
+    """The trend as it stands; without an answer while one may still come."""
+    own = found.trends[one.arm]
+    if found.looks is not None:
+        if one.arm not in found.looks.open:
+            return own
+        why = f"pending: {counted(found.looks.wanted[one.arm], 'seed')} are due"
+        if ended:
+            at = found.looks.reached[one.arm]
+            why = f"the budget was met {f'after {at} seeds' if at else 'before the first look'}"
+    elif left and own.effects:
+        why = f"pending: {counted(left, 'trial')} missing"
+    else:
+        return own
+    return replace(own, answer="cannot tell", negligible=False, why=why)
 
 
 def _planned(plan: PlanRecord, one: Pair) -> int:
     """Seeds that both sides are to have at every rung."""
-    names = [rung.arms[name] for rung in one.rungs for name in (one.arm, one.against)]
-    every = [set(plan.arm(name).seeds) for name in names]
+    every = [set(plan.arm(name).seeds) for name in one.names]
     return len(set.intersection(*every)) if every else 0
 
 
 def _entry(
-    plan: PlanRecord, scale: ScaleRecord, declared: Declaration, one: Pair, found: Trend
+    plan: PlanRecord, declared: Declaration, one: Pair, found: Trend, word: str = "seed"
 ) -> dict[str, Any]:
+    scale = plan.scale
+    assert scale is not None
     ahead = found.predicted
     at = zip(one.rungs, found.effects, strict=False)  # no effect where nothing ended
     return {
@@ -121,14 +135,15 @@ def _entry(
         "negligible": found.negligible,
         "why": found.why,
         "n": found.n,
-        "planned": _planned(plan, one),
+        "planned": _planned(plan, one) if found.look is None else found.look,
+        **({"look": found.look} if plan.looks else {}),
         "p_fit": found.p_fit,
         "change_low": found.change_low,
         "change_high": found.change_high,
         "rungs": [{"rung": rung.label, **_point(effect)} for rung, effect in at],
         "line": [_point(end) for end in found.line or ()],
         "held_out": _held(one, found.held_out) if found.held_out else None,
-        "sentence": _sentence(one, found, scale, declared),
+        "sentence": _sentence(one, found, declared, (scale, word)),
     }
 
 
@@ -149,8 +164,16 @@ def _held(one: Pair, held: HeldOut) -> dict[str, Any]:
     }
 
 
-def _sentence(one: Pair, found: Trend, scale: ScaleRecord, declared: Declaration) -> str:
-    """What was found of an arm over scales, without its name."""
+def _look(found: Trend) -> str:
+    """At which look, where some seeds of it were lost."""
+    return "" if found.look in {None, found.n} else f" of {found.look}"
+
+
+def _sentence(
+    one: Pair, found: Trend, declared: Declaration, about: tuple[ScaleRecord, str]
+) -> str:
+    """What was found of an arm over scales, without its name; and what one result is called."""
+    scale, word = about
     if found.slope is None or found.ci_low is None or found.ci_high is None:
         return f"cannot tell: {found.why}."
     places, unit = declared.places((found.ci_high - found.ci_low) / 4), declared.suffix
@@ -162,7 +185,8 @@ def _sentence(one: Pair, found: Trend, scale: ScaleRecord, declared: Declaration
 
     slope = (
         f"{signed(found.slope, places)}{unit} per doubling of {scale.by} ({level} simultaneous CI "
-        f"{ends(found.ci_low, found.ci_high)}; {counted(found.n, 'seed')} at {len(one.rungs)} "
+        f"{ends(found.ci_low, found.ci_high)}; {counted(found.n, word)}{_look(found)} at "
+        f"{len(one.rungs)} "
         f"rungs, {first} to {last})"
     )
     said = [slope]

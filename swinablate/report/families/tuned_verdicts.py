@@ -29,6 +29,7 @@ from swinablate.stats import (
     others_of,
     read_samples,
 )
+from swinablate.stats.seeds.units import Units
 from swinablate.stats.sentence import interval, margin
 from swinablate.text import counted, formula, signed
 
@@ -75,6 +76,7 @@ def judge_tunings(
         hypotheses=(),
         unrecorded={},
         planned=_planned(plan, declared),
+        units=tuned_units(plan, declared),
         withheld={TUNED: ONCE, TUNED_CONTRASTS: ONCE} if once else {},
     )
     arms, among = _arms(asked), _among(asked)
@@ -97,6 +99,7 @@ def said(
     found = judged.effects.get(name)
     if found is None:
         return {}
+    declared = replace(declared, units=tuned_units(plan, declared))
     if found.ci_low is None or found.verdict in {"pending", "not tested"}:
         return {"sentence": f"{name}, tuned: {found.verdict} ({found.reason})."}
     other = others_of(declared)[name]
@@ -120,6 +123,21 @@ def said(
     if found.verdict == "equivalent":
         near = f" to {other}, tuned too, within {declared.rope_pp:g}{declared.suffix}"
     return {"sentence": f"{name}, tuned: {found.verdict}{near}{small} ({evidence})."}
+
+
+def tuned_units(plan: PlanRecord, declared: Declaration) -> Units:
+    """What counts as one observation of a tuned arm, and what its intervals hold over.
+
+    Args:
+        plan: a recorded plan with tuning.
+        declared: what it declared.
+    """
+    of = {} if by_tuning(plan) else declared.units.of
+    if not plan.noise.sources or plan.tune is None or plan.tune.once:
+        return Units(of, declared.units.over)
+    if plan.noise.nested:
+        return Units(of, "over training seeds, data splits and tunings")
+    return Units(of, "over training seeds and tunings, on this split only")
 
 
 def by_tuning(plan: PlanRecord) -> bool:
@@ -176,7 +194,7 @@ def _judged(
     torn: list[str] = []
     if by_tuning(plan):
         torn = _torn(frame)
-        frame = _means(frame)
+        frame = over_tunings(frame)
     samples = read_samples(frame, asked)
     asked = replace(asked, contrasts=())
     found = {}
@@ -226,7 +244,7 @@ def _torn(frame: pd.DataFrame) -> list[str]:
     return [str(arm) for arm in dict.fromkeys(parts.index.get_level_values("arm"))]
 
 
-def _means(frame: pd.DataFrame) -> pd.DataFrame:
+def over_tunings(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for every tuning: the mean over its seeds."""
     rows = []
     for (arm, repeat), mine in frame.groupby(["arm", "repeat"], sort=False):

@@ -44,6 +44,18 @@ def compared(answer: StudyResults) -> list[dict[str, Any]]:
     ]
 
 
+def at_rungs(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trends of a report; of tuned ones each rung with what tuning chose there, in words."""
+    return [
+        {**one, "rungs": [{**at, "recipes": _sides(at.get("chosen", {}))} for at in one["rungs"]]}
+        for one in judged.get("scale", ())
+    ]
+
+
+def _sides(chosen: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    return "; ".join(f"{arm}: {_spans(found)}" for arm, found in chosen.items() if found)
+
+
 def settled(arm: Mapping[str, Any]) -> bool:
     """Whether every tuning of an arm has chosen."""
     return all(one["chosen"] is not None for one in arm.get("choices", (arm,)))
@@ -122,6 +134,13 @@ def _recipe(params: Mapping[str, Any] | None) -> str:
 def _several(arm: Mapping[str, Any]) -> str:
     """Between what the choices of an arm's tunings lie."""
     found = [one["params"] for one in arm["choices"] if one["params"]]
+    who = counted(arm["tunings"], "tuning")
+    ended = f"{len(found)} of {who}" if len(found) < arm["tunings"] else who
+    return f"{ended}: {_spans(found)}" if found else f"{ended} ended"
+
+
+def _spans(found: Sequence[Mapping[str, Any]]) -> str:
+    """Every tuned key with the value it got, or those between which it lies."""
     spans = []
     for key in found[0] if found else ():
         values = list(dict.fromkeys(params[key] for params in found))
@@ -130,9 +149,7 @@ def _several(arm: Mapping[str, Any]) -> str:
         if numbers and len(values) > 1:
             text = f"{_tried(min(values))} to {_tried(max(values))}"
         spans.append(f"{_last(key)} = {text}")
-    who = counted(arm["tunings"], "tuning")
-    ended = f"{len(found)} of {who}" if len(found) < arm["tunings"] else who
-    return f"{ended}: {', '.join(spans)}" if spans else f"{ended} ended"
+    return ", ".join(spans)
 
 
 def _last(key: str) -> str:

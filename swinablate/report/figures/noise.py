@@ -1,4 +1,4 @@
-"""Where noise comes from: between trainings on one split of the data, and between splits.
+"""Where noise comes from: between trainings, between splits of the data, between tunings.
 
 Standard deviations, by restricted maximum likelihood, with intervals that hold for each alone.
 Above the line those of arms; below it those of differences on the same splits and seeds, which is
@@ -20,9 +20,11 @@ from swinablate.report.results import StudyResults
 COLUMNS = (
     "arm", "of", "against", "source", "sd", "low", "high", "splits", "runs", "level", "metric",
 )  # fmt: skip
-SOURCES = ("training", "split")
-LOOKS = {"training": ("o", INK, "between trainings on one split"),
-         "split": ("D", OKABE_ITO[1], "between splits")}  # fmt: skip
+SOURCES = ("training", "split", "tuning", "total")
+LOOKS = {"training": ("o", INK, "between trainings"),
+         "split": ("D", OKABE_ITO[1], "between splits"),
+         "tuning": ("s", OKABE_ITO[2], "between tunings"),
+         "total": ("^", OKABE_ITO[0], "together: a draw of each")}  # fmt: skip
 """Of a source: its shape, its colour, and what it is called."""
 AXIS = 4.3  # inches
 APART = 0.17  # rows: the two sources of one line stand beside each other, not on each other
@@ -34,13 +36,18 @@ def table(answer: StudyResults) -> pd.DataFrame:
     noise: dict[str, Any] = judged.get("noise") or {"components": [], "level": 0.0}
     rows = [
         {"arm": one["name"], "of": one["of"], "against": one["against"] or "", "source": source,
-         **one[source], "splits": one["splits"], "runs": one["runs"], "level": noise["level"],
+         **one[source], "splits": one.get("splits"), "runs": one["runs"], "level": noise["level"],
          "metric": judged["metric"], **said(judged)}
         for one in noise["components"]
-        for source in SOURCES
-        if one[source]["sd"] is not None
+        for source in _shown(one)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=[*COLUMNS, *said(judged)])
+
+
+def _shown(one: dict[str, Any]) -> list[str]:
+    """The sources of a line that are known; all together where they cannot be told apart."""
+    parts = [source for source in SOURCES[:-1] if one.get(source, {}).get("sd") is not None]
+    return parts or (["total"] if one["total"]["sd"] is not None else [])
 
 
 def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
@@ -94,7 +101,7 @@ def _reach(rows: pd.DataFrame) -> float:
 
 def _mark(ax: Axes, y: float, row: Any) -> None:
     marker, colour, _ = LOOKS[row.source]
-    at = y + (APART if row.source == "split" else -APART)
+    at = y + APART * {"training": -1, "total": 0}.get(row.source, 1)
     end = ax.get_xlim()[1]
     ax.plot([row.low, min(row.high, end)], [at, at], color=colour, linewidth=pt(1.3),
             solid_capstyle="butt", zorder=2)  # fmt: skip

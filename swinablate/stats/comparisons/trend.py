@@ -1,9 +1,11 @@
 """How an effect moves with scale: its slope per doubling, and what it may be beyond the largest.
 
 An arm and the baseline are trained at several scales with the same seeds, so that every seed gives
-a difference at every scale, and a line through them. Lines of seeds are independent of each other
-whatever scales of one seed share, so that a slope has the t-interval of their mean, with n - 1
-degrees of freedom for n seeds, and rungs may be as unequally noisy as they like.
+a difference at every scale. The line goes through their means, and rungs weigh by their precision:
+the inverse of their variance over seeds, which is drawn towards that of the others, for of few
+seeds it is hardly known. What such weights do to an interval is told by leaving out one seed after
+another, weights and all (the jackknife, n - 1 degrees of freedom for n seeds). Seeds are
+independent of each other, whatever the rungs of one seed share.
 
 Beyond the largest rung the line may be wrong, and how far it is from the effects at the rungs is
 all that says so: the prediction is the one of a regression over the rungs, with as many degrees of
@@ -12,7 +14,7 @@ never narrower than what the seeds alone leave of the line.
 
 Source: Greenhouse and Geisser 1959, Psychometrika 24, 95 (that the rungs lie on a line, tested
 without supposing that they are equally noisy); Cox 1958, Planning of Experiments, ch. 2 (a slope
-a unit).
+a unit); Miller 1974, Biometrika 61, 1 (the jackknife).
 
 Shapes: n seeds, r rungs.
 """
@@ -23,9 +25,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import fdtrc, ndtri
+from scipy.special import ndtri
 
-from swinablate.stats.critical import bonferroni, t_quantile
+from swinablate.stats.comparisons.line import Line
+from swinablate.stats.critical import t_quantile
+from swinablate.stats.sequential.spending import nominal
 
 Floats = NDArray[np.float64]
 Answer = Literal["grows", "holds", "shrinks", "reverses", "cannot tell"]
@@ -38,6 +42,8 @@ SEEDS = 3
 ENDS = 2
 """Places at which the line has an interval, the smallest rung and the largest: a line between two
 intervals that both hold cannot leave the straight band between them."""
+NO_LINE = "the effects at the rungs lie on no line"
+"""Why nothing is told of a slope that more seeds would only show to be none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +103,7 @@ class Trend:
         answer: what the slope's interval says.
         negligible: it grows or shrinks, but over all rungs by less than matters.
         why: of "cannot tell", the reason.
+        look: seeds at the look that it is of, where seeds are added look by look.
     """
 
     n: int
@@ -113,6 +120,12 @@ class Trend:
     answer: Answer = "cannot tell"
     negligible: bool = False
     why: str = ""
+    look: int | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether more seeds would answer nothing: it has an answer, or its rungs have no line."""
+        return self.answer != "cannot tell" or self.why == NO_LINE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +138,8 @@ class Asked:
         rope: a change over all rungs that is smaller does not matter; None: every one does.
         floor: smallest believable sd of an arm over seeds.
         ahead: the scale that is predicted; None if none is.
+        looks: seeds at each look, where they are added; empty where a study is judged once.
+        at: which look.
     """
 
     alpha: float
@@ -132,6 +147,16 @@ class Asked:
     rope: float | None = None
     floor: float = 0.0
     ahead: float | None = None
+    looks: tuple[int, ...] = ()
+    at: int = 0
+
+    def level(self, among: int = 1) -> float:
+        """How often one of so many intervals may miss, so that all of them hold at all looks.
+
+        That is the level at this look; over all of them no more than `alpha` is spent.
+        """
+        own = self.alpha / among
+        return nominal(self.looks, own)[self.at] if self.looks else own
 
 
 def trend(differences: ArrayLike, values: Sequence[float], asked: Asked) -> Trend:
@@ -152,12 +177,15 @@ def trend(differences: ArrayLike, values: Sequence[float], asked: Asked) -> Tren
         raise ValueError("scales are above 0, and every rung is larger than the one before")
     effects = d.mean(axis=0) if len(d) else np.full(len(at), np.nan)
     bare = tuple(At(value=float(v), effect=float(e)) for v, e in zip(at, effects, strict=True))
+    look = asked.looks[asked.at] if asked.looks else None
     if len(d) < SEEDS:
-        return Trend(n=len(d), effects=bare, why=f"fewer than {SEEDS} seeds ended at every rung")
-    spread = np.atleast_2d(np.cov(d.T))
-    if not float(np.trace(spread)) > 0:
-        return Trend(n=len(d), effects=bare, why="no seed differs from another")
-    return _judged(_Lines.of(np.log2(at), effects, spread, len(d), asked.floor), at, asked)
+        why = f"fewer than {SEEDS} seeds ended at every rung"
+        return Trend(n=len(d), effects=bare, why=why, look=look)
+    if not float(d.var(axis=0, ddof=1).sum()) > 0:
+        return Trend(n=len(d), effects=bare, why="no seed differs from another", look=look)
+    # A difference has the floor of both its arms.
+    line = Line(x=np.log2(at), table=d, least=2 * asked.floor**2)
+    return replace(_judged(line, at, asked), look=look)
 
 
 def visible(
@@ -182,121 +210,50 @@ def visible(
     return slope, far
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Lines:
-    """The lines of n seeds.
-
-    Attributes:
-        x: (r,) log2 of the scales.
-        effects: (r,) means over seeds.
-        spread: (r, r) covariance over seeds, no smaller than rounding leaves it.
-    """
-
-    x: Floats
-    effects: Floats
-    spread: Floats
-    n: int
-
-    @classmethod
-    def of(cls, x: Floats, effects: Floats, spread: Floats, n: int, floor: float) -> "_Lines":
-        # A difference has the floor of both its arms.
-        lacking = np.maximum(2 * floor**2 - np.diag(spread), 0.0)
-        return cls(x=x, effects=effects, spread=spread + np.diag(lacking), n=n)
-
-    def part(self, rungs: slice) -> "_Lines":
-        """The same over some of the rungs."""
-        return _Lines(
-            x=self.x[rungs],
-            effects=self.effects[rungs],
-            spread=self.spread[rungs, rungs],
-            n=self.n,
-        )
-
-    def weighed(self, weights: Floats) -> tuple[float, float]:
-        """A sum over the rungs, and its standard error over seeds."""
-        variance = float(weights @ self.spread @ weights) / self.n
-        return float(weights @ self.effects), max(variance, 0.0) ** 0.5
-
-    def ends(self, weights: Floats, comparisons: int, alpha: float) -> tuple[float, float, float]:
-        """A sum over the rungs, and its interval."""
-        found, error = self.weighed(weights)
-        half = float(bonferroni(comparisons, self.n - 1, alpha)) * error
-        return found, found - half, found + half
-
-    @property
-    def left(self) -> Floats:
-        """(r, r) what takes the line away."""
-        r = len(self.x)
-        slope = _slope(self.x)
-        return np.eye(r) - 1 / r - np.outer(slope, slope) / float(slope @ slope)
-
-    @property
-    def off(self) -> float:
-        """How far the effects are off the line: the sum of squares of what is left of them."""
-        return max(float(self.effects @ self.left @ self.effects), 0.0)  # not rounding below 0
-
-    def p_fit(self) -> float | None:
-        """That the effects lie on a line: p of what is left of them, against the seeds' own."""
-        if len(self.x) <= 2:
-            return None
-        left = self.left
-        own = left @ self.spread
-        trace, squares = float(np.trace(own)), float(np.trace(own @ own))
-        if not trace > 0:
-            return None
-        df = trace**2 / squares  # as many as there are equally noisy directions
-        f = self.n * self.off / trace
-        return float(fdtrc(df, (self.n - 1) * df, f))
-
-    def ahead(self, value: float, alpha: float) -> At:
-        """The prediction at a scale, for one arm."""
-        weights = _line_at(self.x, np.log2(value))
-        found, error = self.weighed(weights)
-        free = len(self.x) - 2
-        lack = self.off / free * (1 + float(weights @ weights))
-        own = float(t_quantile(1 - alpha / 2, free)) * lack**0.5
-        half = max(own, float(t_quantile(1 - alpha / 2, self.n - 1)) * error)
-        return At(value=float(value), effect=found, low=found - half, high=found + half)
-
-
 def _slope(x: Floats) -> Floats:
-    """Weights of the rungs in the slope of the line."""
+    """Weights of the rungs in the slope of a line, where all are equally noisy."""
     apart = x - x.mean()
     return np.asarray(apart / float(apart @ apart), dtype=float)
 
 
 def _line_at(x: Floats, at: float) -> Floats:
-    """Weights of the rungs in the line at a place."""
+    """Weights of the rungs in such a line at a place."""
     return np.asarray(1 / len(x) + (at - x.mean()) * _slope(x), dtype=float)
 
 
-def _judged(lines: _Lines, at: Floats, asked: Asked) -> Trend:
-    alpha, arms, x = asked.alpha, asked.comparisons, lines.x
-    slope, low, high = lines.ends(_slope(x), arms, alpha)
-    line = tuple(
+def _ends(told: tuple[float, float], n: int, level: float) -> tuple[float, float, float]:
+    """A number with a standard error over n seeds, and its interval."""
+    found, error = told
+    half = float(t_quantile(1 - level / 2, n - 1)) * error
+    return found, found - half, found + half
+
+
+def _judged(line: Line, at: Floats, asked: Asked) -> Trend:
+    arms, x, n = asked.comparisons, line.x, line.n
+    slope, low, high = _ends(line.slope, n, asked.level(arms))
+    ends = tuple(
         At(value=float(at[k]), effect=found, low=below, high=above)
         for k in (0, -1)
-        for found, below, above in [lines.ends(_line_at(x, float(x[k])), ENDS * arms, alpha)]
+        for found, below, above in [_ends(line.at(float(x[k])), n, asked.level(ENDS * arms))]
     )
     effects = tuple(
         At(value=float(value), effect=found, low=below, high=above)
-        for value, only in zip(at, np.eye(len(at)), strict=True)
-        for found, below, above in [lines.ends(only, arms, alpha)]
+        for k, value in enumerate(at)
+        for found, below, above in [_ends(line.rung(k), n, asked.level(arms))]
     )
     span = float(x[-1] - x[0])
-    p_fit = lines.p_fit()
     found = Trend(
-        n=lines.n,
+        n=n,
         effects=effects,
-        line=(line[0], line[1]),
+        line=(ends[0], ends[1]),
         slope=slope,
         ci_low=low,
         ci_high=high,
         change_low=low * span,
         change_high=high * span,
-        p_fit=p_fit,
-        predicted=(lines.ahead(asked.ahead, alpha) if asked.ahead and len(at) >= FEWEST else None),
-        held_out=_held_out(lines, effects[-1], alpha) if len(at) > FEWEST else None,
+        p_fit=line.p_fit(),
+        predicted=_ahead(line, asked.ahead, asked) if asked.ahead and len(at) >= FEWEST else None,
+        held_out=_held_out(line, effects[-1], asked) if len(at) > FEWEST else None,
     )
     answer, why = _answer(found, asked)
     small = asked.rope is not None and -asked.rope < low * span and high * span < asked.rope
@@ -305,9 +262,19 @@ def _judged(lines: _Lines, at: Floats, asked: Asked) -> Trend:
     )
 
 
-def _held_out(lines: _Lines, largest: At, alpha: float) -> HeldOut:
-    others = lines.part(slice(0, -1))
-    return HeldOut(predicted=others.ahead(largest.value, alpha), measured=largest)
+def _ahead(line: Line, value: float, asked: Asked) -> At:
+    """The prediction at a scale, for one arm."""
+    place = float(np.log2(value))
+    found, low, high = _ends(line.at(place), line.n, asked.level())
+    own = float(t_quantile(1 - asked.alpha / 2, line.free)) * line.lack(place)
+    return At(
+        value=float(value), effect=found, low=min(low, found - own), high=max(high, found + own)
+    )
+
+
+def _held_out(line: Line, largest: At, asked: Asked) -> HeldOut:
+    others = line.part(slice(0, -1))
+    return HeldOut(predicted=_ahead(others, largest.value, asked), measured=largest)
 
 
 def _answer(found: Trend, asked: Asked) -> tuple[Answer, str]:
@@ -318,8 +285,8 @@ def _answer(found: Trend, asked: Asked) -> tuple[Answer, str]:
     assert found.change_low is not None
     assert found.change_high is not None
     small, large = found.line
-    if found.p_fit is not None and found.p_fit < asked.alpha:
-        return "cannot tell", "the effects at the rungs lie on no line"
+    if found.p_fit is not None and found.p_fit < asked.level():
+        return "cannot tell", NO_LINE
     if small.sign * large.sign < 0:
         return "reverses", ""
     slope = int(found.ci_low > 0) - int(found.ci_high < 0)

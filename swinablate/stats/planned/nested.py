@@ -93,3 +93,25 @@ def splits_needed(effect: float, each: int, spread: Spread, power: float = POWER
         enough = power_at(effect, middle, each, spread) >= power
         low, high = (low, middle) if enough else (middle, high)
     return high
+
+
+def seeds_needed(effect: float, splits: int, spread: Spread, power: float = POWER) -> int | None:
+    """The fewest trainings on each of so many splits that find a difference with `power`.
+
+    None if more than anybody runs: the spread between splits may be too large for any number.
+
+    Args:
+        effect: the difference, above 0.
+        splits: of the data, at least 3; or whatever else trainings are drawn within.
+        spread: of differences.
+        power: to find it in one arm.
+    """
+    most = MOST // splits
+    if most < 1 or power_at(effect, splits, most, spread) < power:
+        return None
+    low, high = 0, most  # `low` does not suffice
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = power_at(effect, splits, middle, spread) >= power
+        low, high = (low, middle) if enough else (middle, high)
+    return high

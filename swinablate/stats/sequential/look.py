@@ -46,6 +46,7 @@ class Decisions:
         done: every comparison is closed; nothing is left to run.
         look: seeds an arm had at the last look; 0 before the first.
         trace: for every look and comparison, its interval and verdict there.
+        going: arms of a scale's rungs that open trends are made of.
     """
 
     verdicts: Verdicts
@@ -54,6 +55,7 @@ class Decisions:
     done: bool
     look: int
     trace: tuple[Mapping[str, State], ...]
+    going: frozenset[str] = frozenset()
 
 
 def look(

@@ -19,13 +19,15 @@ from swinablate.data import describe
 from swinablate.errors import InputError
 from swinablate.records.scale import RungRecord, ScaleRecord, suffix
 from swinablate.stats.comparisons.trend import FEWEST, visible
+from swinablate.stats.sequential.spending import nominal
 from swinablate.study.arms.scale import Rung, Scale, check_changes, predicted, ruled, rungs_of
 from swinablate.study.arms.written import Variant
 from swinablate.study.equality import differing, fields
 from swinablate.study.files import BASELINE, Study, label
-from swinablate.study.limits import ARMS, TRIALS
+from swinablate.study.limits import ARMS, TRIALS, check_budget
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan, Refusal
+from swinablate.study.seeds import Extension
 from swinablate.text import named_level
 
 Expand = Callable[[Study, str], Plan]
@@ -94,13 +96,15 @@ def climb(study: Study, expand: Expand, alone: Callable[[Study], Arm]) -> Plan:
         predict=_ahead(study, scale, steps, alone),
         rules=scale.rules,
     )
-    return Plan(
+    made = Plan(
         study=study,
         arms=tuple(arms),
         refusals=tuple(refusals),
         scale=record,
         at_home=home.plan,
     )
+    check_budget(made)
+    return made
 
 
 def _check(study: Study, scale: Scale, rungs: Sequence[Rung]) -> None:
@@ -112,13 +116,14 @@ def _check(study: Study, scale: Scale, rungs: Sequence[Rung]) -> None:
             hint="make its size a switch of [axes]",
         )
     arms = len(rungs) * (1 + sum(map(len, study.axes.values())) + len(study.variants))
-    trials = arms * len(study.seeds)
+    tries = study.tune.tries(len(study.seeds)) if study.tune else 0
+    trials = arms * (len(study.seeds) + tries)
     if arms > ARMS or trials > TRIALS:
         raise InputError(
             f"{len(rungs)} rungs make {arms:,} arms and {trials:,} trials, and {ARMS:,} and "
             f"{TRIALS:,} can be planned",
             at=f"{study.file}: scale",
-            hint="give fewer rungs, arms or seeds",
+            hint=f"give fewer rungs, arms{', tries' if tries else ''} or seeds",
         )
     # Unknown paths and levels that do not fit are told before anything is built.
     for rung in rungs:
@@ -189,7 +194,17 @@ def at_rung(study: Study, scale: Scale, rung: Rung) -> tuple[Study, dict[str, fl
         },
         scale=None,
     )
+    there = replace(there, extension=_extended(study.extension, suffix(label(rung))))
+    # With looks the baseline's own seeds are those of the verdicts, at home alone.
     return (there if _is(study, rung) else replace(there, baseline_seeds=study.seeds)), by_rule
+
+
+def _extended(more: Extension | None, after: str) -> Extension | None:
+    """The seeds of the arms at one rung by their plain names; at home these are their names."""
+    if more is None:
+        return None
+    own = {name.removesuffix(after): s for name, s in more.seeds.items() if name.endswith(after)}
+    return replace(more, seeds={**more.seeds, **own})
 
 
 def _taken(study: Study, variant: Variant, changes: Mapping[str, Level]) -> Variant:
@@ -331,9 +346,10 @@ def seen(plan: Plan, noise: Noise) -> dict[str, Any] | None:
     found: dict[str, Any] = plan.scale.to_json()
     if noise.sd is None:
         return found
-    slope, far = visible(
-        rungs, len(plan.study.seeds), noise.sd, ahead, alpha=plan.study.compare.alpha
-    )
+    study = plan.study
+    # With looks the last one has all seeds, and what the others leave of the error rate.
+    alpha = nominal(study.looks, study.compare.alpha)[-1] if study.looks else study.compare.alpha
+    slope, far = visible(rungs, len(study.seeds), noise.sd, ahead, alpha=alpha)
     found["detectable_pp"] = round(slope, 3)
     found["predicted_pp"] = None if far is None else round(far, 3)
     return found

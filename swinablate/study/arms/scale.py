@@ -136,26 +136,21 @@ def ruled(scale: Scale, rung: Rung, now: Mapping[str, Level], at: str) -> dict[s
     return found
 
 
-def check_beside(design: str, tables: Mapping[str, object], at: str) -> None:
+def check_beside(design: str, at: str) -> None:
     """Refuse what cannot be combined with rungs in this version.
 
     Args:
         design: of the study.
-        tables: name of a table of the study file -> what it has; None where it is missing.
         at: the file, for messages.
 
     Raises:
-        InputError: seeds that are added look by look, tuning, or a design of several switches.
+        InputError: it is a design of several switches.
     """
-    given = [f"[{name}]" for name, found in tables.items() if found is not None]
     if design != "one_at_a_time":
-        given.append(f"design = {design!r}")
-    if given:
         raise InputError(
-            f"[scale] and {given[0]} are not possible together in this version",
+            f"[scale] and design = {design!r} are not possible together in this version",
             at=f"{at}: scale",
-            hint='give a fixed number of seeds and design = "one_at_a_time"; a learning rate that '
-            'moves with the axis is declared: [scale] rules = { "train.lr" = -1.0 }',
+            hint='write design = "one_at_a_time"; a factorial study has the axis among its [axes]',
         )
 
 

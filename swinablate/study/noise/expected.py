@@ -42,18 +42,21 @@ class Difference:
     Attributes:
         training: sd between trainings on one split.
         split: sd between splits.
+        tuning: sd between tunings of both arms.
         known: where they come from, in words.
     """
 
     training: float
     split: float
     known: str
+    tuning: float = 0.0
 
 
 def expected_noise(plan: Plan, home: Home) -> Noise:
     """What results vary by: as declared, else as recorded trials of the same data say."""
     found = over_seeds(plan, home)
-    if plan.study.noise is None or not plan.study.noise.nested:
+    noise = plan.study.noise
+    if noise is None or not (noise.nested or noise.tuned):
         return found
     return replace(found, difference=of_differences(plan, home, found))
 
@@ -73,16 +76,21 @@ def of_differences(plan: Plan, home: Home, alone: Noise) -> Difference | None:
     noise = plan.study.noise
     if noise is not None and noise.sd is not None:
         return Difference(
-            training=noise.sd.training, split=noise.sd.split, known="noise.sd in the study file"
+            training=noise.sd.training,
+            split=noise.sd.split,
+            tuning=noise.sd.tuning,
+            known="noise.sd in the study file",
         )
-    if found := _piloted(plan, home):
+    nested = noise is not None and noise.nested
+    if nested and (found := _piloted(plan, home)):
         return found
     if alone.sd is None:
         return None
+    unknown = " and ".join(["splits"] * nested + ["tunings"] * (noise is not None and noise.tuned))
     return Difference(
         training=2**0.5 * alone.sd,
         split=0.0,
-        known=f"{alone.source}, arms taken as independent; what splits add is not known yet",
+        known=f"{alone.source}, arms taken as independent; what {unknown} add is not known yet",
     )
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from swinablate.stats import detectable_effects
 from swinablate.stats.estimate import TESTED, Contrast
-from swinablate.stats.planned.nested import Spread, smallest, splits_needed
-from swinablate.study.noise.expected import Noise
+from swinablate.stats.planned.nested import Spread, seeds_needed, smallest, splits_needed
+from swinablate.study.noise.expected import Difference, Noise
 from swinablate.study.plan import Plan
 
 
@@ -22,12 +22,20 @@ def noise_json(plan: Plan, noise: Noise) -> dict[str, Any]:
     if asked is None:
         return found
     found["sources"] = list(asked.sources)
+    if asked.tuned and noise.difference is not None:
+        found["difference"] = {
+            "training": noise.difference.training,
+            "split": noise.difference.split,
+            "tuning": noise.difference.tuning,
+        }
+        found["known"] = noise.difference.known
+        found["tunings"] = list(_tunings(plan, noise.difference))
     if not asked.nested:
         return found
     found["splits"] = asked.count
     if noise.difference is not None:
         training, split = noise.difference.training, noise.difference.split
-        found["difference"] = {"training": training, "split": split}
+        found["difference"] = found.get("difference", {"training": training, "split": split})
         found["known"] = noise.difference.known
         found["replicates"] = list(_replicates(plan, _spread(plan, noise)))
     return found
@@ -99,3 +107,45 @@ def _row(why: str, splits: int | None, each: int, arms: int, spread: Spread) -> 
         "trials": None if splits is None else splits * each * arms,
         "detectable_pp": None if splits is None else round(smallest(splits, each, spread), 3),
     }
+
+
+def _tunings(plan: Plan, noise: Difference) -> Iterator[dict[str, Any]]:
+    """What the declared tunings find of tuned arms; what more seeds, and more tunings, would."""
+    study, tune = plan.study, plan.study.tune
+    assert study.noise is not None
+    assert tune is not None
+    finals, arms = len(study.seeds), len(plan.arms)
+    declared = tune.of(finals)
+    # A split a seed: what seeds of one tuning differ by is both.
+    own = (noise.training**2 + (noise.split**2 if study.noise.nested else 0.0)) ** 0.5
+    spread = Spread(
+        training=own,
+        split=noise.tuning,
+        comparisons=max(1, sum(not arm.against for arm in plan.arms[1:])),
+        alpha=study.compare.alpha,
+    )
+
+    def row(why: str, tunings: int | None, each: int | None) -> dict[str, Any]:
+        known = tunings is not None and each is not None
+        seeds = tunings * each if tunings is not None and each is not None else 0
+        # Final trials at the fixed recipe and, where tuning found another, at that one.
+        trials = arms * (2 * seeds + (tunings or 0) * tune.trials * tune.seeds)
+        return {
+            "why": why,
+            "tunings": tunings,
+            "splits": (seeds if study.noise and study.noise.nested else 1) if known else None,
+            "each": each,
+            "trials": trials if known else None,
+            "detectable_pp": round(smallest(tunings, each, spread), 3)
+            if tunings is not None and each is not None
+            else None,
+        }
+
+    yield row("declared", declared, finals // declared)
+    rope = study.compare.rope
+    if rope is None:
+        return
+    if tune.repeats != "seed":
+        yield row("seeds", declared, seeds_needed(rope, declared, spread))
+    for each in dict.fromkeys((1, finals // declared)):
+        yield row("tunings", splits_needed(rope, each, spread), each)

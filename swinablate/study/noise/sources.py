@@ -31,6 +31,7 @@ class AssumedNoise(schema.Frozen):
 
     training: Annotated[float, Field(gt=0)]  # between trainings on one split
     split: Annotated[float, Field(ge=0)] = 0.0  # between splits
+    tuning: Annotated[float, Field(ge=0)] = 0.0  # between tunings
 
 
 class NoiseSources(schema.Frozen):
@@ -58,6 +59,11 @@ class NoiseSources(schema.Frozen):
         return "split" in self.sources
 
     @property
+    def tuned(self) -> bool:
+        """Whether arms are judged over several tunings of each."""
+        return "tuning" in self.sources
+
+    @property
     def declared(self) -> dict[str, object]:
         """What of it is part of what a study declares: not what is expected."""
         return {"sources": list(self.sources), "splits": self.count}
@@ -75,7 +81,8 @@ def check_noise(
 
     Args:
         noise: as written.
-        given: what else decides about seeds -> whether the study has it; "seeds" is a list.
+        given: what else decides about seeds -> whether the study has it; "seeds" is a list,
+            "several" are more than one, "once" is a single tuning of an arm.
         baseline: its recipe.
         at: the file.
 
@@ -85,14 +92,8 @@ def check_noise(
     if noise is None:
         return
     where = f"{at}: noise.sources"
-    if "tuning" in noise.sources:
-        raise InputError(
-            'sources has "tuning", which is drawn by [tune] itself in this version',
-            at=where,
-            hint='leave "tuning" out, and write [tune] repeats = "seed" without [noise]: every '
-            "final seed then has a tuning of its own, and the intervals at the tuned recipes hold "
-            "over tunings and training seeds",
-        )
+    if noise.tuned:
+        _check_tuned(noise, given, at)
     if not noise.nested:
         if noise.splits is not None:
             raise InputError(
@@ -101,10 +102,6 @@ def check_noise(
                 hint='write sources = ["training", "split"], or leave splits out',
             )
         return
-    compare = (
-        'tune one study without [noise], with [tune] repeats = "seed", and compare what it chose '
-        "on several splits in another"
-    )
     reasons = {
         "seeds": (
             "seeds is a list, and a nested study numbers its seeds through",
@@ -123,15 +120,41 @@ def check_noise(
             "leave one of them out: a study of several scales draws training seeds alone",
         ),
         "tune": (
-            "[tune] and several splits are not possible together in this version",
-            compare,
+            'the study is tuned, and sources leaves out "tuning"',
+            'write sources = ["training", "split", "tuning"], repeats = 3 and seeds = 1',
         ),
     }
     for key, (problem, hint) in reasons.items():
-        if given[key]:
+        if given[key] and not (key == "tune" and noise.tuned):
             raise InputError(problem, at=f"{at}: {key}", hint=hint)
     if isinstance(baseline, CommandRecipe):
         _no_command(where)
+
+
+def _check_tuned(noise: NoiseSources, given: Mapping[str, bool], at: str) -> None:
+    """Refuse tunings as a source of noise where none are drawn, or more is crossed with them."""
+    if not given["tune"]:
+        raise InputError(
+            'sources has "tuning", and the study tunes nothing',
+            at=f"{at}: noise.sources",
+            hint='write [tune] trials = 12, repeats = 3, space = { "train.lr" = ... }; or leave '
+            '"tuning" out',
+        )
+    if given["once"]:
+        raise InputError(
+            'sources has "tuning", and every arm is tuned once: of one nobody knows how lucky it '
+            "was",
+            at=f"{at}: tune.repeats",
+            hint="write repeats = 3 or more: so many tunings of an arm",
+        )
+    if noise.nested and given["several"]:
+        raise InputError(
+            "several seeds on a split, and several tunings: their noise cannot be told apart in "
+            "this version",
+            at=f"{at}: seeds",
+            hint="draw one split a seed, seeds = 1, and as many splits as there are to be final "
+            "seeds: splits = 12",
+        )
 
 
 def _no_command(at: str, who: str = "") -> NoReturn:
