@@ -15,8 +15,7 @@ from swinablate.cli.which import lineage, was_run
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of, program
-from swinablate.records.plan import PlanRecord
-from swinablate.records.scale import at_home
+from swinablate.records.plan import PlanRecord, at_home
 from swinablate.text import counted
 
 if TYPE_CHECKING:

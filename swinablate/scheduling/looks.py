@@ -10,8 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swinablate.records.outcome import Outcome
-from swinablate.records.plan import PlanRecord
-from swinablate.records.scale import at_home
+from swinablate.records.plan import PlanRecord, at_home
 
 if TYPE_CHECKING:
     from swinablate.stats import Decisions

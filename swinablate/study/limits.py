@@ -2,16 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from swinablate.config.recipe import Recipe
 from swinablate.data import describe
 from swinablate.errors import InputError
 from swinablate.records.plan import Design
 from swinablate.study.arms.designs import GENERATORS
-
-if TYPE_CHECKING:
-    from swinablate.study.plan import Plan
 
 ARMS = 1000
 """A plan builds every arm's network, in a tenth of a second where it is small; and of a thousand
@@ -55,24 +51,6 @@ def check_size(
             f"the study has {trials:,} trials, and {TRIALS:,} can be planned",
             at=at,
             hint="give it fewer seeds, tries or arms",
-        )
-
-
-def check_budget(made: "Plan") -> None:
-    """Refuse a budget that ends a study before its first look: it would train for nothing.
-
-    Args:
-        made: the plan, with the arms of all rungs.
-
-    Raises:
-        InputError: the first look needs more trials.
-    """
-    budget = made.study.budget.trials
-    if made.study.looks and budget is not None and budget < made.fewest:
-        raise InputError(
-            f"the first look needs {made.fewest} trials, the budget has {budget}",
-            at=f"{made.study.file}: budget.trials",
-            hint="give the study more trials, or fewer arms",
         )
 
 

@@ -11,6 +11,7 @@ from swinablate.config.family import ImageSpec
 from swinablate.config.levels import Level
 from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig, identity, mended, trial_id
 from swinablate.data import revisions
+from swinablate.errors import InputError
 from swinablate.models.diff import Proof
 from swinablate.records.scale import ScaleRecord
 from swinablate.stats.estimate import BASELINE_RATIO
@@ -213,6 +214,20 @@ class Plan:
         if not self.study.looks:
             return sum(len(arm.seeds) for arm in self.arms) + self.tries
         return self.study.looks[0] * (BASELINE_RATIO + len(self.arms) - 1)
+
+    def check_budget(self) -> None:
+        """Refuse a budget that ends a study before its first look: it would train for nothing.
+
+        Raises:
+            InputError: the first look needs more trials.
+        """
+        budget = self.study.budget.trials
+        if self.study.looks and budget is not None and budget < self.fewest:
+            raise InputError(
+                f"the first look needs {self.fewest} trials, the budget has {budget}",
+                at=f"{self.study.file}: budget.trials",
+                hint="give the study more trials, or fewer arms",
+            )
 
     @property
     def tries(self) -> int:

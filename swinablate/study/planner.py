@@ -31,7 +31,7 @@ from swinablate.study.equality import (
     prove,
 )
 from swinablate.study.files import BASELINE, Study
-from swinablate.study.limits import check_budget, check_parts
+from swinablate.study.limits import check_parts
 from swinablate.study.matching import solve
 from swinablate.study.noise.sources import check_splits, splits_of
 from swinablate.study.plan import Arm, Kind, Plan, Refusal
@@ -107,7 +107,7 @@ def _plan(study: Study, watch: Callable[[int, str], None] | None) -> Plan:
     check_tuning(study, {arm.name: arm.recipe for arm in arms})
     check_splits(study.noise, [(a.name, a.recipe, a.differs) for a in arms], study.file)
     made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
-    check_budget(made_plan)
+    made_plan.check_budget()
     return made_plan
 
 

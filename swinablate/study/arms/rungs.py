@@ -24,7 +24,7 @@ from swinablate.study.arms.scale import Rung, Scale, check_changes, predicted, r
 from swinablate.study.arms.written import Variant
 from swinablate.study.equality import differing, fields
 from swinablate.study.files import BASELINE, Study, label
-from swinablate.study.limits import ARMS, TRIALS, check_budget
+from swinablate.study.limits import ARMS, TRIALS
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan, Refusal
 from swinablate.study.seeds import Extension
@@ -103,7 +103,7 @@ def climb(study: Study, expand: Expand, alone: Callable[[Study], Arm]) -> Plan:
         scale=record,
         at_home=home.plan,
     )
-    check_budget(made)
+    made.check_budget()
     return made
 
 
