@@ -48,6 +48,8 @@ BARS = "".join(map(chr, range(0x2581, 0x2589)))
 """Blocks of an eighth to the whole height of a line."""
 COURSE = 16
 """Blocks of a curve at most: beside five counts they fit into 80 columns."""
+REASONS = 5
+"""Why arms are undecided, told below the table at most; the report tells all."""
 QUIET = 5.0
 """Seconds without a word after which somebody wonders whether it hangs."""
 PIPED = 140
@@ -205,10 +207,10 @@ def show_status(status: "Status", curves: Sequence[Mapping[str, Any]] = ()) -> N
     """Print counts, what runs, and of every arm the mean validation accuracy by epoch."""
     who = f"running: {status.owner}" if status.owner else "nobody runs it now"
     more = f" (at most {status.most})" if status.most > status.planned else ""
-    out.print(
-        f"[bold]{escape(status.study)}[/]: {status.done} of {status.planned} trials done{more}; "
-        f"{escape(who)}"
-    )
+    name, counts = status.study, f": {status.done} of {status.planned} trials done{more}"
+    # On a line of its own where it does not fit: a date is not broken.
+    gap = "; " if len(f"{name}{counts}; {who}") <= out.width else "\n"
+    out.print(f"[bold]{escape(name)}[/]{counts}{gap}{escape(who)}")
     if status.eta_s is not None:
         out.print(f"about {time_left(status.eta_s)} left")
     kinds = ["done", "running", "waiting", "failed", "diverged"]
@@ -280,6 +282,10 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
             for arm in verdicts["arms"]
         ],
     )
+    undecided = (arm for arm in verdicts["arms"] if arm["verdict"] == "undecided")
+    reasons = dict.fromkeys(filter(None, (arm.get("reason") for arm in undecided)))
+    for reason in [*reasons][:REASONS]:
+        out.print(f"Undecided, because {reason}.", soft_wrap=True, markup=False)
     declared = [
         one
         for one in verdicts.get("contrasts", ())

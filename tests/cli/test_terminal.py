@@ -366,6 +366,19 @@ NOW = Current(
 )  # fmt: skip
 
 
+def test_who_runs_a_study_and_since_when_stays_on_one_line(printed, monkeypatch):
+    who = "pid 15245 on vm since 2026-11-27 02:33:27"
+    for width, wanted in (
+        (100, [f"s: 2 of 6 trials done; running: {who}"]),
+        (60, ["s: 2 of 6 trials done", f"running: {who}"]),
+    ):
+        monkeypatch.setattr(terminal.out, "width", width)
+        printed.seek(0)
+        printed.truncate()
+        terminal.show_status(status(owner=who))
+        assert lines(printed)[: len(wanted)] == wanted
+
+
 def test_a_status_counts_the_trials_of_every_arm(printed):
     terminal.show_status(status())
     assert lines(printed)[0] == "s: 2 of 6 trials done; nobody runs it now"
@@ -443,6 +456,17 @@ def test_only_what_is_judged_is_judged_given_convergence(printed):
     terminal.show_verdicts({"baseline": {"mean": 91.2, "n": 5}, "alpha": 0.05, "arms": arms})
     assert lines(printed)[2].endswith("5 worse (given convergence)")
     assert lines(printed)[3] == "w - - 0 fails to train"
+
+
+def test_what_keeps_arms_undecided_is_told_once(printed):
+    lost = {"reason": "base failed on 1 of 3 seeds: retry them"}
+    arms = [
+        verdict("x", -1.2, "undecided", **lost),
+        verdict("y", -1.3, "undecided", **lost),
+        verdict("z", 0.1, "undecided"),
+    ]
+    terminal.show_verdicts({"baseline": {"mean": 91.2, "n": 2}, "alpha": 0.05, "arms": arms})
+    assert lines(printed)[5:] == ["Undecided, because base failed on 1 of 3 seeds: retry them."]
 
 
 def test_verdicts_without_a_baseline_have_a_dash_for_its_mean(printed):
