@@ -94,7 +94,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for line in head:
         out.print(Text(line, style="dim"), soft_wrap=True)
     for line in lines:
-        out.print(Text(line), soft_wrap=True)
+        shown = Text(line)
+        shown.highlight_words(["fails to train"], "bold red")  # as in the report and the figures
+        out.print(shown, soft_wrap=True)
 
 
 def _text(cell: object) -> str:

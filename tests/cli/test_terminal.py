@@ -458,6 +458,16 @@ def test_only_what_is_judged_is_judged_given_convergence(printed):
     assert lines(printed)[3] == "w - - 0 fails to train"
 
 
+def test_what_fails_to_train_is_red(monkeypatch):
+    stream = io.StringIO()
+    screen = Console(file=stream, width=100, force_terminal=True, color_system="standard")
+    monkeypatch.setattr(terminal, "out", screen)
+    arms = [verdict("w", None, "fails to train", n=0), verdict("x", -1.2, "worse")]
+    terminal.show_verdicts({"baseline": {"mean": 91.2, "n": 5}, "alpha": 0.05, "arms": arms})
+    assert "\x1b[1;31mfails to train\x1b[0m" in stream.getvalue()
+    assert "31mworse" not in stream.getvalue()
+
+
 def test_what_keeps_arms_undecided_is_told_once(printed):
     lost = {"reason": "base failed on 1 of 3 seeds: retry them"}
     arms = [
