@@ -10,10 +10,6 @@ if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
     from swinablate.scheduling.cost import Cost
 
-FEWEST = 4
-"""Rungs from which a prediction is made; `stats.comparisons.trend` says why, and takes a moment to
-import."""
-
 
 def rung_columns(plan: "PlanRecord") -> Sequence[str]:
     """Columns of the table of rungs."""
@@ -73,6 +69,9 @@ def scale_lines(plan: "PlanRecord") -> list[str]:
     scale = plan.scale
     if scale is None:
         return []
+    # scipy takes a moment to import, which plans of one scale do not need
+    from swinablate.stats.comparisons.trend import FEWEST
+
     what = (
         f"Scale: every arm is trained at {len(scale.rungs)} rungs, with the same seeds; the "
         f"verdicts are about {scale.home}, the slopes per doubling of the baseline's {scale.by}."
