@@ -121,3 +121,38 @@ def test_commands_know_its_arms_and_its_figure(ran, monkeypatch, capsys):
     assert (Path("again") / "report.md").read_bytes() == Path("report/report.md").read_bytes()
     assert main(["export", "width", "b.tar", *place]) == 0
     assert main(["verify", "b.tar"]) == 0
+
+
+LOOKS = """
+[scale]
+axis = "model.width"
+levels = [8, 12]
+
+[adaptive]
+looks = [3, 4]
+
+[compare]
+rope = 2.0
+"""
+
+
+def test_looks_give_seeds_to_rungs_of_open_trends_in_real_processes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("base.toml").write_text(RECIPE.replace("epochs = 2", "epochs = 1"))
+    text = STUDY.replace("seeds = 3\nbaseline_seeds = 3\n", "") + LOOKS
+    Path("width.toml").write_text(text)
+    assert main(["run", "width.toml", *PLACE]) == 0
+    (arm,) = said(tmp_path)["scale"]
+    # Trained for one epoch, nobody knows after three seeds how this effect moves.
+    assert arm["look"] == 4
+    assert (arm["n"], arm["planned"]) == (4, 4)
+    trials = pd.read_csv("report/tables/trials.csv")
+    counts = trials[trials.status == "done"].groupby("arm").seed.nunique()
+    assert counts["shift=false at width=12"] == counts["baseline at width=12"] == 4
+    assert counts["baseline"] >= 6
+    home = said(tmp_path)
+    assert home["baseline"]["n"] == 2 * home["arms"][0]["n"]
+    page = re.sub(r"<wbr>", "", Path("report/index.html").read_text())
+    assert "An arm got seeds, look by look, until its trend was told" in page
+    assert main(["run", "width.toml", *PLACE]) == 0  # nothing is left
+    assert len(pd.read_csv("report/tables/trials.csv")) == len(trials)

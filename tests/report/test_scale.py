@@ -101,6 +101,7 @@ def test_the_page_and_the_tables_have_all_rungs_where_they_are_told(answer):
     assert "<small>reverses</small>" in section
     assert section.count("<td>a doubling</td>") == 3
     assert "## Scale" in files["report.md"]
+    assert "per doubling of params.\n\n- **shift=false**: grows" in files["report.md"]
     assert "at width=64" in files["report.md"]
     assert len(pd.read_csv(io_of(files["tables/trials.csv"]))) == 80
     assert list(pd.read_csv(io_of(files["tables/arms.csv"])).arm) == [

@@ -6,6 +6,7 @@ from math import log2
 import pytest
 
 from swinablate.cli.wording.plan_text import promise
+from swinablate.cli.wording.scale_text import rung_rows
 from swinablate.records.home import Home
 from swinablate.report import contents, render
 from swinablate.report.families.total import families
@@ -161,6 +162,8 @@ def test_while_a_rung_is_not_tuned_its_trend_is_pending(made_of, tmp_path):
 def test_the_plan_counts_the_tries_of_every_rung(made_of):
     made = made_of('"seed"')
     assert made.tries == 6 * 3 * 3
-    said = " ".join(promise(plan_record(made, {}, Noise(None, ""))))
+    record = plan_record(made, {}, Noise(None, ""))
+    said = " ".join(promise(record))
+    assert sum(row[3] for row in rung_rows(record, None)) == made.most
     assert f"{made.fewest} to {made.most} trials" in said
     assert plan(made.study).declaration == made.declaration

@@ -10,15 +10,11 @@ if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
     from swinablate.scheduling.cost import Cost
 
-FEWEST = 4
-"""Rungs from which a prediction is made; `stats.comparisons.trend` says why, and takes a moment to
-import."""
-
 
 def rung_columns(plan: "PlanRecord") -> Sequence[str]:
     """Columns of the table of rungs."""
     assert plan.scale is not None
-    trials = ">trials, at most" if plan.looks else ">trials"
+    trials = ">trials, at most" if plan.looks or plan.tune else ">trials"
     return ["rung", f">{plan.scale.by}", ">arms", trials, ">hours", "moved by rule"]
 
 
@@ -36,7 +32,7 @@ def rung_rows(plan: "PlanRecord", cost: "Cost | None") -> list[Sequence[object]]
                 rung.label + mark,
                 f"{rung.value:,.0f}",
                 len(rung.arms),
-                sum(seeds[name] for name in rung.arms.values()),
+                sum(_most(plan, seeds[name]) for name in rung.arms.values()),
                 "-" if own is None else f"{own:.2f}",
                 ", ".join(f"{path} = {level(value)}" for path, value in rung.ruled.items()),
             ]
@@ -44,6 +40,12 @@ def rung_rows(plan: "PlanRecord", cost: "Cost | None") -> list[Sequence[object]]
     if ahead := plan.scale.predict:
         rows.append([f"{ahead.label} (predicted)", f"{ahead.value:,.0f}", "-", 0, "-", ""])
     return rows
+
+
+def _most(plan: "PlanRecord", seeds: int) -> int:
+    """Trials of an arm at a rung: tuned, its tries, and its final seeds at another recipe, too."""
+    tune = plan.tune
+    return seeds if tune is None else 2 * seeds + tune.of(seeds) * tune.trials * tune.seeds
 
 
 def rung_hours(plan: "PlanRecord", cost: "Cost | None") -> dict[str, float | None]:
@@ -73,6 +75,9 @@ def scale_lines(plan: "PlanRecord") -> list[str]:
     scale = plan.scale
     if scale is None:
         return []
+    # scipy takes a moment to import, which plans of one scale do not need
+    from swinablate.stats.comparisons.trend import FEWEST
+
     what = (
         f"Scale: every arm is trained at {len(scale.rungs)} rungs, with the same seeds; the "
         f"verdicts are about {scale.home}, the slopes per doubling of the baseline's {scale.by}."

@@ -174,7 +174,7 @@ def _root(one: Component) -> dict[str, float | None]:
 
 
 def words(judged: Mapping[str, Any]) -> list[str]:
-    """What the block says, a sentence for every difference.
+    """What the block says: what was drawn, and then a sentence for every difference.
 
     Args:
         judged: verdicts.json.
@@ -188,18 +188,19 @@ def words(judged: Mapping[str, Any]) -> list[str]:
         if noise["splits"] > 1
         else "on one split"
     )
+    tuned = ""
+    if "tunings" in noise:
+        tuned = (
+            f" At tuned recipes they hold {noise['over_tuned']}: every arm was tuned "
+            f"{counted(noise['tunings'], 'time')}, each time anew, and its final seeds were dealt "
+            "to its tunings."
+        )
     first = (
         f"Intervals hold {noise['over']}: every arm was trained {drawn}; the test images are "
-        f"the same everywhere. Standard deviations with {100 * noise['level']:g} % intervals:"
+        f"the same everywhere.{tuned} Standard deviations with {100 * noise['level']:g} % "
+        "intervals:"
     )
     lines = [first]
-    if "tunings" in noise:
-        lines.insert(
-            0,
-            f"At tuned recipes intervals hold {noise['over_tuned']}: every arm was tuned "
-            f"{noise['tunings']} times, each time anew, and its final seeds were dealt to its "
-            "tunings.",
-        )
     for one in noise["components"]:
         if one["of"] == "difference":
             told = [
@@ -208,7 +209,7 @@ def words(judged: Mapping[str, Any]) -> list[str]:
                 if one[part]["sd"] is not None
             ]
             if told:
-                lines.append(f"{one['name']} - {one['against']}: {', '.join(told)}.")
+                lines.append(f"{one['name']} - {one['against']}: {'; '.join(told)}.")
     return lines
 
 
