@@ -1,7 +1,7 @@
 """Change of every class's recall, an arm a row: the mean over seeds less that of its baseline.
 
-In percentage points: blue is more, red is less, no colour no change. A frame marks a change that the
-spread of the seeds does not explain: its interval, simultaneous over all cells (Welch's, with
+In percentage points: blue is more, red is less, no colour no change. A frame marks a change that
+the spread of the seeds does not explain: its interval, simultaneous over all cells (Welch's, with
 Bonferroni's bound), excludes 0. That is no verdict: verdicts are about the study's metric. Of very
 many classes those that change most are drawn.
 """
