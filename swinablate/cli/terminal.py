@@ -17,6 +17,7 @@ from rich.text import Text
 from swinablate.cli.wording.arms_text import arms_said, arms_tables
 from swinablate.cli.wording.columns import laid
 from swinablate.cli.wording.cost_text import COLUMNS, cost_lines, cost_rows
+from swinablate.cli.wording.datasets_text import OVER_COLUMNS, OVER_TITLE, over_rows
 from swinablate.cli.wording.plan_text import promise
 from swinablate.cli.wording.scale_text import (
     rung_columns,
@@ -307,6 +308,13 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
             trend_columns(verdicts),
             trend_rows(verdicts, places),
         )
+
+
+def show_over(entries: Sequence[Mapping[str, Any]], places: int) -> None:
+    """Print the effect of every arm over data sets; nothing where there is but one."""
+    if entries:
+        out.print()
+        table(OVER_TITLE, OVER_COLUMNS, over_rows(entries, places))
 
 
 def _judged(found: Mapping[str, Any], places: int, *counts: int) -> list[object]:

@@ -277,7 +277,7 @@ def analyze(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="The column of data sets, each judged by itself.",
+            help="The column of data sets: each is judged by itself, then all together.",
             show_default="dataset",
         ),
     ] = None,
