@@ -27,6 +27,8 @@ from swinablate.errors import InputError
 from swinablate.records.plan import Design
 from swinablate.study.arms.axes import RECIPE, axes_of, recipes_of
 from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
+from swinablate.study.arms.datasets import Datasets, check_datasets
+from swinablate.study.arms.datasets import check_beside as check_beside_data
 from swinablate.study.arms.mixed import check_kinds, check_measured, whole
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.arms.scale import Scale, check_beside
@@ -42,6 +44,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 SHOWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()%-]{0,79}")
 """Of arms and contrasts, which name no file."""
 BASELINE = "baseline"
+ALONE = ("adaptive", "tune", "scale")
+"""Tables that cannot stand beside several data sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,7 @@ class Study:
     labels: Mapping[str, str] = field(default_factory=dict)
     scale: Scale | None = None
     noise: NoiseSources | None = None
+    data: Datasets = ()
 
 
 def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False) -> Study:
@@ -151,6 +156,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         labels=file.labels,
         scale=file.scale,
         noise=file.noise,
+        data=file.data or (),
     )
 
 
@@ -158,6 +164,10 @@ def _seeds(file: StudyFile, at: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The seeds of an arm, and those of the baseline."""
     if file.scale is not None:
         check_beside(file.design, at)
+    if file.data is not None:
+        check_datasets(file.data, at)
+        given = _given(file)
+        check_beside_data(file.design, {key: given[key] for key in ALONE}, at)
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, at)
     if file.scale is not None and file.baseline_seeds is None and file.adaptive is None:
         more = seeds  # effects are taken within seeds at every rung: others would have no partner
@@ -174,6 +184,7 @@ def _given(file: StudyFile) -> dict[str, bool]:
         "once": file.tune is not None and file.tune.repeats == 1,
         "several": file.seeds != 1,
         "scale": file.scale is not None,
+        "data": file.data is not None,
     }
 
 
@@ -201,12 +212,12 @@ def _check_owner(levels: Iterable[str]) -> None:
 def smoke(study: Study) -> Study:
     """The same study for a quick check: one seed, two steps, a few images, nothing tuned.
 
-    Of several scales it takes the baseline's own.
+    Of several scales and data sets it takes the baseline's own.
 
     Data that would have to be downloaded are replaced by noise of the same shape.
     """
     first = study.seeds[:1]
-    once = replace(study, smoke=True, seeds=first, baseline_seeds=first, scale=None)
+    once = replace(study, smoke=True, seeds=first, baseline_seeds=first, scale=None, data=())
     return replace(once, looks=(), tune=None, noise=None, budget=Budget())
 
 

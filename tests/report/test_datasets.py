@@ -1,18 +1,29 @@
 """Effects over data sets: what is said of them, and what figures have."""
 
+import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from swinablate.cli.app import main
+from swinablate.report import contents
 from swinablate.report.analyze import Question, analyze
 from swinablate.report.drawing.files import saved
 from swinablate.report.drawing.paper import Paper
-from swinablate.report.families.datasets import effect_rows, over, profile_rows
+from swinablate.report.families.datasets import (
+    each_of,
+    effect_rows,
+    over,
+    over_sets,
+    profile_rows,
+)
 from swinablate.report.figures import datasets, profile
+from swinablate.report.tables import every_trial, open_parts
+from tests.answers import several
 
 NAMES = ("digits", "shapes", "clothes", "letters", "signs", "maps")
 
@@ -147,3 +158,48 @@ def test_analyze_writes_a_report_over_data_sets_beside_those_of_each(tmp_path, c
     assert "Performance profiles" in page
     assert len(pd.read_csv(folder / "tables" / "datasets.csv")) == 2 * 7
     assert (out / "digits" / "index.html").is_file()
+
+
+def test_a_report_over_data_sets_says_all_and_everything_else_is_about_home():
+    answer = several()
+    files = contents(answer)
+    text, page = files["report.md"].decode(), files["index.html"].decode().replace("<wbr>", "")
+    assert "## Data sets" in text
+    assert "the arms on usps" not in text
+    assert "the arms on shapes; the arms on fashion\\_mnist" in text
+    assert "the means over data sets" in text
+    shift, norm, same = answer.verdicts["datasets"]
+    assert [one["verdict"] for one in (shift, norm, same)] == ["worse", "undecided", "equivalent"]
+    assert [own["verdict"] for own in norm["sets"]][::4] == ["better", "worse"]
+    assert (norm["k"], len(norm["sets"])) == (5, 5)
+    section = page[page.index('<h2 id="datasets">') : page.index('<h2 id="arms">')]
+    assert "middle half" in section
+    assert "Performance profiles" in section
+    assert {"figures/datasets.svg", "tables/profile.csv"} <= files.keys()
+    arms = pd.read_csv(io.BytesIO(files["tables/arms.csv"])).arm
+    assert list(arms) == ["baseline", "shift=false", 'norm="batch"', "window=4"]
+
+
+def test_while_trials_are_missing_there_is_no_word():
+    answer = several()
+    rows = every_trial(answer).copy()
+    gone = (rows.arm == "window=4 on kmnist") & (rows.seed == 1)
+    rows.loc[gone, ["status", "test_acc"]] = ["waiting", None]
+    sets = each_of(answer.planned, rows)
+    found = over_sets(answer.planned, sets)["datasets"]
+    assert [one["verdict"] for one in found] == ["pending"] * 3
+    assert found[0]["why"] == "1 trial missing"
+    assert found[0]["sentence"].startswith("pending (1 trial missing): -1.")
+    waiting = replace(answer, away=rows[rows.arm.isin(answer.away.arm)])
+    assert open_parts(waiting) == ["datasets"]
+    assert "The arms on digits are complete" in contents(waiting)["index.html"].decode()
+
+
+def test_an_arm_that_failed_everywhere_on_a_data_set_has_the_others():
+    answer = several()
+    rows = every_trial(answer).copy()
+    gone = rows.arm == "shift=false on kmnist"
+    rows.loc[gone, ["status", "test_acc"]] = ["failed", None]
+    shift, norm, _ = over_sets(answer.planned, each_of(answer.planned, rows))["datasets"]
+    assert (shift["k"], len(shift["sets"]), norm["k"]) == (4, 5, 5)
+    assert shift["iqm_pp"] is None

@@ -11,8 +11,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from swinablate.report.results import StudyResults
+from swinablate.records.plan import PlanRecord
+from swinablate.records.scale import on
+from swinablate.records.tables import CURVES
+from swinablate.report.results import StudyResults, judge_trials
 from swinablate.stats.comparisons.datasets import LEAST, MANY, OverDatasets, over_datasets, word
+from swinablate.study.declared import declaration
 from swinablate.text import after_difference, counted, places_of, signed, unit_of
 
 Judged = Mapping[str, Mapping[str, Any]]
@@ -25,6 +29,92 @@ EFFECTS = (
     "verdict", "rope_pp", "level", "metric",
 )  # fmt: skip
 PROFILE = ("arm", "gain", "share", "k", "rope_pp", "metric")
+
+
+def plan_on(plan: PlanRecord, label: str) -> PlanRecord:
+    """The plan of one data set alone, its arms with their plain names.
+
+    Hypotheses are the study's, about home.
+
+    Args:
+        plan: a recorded plan of several data sets.
+        label: of one.
+    """
+    assert plan.datasets is not None
+    one = next(each for each in plan.datasets.sets if each.label == label)
+    plain = {name: arm for arm, name in one.arms.items()}
+    after = "" if label == plan.datasets.home else on(label)
+    arms = [
+        arm.model_copy(
+            update={"name": plain[arm.name], "against": plain.get(arm.against, arm.against)}
+        )
+        for arm in plan.arms
+        if arm.name in plain
+    ]
+    others = tuple(end for end in plan.datasets.suffixes if end != after)
+    refused = [
+        one.model_copy(
+            update={
+                "name": one.name.removesuffix(after),
+                "same_as": one.same_as.removesuffix(after) if one.same_as else None,
+            }
+        )
+        for one in plan.refusals
+        if one.name.endswith(after) and not one.name.endswith(others)
+    ]
+    return plan.model_copy(
+        update={
+            "arms": tuple(arms),
+            "refusals": tuple(refused),
+            "hypotheses": plan.hypotheses if not after else (),
+            "datasets": None,
+        }
+    )
+
+
+def each_of(plan: PlanRecord, trials: pd.DataFrame) -> dict[str, StudyResults]:
+    """What was found on each data set of a study; nothing of a study of one.
+
+    Args:
+        plan: a recorded plan, with the arms of every data set.
+        trials: a row for every trial that counts, of every data set.
+    """
+    if plan.datasets is None:
+        return {}
+    found = {}
+    for one in plan.datasets.sets:
+        there = plan_on(plan, one.label)
+        plain = {name: arm for arm, name in one.arms.items()}
+        rows = trials[trials.arm.isin(list(plain))].reset_index(drop=True)
+        rows = rows.assign(arm=rows.arm.map(plain))
+        judged = judge_trials(there, declaration(there, rows), rows)
+        found[one.label] = StudyResults(
+            plan=there,
+            trials=rows,
+            curves=pd.DataFrame(columns=list(CURVES)),
+            verdicts=judged.to_json(),
+            provenance={},
+        )
+    return found
+
+
+def over_sets(
+    plan: PlanRecord, sets: Mapping[str, StudyResults]
+) -> dict[str, list[dict[str, Any]]]:
+    """The block `datasets` of verdicts.json; nothing of a study of one data set.
+
+    Args:
+        plan: a recorded plan, with the arms of every data set.
+        sets: as `each_of` found them.
+    """
+    if plan.datasets is None:
+        return {}
+    waiting = [int((one.trials.status == "waiting").sum()) for one in sets.values()]
+    pending = f"{counted(sum(waiting), 'trial')} missing" if any(waiting) else ""
+    entries = over({name: one.verdicts for name, one in sets.items()}, pending)
+    for own in (own for one in entries for own in one["sets"]):
+        own["home"] = own["dataset"] == plan.datasets.home
+    return {"datasets": entries}
 
 
 class Asked(NamedTuple):

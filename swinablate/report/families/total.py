@@ -36,6 +36,11 @@ def families(judged: Mapping[str, Any]) -> list[str]:
         found += ["the slopes over scales", "the signs at the smallest and the largest scale"]
         if any(one.get("basis") == "tuned" for one in trends) and "repeats" in judged["tuning"]:
             found += ["the slopes of tuned arms", "the signs of tuned arms at either end"]
+    if over := judged.get("datasets"):
+        away = [one["dataset"] for arm in over for one in arm["sets"] if not one["home"]]
+        found += [f"the arms on {name}" for name in dict.fromkeys(away)]
+        if any(one["verdict"] for one in over):
+            found.append("the means over data sets")
     for block in blocks_of(judged):
         if block["method"] != EXACT:
             found.append(block["metric"])

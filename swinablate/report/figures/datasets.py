@@ -73,7 +73,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     names = []
     for i, arm in enumerate(arms):
         own = rows[rows.arm == arm]
-        names.append(_name(arm, str(own.against.iloc[0]), paper))
+        names.append(_name(arm, own.against.iloc[0], paper))
         if i:
             ax.axhline(i * block, color=GRID, linewidth=0.8)
         _arm(ax, i * block, own, looks, paper)
@@ -84,7 +84,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     _key(ax, looks, paper)
     note = left_out(len(arms), len(known), PANELS)
     label = ax.set_xlabel(fold(_said(rows, scale, paper) + note, paper))
-    words = [word for word in rows.verdict[rows.point == "mean"] if word]
+    words = [word for word in rows.verdict[rows.point == "mean"] if word in LOOKS]
     if paper.narrow and words:
         shapes(ax, words, 34 + 11 * (label.get_text().count("\n") + 1))
     return fig
@@ -112,7 +112,7 @@ def _arm(
         _dataset(ax, top + pt(STEP) * line, point, looks[point.dataset])
     for point in records(own[own.point == "mean"]):
         y, scale = top + pt(STEP) * len(looks) + pt(MEAN), scale_in(own)
-        look = LOOKS[point.verdict] if point.verdict else NONE
+        look = LOOKS.get(point.verdict, NONE)
         if pd.notna(point.low):
             ax.plot([point.low, point.high], [y, y], color=look.colour, linewidth=pt(3), zorder=3,
                     solid_capstyle="butt")  # fmt: skip
@@ -127,9 +127,9 @@ def _mean(own: pd.DataFrame) -> float:
     return float(means.iloc[0]) if len(means) else float("nan")
 
 
-def _name(arm: str, against: str, paper: Paper) -> str:
+def _name(arm: str, against: object, paper: Paper) -> str:
     """An arm's name, and what it is compared with where that is another arm."""
-    if not against:
+    if not isinstance(against, str) or not against:
         return wrapped(arm, paper.name)
     return f"{wrapped(arm, paper.name, 2)}\n{wrapped(f'against {against}', paper.name, 1)}"
 
@@ -172,13 +172,13 @@ def _numbers(ax: Axes, y: float, point: Any, scale: Scale, paper: Paper) -> None
     """The mean right of the axis; in a column without its interval and the word."""
     style = {"fontsize": pt(8.5), "family": "monospace", "color": INK}
     beside(ax, y, DELTA, signed(point.effect, scale.places), ha="right", **style)
-    look = LOOKS[point.verdict] if point.verdict else NONE
-    if point.verdict:
+    look = LOOKS.get(point.verdict, NONE)
+    if look is not NONE:
         _shape(ax, y, NEAR if paper.narrow else VERDICT, look)
     if paper.narrow:
         return
     beside(ax, y, INTERVAL, interval(point.low, point.high, scale.places), **style)
-    if point.verdict:
+    if look is not NONE:
         beside(ax, y, VERDICT + 9, point.verdict, color=look.colour, fontsize=pt(9), weight="bold")
     else:
         beside(ax, y, VERDICT - 4, f"{point.k} data sets: no word", fontsize=pt(9))

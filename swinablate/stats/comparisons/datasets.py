@@ -114,6 +114,20 @@ def over_datasets(
     )
 
 
+def mean_visible(k: int, error: float, tau: float, *, alpha: float, comparisons: int = 1) -> float:
+    """The half width of the mean's interval over k data sets, were what makes it known.
+
+    Args:
+        k: data sets, three or more.
+        error: standard error of an effect on one.
+        tau: sd of effects between them.
+        alpha: 1 less the level.
+        comparisons: arms whose intervals are to hold at once.
+    """
+    variance: float = (error**2 + tau**2) / k
+    return float(bonferroni(comparisons, k - 1, alpha)) * float(np.sqrt(variance))
+
+
 def _middle_half(
     y: Floats, se: Floats, alpha: float, comparisons: int
 ) -> tuple[float, float, float]:

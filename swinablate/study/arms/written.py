@@ -13,6 +13,7 @@ from swinablate.config.recipe import Recipe
 from swinablate.records.plan import Design
 from swinablate.study.arms.axes import DOTTED
 from swinablate.study.arms.contrasts import DeclaredContrast
+from swinablate.study.arms.datasets import Datasets
 from swinablate.study.arms.scale import Scale
 from swinablate.study.noise.sources import NoiseSources
 from swinablate.study.search_space import Tune
@@ -57,6 +58,7 @@ class StudyFile(schema.Frozen):
     compare: Compare = Compare()
     hypotheses: tuple[DeclaredHypothesis, ...] = ()
     scale: Scale | None = None
+    data: Datasets | None = None  # every arm on each of them; names, or tables with changes
     labels: dict[str, str] = Field(default_factory=dict)  # how figures call arms and switches
 
 
