@@ -17,7 +17,7 @@ from swinablate.errors import InputError
 from swinablate.records.scale import RungRecord, ScaleRecord, suffix
 from swinablate.stats.comparisons.trend import FEWEST, visible
 from swinablate.stats.sequential.spending import nominal
-from swinablate.study.arms.moved import check_taken, moved, with_changes
+from swinablate.study.arms.cells import check_taken, moved, with_changes
 from swinablate.study.arms.scale import Rung, Scale, check_changes, predicted, ruled, rungs_of
 from swinablate.study.equality import differing, fields
 from swinablate.study.files import BASELINE, Study, label
