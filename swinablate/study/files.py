@@ -27,12 +27,17 @@ from swinablate.errors import InputError
 from swinablate.records.plan import Design
 from swinablate.study.arms.axes import RECIPE, axes_of, recipes_of
 from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
-from swinablate.study.arms.datasets import Datasets, check_datasets
-from swinablate.study.arms.datasets import check_beside as check_beside_data
 from swinablate.study.arms.mixed import check_kinds, check_measured, whole
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.arms.scale import Scale, check_beside
-from swinablate.study.arms.written import NamedArm, StudyFile, Variant
+from swinablate.study.arms.written import (
+    Datasets,
+    NamedArm,
+    StudyFile,
+    Variant,
+    check_beside_data,
+    check_datasets,
+)
 from swinablate.study.limits import check_size
 from swinablate.study.noise.sources import NoiseSources, check_noise, nested_seeds
 from swinablate.study.search_space import Tune

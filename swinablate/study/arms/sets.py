@@ -18,7 +18,7 @@ from swinablate.errors import InputError
 from swinablate.records.scale import DatasetRecord, DatasetsRecord, on
 from swinablate.stats.comparisons.datasets import LEAST, mean_visible
 from swinablate.study.arms.cells import check_taken, moved, with_changes
-from swinablate.study.arms.datasets import Dataset, check_untouched
+from swinablate.study.arms.written import Dataset, check_untouched
 from swinablate.study.equality import differing
 from swinablate.study.files import BASELINE, Study
 from swinablate.study.limits import ARMS, TRIALS
