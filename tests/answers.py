@@ -24,8 +24,9 @@ from swinablate.records.plan import (
     RefusalRecord,
     at_home,
 )
-from swinablate.records.scale import RungRecord, ScaleRecord
+from swinablate.records.scale import DatasetRecord, DatasetsRecord, RungRecord, ScaleRecord
 from swinablate.records.tables import CURVES, RECALLS, TRIALS, TUNING, Confusion
+from swinablate.report.families.datasets import each_of, over_sets
 from swinablate.report.families.sources import sources
 from swinablate.report.families.trends import trends
 from swinablate.report.results import StudyResults
@@ -261,6 +262,41 @@ def scaled() -> StudyResults:
         verdicts=answer.verdicts | trends(ladder, every.trials, asked),
         ladder=ladder,
         away=others,
+    )
+
+
+@remembered
+def several(count: int = 5) -> StudyResults:
+    """A study of several data sets: one effect holds on all, one changes its sign, one is none."""
+    arms = [
+        Sketch(name="shift=false", mean=95.5, sd=0.3, changes={"model.shift": False}),
+        Sketch(name='norm="batch"', mean=97.5, sd=0.3, changes={"model.norm": "batch"}),
+        Sketch(name="window=4", mean=97.0, sd=0.3, changes={"model.window": 4}),
+    ]
+    base = replace(BASELINE, sd=0.3)
+    home, sets, away = [base, *arms], list[DatasetRecord](), list[Sketch]()
+    labels = ("digits", "shapes", "fashion_mnist", "kmnist", "svhn", "usps")[:count]
+    for k, label in enumerate(labels):
+        moves = (0.0, 0.4 * (k % 3 - 1), -0.7 * k, 0.1 * (k % 2))
+        there = home if not k else [
+            replace(s, name=f"{s.name} on {label}", mean=s.mean - 3 * k + move)
+            for s, move in zip(home, moves, strict=True)
+        ]  # fmt: skip
+        away += there if k else []
+        names = {own.name: one.name for own, one in zip(home, there, strict=True)}
+        sets.append(DatasetRecord(label=label, changes={"data.name": label}, arms=names))
+    answer, every = study(home), study([*home, *away])
+    record = DatasetsRecord(home="digits", sets=tuple(sets))
+    ladder = every.plan.model_copy(update={"datasets": record})
+    found = each_of(ladder, every.trials)
+    others = every.trials[every.trials.arm.isin([s.name for s in away])].reset_index(drop=True)
+    return replace(
+        answer,
+        plan=at_home(ladder),
+        verdicts=answer.verdicts | over_sets(ladder, found),
+        ladder=ladder,
+        away=others,
+        sets=found,
     )
 
 

@@ -41,8 +41,8 @@ ROOT = Path(__file__).parent.parent
 REPORTS, STUDIES = ROOT / "reports", ROOT / "studies"
 MOST = 400_000
 """Bytes of a committed report: thirty of them are what a repository bears."""
-FIRST = ("forest", "scale", "waterfall", "sequence", "effects", "interactions", "levels", "tuning", "families",
-         "cost", "curves", "seeds")  # fmt: skip
+FIRST = ("forest", "datasets", "scale", "waterfall", "sequence", "effects", "interactions",
+         "levels", "tuning", "families", "cost", "curves", "seeds")  # fmt: skip
 """Figures in the order in which they are given room; others come last."""
 COLOURS = 64
 """Of a PNG: lines and letters on white have fewer, and their edges look the same."""

@@ -28,6 +28,7 @@ from tests.answers import (
     nested,
     recalled,
     scaled,
+    several,
     study,
     tuned,
 )
@@ -67,6 +68,7 @@ STUDIES = (
     study,
     levels,
     scaled,
+    several,
     nested,
     recalled,
     confused,

@@ -42,6 +42,7 @@ def differences(was: PlanRecord, now: PlanRecord) -> list[str]:
     if looks[0] != looks[1]:
         lines.append(f"looks: {_short(looks[0])} -> {_short(looks[1])}")
     lines += _changed(*({"scale": _scale(plan)} for plan in (was, now)))
+    lines += _changed(*({"data": _datasets(plan)} for plan in (was, now)))
     return [*lines, *_arms(was, now)]
 
 
@@ -51,6 +52,13 @@ def _scale(plan: PlanRecord) -> dict[str, Any]:
         return {}
     found = plan.scale.declared()
     return found | {"rungs": [label for label, *_ in found["rungs"]]}
+
+
+def _datasets(plan: PlanRecord) -> dict[str, Any]:
+    """The same of its data sets: label -> what each changes of the baseline."""
+    if plan.datasets is None:
+        return {}
+    return {one.label: dict(one.changes) for one in plan.datasets.sets}
 
 
 def _arms(was: PlanRecord, now: PlanRecord) -> Iterator[str]:

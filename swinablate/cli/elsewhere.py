@@ -11,6 +11,7 @@ from swinablate.cli.running import Report
 from swinablate.cli.terminal import print_json
 from swinablate.errors import InputError
 from swinablate.records.launch import program
+from swinablate.text import places_of
 
 if TYPE_CHECKING:
     from swinablate.report.analyze import Analysis
@@ -105,12 +106,30 @@ def show_analysis(found: "Analysis", name: str, report: Report, *, as_json: bool
     if report.out is not None or not as_json:
         from swinablate.report import render
 
-        for data, folder in found.folders(report.out or Path("reports") / name).items():
+        out = report.out or Path("reports") / name
+        for data, folder in found.folders(out).items():
             render(found.answers[data], folder, force=report.force, latex=report.latex)
-            said = f"report: {folder / 'index.html'}"
-            terminal.err.print(said, soft_wrap=True, markup=False)
+            _told(folder)
+        if len(found.answers) > 1:
+            from swinablate.report.across.answers import Across
+            from swinablate.report.across.page import write
+            from swinablate.report.analyze import OVER
+
+            sets = found.answers
+            title = f"{name}: over {len(sets)} data sets"
+            beside = Across(answers=tuple(sets.values()), named=tuple(sets), title=title)
+            write(beside, out / OVER, force=report.force)
+            _told(out / OVER)
     if as_json:
         print_json(found.to_json())
         return
     for data, answer in found.answers.items():
         terminal.show_verdicts(answer.verdicts, data)
+    places = max(places_of(answer.verdicts) for answer in found.answers.values())
+    terminal.show_over(found.to_json().get("over", ()), places)
+
+
+def _told(folder: Path) -> None:
+    """Say where a report is."""
+    said = f"report: {folder / 'index.html'}"
+    terminal.err.print(said, soft_wrap=True, markup=False)

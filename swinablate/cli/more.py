@@ -69,6 +69,13 @@ def _check(made: "Plan") -> None:
             hint="a later look in the file makes another study, whose report names this one: "
             f"[adaptive] looks = {[*study.looks, study.looks[-1] + 5]}",
         )
+    if study.data:
+        raise InputError(
+            "a study of several data sets has the same seeds on each, and --more gives them to "
+            "single arms",
+            at=at,
+            hint=f"give all arms more in the file: seeds = {len(study.seeds) + 5}",
+        )
     if study.noise is not None and study.noise.nested:
         raise InputError(
             "a study of several splits would need more splits, and not more seeds on each",

@@ -17,6 +17,15 @@ from rich.text import Text
 from swinablate.cli.wording.arms_text import arms_said, arms_tables
 from swinablate.cli.wording.columns import laid
 from swinablate.cli.wording.cost_text import COLUMNS, cost_lines, cost_rows
+from swinablate.cli.wording.datasets_text import (
+    OVER_COLUMNS,
+    OVER_TITLE,
+    SET_COLUMNS,
+    each_columns,
+    each_rows,
+    over_rows,
+    set_rows,
+)
 from swinablate.cli.wording.plan_text import promise
 from swinablate.cli.wording.scale_text import (
     rung_columns,
@@ -142,10 +151,7 @@ def show_plan(plan: "PlanRecord", cost: "Cost | None" = None) -> None:
     if plan.contrasts or any(arm.against for arm in home.arms):
         out.print()
         _contrasts(home)
-    if plan.scale:
-        out.print()
-        title = f"Rungs: {plan.scale.by} of the baseline, and what is left to train"
-        table(title, rung_columns(plan), rung_rows(plan, cost))
+    _several(plan, cost)
     for warning in plan.warnings:
         out.print(f"[yellow]{warning.code}[/] {escape(warning.text)}")
     if plan.refusals:
@@ -160,6 +166,17 @@ def show_plan(plan: "PlanRecord", cost: "Cost | None" = None) -> None:
         out.print(line, markup=False)
     if cost is not None:
         _cost(cost)
+
+
+def _several(plan: "PlanRecord", cost: "Cost | None") -> None:
+    """The rungs or the data sets of a study that has several."""
+    if plan.scale:
+        out.print()
+        title = f"Rungs: {plan.scale.by} of the baseline, and what is left to train"
+        table(title, rung_columns(plan), rung_rows(plan, cost))
+    if plan.datasets:
+        out.print()
+        table("Data sets, and what is left to train on each", SET_COLUMNS, set_rows(plan, cost))
 
 
 def _arms(plan: "PlanRecord") -> None:
@@ -271,7 +288,9 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
     base, places = verdicts["baseline"], places_of(verdicts)
     percent = after_value(unit_of(verdicts))
     mean = "-" if base["mean"] is None else f"{base['mean']:.{places}f}{percent}"
-    where = f" on {dataset}" if dataset else ""
+    sets = verdicts.get("datasets", ())
+    homes = [own["dataset"] for one in sets for own in one["sets"] if own["home"]]
+    where = f" on {dataset or homes[0]}" if dataset or homes else ""
     ends = f">{100 * (1 - verdicts['alpha']):g} % interval"
     table(
         f"Verdicts against the baseline{where} ({mean}, n = {base['n']})",
@@ -307,6 +326,17 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
             trend_columns(verdicts),
             trend_rows(verdicts, places),
         )
+    if sets:
+        out.print()
+        table("Verdicts on each data set", each_columns(sets), each_rows(sets, places))
+        show_over(sets, places)
+
+
+def show_over(entries: Sequence[Mapping[str, Any]], places: int) -> None:
+    """Print the effect of every arm over data sets; nothing where there is but one."""
+    if entries:
+        out.print()
+        table(OVER_TITLE, OVER_COLUMNS, over_rows(entries, places))
 
 
 def _judged(found: Mapping[str, Any], places: int, *counts: int) -> list[object]:

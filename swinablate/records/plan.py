@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from swinablate.records.scale import ScaleRecord
+from swinablate.records.scale import DatasetsRecord, ScaleRecord
 from swinablate.records.tuning import (
     LATER,
     SCHEMA,
@@ -294,6 +294,7 @@ class PlanRecord(Record):
             where more than one thing does.
         labels: name of an arm, a level or a switch -> how figures call it.
         scale: the rungs at which every arm is trained, where there are several.
+        datasets: the data sets on which every arm is trained, where there are several.
         ledger: what tuning has suggested so far; kept in a file of its own.
     """
 
@@ -327,6 +328,7 @@ class PlanRecord(Record):
     confounded: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     labels: Annotated[Mapping[str, str], LATER] = Field(default_factory=dict)
     scale: Annotated[ScaleRecord | None, LATER] = None
+    datasets: Annotated[DatasetsRecord | None, LATER] = None
     ledger: Annotated[Ledger, Field(exclude=True)] = Ledger()
 
     @property
@@ -381,10 +383,10 @@ class PlanRecord(Record):
 
 
 def at_home(plan: PlanRecord) -> PlanRecord:
-    """The plan with the arms of one rung alone: those that the study's verdicts are about."""
-    if plan.scale is None:
+    """The plan of one rung or data set: of the arms that the study's verdicts are about."""
+    if (somewhere := plan.scale or plan.datasets) is None:
         return plan
-    away, behind = plan.scale.others, plan.scale.suffixes
+    away, behind = somewhere.others, somewhere.suffixes
     arms = tuple(arm for arm in plan.arms if arm.name not in away)
     refusals = tuple(one for one in plan.refusals if not one.name.endswith(behind))
     return plan.model_copy(update={"arms": arms, "refusals": refusals})

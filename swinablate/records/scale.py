@@ -1,4 +1,4 @@
-"""The rungs of a study's scale as they are recorded."""
+"""The rungs and the data sets of a study as they are recorded."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -67,10 +67,68 @@ class ScaleRecord(Record):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """What stands behind the names of arms at those rungs."""
+        """What stands behind arms' names at the other rungs."""
         return tuple(suffix(rung.label) for rung in self.rungs if rung.label != self.home)
+
+
+class DatasetRecord(Record):
+    """One data set on which arms are trained.
+
+    Attributes:
+        label: what it is called.
+        changes: recipe path -> level, of the baseline; `data.name` first.
+        images: of its training split; None if it is known only when it is read.
+        arms: arm -> its name on this data set; refused ones are missing.
+    """
+
+    label: str
+    changes: Mapping[str, Any]
+    images: int | None = None
+    arms: Mapping[str, str] = Field(default_factory=dict)
+
+
+class DatasetsRecord(Record):
+    """Data sets on which every arm is trained, as the file has them.
+
+    Attributes:
+        home: label of the one whose arms have their plain names, and whose verdicts are the
+            study's.
+        detectable_pp: half width of the interval of an arm's mean over them, were the sd of a
+            difference known, and effects everywhere the same; None if it is not, or of two.
+        spread_pp: an sd of effects between data sets, from which `spread_detectable_pp` follows.
+        spread_detectable_pp: the same half width, were they to differ so much.
+    """
+
+    home: str
+    sets: tuple[DatasetRecord, ...]
+    detectable_pp: Annotated[float | None, LATER] = None
+    spread_pp: Annotated[float | None, LATER] = None
+    spread_detectable_pp: Annotated[float | None, LATER] = None
+
+    def declared(self) -> dict[str, Any]:
+        """What of it is declared before launch, for the digest of a study."""
+        return {
+            "home": self.home,
+            "sets": [[one.label, dict(one.changes), dict(one.arms)] for one in self.sets],
+        }
+
+    @property
+    def others(self) -> frozenset[str]:
+        """Names of the arms on all data sets but the one whose arms have their plain names."""
+        away = (one for one in self.sets if one.label != self.home)
+        return frozenset(name for one in away for name in one.arms.values())
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What stands behind arms' names on the other data sets."""
+        return tuple(on(one.label) for one in self.sets if one.label != self.home)
 
 
 def suffix(label: str) -> str:
     """What stands behind an arm's name at another rung than home."""
     return f" at {label}"
+
+
+def on(label: str) -> str:
+    """What stands behind an arm's name on another data set than home."""
+    return f" on {label}"

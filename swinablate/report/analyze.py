@@ -19,6 +19,7 @@ from swinablate.records.plan import ArmRecord, CompareRecord, HypothesisRecord, 
 from swinablate.records.provenance import provenance
 from swinablate.records.secrets import redact_address
 from swinablate.records.tables import CURVES, TRIALS
+from swinablate.report.families.datasets import over
 from swinablate.report.foreign.columns import FEW, Columns, Results, is_folder, read_results
 from swinablate.report.foreign.declared import check_arms
 from swinablate.report.foreign.measure import Measure, Measured, settled
@@ -28,6 +29,8 @@ from swinablate.stats.declaration import SCHEMA
 from swinablate.stats.estimate import Method
 from swinablate.study.arms.labels import check_labels
 
+OVER = "over-data-sets"
+"""The folder of the report over all data sets, beside those of each."""
 RUN = ["dataset", "arm", "seed"]
 """What tells one run from another."""
 
@@ -94,11 +97,11 @@ class Analysis:
         return answer
 
     def to_json(self) -> Mapping[str, Any]:
-        """Return verdicts.json; of several data sets, one for each under `datasets`."""
+        """Return verdicts.json; of several data sets, one for each, and what holds over them."""
         if len(self.answers) == 1:
             return self.only.verdicts
         found = {name: answer.verdicts for name, answer in self.answers.items()}
-        return {"schema": SCHEMA, "datasets": found}
+        return {"schema": SCHEMA, "datasets": found, "over": over(found)}
 
     def folders(self, out: Path) -> dict[str, Path]:
         """Where the report of each data set goes: a folder of its own, if there are several."""
@@ -107,7 +110,7 @@ class Analysis:
         found: dict[str, Path] = {}
         for name in self.answers:
             plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:64] or "data"
-            taken = {path.name.lower() for path in found.values()}  # some disks know no case
+            taken = {OVER, *(path.name.lower() for path in found.values())}  # no case, some disks
             number = next(
                 i for i in range(1, len(found) + 2) if _nth(plain, i).lower() not in taken
             )
@@ -182,7 +185,8 @@ def _answer(
     several = len(names) > 1
     shows = (
         f"Data set {name}, one of {len(names)} ({', '.join(names)}): each was judged by itself, "
-        "with an error rate of its own; nothing here is about all of them."
+        "with an error rate of its own; what holds over all of them stands in a report beside "
+        "this one."
     )
     try:
         declaration = Declaration(

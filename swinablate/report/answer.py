@@ -22,6 +22,7 @@ from swinablate.records.tables import (
     unrecorded,
 )
 from swinablate.report.families.contention import contention
+from swinablate.report.families.datasets import each_of, over_sets
 from swinablate.report.families.equal_cost import curve_effects
 from swinablate.report.families.further import further
 from swinablate.report.families.scales import scale_decides
@@ -85,6 +86,7 @@ def gather(home: Home, name: str) -> StudyResults:
         warnings=tuple(sorted(found, key=lambda w: int(w.code[1:]))),
     )
     looked = now.decisions.verdicts if now.decisions else None
+    sets = each_of(ladder, every)
     beside = further(plan, trials, looked, timed=timed)
     beside |= trends(ladder, every, declared, ended=now.spent)
     if climbing := tuned_trends(ladder, recorded, declared):
@@ -97,6 +99,7 @@ def gather(home: Home, name: str) -> StudyResults:
         | beside
         | sources(plan, declared, trials, tuned.trials if tuned else None)
         | shares_of(plan, declared, trials)
+        | over_sets(ladder, sets)
         | ({"tuning": tuned.summary} if tuned else {}),
         provenance=origin(ladder, recorded, launch_of(home, plan)),
         tuning=tuned.trials if tuned else pd.DataFrame(columns=list(TUNING)),
@@ -105,6 +108,7 @@ def gather(home: Home, name: str) -> StudyResults:
         ladder=ladder if len(away) else None,
         away=away,
         tuned_away=_tuned_away(ladder, recorded) if plan.tune else pd.DataFrame(),
+        sets=sets,
     )
 
 

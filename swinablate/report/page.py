@@ -284,6 +284,7 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
         ],
         "trends": tunings.at_rungs(judged),
         "parts": judged.get("shares"),
+        "over_sets": judged.get("datasets") or [],
         "hypotheses": prose.hypotheses(answer),
         "quantities": any(asked.quantity for asked in answer.plan.hypotheses),
         "spread": prose.spread(answer),

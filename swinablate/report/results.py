@@ -72,11 +72,12 @@ class StudyResults:
         tuning: a row for every trial of tuning and at a tuned recipe; empty without tuning.
         recalls: a row for every class of every finished trial that recorded them, in percent.
         confusions: arm -> what it takes for what; without those that did not record it.
-        ladder: the plan with the arms of every rung, where a study has several scales; `plan` has
-            those that its verdicts are about.
-        away: a row for every planned trial at the other rungs, and at home of those that only a
-            trend needs.
+        ladder: the plan with the arms of every rung or data set, where a study has several; `plan`
+            has those that its verdicts are about.
+        away: a row for every planned trial at the other rungs or on the other data sets, and at
+            home of those that only a trend needs.
         tuned_away: the rows of tuning at the other rungs.
+        sets: of a study of several data sets, what was found on each, by its label.
     """
 
     plan: PlanRecord
@@ -90,6 +91,7 @@ class StudyResults:
     ladder: PlanRecord | None = None
     away: pd.DataFrame = field(default_factory=pd.DataFrame)
     tuned_away: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sets: Mapping[str, "StudyResults"] = field(default_factory=dict)
 
     @property
     def planned(self) -> PlanRecord:

@@ -267,16 +267,17 @@ def interim(answer: StudyResults) -> bool:
 
 
 def open_parts(answer: StudyResults) -> list[str]:
-    """What is not complete: arms at their fixed recipes, at tuned ones, at other scales."""
+    """What is not complete: arms at fixed recipes, tuned ones, at other scales, on other data."""
     arms = answer.verdicts.get("tuning", {}).get("arms", ())
     tuned = any(not settled(arm) or arm["n"] < arm["planned"] - _gone(answer, arm["name"])
                 for arm in arms)  # fmt: skip
     coming = ["waiting", "running"]
     fixed = bool(answer.trials.status.isin(coming).any())
-    scale = bool(len(answer.away) and answer.away.status.isin(coming).any())
+    away = bool(len(answer.away) and answer.away.status.isin(coming).any())
     trends = answer.verdicts.get("scale", ())
-    scale |= any(one["why"].startswith("pending") for one in trends if one.get("basis") == "tuned")
-    open_ = {"fixed": fixed, "tuned": tuned, "scale": scale}
+    away |= any(one["why"].startswith("pending") for one in trends if one.get("basis") == "tuned")
+    several = "datasets" if answer.planned.datasets else "scale"
+    open_ = {"fixed": fixed, "tuned": tuned, several: away}
     return [name for name, still in open_.items() if still]
 
 

@@ -30,7 +30,14 @@ from swinablate.study.arms.contrasts import DeclaredContrast, check_declared
 from swinablate.study.arms.mixed import check_kinds, check_measured, whole
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.arms.scale import Scale, check_beside
-from swinablate.study.arms.written import NamedArm, StudyFile, Variant
+from swinablate.study.arms.written import (
+    Datasets,
+    NamedArm,
+    StudyFile,
+    Variant,
+    check_beside_data,
+    check_datasets,
+)
 from swinablate.study.limits import check_size
 from swinablate.study.noise.sources import NoiseSources, check_noise, nested_seeds
 from swinablate.study.search_space import Tune
@@ -42,6 +49,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 SHOWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()%-]{0,79}")
 """Of arms and contrasts, which name no file."""
 BASELINE = "baseline"
+ALONE = ("adaptive", "tune", "scale")
+"""Tables that cannot stand beside several data sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +84,7 @@ class Study:
     labels: Mapping[str, str] = field(default_factory=dict)
     scale: Scale | None = None
     noise: NoiseSources | None = None
+    data: Datasets = ()
 
 
 def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False) -> Study:
@@ -151,6 +161,7 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
         labels=file.labels,
         scale=file.scale,
         noise=file.noise,
+        data=file.data or (),
     )
 
 
@@ -158,6 +169,10 @@ def _seeds(file: StudyFile, at: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The seeds of an arm, and those of the baseline."""
     if file.scale is not None:
         check_beside(file.design, at)
+    if file.data is not None:
+        check_datasets(file.data, at)
+        given = _given(file)
+        check_beside_data(file.design, {key: given[key] for key in ALONE}, at)
     seeds, more = every_seed(file.seeds, file.baseline_seeds, file.adaptive, at)
     if file.scale is not None and file.baseline_seeds is None and file.adaptive is None:
         more = seeds  # effects are taken within seeds at every rung: others would have no partner
@@ -174,6 +189,7 @@ def _given(file: StudyFile) -> dict[str, bool]:
         "once": file.tune is not None and file.tune.repeats == 1,
         "several": file.seeds != 1,
         "scale": file.scale is not None,
+        "data": file.data is not None,
     }
 
 
@@ -201,12 +217,12 @@ def _check_owner(levels: Iterable[str]) -> None:
 def smoke(study: Study) -> Study:
     """The same study for a quick check: one seed, two steps, a few images, nothing tuned.
 
-    Of several scales it takes the baseline's own.
+    Of several scales and data sets it takes the baseline's own.
 
     Data that would have to be downloaded are replaced by noise of the same shape.
     """
     first = study.seeds[:1]
-    once = replace(study, smoke=True, seeds=first, baseline_seeds=first, scale=None)
+    once = replace(study, smoke=True, seeds=first, baseline_seeds=first, scale=None, data=())
     return replace(once, looks=(), tune=None, noise=None, budget=Budget())
 
 

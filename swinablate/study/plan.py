@@ -13,7 +13,7 @@ from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig, identit
 from swinablate.data import revisions
 from swinablate.errors import InputError
 from swinablate.models.diff import Proof
-from swinablate.records.scale import ScaleRecord
+from swinablate.records.scale import DatasetsRecord, ScaleRecord
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.files import Study
 from swinablate.study.matching import Matched
@@ -145,18 +145,20 @@ class Plan:
 
     Attributes:
         scale: the rungs at which every arm is trained, where there are several.
-        at_home: of those, the plan of the rung that the study's verdicts are about.
+        datasets: the data sets on which every arm is trained, where there are several.
+        at_home: of either, the plan of the one that the study's verdicts are about.
     """
 
     study: Study
     arms: tuple[Arm, ...]
     refusals: tuple[Refusal, ...]
     scale: ScaleRecord | None = None
+    datasets: DatasetsRecord | None = None
     at_home: "Plan | None" = None
 
     @property
     def home(self) -> "Plan":
-        """The arms that are compared by the study's verdicts: all, or those of one rung."""
+        """The arms that are compared by the study's verdicts, of one rung and data set."""
         return self.at_home or self
 
     @property
@@ -256,6 +258,8 @@ class Plan:
             also["against"] = against
         if self.scale is not None:
             also["scale"] = self.scale.declared()
+        if self.datasets is not None:
+            also["data"] = self.datasets.declared()
         return schema.digest(
             {
                 **also,

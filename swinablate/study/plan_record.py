@@ -32,6 +32,7 @@ from swinablate.study.arms.designs import SHOWS, plain
 from swinablate.study.arms.kinds import cautions_of_kinds, names_of
 from swinablate.study.arms.labels import check_labels
 from swinablate.study.arms.rungs import seen
+from swinablate.study.arms.sets import seen_over
 from swinablate.study.cautions import NAMED, cautions
 from swinablate.study.declared import assumed, comparisons_of, effects_of, shows, unrun_cells
 from swinablate.study.noise.expected import STATISTICS_SEEDS, Noise
@@ -95,6 +96,7 @@ def plan_record(plan: Plan, recorded: Mapping[str, Outcome], noise: Noise) -> Pl
         "confounded": confounded(home),
         "labels": dict(study.labels),
         "scale": seen(plan, noise),
+        "datasets": seen_over(plan, noise),
     }
     # Through JSON: what is printed and judged now equals what is read back later.
     made = PlanRecord.model_validate_json(json.dumps(found))

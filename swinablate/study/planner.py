@@ -20,6 +20,7 @@ from swinablate.study.arms.cells import Cell, cells_of
 from swinablate.study.arms.commanded import command_arm, elsewhere
 from swinablate.study.arms.contrasts import check_arms
 from swinablate.study.arms.rungs import climb
+from swinablate.study.arms.sets import spread
 from swinablate.study.equality import (
     FOUND,
     Looked,
@@ -56,16 +57,18 @@ def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
     """
     if study.scale is not None:
         return climb(study, lambda there, at: _plan(there, _named(watch, at)), _baseline)
+    if study.data:
+        return spread(study, lambda there, on: _plan(there, _named(watch, on)))
     return _plan(study, watch)
 
 
 def _named(watch: Callable[[int, str], None] | None, at: str) -> Callable[[int, str], None] | None:
-    """What is told of each arm of a rung before it is built."""
+    """What is told of each arm of a rung or data set before it is built."""
     return watch and (lambda number, name: watch(number, f"{name}{at}"))
 
 
 def _plan(study: Study, watch: Callable[[int, str], None] | None) -> Plan:
-    """The plan of a study of one scale."""
+    """The plan of a study of one scale and one data set."""
     arms: list[Arm] = []
     refusals: list[Refusal] = []
     seen: dict[str, str] = {}

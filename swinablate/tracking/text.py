@@ -104,6 +104,11 @@ class TrialCard:
     number: int | None = None
     repeat: int = 0
 
+    @property
+    def dataset(self) -> str:
+        """What it is trained on, which may be another data set than the baseline's."""
+        return str(self.recipe.get("data", {}).get("name", ""))
+
 
 def experiment(study: str, dataset: str) -> str:
     """The name of a study's experiment."""

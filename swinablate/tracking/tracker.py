@@ -281,7 +281,7 @@ class Tracker:
         note = track_text.ending(card, self._study, outcome, back)
         self._runs.add(run, tags=note | {"record": stamp}, rows=truth)
         if digest := str(outcome.get("provenance", {}).get("data", "")):
-            self._runs.trained_on(run, self._study.dataset, digest)
+            self._runs.trained_on(run, card.dataset or self._study.dataset, digest)
         self._runs.end(run, STATUS[str(outcome["status"])], ended)
 
     # ---- the study ----

@@ -32,6 +32,7 @@ from tests.answers import (
     nested,
     recalled,
     scaled,
+    several,
     study,
     tuned,
 )
@@ -69,6 +70,8 @@ CASES: dict[str, Callable[[], StudyResults]] = {
     "many tuned often": lambda: tuned(many(9), repeats=3),
     "levels": levels,
     "scales": scaled,
+    "data sets": several,
+    "two data sets": lambda: several(2),
     "classes": recalled,
     "confusion": confused,
     "splits": nested,
@@ -83,6 +86,7 @@ def own(name: str) -> StudyResults:
         "interactions": lambda: designed("factorial"), "waterfall": lambda: designed("path"),
         "tuning": lambda: tuned(study()), "levels": levels, "classes": recalled,
         "scale": scaled, "confusion": confused, "noise": nested,
+        "datasets": several, "profile": several,
     }.get(name, study)()  # fmt: skip
 
 
@@ -97,12 +101,12 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
         "interactions": {"factorial", "fraction"}, "waterfall": {"path"},
         "tuning": {"tuned", "many tuned", "tuned often", "many tuned often"},
         "levels": {"levels"}, "scale": {"scales"}, "classes": {"classes"}, "confusion": {"confusion"},
-        "noise": {"splits"},
+        "noise": {"splits"}, "datasets": {"data sets", "two data sets"}, "profile": {"data sets"},
         "families": {"quickstart", "lost", "no rope", "adaptive", "levels", "thirty arms",
                      "classes", "confusion", "splits", *TUNED},
         "components": {"quickstart", "lost", "hostile", "no rope", "adaptive", "factorial",
                        "fraction", "path", "tuned", "tuned often", "levels", "classes",
-                       "confusion", "scales", "splits"},
+                       "confusion", "scales", "splits", "data sets", "two data sets"},
     }.get(name)  # fmt: skip
     assert figure.applies(answer) == (wanted is None or case in wanted)
     if not figure.applies(answer):
@@ -112,7 +116,7 @@ def test_figure_draws_its_own_table(name: str, case: str) -> None:
         assert figure.absent
         assert (name, case) in {
             ("cost", "one arm"), ("cost", "interim"), ("cost", "elsewhere"), ("cost", "hostile"),
-            ("cost", "scales"), ("curves", "elsewhere"), ("cost", "factorial"), ("cost", "path"), ("cost", "fraction"),
+            ("cost", "scales"), ("cost", "data sets"), ("cost", "two data sets"), ("curves", "elsewhere"), ("cost", "factorial"), ("cost", "path"), ("cost", "fraction"),
         }  # fmt: skip
         return
     svg = drawn(figure, rows, name)

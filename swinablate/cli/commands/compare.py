@@ -47,7 +47,7 @@ def compare(
     folder = out or Path("reports") / f"compare-{'-'.join(names)}"[:LONG]
     check_folder(folder, force=force)
     from swinablate.report.across.answers import across
-    from swinablate.report.across.page import OVER_HEAD, shown, shown_over, write
+    from swinablate.report.across.page import shown, write
 
     found = across(Home(home), names)
     write(found, folder, force=force)
@@ -56,7 +56,6 @@ def compare(
     else:
         head, rows = shown(found)
         terminal.table(f"Differences in {found.first['metric']}, by study", head, rows)
-        if over := shown_over(found):
-            terminal.table("Over the data sets, each of which counts as one", OVER_HEAD, over)
+        terminal.show_over(found.over, found.places)
     said = f"report: {folder / 'index.html'}"
     terminal.err.print(said, soft_wrap=True, markup=False)

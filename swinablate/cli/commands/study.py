@@ -61,6 +61,7 @@ from swinablate.cli.running import (
 from swinablate.cli.terminal import print_json
 from swinablate.cli.typed import typed_in
 from swinablate.cli.which import asked_of, plan_of, variants
+from swinablate.cli.wording.datasets_text import with_set_hours
 from swinablate.cli.wording.scale_text import with_hours
 from swinablate.config.variants import has_results
 from swinablate.errors import InputError
@@ -159,7 +160,8 @@ def plan(
 
     place = place_asked(slots, devices, per_gpu, executor, cluster)
     data, cost = expected(made, where, place, probe=probe)
-    whole = {**with_hours(data.to_json(), data, cost), "cost": cost.to_json()}
+    said = with_set_hours(with_hours(data.to_json(), data, cost), data, cost)
+    whole = {**said, "cost": cost.to_json()}
     print_json(whole) if as_json else terminal.show_plan(data, cost)
     for line in refused_by_gpu(made) if executor in {"local", "serial"} else ():
         terminal.err.print(line, markup=False, soft_wrap=True)
@@ -277,7 +279,7 @@ def analyze(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="The column of data sets, each judged by itself.",
+            help="The column of data sets: each is judged by itself, then all together.",
             show_default="dataset",
         ),
     ] = None,

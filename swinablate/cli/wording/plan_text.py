@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from swinablate.cli.wording.datasets_text import dataset_lines
 from swinablate.cli.wording.nested_text import nested_lines, tuning_lines
 from swinablate.cli.wording.scale_text import scale_lines
 from swinablate.config.metrics import ACCURACY, metric
@@ -21,8 +22,7 @@ def promise(plan: PlanRecord) -> list[str]:
         plan: as it is recorded.
     """
     lines = [plan.shows, *images(plan), *_effort(plan), *_metrics(plan), *_power(plan)]
-    lines += tuning_lines(plan)
-    lines += scale_lines(plan)
+    lines += [*tuning_lines(plan), *scale_lines(plan), *dataset_lines(plan)]
     if plan.compare.rope is None:
         lines.append("No compare.rope is declared: nothing will be called equivalent.")
     return [*lines, *_formats(plan)]

@@ -52,17 +52,27 @@ def rung_hours(plan: "PlanRecord", cost: "Cost | None") -> dict[str, float | Non
     """Label of a rung -> hours of what is left of it, one trial after another; None if unknown."""
     if plan.scale is None or cost is None:
         return {}
+    return hours_of({rung.label: rung.arms for rung in plan.scale.rungs}, cost)
+
+
+def hours_of(groups: Mapping[str, Mapping[str, str]], cost: "Cost") -> dict[str, float | None]:
+    """Label -> hours of what is left of its arms, one trial after another; None if unknown.
+
+    Args:
+        groups: label -> arm -> its name there.
+        cost: of all arms.
+    """
     arms = {arm.name: arm for arm in cost.arms}
     found: dict[str, float | None] = {}
-    for rung in plan.scale.rungs:
-        mine = [arms[name] for name in rung.arms.values() if arms[name].trials]
+    for label, names in groups.items():
+        mine = [arms[name] for name in names.values() if arms[name].trials]
         known = [arm.hours for arm in mine if arm.hours is not None]
-        found[rung.label] = sum(known) if len(known) == len(mine) else None
+        found[label] = sum(known) if len(known) == len(mine) else None
     return found
 
 
 def with_hours(data: dict[str, Any], plan: "PlanRecord", cost: "Cost") -> dict[str, Any]:
-    """A plan as it is printed, with the hours of every rung."""
+    """A plan as it is printed, with the hours of every rung, or on every data set."""
     if plan.scale is None:
         return data
     hours = rung_hours(plan, cost)

@@ -1,7 +1,8 @@
 """Which studies can stand in one table, what differs between them, and the table itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -9,9 +10,9 @@ import pandas as pd
 from swinablate.errors import InputError
 from swinablate.records.home import Home
 from swinablate.report.answer import gather
+from swinablate.report.families.datasets import over
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import interim
-from swinablate.stats.comparisons.datasets import OverDatasets, over_datasets, word
 from swinablate.text import flat, level, places_of, unit_of
 
 SCHEMA = 1
@@ -29,10 +30,19 @@ class Across:
     Attributes:
         answers: of every study, in the order in which they were asked for.
         differs: what differs between them, and may: name -> study -> value, in words.
+        named: the data set of each, where no recipe says it.
+        title: of the report; empty is the names of the studies.
     """
 
     answers: tuple[StudyResults, ...]
-    differs: Mapping[str, Mapping[str, str]]
+    differs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
+    title: str = ""
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The data set of each study."""
+        return self.named or tuple(answer.plan.baseline.dataset for answer in self.answers)
 
     @property
     def first(self) -> Mapping[str, Any]:
@@ -61,11 +71,8 @@ class Across:
             "schema": SCHEMA,
             **{key: shared(self.first, key) for key in SHARED},
             "differs": self.differs,
-            "studies": [_study(answer) for answer in self.answers],
-            "datasets": [
-                {"arm": arm, **asdict(found), "verdict": self.word(found) or None}
-                for arm, found in self.over().items()
-            ],
+            "studies": [_study(*pair) for pair in self._pairs()],
+            "datasets": self.over,
         }
 
     def table(self) -> pd.DataFrame:
@@ -73,42 +80,30 @@ class Across:
         rows = [
             {
                 "study": answer.plan.study,
-                "dataset": _dataset(answer),
+                "dataset": dataset,
                 "interim": interim(answer),
                 **{key: arm.get(key) for key in KEPT},
             }
-            for answer in self.answers
+            for answer, dataset in self._pairs()
             for arm in answer.verdicts["arms"]
         ]
         return pd.DataFrame(rows).rename(columns={"name": "arm"})
 
-    def over(self) -> dict[str, OverDatasets]:
+    def _pairs(self) -> list[tuple[StudyResults, str]]:
+        return list(zip(self.answers, self.sets, strict=True))
+
+    @cached_property
+    def over(self) -> list[dict[str, Any]]:
         """The effect of every arm over the data sets of the studies, where each has its own.
 
         Two studies of one data set would count its images twice: then there is nothing.
         """
-        sets = [_dataset(answer) for answer in self.answers]
-        if len(set(sets)) < len(sets):
-            return {}
-        rows = {arm: self._measured(arm) for arm in self.arms}
-        rows = {arm: found for arm, found in rows.items() if len(found) > 1}
-        alpha, arms = self.first["alpha"], max(1, len(rows))
-        return {
-            arm: over_datasets(*zip(*found, strict=True), alpha=alpha, comparisons=arms)
-            for arm, found in rows.items()
-        }
-
-    def _measured(self, arm: str) -> list[tuple[float, float]]:
-        """Effect and standard error in every study that has both."""
-        cells = [self.cell(i, arm) for i in range(len(self.answers))]
-        return [(one["delta_pp"], one["se"]) for one in cells if one and one.get("se")]
-
-    def word(self, found: OverDatasets) -> str:
-        """What an effect over data sets is called; pending while a study is unfinished."""
-        if any(interim(answer) for answer in self.answers):
-            return "pending" if found.ci_low is not None else ""
-        lower = self.first.get("better") == "lower"
-        return word(found, self.first.get("rope_pp"), lower_is_better=lower)
+        if len(set(self.sets)) < len(self.sets):
+            return []
+        judged = {name: answer.verdicts for answer, name in self._pairs()}
+        unfinished = [answer.plan.study for answer in self.answers if interim(answer)]
+        pending = f"unfinished: {', '.join(unfinished)}" if unfinished else ""
+        return [one for one in over(judged, pending) if one["k"] > 1]
 
     def cell(self, study: int, arm: str) -> Mapping[str, Any] | None:
         """An arm's verdict in a study; None where the study has no such arm."""
@@ -152,20 +147,16 @@ def shared(verdicts: Mapping[str, Any], key: str) -> Any:
     return unit_of(verdicts) if key == "unit" else verdicts.get(key)
 
 
-def _study(answer: StudyResults) -> dict[str, Any]:
+def _study(answer: StudyResults, dataset: str) -> dict[str, Any]:
     return {
         "name": answer.plan.study,
         "question": answer.plan.question,
         "declaration": answer.plan.declaration,
         "interim": interim(answer),
-        "dataset": _dataset(answer),
+        "dataset": dataset,
         "baseline": dict(answer.verdicts["baseline"]),
         "arms": [{key: arm.get(key) for key in KEPT} for arm in answer.verdicts["arms"]],
     }
-
-
-def _dataset(answer: StudyResults) -> str:
-    return answer.plan.baseline.dataset
 
 
 def _differs(answers: Sequence[StudyResults]) -> dict[str, dict[str, str]]:

@@ -1,20 +1,26 @@
 """Several studies side by side as files: a page, Markdown, a table, a figure, data."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from swinablate.records.report_folder import publish
 from swinablate.report.across.answers import Across
 from swinablate.report.drawing import Figure, beside, numbers
 from swinablate.report.drawing.files import drawn, pixels
+from swinablate.report.drawing.scale import said as scaled
+from swinablate.report.drawing.words import worded
+from swinablate.report.families.datasets import effect_rows, profile_rows
+from swinablate.report.figures.datasets import FIGURE as EFFECTS
+from swinablate.report.figures.profile import FIGURE as PROFILES
 from swinablate.report.page import breakable, icon, md
 from swinablate.report.tables import csv, interim
-from swinablate.stats.comparisons.datasets import OverDatasets
 from swinablate.text import after_difference, after_value
 
 OVER_HEAD = [
@@ -24,12 +30,15 @@ OVER_HEAD = [
     "on a new data set like these",
     "between data sets (sd)",
     "same sign",
+    "middle half",
 ]
 OVER = (
     "Every data set counts as one, however many seeds it has. The mean's interval is Hartung and "
     "Knapp's, and holds for all arms at once (Bonferroni); beside it the interval in which the "
     "true effect on another data set like these lies, for one arm. Of two data sets there is a "
-    "mean and no word: how far data sets differ cannot be told from two."
+    "mean and no word: how far data sets differ cannot be told from two. The middle half is the "
+    "mean of the effects without a quarter at either end, from five data sets on; it decides "
+    "nothing."
 )
 CAPTION = " ".join((beside.__doc__ or "").split())
 
@@ -54,7 +63,8 @@ def contents(found: Across) -> dict[str, bytes]:
     )
     figure = Figure(title="Effects", table=lambda _: rows, draw=beside.draw, absent="")
     svg = drawn(figure, rows, "compare")
-    said = context(found)
+    more = _more(found)
+    said = context(found) | {"drawn": [(name, figure.title) for name, figure, *_ in more]}
     env = jinja2.Environment(
         loader=jinja2.PackageLoader("swinablate.report"),
         autoescape=True,
@@ -64,16 +74,43 @@ def contents(found: Across) -> dict[str, bytes]:
     )
     env.filters |= {"icon": icon, "breakable": breakable}
     env.globals["figure"] = Markup(svg)  # noqa: S704  our own drawing, names escaped by matplotlib
+    env.globals["more"] = [
+        (figure.title, _caption(figure), Markup(element))  # noqa: S704  as above
+        for _, figure, element, *_ in more
+    ]
     page = env.get_template("compare.html").render(said)
     data = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     return {
         "figures/compare.png": pixels(figure, rows),
         "figures/compare.svg": svg.encode(),
         "tables/compare.csv": csv(table).encode(),
+        **{f"figures/{name}.svg": element.encode() for name, _, element, _ in more},
+        **{f"tables/{name}.csv": csv(rows).encode() for name, *_, rows in more},
         "compare.json": f"{data}\n".encode(),
         "report.md": markdown(said).encode(),
         "index.html": page.encode(),
     }
+
+
+def _more(found: Across) -> list[tuple[str, Figure, str, pd.DataFrame]]:
+    """Name, figure, `<svg>` and table of what is drawn over data sets."""
+    if not found.over:
+        return []
+    tables = {
+        "datasets": (EFFECTS, effect_rows(found.over, found.first)),
+        "profile": (PROFILES, profile_rows(dict(zip(found.sets, found.answers, strict=True)))),
+    }
+    drawings = []
+    for name, (figure, rows) in tables.items():
+        if len(rows):
+            own = rows.assign(**scaled(found.first))
+            drawings.append((name, figure, drawn(figure, worded(own, {}), name), own))
+    return drawings
+
+
+def _caption(figure: Figure) -> str:
+    """The docstring of a figure's module."""
+    return " ".join((sys.modules[figure.draw.__module__].__doc__ or "").split())
 
 
 def context(found: Across) -> dict[str, Any]:
@@ -81,7 +118,7 @@ def context(found: Across) -> dict[str, Any]:
     first, places = found.first, found.places
     unit = str(found.to_json()["unit"])
     return {
-        "title": " | ".join(found.names),
+        "title": found.title or " | ".join(found.names),
         "metric": first["metric"],
         "after": after_difference(unit),
         "level": f"{100 * (1 - first['alpha']):g} %",
@@ -101,10 +138,7 @@ def context(found: Across) -> dict[str, Any]:
             for answer in found.answers
         ],
         "differs": found.differs,
-        "over": [
-            {"arm": arm, **_over(one, found.word(one), places)}
-            for arm, one in found.over().items()
-        ],
+        "over": [{"arm": one["arm"], **_over(one, places)} for one in found.over],
         "rows": [
             {
                 "arm": arm,
@@ -140,9 +174,11 @@ def markdown(said: Mapping[str, Any]) -> str:
         lines += ["", "## Over the data sets", "", md(OVER), ""]
         lines += _rows(OVER_HEAD, [
             [row["arm"], row["mean"], row["verdict"] or numbers.DASH, row["new"], row["tau"],
-             row["signs"]]
+             row["signs"], row["middle"]]
             for row in said["over"]
         ])  # fmt: skip
+        for name, title in said["drawn"]:
+            lines += ["", f"![{title}](figures/{name}.svg)"]
     if said["differs"]:
         lines += ["", "## What differs between the studies", ""]
         lines += _rows(["", *names], [
@@ -167,19 +203,22 @@ def _rows(head: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _over(one: OverDatasets, verdict: str, places: int) -> dict[str, Any]:
+def _over(one: Mapping[str, Any], places: int) -> dict[str, Any]:
     """An effect over data sets, in words."""
-    mean = numbers.signed(one.mean_pp, places)
-    if one.ci_low is None or one.ci_high is None or one.new_low is None or one.new_high is None:
-        return {"mean": mean, "verdict": "", "new": numbers.DASH, "tau": numbers.DASH,
-                "signs": f"{one.same_sign} of {one.k}"}  # fmt: skip
-    heterogeneity = f"{one.tau_pp:.{places}f} ({one.i2:.0f} % of the variation)"
+    mean, signs = numbers.signed(one["mean_pp"], places), f"{one['same_sign']} of {one['k']}"
+    if one["ci_low"] is None:
+        blank = dict.fromkeys(("new", "tau", "middle"), numbers.DASH)
+        return {"mean": mean, "verdict": "", "signs": signs, **blank}
+    middle = numbers.signed(one["iqm_pp"], places)
+    if one["iqm_pp"] is not None:
+        middle += f" {numbers.interval(one['iqm_low'], one['iqm_high'], places)}"
     return {
-        "mean": f"{mean} {numbers.interval(one.ci_low, one.ci_high, places)}",
-        "verdict": verdict,
-        "new": numbers.interval(one.new_low, one.new_high, places),
-        "tau": heterogeneity,
-        "signs": f"{one.same_sign} of {one.k}",
+        "mean": f"{mean} {numbers.interval(one['ci_low'], one['ci_high'], places)}",
+        "verdict": one["verdict"],
+        "new": numbers.interval(one["new_low"], one["new_high"], places),
+        "tau": f"{one['tau_pp']:.{places}f} ({one['i2']:.0f} % of the variation)",
+        "signs": signs,
+        "middle": middle,
     }
 
 
@@ -213,13 +252,6 @@ def shown(found: Across) -> tuple[list[str], list[list[str]]]:
         for row in said["rows"]
     ]
     return ["arm", *names], rows
-
-
-def shown_over(found: Across) -> list[list[str]]:
-    """Rows for a terminal: every arm over the data sets, where each study has its own."""
-    said = context(found)["over"]
-    keys = ("arm", "mean", "verdict", "new", "tau", "signs")
-    return [[_plain(row[key]) or "-" for key in keys] for row in said]
 
 
 def _plain(text: str) -> str:

@@ -98,6 +98,8 @@ def _declaration(plan: PlanRecord, means: Mapping[str, Any]) -> str:
         also["against"] = against
     if plan.scale is not None:
         also["scale"] = plan.scale.declared()
+    if plan.datasets is not None:
+        also["data"] = plan.datasets.declared()
     compare = schema.validate(Compare, plan.compare.to_json(), "compare")
     supposed = [
         schema.validate(DeclaredHypothesis, one.to_json(), "hypotheses") for one in plan.hypotheses

@@ -1,6 +1,6 @@
 """How likely a study is to say something wrong at all: over every family that it reports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -36,12 +36,20 @@ def families(judged: Mapping[str, Any]) -> list[str]:
         found += ["the slopes over scales", "the signs at the smallest and the largest scale"]
         if any(one.get("basis") == "tuned" for one in trends) and "repeats" in judged["tuning"]:
             found += ["the slopes of tuned arms", "the signs of tuned arms at either end"]
+    found += _over_sets(judged.get("datasets") or ())
     for block in blocks_of(judged):
         if block["method"] != EXACT:
             found.append(block["metric"])
             if any(one["family"] == CONTRASTS for one in block["contrasts"]):
                 found.append(f"{block['metric']} of {CALLED[CONTRASTS]}")
     return found
+
+
+def _over_sets(over: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of a study of several data sets: its arms on each but home, and what is said over them."""
+    away = [one["dataset"] for arm in over for one in arm["sets"] if not one["home"]]
+    found = [f"the arms on {name}" for name in dict.fromkeys(away)]
+    return [*found, "the means over data sets"] if any(one["verdict"] for one in over) else found
 
 
 def total_error(judged: Mapping[str, Any]) -> str:

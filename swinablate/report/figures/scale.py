@@ -169,5 +169,5 @@ FIGURE = Figure(
     draw=draw,
     absent="no seed ended at every rung yet",
     other="only a study with [scale] has it",
-    applies=lambda answer: answer.ladder is not None,
+    applies=lambda answer: answer.planned.scale is not None,
 )

@@ -9,26 +9,22 @@ the rung that the baseline's recipe is; where it is none of them, the largest.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from swinablate.config.levels import Level
 from swinablate.config.recipe import CommandRecipe, Recipe
-from swinablate.config.weights import evolved
 from swinablate.data import describe
 from swinablate.errors import InputError
 from swinablate.records.scale import RungRecord, ScaleRecord, suffix
 from swinablate.stats.comparisons.trend import FEWEST, visible
 from swinablate.stats.sequential.spending import nominal
+from swinablate.study.arms.cells import check_taken, moved, with_changes
 from swinablate.study.arms.scale import Rung, Scale, check_changes, predicted, ruled, rungs_of
-from swinablate.study.arms.written import Variant
 from swinablate.study.equality import differing, fields
 from swinablate.study.files import BASELINE, Study, label
 from swinablate.study.limits import ARMS, TRIALS
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan, Refusal
 from swinablate.study.seeds import Extension
-from swinablate.text import named_level
 
 Expand = Callable[[Study, str], Plan]
 """Takes the study at a rung, and what its arms have behind their names."""
@@ -127,32 +123,11 @@ def _check(study: Study, scale: Scale, rungs: Sequence[Rung]) -> None:
         )
     # Unknown paths and levels that do not fit are told before anything is built.
     for rung in rungs:
-        _moved(study, study.baseline, rung, "")
+        with_changes(study, study.baseline, rung, "scale")
     check_changes(scale, study.axes, f"{study.file}: axes")
     for variant in study.variants:
-        at = f"{study.file}: arms: {variant.name!r}"
-        check_changes(scale, variant.changes, at)
-        _check_taken(study, scale, variant, at)
-
-
-def _check_taken(study: Study, scale: Scale, variant: Variant, at: str) -> None:
-    """Refuse a recipe that is an arm and has another scale than the baseline already."""
-    if variant.recipe is None:
-        return
-    solved = variant.match.adjust if variant.match else ""
-    ours, theirs = (
-        fields(recipe.model_dump(mode="json")) for recipe in (study.baseline, variant.recipe)
-    )
-    for path in scale.paths:
-        taken = path.partition(".")[0] in variant.take and path != solved
-        if taken and ours.get(path) != theirs.get(path):
-            raise InputError(
-                f"{variant.source} has {path} = {named_level(theirs.get(path))}, and the baseline "
-                f"{named_level(ours.get(path))}: [scale] moves both together",
-                at=at,
-                hint="give both one value, or let it be solved: match = { by = "
-                f'"params", adjust = "{path}" }}',
-            )
+        check_changes(scale, variant.changes, f"{study.file}: arms: {variant.name!r}")
+        check_taken(study, scale.paths, variant, "[scale]")
 
 
 def _step(study: Study, scale: Scale, rung: Rung, expand: Expand) -> Step:
@@ -184,16 +159,7 @@ def at_rung(study: Study, scale: Scale, rung: Rung) -> tuple[Study, dict[str, fl
     now = fields(study.baseline.model_dump(mode="json"))
     by_rule = ruled(scale, rung, now, study.file)
     changes = {**rung, **by_rule}
-    there = replace(
-        study,
-        baseline=_moved(study, study.baseline, changes, ""),
-        variants=tuple(_taken(study, one, changes) for one in study.variants),
-        recipes={
-            name: _moved(study, one, _parts(changes, ("model",)), f" of {name!r}")
-            for name, one in study.recipes.items()
-        },
-        scale=None,
-    )
+    there = replace(moved(study, changes, "scale"), scale=None)
     there = replace(there, extension=_extended(study.extension, suffix(label(rung))))
     # With looks the baseline's own seeds are those of the verdicts, at home alone.
     return (there if _is(study, rung) else replace(there, baseline_seeds=study.seeds)), by_rule
@@ -207,25 +173,9 @@ def _extended(more: Extension | None, after: str) -> Extension | None:
     return replace(more, seeds={**more.seeds, **own})
 
 
-def _taken(study: Study, variant: Variant, changes: Mapping[str, Level]) -> Variant:
-    if variant.recipe is None:
-        return variant
-    solved = variant.match.adjust if variant.match else ""
-    own = {p: level for p, level in _parts(changes, variant.take).items() if p != solved}
-    return replace(variant, recipe=_moved(study, variant.recipe, own, f" of {variant.source}"))
-
-
-def _parts(changes: Mapping[str, Level], parts: Sequence[str]) -> dict[str, Level]:
-    return {path: level for path, level in changes.items() if path.partition(".")[0] in parts}
-
-
-def _moved(study: Study, recipe: Recipe, changes: Mapping[str, Level], whose: str) -> Recipe:
-    return evolved(recipe, changes, Path(study.file).parent, f"{study.file}: scale{whose}")
-
-
 def _is(study: Study, rung: Rung) -> bool:
     """Whether the baseline's recipe is the rung."""
-    return _moved(study, study.baseline, rung, "") == study.baseline
+    return with_changes(study, study.baseline, rung, "scale") == study.baseline
 
 
 def _value(study: Study, scale: Scale, base: Arm, rung: Rung) -> float:

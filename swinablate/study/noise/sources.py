@@ -119,6 +119,10 @@ def check_noise(
             "[scale] and several splits are not possible together in this version",
             "leave one of them out: a study of several scales draws training seeds alone",
         ),
+        "data": (
+            "several data sets and several splits are not possible together in this version",
+            "leave one of them out: a study of several data sets draws training seeds alone",
+        ),
         "tune": (
             'the study is tuned, and sources leaves out "tuning"',
             'write sources = ["training", "split", "tuning"], repeats = 3 and seeds = 1',
