@@ -133,7 +133,7 @@ def packed(home: Home, name: str) -> bytes:
         path = Path(room) / "records.tar"
         made = contents_of(home, name, weights=False)
         write_bundle(path, made.about, made.files)
-        return lzma.compress(path.read_bytes(), preset=9)
+        return lzma.compress(path.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
