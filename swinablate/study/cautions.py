@@ -6,6 +6,7 @@ uses; W21: what can have no effect as it is written; W27: weights that were made
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from swinablate.config.metrics import metric
@@ -60,7 +61,7 @@ def cautions(plan: Plan) -> Iterator[dict[str, str]]:
 
 def _grouped(plan: Plan, find: Callable[[Arm], Found]) -> Iterator[dict[str, str]]:
     arms: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for arm in plan.arms:
+    for arm in _at_their_data(plan):
         command = isinstance(arm.recipe, CommandRecipe)
         for found in find(arm) if command == (find is _unnamed) else ():
             arms[found].append(arm.name)
@@ -68,6 +69,17 @@ def _grouped(plan: Plan, find: Callable[[Arm], Found]) -> Iterator[dict[str, str
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         who = "every arm" if len(names) == len(plan.arms) else ", ".join(names[:NAMED]) + more
         yield {"code": code, "text": f"{who}: {text}"}
+
+
+def _at_their_data(plan: Plan) -> Iterator[Arm]:
+    """The arms, without what their data set asks for: it is the baseline's there, too."""
+    sets = plan.datasets.sets if plan.datasets else ()
+    moved = {name: one.changes for one in sets for name in one.arms.values()}
+    for arm in plan.arms:
+        own = {
+            path: what for path, what in arm.differs.items() if path not in moved.get(arm.name, ())
+        }
+        yield replace(arm, differs=own)
 
 
 def _unnamed(arm: Arm) -> Found:
