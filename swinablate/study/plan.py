@@ -1,7 +1,7 @@
 """What a study will do, as values: arms, trials, refusals, the plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +15,7 @@ from swinablate.errors import InputError
 from swinablate.models.diff import Proof
 from swinablate.records.scale import DatasetsRecord, ScaleRecord
 from swinablate.stats.estimate import BASELINE_RATIO
-from swinablate.study.files import Study
+from swinablate.study.files import BASELINE, Study
 from swinablate.study.matching import Matched
 from swinablate.text import html_table, named_level
 
@@ -70,6 +70,26 @@ class Arm:
         """The images as plain data; nothing where there are none."""
         found: dict[str, int] = self.image.model_dump(mode="json") if self.image else {}
         return found
+
+    def elsewhere(
+        self, after: str, moved: Mapping[str, Level], differs: Mapping[str, tuple[Level, Level]]
+    ) -> "Arm":
+        """The same at another scale or on other data: no cell of the study's design.
+
+        Args:
+            after: what its name ends in there.
+            moved: what is changed there, for every arm.
+            differs: how it differs from the study's baseline.
+        """
+        beside = self.against and self.against != BASELINE
+        return replace(
+            self,
+            name=f"{self.name}{after}",
+            changes={**moved, **self.changes},
+            cell=False,
+            differs=differs,
+            against=f"{self.against}{after}" if beside else "",
+        )
 
     @property
     def data(self) -> tuple[DataConfig, ...]:
@@ -137,6 +157,15 @@ class Refusal:
     cell: bool
     reason: str
     same_as: str | None = None
+
+    def elsewhere(self, after: str) -> "Refusal":
+        """The same at another scale or on other data, where its name ends so."""
+        return replace(
+            self,
+            name=f"{self.name}{after}",
+            cell=False,
+            same_as=f"{self.same_as}{after}" if self.same_as else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

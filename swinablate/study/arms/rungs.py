@@ -20,7 +20,7 @@ from swinablate.stats.sequential.spending import nominal
 from swinablate.study.arms.cells import check_taken, moved, with_changes
 from swinablate.study.arms.scale import Rung, Scale, check_changes, predicted, ruled, rungs_of
 from swinablate.study.equality import differing, fields
-from swinablate.study.files import BASELINE, Study, label
+from swinablate.study.files import Study, label
 from swinablate.study.limits import ARMS, TRIALS
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan, Refusal
@@ -250,25 +250,12 @@ def _ahead(
 def _away(arm: Arm, step: Step, base: Recipe) -> Arm:
     """An arm of another rung: named after it, with its changes of the study's baseline."""
     after = suffix(step.label)
-    changes = {**step.rung, **step.ruled, **arm.changes}
-    return replace(
-        arm,
-        name=f"{arm.name}{after}",
-        changes=changes,
-        cell=False,
-        differs=differing(base, arm.recipe),
-        against=f"{arm.against}{after}" if arm.against and arm.against != BASELINE else "",
-    )
+    return arm.elsewhere(after, {**step.rung, **step.ruled}, differing(base, arm.recipe))
 
 
 def _refused(one: Refusal, step: Step) -> Refusal:
     after = suffix(step.label)
-    return replace(
-        one,
-        name=f"{one.name}{after}",
-        cell=False,
-        same_as=f"{one.same_as}{after}" if one.same_as else None,
-    )
+    return one.elsewhere(after)
 
 
 def _recorded(step: Step, home: Step) -> RungRecord:

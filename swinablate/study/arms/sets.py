@@ -20,7 +20,7 @@ from swinablate.stats.comparisons.datasets import LEAST, mean_visible
 from swinablate.study.arms.cells import check_taken, moved, with_changes
 from swinablate.study.arms.written import Dataset, check_untouched
 from swinablate.study.equality import differing
-from swinablate.study.files import BASELINE, Study
+from swinablate.study.files import Study
 from swinablate.study.limits import ARMS, TRIALS
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan, Refusal
@@ -148,24 +148,12 @@ def _is(study: Study, one: Dataset) -> bool:
 def _away(arm: Arm, part: Part, base: Recipe) -> Arm:
     """An arm on another data set: named after it, with its changes of the study's baseline."""
     after = on(part.dataset.called)
-    return replace(
-        arm,
-        name=f"{arm.name}{after}",
-        changes={**part.dataset.level, **arm.changes},
-        cell=False,
-        differs=differing(base, arm.recipe),
-        against=f"{arm.against}{after}" if arm.against and arm.against != BASELINE else "",
-    )
+    return arm.elsewhere(after, part.dataset.level, differing(base, arm.recipe))
 
 
 def _refused(one: Refusal, part: Part) -> Refusal:
     after = on(part.dataset.called)
-    return replace(
-        one,
-        name=f"{one.name}{after}",
-        cell=False,
-        same_as=f"{one.same_as}{after}" if one.same_as else None,
-    )
+    return one.elsewhere(after)
 
 
 def _recorded(part: Part, home: Part) -> DatasetRecord:
