@@ -53,21 +53,22 @@ Found = Iterator[tuple[str, str]]
 
 def cautions(plan: Plan) -> Iterator[dict[str, str]]:
     """What to beware of, as the plan records it; one line for all arms that share it."""
+    arms = list(_at_their_data(plan))
     for find in (_unnamed, _images, _length, _magnitudes, _window, _fitted):
-        yield from _grouped(plan, find)
+        yield from _grouped(arms, find)
     for code, text in (*_compared(plan), *_levels(plan)):
         yield {"code": code, "text": text}
 
 
-def _grouped(plan: Plan, find: Callable[[Arm], Found]) -> Iterator[dict[str, str]]:
+def _grouped(every: Sequence[Arm], find: Callable[[Arm], Found]) -> Iterator[dict[str, str]]:
     arms: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for arm in _at_their_data(plan):
+    for arm in every:
         command = isinstance(arm.recipe, CommandRecipe)
         for found in find(arm) if command == (find is _unnamed) else ():
             arms[found].append(arm.name)
     for (code, text), names in arms.items():
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        who = "every arm" if len(names) == len(plan.arms) else ", ".join(names[:NAMED]) + more
+        who = "every arm" if len(names) == len(every) else ", ".join(names[:NAMED]) + more
         yield {"code": code, "text": f"{who}: {text}"}
 
 

@@ -183,6 +183,11 @@ def heads(ax: Axes, level: float, kind: str, count: str, paper: Paper = PAGE) ->
         (COUNT, count, "right"),
         (SHAPE - 4, "verdict", "left"),
     )
+    titled(ax, every, paper)
+
+
+def titled(ax: Axes, every: Sequence[tuple[float, str, str]], paper: Paper) -> None:
+    """Write over columns right of the axis, each with its place and side; if narrow, the first."""
     for x, text, align in every[:1] if paper.narrow else every:
         ax.annotate(
             text, (1, 1), (pt(x), pt(6)), xycoords="axes fraction", textcoords="offset points",

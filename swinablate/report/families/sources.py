@@ -82,14 +82,22 @@ def _of_tuned(
         )
         for arm, own in rows.groupby("arm", sort=False)
     }
+    for name, against, own in _each(plan, values):
+        beside = f"{against}{SUFFIX}" if against else ""
+        yield from _tuned_entry(f"{name}{SUFFIX}", beside, own)
+
+
+def _each(
+    plan: PlanRecord, values: Mapping[str, "pd.Series[float]"]
+) -> Iterator[tuple[str, str, "pd.Series[float]"]]:
+    """Every arm that has results, and then every difference: arm, what it is from, and values."""
     for arm in plan.arms:
         if arm.name in values:
-            yield from _tuned_entry(f"{arm.name}{SUFFIX}", "", values[arm.name])
+            yield arm.name, "", values[arm.name]
     for arm in plan.arms[1:]:
         against = arm.against or plan.baseline.name
         if arm.name in values and against in values:
-            gap = (values[arm.name] - values[against]).dropna()
-            yield from _tuned_entry(f"{arm.name}{SUFFIX}", f"{against}{SUFFIX}", gap)
+            yield arm.name, against, (values[arm.name] - values[against]).dropna()
 
 
 def _tuned_entry(name: str, against: str, values: "pd.Series[float]") -> Iterator[dict[str, Any]]:
@@ -130,14 +138,8 @@ def _components(
         str(arm): pd.Series(own.value.to_numpy(float), index=own.seed.to_numpy())
         for arm, own in rows.groupby("arm", sort=False)
     }
-    for arm in plan.arms:
-        if arm.name in values:
-            yield from _entry(arm.name, "", values[arm.name], declared)
-    for arm in plan.arms[1:]:
-        against = arm.against or plan.baseline.name
-        if arm.name in values and against in values:
-            gap = (values[arm.name] - values[against]).dropna()
-            yield from _entry(arm.name, against, gap, declared)
+    for name, against, own in _each(plan, values):
+        yield from _entry(name, against, own, declared)
 
 
 def _entry(

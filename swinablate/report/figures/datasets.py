@@ -15,7 +15,16 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
-from swinablate.report.drawing.bars import DELTA, INTERVAL, NEAR, beside, fold, ground, shapes
+from swinablate.report.drawing.bars import (
+    DELTA,
+    INTERVAL,
+    NEAR,
+    beside,
+    fold,
+    ground,
+    shapes,
+    titled,
+)
 from swinablate.report.drawing.ends import PANELS, ends, left_out
 from swinablate.report.drawing.ink import (
     FAINT,
@@ -196,11 +205,7 @@ def _heads(ax: Axes, level: float, paper: Paper) -> None:
         (INTERVAL, f"{100 * level:g} % CI", "left"),
         (VERDICT - 4, "verdict", "left"),
     )
-    for x, text, align in every[:1] if paper.narrow else every:
-        ax.annotate(
-            text, (1, 1), (pt(x), pt(6)), xycoords="axes fraction", textcoords="offset points",
-            ha=align, fontsize=pt(8.5), color=FAINT,
-        )  # fmt: skip
+    titled(ax, every, paper)
 
 
 def _key(ax: Axes, looks: dict[str, KindLook], paper: Paper) -> None:

@@ -23,7 +23,7 @@ from swinablate.study.equality import differing, fields
 from swinablate.study.files import Study, label
 from swinablate.study.limits import ARMS, TRIALS
 from swinablate.study.noise.expected import Noise
-from swinablate.study.plan import Arm, Plan, Refusal
+from swinablate.study.plan import Arm, Plan
 from swinablate.study.seeds import Extension
 
 Expand = Callable[[Study, str], Plan]
@@ -75,7 +75,7 @@ def climb(study: Study, expand: Expand, alone: Callable[[Study], Arm]) -> Plan:
     for step in steps:
         if step is not home:
             arms += [_away(arm, step, home.plan.arms[0].recipe) for arm in step.plan.arms]
-            refusals += [_refused(one, step) for one in step.plan.refusals]
+            refusals += [one.elsewhere(suffix(step.label)) for one in step.plan.refusals]
     names = [arm.name for arm in arms]
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice:
@@ -251,11 +251,6 @@ def _away(arm: Arm, step: Step, base: Recipe) -> Arm:
     """An arm of another rung: named after it, with its changes of the study's baseline."""
     after = suffix(step.label)
     return arm.elsewhere(after, {**step.rung, **step.ruled}, differing(base, arm.recipe))
-
-
-def _refused(one: Refusal, step: Step) -> Refusal:
-    after = suffix(step.label)
-    return one.elsewhere(after)
 
 
 def _recorded(step: Step, home: Step) -> RungRecord:

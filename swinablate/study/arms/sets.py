@@ -23,7 +23,7 @@ from swinablate.study.equality import differing
 from swinablate.study.files import Study
 from swinablate.study.limits import ARMS, TRIALS
 from swinablate.study.noise.expected import Noise
-from swinablate.study.plan import Arm, Plan, Refusal
+from swinablate.study.plan import Arm, Plan
 
 Expand = Callable[[Study, str], Plan]
 """Takes the study on a data set, and what its arms have behind their names."""
@@ -56,7 +56,7 @@ def spread(study: Study, expand: Expand) -> Plan:
     for part in parts:
         if part is not home:
             arms += [_away(arm, part, home.plan.arms[0].recipe) for arm in part.plan.arms]
-            refusals += [_refused(one, part) for one in part.plan.refusals]
+            refusals += [one.elsewhere(on(part.dataset.called)) for one in part.plan.refusals]
     names = [arm.name for arm in arms]
     if twice := [name for i, name in enumerate(names) if name in names[:i]]:
         raise InputError(
@@ -149,11 +149,6 @@ def _away(arm: Arm, part: Part, base: Recipe) -> Arm:
     """An arm on another data set: named after it, with its changes of the study's baseline."""
     after = on(part.dataset.called)
     return arm.elsewhere(after, part.dataset.level, differing(base, arm.recipe))
-
-
-def _refused(one: Refusal, part: Part) -> Refusal:
-    after = on(part.dataset.called)
-    return one.elsewhere(after)
 
 
 def _recorded(part: Part, home: Part) -> DatasetRecord:
