@@ -20,8 +20,8 @@ def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="step, data, scheduler, queue, fleet, makespan, report, fusion, malloc "
-            "[default: all].",
+            help="step, data, scheduler, queue, fleet, makespan, quickstart, report, fusion, "
+            "malloc [default: all].",
             show_default=False,
         ),
     ] = None,
@@ -30,6 +30,14 @@ def bench(
     device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the results [default: none].")
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep",
+            help="File that takes each round of the quick start as it ends; rounds that are in "
+            "it count, so that five of them need not be one day's.",
+        ),
     ] = None,
     tiny: Annotated[
         bool, typer.Option("--tiny", help="The smallest that runs; its figures mean nothing.")
@@ -43,7 +51,9 @@ def bench(
     A ratio is printed only where the reference, run against itself, gives 0.95 to 1.05.
     """
     seconds = 0.01 if tiny else 0.5
-    settings = Settings(rounds=rounds, seconds=seconds, trials=trials, device=device, tiny=tiny)
+    settings = Settings(
+        rounds=rounds, seconds=seconds, trials=trials, device=device, tiny=tiny, kept=keep
+    )
     found = run(names or [], settings, (lambda _: None) if as_json else print)
     if out is not None:
         print(f"results: {write(found, out)}", file=sys.stderr)

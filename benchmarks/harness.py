@@ -6,9 +6,11 @@ first and last, and where these two do not agree within `CONTROL` there is no re
 """
 
 import gc
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
@@ -172,6 +174,7 @@ class Settings:
         trials: of a study, in the benchmarks that run studies.
         device: "cpu" or "cuda:N".
         tiny: shrink every program to the smallest that still runs: for tests.
+        kept: where the rounds of long programs go as they end; those that are there count.
     """
 
     rounds: int = ROUNDS
@@ -179,6 +182,7 @@ class Settings:
     trials: int = 12
     device: str = "cpu"
     tiny: bool = False
+    kept: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +213,13 @@ class Benchmark:
 
 
 def interleave(
-    setting: str, unit: str, sides: Sequence[Side], rounds: int, attempts: int = ATTEMPTS
+    setting: str,
+    unit: str,
+    sides: Sequence[Side],
+    rounds: int,
+    attempts: int = ATTEMPTS,
+    *,
+    kept: Path | None = None,
 ) -> Times:
     """Run all sides in turn, the first of them twice a round; every other round backwards.
 
@@ -218,8 +228,11 @@ def interleave(
         unit: what the sides count.
         sides: the first is the reference.
         rounds: how many.
-        attempts: of the whole, while the control is not clean.
+        attempts: of the whole, while the control is not clean; one where rounds are kept.
+        kept: takes a line a round as it ends; rounds of this setting and these sides that are
+            there already count, so that what takes hours may go on another day.
     """
+    assert kept is None or attempts == 1
     reference = sides[0]
     again = f"{reference.name} {AGAIN}"
     first: dict[str, float] = {}
@@ -232,10 +245,14 @@ def interleave(
     ready[again] = ready[reference.name]
     for attempt in range(1, attempts + 1):
         spent: dict[str, list[Spent]] = {name: [] for name in order}
-        for i in range(rounds):
+        for one in _earlier(kept, setting, order)[:rounds]:
+            for name in order:
+                spent[name].append(one[name])
+        for i in range(len(spent[again]), rounds):
             gc.collect()
             for name in order if i % 2 == 0 else reversed(order):
                 spent[name].append(ready[name]())
+            _keep(kept, setting, {name: spent[name][-1] for name in order})
         times = Times(
             setting=setting,
             unit=unit,
@@ -247,6 +264,25 @@ def interleave(
         if control(times, "cpu").clean:
             break
     return times
+
+
+def _keep(kept: Path | None, setting: str, spent: Mapping[str, Spent]) -> None:
+    if kept is not None:
+        line = {"setting": setting, "round": {name: asdict(one) for name, one in spent.items()}}
+        with kept.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _earlier(kept: Path | None, setting: str, names: Sequence[str]) -> list[dict[str, Spent]]:
+    """Rounds of the same sides that were kept, in their order."""
+    if kept is None or not kept.exists():
+        return []
+    found = [json.loads(line) for line in kept.read_text("utf-8").splitlines()]
+    return [
+        {name: Spent(**spent) for name, spent in one["round"].items()}
+        for one in found
+        if one["setting"] == setting and one["round"].keys() == set(names)
+    ]
 
 
 def control(times: Times, clock: str) -> Ratio:

@@ -64,7 +64,9 @@ def run(settings: Settings) -> Result:
             _ours(folder, study, len(trials)),
             *(_peer(folder, name, trials) for name in peers),
         ]
-        times = interleave("quick start", "trial", sides, settings.rounds, attempts=1)
+        times = interleave(
+            "quick start", "trial", sides, settings.rounds, attempts=1, kept=settings.kept
+        )
     pairs = [
         Pair(a="ours", b="a plain loop", least=1 / MOST),
         Pair(a="ours", b="a plain loop", least=1 / LEAST, clock="wall"),

@@ -177,9 +177,8 @@ def mirrored(home: Home, record: PlanRecord) -> float:
     for row, outcome in recorded(home, record):
         marks.append(time.thread_time())
         tracker.begin(trial_card(row, reused=False))
-        for one in outcome.curve[:1]:  # of short epochs only the first is a call of its own
-            tracker.epochs(row.trial, (one,))
-        tracker.end(row.trial, vars(outcome))
+        tracker.end(row.trial, vars(outcome))  # a short trial's curve is no call of its own
+        tracker.interim(row.trial)
     marks = marks[WARM:]
     return (marks[-1] - marks[0]) / (len(marks) - 1)
 

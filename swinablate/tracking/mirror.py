@@ -38,9 +38,10 @@ PAUSE_S = 60.0
 a minute costs neither side anything."""
 LIMIT = 100_000
 """Calls that wait in such a pause at most, a kilobyte each; later ones are missed."""
-SHOW_S = 2.0
-"""Between two calls about the epochs of a trial: each costs milliseconds however many rows it
-brings, and nobody watches a curve more closely. A trial's end brings what was held back."""
+SHOW_S = 10.0
+"""From a trial's start to the first call about its epochs, and between two: each costs
+milliseconds however many rows it brings, and nobody watches a curve more closely. A trial's end
+brings what was held back, so one that is shorter takes no call of its own for its curve."""
 SERVER_S, DATABASE_S = 5.0, 60.0
 """How long the end of a study waits for a call that does not return.
 
@@ -90,6 +91,7 @@ class Mirror:
 
     def begin(self, card: TrialCard) -> None:
         """Mirror that a trial runs."""
+        self._told[card.trial] = time.monotonic()
         self._send(lambda tracker: tracker.begin(card))
 
     def epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -102,6 +102,23 @@ def test_a_comparison_is_made_again_once_where_its_control_failed():
     assert control(times, "cpu") == Ratio(median=1.0, low=1.0, high=1.0)
 
 
+def test_rounds_that_were_kept_count_and_the_others_are_run(tmp_path):
+    file, log = tmp_path / "rounds.jsonl", []
+    two = [side("a", log, 1, 1, 2, 2), side("b", log, 3, 6)]
+    interleave("s", "image", two, 2, attempts=1, kept=file)
+    interleave("other", "image", [side("a", [], 7, 7), side("b", [], 7)], 1, attempts=1, kept=file)
+    interleave("s", "image", [side("a", [], 8, 8), side("c", [], 8)], 1, attempts=1, kept=file)
+    log.clear()
+    sides = [side("a", log, 4, 4), side("b", log, 4)]
+    times = interleave("s", "image", sides, 3, attempts=1, kept=file)
+    assert [spent.cpu_s for spent in times.rounds["a"]] == [1, 2, 4]
+    assert [spent.cpu_s for spent in times.rounds["b"]] == [3, 6, 4]
+    assert log == ["a", "b", "a"]  # only the third, forwards
+    assert len(file.read_text("utf-8").splitlines()) == 5
+    fewer = interleave("s", "image", [side("a", log), side("b", log)], 2, attempts=1, kept=file)
+    assert [spent.cpu_s for spent in fewer.rounds["b"]] == [3, 6]
+
+
 def test_a_side_that_is_missing_answers_nothing():
     log = []
     times = interleave("s", "image", [side("a", log, 1, 1)], 1)

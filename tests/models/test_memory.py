@@ -13,6 +13,7 @@ from torch.func import functional_call
 from swinablate.config.family import ImageSpec
 from swinablate.models.cost import activation_bytes
 from swinablate.models.families import swin, vit
+from swinablate.models.layers import mlp as mlps
 from swinablate.models.layers.mlp import DepthwiseMlp, Hidden, Mlp
 from swinablate.models.layers.window import Windows
 
@@ -20,6 +21,12 @@ LARGE = ImageSpec(height=224, width=224, channels=3, classes=1000)
 SWIN_T = swin.SwinConfig(patch=4, width=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=7)
 VIT_S = vit.ViTConfig(patch=16, width=384, depth=12, heads=6)
 FORMATS = pytest.mark.parametrize("short", [False, True], ids=["fp32", "bf16"])
+
+
+@pytest.fixture(autouse=True)
+def as_where_memory_matters(monkeypatch):
+    """Small networks make nothing again on a CPU; those of these tests do, as larger ones do."""
+    monkeypatch.setattr(mlps, "FEW", 0)
 
 
 def ours(name: str) -> nn.Module:
@@ -133,8 +140,8 @@ def test_weights_that_blocks_share_learn_as_autocast_has_it(short):
     assert torch.equal(*grads)
 
 
-def test_an_mlp_keeps_what_gelu_takes_and_not_what_it_gives():
-    net, x = mlp(Mlp).train(), torch.randn(7, 6)
+def hidden_kept(net: Mlp, x: Tensor) -> int:
+    """Tensors of hidden numbers that autograd keeps, every storage once."""
     sizes: list[int] = []
     storages: set[int] = set()
 
@@ -146,8 +153,23 @@ def test_an_mlp_keeps_what_gelu_takes_and_not_what_it_gives():
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda y: y):
         out = net(x)
-    assert sizes.count(7 * 24) == 1
     assert out.shape == x.shape
+    return sizes.count(7 * 24)
+
+
+def test_an_mlp_keeps_what_gelu_takes_and_not_what_it_gives():
+    assert hidden_kept(mlp(Mlp).train(), torch.randn(7, 6)) == 1
+
+
+def test_a_small_image_on_a_cpu_is_not_activated_again(monkeypatch):
+    net, x = mlp(Mlp).train(), torch.randn(7, 6)
+    monkeypatch.setattr(mlps, "FEW", 24)  # of an image
+    assert hidden_kept(net, x) == 2
+    monkeypatch.setattr(mlps, "FEW", 23)
+    assert hidden_kept(net, x) == 1
+    image = swin.SwinConfig(patch=1, width=16, depths=(2, 2), heads=(2, 4), window=2)  # digits'
+    monkeypatch.undo()
+    assert 64 * 4 * image.width <= mlps.FEW < 196 * 4 * 192  # pixels; a ViT-Ti at 224
 
 
 def test_replicas_in_one_graph_learn_what_each_learns_alone():

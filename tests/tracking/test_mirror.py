@@ -105,19 +105,25 @@ def send(mirror: Mirror, calls: int) -> None:
 
 
 def test_rows_of_short_epochs_are_held_back_till_there_is_time_or_the_trial_ends(monkeypatch):
-    monkeypatch.setattr(mirrors, "SHOW_S", 3600.0)
+    now = [100.0]
+    monkeypatch.setattr(mirrors, "SHOW_S", 10.0)
+    monkeypatch.setattr(mirrors.time, "monotonic", lambda: now[0])
     tracker = Scripted()
     mirror = mirror_of(tracker)
     for trial in ("t1", "t2"):
-        for number in (1, 2, 3):
+        mirror.begin(card(trial))
+        for number, after in ((1, 4.0), (2, 5.0), (3, 1.5), (4, 0.5)):
+            now[0] += after
             mirror.epochs(trial, [{"epoch": number}])
     mirror.stopped("t1", 5)
     mirror.end(outcome("t2"))
     mirror.close()
     assert tracker.arrived[:-1] == [
-        ("epochs", ("t1", [1])),
-        ("epochs", ("t2", [1])),
-        ("epochs", ("t1", [2, 3])),
+        ("begin", "t1"),
+        ("epochs", ("t1", [1, 2, 3])),  # 10.5 s after its start
+        ("begin", "t2"),
+        ("epochs", ("t2", [1, 2, 3])),
+        ("epochs", ("t1", [4])),
         ("end", ("t1", "stopped", 5)),
         ("end", ("t2", "done", 9)),  # its record has the rows
     ]
