@@ -39,6 +39,14 @@ def bench(
             "it count, so that five of them need not be one day's.",
         ),
     ] = None,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers/--no-peers",
+            help="Run the quick start by other tools as well, which takes most of a round; "
+            "without, they are told of by the rounds of --keep that have them.",
+        ),
+    ] = True,
     tiny: Annotated[
         bool, typer.Option("--tiny", help="The smallest that runs; its figures mean nothing.")
     ] = False,
@@ -52,7 +60,13 @@ def bench(
     """
     seconds = 0.01 if tiny else 0.5
     settings = Settings(
-        rounds=rounds, seconds=seconds, trials=trials, device=device, tiny=tiny, kept=keep
+        rounds=rounds,
+        seconds=seconds,
+        trials=trials,
+        device=device,
+        tiny=tiny,
+        kept=keep,
+        peers=peers,
     )
     found = run(names or [], settings, (lambda _: None) if as_json else print)
     if out is not None:

@@ -8,7 +8,7 @@ first and last, and where these two do not agree within `CONTROL` there is no re
 import gc
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -175,6 +175,7 @@ class Settings:
         device: "cpu" or "cuda:N".
         tiny: shrink every program to the smallest that still runs: for tests.
         kept: where the rounds of long programs go as they end; those that are there count.
+        peers: run other tools as well, where a benchmark can do without them.
     """
 
     rounds: int = ROUNDS
@@ -183,6 +184,7 @@ class Settings:
     device: str = "cpu"
     tiny: bool = False
     kept: Path | None = None
+    peers: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,8 +231,8 @@ def interleave(
         sides: the first is the reference.
         rounds: how many.
         attempts: of the whole, while the control is not clean; one where rounds are kept.
-        kept: takes a line a round as it ends; rounds of this setting and these sides that are
-            there already count, so that what takes hours may go on another day.
+        kept: takes a line a round as it ends; rounds of this setting that are there already and
+            have these sides count, so that what takes hours may go on another day.
     """
     assert kept is None or attempts == 1
     reference = sides[0]
@@ -245,7 +247,7 @@ def interleave(
     ready[again] = ready[reference.name]
     for attempt in range(1, attempts + 1):
         spent: dict[str, list[Spent]] = {name: [] for name in order}
-        for one in _earlier(kept, setting, order)[:rounds]:
+        for one in earlier(kept, setting, order)[:rounds]:
             for name in order:
                 spent[name].append(one[name])
         for i in range(len(spent[again]), rounds):
@@ -273,15 +275,15 @@ def _keep(kept: Path | None, setting: str, spent: Mapping[str, Spent]) -> None:
             file.write(json.dumps(line) + "\n")
 
 
-def _earlier(kept: Path | None, setting: str, names: Sequence[str]) -> list[dict[str, Spent]]:
-    """Rounds of the same sides that were kept, in their order."""
+def earlier(kept: Path | None, setting: str, names: Collection[str]) -> list[dict[str, Spent]]:
+    """Rounds of a setting that were kept and have these sides, in their order."""
     if kept is None or not kept.exists():
         return []
     found = [json.loads(line) for line in kept.read_text("utf-8").splitlines()]
     return [
-        {name: Spent(**spent) for name, spent in one["round"].items()}
+        {name: Spent(**one["round"][name]) for name in names}
         for one in found
-        if one["setting"] == setting and one["round"].keys() == set(names)
+        if one["setting"] == setting and one["round"].keys() >= set(names)
     ]
 
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness import (
@@ -21,14 +22,18 @@ from benchmarks.harness import (
     Settings,
     Side,
     Spent,
+    Times,
     answer,
+    earlier,
     interleave,
 )
 from benchmarks.peers.studies import ROOT, program, together
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
+from swinablate.text import counted
 
 STUDY = ROOT / "studies/quickstart.toml"
+SETTING, LOOP = "quick start", "a plain loop"
 MOST, LEAST = 1.05, 0.6
 """What it may cost of a loop's processor time, and of its wall time on two cores."""
 PEERS = {
@@ -62,21 +67,34 @@ def run(settings: Settings) -> Result:
         sides = [
             _loop(folder, trials),
             _ours(folder, study, len(trials)),
-            *(_peer(folder, name, trials) for name in peers),
+            *(_peer(folder, name, trials) for name in peers if settings.peers),
         ]
         times = interleave(
-            "quick start", "trial", sides, settings.rounds, attempts=1, kept=settings.kept
+            SETTING, "trial", sides, settings.rounds, attempts=1, kept=settings.kept
         )
-    pairs = [
-        Pair(a="ours", b="a plain loop", least=1 / MOST),
-        Pair(a="ours", b="a plain loop", least=1 / LEAST, clock="wall"),
-        # By the wall: nobody waits for processes that Ray starts, so theirs is not counted.
-        *(Pair(a="ours", b=name, clock="wall") for name in peers),
+    against = [
+        Pair(a="ours", b=LOOP, least=1 / MOST),
+        Pair(a="ours", b=LOOP, least=1 / LEAST, clock="wall"),
     ]
+    # By the wall: nobody waits for processes that Ray starts, so theirs is not counted.
+    others = [Pair(a="ours", b=name, clock="wall") for name in peers]
+    found, notes = answer(times, against), []
+    for pair in others:
+        both = times if settings.peers else _with(times, pair.b, settings)
+        found += answer(both, [pair])
+        notes += [f"{pair.b}: {counted(len(both.rounds[LOOP]), 'round')}"] * (not settings.peers)
     gaps = [
         f"{name}: not installed (uv sync --group bench)" for name in PEERS if name not in peers
     ]
-    return Result(findings=answer(times, pairs), gaps=gaps)
+    return Result(findings=found, gaps=gaps, notes=notes)
+
+
+def _with(times: Times, peer: str, settings: Settings) -> Times:
+    """The same sides and a peer, of the rounds that were kept and have it."""
+    names = [*times.rounds, peer]
+    rounds = earlier(settings.kept, SETTING, names)
+    spent = {name: [one[name] for one in rounds] for name in names if rounds}
+    return replace(times, rounds=spent or {LOOP: []}, first_s={**times.first_s, peer: 0.0})
 
 
 def _found(package: str) -> bool:
@@ -125,7 +143,7 @@ def _loop(folder: Path, trials: list[dict[str, object]]) -> Side:
 
         return once
 
-    return Side("a plain loop", ready)
+    return Side(LOOP, ready)
 
 
 def _peer(folder: Path, name: str, trials: list[dict[str, object]]) -> Side:

@@ -117,6 +117,8 @@ def test_rounds_that_were_kept_count_and_the_others_are_run(tmp_path):
     assert len(file.read_text("utf-8").splitlines()) == 5
     fewer = interleave("s", "image", [side("a", log), side("b", log)], 2, attempts=1, kept=file)
     assert [spent.cpu_s for spent in fewer.rounds["b"]] == [3, 6]
+    alone = interleave("s", "image", [side("a", log)], 4, attempts=1, kept=file)  # no b is needed
+    assert [spent.cpu_s for spent in alone.rounds["a"]] == [1, 2, 8, 4]
 
 
 def test_a_side_that_is_missing_answers_nothing():

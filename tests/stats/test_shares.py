@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
-from swinablate.stats.comparisons.shares import shares
+from swinablate.stats.comparisons.shares import NOTHING, VAGUE, shares
 
 ALPHA = 0.05
 
@@ -59,9 +59,21 @@ def test_a_share_has_the_shares_that_a_test_does_not_reject():
 
 def test_of_a_whole_that_may_be_nothing_there_are_no_shares():
     found = shares(*orders([0.3, -0.3, 0.0], number=3), alpha=ALPHA)
-    assert found.why == "all changes together may make no difference"
+    assert found.why == NOTHING
+    assert found.ci_low < 0 < found.ci_high
     assert {part.share for part in found.parts} == {None}
     assert all(part.ci_low < part.effect < part.ci_high for part in found.parts)
+
+
+def test_a_whole_that_is_some_but_too_vague_for_many_shares_is_not_called_nothing():
+    """Alone it excludes 0 at 5 %; at the 5 % over k that every share has, it does not."""
+    forward, reverse = orders([1.0, 0.2, 0.0], number=3)
+    for more in np.linspace(0, 2, 2001):  # until the whole only just is something
+        raised = (steps + np.array([more, 0, 0]) for steps in (forward, reverse))
+        found = shares(*raised, alpha=ALPHA)
+        if found.ci_low > 0:
+            break
+    assert (found.why, found.parts[0].share) == (VAGUE, None)
 
 
 def test_two_seeds_tell_the_means_alone():

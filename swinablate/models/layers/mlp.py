@@ -22,10 +22,11 @@ _ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
     "geglu": nn.GELU,
 }
 _GATED = {"swiglu", "geglu"}
-FEW = 1 << 14
-"""Hidden numbers of an image that are kept on a CPU rather than made again: 64 KiB a block in
-fp32, as everybody keeps them, where making them again takes a twelfth of a small network's step.
-At 224 pixels an image has nine times as many in a ViT-Ti; its memory is what bounds a batch."""
+FEW = 1 << 17
+"""Hidden numbers of an image that are kept on a CPU rather than made again: half a MiB a block
+in fp32, as everybody keeps them, where making them takes a twelfth of a small network's step. At
+224 pixels the blocks of a ViT-Ti have more, and so has each of a Swin-T's: there, memory is what
+bounds a batch."""
 
 
 def hidden_width(width: int, ratio: float) -> int:

@@ -11,7 +11,7 @@ import pandas as pd
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import valued
 from swinablate.stats import Declaration
-from swinablate.stats.comparisons.shares import Part, Whole, shares
+from swinablate.stats.comparisons.shares import NOTHING, Part, Whole, shares
 from swinablate.stats.sample import read_samples
 from swinablate.study.declared import effects_of
 from swinablate.text import counted, number, signed
@@ -103,7 +103,7 @@ def _sentence(declared: Declaration, found: Whole | None, changes: list[str], wh
         f"{counted(found.n, declared.units.word)})"
     )
     if why:
-        return f"{whole}: {why}, so that there is nothing to share out."
+        return f"{whole}: {why}{', so that there is nothing to share out' * (why == NOTHING)}."
     ranked = sorted(zip(changes, found.parts, strict=True), key=lambda pair: -(pair[1].share or 0))
     parts = ", ".join(f"{change} {percents(part)}" for change, part in ranked)
     return f"{whole}; of it, as the mean of both orders: {parts} ({level} simultaneous CIs)."

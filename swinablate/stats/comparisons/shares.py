@@ -22,6 +22,10 @@ from swinablate.stats.critical import bonferroni
 SEEDS = 3
 """Seeds below which nothing is judged, as everywhere: of two, a spread is anybody's guess."""
 
+NOTHING = "all changes together may make no difference"
+VAGUE = "for the shares of all changes at once that is not known well enough"
+"""Why there are no shares: by the whole's own interval, and at the level that each of many has."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
@@ -115,7 +119,7 @@ def shares(first: ArrayLike, last: ArrayLike, *, alpha: float, floor: float = 0.
             )
             for one, se, bound in zip(plain, ses, bounds, strict=True)
         ),
-        why="" if clear else "all changes together may make no difference",
+        why="" if clear else NOTHING if abs(total) <= half else VAGUE,
     )  # fmt: skip
 
 
