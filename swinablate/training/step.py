@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from swinablate.config.train import TrainConfig
+from swinablate.models.layers.mlp import keep_few
 from swinablate.training.graphs import Recorded, Recorder, recorder
 from swinablate.training.optim import make_optimizer
 from swinablate.training.precision import Compiled, Forward, autocast, layout, make_scaler
@@ -134,6 +135,8 @@ def make_learner(
         ranks: the processes that train it; they wait here for one another.
     """
     model = model.to(device).to(memory_format=layout(train)).train()
+    if device.type == "cpu":
+        keep_few(model)
     gradients = Gradients(
         train=train,
         model=model,

@@ -23,12 +23,6 @@ VIT_S = vit.ViTConfig(patch=16, width=384, depth=12, heads=6)
 FORMATS = pytest.mark.parametrize("short", [False, True], ids=["fp32", "bf16"])
 
 
-@pytest.fixture(autouse=True)
-def as_where_memory_matters(monkeypatch):
-    """Small networks make nothing again on a CPU; those of these tests do, as larger ones do."""
-    monkeypatch.setattr(mlps, "FEW", 0)
-
-
 def ours(name: str) -> nn.Module:
     return swin.Swin(SWIN_T, LARGE) if name == "swin" else vit.ViT(VIT_S, LARGE)
 
@@ -161,10 +155,20 @@ def test_an_mlp_keeps_what_gelu_takes_and_not_what_it_gives():
     assert hidden_kept(mlp(Mlp).train(), torch.randn(7, 6)) == 1
 
 
-def test_a_small_image_on_a_cpu_is_not_activated_again(monkeypatch):
+def test_where_it_trains_on_a_cpu_a_small_image_is_not_activated_again(monkeypatch):
     net, x = mlp(Mlp).train(), torch.randn(7, 6)
+    before = net(x)
+    torch.autograd.backward(before.square().sum())
+    grads = [p.grad.clone() for p in net.parameters() if p.grad is not None]
+    net.zero_grad()
+    mlps.keep_few(nn.Sequential(net))
     monkeypatch.setattr(mlps, "FEW", 24)  # of an image
     assert hidden_kept(net, x) == 2
+    after = net(x)
+    torch.autograd.backward(after.square().sum())
+    found = [before, *grads], [after, *(p.grad for p in net.parameters())]
+    assert len(grads) == 4
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
     monkeypatch.setattr(mlps, "FEW", 23)
     assert hidden_kept(net, x) == 1
     monkeypatch.undo()

@@ -16,6 +16,7 @@ from swinablate.config.recipe import Recipe, StartConfig
 from swinablate.config.train import TrainConfig
 from swinablate.data import batches, image_spec, rng, splits
 from swinablate.errors import Diverged
+from swinablate.models.layers.mlp import Hidden, Mlp
 from swinablate.models.registry import load_family
 from swinablate.records.events import Job
 from swinablate.training import checkpoint, fit, machine, optim
@@ -284,6 +285,13 @@ def test_parts_keep_the_batchs_gradient_to_rounding():
         found.append(torch.cat([loss[None], linear.weight.grad.flatten(), linear.bias.grad]))
     for other in found[1:]:
         assert torch.allclose(found[0], other, atol=1e-6)
+
+
+def test_on_a_cpu_the_hidden_numbers_of_small_images_are_kept():
+    net, other = (Mlp(4, Hidden(2.0, "layer")) for _ in range(2))
+    learner = make_learner(nn.Sequential(net), TrainConfig(), torch.device("cpu"))
+    assert (net.keeps_few, other.keeps_few) == (True, False)  # not by itself: memory is counted
+    assert learner.gradients.parameters == tuple(net.parameters())
 
 
 def test_averaged_weights_are_the_ones_judged(datasets, tmp_path):

@@ -23,7 +23,7 @@ _ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
 }
 _GATED = {"swiglu", "geglu"}
 FEW = 1 << 17
-"""Hidden numbers of an image that are kept on a CPU rather than made again: half a MiB a block
+"""Hidden numbers of an image that `keep_few` has kept rather than made again: half a MiB a block
 in fp32, as everybody keeps them, where making them takes a twelfth of a small network's step. At
 224 pixels the blocks of a ViT-Ti have more, and so has each of a Swin-T's: there, memory is what
 bounds a batch."""
@@ -140,6 +140,7 @@ class Mlp(nn.Module):
         # weight once for all blocks, and adds its gradients up before it casts them back.
         again = hidden.activation == "gelu" and not hidden.drop and not hidden.shared
         self._second: Callable[[Mlp, Tensor, Tensor], Tensor] = _lean if again else _kept
+        self.keeps_few = False
 
     def forward(self, x: Float[Tensor, "*tokens c"]) -> Float[Tensor, "*tokens c"]:
         """Mix the channels of every token."""
@@ -164,6 +165,13 @@ class DepthwiseMlp(Mlp):
         return self.drop2(self._second(self, self.conv(y).permute(0, 2, 3, 1), x))
 
 
+def keep_few(model: nn.Module) -> None:
+    """Have a network keep the hidden numbers of small images: where memory is not what lacks."""
+    for module in model.modules():
+        if isinstance(module, Mlp):
+            module.keeps_few = True
+
+
 def _kept(
     mlp: Mlp, y: Float[Tensor, "*tokens h"], x: Float[Tensor, "*tokens c"]
 ) -> Float[Tensor, "*tokens c"]:
@@ -178,7 +186,7 @@ def _lean(
     mlp: Mlp, y: Float[Tensor, "*tokens h"], x: Float[Tensor, "*tokens c"]
 ) -> Float[Tensor, "*tokens c"]:
     """As `_kept`, bit for bit, in less memory where there is any to be saved."""
-    few = y.device.type == "cpu" and y.numel() <= FEW * len(y)
+    few = mlp.keeps_few and y.numel() <= FEW * len(y)
     return (_kept if few else _made_again)(mlp, y, x)
 
 
