@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
-from swinablate.stats.comparisons.shares import NOTHING, VAGUE, shares
+from swinablate.stats.comparisons.shares import VAGUE, shares
 
 ALPHA = 0.05
 
@@ -59,7 +59,7 @@ def test_a_share_has_the_shares_that_a_test_does_not_reject():
 
 def test_of_a_whole_that_may_be_nothing_there_are_no_shares():
     found = shares(*orders([0.3, -0.3, 0.0], number=3), alpha=ALPHA)
-    assert found.why == NOTHING
+    assert found.why == "all changes together may make no difference"
     assert found.ci_low < 0 < found.ci_high
     assert {part.share for part in found.parts} == {None}
     assert all(part.ci_low < part.effect < part.ci_high for part in found.parts)
