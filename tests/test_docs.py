@@ -57,6 +57,12 @@ def test_the_map_of_the_packages_is_what_the_code_says():
     assert page == with_map(page), "stale: run `just docs`"
 
 
+def test_the_front_page_counts_the_studies():
+    found = re.search(r"has (\d+) questions of papers", (ROOT / "README.md").read_text("utf-8"))
+    assert found, "the sentence changed"
+    assert int(found[1]) == len([*ROOT.glob("studies/*.toml")])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_names_is_there(page):
     text = page.read_text("utf-8")
