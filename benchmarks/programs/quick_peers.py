@@ -38,7 +38,7 @@ def by_optuna(runs: list[dict[str, Any]], folder: Path) -> None:
 
     def objective(trial: optuna.Trial) -> float:
         # By its number: of trials that were enqueued, two threads may take the same from SQLite,
-        # and the second to end finds it told ("Cannot tell a COMPLETE trial", in one round of three).
+        # and the second to end finds it told ("Cannot tell a COMPLETE trial", one round of three).
         run = runs[trial.suggest_int("run", trial.number, trial.number)]
         logged = client.create_run(experiment, run_name=f"trial {trial.number}").info.run_id
         client.log_param(logged, "seed", run["seed"])
