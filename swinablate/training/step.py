@@ -5,6 +5,7 @@ Shapes: b images in a batch, c channels, h w pixels, k classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,20 +25,35 @@ Targets = Int[Tensor, " b"] | Float[Tensor, "b k"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gradients:
-    """What a batch says of every parameter: a step of training up to the optimizer's part.
+class Training:
+    """A network and what it trains with.
 
-    Attributes: those of `Learner`, and
-        parameters: of the model, found once: looking for them takes a fiftieth of a small step.
+    Attributes:
+        train: how.
+        model: on its device, in its layout.
+        forward: the model as training calls it, compiled or not.
+        optimizer: of its parameters.
+        scaler: keeps the gradients of fp16 from vanishing.
+        ranks: the processes that take a step together, each a part of its batch.
     """
 
     train: TrainConfig
     model: nn.Module
-    parameters: Sequence[nn.Parameter]
     forward: Forward
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     ranks: Ranks = ALONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradients(Training):
+    """What a batch says of every parameter: a step of training up to the optimizer's part.
+
+    Attributes:
+        parameters: of the model, found once: looking for them takes a fiftieth of a small step.
+    """
+
+    parameters: Sequence[nn.Parameter]
 
     def __call__(self, x: Images, y: Targets) -> Float[Tensor, ""]:
         """Leave the gradients of a batch's mean loss, clipped; returns that loss.
@@ -86,24 +102,14 @@ class Gradients:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learner:
+class Learner(Training):
     """A network that trains.
 
     Attributes:
-        train: how.
-        model: on its device, in its layout.
-        forward: the model as training calls it, compiled or not.
         gradients: of a batch; on a GPU recorded once and then launched as one, where that may be.
-        ranks: the processes that take a step together, each a part of its batch.
     """
 
-    train: TrainConfig
-    model: nn.Module
-    forward: Forward
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
     gradients: Gradients | Recorded
-    ranks: Ranks = ALONE
 
     def step(self, x: Images, y: Targets) -> Float[Tensor, ""]:
         """Take one step of the optimizer; returns the batch's mean loss.
@@ -137,20 +143,19 @@ def make_learner(
     model = model.to(device).to(memory_format=layout(train)).train()
     if device.type == "cpu":
         keep_few(model)
-    gradients = Gradients(
-        train=train,
-        model=model,
-        parameters=tuple(model.parameters()),
-        forward=Compiled(model, train, device) if train.compile else ranks.wrap(model),
-        optimizer=make_optimizer(model, train, faster),
-        scaler=make_scaler(train, device),
-        ranks=ranks,
-    )
+    training: dict[str, Any] = {
+        "train": train,
+        "model": model,
+        "forward": Compiled(model, train, device) if train.compile else ranks.wrap(model),
+        "optimizer": make_optimizer(model, train, faster),
+        "scaler": make_scaler(train, device),
+        "ranks": ranks,
+    }
+    gradients = Gradients(**training, parameters=tuple(model.parameters()))
     # What is compiled has graphs of its own; a scaler, and other processes, are asked every step.
     plain = not train.compile and train.precision != "fp16" and ranks.world == 1
     on = recorder(device, model) if plain else None
-    shared = {name: value for name, value in vars(gradients).items() if name != "parameters"}
-    return Learner(**shared, gradients=recorded(gradients, on) if on else gradients)
+    return Learner(**training, gradients=recorded(gradients, on) if on else gradients)
 
 
 def recorded(gradients: Gradients, on: Recorder) -> Recorded:
