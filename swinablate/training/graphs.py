@@ -9,8 +9,8 @@ Source: "CUDA semantics" of torch's documentation, section "CUDA Graphs".
 """
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -26,6 +26,10 @@ OFF = "SWINABLATE_CUDA_GRAPHS"
 KNOWN = ("swinablate", "torch", "torchvision", "timm")
 """Packages whose layers do the same at every step of training. A graph repeats what it saw: of a
 layer that asks Python's own chance, or counts its calls, that would be one answer for ever."""
+SHARE = 0.25
+"""Of a GPU's memory, what a step that is recorded takes at most: a graph keeps that to itself, and
+validation, and an eager step beside it, take as much again. What takes more computes for so long
+that launching it costs nothing. A choice, not measured."""
 
 Work = Callable[..., Tensor]
 
@@ -36,6 +40,9 @@ class Recorder(Protocol):
 
     def stream(self) -> AbstractContextManager[None]:
         """Where work runs before it is recorded."""
+
+    def watched(self) -> AbstractContextManager[None]:
+        """What waits for the device inside fails: it cannot be recorded."""
 
     def record(self, work: Work, given: Sequence[Tensor]) -> tuple[Callable[[], None], Tensor]:
         """Record `work` on these tensors, without doing it; how to do it, and where it answers."""
@@ -55,8 +62,30 @@ class Device:
         """A stream of its own: the default one cannot be recorded."""
         return _Aside(self._side, self.device)
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Have what waits for the device fail before it is recorded.
+
+        A recording that it breaks off torch does not clean up: what that took is never given back,
+        and nothing is recorded any more in this process, nor freed where memory runs short.
+        """
+        before = torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
+
     def record(self, work: Work, given: Sequence[Tensor]) -> tuple[Callable[[], None], Tensor]:
-        """Record `work` in memory that stays the graph's own."""
+        """Record `work` in memory that stays the graph's own.
+
+        Raises:
+            RuntimeError: that would be too much of it, or something cannot be recorded.
+        """
+        peak = torch.cuda.max_memory_allocated(self.device)
+        taken = peak - torch.cuda.memory_allocated(self.device)
+        if taken > SHARE * torch.cuda.get_device_properties(self.device).total_memory:
+            raise RuntimeError(f"a step takes {taken >> 20} MiB, too much for a graph to keep")
         graph = torch.cuda.CUDAGraph()
         # Only this thread is recorded: others read images ahead and write checkpoints.
         with torch.cuda.graph(graph, stream=self._side, capture_error_mode="thread_local"):
@@ -151,29 +180,49 @@ class Recorded:
         )
 
     def _record(self, given: Sequence[Tensor]) -> Tensor:
-        """Record, do the step with and without the graph, and compare; the eager one counts."""
-        kept = [tensor.clone() for tensor in self._changed()]
-        seen: list[Tensor] = []
+        """Do the step as it is written, which counts; then record it, do it again, and compare.
+
+        In this order, so that the step is done whether or not there is memory for a graph, and
+        the graph's is not taken while the step needs as much.
+        """
+        before = [tensor.clone() for tensor in self._changed()]
         try:
-            with self._recorder.forked():
-                self._given = [tensor.clone() for tensor in given]
-                self._replay, self._answer = self._recorder.record(self._work, self._given)
-                self._filled = list(self._made())
-                self._replay()
-                seen = [t.clone() for t in (self._answer, *self._filled, *self._changed())]
-        except RuntimeError as error:  # something in it waits for the device, or memory is short
-            self._forget(str(error).partition("\n")[0])
-        for tensor, before in zip(self._changed(), kept, strict=True):
-            tensor.copy_(before)
-        answer = self._work(*given)
-        found = [answer, *self._made(), *self._changed()]
-        if self._replay is not None and not all(map(_same_bits, seen, found)):
-            self._forget("a graph gave other numbers")
+            with self._recorder.forked(), self._recorder.watched():
+                answer = self._work(*given)
+        except RuntimeError as error:
+            self._forget(_said(error))
+        if self.why is not None:  # not in the handler, which holds what the step had made
+            _put(self._changed(), before)
+            return self._work(*given)
+        made = list(self._made())
+        found = [tensor.clone() for tensor in (answer, *made, *self._changed())]
+        _put(self._changed(), before)
+        try:
+            self._given = [tensor.clone() for tensor in given]
+            self._replay, self._answer = self._recorder.record(self._work, self._given)
+            self._filled = list(self._made())
+            self._replay()
+            again = (self._answer, *self._filled, *self._changed())
+            if not all(map(_same_bits, again, found)):
+                self._forget("a graph gave other numbers")
+        except RuntimeError as error:  # memory is short, or something cannot be recorded
+            self._forget(_said(error))
+        _put([*made, *self._changed()], found[1:])
+        self._adopt(made)
         return answer
 
     def _forget(self, why: str) -> None:
         self.why, self._replay, self._answer = why, None, None
         self._given, self._filled = [], []
+
+
+def _put(places: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for place, value in zip(places, values, strict=True):
+        place.copy_(value)
+
+
+def _said(error: RuntimeError) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from swinablate.config.family import ImageSpec
 from swinablate.config.train import TrainConfig
@@ -41,6 +42,34 @@ def compared(monkeypatch, excite, make, x):
         y.square().sum().backward()
         found.append((y.detach(), [p.grad for p in model.parameters() if p.grad is not None]))
     return [type(m) for m in products(cut)], [type(m) for m in products(whole)], found
+
+
+class Hosts(TorchFunctionMode):
+    """Notes what brings a number to the device, or from it: a GPU's step would wait."""
+
+    WAIT = frozenset({"tensor", "new_tensor", "as_tensor", "item", "tolist", "nonzero", "cpu"})
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.found |= {func.__name__} & self.WAIT
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("family", "fields"), [(vit, VIT), (swin, SWIN), (vit, VIT | {"pool": "cls", "registers": 2})]
+)
+def test_no_number_of_pythons_is_brought_to_the_device_in_a_step(family, fields):
+    made = family.FAMILY
+    with torch.device("meta"):
+        model = made.build(made.config(**fields, band=1), IMAGE)
+        assert any(isinstance(m, Banded) for m in model.modules())
+        x = torch.zeros(2, 2, 16, 16)
+        with Hosts() as hosts:
+            model(x)
+    assert hosts.found == set()
 
 
 @pytest.mark.parametrize("name", GRIDS)

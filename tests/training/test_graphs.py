@@ -2,7 +2,7 @@
 
 import gc
 import weakref
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,7 @@ from swinablate.training.fit import build
 from swinablate.training.fused import stack
 from swinablate.training.fused.stack import Stack
 from swinablate.training.graphs import EAGER, SETTLED, recorder, steady, warm
-from swinablate.training.step import make_learner, recorded
+from swinablate.training.step import Gradients, make_learner, recorded
 
 CPU = torch.device("cpu")
 STEPS = SETTLED + 3
@@ -31,15 +31,26 @@ class Repeats:
         self.networks, self.off, self.fails = networks, off, fails
         self.buffers = [b for n in networks for b in n.buffers()]
         self.replays = 0
+        self.watching = self.busy = self.holds = False
 
     def stream(self):
         return nullcontext()
+
+    @contextmanager
+    def watched(self):
+        self.watching = True
+        try:
+            yield
+        finally:
+            self.watching = False
 
     def forked(self):
         return torch.random.fork_rng(devices=[])
 
     def record(self, work, given):
+        self.holds = self.busy = True
         if self.fails:
+            self.holds = self.busy = False
             raise RuntimeError(f"{self.fails}\nmore of it")
         kept = [(b, b.clone()) for b in self.buffers]
         with self.forked():
@@ -48,10 +59,13 @@ class Repeats:
         places = [p.grad for p in parameters]
         for buffer, before in kept:
             buffer.copy_(before)
+        self.busy = False
 
         def replay():
             self.replays += 1
+            self.busy = True
             answer.copy_(work(*given) + self.off)
+            self.busy = False
             for parameter, place in zip(parameters, places, strict=True):
                 place.copy_(parameter.grad)
                 parameter.grad = torch.full_like(place, torch.nan)  # nobody reads this one
@@ -112,6 +126,85 @@ def test_a_graph_that_fails_or_is_wrong_changes_no_number(how, why):
     plain, other, _ = learners(**how)
     assert same(trained(plain, batches(STEPS)), trained(other, batches(STEPS)))
     assert (other.gradients.why, other.gradients.steps) == (why, 0)
+
+
+class Waits(nn.Module):
+    """Asks for a number, which a graph cannot hold."""
+
+    def __init__(self, device):
+        super().__init__()
+        self.device = device
+
+    def forward(self, x):
+        if self.device.watching:
+            raise RuntimeError("called a synchronizing CUDA operation")
+        return x
+
+
+def test_what_waits_for_the_device_is_never_recorded_and_changes_no_number():
+    """Torch cleans nothing up behind a recording that is broken off."""
+    plain, other, device = learners(fails="it was tried")
+    other.model.append(Waits(device))  # behind the statistics and the draws
+    assert same(trained(plain, batches(STEPS)), trained(other, batches(STEPS)))
+    assert other.gradients.why == "called a synchronizing CUDA operation"
+
+
+def test_a_step_is_done_before_its_graph_takes_the_memory_of_another(monkeypatch):
+    """What fits once, and not beside the graph of it, trains on."""
+    plain, other, device = learners()
+    real = Gradients.__call__
+
+    def work(self, x, y):
+        if self.model is other.model and device.holds and not device.busy:
+            raise torch.OutOfMemoryError("tried to allocate 40 GiB")
+        return real(self, x, y)
+
+    monkeypatch.setattr(Gradients, "__call__", work)
+    assert same(trained(plain, batches(STEPS)), trained(other, batches(STEPS)))
+    assert (other.gradients.why, other.gradients.steps) == (None, STEPS - SETTLED)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU of 80 GiB, on which a step took so many of them."""
+    asked = []
+    monkeypatch.setattr(graphs.Device, "__init__", lambda self, device: vars(self).update(
+        device=device, _side=None))  # fmt: skip
+
+    class Graph:
+        def replay(self):
+            pass
+
+    def made(gib):
+        whole = type("Properties", (), {"total_memory": 80 << 30})
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: (5 + gib) << 30)
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 5 << 30)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: whole)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+        monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: 0)
+        monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", asked.append)
+        return graphs.Device(torch.device("cuda", 0)), asked
+
+    return made
+
+
+def test_a_step_that_takes_more_than_a_quarter_of_a_gpu_is_not_recorded(gpu):
+    device, _ = gpu(20)
+    _, answer = device.record(lambda: torch.ones(2), [])
+    assert answer.tolist() == [1.0, 1.0]
+    device, _ = gpu(21)
+    with pytest.raises(RuntimeError, match="a step takes 21504 MiB, too much for a graph to keep"):
+        device.record(lambda: pytest.fail("it was recorded"), [])
+
+
+def test_a_gpu_is_watched_for_as_long_as_is_asked(gpu):
+    device, asked = gpu(1)
+    watched = device.watched()
+    watched.__enter__()
+    assert asked == ["error"]
+    watched.__exit__(ValueError, ValueError(), None)
+    assert asked == ["error", 0]
 
 
 def test_a_batch_of_another_shape_ends_the_repetition_and_changes_no_number():

@@ -137,8 +137,9 @@ class Banded(DotProduct):
 
     def _of_tiles(self, bias: Float[Tensor, "k m n n"]) -> Float[Tensor, "k m t i j"]:
         """What is added to the scores of every tile."""
-        outside = bias.new_tensor([float("-inf"), 0.0]).expand(*bias.shape[:2], 2)
-        table = torch.cat((bias.flatten(-2), outside), -1).flatten(0, 1).T
+        # Made on the device: a number of Python's would be copied there, and waited for.
+        hidden = bias.new_full((*bias.shape[:2], 1), float("-inf"))
+        table = torch.cat((bias.flatten(-2), hidden, torch.zeros_like(hidden)), -1).flatten(0, 1).T
         # An embedding: the gradient of indexing adds up in no fixed order on a GPU.
         found = F.embedding(self.index, table)
         return found.permute(3, 0, 1, 2).unflatten(0, bias.shape[:2]).contiguous()
