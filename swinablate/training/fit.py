@@ -201,6 +201,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             if averaged:
                 averaged.load_state_dict(saved["ema"])
         report("resumed", {"epoch": now.epoch, "step": now.step, "curve": now.curve})
+    ended = saved is not None and checkpoint.finished(saved)
+    saved = None  # the network has its weights: they need not be there twice
     ranks.wait()  # the first one's next checkpoint is not the one that the others go on from
 
     def here() -> State:
@@ -227,7 +229,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
             while now.step < steps:
                 if stopping():
                     now.spend(began)
-                    check(losses, now)
+                    check(losses, now, ranks)
                     saver.save([here()])
                     saver.wait()
                     raise Stopped
@@ -243,11 +245,11 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                     averaged.update_parameters(model)
                 now.step += 1
                 if losses.add(loss):
-                    check(losses, now)
+                    check(losses, now, ranks)
             mean = now.loss.item() / steps  # waits for the device: the time is the epoch's own
             now.spend(began)
-            check(losses, now)
-            if not math.isfinite(mean):
+            check(losses, now, ranks)
+            if ranks.leads and not math.isfinite(mean):
                 raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
 
             # ---- evaluate on validation images, record, checkpoint
@@ -272,19 +274,22 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         judged.load_state_dict(now.best["model"])
     found = summary(job, judged, splits, as_run(train, learner.forward), now)
     found["execution"] |= launched(learner.gradients)
-    if saved is None or not checkpoint.finished(saved):
+    if not ended:
         checkpoint.finish(*here())
     return found
 
 
-def check(losses: Losses, now: Progress) -> None:
+def check(losses: Losses, now: Progress, ranks: Ranks) -> None:
     """Look at the losses of the steps since the last look.
+
+    On GPUs each process looks when its own clock says so: one that left by itself would leave the
+    others waiting for its next gradients. So the first decides, and ends the others.
 
     Raises:
         Diverged: one of them is not finite.
     """
     for why in losses.look(epoch=now.epoch, step=now.step):
-        if why is not None:
+        if why is not None and ranks.leads:
             raise Diverged(why)
 
 

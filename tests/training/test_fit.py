@@ -2,6 +2,7 @@
 
 import math
 import mmap
+import weakref
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,6 +22,7 @@ from swinablate.models.registry import load_family
 from swinablate.records.events import Job
 from swinablate.training import checkpoint, fit, machine, optim
 from swinablate.training.precision import Compiled, as_run, settle
+from swinablate.training.ranks import Ranks
 from swinablate.training.step import make_learner
 
 SWIN = {"patch": 2, "width": 8, "depths": (2,), "heads": (2,), "window": 2}
@@ -93,6 +95,55 @@ def test_same_seed_same_bits_and_another_seed_others(datasets, tmp_path):
     assert rows == rows_again
     assert first["predictions"] == again["predictions"]
     assert rows_other[0]["train/loss"] != rows[0]["train/loss"]
+
+
+class Along(Ranks):
+    """The second of two processes, whose first one is not there."""
+
+    def wrap(self, model):
+        return model
+
+    def total(self, loss):
+        return loss
+
+    def wait(self):
+        pass
+
+
+def test_a_process_that_trains_along_leaves_it_to_the_first_to_say_that_a_loss_is_no_number(
+    datasets, tmp_path
+):
+    """On GPUs each would see it by a clock of its own, and leave the others waiting for it."""
+    job = make_job(datasets, tmp_path, lr=1e30, clip=0.0, world=2)
+    assert fit.fit(job, lambda *_: None, lambda: False, Along(1, 2)) == {}
+    with pytest.raises(Diverged):
+        fit.fit(job, lambda *_: None, lambda: False, Along(0, 2))
+
+
+def test_a_run_that_goes_on_does_not_hold_its_weights_twice(datasets, tmp_path, monkeypatch):
+    with pytest.raises(fit.Stopped):
+        run(make_job(datasets, tmp_path / "1"), stop_after=7)
+    real, seen = checkpoint.load_checkpoint, []
+
+    def load(*args):
+        saved = real(*args)
+        seen.extend(weakref.ref(value) for value in saved["model"].values())
+        return saved
+
+    monkeypatch.setattr(checkpoint, "load_checkpoint", load)
+    there = []
+
+    def stopping():
+        there.append(sum(one() is not None for one in seen))
+        return False
+
+    fit.fit(
+        make_job(datasets, tmp_path / "2", resume=(str(tmp_path / "1"),)),
+        lambda *_: None,
+        stopping,
+    )
+    assert seen
+    assert set(there) == {0}
 
 
 EVERYTHING = {
