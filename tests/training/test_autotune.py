@@ -73,6 +73,19 @@ def test_nothing_is_chosen_for_what_says_no_auto():
         precision.resolved_train(TrainConfig(precision="auto"), "Y", {"X": chosen})
 
 
+@pytest.mark.parametrize(("major", "half"), [(7, "fp16"), (8, "bf16")])
+def test_a_gpu_that_makes_bf16_up_of_fp32_is_offered_fp16(monkeypatch, major, half):
+    """Of a V100 and a T4 torch says that they know bf16, unless it is asked otherwise."""
+    properties = type("Properties", (), {"major": major})
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda _: True)
+    open_ = TrainConfig(precision="auto")
+    assert precision.choices(open_, torch.device("cuda", 0)) == {"precision": ("fp32", half)}
+
+
 def test_trial_runs_as_chosen_and_keeps_that_when_it_goes_on(datasets, tmp_path):
     chosen = {cpu_name(): {"precision": "bf16", "matmul": "medium"}}
     job = make_job(datasets, tmp_path / "a", precision="auto", matmul="auto", epochs=1)
@@ -114,6 +127,26 @@ def test_network_that_cannot_have_a_format_does_without(datasets, tmp_path, quic
     job = make_job(datasets, tmp_path / "a", precision="auto")
     found = probe.measure(dataclasses.replace(job, kind="probe"), lambda: False)
     assert [row["precision"] for row in found["measured"]] == ["fp32"]
+
+
+def test_network_that_takes_no_step_in_any_format_says_why(
+    datasets, tmp_path, quick, monkeypatch, write
+):
+    """Else every trial would fail for a setting that nobody chose."""
+
+    def step(learner, x, y):
+        raise torch.OutOfMemoryError(f"no memory in {learner.train.precision}")
+
+    monkeypatch.setattr(Learner, "step", step)
+    job = dataclasses.replace(make_job(datasets, tmp_path / "a", precision="auto"), kind="probe")
+    with pytest.raises(torch.OutOfMemoryError, match="no memory in bf16"):
+        probe.measure(job, lambda: False)
+    assert probe.measure(job, lambda: True)["measured"] == []  # it is being stopped
+    home = Home(tmp_path / "home")
+    home.create()
+    serial = Serial([Slot(index=0, device="cpu")], tmp_path, lambda: False)
+    with pytest.raises(EnvironmentFault, match="no training step could be timed: OutOfMemory"):
+        choosing.choose(plan(load_study(write(AXES))), home, serial, lambda: False)
 
 
 AXES = STUDY + '"train.precision" = ["auto"]\n"train.matmul" = ["auto"]\n'

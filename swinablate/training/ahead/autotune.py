@@ -116,18 +116,26 @@ def _rounds(
     device: torch.device,
     stopping: Callable[[], bool],
 ) -> list[float | None]:
-    """The fastest round of each candidate, in seconds a step; None where it cannot run."""
+    """The fastest round of each candidate, in seconds a step; None where it cannot run.
+
+    Raises:
+        Exception: what one of them raised, where none can.
+    """
     best: list[float | None] = [float("inf")] * len(candidates)
+    failed: Exception | None = None
     for _ in range(ROUNDS):
         for k, candidate in enumerate(candidates):
             before = best[k]
             if before is not None and not stopping():
                 try:
                     seconds, _ = _step(recipe, image, candidate, device)
-                except Exception:  # noqa: BLE001  a format that a network cannot have
-                    best[k] = None
+                except Exception as error:  # noqa: BLE001  a format that a network cannot have
+                    # Without its frames, which hold the memory that the next candidate needs.
+                    best[k], failed = None, error.with_traceback(None)
                 else:
                     best[k] = min(before, seconds)
+    if failed is not None and not any(best):
+        raise failed
     return [None if seconds == float("inf") else seconds for seconds in best]
 
 
