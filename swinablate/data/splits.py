@@ -159,10 +159,12 @@ def fits(size: int, device: torch.device) -> bool:
 
     A quarter of what is free on a GPU; half of the machine's memory on a CPU, where they are
     mapped and all trials share them. What does not fit is read from the file as it is needed;
-    trials compute the same either way.
+    trials compute the same either way. Free is, too, what torch keeps of earlier trials of a warm
+    worker: it gives that back when it is short of memory.
     """
     if device.type == "cuda":
-        return size <= torch.cuda.mem_get_info(device)[0] // 4
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return size <= (torch.cuda.mem_get_info(device)[0] + kept) // 4
     return size <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 

@@ -37,6 +37,7 @@ from swinablate.training.ahead.rehearsal import ONE_WAY_OUT, rehearse
 from swinablate.training.ahead.timing import time_trial
 from swinablate.training.fit import Stopped, fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, prepare
+from swinablate.training.graphs import warm
 from swinablate.training.machine import (
     gpu_memory,
     out_of_memory,
@@ -48,7 +49,8 @@ Emit = Callable[[Event], None]
 AFTERWARDS = "the worker ended after another trial's error"
 STEPS = 2
 """After so many a trial holds what it will: the first makes the optimizer's moments, and the
-second is the first that holds them beside all that the backward pass needs."""
+second is the first that holds them beside all that the backward pass needs. On a GPU, when its
+steps have been recorded as a graph, which has memory of its own."""
 
 
 def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
@@ -81,11 +83,11 @@ def _measured(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> Callabl
     """The same question, asked before every step; after the first ones it tells what is held."""
     if not batch.jobs[0].measured or batch.jobs[0].kind not in {"final", "tune"}:
         return stopping
-    steps = itertools.count()
+    steps, device = itertools.count(), torch.device(batch.jobs[0].device)
+    enough = warm(device, STEPS)
 
     def asked() -> bool:
-        if next(steps) == STEPS:
-            device = torch.device(batch.jobs[0].device)
+        if next(steps) == enough:
             emit(event(batch.jobs[0], "stepped", gpu_memory(device)))
         return stopping()
 

@@ -493,6 +493,17 @@ def test_what_fits_is_half_of_the_memory():
     assert not splits.fits(memory // 2 + 1, CPU)
 
 
+def test_what_fits_on_a_gpu_counts_what_torch_keeps_of_trials_before(monkeypatch):
+    """A warm worker's second trial finds its images where the first one found them."""
+    kept = {"reserved": 60 << 30, "allocated": 10 << 30}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 << 30, 80 << 30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: kept["reserved"])
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: kept["allocated"])
+    gpu = torch.device("cuda", 0)
+    assert splits.fits(15 << 30, gpu)
+    assert not splits.fits((15 << 30) + 1, gpu)
+
+
 # ---- functions
 
 

@@ -1,17 +1,20 @@
 """GPUs whose trials are let in by measured memory: a fake GPU, then real workers."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from swinablate.execution import worker
 from swinablate.execution.executor import Slot
 from swinablate.execution.executors import local
 from swinablate.execution.worker import STEPS, execute
 from swinablate.execution.workers.crowd import CONTEXT_MIB, GROWTH, Crowd, Gpu
 from swinablate.records.events import ENDINGS, Batch, Event, Job, event
 from swinablate.training import machine
+from swinablate.training.graphs import SETTLED
 from tests.conformance.test_executors import until
 from tests.execution.jobs import Jobs
 
@@ -235,6 +238,18 @@ def test_a_worker_tells_once_what_is_free_of_its_device(jobs, monkeypatch):
     assert told[kinds.index("stepped")].data == {"free_mib": 7.0, "held_mib": 5.0}
     assert asked == [torch.device("cpu")]
     assert STEPS < 96 * 0.9 // 16  # of the first epoch
+
+
+def test_a_gpu_is_asked_when_steps_have_been_recorded(monkeypatch):
+    """A graph has memory of its own, and the next trial is let in by what is free."""
+    monkeypatch.setattr(worker, "gpu_memory", lambda _: {"free_mib": 7.0, "held_mib": 5.0})
+    for device, steps in (("cpu", STEPS), ("cuda:0", SETTLED)):
+        told: list[Event] = []
+        one = replace(job("t"), measured=True, device=device)
+        asked = worker._measured(Batch(jobs=(one,)), told.append, lambda: False)
+        for step in range(steps + 2):
+            asked()
+            assert len(told) == (step >= steps)
 
 
 def test_what_a_gpu_has_free_is_asked_of_cuda(monkeypatch):
