@@ -60,13 +60,14 @@ def choose_slots(wanted: int | None, where: str, plan: Plan, per_gpu: PerGpu = N
 
     Raises:
         InputError: a device that does not exist, no slot at all, far more than there are cores,
-            fewer GPUs than a trial trains on, fp16 without a GPU, or GPUs to be shared that are
-            none or that each trial has several of.
+            fewer GPUs than a trial trains on, or beside CPUs, or one twice, fp16 without a GPU, or
+            GPUs to be shared that are none or that each trial has several of.
     """
     devices = find_devices(where)
     refuse_fp16(devices, plan)
     trains = [arm.recipe.train for arm in plan.arms]
     threads = max(train.threads * train.world for train in trains)
+    _check_kinds(devices, max(train.world for train in trains))
     world = max(train.world for train in trains) if "cpu" not in devices else 1
     groups = [devices[i : i + world] for i in range(0, len(devices) - world + 1, world)]
     if not groups:
@@ -119,6 +120,19 @@ def check_here(per_gpu: PerGpu, executor: str) -> None:
             at="--per-gpu",
             hint=hints.get(executor, "leave it out: each worker there has a GPU of its own"),
         )
+
+
+def _check_kinds(devices: Sequence[str], world: int) -> None:
+    """Refuse what a trial on several devices cannot be dealt out to."""
+    if world == 1 or set(devices) == {"cpu"}:
+        return
+    why = ""
+    if "cpu" in devices:
+        why = f"a trial trains on {world} devices of one kind, and CPUs are among these"
+    elif twice := next((one for one in devices if devices.count(one) > 1), None):
+        why = f"a trial trains on {world} GPUs, and {twice} is named twice"
+    if why:
+        raise InputError(why, at="--devices", hint="name each GPU once, or cpu alone")
 
 
 def _check_shared(wanted: int | None, devices: Sequence[str], world: int) -> None:

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from swinablate.config import plugins
 from swinablate.errors import InputError
-from swinablate.execution.fusing import Width, mates, width
+from swinablate.execution.ahead.autotune import Choices
+from swinablate.execution.fusing import Width, mates, unknown, width
 from swinablate.records.plan import Row
 from swinablate.records.tuning import Ledger
 from swinablate.scheduling.queue import Ending, Ticket
@@ -108,21 +109,46 @@ class Feeder:
 class Widths:
     """How many trials of each arm train as one; looked at once, and said once where it is one."""
 
-    def __init__(self, asked: int | None, device: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        asked: int | None,
+        device: str,
+        say: Callable[[str], None],
+        choices: Choices | None = None,
+    ) -> None:
         """Decide for one device.
 
         Args:
             asked: as `--fuse` says; None chooses.
             device: "cpu" or "cuda:N".
             say: takes a line for the user.
+            choices: device model -> what `auto` became there.
         """
         self._asked, self._device, self._say = asked, device, say
+        self._choices = choices
         self._found: dict[str, Width] = {}
+
+    @classmethod
+    def elsewhere(
+        cls,
+        asked: int | None,
+        device: str,
+        say: Callable[[str], None],
+        choices: Choices | None = None,
+    ) -> "Widths | None":
+        """The same where other machines train; None where theirs are not known here.
+
+        From a login node that has no GPU nobody can say what memory those of the nodes have.
+        """
+        if asked is None and (why := unknown(device)):
+            say(f"trials train alone, not fused: {why}")
+            return None
+        return cls(asked, device, say, choices)
 
     def of(self, arm: Arm) -> Width:
         """How many trials of an arm train as one."""
         if arm.name not in self._found:
-            found = self._found[arm.name] = width(arm, self._asked, self._device)
+            found = self._found[arm.name] = width(arm, self._asked, self._device, self._choices)
             if found.why:
                 self._say(f"{arm.name}: not fused: {found.why}")
         return self._found[arm.name]

@@ -21,13 +21,15 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from swinablate.config import schema
-from swinablate.config.recipe import CommandRecipe
+from swinablate.config.recipe import CommandRecipe, Recipe
 from swinablate.errors import EnvironmentFault
+from swinablate.execution.ahead.autotune import Choices
 from swinablate.execution.processes import environment
 from swinablate.models.cost import measured
 from swinablate.models.registry import load_family
 from swinablate.study.plan import Arm, Trial
 from swinablate.training.fused.stack import KEPT, common, why_not
+from swinablate.training.precision import resolved_train
 
 ALONE_CALL, ALONE_MB = 14.5, 11.3
 """Microseconds of a step of one trial: for a call that computes, forward and backward together,
@@ -117,21 +119,32 @@ class Calls(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def width(arm: Arm, asked: int | None, device: str) -> Width:
+def width(arm: Arm, asked: int | None, device: str, choices: Choices | None = None) -> Width:
     """How many trials of `arm` train together.
 
     Args:
         arm: the arm.
         asked: as `--fuse` says; None chooses.
         device: "cpu" or "cuda:N".
+        choices: device model -> what `auto` became there; a worker that finds only then that its
+            batch trains alone trains it one by one, and other slots have nothing.
     """
     if asked == 1 or (asked is None and device == "cpu"):
         return Width(1)
     if isinstance(arm.recipe, CommandRecipe):
         return Width(1)
-    if reason := why_not([arm.recipe]):
-        return Width(1, reason)
+    for recipe in _as_chosen(arm.recipe, choices or {}):
+        if reason := why_not([recipe]):
+            return Width(1, reason)
     return Width(asked) if asked else worth(arm, memory(device))
+
+
+def _as_chosen(recipe: Recipe, choices: Choices) -> list[Recipe]:
+    """The recipe as it runs on each kind of device; as it is written where nobody has chosen."""
+    train = recipe.train
+    known = [model for model, chosen in choices.items() if train.open <= chosen.keys()]
+    resolved = [resolved_train(train, model, choices) for model in known]
+    return [recipe.model_copy(update={"train": one}) for one in resolved] or [recipe]
 
 
 def worth(arm: Arm, room: float) -> Width:
@@ -192,6 +205,15 @@ def memory(device: str) -> float:
             f"the memory of {device} is not known: {said}", hint="--fuse 8 needs not know it"
         )
     return SHARE * float(asked.stdout)
+
+
+def unknown(device: str) -> str:
+    """Why nobody here can say what memory a device has; empty where somebody can."""
+    try:
+        memory(device)
+    except EnvironmentFault as fault:
+        return f"{fault.problem}; {fault.hint}"
+    return ""
 
 
 def group(trial: Trial) -> str:

@@ -11,7 +11,7 @@ from swinablate.config.data import DataConfig
 from swinablate.config.metrics import on_request
 from swinablate.config.recipe import CommandRecipe
 from swinablate.errors import EnvironmentFault
-from swinablate.execution.ahead.autotune import choose
+from swinablate.execution.ahead.autotune import Choices, choose
 from swinablate.execution.ahead.ladder import Ladder
 from swinablate.execution.attempts import Attempts, ended_well, settled, superseded
 from swinablate.execution.coordinator import (
@@ -245,7 +245,7 @@ class Run:
                 self._begin(due(state), 0 if slots[0].measured else len(slots))
                 # A crash leaves runs shown as running; those of trials that go on may stay so.
                 copy.sweep(set(everything(state.plan)) - set(state.outcomes))
-                outlets = (running, self._feeder(queue, slots[0].device), copy)
+                outlets = (running, self._feeder(queue, slots[0].device, context.choices), copy)
                 coordinator = Coordinator(
                     context,
                     state,
@@ -349,11 +349,11 @@ class Run:
         """Another coordinator took over: what runs writes its checkpoints, and ends."""
         self._stop.fault = fault
 
-    def _feeder(self, queue: Tickets, device: str) -> Feeder:
-        fuse = self._options.fuse
-        shared = self._options.per_gpu is not None  # a GPU is filled one way or the other
+    def _feeder(self, queue: Tickets, device: str, choices: Choices) -> Feeder:
+        fuse, shared = self._options.fuse, self._options.per_gpu is not None  # filled either way
         alone = fuse == 1 or (fuse is None and (device == "cpu" or shared))
-        widths = None if alone else Widths(fuse, device, self._watcher.say)
+        made = Widths if self._doors.slots is None else Widths.elsewhere
+        widths = None if alone else made(fuse, device, self._watcher.say, choices)
         arms = {arm.name: arm for arm in self._plan.arms}
         return Feeder(queue, arms, self._home.attempts, widths)
 

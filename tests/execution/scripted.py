@@ -234,13 +234,19 @@ class Stage:
         self.owner: Owner | None = None
         self.opening: Callable[[str], None] = lambda what: None
 
-    def run(self, script: Script = calm, *, slots: int = 2, stalled_s: float = 0.0, waiting: Sequence[Ticket] = (), **options: Any) -> Summary:  # fmt: skip
+    def run(self, script: Script = calm, *, slots: int = 2, stalled_s: float = 0.0, waiting: Sequence[Ticket] = (), elsewhere: Callable[[], list[Slot]] | None = None, **options: Any) -> Summary:  # fmt: skip
         self.tickets, self.shown, self.heard = Tickets(), Shown(), Heard()
         self.tickets.waiting += waiting
         self.execution = Scripted(slots, script, self.clock, stalled_s)
         self.shown.gone = self.gone
         self.tickets.opening = self.opening
-        doors = Doors(execution=self._open, queue=self._queue, owner=self._owner, copy=self._copy)
+        doors = Doors(
+            execution=self._open,
+            queue=self._queue,
+            owner=self._owner,
+            copy=self._copy,
+            slots=elsewhere,
+        )
         record = plan_record(self.plan, {}, Noise(None, ""))
         attempts = Attempts(self.clock, options.get("hang_timeout"))
         told = Options(slots=slots, **options)

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.execution import attempts
+from swinablate.execution import attempts, fusing
 from swinablate.execution import run as running
+from swinablate.execution.executor import Slot
 from swinablate.execution.run import check_only
 from swinablate.execution.stop import GRACE_S, Stop
 from swinablate.records.events import Event, event
@@ -668,6 +669,33 @@ def test_only_one_arm_runs_where_only_one_is_asked_for(stage):
     assert [t.arm for t in on.plan.trials if t.id in on.ran] == ["shift=false"] * 3
     assert (summary.exit_code, summary.counts, summary.missing) == (0, {"done": 3}, 0)
     assert on.heard.expected[0] == (0, 3, 3)
+
+
+NODES = [Slot(index=i, device="cuda:0", host=f"n{i}") for i in range(2)]
+
+
+def test_from_a_login_node_without_a_gpu_trials_train_alone_and_that_is_said(stage, monkeypatch):
+    """Nobody there knows the memory of the nodes' GPUs, and the study runs all the same."""
+    on = stage()
+    monkeypatch.setattr(fusing, "ASK", "raise SystemExit('no GPU here')")
+    summary = on.run(elsewhere=lambda: NODES)
+    assert (summary.exit_code, summary.counts) == (0, {"done": 6})
+    assert all(len(batch.jobs) == 1 for batch in on.execution.batches)
+    (line,) = on.heard.lines
+    assert line == (
+        "trials train alone, not fused: the memory of cuda:0 is not known: no GPU here; "
+        "--fuse 8 needs not know it"
+    )
+
+
+@pytest.mark.parametrize(("fuse", "sizes"), [(None, [3, 3]), (1, [1] * 6), (2, [2, 2, 1, 1])])
+def test_from_a_node_with_a_gpu_they_are_fused_as_anywhere(stage, monkeypatch, fuse, sizes):
+    fusing.memory.cache_clear()
+    monkeypatch.setattr(fusing, "ASK", "print(1 << 40)")
+    on = stage()
+    on.run(elsewhere=lambda: NODES, fuse=fuse)
+    assert [len(batch.jobs) for batch in on.execution.batches] == sizes
+    fusing.memory.cache_clear()
 
 
 def test_an_arm_that_does_not_exist_is_refused(stage):

@@ -79,6 +79,26 @@ def test_a_trial_on_several_gpus_has_a_slot_of_so_many(write, machine):
     assert Request().about(found, None, print).threads == 2
 
 
+@pytest.mark.parametrize(
+    ("devices", "why"),
+    [
+        ("cpu,cuda:0,cuda:1", "a trial trains on 2 devices of one kind, and CPUs are among these"),
+        ("cuda:0,cuda:0", "a trial trains on 2 GPUs, and cuda:0 is named twice"),
+        ("cuda:0,cuda:1,cuda:2,cuda:1", "a trial trains on 2 GPUs, and cuda:1 is named twice"),
+    ],
+)
+def test_a_trial_on_several_gpus_has_different_ones(write, machine, devices, why):
+    """CUDA shows a process none of its GPUs where one is named twice, and one alone is too few."""
+    machine(cores=8, gpus=4)
+    found = plan(load_study(write(STUDY, RECIPE + "world = 2\n")))
+    with pytest.raises(InputError) as refusal:
+        choose_slots(None, devices, found)
+    said = f"--devices: {why}\n\nhint: name each GPU once, or cpu alone"
+    assert str(refusal.value) == said
+    assert len(choose_slots(None, "cpu,cpu", found)) == 2
+    assert len(choose_slots(None, devices, plan(load_study(write())))) == devices.count(",") + 1
+
+
 def test_no_slot_and_no_such_device_are_refused(write, machine):
     machine(cores=8, gpus=1)
     found = plan(load_study(write()))

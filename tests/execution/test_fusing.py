@@ -50,6 +50,22 @@ def test_what_trains_alone_says_why(arms):
     assert width(base, 8, "cpu") == Width(1, "train.ema trains alone only")
 
 
+@pytest.mark.parametrize(
+    ("field", "chosen", "why"),
+    [
+        ("compile", True, "train.compile trains alone only"),
+        ("compile", False, ""),
+        ("precision", "fp16", "train.precision = fp16 trains alone only"),
+        ("precision", "bf16", ""),
+    ],
+)
+def test_what_auto_became_says_whether_trials_train_as_one(arms, field, chosen, why):
+    """A worker would find out, and train the batch one by one while other GPUs have nothing."""
+    base = arms(recipe=RECIPE + f'{field} = "auto"\n')["baseline"]
+    choices = {"old": {}, "new": {field: chosen}}
+    assert width(base, 8, "cpu", choices) == (Width(1, why) if why else Width(8))
+
+
 def test_small_networks_are_worth_fusing_and_large_ones_are_not(arms):
     """Calls against traffic; a batch 64 times as large has 64 times the traffic."""
     base = arms()["baseline"]
