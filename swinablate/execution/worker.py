@@ -178,8 +178,20 @@ def _outcome(
         return rehearse(job)
     if job.kind == "timing":
         return time_trial(job, stopping)
-    with leading(job) as ranks:
+
+    def gone(error: Exception) -> None:
+        told = _lost(job, error)
+        report(told.kind, told.data)
+
+    with leading(job, gone) as ranks:
         return fit(job, report, stopping, ranks)
+
+
+def _lost(job: Job, error: Exception) -> Event:
+    """What ends a job whose other process ended first, where nothing is raised of it here."""
+    if isinstance(error, RankLost):
+        return _told(job, error)
+    return event(job, "failed", failure(error, Batch(jobs=(job,))))
 
 
 def failure(error: Exception, batch: Batch) -> dict[str, str]:

@@ -7,12 +7,14 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from swinablate.config.family import ModelConfig
 from swinablate.config.train import TrainConfig
+from swinablate.execution import worker
 from swinablate.execution.worker import execute
 from swinablate.execution.workers import ranks
 from swinablate.models.registry import load_family
@@ -153,6 +155,42 @@ def fit(job, report, stopping, team):
 ranks.fit = fit
 ranks.follow(int(sys.argv[1]), failure)
 """
+
+
+@pytest.mark.parametrize(
+    ("code", "report", "expected"),
+    [
+        (
+            1,
+            '{"kind": "oom", "message": "none"}',
+            ("failed", "oom", "process 1 of the trial: none"),
+        ),
+        (-9, "", ("lost", "killed", "process 1 of the trial was ended by SIGKILL")),
+        (1, "", None),
+    ],
+)
+def test_what_this_process_cannot_notice_is_said_before_it_ends(
+    jobs, monkeypatch, code, report, expected
+):
+    """On a GPU it would wait for the other one for ever, and nobody knew what became of that."""
+    monkeypatch.setattr(ranks, "GRACE_S", 0.01)
+    ended, told, job = [], [], jobs.of(config(), world=2)
+    monkeypatch.setattr(ranks.os, "_exit", ended.append)
+    folder = Path(job.folder)
+    if report:
+        (folder / "rank-1.json").write_text(report)
+    other = SimpleNamespace(poll=lambda: code)
+    ranks._watch(
+        [other], threading.Event(), folder, lambda error: told.append(worker._lost(job, error))
+    )
+    assert ended == [1]
+    found = [(one.kind, one.data["kind"], one.data["message"]) for one in told]
+    if expected is None:
+        assert found == []
+        return
+    ((kind, why, message),) = found
+    assert (kind, why) == expected[:2]
+    assert expected[2] in message
 
 
 @pytest.mark.slow

@@ -47,8 +47,13 @@ def world_of(job: Job) -> int:
 
 
 @contextmanager
-def leading(job: Job) -> Iterator[Ranks]:
+def leading(job: Job, gone: Callable[[Exception], None]) -> Iterator[Ranks]:
     """Have the other processes of a job train along; none is left afterwards.
+
+    Args:
+        job: the trial.
+        gone: told of what is raised otherwise, in another thread, before this process is ended: a
+            GPU's library may wait for a process that is gone, and then nothing is raised.
 
     Raises:
         RankLost: one of them was killed.
@@ -64,7 +69,8 @@ def leading(job: Job) -> Iterator[Ranks]:
     with tempfile.TemporaryDirectory(prefix="swinablate-") as folder:
         others = [_start(job, Ranks(rank, world), Path(folder)) for rank in range(1, world)]
         over = threading.Event()
-        threading.Thread(target=_watch, args=(others, over), daemon=True).start()
+        watching = (others, over, Path(folder), gone)
+        threading.Thread(target=_watch, args=watching, daemon=True).start()
         os.environ.update(meeting_place())
         try:
             ranks.join(torch.device(job.device), _meeting(Path(folder)))
@@ -110,11 +116,18 @@ def _meeting(folder: Path) -> str:
     return str(folder / "meeting")
 
 
-def _watch(others: "list[subprocess.Popen[bytes]]", over: threading.Event) -> None:
+def _watch(
+    others: "list[subprocess.Popen[bytes]]",
+    over: threading.Event,
+    folder: Path,
+    gone: Callable[[Exception], None],
+) -> None:
     """End this worker where another process is gone and nothing is noticed for too long."""
     while not over.wait(LOOK_S):
         if any(other.poll() not in {None, 0} for other in others):
             if not over.wait(GRACE_S):
+                if (cause := _cause(others, folder)) is not None:
+                    gone(cause)
                 sys.stderr.write("a process that trained along is gone; this worker ends too\n")
                 os._exit(1)
             return
@@ -125,16 +138,23 @@ def _explain(error: RuntimeError, others: "list[subprocess.Popen[bytes]]", folde
     until = time.monotonic() + LOOK_S * 10  # its end may come a moment after that of its socket
     while time.monotonic() < until and all(other.poll() is None for other in others):
         time.sleep(LOOK_S / 10)
+    if (cause := _cause(others, folder)) is not None:
+        raise cause from error
+
+
+def _cause(others: "list[subprocess.Popen[bytes]]", folder: Path) -> Exception | None:
+    """What became of the first of the others that ended before its time; None if nobody knows."""
     for rank, other in enumerate(others, 1):
         code = other.poll()
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            raise RankLost(f"process {rank} of the trial was ended by {name}") from error
+            return RankLost(f"process {rank} of the trial was ended by {name}")
         with suppress(OSError):
             found = json.loads(_report(folder, rank).read_text("utf-8"))
             message = f"process {rank} of the trial: {found['message']}"
             kinds: Mapping[str, type[Exception]] = {"oom": MemoryError, "data": EnvironmentFault}
-            raise kinds.get(found["kind"], RuntimeError)(message) from error
+            return kinds.get(found["kind"], RuntimeError)(message)
+    return None
 
 
 def _report(folder: Path, rank: int) -> Path:
