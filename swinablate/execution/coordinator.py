@@ -177,7 +177,8 @@ class Coordinator:
         while self._execution.free and not self._stop.wanted:
             now = self._consider()
             known, idle = self._state, self._idle(now)
-            batch = self._feeder.next(idle, known.plan.ledger, self._claim)
+            ledger, free = known.plan.ledger, self._execution.free
+            batch = self._feeder.next(idle, ledger, self._claim, free)
             self._claims.keep(self._attempts.ids() | {trial.id for trial, _ in batch})
             if batch:
                 self._submit(batch)

@@ -6,7 +6,7 @@ from typing import Protocol
 from swinablate.config import plugins
 from swinablate.errors import InputError
 from swinablate.execution.ahead.autotune import Choices
-from swinablate.execution.fusing import Width, mates, unknown, width
+from swinablate.execution.fusing import Width, group, mates, unknown, width
 from swinablate.records.plan import Row
 from swinablate.records.tuning import Ledger
 from swinablate.scheduling.queue import Ending, Ticket
@@ -61,7 +61,9 @@ class Feeder:
         """
         self._queue, self._arms, self._attempts, self._widths = queue, arms, attempts, widths
 
-    def next(self, rows: Iterator[Row], ledger: Ledger, claim: Callable[[str], bool]) -> Batch:
+    def next(
+        self, rows: Iterator[Row], ledger: Ledger, claim: Callable[[str], bool], free: int = 1
+    ) -> Batch:
         """The next batch; empty when nothing is due that can be claimed.
 
         Args:
@@ -69,6 +71,7 @@ class Feeder:
                 them are taken than the batch needs.
             ledger: what tuning suggested.
             claim: asks for a trial by its id; one that is another's is passed over.
+            free: slots that have nothing to do, this batch's among them.
         """
         trials = (trial_of(self._arms[row.arm.name], row, ledger) for row in rows)
         first = next((trial for trial in trials if claim(trial.id)), None)
@@ -77,9 +80,37 @@ class Feeder:
         chosen = [first]
         # The others are looked at only here: alone, a trial costs the same however many wait.
         if self._widths and (wide := self._widths.of(self._arms[first.arm])).trials > 1:
-            alike = mates(first, list(trials), wide.trials, wide.least)[1:]
+            others = list(trials)
+            most = self._spread([first, *others], wide.trials, free)
+            alike = mates(first, others, most, wide.least)[1:]
             chosen += [trial for trial in alike if claim(trial.id)]
         return self._with_tickets(chosen)
+
+    def _spread(self, waiting: Sequence[Trial], most: int, free: int) -> int:
+        """How many of those that train with the first one leave no slot without work.
+
+        Two batches at once are sooner done than one of both, where a slot would have nothing else.
+
+        Args:
+            waiting: all that is due; the first one is next.
+            most: trials of its arm in a batch.
+            free: slots.
+        """
+        assert self._widths is not None
+        if not self._widths.chosen or free == 1:
+            return most
+        groups: dict[str, list[Trial]] = {}
+        for trial in waiting:
+            groups.setdefault(group(trial), []).append(trial)
+        if len(groups) >= free:  # a batch for each; what the other arms cost need not be known
+            return most
+        batches = {
+            key: -(-len(some) // self._widths.of(self._arms[some[0].arm]).trials)
+            for key, some in groups.items()
+        }
+        own, idle = groups[group(waiting[0])], free - sum(batches.values())
+        parts = min(len(own), batches[group(waiting[0])] + max(0, idle))
+        return -(-len(own) // parts)
 
     def done(self, ticket: Ticket, value: float | None, state: Ending) -> None:
         """Tell the queue how a ticket ended."""
@@ -144,6 +175,11 @@ class Widths:
             say(f"trials train alone, not fused: {why}")
             return None
         return cls(asked, device, say, choices)
+
+    @property
+    def chosen(self) -> bool:
+        """Whether nobody has asked for a number."""
+        return self._asked is None
 
     def of(self, arm: Arm) -> Width:
         """How many trials of an arm train as one."""

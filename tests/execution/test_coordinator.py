@@ -698,6 +698,21 @@ def test_from_a_node_with_a_gpu_they_are_fused_as_anywhere(stage, monkeypatch, f
     fusing.memory.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("slots", "fuse", "sizes"),
+    [(1, None, [3]), (2, None, [2, 1]), (4, None, [1, 1, 1]), (4, 3, [3])],
+)
+def test_no_gpu_is_idle_for_what_others_train_as_one(stage, monkeypatch, slots, fuse, sizes):
+    """Three seeds are left: on two GPUs they are sooner done as two and one than as three."""
+    fusing.memory.cache_clear()
+    monkeypatch.setattr(fusing, "ASK", "print(1 << 40)")
+    on = stage()
+    nodes = [replace(NODES[0], index=i) for i in range(slots)]
+    on.run(elsewhere=lambda: nodes, slots=slots, fuse=fuse, only=("baseline",))
+    assert [len(batch.jobs) for batch in on.execution.batches] == sizes
+    fusing.memory.cache_clear()
+
+
 def test_an_arm_that_does_not_exist_is_refused(stage):
     with pytest.raises(InputError) as caught:
         check_only(stage().plan, ["shift=flase"])
