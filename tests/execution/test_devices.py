@@ -7,6 +7,7 @@ from swinablate.errors import InputError
 from swinablate.execution import devices
 from swinablate.execution.devices import choose_slots, find_devices, gpus_each
 from swinablate.execution.executor import Request, Slot
+from swinablate.execution.executors.serial import Serial
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
@@ -97,6 +98,15 @@ def test_a_trial_on_several_gpus_has_different_ones(write, machine, devices, why
     assert str(refusal.value) == said
     assert len(choose_slots(None, "cpu,cpu", found)) == 2
     assert len(choose_slots(None, devices, plan(load_study(write())))) == devices.count(",") + 1
+
+
+def test_the_executor_for_debuggers_has_no_other_gpu_between_those_of_a_trial(tmp_path):
+    """Its processes count from the first one on, and would take the one between."""
+    for further in ((), ("cuda:2",), ("cuda:2", "cuda:3")):
+        Serial([Slot(index=0, device="cuda:1", further=further)], tmp_path, lambda: False)
+    for further in (("cuda:3",), ("cuda:0",), ("cuda:2", "cuda:4")):
+        with pytest.raises(InputError, match=r"--devices: .* follow each other, not cuda:1, cuda"):
+            Serial([Slot(index=0, device="cuda:1", further=further)], tmp_path, lambda: False)
 
 
 def test_no_slot_and_no_such_device_are_refused(write, machine):

@@ -140,6 +140,20 @@ def test_a_run_alone_without_momentum_goes_on_in_company():
     assert torch.equal(stack.give(0)[0][1].weight, learner.model[1].weight)
 
 
+@pytest.mark.parametrize(
+    ("kind", "at"), [("adamw", "meta"), ("adagrad", "cpu"), ("rmsprop", "cpu")]
+)
+def test_steps_are_counted_where_torch_counts_them(kind, at):
+    """Its kernels read Adam's on the device; Adagrad's are read here, and would be waited for."""
+    train = TrainConfig(optimizer=kind)
+    stack = Stack([network(0)], [train], images(1)[0][0])
+    own = stack.optimizers[0]
+    stack.flat = stack.flat.to("meta")
+    assert stack._state(stack.moments)["step"].device.type == at
+    fused = own.param_groups[0].get("fused", False)
+    assert bool(fused) == (at == "meta")
+
+
 def test_frozen_weights_stay_and_are_given_back():
     models = [network(0), network(1)]
     for model in models:

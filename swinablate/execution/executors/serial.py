@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from swinablate.errors import InputError
 from swinablate.execution.executor import Executor, Slot
 from swinablate.execution.worker import execute
 from swinablate.records.events import Batch, Event, event
@@ -14,6 +15,7 @@ class Serial:
     """Runs a batch inside `poll`, from start to end."""
 
     def __init__(self, slots: Sequence[Slot], _: Path, stopping: Callable[[], bool]) -> None:
+        _check_in_a_row((slots[0].device, *slots[0].further))
         self._device, self._stopping = slots[0].device, stopping
         self._waiting: Batch | None = None
         self._cancelled = self._stopped = False
@@ -54,6 +56,20 @@ class Serial:
     def close(self) -> None:
         """Forget what waits; there are no processes to end."""
         self._waiting = None
+
+
+def _check_in_a_row(devices: tuple[str, ...]) -> None:
+    """Refuse GPUs of one trial with another between them, which this process sees too.
+
+    A worker of its own sees no others, so that the trial's follow each other.
+    """
+    numbers = [int(device.partition(":")[2] or 0) for device in devices]
+    if len(devices) > 1 and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise InputError(
+            f"with this executor a trial's GPUs follow each other, not {', '.join(devices)}",
+            at="--devices",
+            hint="leave --executor out, or name GPUs in a row",
+        )
 
 
 EXECUTOR = Executor(open=Serial)

@@ -209,8 +209,10 @@ class Stack:
         kept = dict(zip(REMEMBERED[self.train.optimizer], moments, strict=False))
         if self.train.optimizer == "sgd":
             return kept
-        # Its own for each: the optimizer counts it up.
-        step = torch.full((), float(self.steps), device=self.flat.device)
+        # Its own for each: the optimizer counts it up. Where torch's own counts are: Adagrad reads
+        # them at every step, and would wait for a GPU.
+        at = self.flat.device if "exp_avg_sq" in REMEMBERED[self.train.optimizer] else "cpu"
+        step = torch.full((), float(self.steps), device=at)
         return {"step": step, **kept}
 
     def fade(self, done: float) -> None:
