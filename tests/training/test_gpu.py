@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from swinablate.config.data import DataConfig
+from swinablate.config.family import ImageSpec
+from swinablate.config.recipe import Recipe
+from swinablate.config.train import TrainConfig
 from swinablate.data import image_spec
 from swinablate.execution.devices import find_devices, refused_by_gpu
 from swinablate.execution.fusing import memory
+from swinablate.models.layers.banded import Banded
+from swinablate.models.registry import load_family
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
@@ -69,6 +76,47 @@ def test_a_step_of_no_numbers_is_recorded_as_any_other():
     losses = [learner.step(x, y) for _ in range(6)]
     assert all(torch.isnan(loss).all() for loss in losses)
     assert launched(learner.gradients) == {"graph": 1}, learner.gradients.why
+
+
+def learner_of(network, train=None):
+    return make_learner(network, train or TrainConfig(), torch.device("cuda:0"))
+
+
+def stepped(learner, shape):
+    x = torch.randn(shape, device="cuda:0")
+    y = torch.arange(len(x), device="cuda:0") % 3
+    for _ in range(6):
+        learner.step(x, y)
+    return launched(learner.gradients)
+
+
+def test_attention_in_a_band_is_recorded_as_any_other():
+    family = load_family("vit", "")
+    image = ImageSpec(height=16, width=16, channels=2, classes=3)
+    config = family.config(patch=1, width=8, heads=2, depth=1, band=1, drop_path=0.1)
+    made = build(Recipe(model=config, data=DataConfig(name="digits")), image, 0)
+    assert any(isinstance(module, Banded) for module in made.modules())
+    assert stepped(learner_of(made), (8, 2, 16, 16)) == {"graph": 1}
+
+
+class Asks(nn.Dropout):
+    """Waits for the device, in a layer that is taken for one of torch's."""
+
+    __module__ = "torch.asks"
+
+    def forward(self, x):
+        return super().forward(x) * (1.0 + 0.0 * x.sum().item())
+
+
+def test_what_waits_for_the_device_leaves_the_next_network_its_graph():
+    """In a warm worker: a recording that was broken off would have been the last one."""
+    shape = (8, 2, 16, 16)
+    first = nn.Sequential(nn.Flatten(), Asks(0.2), nn.Linear(512, 3))
+    learner = learner_of(first)
+    assert stepped(learner, shape) == {}
+    assert "synchroniz" in learner.gradients.why
+    second = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(512, 3))
+    assert stepped(learner_of(second), shape) == {"graph": 1}
 
 
 def test_the_record_names_the_gpu_and_its_rounding(datasets, tmp_path):

@@ -209,11 +209,9 @@ class Stack:
         kept = dict(zip(REMEMBERED[self.train.optimizer], moments, strict=False))
         if self.train.optimizer == "sgd":
             return kept
-        # Its own for each: the optimizer counts it up. Where torch's own counts are: Adagrad reads
-        # them at every step, and would wait for a GPU.
-        at = self.flat.device if "exp_avg_sq" in REMEMBERED[self.train.optimizer] else "cpu"
-        step = torch.full((), float(self.steps), device=at)
-        return {"step": step, **kept}
+        # Its own for each: the optimizer counts it up, and Adagrad reads it, for which a GPU waits.
+        at = self.flat.device if "exp_avg_sq" in kept else "cpu"
+        return {"step": torch.full((), float(self.steps), device=at), **kept}
 
     def fade(self, done: float) -> None:
         """Bring norms that fade to where they are after a share of the training, in all rows."""
