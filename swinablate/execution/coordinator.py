@@ -290,7 +290,7 @@ class Coordinator:
         now = self._attempts.of(happened)
         if now is None:
             return
-        happened = self._context.ladder.seen(now.trial, happened)
+        happened = self._context.ladder.seen(now.trial, self._feeder.seen(now.trial, happened))
         self._home.append(happened)  # first: all that follows can be rebuilt from it
         self._attempts.heard(now, happened)
         if why := happened.data.get("alone"):

@@ -1,12 +1,14 @@
 """What is submitted next: from the trials that are due to batches with a ticket each."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from swinablate.config import plugins
 from swinablate.errors import InputError
 from swinablate.execution.ahead.autotune import Choices
 from swinablate.execution.fusing import Width, group, mates, unknown, width
+from swinablate.records.events import Event
 from swinablate.records.plan import Row
 from swinablate.records.tuning import Ledger
 from swinablate.scheduling.queue import Ending, Ticket
@@ -85,6 +87,19 @@ class Feeder:
             alike = mates(first, others, most, wide.least)[1:]
             chosen += [trial for trial in alike if claim(trial.id)]
         return self._with_tickets(chosen)
+
+    def seen(self, trial: Trial, happened: Event) -> Event:
+        """The same event; where memory ran out of many as one, it says that fewer are tried.
+
+        None is blamed: how many train as one is nothing that their study says.
+        """
+        fused, told = int(happened.data.get("fused", 1)), dict(happened.data)
+        failed = happened.kind == "failed" and told.get("kind") == "oom" and fused > 1
+        if self._widths is None or not failed or told.get("excused"):
+            return happened
+        most = self._widths.narrow(self._arms[trial.arm], fused // 2)
+        told["message"] += f"; {fused} trained as one, now at most {most} do"
+        return replace(happened, data={**told, "excused": True})
 
     def _spread(self, waiting: Sequence[Trial], most: int, free: int) -> int:
         """How many of those that train with the first one leave no slot without work.
@@ -180,6 +195,13 @@ class Widths:
     def chosen(self) -> bool:
         """Whether nobody has asked for a number."""
         return self._asked is None
+
+    def narrow(self, arm: Arm, most: int) -> int:
+        """Let fewer trials of an arm train as one; returns how many."""
+        now = self.of(arm)
+        trials = min(now.trials, most)
+        self._found[arm.name] = Width(trials, least=now.least) if trials >= now.least else Width(1)
+        return self._found[arm.name].trials
 
     def of(self, arm: Arm) -> Width:
         """How many trials of an arm train as one."""

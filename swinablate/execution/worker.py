@@ -115,7 +115,9 @@ def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
         tell("stopped")
         return True
     except Exception as error:  # noqa: BLE001  as in `_execute`
-        tell("failed", failure(error, batch))
+        found = failure(error, batch)
+        together = {"fused": len(batch.jobs)} if found["kind"] == "oom" else {}
+        tell("failed", {**found, **together})
         return False
     for job in batch.jobs:
         emit(_ending(job, results[job.trial]))

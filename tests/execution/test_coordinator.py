@@ -713,6 +713,26 @@ def test_no_gpu_is_idle_for_what_others_train_as_one(stage, monkeypatch, slots, 
     fusing.memory.cache_clear()
 
 
+@pytest.mark.parametrize("on_oom", ["fail", "halve"])
+def test_what_has_no_memory_as_one_is_tried_with_fewer_and_nobody_is_blamed(stage, on_oom):
+    """Three, then one by one, in whole batches: that is what their study asks for."""
+    on = stage()
+
+    def script(job):
+        fused = len(on.execution.batches[-1].jobs)
+        told = {"kind": "oom", "message": "no memory", "fused": fused}
+        return [("started", {}), ("failed", told)] if fused > 1 else calm(job)
+
+    summary = on.run(script, fuse=3, slots=1, only=("baseline",), on_oom=on_oom)
+    assert (summary.exit_code, summary.counts) == (0, {"done": 3})
+    assert [len(batch.jobs) for batch in on.execution.batches] == [3, 1, 1, 1]
+    assert [job.parts for job in on.execution.submitted] == [None] * 6
+    assert on.heard.lines == [
+        f"baseline s{seed}: no memory; 3 trained as one, now at most 1 do; going on"
+        for seed in range(3)
+    ]
+
+
 def test_an_arm_that_does_not_exist_is_refused(stage):
     with pytest.raises(InputError) as caught:
         check_only(stage().plan, ["shift=flase"])

@@ -177,6 +177,24 @@ def test_a_full_disk_is_the_failure_of_the_trial_whose_state_was_not_written(
     assert {event.data["message"] for event in last.values()} == {"no space left: a file"}
 
 
+def test_what_has_no_memory_as_one_says_how_many_it_was(datasets, tmp_path, monkeypatch):
+    def fit_fused(*_):
+        raise torch.OutOfMemoryError("tried to allocate 80 GiB")
+
+    monkeypatch.setattr(worker, "fit_fused", fit_fused)
+    jobs = [
+        replace(make_job(datasets, tmp_path / str(seed), seed=seed), trial=f"t{seed}")
+        for seed in range(2)
+    ]
+    happened = []
+    assert not worker.execute(Batch(jobs=tuple(jobs)), happened.append, lambda: False)
+    assert [(event.trial, event.kind) for event in happened[2:]] == [
+        ("t0", "failed"),
+        ("t1", "failed"),
+    ]
+    assert all(event.data["kind"] == "oom" and event.data["fused"] == 2 for event in happened[2:])
+
+
 @pytest.mark.parametrize("together", [False, True])
 def test_a_trial_is_done_after_its_last_checkpoint_was_told(datasets, tmp_path, together):
     jobs = [

@@ -209,7 +209,7 @@ class Stack:
         kept = dict(zip(REMEMBERED[self.train.optimizer], moments, strict=False))
         if self.train.optimizer == "sgd":
             return kept
-        # Its own for each: the optimizer counts it up, and Adagrad reads it, for which a GPU waits.
+        # Its own for each: the optimizer counts it up, and Adagrad's reads it, as a number here.
         at = self.flat.device if "exp_avg_sq" in kept else "cpu"
         return {"step": torch.full((), float(self.steps), device=at), **kept}
 
