@@ -117,8 +117,8 @@ class Feeder:
         groups: dict[str, list[Trial]] = {}
         for trial in waiting:
             groups.setdefault(group(trial), []).append(trial)
-        if len(groups) >= free:  # a batch for each; what the other arms cost need not be known
-            return most
+            if len(groups) >= free:  # a batch for each: nothing of the others need be known
+                return most
         batches = {
             key: -(-len(some) // self._widths.of(self._arms[some[0].arm]).trials)
             for key, some in groups.items()
