@@ -9,6 +9,7 @@ Source: "CUDA semantics" of torch's documentation, section "CUDA Graphs".
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
@@ -70,7 +71,9 @@ class Device:
         and nothing is recorded any more in this process, nor freed where memory runs short.
         """
         before = torch.cuda.get_sync_debug_mode()
-        torch.cuda.set_sync_debug_mode("error")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is experimental, and does not see all
+            torch.cuda.set_sync_debug_mode("error")
         try:
             yield
         finally:
