@@ -43,6 +43,7 @@ def differences(was: PlanRecord, now: PlanRecord) -> list[str]:
         lines.append(f"looks: {_short(looks[0])} -> {_short(looks[1])}")
     lines += _changed(*({"scale": _scale(plan)} for plan in (was, now)))
     lines += _changed(*({"data": _datasets(plan)} for plan in (was, now)))
+    lines += _changed(*({"noise": _noise(plan)} for plan in (was, now)))
     return [*lines, *_arms(was, now)]
 
 
@@ -59,6 +60,12 @@ def _datasets(plan: PlanRecord) -> dict[str, Any]:
     if plan.datasets is None:
         return {}
     return {one.label: dict(one.changes) for one in plan.datasets.sets}
+
+
+def _noise(plan: PlanRecord) -> dict[str, Any]:
+    """Over which sources of noise it draws; what is known of them is not declared."""
+    found = plan.noise
+    return {"sources": list(found.sources), "splits": found.splits} if found.sources else {}
 
 
 def _arms(was: PlanRecord, now: PlanRecord) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ def report_results(
             question=said.question,
             hypotheses=said.hypotheses,
             labels=said.labels,
-            command=" ".join([*program(), "report", str(study)]),
+            command=shlex.join([*program(), "report", str(study)]),
         ),
     )
     try:
@@ -127,6 +128,14 @@ def show_analysis(found: "Analysis", name: str, report: Report, *, as_json: bool
         terminal.show_verdicts(answer.verdicts, data)
     places = max(places_of(answer.verdicts) for answer in found.answers.values())
     terminal.show_over(found.to_json().get("over", ()), places)
+
+
+def called(file: Path) -> str:
+    """What the report of results is called: a file without its ending; else all of a name.
+
+    A folder or an experiment `lr0.1` is not `lr0`.
+    """
+    return file.stem if file.is_file() else file.absolute().resolve().name
 
 
 def _told(folder: Path) -> None:

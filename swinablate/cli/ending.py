@@ -29,6 +29,19 @@ what is then half there fails in ways of its own: that is no bug, and the exit c
 WORDS = "stopped by {}; the same command, started again, goes on\n"
 
 
+def open_streams() -> None:
+    """Let standard streams that were closed before the command began (`>&-`) lead nowhere.
+
+    Otherwise a file that is opened later would get their number, and what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+
+
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the command with exit code 75, and a closed terminal not at all.

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from swinablate.cli.typed import launch, typed_in
+from swinablate.cli.typed import data_folder, finite, launch, typed_in
 from swinablate.config import plugins
-from swinablate.errors import InputError
 from swinablate.records.home import Home
-from swinablate.records.launch import DEFAULT_HOME, home_folder
+from swinablate.records.launch import DEFAULT_HOME, at_home, home_folder
 from swinablate.records.secrets import STORAGE, TRACKING, secrets_of
 
 if TYPE_CHECKING:
@@ -57,24 +56,12 @@ Study = Annotated[
 ]
 
 
-def _data(said: str | Path) -> Path:
-    """The folder that `--data-dir` names.
-
-    Raises:
-        InputError: there is none.
-    """
-    if not str(said).strip() or not Path(said).is_dir():
-        hint = "make it, or leave it out: data sets are then prepared in the home"
-        raise InputError(f"{str(said)!r} is no folder", at="--data-dir", hint=hint)
-    return Path(said)
-
-
 DataDir = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
         metavar="<path>",
-        parser=_data,
+        parser=data_folder,
         help="Folder of prepared data sets.",
         show_default="datasets in the home",
     ),
@@ -122,7 +109,14 @@ Smoke = Annotated[
     bool, typer.Option("--smoke", help="Two steps on a few images, one seed, no verdicts.")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the report.", show_default="reports/STUDY")
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="<path>",
+        parser=at_home,
+        help="Folder of the report.",
+        show_default="reports/STUDY",
+    ),
 ]
 Force = Annotated[
     bool,
@@ -240,6 +234,7 @@ GpusPerTrial = Annotated[
     float,
     typer.Option(
         min=0,
+        callback=finite,
         help="GPUs of a trial; 0.5 puts two on each; 0 trains on CPUs.",
         rich_help_panel=RAY,
     ),
@@ -274,6 +269,7 @@ Hang = Annotated[
     typer.Option(
         "--hang-timeout",
         metavar="SECONDS",
+        callback=finite,
         min=1.0,
         help="Kill a trial that says nothing for so long, and try it again; its stack is in "
         "logs/ of the home.",
@@ -285,6 +281,7 @@ CheckpointEvery = Annotated[
     typer.Option(
         "--checkpoint-every",
         envvar="SWINABLATE_CHECKPOINT_EVERY",
+        callback=finite,
         metavar="SECONDS",
         min=0.0,
         help="Write a trial's checkpoint after so many seconds of training, when its epoch has "

@@ -1,6 +1,7 @@
 """What commands that run or report a study have in common."""
 
 import contextlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +124,8 @@ def _run_study(
         check_folder(report.folder(where, name), force=report.force)
     made, options = extended(made, where, options)
     _say_if_another(made, where, options.launch)
-    with Watch(terminal.err) as watch:
-        summary = execute(made, where, options, watch)
+    with Watch(terminal.err) as watch, contextlib.redirect_stdout(sys.stderr):
+        summary = execute(made, where, options, watch)  # somebody's network may print
     # Whoever stopped it waits for it to end.
     if report.wanted and summary.exit_code not in RESUMABLE:
         answer, folder = report_of(where, name, report, as_json=as_json)
@@ -196,7 +197,9 @@ def measure_lacking(home: Home, name: str) -> None:
     from swinablate.training.measure import measure
 
     folder = str(Path(launch_of(home, plan).file).parent)
-    for line in measure(home, plan, (folder,)):
+    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+        lacking = measure(home, plan, (folder,))
+    for line in lacking:
         terminal.err.print(f"not recorded, {line}", soft_wrap=True, markup=False)
 
 

@@ -1,6 +1,7 @@
 """What a command was given, as it was typed: to be repeated by others, and kept by `run`."""
 
 import glob
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,8 +10,9 @@ from pathlib import Path
 import typer
 
 from swinablate.config.variants import digests
+from swinablate.errors import InputError
 from swinablate.records.home import Home
-from swinablate.records.launch import DEFAULT_HOME, Launch, program
+from swinablate.records.launch import DEFAULT_HOME, Launch, at_home, program
 from swinablate.records.secrets import STORAGE, TRACKING, redact, secrets_of
 
 ADDRESSES = {"--storage": STORAGE, "--tracking-uri": TRACKING}
@@ -89,6 +91,31 @@ def _given(context: typer.Context, name: str) -> bool:
 def home_as_typed(context: typer.Context) -> str:
     """The home that a command was given, to be repeated in another; empty for the default."""
     return str(context.params["home"]) if _given(context, "home") else ""
+
+
+def finite(parameter: typer.CallbackParam, value: float | None) -> float | None:
+    """Refuse what is no number of anything: limits let `nan` pass, and `inf`.
+
+    Raises:
+        InputError: it is one.
+    """
+    if value is not None and not math.isfinite(value):
+        hint = "give a number, or leave it out"
+        raise InputError(f"{value:g} is no number", at=parameter.opts[0], hint=hint)
+    return value
+
+
+def data_folder(said: str | Path) -> Path:
+    """The folder that `--data-dir` names.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = at_home(said)
+    if not str(said).strip() or not path.is_dir():
+        hint = "make it, or leave it out: data sets are then prepared in the home"
+        raise InputError(f"{str(said)!r} is no folder", at="--data-dir", hint=hint)
+    return path
 
 
 def studies_like(context: typer.Context, incomplete: str) -> list[str]:

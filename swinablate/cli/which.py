@@ -17,9 +17,9 @@ from swinablate.cli import terminal
 from swinablate.cli.differences import differences, told
 from swinablate.cli.typed import launch
 from swinablate.config.variants import VARIANT, digests, has_results, untrained, variant
-from swinablate.errors import InputError
+from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.home import Home
-from swinablate.records.launch import Command, Launch, launch_of
+from swinablate.records.launch import UNKNOWN, Command, Launch, launch_of
 from swinablate.records.plan import PlanRecord
 
 if TYPE_CHECKING:
@@ -181,6 +181,38 @@ def asked_of(
 def was_run(home: Home, name: str) -> bool:
     """Whether a study was ever declared in a home."""
     return (home.studies / name / "latest").exists()  # a damaged one was, too
+
+
+def named(word: str, home: Home, *, edited: bool = False) -> str:
+    """The name of the study that a word means: its name, or its file.
+
+    Args:
+        word: as it was typed.
+        home: where it was run.
+        edited: whether the file may declare something else by now than it did.
+
+    Raises:
+        InputError: there is no such file, it trains nothing, or it is not what was run.
+    """
+    file = Path(word)
+    if file.suffix != ".toml":
+        return word
+    if has_results(file):
+        raise untrained(file)
+    hint = f"for what was run under that name, give the name: {file.stem}"
+    if not was_run(home, file.stem):
+        return file.stem
+    if not file.is_file():
+        raise InputError("no such file", at=word, hint=hint)
+    ran, now = UNKNOWN, digests(file)
+    with contextlib.suppress(EnvironmentFault):  # damaged: nobody can say what was run
+        ran = launch_of(home, home.declared(file.stem))
+    own = edited and ran.file in {"", str(file.absolute())}
+    if ran.digests and now != ran.digests and not own:
+        raise InputError(
+            f"it is not what was run as {file.stem!r} in {home.root}", at=word, hint=hint
+        )
+    return file.stem
 
 
 def lineage(home: Home, plan: PlanRecord) -> list[PlanRecord]:

@@ -9,6 +9,9 @@ from swinablate.config import schema
 from swinablate.config.metrics import ACCURACY, Metric, checked, metric
 from swinablate.errors import InputError
 
+LEAST, MOST = 1e-100, 1e100
+"""Of what is said of differences: nothing measured is beyond, and their squares are numbers."""
+Size = Annotated[float, Field(gt=0, le=MOST)]
 COUNTED = ("test/accuracy", "test/top5")
 """Metrics that count test images: only these have odds."""
 
@@ -26,10 +29,10 @@ class Compare(schema.Frozen):
 
     metric: Annotated[str, Field(min_length=1)] = ACCURACY
     # In the unit of differences of the metric, as `sd`: percentage points, nats.
-    rope: Annotated[float, Field(gt=0)] | None = None
+    rope: Size | None = None
     # From 1e-9: nobody means less, and at 1e-300 critical values are infinite.
     alpha: Annotated[float, Field(ge=1e-9, lt=0.5)] = 0.05
-    sd: Annotated[float, Field(gt=0)] | None = None  # expected, over seeds
+    sd: Size | None = None  # expected, over seeds
     # Whether percentages, or their odds are compared; then `rope`, `sd`, `by` are log odds.
     scale: Literal["linear", "logit"] = "linear"
     secondary: tuple[str, ...] = ()  # metrics that are reported, each in a family of its own
@@ -42,7 +45,7 @@ class DeclaredHypothesis(schema.Frozen):
     contrast: str = ""
     expect: Literal["better", "worse", "equivalent"]
     # At least, in the unit of the metric or quantity; of an equivalent quantity, the margin.
-    by: Annotated[float, Field(ge=0)] = 0.0
+    by: Annotated[float, Field(ge=0, le=MOST)] = 0.0
     source: str = ""
     quantity: str = ""  # what is claimed; empty is `compare.metric`
 

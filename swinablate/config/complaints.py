@@ -33,6 +33,15 @@ class Unfit(InputError):
     """
 
 
+NONE = "none"
+"""How a field that may be left out is written as a level: TOML has no null."""
+
+
+def absent(value: object) -> object:
+    """What a field that may hold nothing is given: the level "none" says so."""
+    return None if value == NONE else value
+
+
 @dataclass(frozen=True)
 class Complaint:
     """One error of pydantic, at the keys that were written.
@@ -98,9 +107,8 @@ def explain(
     return InputError(
         f"expected {wanted}, got {show(worst.error['input'])}",
         at=at,
-        hint="for nothing write 'none'"
-        if _meant_nothing(worst.error["input"], cls, keys)
-        else _remedy({one.kind for one in chosen}, wanted, worst.error["input"]),
+        hint=_nothing(worst.error["input"], cls, keys)
+        or _remedy({one.kind for one in chosen}, wanted, worst.error["input"]),
     )
 
 
@@ -188,11 +196,15 @@ def _table(cls: type[BaseModel], where: Iterable[str]) -> Any:
     return owner
 
 
-def _meant_nothing(value: object, cls: type[BaseModel], keys: Sequence[str]) -> bool:
-    """Whether a value is how other languages write nothing, where nothing may stand."""
+def _nothing(value: object, cls: type[BaseModel], keys: Sequence[str]) -> str:
+    """What to write in the place of what other languages write for nothing, if that may stand."""
     fields: Mapping[str, Any] = getattr(_table(cls, keys[:-1]), "model_fields", {})
-    nothing = isinstance(value, str) and value.lower() in {"none", "null", "nil", ""}
-    return nothing and keys[-1] in fields and NoneType in get_args(fields[keys[-1]].annotation)
+    meant = isinstance(value, str) and value.lower() in {"none", "null", "nil", ""}
+    field = fields.get(keys[-1]) if meant and keys else None
+    if field is None or NoneType not in get_args(field.annotation):
+        return ""
+    taken = any(getattr(mark, "func", None) is absent for mark in field.metadata)
+    return f"for nothing write {NONE!r}" if taken else "for nothing leave the key out"
 
 
 def show(value: object) -> str:

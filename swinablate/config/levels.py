@@ -39,7 +39,10 @@ def setting(text: str) -> tuple[str, Level]:
 
 def _level(value: str) -> Level:
     try:
-        return parse(f"x = {value}")["x"]
+        found = parse(f"x = {value}")
+        if len(found) > 1:
+            raise ValueError("behind a line break stands another key")
+        return found["x"]
     except tomllib.TOMLDecodeError:
         text = value.strip()
         # a bare word is text: --set model.norm=batch

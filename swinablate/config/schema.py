@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from swinablate.config.complaints import Unfit, explain, show
+from swinablate.config.complaints import Unfit, absent, explain, show
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.written import encoding_hint, parse, read_text
 from swinablate.errors import InputError
@@ -26,15 +26,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-NONE = "none"
-"""How a field that may be left out is written as a level: TOML has no null."""
-
-
-def _absent(value: object) -> object:
-    return None if value == NONE else value
-
-
-Absent = BeforeValidator(_absent, json_schema_input_type=Any)
+Absent = BeforeValidator(absent, json_schema_input_type=Any)
 """Of a field that may hold nothing: the level "none" says so."""
 
 
@@ -113,16 +105,15 @@ def evolve(value: M, changes: Mapping[str, object], at: str, inside: str = "") -
     now: dict[str, Any] = {name: getattr(value, name) for name in type(value).model_fields}
     nested: dict[str, dict[str, object]] = {}
     for path, level in changes.items():
-        head, _, rest = path.partition(".")
-        if head not in now:
+        head, dot, rest = path.partition(".")
+        if head not in now or (dot and not rest):
             problem = f"no switch is called {inside + path!r}"
             names = [f"{inside}{name}" for name in now]
             raise InputError(problem, at=at, hint=did_you_mean(f"{inside}{head}", names))
         inner = now[head]
         if isinstance(inner, Frozen):
-            nested.setdefault(head, {}).update(
-                {rest: level} if rest else _table(inner, head, level, at)
-            )
+            parts = {rest: level} if rest else _table(inner, head, level, at)
+            _add(parts, nested.setdefault(head, {}), f"{inside}{head}", at)
         elif rest:
             raise InputError(f"{head!r} has no field {rest!r}", at=at, hint=f"write {head!r}")
         else:
@@ -132,10 +123,27 @@ def evolve(value: M, changes: Mapping[str, object], at: str, inside: str = "") -
     return validate(type(value), now, at, inside)
 
 
+def _add(parts: Mapping[str, object], found: dict[str, object], inside: str, at: str) -> None:
+    """Take in fields of a nested value; one that is there already has two levels.
+
+    Raises:
+        InputError: there is one.
+    """
+    for name, level in parts.items():
+        if name in found:
+            raise InputError(
+                f"'{inside}.{name}' is changed twice",
+                at=at,
+                hint="change it once: by its path, or in a table",
+            )
+        found[name] = level
+
+
 def _table(inner: Frozen, head: str, level: object, at: str) -> Mapping[str, object]:
     if isinstance(level, Mapping):
         return level
-    hint = f"name one of its fields: {head}.{next(iter(type(inner).model_fields))}"
+    fields = [name for name in type(inner).model_fields if name != "family"]  # which is no switch
+    hint = f"name one of its fields: {head}.{fields[0]}"
     raise InputError(f"{head!r} is a table, got {show(level)}", at=at, hint=hint)
 
 

@@ -5,6 +5,7 @@ Needs no torch, so that `status` knows in an instant whether a file is what was 
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ PLAIN = re.compile(r"[A-Za-z0-9._+-]+")
 """Levels that may stand in the name of a folder and of an experiment as they are."""
 RESULTS = "results"
 """Says in a study file where results are that were trained elsewhere."""
+TABLES = (".csv", ".tsv", ".txt")
+"""Ends of names of tables, which may be large and are no studies."""
 LONGEST = 80
 """Letters of settings in a name: with a study's 80 and a digest, below what file systems take."""
 
@@ -59,24 +62,26 @@ def digests(study: Path, settings: Sequence[str] = ()) -> dict[str, str]:
         for name in recipes_named(written):
             files[name] = schema.read_toml(study.parent / name)
         return {name: schema.digest(content) for name, content in files.items()}
-    except (InputError, KeyError, TypeError, ValueError):
+    except (AttributeError, InputError, KeyError, TypeError, ValueError):
         return {}  # a date is no JSON, a list no file: whoever loads the study says what is wrong
 
 
 def has_results(study: Path) -> bool:
     """Whether a file is a study whose numbers were trained elsewhere; its reader checks it."""
     try:
-        return study.suffix == ".toml" and study.is_file() and RESULTS in schema.read_toml(study)
+        table = study.suffix.lower() in TABLES
+        return not table and study.is_file() and RESULTS in schema.read_toml(study)
     except (InputError, OSError, ValueError):
         return False
 
 
 def untrained(study: Path) -> InputError:
     """The error about such a study where something is to run, or was."""
+    file = shlex.quote(str(study))
     return InputError(
         "this study trains nothing: its numbers are those of [results]",
         at=str(study),
-        hint=f"`swinablate report {study}` judges them",
+        hint=f"`swinablate report {file}` judges them",
     )
 
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from swinablate.config import plugins
+from swinablate.config.complaints import NONE
 from swinablate.config.data import DataConfig
 from swinablate.config.family import Switch
 from swinablate.config.recipe import StartConfig
-from swinablate.config.schema import NONE
 from swinablate.config.train import TrainConfig
 from swinablate.models.registry import load_family
 

@@ -65,6 +65,14 @@ def as_typed(text: str) -> str:
     return text if typed == NAME else text.replace(f"`{NAME} ", f"`{typed} ")
 
 
+def at_home(said: str | Path) -> Path:
+    """A path of which a leading ~ is the user's own folder: shells leave it in `--home=~/x`."""
+    try:
+        return Path(said).expanduser()
+    except RuntimeError:  # nobody knows where that is
+        return Path(said)
+
+
 def home_folder(said: str | Path, at: str = "--home") -> Path:
     """The folder that is named as a home; what has no name, or is no folder, is nobody's.
 
@@ -75,9 +83,9 @@ def home_folder(said: str | Path, at: str = "--home") -> Path:
     Raises:
         InputError: it is the empty text of an unset variable, or a file.
     """
-    path = Path(said)
     if not str(said).strip():
         raise InputError("no folder is named", at=at, hint="give a path; . is this folder")
+    path = at_home(said)
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is no folder", at=at, hint="give another path")
     return path

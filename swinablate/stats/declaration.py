@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import inf
 from typing import Any, Literal
 
 from swinablate.errors import InputError
@@ -10,6 +11,8 @@ from swinablate.stats.seeds.shares import Share
 from swinablate.stats.seeds.units import Units
 from swinablate.text import after_difference, places
 
+LEAST_ALPHA = 1e-9
+"""Nobody means less, and at 1e-300 critical values are infinite."""
 SCHEMA = 1
 """Of verdicts.json: a program that reads it can refuse what it does not know."""
 ARMS = "arms"  # the family of all arms against the baseline
@@ -115,13 +118,13 @@ class Declaration:
     units: Units = field(default_factory=Units)
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < 0.5:
+        if not LEAST_ALPHA <= self.alpha < 0.5:
             raise InputError(
                 f"alpha = {self.alpha} is no error rate", hint="give 0.05, or another below 0.5"
             )
-        if self.rope_pp is not None and not self.rope_pp > 0:
+        if self.rope_pp is not None and not 0 < self.rope_pp < inf:
             raise InputError(
-                f"rope = {self.rope_pp} is empty",
+                f"rope = {self.rope_pp} is no difference",
                 hint="give the smallest difference that matters"
                 + (", in percentage points" if self.unit == "pp" else ""),
             )

@@ -1,6 +1,7 @@
 """When two arms are one: what acts, what differs, what is idle."""
 
 import functools
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,11 +21,14 @@ from swinablate.models.fingerprint import Fingerprint, observe
 from swinablate.models.registry import load_family
 from swinablate.study.files import Study
 from swinablate.study.plan import Arm
+from swinablate.study.search_space import ends
 from swinablate.text import flat
 
 MOST = 500
 """Networks of ours that a process remembers: some 0.1 MiB each, of a few dozen arms a study."""
 
+DECIDE = ("optimizer", "schedule", "momentum")
+"""Fields of `train` that say which others are read."""
 FOUND = frozenset(f"data.image.{name}" for name in ImageSpec.model_fields)
 """Paths of a format that is found in a folder where a recipe leaves it out."""
 
@@ -137,7 +141,7 @@ def _without(study: Study, recipe: Recipe, path: str, looked: Looked) -> bool:
 def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
     """Training and data as they act: a field that nothing reads in this recipe is left out."""
     train = recipe.train.model_dump(mode="json")
-    for name in _unread(recipe):
+    for name in unread(recipe):
         del train[name]
     if recipe.train.optimizer == "adamw":
         train["optimizer"] = "adam"  # its decay is decoupled, too
@@ -165,7 +169,8 @@ def _acting(train: TrainConfig, sizes: Sizes) -> dict[str, Any]:
     return found
 
 
-def _unread(recipe: Recipe) -> set[str]:
+def unread(recipe: Recipe) -> set[str]:
+    """Fields of `train` that nothing reads in a recipe."""
     train, unread = recipe.train, set[str]()
     if getattr(recipe.model, "norm", None) != "prepbn":
         unread.add("norm_fade")
@@ -180,6 +185,30 @@ def _unread(recipe: Recipe) -> set[str]:
     if train.steps is not None:
         unread.add("epochs")
     return unread
+
+
+def check_read(study: Study, arms: Iterable[Recipe]) -> None:
+    """Refuse to tune what no arm reads, whatever else is tuned: its tries would be one.
+
+    Raises:
+        InputError: the space has such a field.
+    """
+    space = study.tune.space if study.tune else {}
+    parts = {key.removeprefix("train."): ends(part) for key, part in space.items()}
+    choices = [[(name, value) for value in parts[name]] for name in DECIDE if name in parts]
+    trains = [
+        recipe.model_copy(update={"train": recipe.train.model_copy(update=dict(some))})
+        for recipe in arms
+        for some in itertools.product(*choices)
+    ]
+    read = [unread(recipe) for recipe in trains]
+    for name in parts:
+        if all(name in none for none in read):
+            raise InputError(
+                f"no arm reads 'train.{name}' as it trains: all values of it are one",
+                at=f"{study.file}: tune.space: 'train.{name}'",
+                hint="leave it out; `swinablate switches` says what it goes with",
+            )
 
 
 def differing(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Level, Level]]:

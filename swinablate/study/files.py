@@ -105,6 +105,12 @@ def load_study(path: Path, settings: Sequence[str] = (), *, smoke: bool = False)
     written = schema.read_toml(path)
     if RESULTS in written:
         raise untrained(path)
+    if "question" not in written and {"model", "command"} & written.keys():
+        raise InputError(
+            "this is a recipe, and a study is wanted",
+            at=str(path),
+            hint='name it in a study: baseline = "..."; `swinablate new NAME` writes one',
+        )
     changes = [setting(text) for text in settings]
     for key, level in changes:
         if key.startswith("study."):

@@ -301,8 +301,9 @@ def _effects(plan: PlanRecord, made: Plan, noise: Noise) -> dict[str, float]:
     effects, lost = effects_of(plan)
     compared, gone = comparisons_of(plan)
     known = [*(c.name for c in effects), *lost]
-    _check_contrasts(plan, known)
-    _check_hypotheses(plan, [*known, *(c.name for c in compared), *gone])
+    at = made.study.file
+    _check_contrasts(plan, known, at)
+    _check_hypotheses(plan, [*known, *(c.name for c in compared), *gone], at)
     if plan.units:
         sizes = effects_by(made, noise, (*effects, *compared), [*seeds])
     elif noise.sd is None or min(seeds.values()) < STATISTICS_SEEDS:
@@ -313,25 +314,25 @@ def _effects(plan: PlanRecord, made: Plan, noise: Noise) -> dict[str, float]:
     return {family: round(size, 3) for family, size in sizes.items()}
 
 
-def _check_hypotheses(plan: PlanRecord, effects: Sequence[str]) -> None:
+def _check_hypotheses(plan: PlanRecord, effects: Sequence[str], at: str) -> None:
     """Refuse a hypothesis about something that is neither an arm nor an effect of the design."""
     names = [*(a.name for a in plan.arms[1:]), *(r.name for r in plan.refusals), *effects]
     for hypothesis in plan.hypotheses:
         if hypothesis.about not in names:
             raise InputError(
                 f"no arm or effect is called {hypothesis.about!r}",
-                at=f"{plan.study}: hypotheses",
+                at=f"{at}: hypotheses",
                 hint=did_you_mean(hypothesis.about, names),
             )
 
 
-def _check_contrasts(plan: PlanRecord, effects: Sequence[str]) -> None:
+def _check_contrasts(plan: PlanRecord, effects: Sequence[str], at: str) -> None:
     """Refuse a contrast that is called like an effect of the design."""
     for contrast in plan.contrasts:
         if contrast.name in effects:
             raise InputError(
                 f"an effect of the design is called {contrast.name!r}, too",
-                at=f"{plan.study}: contrasts",
+                at=f"{at}: contrasts",
                 hint="give the contrast another name",
             )
 

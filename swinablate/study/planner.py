@@ -24,6 +24,7 @@ from swinablate.study.arms.sets import spread
 from swinablate.study.equality import (
     FOUND,
     Looked,
+    check_read,
     cost_of,
     differing,
     idle_changes,
@@ -55,6 +56,16 @@ def plan(study: Study, watch: Callable[[int, str], None] | None = None) -> Plan:
         InputError: a switch or level that does not exist, an impossible baseline, two arms
             of one name, a hypothesis about no arm, or nothing left to compare.
     """
+    try:
+        return _expanded(study, watch)
+    except InputError as error:
+        if study.file not in error.at:  # it was found in what the study's recipes say
+            error.at = ": ".join(filter(None, (study.file, error.at)))
+        raise
+
+
+def _expanded(study: Study, watch: Callable[[int, str], None] | None) -> Plan:
+    """The plan, at all scales and on all data sets."""
     if study.scale is not None:
         return climb(study, lambda there, at: _plan(there, _named(watch, at)), _baseline)
     if study.data:
@@ -108,6 +119,7 @@ def _plan(study: Study, watch: Callable[[int, str], None] | None) -> Plan:
     _check(study, arms, refusals)
     _drop_without_other(arms, refusals)
     check_tuning(study, {arm.name: arm.recipe for arm in arms})
+    check_read(study, [arm.recipe for arm in arms])
     check_splits(study.noise, [(a.name, a.recipe, a.differs) for a in arms], study.file)
     made_plan = Plan(study=study, arms=tuple(arms), refusals=tuple(refusals))
     made_plan.check_budget()

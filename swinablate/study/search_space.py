@@ -58,7 +58,16 @@ class Tune(Frozen):
     @field_validator("space", mode="before")
     @classmethod
     def _readable(cls, space: Any) -> Any:
-        """Say in one sentence what a range or list is; a union of types would say it in many."""
+        """Say in one sentence what a range or list is; a union of types would say it in many.
+
+        Without quotes, TOML takes `train.lr = ...` for a table in a table.
+        """
+        if isinstance(space, Mapping) and isinstance(space.get("train"), Mapping):
+            inner = {f"train.{name}": part for name, part in space["train"].items()}
+            space = {key: part for key, part in space.items() if key != "train"}
+            if twice := sorted(inner.keys() & space.keys()):
+                raise ValueError(f"{twice[0]} is there twice; write it once")
+            space |= inner
         for key, part in space.items() if isinstance(space, Mapping) else ():
             if isinstance(part, Range | tuple):
                 continue
@@ -108,6 +117,11 @@ class Tune(Frozen):
 
 
 FIELDS = tuple(Range.model_fields)
+
+
+def ends(part: Range | tuple[Any, ...]) -> tuple[Any, ...]:
+    """Every value that is written in a part of a space; of a range its ends."""
+    return (part.low, part.high) if isinstance(part, Range) else part
 
 
 def _distinct(levels: tuple[Any, ...]) -> bool:

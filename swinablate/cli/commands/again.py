@@ -1,5 +1,7 @@
 """Training one recorded trial again, to see whether it gives the same."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,14 +52,15 @@ def reproduce(
     places = uses.of.get(one, [])
     files = {launch_of(where, place.plan).file for place in places} - {""}
     _say(f"trial {one}: training it again")
-    result = again(
-        where,
-        before,
-        device=device,
-        asked=[name for place in places for name in place.plan.metrics],
-        folders=(*sorted({str(Path(file).parent) for file in files}), str(Path.cwd())),
-        say=_say,
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+        result = again(
+            where,
+            before,
+            device=device,
+            asked=[name for place in places for name in place.plan.metrics],
+            folders=(*sorted({str(Path(file).parent) for file in files}), str(Path.cwd())),
+            say=_say,
+        )
     others = {t for place in places for t in place.row.arm.trials if place.row.basis == "fixed"}
     answer = compare(result, [*where.outcomes(others | {one}).values()])
     print_json(answer.to_json(one)) if as_json else _show(answer)

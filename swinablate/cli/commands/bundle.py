@@ -41,6 +41,9 @@ def export(
     environment, with the SHA-256 of each and a digest over all. Secrets are masked. The same
     records give the same bytes.
     """
+    if file.is_dir():
+        hint = f"name a file in it: {file / 'study.tar'}"
+        raise InputError("this is a folder, and a bundle is a file", at=str(file), hint=hint)
     if file.exists() and not force:
         hint = "choose another name; --force writes over it"
         raise InputError("this file is there already", at=str(file), hint=hint)

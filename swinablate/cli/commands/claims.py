@@ -23,6 +23,7 @@ from swinablate.cli.options import (
     options_of,
 )
 from swinablate.cli.terminal import print_json
+from swinablate.cli.typed import typed_in
 from swinablate.cli.which import asked_of
 from swinablate.errors import InputError
 
@@ -74,9 +75,11 @@ def verify(
     reproduced; 3: something does not, or is undecided; 4: it cannot be checked here.
     """
     if (compared := _published(context, file, pack, home, settings)) is not None:
+        _only_of_recipes(context, file)
         print_json(compared.to_json()) if as_json else published.show(compared)
         raise typer.Exit(compared.exit_code)
     if file.suffix != ".toml":
+        _only_of_recipes(context, file)
         bundle = checked(file)
         print_json(bundle.to_json()) if as_json else tell(bundle)
         raise typer.Exit(0 if bundle.whole else 3)
@@ -92,6 +95,22 @@ def verify(
     if found.stopped and found.exit_code == found.stopped:
         terminal.err.print(f"to go on: {launch.command}", markup=False, soft_wrap=True)
     raise typer.Exit(found.exit_code)
+
+
+def _only_of_recipes(context: typer.Context, file: Path) -> None:
+    """Refuse options that mean nothing where nothing is trained.
+
+    Raises:
+        InputError: one was given.
+    """
+    for name in ("params_only", "seeds", "slots", "devices"):
+        if typed_in(context, name):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{option} is about a recipe, and {file} is none",
+                at=option,
+                hint="give a recipe, or leave the option out",
+            )
 
 
 def _published(

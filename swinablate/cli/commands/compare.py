@@ -9,6 +9,8 @@ from swinablate.cli import terminal
 from swinablate.cli.options import HOME, Force, HomeFolder, Json
 from swinablate.cli.terminal import print_json
 from swinablate.cli.typed import studies_like
+from swinablate.cli.which import named
+from swinablate.config.schema import digest
 from swinablate.records.home import Home
 from swinablate.records.report_folder import check_folder
 
@@ -43,13 +45,14 @@ def compare(
     Data sets, recipes of the baseline and seeds may differ, and stand at the top; studies of
     another metric, unit, alpha, rope or method are refused.
     """
-    names = [Path(one).stem if one.endswith(".toml") else one for one in studies]
-    folder = out or Path("reports") / f"compare-{'-'.join(names)}"[:LONG]
+    where = Home(home)
+    names = [named(one, where) for one in studies]
+    folder = out or Path("reports") / _called(names)
     check_folder(folder, force=force)
     from swinablate.report.across.answers import across
     from swinablate.report.across.page import shown, write
 
-    found = across(Home(home), names)
+    found = across(where, names)
     write(found, folder, force=force)
     if as_json:
         print_json(found.to_json())
@@ -59,3 +62,9 @@ def compare(
         terminal.show_over(found.over, found.places)
     said = f"report: {folder / 'index.html'}"
     terminal.err.print(said, soft_wrap=True, markup=False)
+
+
+def _called(names: list[str]) -> str:
+    """The folder of a comparison; where its name is cut, a digest tells it from others."""
+    whole = f"compare-{'-'.join(names)}"
+    return whole if len(whole) <= LONG else f"{whole[: LONG - 9]}-{digest(names)[:8]}"

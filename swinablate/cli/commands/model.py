@@ -136,7 +136,8 @@ def verify_fusion(
     from swinablate.training.fused.verify import verify
 
     (where,) = find_devices(device)[:1]
-    found = verify(load_recipe(recipe), replicas, steps, where)
+    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+        found = verify(load_recipe(recipe), replicas, steps, where)
     if as_json:
         print_json(found.to_json())
     else:

@@ -1,7 +1,6 @@
 """Removing a study from a home."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ from swinablate.cli.commands.verbs import shown
 from swinablate.cli.options import HOME, HomeFolder, Json, Storage, Tracking
 from swinablate.cli.terminal import print_json
 from swinablate.cli.typed import studies_like
+from swinablate.cli.which import named
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.home import Home
 from swinablate.text import counted
@@ -45,7 +45,7 @@ def rm(
     from swinablate.cli.commands.verbs import removal
 
     where = Home(home)
-    name = Path(study).stem if study.endswith(".toml") else study
+    name = named(study, where, edited=True)
     if removal.unfinished(where, name):
         _say(f"{name}: an interrupted removal is finished")
         if as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from swinablate.cli import terminal
-from swinablate.cli.elsewhere import report_results, show_analysis
+from swinablate.cli.elsewhere import called, report_results, show_analysis
 from swinablate.cli.options import (
     HOME,
     Address,
@@ -322,7 +322,7 @@ def analyze(
         method="paired" if paired else method or "auto",
         tracking=tracking_uri,
     )
-    show_analysis(analyze(file, question), file.stem, told, as_json=as_json)
+    show_analysis(analyze(file, question), called(file), told, as_json=as_json)
 
 
 @commands.command(epilog="Example: swinablate retry studies/quickstart.toml")

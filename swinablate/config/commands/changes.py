@@ -1,5 +1,6 @@
 """Recipes of commands with other levels of their switches, checked as a whole."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ def changed(recipe: CommandRecipe, changes: Mapping[str, Level], at: str) -> Com
         InputError: there is no such switch, or it does not take the level.
     """
     switches, of_command = dict(recipe.switches), dict[str, Level]()
-    for path, level in changes.items():
+    for path, level in _by_path(changes, at).items():
         head, _, name = path.partition(".")
         if head == COMMAND and name:
             of_command[name] = level
@@ -85,6 +86,23 @@ def changed(recipe: CommandRecipe, changes: Mapping[str, Level], at: str) -> Com
     return checked(command, switches, recipe.command.base, at)
 
 
+def _by_path(changes: Mapping[str, Level], at: str) -> dict[str, Level]:
+    """Changes by whole paths: without quotes, TOML takes `switches.lr = 0.2` for a table.
+
+    Raises:
+        InputError: one is written twice.
+    """
+    found: dict[str, Level] = {}
+    for path, level in changes.items():
+        table = path in {SWITCHES, COMMAND} and isinstance(level, Mapping)
+        parts = {f"{path}.{name}": one for name, one in level.items()} if table else {path: level}
+        if twice := sorted(found.keys() & parts.keys()):
+            hint = "change it once: by its path, or in a table"
+            raise InputError(f"{twice[0]!r} is changed twice", at=at, hint=hint)
+        found |= parts
+    return found
+
+
 def _taken(path: str, default: object, level: Level, at: str) -> bool | int | float | str:
     """The level, if it is of the kind of the default; a whole number is a number, too.
 
@@ -93,6 +111,9 @@ def _taken(path: str, default: object, level: Level, at: str) -> bool | int | fl
     """
     if isinstance(default, float) and type(level) is int:
         return float(level)
+    if isinstance(level, float) and not math.isfinite(level):
+        hint = "write a number that has an end"
+        raise InputError(f"expected a finite number, got {level}", at=f"{at}: {path}", hint=hint)
     if type(level) is type(default) and isinstance(level, bool | int | float | str):
         return level
     kind = KINDS[type(default)]

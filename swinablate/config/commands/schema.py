@@ -257,7 +257,27 @@ def misfit(command: CommandConfig, switches: Switches) -> tuple[str, str, str]:
             if name not in RESERVED and name not in switches:
                 hint = known(name, (*RESERVED, *switches))
                 return at, f"nothing is called {{{name}}}", hint
-    return _missing(command, switches, found)
+    wrong = _variables(command, switches, found)
+    return wrong if wrong[1] else _missing(command, switches, found)
+
+
+def _variables(
+    command: CommandConfig, switches: Switches, found: set[str]
+) -> tuple[str, str, str]:
+    """The variable that cannot be, or that two would set."""
+    for name in command.environment:
+        if not name or "=" in name:
+            why = f"{name!r} cannot name a variable"
+            return "command.environment", why, "write a name without ="
+    owners = dict.fromkeys(command.environment, "[command] sets it")
+    given = [name for name in switches if name not in found]
+    for name in given if command.give == "environment" else ():
+        variable = name.upper()
+        if variable in owners:
+            why = f"{name!r} is the variable {variable}, and {owners[variable]}, too"
+            return "switches", why, "give the switch another name"
+        owners[variable] = f"so is {name!r}"
+    return "", "", ""
 
 
 def _missing(command: CommandConfig, switches: Switches, found: set[str]) -> tuple[str, str, str]:

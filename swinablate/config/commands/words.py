@@ -1,6 +1,7 @@
 """Words with placeholders, and what becomes of them: pure text, read by no shell."""
 
 import json
+import re
 from collections.abc import Mapping
 from string import Formatter
 
@@ -10,6 +11,8 @@ RESERVED = ("seed", "out", "checkpoint", "config", "threads")
 """Placeholders that every command has: the trial's seed, its folders, the file of its switches,
 and how many threads of a processor it may use."""
 Value = bool | int | float | str
+ODD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What not every reader of files takes as it is."""
 
 
 def used(text: str) -> set[str]:
@@ -71,5 +74,17 @@ def flags(switches: Mapping[str, Value], booleans: str) -> list[str]:
 def file_of(kind: str, values: Mapping[str, Value]) -> str:
     """Switches as a file. YAML reads JSON; TOML's texts are JSON's, line by line."""
     if kind == "toml":
-        return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-    return json.dumps(dict(values), indent=2) + "\n"
+        return "".join(f"{key} = {_told(value)}\n" for key, value in values.items())
+    lines = ",\n".join(f"  {json.dumps(key)}: {_told(value)}" for key, value in values.items())
+    return f"{{\n{lines}\n}}\n"
+
+
+def _told(value: Value) -> str:
+    """A value that JSON, TOML and YAML read alike.
+
+    YAML 1.1 takes 1e-05 for text, where 1.0e-05 is a number; and of a character beyond the first
+    65,536 JSON writes two halves, which the others take for two characters or for none.
+    """
+    text = ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    whole, e, power = text.partition("e") if isinstance(value, float) else (text, "", "")
+    return f"{whole}.0{e}{power}" if e and "." not in whole else text

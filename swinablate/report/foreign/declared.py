@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from swinablate.config import schema
-from swinablate.config.compare import DeclaredHypothesis
+from swinablate.config.compare import DeclaredHypothesis, Size
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.report.foreign.measure import Scale
@@ -51,7 +51,7 @@ class ResultsCompare(schema.Frozen):
     """What is compared, and what counts as a difference."""
 
     metric: Annotated[str, Field(min_length=1)] | None = None  # a column, a tag, or a name
-    rope: Annotated[float, Field(gt=0)] | None = None
+    rope: Size | None = None
     alpha: Annotated[float, Field(ge=1e-9, lt=0.5)] = 0.05  # as of a study that trains
     method: Method = "auto"
 

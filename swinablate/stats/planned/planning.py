@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from swinablate.errors import InputError
+from swinablate.stats.declaration import LEAST_ALPHA
 from swinablate.stats.estimate import BASELINE_RATIO, TESTED
 from swinablate.stats.power import (
     POWER,
@@ -52,7 +53,9 @@ class Question:
             f"an sd of {self.sd:g}",
             "a positive number: `swinablate plan STUDY` says that of recorded trials",
         )
-        _refuse(not 0 < self.alpha < 0.5, "--alpha", f"alpha = {self.alpha:g}", "0.05, say")
+        _refuse(
+            not LEAST_ALPHA <= self.alpha < 0.5, "--alpha", f"alpha = {self.alpha:g}", "0.05, say"
+        )
         _refuse(
             not 0.5 <= self.power < 1,
             "--power",

@@ -16,6 +16,8 @@ SIMS = 4000
 """Simulated studies: an error rate of 5 % is known to a third of a point, within seconds."""
 ALPHA = 0.05
 """Of a study that declares no other."""
+MOST = 20_000
+"""Seeds of all arms: the results of all simulated studies take a gigabyte then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,13 @@ def selftest(
             "describe no study",
             hint="at least 1 arm, 3 seeds, ratio 1, and one positive sd, or one for each arm "
             "and the baseline",
+        )
+    if not np.isfinite([*sds, 0.0 if effect_pp is None else effect_pp]).all():
+        raise InputError("an sd or an effect has no end", hint="give numbers like 0.4")
+    if m * n > MOST:
+        raise InputError(
+            f"{m:,} arms of {n:,} seeds are more than can be simulated",
+            hint=f"give at most {MOST:,} seeds of all arms together",
         )
     if not 0 <= correlation < 1:
         raise InputError(f"a correlation of {correlation}", hint="give 0, or more, below 1")

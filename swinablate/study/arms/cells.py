@@ -1,5 +1,6 @@
 """The arms of a study before they are built, here, at another scale, or on other data."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from swinablate.config.complaints import Unfit
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
+from swinablate.config.schema import digest
 from swinablate.config.weights import evolved
 from swinablate.errors import InputError
 from swinablate.study.arms.axes import RECIPE
@@ -16,6 +18,9 @@ from swinablate.study.arms.written import Match, Variant
 from swinablate.study.equality import fields
 from swinablate.study.files import BASELINE, Study, label
 from swinablate.text import named_level
+
+CUT = 71
+"""Letters of a name that is told apart: with a digest behind them the 80 that a name may have."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,7 @@ def cells_of(study: Study) -> Iterator[Cell]:
     """
     yield Cell(BASELINE, {}, study.baseline, cell=True)
     at = f"{study.file}: axes"
-    # Arms are named by the last key of a switch, unless two switches share it.
-    last = [switch.rpartition(".")[2] for switch in study.axes]
-    full = len(set(last)) < len(last)
-    for changes in _changes(study):
-        name = label(changes, full=full)
+    for name, changes in _labelled(study):
         try:
             yield Cell(name, changes, _evolved(study, study.baseline, changes, at), cell=True)
         except InputError as error:
@@ -70,6 +71,22 @@ def cells_of(study: Study) -> Iterator[Cell]:
                 unfit=_reason(error),
                 against=variant.against,
             )
+
+
+def _labelled(study: Study) -> Iterator[tuple[str, dict[str, Level]]]:
+    """The name of every cell of the design, and what it changes.
+
+    Arms are named by the last key of a switch, unless two switches share it. Levels that differ in
+    characters which no name has, `a/b` and `a:b`, are told apart by a digest.
+    """
+    last = [switch.rpartition(".")[2] for switch in study.axes]
+    full = len(set(last)) < len(last)
+    every = list(_changes(study))
+    names = [label(changes, full=full) for changes in every]
+    count = Counter(names)
+    for name, changes in zip(names, every, strict=True):
+        own = f"{name[:CUT]}-{digest(changes)[:8]}" if count[name] > 1 else name
+        yield own, changes
 
 
 def _named(study: Study, variant: Variant) -> Cell:

@@ -66,6 +66,12 @@ def load_recipe(
     written = schema.read_toml(path)
     if COMMAND in written:
         return _command(written, path)
+    if "question" in written:
+        raise InputError(
+            "this is a study, and a recipe is wanted",
+            at=str(path),
+            hint="name a file with a [model] or a [command]: its baseline, perhaps",
+        )
     written = ({"data": data} if data else {}) | written
     return _recipe(schema.validate(RecipeFile, written, str(path)), path, folders)
 

@@ -4,6 +4,7 @@ A rule moves another number with the axis: `"train.lr" = -1.0` is the baseline's
 times (level / the baseline's level) to the power of -1, so that it falls as 1 / width.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeGuard
 
@@ -132,8 +133,16 @@ def ruled(scale: Scale, rung: Rung, now: Mapping[str, Level], at: str) -> dict[s
                 at=f"{where}: {path!r}",
                 hint='write rules = { "train.lr" = -1.0 }',
             )
-        found[path] = float(f"{value * (there / own) ** power:.{DIGITS}g}")
+        found[path] = float(f"{_ruled(value, there / own, power):.{DIGITS}g}")
     return found
+
+
+def _ruled(value: float, ratio: float, power: float) -> float:
+    """What a rule makes of a number; beyond the end of numbers, infinite, which no field takes."""
+    try:
+        return float(value * ratio**power)
+    except (OverflowError, ZeroDivisionError):
+        return math.inf
 
 
 def check_beside(design: str, at: str) -> None:

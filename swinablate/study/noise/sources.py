@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NoReturn
 from pydantic import Field, field_validator
 
 from swinablate.config import schema
+from swinablate.config.compare import LEAST, MOST
 from swinablate.config.recipe import CommandRecipe, Recipe
 from swinablate.errors import InputError
 from swinablate.stats.estimate import TESTED
@@ -20,7 +21,7 @@ Source = Literal["training", "split", "tuning"]
 SPLITS = 5
 """Splits where none are asked for: four degrees of freedom, at no more trials than two training
 seeds a split would cost with ten."""
-MOST = 200
+CUTS = 200
 """Splits: nobody draws more, and each is a cut of the same images."""
 KEYS = ("data.split_seed", "data.resample_split")
 """Recipe paths that draw splits themselves."""
@@ -29,16 +30,16 @@ KEYS = ("data.split_seed", "data.resample_split")
 class AssumedNoise(schema.Frozen):
     """Standard deviations of a difference between two arms, in the unit of the metric."""
 
-    training: Annotated[float, Field(gt=0)]  # between trainings on one split
-    split: Annotated[float, Field(ge=0)] = 0.0  # between splits
-    tuning: Annotated[float, Field(ge=0)] = 0.0  # between tunings
+    training: Annotated[float, Field(ge=LEAST, le=MOST)]  # between trainings on one split
+    split: Annotated[float, Field(ge=0, le=MOST)] = 0.0  # between splits
+    tuning: Annotated[float, Field(ge=0, le=MOST)] = 0.0  # between tunings
 
 
 class NoiseSources(schema.Frozen):
     """Over which sources of noise a study draws its trials."""
 
     sources: tuple[Source, ...]
-    splits: Annotated[int, Field(ge=TESTED, le=MOST)] | None = None
+    splits: Annotated[int, Field(ge=TESTED, le=CUTS)] | None = None
     sd: AssumedNoise | None = None  # expected; `plan` chooses replicates by it
 
     @field_validator("sources")

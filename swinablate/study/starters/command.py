@@ -1,6 +1,7 @@
 """A commented study of somebody's own command, made from the command as it is typed."""
 
 import json
+import math
 import os
 import re
 import shlex
@@ -10,10 +11,11 @@ from pathlib import Path
 from swinablate.config.commands.schema import NAME as SWITCH
 from swinablate.config.commands.words import RESERVED
 from swinablate.config.levels import NUMBER
+from swinablate.config.written import plain_text
 from swinablate.errors import InputError
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.launch import program
-from swinablate.study.files import NAME
+from swinablate.study.starters.templates import check_new
 
 RECIPE = """\
 # A recipe that is a command: what is run for every arm and seed. No shell reads the words.
@@ -102,7 +104,7 @@ def write_command(name: str, typed: str, folder: Path) -> tuple[Path, Path]:
         EnvironmentFault: the disk refuses.
     """
     try:
-        words = shlex.split(typed)
+        words = shlex.split(plain_text(typed))
     except ValueError as error:
         raise InputError(
             f"{typed!r} cannot be split into words: {error}",
@@ -112,9 +114,7 @@ def write_command(name: str, typed: str, folder: Path) -> tuple[Path, Path]:
     if not words:
         raise InputError("there is no command", at="--command", hint='"python train.py --lr=0.1"')
     name = name or _named(words)
-    if not NAME.fullmatch(name):
-        hint = "letters, digits, and ._=,+()- or blanks; at most 80"
-        raise InputError(f"{name!r} cannot name a study", hint=hint)
+    check_new(name)
     study, recipe = folder / "studies" / f"{name}.toml", folder / "experiments" / f"{name}.toml"
     for path in (study, recipe):
         if path.exists():
@@ -131,7 +131,7 @@ def write_command(name: str, typed: str, folder: Path) -> tuple[Path, Path]:
         ),
         study: STUDY.format(
             program=shlex.join(program()),
-            path=study,
+            path=shlex.quote(str(study)),
             recipe=f"../experiments/{name}.toml",
             axes=_axes(found.switches),
         ),
@@ -194,7 +194,8 @@ def _level(text: str) -> Level:
 
 def _is_number(text: str) -> bool:
     scientific = re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", text)
-    return bool(WHOLE.fullmatch(text) or NUMBER.fullmatch(text) or scientific)
+    number = WHOLE.fullmatch(text) or NUMBER.fullmatch(text) or scientific
+    return bool(number) and math.isfinite(float(text))
 
 
 def _named(words: list[str]) -> str:
@@ -205,7 +206,7 @@ def _named(words: list[str]) -> str:
 
 def _array(words: list[str]) -> str:
     """Words as TOML, a line each where they are many."""
-    told = [json.dumps(word, ensure_ascii=False) for word in words]
+    told = [_toml(word) for word in words]
     line = f"[{', '.join(told)}]"
     if len(line) <= 88:  # beside "run = ", within a line of 99
         return line
@@ -231,9 +232,9 @@ def _other(level: Level) -> Level:
     if isinstance(level, bool):
         return not level
     if isinstance(level, int | float):
-        return 2 * level or 1
+        return (2 * level if math.isfinite(2 * level) else level / 2) or 1
     return f"other {level}"
 
 
 def _toml(level: Level) -> str:
-    return json.dumps(level, ensure_ascii=False)
+    return json.dumps(level, ensure_ascii=False).replace("\x7f", "\\u007f")  # as TOML wants it

@@ -7,8 +7,7 @@ from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.launch import as_typed, program
-from swinablate.study.files import NAME
-from swinablate.study.starters.templates import DEFAULT, RECIPE, TEMPLATES
+from swinablate.study.starters.templates import DEFAULT, RECIPE, TEMPLATES, check_new
 
 
 def write_template(name: str, folder: Path, template: str = DEFAULT) -> tuple[Path, ...]:
@@ -26,9 +25,7 @@ def write_template(name: str, folder: Path, template: str = DEFAULT) -> tuple[Pa
         InputError: the name cannot be a study's, there is no such template, or a file is there.
         EnvironmentFault: the disk refuses.
     """
-    if not NAME.fullmatch(name):
-        hint = "letters, digits, and ._=,+()- or blanks; at most 80"
-        raise InputError(f"{name!r} cannot name a study", hint=hint)
+    check_new(name)
     if template not in TEMPLATES:
         hint = f"{did_you_mean(template, list(TEMPLATES))}; `swinablate new --list` says more"
         raise InputError(f"no template is called {template!r}", at="--template", hint=hint)

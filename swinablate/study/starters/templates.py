@@ -3,6 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from swinablate.errors import InputError
+from swinablate.study.files import NAME
+
+
+def check_new(name: str) -> None:
+    """Refuse what cannot name a new study.
+
+    Raises:
+        InputError: it has other characters than a name, or the ending that its file gets.
+    """
+    if not NAME.fullmatch(name):
+        hint = "letters, digits, and ._=,+()- or blanks; at most 80, the first a letter or digit"
+        raise InputError(f"{name!r} cannot name a study", hint=hint)
+    if name.endswith(".toml"):
+        raise InputError(
+            f"{name!r} names a file", hint="leave out .toml: the study's file gets it"
+        )
+
+
 RECIPE = """\
 # A recipe: one training run, fully specified. `swinablate switches` lists every field.
 [model]

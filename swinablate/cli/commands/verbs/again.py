@@ -107,8 +107,8 @@ def again(
     """
     at = f"trial {before.trial[:HERE]}"
     recipe = _recipe(before, folders, at)
+    where = _device(device, before)  # before images that may have to be loaded
     _images(home, recipe, before)
-    where = _device(device, before)
     with tempfile.TemporaryDirectory(prefix="swinablate-again-") as place:
         folder, logs = Path(place) / "attempt", Path(place) / "logs"
         folder.mkdir()

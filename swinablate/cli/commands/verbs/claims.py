@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -229,7 +230,7 @@ def show(found: Verified) -> None:
         if line.why:
             terminal.err.print(f"{line.what}: {line.why}", markup=False, soft_wrap=True)
         if line.answer == UNTOLD:
-            more, path = 2 * line.more["n"], found.recipe
+            more, path = 2 * line.more["n"], shlex.quote(str(found.recipe))
             terminal.err.print(
                 f"{line.what}: {line.more['n']} seeds leave it open; "
                 f"`swinablate verify {path} --seeds {more}` trains more",
