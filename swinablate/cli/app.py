@@ -109,8 +109,7 @@ def _run(words: list[str], known: set[str]) -> int:
         if is_ending():  # a library was cut short by it, and failed
             return TERMINATED
         if hasattr(error, "format_message"):  # typer's own: wrong usage
-            said = visible(redact(error.format_message(), known))
-            print(f"error: {said}\n\nhint: add --help", file=sys.stderr)
+            _tell_usage(visible(redact(error.format_message(), known)))
             return 2
         if isinstance(error, BrokenPipeError) and _stdout_refuses():
             return 1  # as typer does: whoever read it has enough
@@ -127,6 +126,12 @@ def _run(words: list[str], known: set[str]) -> int:
         )
         return 1
     return code if isinstance(code, int) else 0  # what typer.Exit was given
+
+
+def _tell_usage(said: str) -> None:
+    """Say what was typed wrongly; where nothing was typed, help stands there already."""
+    if said.strip():
+        print(f"error: {said}\n\nhint: add --help", file=sys.stderr)
 
 
 def _named() -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from swinablate.cli.typed import data_folder, finite, launch, typed_in
+from swinablate.cli.typed import data_folder, launch, typed_in
 from swinablate.config import plugins
 from swinablate.records.home import Home
 from swinablate.records.launch import DEFAULT_HOME, at_home, home_folder
@@ -234,7 +234,6 @@ GpusPerTrial = Annotated[
     float,
     typer.Option(
         min=0,
-        callback=finite,
         help="GPUs of a trial; 0.5 puts two on each; 0 trains on CPUs.",
         rich_help_panel=RAY,
     ),
@@ -269,7 +268,6 @@ Hang = Annotated[
     typer.Option(
         "--hang-timeout",
         metavar="SECONDS",
-        callback=finite,
         min=1.0,
         help="Kill a trial that says nothing for so long, and try it again; its stack is in "
         "logs/ of the home.",
@@ -281,7 +279,6 @@ CheckpointEvery = Annotated[
     typer.Option(
         "--checkpoint-every",
         envvar="SWINABLATE_CHECKPOINT_EVERY",
-        callback=finite,
         metavar="SECONDS",
         min=0.0,
         help="Write a trial's checkpoint after so many seconds of training, when its epoch has "

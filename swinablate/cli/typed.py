@@ -1,7 +1,6 @@
 """What a command was given, as it was typed: to be repeated by others, and kept by `run`."""
 
 import glob
-import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -91,18 +90,6 @@ def _given(context: typer.Context, name: str) -> bool:
 def home_as_typed(context: typer.Context) -> str:
     """The home that a command was given, to be repeated in another; empty for the default."""
     return str(context.params["home"]) if _given(context, "home") else ""
-
-
-def finite(parameter: typer.CallbackParam, value: float | None) -> float | None:
-    """Refuse what is no number of anything: limits let `nan` pass, and `inf`.
-
-    Raises:
-        InputError: it is one.
-    """
-    if value is not None and not math.isfinite(value):
-        hint = "give a number, or leave it out"
-        raise InputError(f"{value:g} is no number", at=parameter.opts[0], hint=hint)
-    return value
 
 
 def data_folder(said: str | Path) -> Path:

@@ -12,6 +12,8 @@ from swinablate.records.events import Batch, Event
 if TYPE_CHECKING:
     from swinablate.study.plan import Plan
 
+DIGITS = 10
+"""Of a number of trials: no machine has so many."""
 EXECUTORS = "swinablate.execution.executors"
 PerGpu = int | Literal["auto"] | None
 """Trials at a time on each GPU: so many, as many as its memory is seen to hold, or one."""
@@ -188,7 +190,7 @@ def fused(text: str) -> int | None:
     """
     if text == "auto":
         return None
-    count = 1 if text == "off" else int(text) if text.isdecimal() else 0
+    count = 1 if text == "off" else _number(text)
     if count < 1:
         raise InputError(
             f"expected auto, off or a number, got {text!r}",
@@ -206,7 +208,7 @@ def per_gpu(text: str | None) -> PerGpu:
     """
     if text is None or text == "auto":
         return "auto" if text else None
-    count = int(text) if text.isdecimal() else 0
+    count = _number(text)
     if count < 1:
         raise InputError(
             f"expected auto or a number, got {text!r}",
@@ -214,6 +216,11 @@ def per_gpu(text: str | None) -> PerGpu:
             hint="--per-gpu 2 trains two trials at a time on each GPU",
         )
     return count
+
+
+def _number(text: str) -> int:
+    """A whole number; 0 where it is none, or has more digits than anybody means."""
+    return int(text) if text.isdecimal() and len(text) < DIGITS else 0
 
 
 def _who_takes(option: str) -> str:

@@ -67,6 +67,8 @@ def as_typed(text: str) -> str:
 
 def at_home(said: str | Path) -> Path:
     """A path of which a leading ~ is the user's own folder: shells leave it in `--home=~/x`."""
+    if not str(said).startswith("~"):  # a folder here may be called so: ./~/x
+        return Path(said)
     try:
         return Path(said).expanduser()
     except RuntimeError:  # nobody knows where that is

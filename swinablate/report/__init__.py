@@ -78,7 +78,8 @@ def contents(answer: StudyResults, latex: Sequence[str] = ()) -> dict[str, bytes
         "report.md": markdown(said),
         "index.html": html(said, files),
     }
-    return {name: text.encode() for name, text in files.items()}
+    # Of a name that is no UTF-8 the bytes are told by their numbers.
+    return {name: text.encode(errors="backslashreplace") for name, text in files.items()}
 
 
 def _plan(plan: PlanRecord) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from math import inf
 from typing import Any, Literal
 
 from swinablate.errors import InputError
@@ -11,6 +10,8 @@ from swinablate.stats.seeds.shares import Share
 from swinablate.stats.seeds.units import Units
 from swinablate.text import after_difference, places
 
+MOST = 1e100
+"""Of differences and results: nothing measured is larger, and their squares are numbers."""
 LEAST_ALPHA = 1e-9
 """Nobody means less, and at 1e-300 critical values are infinite."""
 SCHEMA = 1
@@ -122,7 +123,7 @@ class Declaration:
             raise InputError(
                 f"alpha = {self.alpha} is no error rate", hint="give 0.05, or another below 0.5"
             )
-        if self.rope_pp is not None and not 0 < self.rope_pp < inf:
+        if self.rope_pp is not None and not 0 < self.rope_pp <= MOST:
             raise InputError(
                 f"rope = {self.rope_pp} is no difference",
                 hint="give the smallest difference that matters"

@@ -5,11 +5,14 @@ from urllib.parse import unquote, urlsplit
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
+from swinablate.records.disk.addresses import check_tracking
 from swinablate.records.secrets import redact_address
 from swinablate.tracking.runs import connected, telling
 
 OURS = "declaration"
 """A tag that only runs of studies have; those that are no trials have another `kind`."""
+ELSEWHERE = ("databricks", "databricks-uc", "uc", "uc-oss")
+"""Schemes of stores that MLflow knows and a study never writes to."""
 OWN = "mlflow."
 """Begins the names of tags in which MLflow keeps books."""
 
@@ -77,6 +80,8 @@ def _check(uri: str, at: str) -> None:
     """
     place = urlsplit(uri)
     path = Path(unquote(place.path))
+    if place.scheme not in {"", "file", "sqlite", *ELSEWHERE}:
+        check_tracking(uri, "--tracking-uri")
     if place.scheme == "sqlite" and not Path(unquote(place.path.removeprefix("/"))).is_file():
         raise InputError("there is no such database", at=at, hint="check the path")
     if place.scheme in {"", "file"} and not path.is_dir():

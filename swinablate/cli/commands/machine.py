@@ -215,7 +215,9 @@ def _inside(path: Path, home: Home) -> str:
 
 
 def _check_size(option: str, size: float | None) -> None:
-    if size is not None and not (size > 0 and isfinite(size)):
+    from swinablate.stats.planned.planning import SIZES
+
+    if size is not None and not SIZES[0] <= size <= SIZES[1]:
         raise InputError(
             f"{size:g} is no size of a difference", at=option, hint="give a positive number: 0.5"
         )

@@ -81,6 +81,8 @@ def refusal(error: BaseException | None) -> EnvironmentFault | None:
             if error.errno in NO_SPACE:
                 return _full(error, at)
             hint = "is the disk there, and may you read and write there?"
+            if error.errno == errno.ENAMETOOLONG:
+                hint = "no file can have so long a name: give a shorter one"
             return EnvironmentFault(str(error.strerror), at=at, hint=hint)
         direct = direct and error.__cause__ is not None
         error = error.__cause__ or error.__context__

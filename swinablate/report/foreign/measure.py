@@ -10,7 +10,7 @@ import pandas as pd
 from swinablate.config.metrics import ACCURACY
 from swinablate.errors import InputError
 from swinablate.report.foreign.columns import Results
-from swinablate.stats.declaration import Direction
+from swinablate.stats.declaration import MOST, Direction
 
 Scale = Literal["percent", "fraction", "none"]
 UNITS = (
@@ -99,6 +99,13 @@ def settled(results: Results, asked: Measure) -> Measured:
     counted = rows[(rows.status == "done") & np.isfinite(rows.value)]
     if unit is None:
         _doubt(results, counted)
+    wild = counted[counted.value.abs() > MOST]
+    if len(wild):
+        raise InputError(
+            f"value = {wild.value.iloc[0]:g} is beyond anything that is measured",
+            at=f"{results.file}: line {wild.line.iloc[0]}",
+            hint="is it a number of this metric? mark a run that diverged in a column 'status'",
+        )
     if unit != "none":
         _within(results, counted, 1.0 if unit == "fraction" else WHOLE)
     if unit == "fraction":

@@ -1,7 +1,6 @@
 """How many seeds a study needs that nobody has declared yet, and the best study of a budget."""
 
 from dataclasses import dataclass
-from math import isfinite
 
 from swinablate.errors import InputError
 from swinablate.stats.declaration import LEAST_ALPHA
@@ -24,6 +23,9 @@ LOOKS = 5  # more hardly end a study sooner
 COST_OF_LOOKS = 1.1
 """The last look alone may find differences this many times larger than one look at its seeds does:
 what looks save on arms that are decided early is more than the fifth more seeds that makes up."""
+SIZES = 1e-50, 1e50
+"""Of an sd or a difference: nobody measures beyond, and squares of their ratios are numbers."""
+TRIALS = 10**9  # more than anybody runs
 MANY = 1000  # arms; the study files' own limit on seeds of an arm is as large
 
 
@@ -48,7 +50,7 @@ class Question:
     def __post_init__(self) -> None:
         _refuse(not 1 <= self.arms <= MANY, "--arms", f"{self.arms} arms", f"1 to {MANY}")
         _refuse(
-            not (self.sd > 0 and isfinite(self.sd)),
+            not SIZES[0] <= self.sd <= SIZES[1],
             "--sd",
             f"an sd of {self.sd:g}",
             "a positive number: `swinablate plan STUDY` says that of recorded trials",
@@ -134,6 +136,7 @@ def best_of(question: Question, trials: int) -> Budgeted:
         InputError: fewer than can be judged.
     """
     m = question.arms
+    _refuse(trials > TRIALS, "budget", f"{trials:.3g} trials", f"at most {TRIALS:,}")
     least = question.trials(TESTED, TESTED)
     if trials < least:
         raise InputError(

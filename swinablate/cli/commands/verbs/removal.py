@@ -70,7 +70,8 @@ def planned(home: Home, study: str) -> Removal:
         InputError: it is not in this home.
         EnvironmentFault: another study cannot be read, so that nobody knows what it uses.
     """
-    if not (home.studies / study).is_dir() or Path(study).name != study:
+    own = Path(study).name == study and study not in {"", ".", ".."}
+    if not own or not (home.studies / study).is_dir():
         raise InputError(
             f"study {study!r} has not been run in {home.root}",
             hint="`swinablate list` shows the studies of a home; --home names another",
