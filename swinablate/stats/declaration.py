@@ -5,15 +5,11 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from swinablate.errors import InputError
-from swinablate.stats.estimate import Contrast
+from swinablate.stats.estimate import LEAST_ALPHA, MOST, Contrast
 from swinablate.stats.seeds.shares import Share
 from swinablate.stats.seeds.units import Units
 from swinablate.text import after_difference, places
 
-MOST = 1e100
-"""Of differences and results: nothing measured is larger, and their squares are numbers."""
-LEAST_ALPHA = 1e-9
-"""Nobody means less, and at 1e-300 critical values are infinite."""
 SCHEMA = 1
 """Of verdicts.json: a program that reads it can refuse what it does not know."""
 ARMS = "arms"  # the family of all arms against the baseline

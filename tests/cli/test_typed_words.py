@@ -10,11 +10,16 @@ import pytest
 
 from swinablate.cli.app import main
 from swinablate.cli.commands.compare import LONG, _called
+from swinablate.cli.commands.verbs import again as verb
+from swinablate.cli.differences import differences
 from swinablate.cli.elsewhere import called
 from swinablate.cli.which import named
 from swinablate.errors import InputError
 from swinablate.records.launch import Launch, home_folder, keep_launch
+from swinablate.records.plan import PlanRecord
+from swinablate.records.tuning import NoiseRecord
 from swinablate.stats import selftest
+from swinablate.training.fused.verify import Verification
 from tests.conftest import RECIPE, STUDY
 from tests.records.homes import sealed
 
@@ -253,3 +258,25 @@ def test_a_ctrl_c_while_it_starts_is_one_word():
         [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_sources_of_noise_are_declared():
+    was, now = PlanRecord(), PlanRecord(noise=NoiseRecord(sources=("training",), splits=1))
+    assert differences(was, was) == []
+    assert differences(was, now) == ['noise.sources: - -> ["training"]', "noise.splits: - -> 1"]
+
+
+def test_a_device_that_is_not_there_is_told_before_images_are_looked_for(study, monkeypatch):
+    def prepared(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(verb, "_images", prepared)
+    (one, *_) = study.home.outcomes(path.name for path in study.home.trials.iterdir()).values()
+    with pytest.raises(InputError, match="there is no device 'bogus'"):
+        verb.again(study.home, one, device="bogus")
+
+
+def test_a_floor_of_nothing_has_no_ratio():
+    same = {"replicas": 2, "steps": 2, "precision": "fp32", "device": "cpu", "gate": 2.0}
+    found = Verification(**same, fused=0.0, floor=0.0).to_json()
+    assert (found["ratio"], found["ok"]) == (None, True)

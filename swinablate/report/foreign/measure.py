@@ -10,7 +10,8 @@ import pandas as pd
 from swinablate.config.metrics import ACCURACY
 from swinablate.errors import InputError
 from swinablate.report.foreign.columns import Results
-from swinablate.stats.declaration import MOST, Direction
+from swinablate.stats.declaration import Direction
+from swinablate.stats.estimate import MOST
 
 Scale = Literal["percent", "fraction", "none"]
 UNITS = (

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from swinablate.errors import InputError
-from swinablate.stats.declaration import LEAST_ALPHA
-from swinablate.stats.estimate import BASELINE_RATIO, TESTED
+from swinablate.stats.estimate import BASELINE_RATIO, LEAST_ALPHA, TESTED
 from swinablate.stats.power import (
     POWER,
     detectable,

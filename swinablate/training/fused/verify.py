@@ -54,7 +54,8 @@ class Verification:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {**asdict(self), "ratio": self.fused / self.floor, "ok": self.ok}
+        ratio = self.fused / self.floor if self.floor else None  # rounding changed nothing
+        return {**asdict(self), "ratio": ratio, "ok": self.ok}
 
 
 def verify(recipe: Recipe, replicas: int, steps: int, device: str) -> Verification:
