@@ -302,7 +302,9 @@ def _effects(plan: PlanRecord, made: Plan, noise: Noise) -> dict[str, float]:
     compared, gone = comparisons_of(plan)
     known = [*(c.name for c in effects), *lost]
     at = made.study.file
-    _check_contrasts(plan, known, at)
+    what = dict.fromkeys(known, "an effect of the design")
+    what |= {arm.name: "an arm" for arm in made.arms}  # at other scales and on other data, too
+    _check_contrasts(plan, what, at)
     _check_hypotheses(plan, [*known, *(c.name for c in compared), *gone], at)
     if plan.units:
         sizes = effects_by(made, noise, (*effects, *compared), [*seeds])
@@ -326,12 +328,12 @@ def _check_hypotheses(plan: PlanRecord, effects: Sequence[str], at: str) -> None
             )
 
 
-def _check_contrasts(plan: PlanRecord, effects: Sequence[str], at: str) -> None:
-    """Refuse a contrast that is called like an effect of the design."""
+def _check_contrasts(plan: PlanRecord, taken: Mapping[str, str], at: str) -> None:
+    """Refuse a contrast that is called like an effect of the design, or an arm."""
     for contrast in plan.contrasts:
-        if contrast.name in effects:
+        if contrast.name in taken:
             raise InputError(
-                f"an effect of the design is called {contrast.name!r}, too",
+                f"{taken[contrast.name]} is called {contrast.name!r}, too",
                 at=f"{at}: contrasts",
                 hint="give the contrast another name",
             )

@@ -280,3 +280,11 @@ def test_a_floor_of_nothing_has_no_ratio():
     same = {"replicas": 2, "steps": 2, "precision": "fp32", "device": "cpu", "gate": 2.0}
     found = Verification(**same, fused=0.0, floor=0.0).to_json()
     assert (found["ratio"], found["ok"]) == (None, True)
+
+
+def test_a_command_is_not_fused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("t.py").touch()
+    run = 'run = ["python", "t.py", "{seed}"]\nmetric = { pattern = "a: (.)" }\n'
+    Path("mine.toml").write_text(f"[command]\n{run}")
+    assert "a command trains itself" in refused(["verify-fusion", "mine.toml"], capsys)[1]

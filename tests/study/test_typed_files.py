@@ -116,3 +116,19 @@ def test_what_a_plan_finds_names_the_study(write):
     with pytest.raises(InputError, match="has files of its own") as caught:
         planned(write(), "data.root=x")
     assert caught.value.at.endswith("study.toml: data.root")
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ('[scale]\naxis = "model.width"\nlevels = [8, 16]\n', "shift=false at width=16"),
+        ("", "shift=false on shapes"),
+    ],
+)
+def test_a_contrast_is_not_called_like_an_arm_elsewhere(more, name, write, capsys):
+    contrast = f'[[contrasts]]\nname = "{name}"\nof = {{ "shift=false" = 1, "a" = -1 }}\n'
+    text = ARM % '{ "model.window" = 4 }' + contrast + more
+    if not more:
+        text = text.replace("baseline_seeds = 3\n", 'data = ["digits", "shapes"]\n')
+    assert main(["plan", str(write(text))]) == 2
+    assert "study.toml: contrasts: an arm is called 'shift=false" in capsys.readouterr().err

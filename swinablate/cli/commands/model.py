@@ -131,13 +131,18 @@ def verify_fusion(
     The measure is the largest difference of a training loss, in units of what rounding that
     falls otherwise changes. Trains on noise of the data's shape.
     """
+    from swinablate.config.recipe import CommandRecipe
     from swinablate.execution.devices import find_devices
     from swinablate.study.arms.recipes import load_recipe
     from swinablate.training.fused.verify import verify
 
     (where,) = find_devices(device)[:1]
     with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
-        found = verify(load_recipe(recipe), replicas, steps, where)
+        read = load_recipe(recipe)
+        if isinstance(read, CommandRecipe):
+            hint = "give a recipe with a [model]"
+            raise InputError("a command trains itself, alone", at=f"{recipe}: command", hint=hint)
+        found = verify(read, replicas, steps, where)
     if as_json:
         print_json(found.to_json())
     else:
