@@ -218,6 +218,7 @@ os.execv(sys.executable, [sys.executable, "-m", "swinablate", *{words}])
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
 def test_streams_that_are_closed_lead_nowhere(closed, tmp_path):
     program = CLOSED.format(closed=closed, words=["schema", "pack"])
@@ -229,6 +230,7 @@ def test_streams_that_are_closed_lead_nowhere(closed, tmp_path):
     assert not done.stdout or json.loads(done.stdout)
 
 
+@pytest.mark.integration
 def test_nobody_is_asked_where_there_is_no_input(study):
     words = ["rm", "plain", "--home", str(study.home.root)]
     program = CLOSED.format(closed=(0,), words=words)
@@ -253,6 +255,7 @@ sys.exit(main(["list"]))
 """
 
 
+@pytest.mark.integration
 def test_a_ctrl_c_while_it_starts_is_one_word():
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False
