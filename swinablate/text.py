@@ -76,6 +76,9 @@ def number(value: float | None, places: int = 2, *, minus: str = "-", unknown: s
     return f"{value:z.{places}f}".replace("-", minus) if known(value) else unknown
 
 
+HIDDEN_BELOW = 0.005  # what two decimals show as 0.00
+SMALLEST = 12
+"""Decimals at most of an end that is shown as far as its first digit."""
 LOG_ODDS = "log odds"
 """The unit of differences of proportions that were compared by their odds (`scale = "logit"`)."""
 EXACT = "known exactly"
@@ -108,6 +111,15 @@ def after_difference(unit: str) -> str:
     return "" if unit == "none" else f" {unit}"
 
 
+def places_in(unit: str, spread: float | None) -> int:
+    """Decimals of a difference in its unit: two of percentage points.
+
+    More where the error itself would show as 0.00: a difference that was found is never no number.
+    """
+    fine = known(spread) and 0 < spread < HIDDEN_BELOW
+    return 2 if unit == "pp" and not fine else places(spread)
+
+
 def counted(n: int, word: str) -> str:
     """How many of something: `1 seed`, `3 seeds`."""
     return f"{n} {word}{'' if n == 1 else 's'}"
@@ -115,18 +127,43 @@ def counted(n: int, word: str) -> str:
 
 def places_of(verdicts: Mapping[str, Any]) -> int:
     """Decimals of all differences of one answer, so that they stand in one column."""
-    if unit_of(verdicts) == "pp":
-        return 2
     if verdicts.get("method") == EXACT:
         return 0
-    errors = sorted(arm["se"] for arm in verdicts["arms"] if known(arm["se"]))
-    return places(errors[len(errors) // 2] if errors else verdicts["baseline"]["sd"])
+    unit = unit_of(verdicts)
+    errors = sorted(arm["se"] for arm in verdicts["arms"] if known(arm.get("se")))
+    if not errors:
+        return 2 if unit == "pp" else places(verdicts["baseline"]["sd"])
+    return places_in(unit, errors[len(errors) // 2])
 
 
 def signed(value: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-") -> str:
     """A difference with its sign; what is rounded to zero has none."""
     shown = number(value, places, minus=minus, unknown=unknown)
     return f"+{shown}" if known(value) and float(f"{value:.{places}f}") > 0 else shown
+
+
+def ends(
+    low: float | None,
+    high: float | None,
+    places: int = 2,
+    *,
+    minus: str = "-",
+    unknown: str = "-",
+) -> tuple[str, str]:
+    """Both ends of an interval of a difference, signed.
+
+    One that leaves 0 out is not shown as if it reached it: an end that would be rounded to 0 has
+    as many decimals as its first digit needs.
+    """
+    beyond = known(low) and known(high) and (min(low, high) > 0 or max(low, high) < 0)
+
+    def shown(end: float | None) -> str:
+        more = places
+        while beyond and known(end) and more < SMALLEST and float(f"{end:.{more}f}") == 0:
+            more += 1
+        return signed(end, more, minus=minus, unknown=unknown)
+
+    return shown(low), shown(high)
 
 
 OWN = "command/"
@@ -180,7 +217,16 @@ def error_ratio(delta: float | None, low: float | None = None, high: float | Non
     found = f"errors x {math.exp(-delta):.2f}"
     if not known(low) or not known(high):
         return found
-    return f"{found} [{math.exp(-high):.2f}, {math.exp(-low):.2f}]"
+    beyond = min(low, high) > 0 or max(low, high) < 0
+
+    def shown(end: float) -> str:
+        """The ratio; where the interval leaves 1 out, not as if it reached it."""
+        ratio, more = math.exp(-end), 2
+        while beyond and more < SMALLEST and float(f"{ratio:.{more}f}") == 1:
+            more += 1
+        return f"{ratio:.{more}f}"
+
+    return f"{found} [{shown(high)}, {shown(low)}]"
 
 
 def level(value: object, *, quote: bool = False) -> str:

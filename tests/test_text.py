@@ -15,6 +15,8 @@ from swinablate.stats.declaration import Declaration, Judged, Tally
 from swinablate.stats.sentence import sentence
 from swinablate.text import (
     duration,
+    ends,
+    error_ratio,
     flat,
     json_lines,
     known,
@@ -22,6 +24,7 @@ from swinablate.text import (
     level,
     named_level,
     number,
+    places_in,
     signed,
     time_left,
 )
@@ -65,7 +68,7 @@ def in_a_sentence(delta: float, low: float, high: float) -> str:
 def test_a_difference_that_rounds_to_zero_has_no_sign_on_any_surface(printed):
     """Page, MLflow, terminal and sentence."""
     assert numbers.signed(SMALL) == "0.00"
-    assert numbers.interval(-0.3, SMALL) == f"[{MINUS}0.30, 0.00]"
+    assert numbers.interval(SMALL, 0.3) == "[0.00, +0.30]"
     note = mlflow.summary(judged(SMALL, -0.3, 0.004))
     assert note["mlflow.note.content"].startswith("0.00 pp [-0.30, 0.00], undecided")
     assert note["interval"] == "[-0.30, 0.00]"
@@ -90,6 +93,36 @@ def test_a_difference_has_its_sign_unless_it_shows_as_zero(value, places, shown)
     assert signed(value, places) == shown
     assert signed(value, places, minus=MINUS) == shown.replace("-", MINUS)
     assert number(value, places) == shown.lstrip("+")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (0.0034, 0.7, ("+0.003", "+0.70")), (-1.2, -0.0034, ("-1.20", "-0.003")),
+        (0.00004, 0.00006, ("+0.00004", "+0.0001")), (0.006, 0.7, ("+0.01", "+0.70")),
+        (-0.0034, 0.7, ("0.00", "+0.70")), (0.0, 0.7, ("0.00", "+0.70")), (None, 0.7, ("-", "+0.70")),
+    ],
+)  # fmt: skip
+def test_an_interval_that_leaves_zero_out_is_never_shown_as_if_it_reached_it(low, high, shown):
+    assert ends(low, high) == shown
+    assert ends(low, high, minus=MINUS) == tuple(end.replace("-0", f"{MINUS}0").replace("-1", f"{MINUS}1") for end in shown)  # fmt: skip
+    assert error_ratio(0.4, 0.0034, 0.7) == "errors x 0.67 [0.50, 0.997]"
+    assert error_ratio(0.4, -0.0034, 0.7) == "errors x 0.67 [0.50, 1.00]"
+
+
+def test_every_surface_shows_such_an_interval(printed):
+    found = judged(0.35, 0.0034, 0.7) | {"verdict": "better"}
+    assert numbers.interval(0.0034, 0.7) == "[+0.003, +0.70]"
+    assert mlflow.summary(found)["interval"] == "[+0.003, +0.70]"
+    terminal.show_verdicts({"baseline": judged(0, 0, 0), "alpha": 0.05, "arms": [found]})
+    assert "[+0.003, +0.70]" in printed.getvalue()
+    assert "CI +0.003 to +0.70; " in in_a_sentence(0.35, 0.0034, 0.7)
+
+
+def test_points_have_two_decimals_unless_their_error_would_show_as_none():
+    assert [places_in("pp", spread) for spread in (None, 0.0, 0.005, 0.2, 12.0)] == [2] * 5
+    assert [places_in("pp", spread) for spread in (0.0049, 0.0004)] == [4, 5]
+    assert [places_in("nats", spread) for spread in (0.005, 0.2, None)] == [4, 2, 2]
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])

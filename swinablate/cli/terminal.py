@@ -37,6 +37,7 @@ from swinablate.records.launch import as_typed
 from swinablate.records.plan import at_home
 from swinablate.text import (
     after_value,
+    ends,
     formula,
     places_of,
     signed,
@@ -291,10 +292,10 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
     sets = verdicts.get("datasets", ())
     homes = [own["dataset"] for one in sets for own in one["sets"] if own["home"]]
     where = f" on {dataset or homes[0]}" if dataset or homes else ""
-    ends = f">{100 * (1 - verdicts['alpha']):g} % interval"
+    level = f">{100 * (1 - verdicts['alpha']):g} % interval"
     table(
         f"Verdicts against the baseline{where} ({mean}, n = {base['n']})",
-        ["arm", ">difference", ends, ">n", "verdict"],
+        ["arm", ">difference", level, ">n", "verdict"],
         [
             [
                 arm["name"] + (f" (against {arm['against']})" if arm.get("against") else ""),
@@ -316,7 +317,7 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
         out.print()
         table(
             f"Declared contrasts{where}, a family of their own",
-            ["contrast", ">estimate", ends, "verdict"],
+            ["contrast", ">estimate", level, "verdict"],
             [[one["name"], *_judged(one, places)] for one in declared],
         )
     if found := verdicts.get("scale"):
@@ -341,10 +342,10 @@ def show_over(entries: Sequence[Mapping[str, Any]], places: int) -> None:
 
 def _judged(found: Mapping[str, Any], places: int, *counts: int) -> list[object]:
     """Estimate, interval, what is between, and the verdict."""
-    ends = [signed(found[key], places) for key in ("ci_low", "ci_high")]
+    both = ends(found["ci_low"], found["ci_high"], places)
     return [
         signed(found["delta_pp"], places),
-        "-" if found["ci_low"] is None else f"[{', '.join(ends)}]",
+        "-" if found["ci_low"] is None else f"[{', '.join(both)}]",
         *counts,
         found["verdict"] + (" (negligible)" if found["negligible"] else "") + _given(found),
     ]

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.families.datasets import over
 from swinablate.report.foreign.columns import FEW, Columns, Results, is_folder, read_results
 from swinablate.report.foreign.declared import check_arms
-from swinablate.report.foreign.measure import Measure, Measured, settled
+from swinablate.report.foreign.measure import WHOLE, Measure, Measured, settled
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, Hypothesis, verdicts
 from swinablate.stats.declaration import SCHEMA
@@ -31,6 +32,8 @@ from swinablate.study.arms.labels import check_labels
 
 OVER = "over-data-sets"
 """The folder of the report over all data sets, beside those of each."""
+LEAST_ALPHA = 1e-9
+"""Below it critical values are infinite before long, as in `[compare]` of a study."""
 RUN = ["dataset", "arm", "seed"]
 """What tells one run from another."""
 
@@ -144,6 +147,7 @@ def analyze(file: Path, question: Question) -> Analysis:
             hint=f"arms: {named}; for the first: --baseline {shlex.quote(arms[0])}",
         )
     found = settled(results, question.measure)
+    _sizes(file, question, percent=found.percent)
     names = found.datasets
     alone = len(names) == 1
     for name in names:
@@ -249,6 +253,28 @@ def command(file: Path, question: Question) -> str:
     for option, value in given.items():
         words += [] if value is None else [option, str(value)]
     return shlex.join(words)
+
+
+def _sizes(file: Path, question: Question, *, percent: bool) -> None:
+    """Refuse a margin or an error rate that says nothing.
+
+    Raises:
+        InputError: it is one.
+    """
+    rope, alpha = question.rope, question.alpha
+    if rope is not None and not rope <= (WHOLE if percent else sys.float_info.max):
+        raise InputError(
+            f"{rope:g} is more than any difference",
+            at=f"{file}: --rope",
+            hint="give the smallest difference that matters"
+            + (", in percentage points" if percent else ""),
+        )
+    if not alpha >= LEAST_ALPHA:
+        raise InputError(
+            f"alpha = {alpha:g} leaves no interval an end",
+            at=f"{file}: --alpha",
+            hint=f"give 0.05, or another from {LEAST_ALPHA:g} to below 0.5",
+        )
 
 
 def _lengths(results: Results) -> None:

@@ -29,13 +29,17 @@ from swinablate.report.drawing.scale import Scale, scale_of
 from swinablate.report.drawing.words import called, metric
 from swinablate.report.prose import kind
 from swinablate.report.results import StudyResults
+from swinablate.text import number, signed
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
     "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
     MINUS: "$-$", PM: r"$\pm$", DASH: "--", "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
 }  # fmt: skip
+JOINED = "-,'"
+"""Two of one of these are another character in T1: `--no-shift` would be printed with a dash."""
 COMPACT = ("mean", "delta", "ci", "mark")
 """Fits 3.25 in, a column of a page of two, beside the arms' names."""
 WIDE = ("n", "mean", "delta", "ci", "p", "verdict", "params", "macs")
@@ -71,7 +75,11 @@ class Column:
 
 def escape(text: str) -> str:
     """The text as LaTeX prints it; characters no font has become a question mark."""
-    return "".join(SPECIAL.get(c, c if c.isprintable() else "?") for c in text)
+    return "".join(
+        SPECIAL.get(c, c if c.isprintable() else "?")
+        + ("{}" if c in JOINED and text[i + 1 : i + 2] == c else "")
+        for i, c in enumerate(text)
+    )
 
 
 def arms_tex(
@@ -115,7 +123,7 @@ def arms_tex(
     key = [f"{MARKS[word]} {word}" for word in said] if "mark" in columns else []
     level = f"{100 * (1 - judged['alpha']):g}"
     about = (
-        f"% {_comment(answer.plan.study)}: {judged['metric']}, mean +- sd over seeds;"
+        f"% {_comment(answer.plan.study)}: {_comment(judged['metric'])}, mean +- sd over seeds;"
         f" {level} % {kind(answer)} intervals; the best mean is bold"
     )
     heads = [column.head for column in asked]
@@ -155,12 +163,13 @@ def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
             _name(one.of),
             _number(one.delta_pp, scale.places, sign=True),
             _cell(interval(one.ci_low, one.ci_high, scale.places)),
-            _cell(p_value(one.p_holm)),
+            _cell(p_value(one.p_holm, judged["alpha"])),
             escape(verdict),
         ]
         rows.append(" & ".join(cells) + r" \\")
     about = (
-        f"% {_comment(answer.plan.study)}: {judged['metric']}; {level} % {kind(answer)} intervals"
+        f"% {_comment(answer.plan.study)}: {_comment(judged['metric'])}; {level} % "
+        f"{kind(answer)} intervals"
     )
     delta = _signed(contrasts.delta_pp, scale.places)
     return _table(about, head, f"L{delta}rrl", rows, [], wide=True)
@@ -195,7 +204,12 @@ def _columns(answer: StudyResults, scale: Scale, arms: pd.DataFrame) -> dict[str
             lambda arm: _cell(interval(arm.ci_low, arm.ci_high, places)),
             compares=True,
         ),
-        "p": Column("r", "{$p$ (adj.)}", lambda arm: _cell(p_value(arm.p_holm)), compares=True),
+        "p": Column(
+            "r",
+            "{$p$ (adj.)}",
+            lambda arm: _cell(p_value(arm.p_holm, judged["alpha"])),
+            compares=True,
+        ),
         "verdict": Column("l", "verdict", verdict, compares=True),
         "mark": Column("c", "", lambda arm: MARKS.get(arm.verdict, "?"), compares=True),
         "params": Column("r", "{params}", lambda arm: escape(count(arm.params))),
@@ -250,7 +264,7 @@ def _number(value: float | None, places: int, *, sign: bool = False) -> str:
     """A number as `siunitx` reads it; where there is none, a dash that it leaves alone."""
     if value is None or not math.isfinite(value):
         return "{--}"
-    return f"{value:{'+' if sign else ''}.{places}f}"
+    return signed(value, places) if sign else number(value, places)
 
 
 def _signed(values: pd.Series, places: int) -> str:

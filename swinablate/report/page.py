@@ -89,6 +89,7 @@ def _names(said: Mapping[str, Any]) -> dict[str, Callable[..., object]]:
     return {
         "named": partial(called, labels=labels),
         "metric": metric,
+        "p_value": partial(numbers.p_value, alpha=said["judged"]["alpha"]),
         "evidence": partial(evidence, labels=labels),
     }
 
@@ -98,7 +99,7 @@ def md(value: object) -> str:
     text = str(value)
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
-    for c in "\\`*_[]|#":
+    for c in "\\`*_[]|#~$":
         text = text.replace(c, "\\" + c)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

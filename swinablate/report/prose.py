@@ -63,8 +63,8 @@ def spread(answer: StudyResults) -> str:
     ratio = f", a ratio of {sds[most] / sds[least]:.1f}" if sds[least] > 0 else ""
     return (
         f"Standard deviations over {'splits' if answer.plan.units else 'seeds'} "
-        f"run from {sds[least]:.2g} ({least}) "
-        f"to {sds[most]:.2g} ({most})"
+        f"run from {_two(sds[least])} ({least}) "
+        f"to {_two(sds[most])} ({most})"
         f"{_points(unit_of(answer.verdicts))}{ratio}."
     )
 
@@ -275,6 +275,11 @@ def claim(declared: HypothesisRecord, unit: str) -> str:
         return f"equivalent{about}{within}"
     by = f" by at least {declared.by:g}{after_difference(unit)}" if declared.by else ""
     return f"{declared.expect}{about}{by}"
+
+
+def _two(sd: float) -> str:
+    """A number to two digits, and never with an exponent for being large."""
+    return f"{sd:.2g}" if sd < 99.5 else f"{sd:.0f}"
 
 
 def _points(unit: str) -> str:

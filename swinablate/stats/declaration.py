@@ -8,7 +8,7 @@ from swinablate.errors import InputError
 from swinablate.stats.estimate import LEAST_ALPHA, MOST, Contrast
 from swinablate.stats.seeds.shares import Share
 from swinablate.stats.seeds.units import Units
-from swinablate.text import after_difference, places
+from swinablate.text import after_difference, places_in
 
 SCHEMA = 1
 """Of verdicts.json: a program that reads it can refuse what it does not know."""
@@ -146,7 +146,7 @@ class Declaration:
 
     def places(self, spread: float | None) -> int:
         """Decimals of a difference: two of percentage points, else as its error needs them."""
-        return 2 if self.unit == "pp" else places(spread)
+        return places_in(self.unit, spread)
 
     def goodwards(self, interval: tuple[float, float]) -> tuple[float, float]:
         """An interval of a difference as it would be, were higher better."""

@@ -9,7 +9,7 @@ from swinablate.stats.power import POWER, baseline_of
 from swinablate.stats.sample import Sample
 from swinablate.stats.seeds.units import Units, ended
 from swinablate.stats.seeds.variances import RAISED, prior_seeds
-from swinablate.text import LOG_ODDS, counted, error_ratio, number, signed
+from swinablate.text import LOG_ODDS, counted, ends, error_ratio, number, signed
 
 SEQUENTIAL = "group-sequential"
 
@@ -49,7 +49,8 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     delta = found.delta_pp or 0.0
     moves = "raises" if delta > 0 else "lowers"
     small = f", but by less than {declaration.rope_pp}{declaration.suffix} (negligible)"
-    by = f"{abs(delta):.{declaration.places(found.se)}f}{declaration.suffix}"
+    size, _ = ends(abs(delta), abs(delta), declaration.places(found.se))
+    by = f"{size.removeprefix('+')}{declaration.suffix}"
     by += _errors(found, declaration)
     return (
         f"{arm.name} {moves} {_metric(declaration)} by {by}{over}{given} "
@@ -60,10 +61,9 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
 def interval(found: Judged, declaration: Declaration) -> str:
     """Return the simultaneous interval in words, signed."""
     kind = "repeated" if found.method.startswith(SEQUENTIAL) else "simultaneous"
-    places = declaration.places(found.se)
-    ends = f"{signed(found.ci_low, places)} to {signed(found.ci_high, places)}"
+    both = " to ".join(ends(found.ci_low, found.ci_high, declaration.places(found.se)))
     over = f" {declaration.units.over}" if declaration.units.over else ""
-    return f"{_level(declaration.alpha)} {kind} CI {ends}{over}"
+    return f"{_level(declaration.alpha)} {kind} CI {both}{over}"
 
 
 def methods(
@@ -263,7 +263,8 @@ def _need(arm: Tally, found: Judged, baseline: Tally, declaration: Declaration) 
         if near:
             what = f"equivalence within {margin(declaration)} {power}, if there is no difference"
         return f"{more}{both} would show {what}."
-    return f"{counted(arm.n, declaration.units.word)} detect {reach(found, declaration)}."
+    used = arm.n if found.pairs is None else found.pairs
+    return f"{counted(used, declaration.units.word)} detect {reach(found, declaration)}."
 
 
 def reach(found: Judged, declaration: Declaration) -> str:

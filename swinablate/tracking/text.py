@@ -16,6 +16,7 @@ from swinablate.text import (
     OWN,
     after_difference,
     after_value,
+    ends,
     flat,
     known,
     level,
@@ -236,7 +237,7 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
     unit, places = str(arm.get("unit", "pp")), int(arm.get("places", 2))
     interval = ""
     if {"ci_low", "ci_high"} <= values.keys():  # from the exact ends: rounding twice can differ
-        interval = f"[{signed(arm['ci_low'], places)}, {signed(arm['ci_high'], places)}]"
+        interval = f"[{', '.join(ends(arm['ci_low'], arm['ci_high'], places))}]"
     verdict = str(arm["verdict"]) + (" (negligible)" if arm.get("negligible") else "")
     metric = str(arm.get("metric", ACCURACY))
     what = "" if metric == ACCURACY else f" {metric}"

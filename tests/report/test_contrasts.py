@@ -153,3 +153,15 @@ def test_another_metric_is_compared_between_the_same_arms(answer):
     resnet = next(arm for arm in params["arms"] if arm["name"] == "ResNet")
     own, theirs = (answer.plan.arm(name).params for name in ("ResNet", "ViT, same parameters"))
     assert resnet["delta_pp"] == own - theirs
+
+
+def test_contrasts_of_arms_are_drawn_though_all_seeds_of_the_baseline_diverged():
+    lost = replace(QUICKSTART[0], statuses=("diverged",) * 10)
+    of = {QUICKSTART[1].name: 1.0, QUICKSTART[2].name: -1.0}
+    gap = ContrastRecord(name="gap", of=of)
+    files = contents(study([lost, *QUICKSTART[1:3]], contrasts=[gap]))
+    assert b"(baseline - %, n = 0)" in files["figures/forest.svg"]
+    (one,) = [
+        one for one in json.loads(files["verdicts.json"])["contrasts"] if one["name"] == "gap"
+    ]
+    assert one["verdict"] == "better"

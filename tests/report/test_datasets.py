@@ -13,6 +13,7 @@ from swinablate.cli.app import main
 from swinablate.report import contents
 from swinablate.report.analyze import Question, analyze
 from swinablate.report.drawing.files import saved
+from swinablate.report.drawing.kinds import MORE
 from swinablate.report.drawing.paper import Paper
 from swinablate.report.families.datasets import (
     each_of,
@@ -203,3 +204,36 @@ def test_an_arm_that_failed_everywhere_on_a_data_set_has_the_others():
     shift, norm, _ = over_sets(answer.planned, each_of(answer.planned, rows))["datasets"]
     assert (shift["k"], len(shift["sets"]), norm["k"]) == (4, 5, 5)
     assert shift["iqm_pp"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "lost", "why"),
+    [
+        ("diverged", 5, "it fails to train on letters"),
+        ("failed", 1, "there is no verdict on letters: good failed on 1 of 5 seeds: retry them"),
+    ],
+)
+def test_a_data_set_that_an_arm_lost_leaves_it_without_a_word_over_all(
+    tmp_path, status, lost, why
+):
+    """The mean of those that went well says nothing of all: 3 better and 1 that does not train."""
+    rows = results(4, {"base": 0.0, "good": 3.0, "also": 3.0}, spread=0.01).splitlines()
+    text = [f"{rows[0]},status"]
+    for row in rows[1:]:
+        dataset, arm, seed, _ = row.split(",")
+        gone = (dataset, arm) == ("letters", "good") and int(seed) < lost
+        text.append(f"{row},done" if not gone else f"{dataset},{arm},{seed},,{status}")
+    (tmp_path / "r.csv").write_text("\n".join(text) + "\n")
+    good, also = analyze(tmp_path / "r.csv", Question(baseline="base")).to_json()["over"]
+    assert (also["verdict"], also["why"]) == ("better", "")
+    assert (good["verdict"], good["why"]) == ("undecided", why)
+    assert good["mean_pp"] == pytest.approx(3.0, abs=0.3)
+    assert good["sentence"].startswith(f"undecided ({why}): +")
+    assert ("over 3 of 4 data sets" in good["sentence"]) == (lost == 5)
+    assert "over 4 data sets" in also["sentence"]
+
+
+def test_no_two_data_sets_look_alike():
+    looks = [datasets._look(i) for i in range(64)]
+    assert looks[:8] == list(MORE)
+    assert len({(look.marker, look.colour) for look in looks}) == 64

@@ -70,6 +70,15 @@ def chart(runs: Sequence[str], steps: int = 3) -> str:
     return "\n".join(lines) + "\n"
 
 
+def booked(text: str) -> str:
+    """The chart with what W&B logs beside every metric."""
+    head, *rows = text.splitlines()
+    runs = [name.strip('"').removesuffix(" - test/acc") for name in head.split(",") if name.endswith('acc"')]  # fmt: skip
+    more = [f'"{run} - _step{bound}"' for run in runs for bound in ("", "__MIN", "__MAX")]
+    lines = [",".join([head, *more]), *(",".join([row, *['"7"'] * len(more)]) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
 RUNS = [f"{arm}-seed{seed}" for arm in ("base", "x") for seed in SEEDS]
 DECIMAL = table("arm;seed;value", row="{arm};{seed};{value}").replace(".", ",")
 READ: dict[str, tuple[str | bytes, dict[str, Any]]] = {
@@ -129,6 +138,21 @@ READ: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "a column an arm, seeds by another name": (
         "fold,base,x\n" + "".join(f"{s},{93 + NOISE[s]:.1f},{91 + NOISE[s]:.1f}\n" for s in SEEDS),
         {"seed": "fold"}),
+    "commas between thousands of counts": (
+        table("arm,seed,value,params", row='{arm},{seed},{value},"28,288,354"'), {}),
+    "steps from the last to the first": (
+        table("arm,seed,step,value", row="{arm},{seed},2,{value}\n{arm},{seed},1,0.9"), {}),
+    "a column an arm, and one of epochs": (
+        "seed,epoch,base,x,params\n" + "".join(f"{s},90,{93 + NOISE[s]:.1f},{91 + NOISE[s]:.1f},5\n" for s in SEEDS),
+        {}),
+    "a column an arm, and an index of pandas": (
+        "Unnamed: 0,seed,base,x\n" + "".join(f"{s},{s},{93 + NOISE[s]:.1f},{91 + NOISE[s]:.1f}\n" for s in SEEDS),
+        {}),
+    "a chart of W&B with its own steps": (booked(chart(RUNS)), {}),
+    "a chart of W&B over the steps of a trainer": (
+        chart(RUNS).replace('"Step"', '"train/global_step"'), {}),
+    "line breaks in names": (
+        table('"a\nrm",seed,"top 1\naccuracy"'), {"arm": "a rm"}),
     "curves by epoch": (
         table("arm,seed,epoch,value", row="{arm},{seed},1,12.5\n{arm},{seed},2,{value}"), {}),
 }  # fmt: skip
@@ -188,6 +212,18 @@ def test_small_differences_of_a_loss_have_the_digits_that_they_need(tmp_path):
     found = judged(tmp_path, text, metric="loss", unit="none", better="lower").to_json()
     (arm,) = found["arms"]
     assert arm["sentence"].startswith("x: undecided (-0.00020, 95 % simultaneous CI -0.00043 to ")
+
+
+@pytest.mark.parametrize("sd", [1e-3, 1e-8])
+def test_a_difference_that_was_found_is_never_no_number(tmp_path, sd):
+    arms = {"base": 99.9, "x": 99.9 + 10 * sd}
+    rows = [f"{arm},{s},{mean + sd * NOISE[s] / 0.158:.12f}" for arm, mean in arms.items() for s in SEEDS]  # fmt: skip
+    (arm,) = judged(tmp_path, many(*rows)).to_json()["arms"]
+    assert arm["verdict"] == "better"
+    said = arm["sentence"].removeprefix("x raises test accuracy by ")
+    by, low, high = float(said.split()[0]), *(float(said[said.index("CI ") :].split()[k].strip(";")) for k in (1, 3))  # fmt: skip
+    assert 0 < low <= by <= high
+    assert by == pytest.approx(10 * sd, rel=0.05)
 
 
 def test_several_data_sets_are_told_apart(tmp_path):
@@ -271,6 +307,8 @@ def test_marks_between_thousands_are_none_of_decimals(tmp_path, row):
     [
         ("perplexity", "none"), ("train_s", "none"), ("latency (ms)", "none"), ("val/loss", "none"),
         ("images/s", "none"), ("test_error", "pp"), ("WER", "pp"), ("accuracy", "pp"),
+        ("hd95 (mm)", "none"), ("inception", "none"), ("kid", "none"), ("snr_db", "none"),
+        ("MAPE", "pp"), ("fpr95", "pp"), ("chloride", "pp"), ("rank1", "pp"),
         ("class_s_recall", "pp"), ("times_right", "pp"),
     ],
 )  # fmt: skip
@@ -352,6 +390,36 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
         many("| base | 0 | 93 |", header="| arm | seed | value |"), {},
         ["one column only, '| arm | seed | value |'", "separate cells by commas"]),
     "no baseline": (table(), {"baseline": ""}, ["--baseline", "arms: base, x", "--baseline base"]),
+    "a row of means below the runs": (
+        table() + "base,mean,93\nx,Mean,91\n", {}, ["line 12", "'mean' sums up others", "leave such rows out"]),
+    "a row of means below a column an arm": (
+        "seed,base,x\n0,93,91\n1,93.1,91.2\n2,93.2,90.9\nAvg.,93.1,91.03\n", {},
+        ["line 5", "'Avg.' sums up others"]),
+    "thousands or decimals": (
+        many('base,0,"998"', 'base,1,"1,002"'), {"unit": "none"},
+        ["line 3", "'1,002': the comma may stand for thousands or for decimals", "decimal point"]),
+    "thousands or decimals, between semicolons": (
+        many("base;0;998", "base;1;1,002", header="arm;seed;value"), {"unit": "none"},
+        ["line 3", "'1,002': the comma may stand"]),
+    "parameters in millions": (
+        table("arm,seed,value,params", row="{arm},{seed},{value},28.3"), {},
+        ["line 2", "params is no whole number: 28.3", "28300000, not 28.3"]),
+    "fewer than no operations": (
+        table("arm,seed,value,macs", row="{arm},{seed},{value},-1"), {}, ["macs is no whole number: -1"]),
+    "a loss by another name": (
+        table("arm,seed,test_loss"), {"metric": "accuracy"}, ["'test_loss' sounds as if lower", "--better lower"]),
+    "a loss in rows by another name": (
+        table("arm,seed,metric,value", row="{arm},{seed},val_loss,{value}"), {"metric": "accuracy"},
+        ["'val_loss' sounds as if lower"]),
+    **{f"less of {name} is better": (table(), {"metric": name}, [f"'{name}' sounds as if lower were better"])
+       for name in ("mape", "brier_score", "FPR95", "hd95", "Hausdorff", "chamfer_l1", "kid", "MPJPE", "kl_div",
+                    "miss_rate")},
+    "a margin that holds everything": (
+        table(), {"rope": float("inf")}, ["--rope: inf is more than any difference", "percentage points"]),
+    "a margin of more than all": (
+        table(), {"rope": 150.0}, ["--rope: 150 is more than any difference"]),
+    "an error rate of nothing": (
+        table(), {"alpha": 1e-300}, ["--alpha: alpha = 1e-300 leaves no interval an end", "1e-09"]),
     "a latency": (
         table("arm,seed,latency_ms"), {}, ["'latency_ms' sounds as if lower", "--better higher"]),
     "a comma in one number of many": (

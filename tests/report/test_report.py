@@ -26,6 +26,7 @@ from swinablate.records.plan import (
 from swinablate.records.report_folder import MARKER
 from swinablate.records.tuning import Ledger, TryRecord
 from swinablate.report import contents, render
+from swinablate.report.analyze import Question, analyze
 from swinablate.report.drawing import numbers
 from swinablate.report.drawing.numbers import PM
 from swinablate.report.drawing.stack import stacked
@@ -438,6 +439,9 @@ def test_latex_escapes_what_it_must() -> None:
         r"\textless{}\textgreater{}\textbar{}\textquotedbl{}"
     )
     assert escape("\N{MINUS SIGN}1 \N{PLUS-MINUS SIGN} 2\x00") == r"$-$1 $\pm$ 2?"
+    # Of two of these T1 makes another character: a dash, a low quote, a quote.
+    assert escape("--no-x ,, '' \N{EN DASH}") == "-{}-no-x ,{}, '{}' --"
+    assert escape("?`") == r"?\textasciigrave{}"
 
 
 @pytest.mark.parametrize("name", ["arms", "arms_wide"])
@@ -470,6 +474,17 @@ def test_latex_numbers_are_the_verdicts() -> None:
     assert cells[5].replace("$-$", "-") == f"{{[{arm['ci_low']:+.2f}, {arm['ci_high']:+.2f}]}}"
 
 
+@pytest.mark.parametrize(("mean", "shown"), [(92.997, "0.00"), (93.003, "0.00"), (92.99, "-0.01")])
+def test_latex_has_no_sign_before_nothing(tmp_path: Path, mean: float, shown: str) -> None:
+    path = tmp_path / "r.csv"
+    rows = [f"{arm},{s},{m + 0.1 * (s - 1):.4f}" for arm, m in (("a", 93.0), ("b", mean)) for s in range(3)]  # fmt: skip
+    path.write_text("\n".join(['arm,seed,"top 1\nof ""five"""', *rows]) + "\n")
+    answer = analyze(path, Question(baseline="a")).only
+    lines = arms_tex(answer, arms_table(whole(answer)), ("delta",)).splitlines()
+    assert [line for line in lines if line.startswith("b")] == [rf"b & {shown} \\"]
+    assert lines[1] == '% r.csv: top 1 of "five", mean +- sd over seeds; 95 % simultaneous intervals; the best mean is bold'  # fmt: skip
+
+
 def test_latex_has_the_columns_that_were_asked_for_and_the_best_is_bold() -> None:
     answer = study()
     arms = arms_table(whole(answer))
@@ -499,6 +514,7 @@ def test_latex_says_which_mark_is_which_verdict() -> None:
         (97.3111, 0.4213, "97.31 ± 0.42"), (97.3, 12.34, "97 ± 12"), (97.3, 1.234, "97.3 ± 1.2"),
         (97.3, 0.0123, "97.300 ± 0.012"), (97.3, 0.0, "97.30 ± 0.00"), (97.3, None, "97.30"),
         (None, None, DASH), (float("nan"), 1.0, DASH), (97.3, 0.0999, "97.30 ± 0.10"),
+        (1.23e-5, 3e-6, "0.000012 ± 0.000003"),
     ],
 )  # fmt: skip
 def test_mean_and_sd(mean: float | None, sd: float | None, expected: str) -> None:
@@ -511,6 +527,11 @@ def test_numbers_as_text() -> None:
     assert numbers.signed(float("inf")) == DASH
     assert numbers.interval(-1.0, 0.5) == "[\N{MINUS SIGN}1.00, +0.50]"
     assert numbers.interval(None, 0.5) == DASH
+    # Below alpha, and not to be read as if it were alpha.
+    assert [numbers.p_value(p) for p in (0.0497, 0.0502, 0.04999999)] == [
+        "0.0497", "0.050", "0.050000",
+    ]  # fmt: skip
+    assert [numbers.p_value(0.196, alpha) for alpha in (0.05, 0.2)] == ["0.20", "0.196"]
     assert [numbers.p_value(p) for p in (0.0, 0.0123, 0.5, 1.0, None)] == [
         "< 0.001", "0.012", "0.50", "1.00", DASH,
     ]  # fmt: skip
@@ -524,6 +545,7 @@ def test_numbers_as_text() -> None:
 
 
 def test_text_helpers() -> None:
+    assert md("~~a~~ $x$") == r"\~\~a\~\~ \$x\$"
     assert minus("CI -1.20 to -0.3; e-3 stays, s-2 too") == (
         "CI \N{MINUS SIGN}1.20 to \N{MINUS SIGN}0.3; e-3 stays, s-2 too"
     )

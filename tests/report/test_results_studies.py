@@ -97,6 +97,11 @@ def test_a_study_is_judged_from_mlflow_and_a_report_is_written(judge, tmp_path):
     assert code == 0, err
     folder = tmp_path / "here" / "reports" / "old"
     page = (folder / "report.md").read_text()
+    # Nobody knows what was declared before these runs, and the page claims nothing else.
+    assert "Declared before launch" not in (folder / "index.html").read_text()
+    assert (
+        "nothing here shows that they were declared before" in (folder / "index.html").read_text()
+    )
     assert "> What did the shift do in the runs that we have?" in page
     assert "**worse**: without shift lowers" in page
     assert "| without shift | worse by at least 2 pp | a paper | supported |" in page

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from swinablate.cli.wording.scale_text import hours_of
 from swinablate.config.metrics import metric
-from swinablate.text import LOG_ODDS, after_difference, named_level, signed
+from swinablate.text import LOG_ODDS, after_difference, ends, named_level, signed
 
 if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
@@ -111,8 +111,8 @@ def each_rows(entries: Sequence[Mapping[str, Any]], places: int) -> list[Sequenc
 
 
 def _cell(own: Mapping[str, Any], places: int) -> str:
-    ends = _ends(own["ci_low"], own["ci_high"], places)
-    return f"{signed(own['delta_pp'], places)} {ends} {own['verdict']}"
+    both = _ends(own["ci_low"], own["ci_high"], places)
+    return f"{signed(own['delta_pp'], places)} {both} {own['verdict']}"
 
 
 def _row(one: Mapping[str, Any], places: int) -> Sequence[object]:
@@ -133,4 +133,4 @@ def _row(one: Mapping[str, Any], places: int) -> Sequence[object]:
 def _ends(low: float | None, high: float | None, places: int) -> str:
     if low is None or high is None:
         return "-"
-    return f"[{signed(low, places)}, {signed(high, places)}]"
+    return f"[{', '.join(ends(low, high, places))}]"

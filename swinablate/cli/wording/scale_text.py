@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swinablate.config.metrics import metric
-from swinablate.text import LOG_ODDS, level, signed
+from swinablate.text import LOG_ODDS, ends, level, signed
 
 if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
@@ -131,8 +131,8 @@ def trend_rows(verdicts: Mapping[str, Any], places: int) -> list[Sequence[object
 def _row(one: Mapping[str, Any], places: int) -> Sequence[object]:
     ahead = "-"
     if one["predicted"] is not None:
-        ends = f"{signed(one['predicted_low'], places)}, {signed(one['predicted_high'], places)}"
-        ahead = f"{signed(one['predicted'], places)} [{ends}] at {one['predicted_at']}"
+        both = ", ".join(ends(one["predicted_low"], one["predicted_high"], places))
+        ahead = f"{signed(one['predicted'], places)} [{both}] at {one['predicted_at']}"
     small = " (negligible)" if one["negligible"] else ""
     why = f" ({one['why']})" if one["why"] else ""
     return [
@@ -140,7 +140,7 @@ def _row(one: Mapping[str, Any], places: int) -> Sequence[object]:
         signed(one["slope"], places),
         "-"
         if one["ci_low"] is None
-        else f"[{signed(one['ci_low'], places)}, {signed(one['ci_high'], places)}]",
+        else f"[{', '.join(ends(one['ci_low'], one['ci_high'], places))}]",
         one["n"],
         ahead,
         f"{one['answer']}{small}{why}",

@@ -3,6 +3,8 @@
 from swinablate import text
 from swinablate.text import known
 
+MOST = 6
+"""Decimals, as of differences (`text.places`)."""
 MINUS, DASH, PM = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{PLUS-MINUS SIGN}"
 
 
@@ -18,9 +20,9 @@ def signed(value: float | None, places: int = 2) -> str:
 
 def interval(low: float | None, high: float | None, places: int = 2) -> str:
     """A confidence interval of a difference, of one width for numbers below 10."""
-    return (
-        f"[{signed(low, places)}, {signed(high, places)}]" if known(low) and known(high) else DASH
-    )
+    if not (known(low) and known(high)):
+        return DASH
+    return f"[{', '.join(text.ends(low, high, places, minus=MINUS))}]"
 
 
 def share(n: float | None, planned: int) -> str:
@@ -36,15 +38,20 @@ def mean_sd(mean: float | None, sd: float | None) -> str:
     if not known(sd):
         return plain(mean)
     # The exponent after rounding: 0.0999 is 0.10, not 0.100.
-    places = 2 if sd <= 0 else min(max(1 - int(f"{sd:.1e}".partition("e")[2]), 0), 4)
+    places = 2 if sd <= 0 else min(max(1 - int(f"{sd:.1e}".partition("e")[2]), 0), MOST)
     return f"{plain(mean, places)} {PM} {sd:.{places}f}"
 
 
-def p_value(p: float | None) -> str:
-    """A p-value to two digits, never 0."""
+def p_value(p: float | None, alpha: float = 0.05) -> str:
+    """A p-value to two digits, never 0; one below alpha is not rounded up to it."""
     if not known(p):
         return DASH
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    if p < 0.001:
+        return "< 0.001"
+    places = 3 if p < 0.1 else 2
+    while p < alpha <= float(f"{p:.{places}f}") and places < MOST:
+        places += 1
+    return f"{p:.{places}f}"
 
 
 def count(value: float | None) -> str:

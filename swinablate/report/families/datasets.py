@@ -17,7 +17,7 @@ from swinablate.records.tables import CURVES
 from swinablate.report.results import StudyResults, judge_trials
 from swinablate.stats.comparisons.datasets import LEAST, MANY, OverDatasets, over_datasets, word
 from swinablate.study.declared import declaration
-from swinablate.text import after_difference, counted, places_of, signed, unit_of
+from swinablate.text import after_difference, counted, ends, places_of, signed, unit_of
 
 Judged = Mapping[str, Mapping[str, Any]]
 """Data set -> its verdicts, as in verdicts.json."""
@@ -162,12 +162,21 @@ def _effects(judged: Judged, arm: str) -> list[dict[str, Any]]:
             "dataset": name,
             "baseline_mean": one["baseline"]["mean"],
             "against": found.get("against") or "",
+            "lost": _lost(name, found),
             **{key: found.get(key) for key in KEPT},
         }
         for name, one in judged.items()
         for found in one["arms"]
         if found["name"] == arm
     ]
+
+
+def _lost(name: str, found: Mapping[str, Any]) -> str:
+    """Why an arm has no verdict on a data set, though it ran there; nothing where it has one."""
+    if found["verdict"] == "fails to train":
+        return f"it fails to train on {name}"
+    open_ = found["verdict"] == "undecided" and found.get("reason")
+    return f"there is no verdict on {name}: {found['reason']}" if open_ else ""
 
 
 def _known(effects: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
@@ -177,7 +186,8 @@ def _known(effects: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
 
 def _entry(arm: str, effects: list[dict[str, Any]], asked: Asked) -> dict[str, Any]:
     first, known = asked.first, _known(effects)
-    sets = [{key: value for key, value in one.items() if key != "against"} for one in effects]
+    own = {"against", "lost"}
+    sets = [{key: value for key, value in one.items() if key not in own} for one in effects]
     shared = {"arm": arm, "against": effects[0]["against"]}
     if len(known) < 2:
         on = counted(len(known), "data set")
@@ -190,34 +200,40 @@ def _entry(arm: str, effects: list[dict[str, Any]], asked: Asked) -> dict[str, A
     lower = first.get("better") == "lower"
     verdict = word(found, first.get("rope_pp"), lower_is_better=lower)
     why = asked.pending if verdict else "how far data sets differ cannot be told from two"
+    # What a data set lost is not like what others show: without it the mean is of those that went
+    # well, and says nothing of all.
+    lost = "; ".join(one["lost"] for one in effects if one["lost"])
     if verdict and asked.pending:
         verdict = "pending"
+    elif verdict and lost:
+        verdict, why = "undecided", lost
     said = {**asdict(found), "verdict": verdict or None, "why": why, "sets": sets}
-    return {**shared, **said, "sentence": _sentence(found, verdict, why, asked)}
+    return {**shared, **said, "sentence": _sentence(found, verdict, why, asked, len(effects))}
 
 
-def _sentence(found: OverDatasets, verdict: str, why: str, asked: Asked) -> str:
+def _sentence(found: OverDatasets, verdict: str, why: str, asked: Asked, of: int) -> str:
     """What was found of an arm over data sets, without its name."""
     places, unit = asked.places, after_difference(unit_of(asked.first))
     level = f"{100 * (1 - asked.first['alpha']):g} %"
 
-    def ends(low: float | None, high: float | None) -> str:
-        return f"{signed(low, places)} to {signed(high, places)}"
+    def both(low: float | None, high: float | None) -> str:
+        return " to ".join(ends(low, high, places))
 
-    mean = f"{signed(found.mean_pp, places)}{unit} over {found.k} data sets"
+    some = str(found.k) if found.k == of else f"{found.k} of {of}"
+    mean = f"{signed(found.mean_pp, places)}{unit} over {some} data sets"
     if found.k < LEAST:
         same = "the same sign on both" if found.same_sign == found.k else "opposite signs"
         return f"{mean}, {same}; no word is given, for {why}."
-    new = ends(found.new_low, found.new_high)
+    new = both(found.new_low, found.new_high)
     spread = f"{found.tau_pp:.{places}f}{unit} ({found.i2:.0f} % of the variation)"
     parts = [
-        f"{mean} ({level} simultaneous CI {ends(found.ci_low, found.ci_high)})",
+        f"{mean} ({level} simultaneous CI {both(found.ci_low, found.ci_high)})",
         f"on a new data set like these {new} ({level} prediction interval)",
         f"between data sets an sd of {spread}",
         f"the mean's sign on {found.same_sign} of {found.k}",
     ]
     if found.k >= MANY:
-        middle = ends(found.iqm_low, found.iqm_high)
+        middle = both(found.iqm_low, found.iqm_high)
         parts.append(f"the middle half of them {signed(found.iqm_pp, places)} ({middle})")
     return f"{verdict}{f' ({why})' if why else ''}: {'; '.join(parts)}."
 

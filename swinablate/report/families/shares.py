@@ -14,7 +14,7 @@ from swinablate.stats import Declaration
 from swinablate.stats.comparisons.shares import NOTHING, Part, Whole, shares
 from swinablate.stats.sample import read_samples
 from swinablate.study.declared import effects_of
-from swinablate.text import counted, number, signed
+from swinablate.text import counted, ends, number, signed
 
 Step = tuple[str, str]
 """The arm after a change, and the one before."""
@@ -99,7 +99,7 @@ def _sentence(declared: Declaration, found: Whole | None, changes: list[str], wh
     level = f"{100 * (1 - declared.alpha):g} %"
     whole = (
         f"All changes together: {signed(found.effect, places)}{declared.suffix} ({level} CI "
-        f"{signed(found.ci_low, places)} to {signed(found.ci_high, places)}; "
+        f"{' to '.join(ends(found.ci_low, found.ci_high, places))}; "
         f"{counted(found.n, declared.units.word)})"
     )
     if why:

@@ -20,7 +20,7 @@ from swinablate.scheduling.ledger import Try, choices, tuned_rows
 from swinablate.stats import Declaration
 from swinablate.stats.comparisons.trend import At, HeldOut, Trend
 from swinablate.study.arms.trends import Ladder, Pair, ladder
-from swinablate.text import counted, signed
+from swinablate.text import counted, ends, signed
 
 
 def trends(
@@ -180,12 +180,12 @@ def _sentence(
     level = f"{100 * (1 - declared.alpha):g} %"
     first, last = one.rungs[0].label, one.rungs[-1].label
 
-    def ends(low: float | None, high: float | None) -> str:
-        return f"{signed(low, places)} to {signed(high, places)}"
+    def both(low: float | None, high: float | None) -> str:
+        return " to ".join(ends(low, high, places))
 
     slope = (
         f"{signed(found.slope, places)}{unit} per doubling of {scale.by} ({level} simultaneous CI "
-        f"{ends(found.ci_low, found.ci_high)}; {counted(found.n, word)}{_look(found)} at "
+        f"{both(found.ci_low, found.ci_high)}; {counted(found.n, word)}{_look(found)} at "
         f"{len(one.rungs)} "
         f"rungs, {first} to {last})"
     )
@@ -193,13 +193,13 @@ def _sentence(
     if (ahead := found.predicted) and scale.predict:
         said.append(
             f"at {scale.predict.label} {signed(ahead.effect, places)}{unit} is predicted ({level} "
-            f"prediction interval {ends(ahead.low, ahead.high)})"
+            f"prediction interval {both(ahead.low, ahead.high)})"
         )
     if held := found.held_out:
         does = "hits" if held.hit else "misses"
         said.append(
             f"without {last} the others predict {signed(held.predicted.effect, places)} "
-            f"({ends(held.predicted.low, held.predicted.high)}) there, which {does} the "
+            f"({both(held.predicted.low, held.predicted.high)}) there, which {does} the "
             f"{signed(held.measured.effect, places)} that was measured"
         )
     small = ", over all rungs by less than matters (negligible)" if found.negligible else ""

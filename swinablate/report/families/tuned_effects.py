@@ -27,7 +27,7 @@ from swinablate.scheduling.ledger import (
     tunings_of,
 )
 from swinablate.stats import Declaration, Estimate, Verdicts, Warn
-from swinablate.text import signed
+from swinablate.text import ends, signed
 
 UNEQUAL = 1.5
 """Arms whose numbers of tries differ by more than this were not tuned equally."""
@@ -233,11 +233,11 @@ def _flipped(arms: Sequence[Mapping[str, Any]], declared: Declaration) -> Iterat
                 if arm["verdict_flips"]
                 else "That the effect depends on the recipe is shown; that its sign turns is not."
             )
-            ends = [signed(arm[key], places) for key in ("change_low", "change_high")]
+            both = ends(arm["change_low"], arm["change_high"], places)
             yield Warn(
                 "W16",
                 f"{arm['name']}: {signed(arm['fixed_pp'], places)}{unit} at the fixed recipe, "
                 f"{signed(arm['tuned_pp'], places)}{unit} when every arm is tuned: a change of "
                 f"{signed(arm['change_pp'], places)}{unit} ({100 * (1 - declared.alpha):g} % "
-                f"simultaneous CI {' to '.join(ends)}). {sure}",
+                f"simultaneous CI {' to '.join(both)}). {sure}",
             )

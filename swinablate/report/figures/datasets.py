@@ -69,7 +69,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw a block for every arm, all on one axis."""
     scale, first = scale_in(rows), rows.iloc[0]
     sets = list(dict.fromkeys(rows.dataset[rows.point == "dataset"]))
-    looks = dict(zip(sets, (MORE[i % len(MORE)] for i in range(len(sets))), strict=True))
+    looks = dict(zip(sets, map(_look, range(len(sets))), strict=True))
     known = {str(arm): _mean(own) for arm, own in rows.groupby("arm", sort=False)}
     arms = ends(known, PANELS)
     block = pt(STEP) * (len(sets) + 1) + pt(MEAN + NEW)
@@ -129,6 +129,13 @@ def _arm(
         _numbers(ax, y, point, scale, paper)
         if pd.notna(point.new_low):
             _new(ax, y + pt(NEW), point, scale, paper)
+
+
+def _look(i: int) -> KindLook:
+    """Of a data set: of more than there are looks, the shapes come again in other colours."""
+    again, first = divmod(i, len(MORE))
+    other = MORE[(first + again) % len(MORE)]
+    return MORE[first]._replace(colour=other.colour, text=other.text)
 
 
 def _mean(own: pd.DataFrame) -> float:

@@ -28,6 +28,7 @@ from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.families.compared import beside, declared
 from swinablate.report.results import StudyResults
+from swinablate.text import number
 
 COLUMNS = (
     "mark", "arm", "against", "seed", "delta_pp", "ci_low", "ci_high", "n", "seeds", "verdict",
@@ -119,7 +120,8 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     said = (
         f"difference in {first.metric}"
         f"{scale.of_differences if paper.narrow else scale.in_words}\n"
-        f"(baseline {first.baseline_mean:.{scale.places}f}{scale.after}, n = {first.baseline_n})"
+        f"(baseline {number(first.baseline_mean, scale.places)}{scale.after}, "
+        f"n = {first.baseline_n})"
         + (f"\nbars: {100 * first.level:g} % CI, {first.kind}" if paper.narrow else "")
         + (BELOW if apart else "")
         + note

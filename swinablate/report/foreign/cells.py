@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ LARGEST = 256 << 20
 """Bytes of a table: a thousand trials with a thousand epochs each take a tenth of it."""
 SEPARATORS = (",", ";", "\t")
 """What programs put between cells; where two fit a header equally well, the first is meant."""
+BREAK = re.compile(r"\s*[\n\r\v\f\x85\u2028\u2029]\s*")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as the mark of UTF-16 does: it comes first
@@ -100,7 +102,7 @@ def _cells(file: Path, text: str) -> Cells:
     # As written, for a line break inside quotes belongs to its cell.
     table = io.StringIO("".join(lines[skipped:]), newline="")
     reader = csv.reader(table, delimiter=separator, strict=True)  # no quote swallows the rest
-    header = tuple(name.strip() for name in next(reader))
+    header = tuple(one_line(name) for name in next(reader))
     while header and not header[-1]:
         header = header[:-1]
     rows, ends = [], []
@@ -122,6 +124,11 @@ def _cells(file: Path, text: str) -> Cells:
             "the table has no rows below its header", at=str(file), hint="one row a run"
         )
     return Cells(file=file, header=header, rows=rows, lines=ends, separator=separator)
+
+
+def one_line(text: str) -> str:
+    """A name without the line breaks that a spreadsheet puts into a cell."""
+    return BREAK.sub(" ", text).strip()
 
 
 def _aside(line: str) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
-from swinablate.report.foreign.cells import Cells, read_cells
+from swinablate.report.foreign.cells import Cells, one_line, read_cells
 from swinablate.report.foreign.logged import of_boards, of_mlflow
 from swinablate.report.foreign.suggest import missing
 from swinablate.report.foreign.wide import unfolded
@@ -24,6 +24,7 @@ from swinablate.report.foreign.words import (
     percent_signs,
     seeds,
     states,
+    summary,
     ungrouped,
 )
 
@@ -246,8 +247,8 @@ def _rows(cells: Cells, at: dict[str, int | None]) -> pd.DataFrame:
 
     numbered, labels = seeds(texts("seed"))
     columns: dict[str, object] = {
-        "dataset": [text.strip() for text in texts("dataset")],
-        "arm": [text.strip() for text in texts("arm")],
+        "dataset": [one_line(text) for text in texts("dataset")],
+        "arm": [one_line(text) for text in texts("arm")],
         "seed": numbered,
         "status": states(texts("status")),
         "label": [text.strip() if labels else None for text in texts("seed")],
@@ -276,6 +277,11 @@ def _check(rows: pd.DataFrame, file: Path) -> None:
         ("a row has no arm or no seed", "fill it in"),
         file,
     )
+    summed = rows.label.map(summary).to_numpy(dtype=bool)
+    if summed.any():
+        name = rows.label[int(summed.argmax())]
+        hint = "leave such rows out: means and spreads are computed from the runs"
+        _refuse(rows, summed, (f"a row called {name!r} sums up others and is no run", hint), file)
     hint = "number the runs 0, 1, 2, or call them by words"
     seed = "the seed is no whole number below 2**53"
     _refuse(rows, broken(rows.seed), (seed, hint), file, "seed")
@@ -286,6 +292,12 @@ def _check(rows: pd.DataFrame, file: Path) -> None:
         endless = rows[column].notna() & ~np.isfinite(rows[column])
         hint = "leave the cell empty where it is unknown"
         _refuse(rows, endless.to_numpy(), (f"{column} has no end", hint), file)
+    for column in ("params", "macs"):
+        size = rows[column]
+        broken_off = size.notna() & ((size % 1 != 0) | (size < 0))
+        hint = "write it out: 28300000, not 28.3; leave the cell empty where it is unknown"
+        says = (f"{column} is no whole number", hint)
+        _refuse(rows, broken_off.to_numpy(), says, file, column)
 
 
 def _refuse(

@@ -20,16 +20,21 @@ UNITS = (
 )
 """The last word of a name that is no share but an amount: `latency_ms`, `memory (GiB)`."""
 AMOUNTS = (
-    r"loss|perplexity|entropy|deviance|distance|latency|runtime|duration|memory|energy|regret"
+    r"hausdorff|chamfer|(?<![a-z])(?:rmsle|msle|hd95|kid|mpjpe|epe|bpb|kl)(?![a-z])|brier"
+    r"|loss|perplexity|entropy|deviance|distance|latency|runtime|duration|memory|energy|regret"
     r"|(?<![a-z])(?:ppl|mae|mse|rmse|nll|fid|bpc|bpd|lpips|time|cost|flops|macs|params)(?![a-z])"
     rf"|{UNITS}"
 )
 """In the name of an amount of which less is better."""
-LOWER = re.compile(AMOUNTS + r"|error|(?<![a-z])(?:err|wer|cer|eer|ece)(?![a-z])", re.IGNORECASE)
+LOWER = re.compile(
+    AMOUNTS
+    + r"|error|miss_?rate|(?<![a-z])(?:err|wer|cer|eer|ece|s?mape|wape|fpr\d*|fnr)(?![a-z])",
+    re.IGNORECASE,
+)
 """In the name of a metric of which less is better."""
 NO_SHARE = re.compile(
-    AMOUNTS
-    + r"|throughput|reward|return|psnr|(?<![a-z])(?:fps|elo)(?![a-z])|(?:/|_per_)s(?:ec)?$",
+    AMOUNTS + r"|throughput|reward|return|psnr|inception|pesq"
+    r"|(?<![a-z])(?:fps|elo|snr|sdr|db)(?![a-z])|(?:/|_per_)s(?:ec)?$",
     re.IGNORECASE,
 )
 """In the name of a metric that is no share of anything: no number of it is a percentage."""
@@ -81,14 +86,17 @@ def settled(results: Results, asked: Measure) -> Measured:
         InputError: they cannot be what was said, or may as well be something else.
     """
     metric = asked.metric or results.metric or ACCURACY
-    if asked.better is None and LOWER.search(metric):
+    # What it is called here, and what the table calls it: another name turns nothing round.
+    called = list(dict.fromkeys(filter(None, (metric, results.metric))))
+    low = next((name for name in called if LOWER.search(name)), None)
+    if asked.better is None and low is not None:
         raise InputError(
-            f"{metric!r} sounds as if lower were better",
+            f"{low!r} sounds as if lower were better",
             at=str(results.file),
             hint="say which way is good: --better lower, or --better higher",
         )
     unit = asked.unit or ("percent" if results.percent else None)
-    if unit is None and NO_SHARE.search(metric):
+    if unit is None and any(map(NO_SHARE.search, called)):
         unit = "none"
     if results.percent and unit != "percent":
         raise InputError(
@@ -123,7 +131,8 @@ def _doubt(results: Results, counted: pd.DataFrame) -> None:
     Raises:
         InputError: all values, those of one arm, or one of an arm lie in 0 to 1.
     """
-    last = counted.drop_duplicates(["dataset", "arm", "seed"], keep="last")
+    last = counted.sort_values("step", kind="stable")
+    last = last.drop_duplicates(["dataset", "arm", "seed"], keep="last").sort_index()
     small = last.value.between(0, 1)
     if len(last) and small.all():
         low, high = last.value.min(), last.value.max()

@@ -18,6 +18,17 @@ RUN = re.compile(
     r"(?P<arm>.*?\S)[\s_/.:=-]+(?:(?:seed|run|s)[\s_=:.-]*)?(?P<seed>\d{1,15})", re.IGNORECASE
 )
 """A run's name: `swin-seed0`, `swin_s0`, `swin 0`; not `swin2`, which may be an arm."""
+STEPS = re.compile(r".*(?:step|epoch|iteration)s?", re.IGNORECASE)
+"""The first column of a chart: `Step`, `epoch`, `train/global_step`."""
+KEPT = frozenset((
+    *("arm", "seed", "dataset", "data_set", "data set", "task", "benchmark", "status", "state"),
+    *("epoch", "_step", "params", "macs", "metric", ""),
+))  # fmt: skip
+"""Columns that are neither arms nor seeds."""
+UNNAMED = re.compile(r"unnamed: \d+")
+"""What pandas calls an index that was written without a name."""
+OF_RUNS = frozenset(("_step", "_runtime", "_timestamp"))
+"""What W&B logs beside every metric."""
 SEED = re.compile(r"(?:seed|run|s)?[\s_=:#.-]*\d{1,15}", re.IGNORECASE)
 
 
@@ -37,17 +48,27 @@ def unfolded(
     """
     said = {(arm or "arm").strip().lower(): "arm", (seed or "seed").strip().lower(): "seed"}
     names = [said.get(name.lower(), name.lower()) for name in cells.header]
-    if "arm" not in names and names[0] in {"step", "epoch", "_step"} and _charted(cells):
+    if "arm" not in names and STEPS.fullmatch(names[0]) and _charted(cells):
         return _chart(cells)
     if "value" in names:
         return cells
-    rest = [i for i, name in enumerate(names) if name not in {"arm", "seed", "dataset", "status"}]
+    rest = [i for i, name in enumerate(names) if not _kept(cells, i, name)]
     if "arm" in names and "seed" not in names:
         if len(rest) > 1 and all(SEED.fullmatch(names[i]) for i in rest):
             return _melted(cells, rest, "seed")
     elif "seed" in names and "arm" not in names and baseline in cells.header and len(rest) > 1:
         return _melted(cells, rest, "arm")
     return cells
+
+
+def _kept(cells: Cells, at: int, name: str) -> bool:
+    """Whether a column is none of those that are turned into rows.
+
+    An arm may be called "step", as a schedule is: its results are not all whole numbers.
+    """
+    if name == "step":
+        return all(text.strip().isdigit() for text in cells.column(at))
+    return name in KEPT or UNNAMED.fullmatch(name) is not None
 
 
 def _melted(cells: Cells, at: list[int], called: str) -> Cells:
@@ -70,8 +91,9 @@ def _charted(cells: Cells) -> bool:
 def _chart(cells: Cells) -> Cells:
     """A row for every point of every run of a chart that W&B exported."""
     at = [i for i, name in enumerate(cells.header) if i and not name.endswith(BOUNDS)]
+    told = [i for i in at if cells.header[i].rpartition(BETWEEN)[2].strip() not in OF_RUNS]
     rows, lines = [], []
-    for i in at:
+    for i in told or at:
         name, _, metric = cells.header[i].rpartition(BETWEEN)
         found = RUN.fullmatch(name.strip())
         if found is None:

@@ -22,6 +22,13 @@ THOUSANDS = {
 }
 """What stands between thousands -> a number that has both marks, and so says which is which."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
+"""A number whose commas may stand between thousands."""
+SUMMARIES = frozenset((
+    *("mean", "average", "avg", "median", "std", "stdev", "stddev", "sd", "sem", "se", "var"),
+    *("variance", "min", "max", "minimum", "maximum", "sum", "total", "overall", "ci", "count"),
+))  # fmt: skip
+"""What a row below a table is called that sums up those above it: no run."""
 SPREAD = re.compile(r"±|\+/?-|\d\s*\(")
 """A mean and its spread in one cell: `93.1 ± 0.2`, `93.1 +- 0.2`, `93.1 (0.2)`."""
 NUMBERED = re.compile(r"(?P<word>\D*?)[\s_=:#.-]*(?P<number>\d{1,15})")
@@ -53,7 +60,7 @@ def numbers(cells: Cells, at: int, what: str, *, fractions: bool = True) -> "pd.
         InputError: a cell is no number.
     """
     texts = [text.strip().replace("\N{MINUS SIGN}", "-") for text in cells.column(at)]
-    texts = ungrouped(texts)
+    texts = _thousands(ungrouped(texts), cells, what, fractions=fractions)
     if fractions and any(map(DECIMAL_COMMA.fullmatch, texts)):
         pointed = next((i for i, text in enumerate(texts) if "." in text), None)
         if pointed is not None:
@@ -77,6 +84,33 @@ def numbers(cells: Cells, at: int, what: str, *, fractions: bool = True) -> "pd.
             hint=hint,
         )
     return found
+
+
+def _thousands(texts: list[str], cells: Cells, what: str, *, fractions: bool) -> list[str]:
+    """Numbers without commas between thousands, where commas can stand nowhere else.
+
+    Raises:
+        InputError: they may as well be decimal commas.
+    """
+    marked = [text for text in texts if "," in text]
+    if not marked or not all(map(GROUPED.fullmatch, marked)):
+        return texts
+    if not fractions or any(text.count(",") > 1 for text in marked):
+        return [text.replace(",", "") for text in texts]
+    # 1,002 beside 998 is a thousand; beside 1,5 it is not, and beside 1,003 nobody knows.
+    if cells.separator == "," or any(text.isdigit() for text in texts):
+        at = texts.index(marked[0])
+        raise InputError(
+            f"{what} = {marked[0]!r}: the comma may stand for thousands or for decimals",
+            at=f"{cells.file}: line {cells.lines[at]}",
+            hint="write all its numbers with a decimal point, and no marks between thousands",
+        )
+    return texts
+
+
+def summary(text: object) -> bool:
+    """Whether a seed's name is that of a row which sums up others."""
+    return isinstance(text, str) and text.casefold().strip(" .:") in SUMMARIES
 
 
 def ungrouped(texts: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swinablate.stats.declaration import ArmVerdict, Estimate
-from swinablate.text import html_table, number, signed
+from swinablate.text import ends, html_table, number, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def _name(each: ArmVerdict | Estimate) -> str:
 
 def _interval(each: ArmVerdict | Estimate) -> str:
     known = each.ci_low is not None
-    return f"[{signed(each.ci_low)}, {signed(each.ci_high)}]" if known else "-"
+    return f"[{', '.join(ends(each.ci_low, each.ci_high))}]" if known else "-"
 
 
 def _plain(each: ArmVerdict | Estimate) -> dict[str, Any]:
