@@ -14,10 +14,12 @@ from PIL import Image
 
 from swinablate.config import plugins
 from swinablate.errors import InputError
+from swinablate.report.analyze import Question, analyze
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
 from swinablate.report.drawing.files import canvas
 from swinablate.report.drawing.paper import COLUMN, WHOLE
 from swinablate.report.figures import curves
+from swinablate.report.foreign.measure import Measure
 from swinablate.report.plots import canvas_of, file_of, lacking, paper_of, plots, relabelled
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import whole
@@ -374,3 +376,33 @@ def test_in_a_column_what_is_outside_the_axis_is_said_in_a_word(quick):
         said[width] = {text.get_text() for ax in made.axes for text in ax.texts}
     assert "outside" in said[COLUMN]
     assert any(text.endswith(", outside the axis") for text in said[WHOLE])
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_no_inset_of_curves_hides_a_mean(tmp_path, better):
+    """Also of arms that end far off: pixels of every mean, against those of the inset."""
+    ends = {"base": 92, "x": 91, "low": 40, "mid": 55, "high": 75, "z": 93}
+    rows = [
+        f"{arm},{seed},{epoch},{value if better == 'higher' else 100 - value}"
+        for arm, end in ends.items()
+        for seed in range(3)
+        for epoch in range(1, 31)
+        for value in [end * (1 - 0.78**epoch) + 0.1 * seed]
+    ]
+    path = tmp_path / "r.csv"
+    path.write_text("\n".join(["arm,seed,epoch,value", *rows]) + "\n")
+    asked = Question(baseline="base", measure=Measure(better=better))
+    canvas = canvas_of(analyze(path, asked).only, "curves")
+    insets = 0
+    for ax in canvas.axes:
+        box = [part.get_window_extent() for part in ax.child_axes]
+        means = [line for line in ax.lines if len(line.get_xdata()) == 30]
+        assert len(means) == 2
+        for line in means if box else []:
+            fine = np.linspace(1, 30, 500)
+            known = np.interp(fine, line.get_xdata(), line.get_ydata())
+            assert not any(
+                box[0].contains(*at) for at in ax.transData.transform(np.c_[fine, known])
+            )
+        insets += len(box)
+    assert insets >= 4

@@ -1,13 +1,23 @@
 """Many arms in one figure: a panel for each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swinablate.report.drawing.ends import PANELS, ends, left_out
 from swinablate.report.drawing.ink import pt, sheet, wrapped
 from swinablate.report.drawing.paper import PAGE, Paper
+
+LEFT, WIDE, EDGE = 0.42, 0.57, 0.02
+"""Of the axes: where an inset begins, how wide it is, and how far from it a line has to stay."""
+BOXES = (
+    *((0.12, 0.46), (0.5, 0.46), (0.12, 0.34), (0.6, 0.34), (0.36, 0.34)),
+    *((0.12, 0.24), (0.7, 0.24), (0.55, 0.24), (0.4, 0.24), (0.26, 0.24)),
+)
+"""Foot and height of an inset, the best first; lower ones are no curve any more."""
 
 
 def panels(
@@ -50,3 +60,28 @@ def panels(
             fontsize=pt(8), va="top",
         )  # fmt: skip
     return fig, list(zip(arms, axes, strict=True))
+
+
+def clear(
+    ax: Axes, lines: Sequence[pd.DataFrame], *, low: bool
+) -> tuple[float, float, float, float] | None:
+    """Where an inset hides none of the lines: left, foot, width, height; None where nowhere.
+
+    Args:
+        ax: limits must be final.
+        lines: `epoch` and `val_acc` of each.
+        low: curves end well when they end low, so that there is room above them.
+    """
+    boxes = (BOXES[1], BOXES[0], *BOXES[2:]) if low else BOXES
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    at = left + (right - left) * np.linspace(LEFT, 1.0, 60)
+    heights = [
+        (np.interp(at, line.epoch, line.val_acc, np.nan, np.nan) - bottom) / (top - bottom)
+        for line in lines
+        if len(line)
+    ]
+    for foot, tall in boxes:
+        behind = [(y > foot - EDGE) & (y < foot + tall + EDGE) for y in heights]
+        if not any(each.any() for each in behind):
+            return LEFT, foot, WIDE, tall
+    return None

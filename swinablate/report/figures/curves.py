@@ -36,7 +36,7 @@ from swinablate.report.drawing.ink import (
 )
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import PM, plain
-from swinablate.report.drawing.panels import panels
+from swinablate.report.drawing.panels import clear, panels
 from swinablate.report.drawing.place import core, padded, spread
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults, over_units
@@ -187,12 +187,13 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
         mine = own.get(arm, none)
         _lines(ax, base, INK)
         _lines(ax, mine, OKABE_ITO[1])
-        if _epochs(rows) >= CURVE:
-            part = _inset(ax, rows, late, (start, last))
-            _lines(part, base, INK)
-            _lines(part, _since(mine, mine.epoch[mine.epoch <= start].max()), OKABE_ITO[1])
         _reach(ax, rows)
         ax.set_ylim(*limits)
+        box = clear(ax, [base, mine[~mine.seeds]], low=scale_in(rows).sign < 0)
+        if _epochs(rows) >= CURVE and box:
+            part = _inset(ax, box, late, (start, last))
+            _lines(part, base, INK)
+            _lines(part, _since(mine, mine.epoch[mine.epoch <= start].max()), OKABE_ITO[1])
         end = _value(lasts[arm], limits) if arm in lasts else ""
         # Above the panel: inside, a curve may run anywhere.
         ax.text(1, 1.01, end or "no finished seed", transform=ax.transAxes,
@@ -207,11 +208,10 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
 
 
 def _inset(
-    ax: Axes, rows: pd.DataFrame, limits: tuple[float, float], ends: tuple[int, int]
+    ax: Axes, box: tuple[float, ...], limits: tuple[float, float], ends: tuple[int, int]
 ) -> Axes:
-    """The last third, where a curve that ends well leaves room: below it, or above it."""
-    low = scale_in(rows).sign < 0
-    part = ax.inset_axes((0.42, 0.5 if low else 0.12, 0.57, 0.46))
+    """The last third, where the curves leave room."""
+    part = ax.inset_axes((box[0], box[1], box[2], box[3]))
     part.set_xlim(*ends)
     part.set_ylim(*limits)
     part.tick_params(labelsize=pt(8), length=2, pad=1.5)
