@@ -38,7 +38,7 @@ def parts(format_: torch.dtype) -> dict[str, Callable[[], object]]:
     given = drawn(IMAGES, HEADS, TOKENS, WIDTH // HEADS)
 
     def attention(mix: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
-        torch.autograd.backward(mix(*trained), given)
+        torch.autograd.grad(mix(*trained), trained, given)
 
     scores = q @ k.mT
     weights = scores.softmax(-1)
