@@ -93,12 +93,11 @@ class Feeder:
 
         None is blamed: how many train as one is nothing that their study says.
         """
-        fused, told = int(happened.data.get("fused", 1)), dict(happened.data)
-        failed = happened.kind == "failed" and told.get("kind") == "oom" and fused > 1
-        if self._widths is None or not failed or told.get("excused"):
+        together, told = int(happened.data.get("together", 1)), dict(happened.data)
+        if self._widths is None or together == 1 or told.get("excused"):
             return happened
-        most = self._widths.narrow(self._arms[trial.arm], fused // 2)
-        told["message"] += f"; {fused} trained as one, now at most {most} do"
+        most = self._widths.narrow(self._arms[trial.arm], together // 2)
+        told["message"] += f"; {together} trained as one, now at most {most} do"
         return replace(happened, data={**told, "excused": True})
 
     def _spread(self, waiting: Sequence[Trial], most: int, free: int) -> int:

@@ -116,7 +116,7 @@ def _together(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
         return True
     except Exception as error:  # noqa: BLE001  as in `_execute`
         found = failure(error, batch)
-        together = {"fused": len(batch.jobs)} if found["kind"] == "oom" else {}
+        together = {"together": len(batch.jobs)} if found["kind"] == "oom" else {}
         tell("failed", {**found, **together})
         return False
     for job in batch.jobs:

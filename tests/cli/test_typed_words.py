@@ -118,9 +118,9 @@ def test_reports_of_different_names_have_different_folders(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["analyze", "r.csv", "--baseline", "a", "--rope", "inf"], "rope = inf is no difference"),
-        (["analyze", "r.csv", "--baseline", "a", "--rope", "1e308"], "is no difference"),
-        (["analyze", "r.csv", "--baseline", "a", "--alpha", "1e-300"], "alpha = 1e-300 is no error rate"),
+        (["analyze", "r.csv", "--baseline", "a", "--rope", "inf"], "inf is more than any difference"),
+        (["analyze", "r.csv", "--baseline", "a", "--rope", "1e308"], "is more than any difference"),
+        (["analyze", "r.csv", "--baseline", "a", "--alpha", "1e-300"], "alpha = 1e-300 leaves no interval an end"),
         (["analyze", "wild.csv", "--baseline", "a", "--unit", "none"], "is beyond anything that is measured"),
         (["analyze", "e", "--baseline", "a", "--tracking-uri", "foo://bar"], "'foo' is no kind of database"),
         (["power", "--arms", "6", "--sd", "1", "--rope", "1e-300"], "is no size of a difference"),

@@ -719,9 +719,10 @@ def test_what_has_no_memory_as_one_is_tried_with_fewer_and_nobody_is_blamed(stag
     on = stage()
 
     def script(job):
-        fused = len(on.execution.batches[-1].jobs)
-        told = {"kind": "oom", "message": "no memory", "fused": fused}
-        return [("started", {}), ("failed", told)] if fused > 1 else calm(job)
+        batch = on.execution.batches[-1].jobs
+        told = {"kind": "oom", "message": "no memory", "together": len(batch)}
+        started = ("started", {"fused": [each.trial for each in batch]})  # as a worker tells it
+        return [started, ("failed", told)] if len(batch) > 1 else calm(job)
 
     summary = on.run(script, fuse=3, slots=1, only=("baseline",), on_oom=on_oom)
     assert (summary.exit_code, summary.counts) == (0, {"done": 3})

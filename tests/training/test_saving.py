@@ -192,7 +192,9 @@ def test_what_has_no_memory_as_one_says_how_many_it_was(datasets, tmp_path, monk
         ("t0", "failed"),
         ("t1", "failed"),
     ]
-    assert all(event.data["kind"] == "oom" and event.data["fused"] == 2 for event in happened[2:])
+    assert all(
+        event.data["kind"] == "oom" and event.data["together"] == 2 for event in happened[2:]
+    )
 
 
 @pytest.mark.parametrize("together", [False, True])
