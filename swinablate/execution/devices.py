@@ -67,8 +67,9 @@ def choose_slots(wanted: int | None, where: str, plan: Plan, per_gpu: PerGpu = N
     refuse_fp16(devices, plan)
     trains = [arm.recipe.train for arm in plan.arms]
     threads = max(train.threads * train.world for train in trains)
-    _check_kinds(devices, max(train.world for train in trains))
-    world = max(train.world for train in trains) if "cpu" not in devices else 1
+    asked = max(train.world for train in trains)
+    _check_kinds(devices, asked)
+    world = asked if "cpu" not in devices else 1
     groups = [devices[i : i + world] for i in range(0, len(devices) - world + 1, world)]
     if not groups:
         raise InputError(

@@ -27,13 +27,11 @@ from swinablate.report.foreign.measure import WHOLE, Measure, Measured, settled
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, Hypothesis, verdicts
 from swinablate.stats.declaration import SCHEMA
-from swinablate.stats.estimate import Method
+from swinablate.stats.estimate import LEAST_ALPHA, Method
 from swinablate.study.arms.labels import check_labels
 
 OVER = "over-data-sets"
 """The folder of the report over all data sets, beside those of each."""
-LEAST_ALPHA = 1e-9
-"""Below it critical values are infinite before long, as in `[compare]` of a study."""
 RUN = ["dataset", "arm", "seed"]
 """What tells one run from another."""
 

@@ -193,8 +193,9 @@ def check_read(study: Study, arms: Iterable[Recipe]) -> None:
     Raises:
         InputError: the space has such a field.
     """
-    space = study.tune.space if study.tune else {}
-    parts = {key.removeprefix("train."): ends(part) for key, part in space.items()}
+    if study.tune is None:
+        return
+    parts = {key.removeprefix("train."): ends(part) for key, part in study.tune.space.items()}
     choices = [[(name, value) for value in parts[name]] for name in DECIDE if name in parts]
     trains = [
         recipe.model_copy(update={"train": recipe.train.model_copy(update=dict(some))})

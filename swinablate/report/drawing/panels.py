@@ -11,6 +11,8 @@ from swinablate.report.drawing.ends import PANELS, ends, left_out
 from swinablate.report.drawing.ink import pt, sheet, wrapped
 from swinablate.report.drawing.paper import PAGE, Paper
 
+Box = tuple[float, float, float, float]
+"""A part of the axes: left, foot, width, height."""
 LEFT, WIDE, EDGE = 0.42, 0.57, 0.02
 """Of the axes: where an inset begins, how wide it is, and how far from it a line has to stay."""
 BOXES = (
@@ -62,10 +64,8 @@ def panels(
     return fig, list(zip(arms, axes, strict=True))
 
 
-def clear(
-    ax: Axes, lines: Sequence[pd.DataFrame], *, low: bool
-) -> tuple[float, float, float, float] | None:
-    """Where an inset hides none of the lines: left, foot, width, height; None where nowhere.
+def clear(ax: Axes, lines: Sequence[pd.DataFrame], *, low: bool) -> Box | None:
+    """Where an inset hides none of the lines; None where nowhere.
 
     Args:
         ax: limits must be final.

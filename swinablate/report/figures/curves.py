@@ -36,7 +36,7 @@ from swinablate.report.drawing.ink import (
 )
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import PM, plain
-from swinablate.report.drawing.panels import clear, panels
+from swinablate.report.drawing.panels import Box, clear, panels
 from swinablate.report.drawing.place import core, padded, spread
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults, over_units
@@ -189,8 +189,8 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
         _lines(ax, mine, OKABE_ITO[1])
         _reach(ax, rows)
         ax.set_ylim(*limits)
-        box = clear(ax, [base, mine[~mine.seeds]], low=scale_in(rows).sign < 0)
-        if _epochs(rows) >= CURVE and box:
+        lines, low = [base, mine[~mine.seeds]], scale_in(rows).sign < 0
+        if _epochs(rows) >= CURVE and (box := clear(ax, lines, low=low)):
             part = _inset(ax, box, late, (start, last))
             _lines(part, base, INK)
             _lines(part, _since(mine, mine.epoch[mine.epoch <= start].max()), OKABE_ITO[1])
@@ -207,11 +207,9 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
     return fig
 
 
-def _inset(
-    ax: Axes, box: tuple[float, ...], limits: tuple[float, float], ends: tuple[int, int]
-) -> Axes:
+def _inset(ax: Axes, box: Box, limits: tuple[float, float], ends: tuple[int, int]) -> Axes:
     """The last third, where the curves leave room."""
-    part = ax.inset_axes((box[0], box[1], box[2], box[3]))
+    part = ax.inset_axes(box)
     part.set_xlim(*ends)
     part.set_ylim(*limits)
     part.tick_params(labelsize=pt(8), length=2, pad=1.5)
