@@ -113,7 +113,7 @@ def evolve(value: M, changes: Mapping[str, object], at: str, inside: str = "") -
         inner = now[head]
         if isinstance(inner, Frozen):
             parts = {rest: level} if rest else _table(inner, head, level, at)
-            _add(parts, nested.setdefault(head, {}), f"{inside}{head}", at)
+            add(parts, nested.setdefault(head, {}), at, f"{inside}{head}.")
         elif rest:
             raise InputError(f"{head!r} has no field {rest!r}", at=at, hint=f"write {head!r}")
         else:
@@ -123,20 +123,20 @@ def evolve(value: M, changes: Mapping[str, object], at: str, inside: str = "") -
     return validate(type(value), now, at, inside)
 
 
-def _add(parts: Mapping[str, object], found: dict[str, object], inside: str, at: str) -> None:
-    """Take in fields of a nested value; one that is there already has two levels.
+def add(parts: Mapping[str, Any], found: dict[str, Any], at: str, inside: str = "") -> None:
+    """Take in levels by their paths; one that is there already has two.
 
     Raises:
         InputError: there is one.
     """
-    for name, level in parts.items():
-        if name in found:
+    for path, level in parts.items():
+        if path in found:
             raise InputError(
-                f"'{inside}.{name}' is changed twice",
+                f"{inside + path!r} is changed twice",
                 at=at,
                 hint="change it once: by its path, or in a table",
             )
-        found[name] = level
+        found[path] = level
 
 
 def _table(inner: Frozen, head: str, level: object, at: str) -> Mapping[str, object]:

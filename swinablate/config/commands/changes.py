@@ -11,7 +11,7 @@ from swinablate.config.complaints import show
 from swinablate.config.levels import Level
 from swinablate.config.plugins import did_you_mean
 from swinablate.config.recipe import COMMAND, CommandRecipe
-from swinablate.config.schema import evolve, validate
+from swinablate.config.schema import add, evolve, validate
 from swinablate.errors import InputError
 
 SWITCHES = "switches"
@@ -96,10 +96,7 @@ def _by_path(changes: Mapping[str, Level], at: str) -> dict[str, Level]:
     for path, level in changes.items():
         table = path in {SWITCHES, COMMAND} and isinstance(level, Mapping)
         parts = {f"{path}.{name}": one for name, one in level.items()} if table else {path: level}
-        if twice := sorted(found.keys() & parts.keys()):
-            hint = "change it once: by its path, or in a table"
-            raise InputError(f"{twice[0]!r} is changed twice", at=at, hint=hint)
-        found |= parts
+        add(parts, found, at)
     return found
 
 
