@@ -3,20 +3,20 @@
 import sys
 from collections.abc import Sequence
 
-from swinablate.cli.ending import ended_by_signals, open_streams
-from swinablate.execution.stop import INTERRUPTED
-
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; SIGTERM and SIGHUP are heard from here on."""
-    open_streams()
     try:
+        # Imported here, not above: Ctrl-C in this second is no traceback either.
+        from swinablate.cli.ending import ended_by_signals, open_streams
+
+        open_streams()
         with ended_by_signals():
-            from swinablate.cli.app import main as command  # it takes a second
+            from swinablate.cli.app import main as command
 
             return command(arguments)
-    except KeyboardInterrupt:  # in that second
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return 130  # `execution.stop.INTERRUPTED`, whose import may be what was interrupted

@@ -1,7 +1,6 @@
 """What commands that run or report a study have in common."""
 
 import contextlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from swinablate.cli.more import extended
 from swinablate.cli.options import home_of
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import declared, plan_of, was_run
+from swinablate.config.code.theirs import prints_aside
 from swinablate.config.metrics import ACCURACY
 from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
@@ -124,8 +124,8 @@ def _run_study(
         check_folder(report.folder(where, name), force=report.force)
     made, options = extended(made, where, options)
     _say_if_another(made, where, options.launch)
-    with Watch(terminal.err) as watch, contextlib.redirect_stdout(sys.stderr):
-        summary = execute(made, where, options, watch)  # somebody's network may print
+    with Watch(terminal.err) as watch, prints_aside():
+        summary = execute(made, where, options, watch)
     # Whoever stopped it waits for it to end.
     if report.wanted and summary.exit_code not in RESUMABLE:
         answer, folder = report_of(where, name, report, as_json=as_json)
@@ -197,7 +197,7 @@ def measure_lacking(home: Home, name: str) -> None:
     from swinablate.training.measure import measure
 
     folder = str(Path(launch_of(home, plan).file).parent)
-    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+    with prints_aside():
         lacking = measure(home, plan, (folder,))
     for line in lacking:
         terminal.err.print(f"not recorded, {line}", soft_wrap=True, markup=False)

@@ -351,9 +351,10 @@ def _judged(found: Mapping[str, Any], places: int, *counts: int) -> list[object]
     ]
 
 
-def print_json(data: Any) -> None:
-    """Print data for programs on stdout."""
-    sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + os.linesep)
+def print_json(data: Any, *, line: bool = False) -> None:
+    """Print data for programs on stdout, where more follows in a line of its own, at once."""
+    sys.stdout.write(json.dumps(data, indent=None if line else 2, allow_nan=False) + os.linesep)
+    sys.stdout.flush()
 
 
 def _given(arm: Mapping[str, Any]) -> str:

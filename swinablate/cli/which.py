@@ -5,7 +5,6 @@ name was run from, is refused with what differs: a report is never that of other
 """
 
 import contextlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 from swinablate.cli import terminal
 from swinablate.cli.differences import differences, told
 from swinablate.cli.typed import launch
+from swinablate.config.code.theirs import prints_aside
 from swinablate.config.variants import VARIANT, digests, has_results, untrained, variant
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.home import Home
@@ -258,7 +258,7 @@ def plan_of(
     from swinablate.study import files
     from swinablate.study.planner import plan
 
-    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+    with prints_aside():
         loaded = files.load_study(study, settings, smoke=smoke)
         if first:
             first(loaded)

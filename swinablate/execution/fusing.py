@@ -181,12 +181,12 @@ def work(arm: Arm, megabytes: float) -> Work:
     return measured(family, arm.recipe.model, image, look)
 
 
-ASK = "import torch; print(torch.cuda.get_device_properties(0).total_memory)"
+ASK = "import torch; print(*torch.cuda.mem_get_info(0))"
 
 
 @cache
 def memory(device: str) -> float:
-    """Bytes that a fused batch may take on a device.
+    """Bytes that a fused batch may take on a device: its share, or what others leave of it.
 
     Another process asks: a CUDA context here would hold half a gigabyte for the whole study.
     """
@@ -204,7 +204,8 @@ def memory(device: str) -> float:
         raise EnvironmentFault(
             f"the memory of {device} is not known: {said}", hint="--fuse 8 needs not know it"
         )
-    return SHARE * float(asked.stdout)
+    free, total = map(float, asked.stdout.split())
+    return min(free, SHARE * total)
 
 
 def unknown(device: str) -> str:

@@ -4,10 +4,8 @@ The built-in families pass all of it (`tests/conformance`); `swinablate check` a
 anybody's network. Each check returns what is wrong, in words, or an empty string.
 """
 
-import contextlib
 import io
 import itertools
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -17,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swinablate.config import plugins
+from swinablate.config.code.theirs import prints_aside
 from swinablate.config.family import ImageSpec
 from swinablate.models.case import Case
 from swinablate.models.catalogue import switches
@@ -302,7 +301,7 @@ def examine(case: Case) -> Iterator[Finding]:
 
 def _attempt(run: Callable[[Case], str], case: Case) -> str:
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # a network may print
+        with prints_aside():
             return run(case)
     except Exception as error:  # noqa: BLE001  the network is anybody's
         text = str(error).strip().partition("\n")[0]

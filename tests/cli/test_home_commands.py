@@ -1,6 +1,8 @@
 """`list`, `show` and `logs` on the home of version 0.1, and on one that was damaged."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from swinablate.cli.app import main
 from swinablate.cli.commands.verbs import shown
 from swinablate.records.events import TRAINS
 from swinablate.records.seal import seal
+from swinablate.scheduling import status
 from swinablate.scheduling.looking import headline
 from tests.records.homes import edited, sealed
 
@@ -68,6 +71,23 @@ def headlines(capsys, study):
 
 def kept(study, name="looks"):
     return study.home.studies / name / study.home.latest(name) / "headline.json"
+
+
+def test_a_watched_status_is_a_line_a_look_for_programs(study, capsys, monkeypatch):
+    """Each can be read when it comes, and the last when the study has ended."""
+    looked = iter(("pid 7", "pid 7", ""))
+    real = status.read_status
+    monkeypatch.setattr(
+        status, "read_status", lambda *asked: replace(real(*asked), owner=next(looked))
+    )
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    assert main(["status", "plain", "--watch", "--json", *home(study)]) == 0
+    looks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["schema"], one["owner"]) for one in looks] == [
+        (1, "pid 7"),
+        (1, "pid 7"),
+        (1, ""),
+    ]
 
 
 def test_list_judges_what_is_done_once(study, capsys, judging):

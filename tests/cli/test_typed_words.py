@@ -246,7 +246,7 @@ INTERRUPTED = """
 import os, signal, sys
 class Slow:
     def find_spec(self, name, path=None, target=None):
-        if name == "swinablate.cli.app":
+        if name == "swinablate.{module}":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Slow())
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -256,9 +256,11 @@ sys.exit(main(["list"]))
 
 
 @pytest.mark.integration
-def test_a_ctrl_c_while_it_starts_is_one_word():
+@pytest.mark.parametrize("module", ["cli.ending", "execution.stop", "cli.app"])
+def test_a_ctrl_c_while_it_starts_is_one_word(module):
+    program = INTERRUPTED.format(module=module)
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 

@@ -691,7 +691,7 @@ def test_from_a_login_node_without_a_gpu_trials_train_alone_and_that_is_said(sta
 @pytest.mark.parametrize(("fuse", "sizes"), [(None, [3, 3]), (1, [1] * 6), (2, [2, 2, 1, 1])])
 def test_from_a_node_with_a_gpu_they_are_fused_as_anywhere(stage, monkeypatch, fuse, sizes):
     fusing.memory.cache_clear()
-    monkeypatch.setattr(fusing, "ASK", "print(1 << 40)")
+    monkeypatch.setattr(fusing, "ASK", "print(1 << 40, 1 << 41)")
     on = stage()
     on.run(elsewhere=lambda: NODES, fuse=fuse)
     assert [len(batch.jobs) for batch in on.execution.batches] == sizes
@@ -705,7 +705,7 @@ def test_from_a_node_with_a_gpu_they_are_fused_as_anywhere(stage, monkeypatch, f
 def test_no_gpu_is_idle_for_what_others_train_as_one(stage, monkeypatch, slots, fuse, sizes):
     """Three seeds are left: on two GPUs they are sooner done as two and one than as three."""
     fusing.memory.cache_clear()
-    monkeypatch.setattr(fusing, "ASK", "print(1 << 40)")
+    monkeypatch.setattr(fusing, "ASK", "print(1 << 40, 1 << 41)")
     on = stage()
     nodes = [replace(NODES[0], index=i) for i in range(slots)]
     on.run(elsewhere=lambda: nodes, slots=slots, fuse=fuse, only=("baseline",))

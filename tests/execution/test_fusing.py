@@ -161,7 +161,7 @@ def test_another_process_asks_for_a_gpus_memory(monkeypatch):
     """No context here; and it asks for the GPU that the worker will see."""
     memory.cache_clear()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    ask = "import os; print(1000 * int(os.environ['CUDA_VISIBLE_DEVICES']))"
+    ask = "import os; print(4000, 1000 * int(os.environ['CUDA_VISIBLE_DEVICES']))"
     monkeypatch.setattr(fusing, "ASK", ask)
     assert memory("cuda:1") == 0.5 * 7000
     assert memory("cpu") == float("inf")
@@ -174,6 +174,13 @@ def test_another_process_asks_for_a_gpus_memory(monkeypatch):
     assert str(fault.value) == (
         "the memory of cuda:0 is not known: no driver\n\nhint: --fuse 8 needs not know it"
     )
+
+
+def test_of_a_gpu_that_others_use_a_batch_takes_what_they_leave(monkeypatch):
+    memory.cache_clear()
+    monkeypatch.setattr(fusing, "ASK", "print(3000, 7000)")
+    assert memory("cuda:0") == 3000
+    memory.cache_clear()
 
 
 @pytest.fixture

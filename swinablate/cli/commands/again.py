@@ -1,7 +1,5 @@
 """Training one recorded trial again, to see whether it gives the same."""
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +10,7 @@ from swinablate.cli.commands.home import Trial
 from swinablate.cli.commands.verbs import shown
 from swinablate.cli.options import HOME, HomeFolder, Json
 from swinablate.cli.terminal import print_json
+from swinablate.config.code.theirs import prints_aside
 from swinablate.records.home import Home
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def reproduce(
     places = uses.of.get(one, [])
     files = {launch_of(where, place.plan).file for place in places} - {""}
     _say(f"trial {one}: training it again")
-    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+    with prints_aside():
         result = again(
             where,
             before,

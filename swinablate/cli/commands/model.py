@@ -1,7 +1,5 @@
 """Commands about networks: what can be ablated, whether a network is fit, the files' schemas."""
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +10,7 @@ from swinablate.cli.options import (
     Json,
 )
 from swinablate.cli.terminal import print_json
+from swinablate.config.code.theirs import prints_aside
 from swinablate.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def switches(
     """List what can be ablated: switch, levels, what it does, and its source."""
     from swinablate.models.catalogue import catalogue
 
-    with contextlib.redirect_stdout(sys.stderr):  # a module may print when it is imported
+    with prints_aside():
         found = catalogue(family)
     if as_json:
         print_json({"schema": 1, "switches": found})
@@ -75,7 +74,7 @@ def check(
     from swinablate.models.case import case_of
     from swinablate.models.conformance import examine
 
-    with contextlib.redirect_stdout(sys.stderr):
+    with prints_aside():
         case = case_of(family, settings or [], image, classes)
     findings = []
     for one in examine(case):
@@ -137,7 +136,7 @@ def verify_fusion(
     from swinablate.training.fused.verify import verify
 
     (where,) = find_devices(device)[:1]
-    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+    with prints_aside():
         read = load_recipe(recipe)
         if isinstance(read, CommandRecipe):
             hint = "give a recipe with a [model]"

@@ -191,10 +191,10 @@ def status(
     name = asked.name if waiting else asked.recorded()
     while True:
         now = read_status(where, name, waiting, variants(where, name))
-        if watch and terminal.out.is_terminal:
+        if watch and terminal.out.is_terminal and not as_json:
             terminal.out.clear()
         if as_json:
-            print_json(now.to_json())
+            print_json(now.to_json(), line=watch)
         else:
             terminal.show_status(now, curves(where, waiting or where.declared(name)))
         if not watch or not now.owner:

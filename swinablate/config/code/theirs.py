@@ -6,6 +6,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
 WORDS = 200
 """Characters of somebody else's message that fit into one of ours."""
@@ -15,19 +16,23 @@ class Ended(Exception):
     """Their code asked the program to end: SystemExit, or another exception of that kind."""
 
 
+def prints_aside() -> contextlib.redirect_stdout[TextIO]:
+    """Send to stderr what somebody's module or network prints: stdout is for data."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
 @contextlib.contextmanager
 def theirs() -> Iterator[None]:
     """Run code of a module that a study names.
 
-    What it prints goes to stderr, since stdout is for data; stdin is closed to it, or a
-    `breakpoint()` would wait for ever. Ctrl-C stays Ctrl-C, and
-    SIGTERM and SIGHUP what their handlers make of them.
+    What it prints goes aside; stdin is closed to it, or a `breakpoint()` would wait for ever.
+    Ctrl-C stays Ctrl-C, and SIGTERM and SIGHUP what their handlers make of them.
 
     Raises:
         Ended: it raised what would end the program.
     """
     stdin = sys.stdin
-    with contextlib.redirect_stdout(sys.stderr), _pressed() as pressed:
+    with prints_aside(), _pressed() as pressed:
         sys.stdin = None  # then `input()` raises RuntimeError
         try:
             yield

@@ -1,15 +1,14 @@
 """What a recipe claims of itself, held against what is counted and trained here."""
 
-import contextlib
 import dataclasses
 import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swinablate.cli import terminal
+from swinablate.config.code.theirs import prints_aside
 from swinablate.config.metrics import ACCURACY
 from swinablate.errors import EnvironmentFault, InputError, SwinablateError
 from swinablate.records.home import Home
@@ -113,7 +112,7 @@ def verify_recipe(
     claim = load_claim(path)
     count = _seeds(claim, path, seeds, params_only=params_only)
     trains = claim.accuracy is not None and not params_only
-    with contextlib.redirect_stdout(sys.stderr):  # somebody's network may print
+    with prints_aside():
         recipe = load_recipe(path)
         if not trains:  # weights to start from, which may not be there, are no more parameters
             recipe = recipe.model_copy(update={"start": StartConfig()})
