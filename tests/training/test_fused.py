@@ -143,6 +143,14 @@ def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
             }
 
 
+@pytest.mark.parametrize(("dropped", "revision"), [(0.0, 4), (0.4, 5)])
+def test_what_is_fused_in_bf16_says_how_it_rounds(datasets, tmp_path, dropped, revision):
+    model = {"drop_path": dropped}
+    jobs = make_jobs(datasets, tmp_path, precision="bf16", epochs=1, model=model)
+    results, _ = together(jobs)
+    assert {found["execution"]["fusion"] for found in results.values()} == {revision}
+
+
 @pytest.mark.parametrize("data", [{}, {"resample_split": True}])
 def test_images_are_on_the_device_once_even_where_each_seed_splits_anew(datasets, tmp_path, data):
     runs = ready(make_jobs(datasets, tmp_path, data=data))

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from swinablate.config.train import TrainConfig
 from swinablate.models.layers.block import DropPath
+from swinablate.training.fused.drops import Drop, Given
 from swinablate.training.fused.stack import Stack
 from swinablate.training.optim import set_rate
 from swinablate.training.step import make_learner
@@ -185,6 +186,22 @@ def test_masks_are_those_that_every_replica_draws_alone():
         for drop in stack.drops:
             alone = drop.layer.train()(torch.ones(drop.shape))
             assert torch.equal(found[drop.path][k].expand(drop.shape), alone)
+
+
+@pytest.mark.parametrize("form", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layer", [DropPath(0.3), nn.Dropout(0.2)])
+def test_a_mask_does_what_its_layer_does_alone(layer, form):
+    """With the same bits and in the same format: one in fp32 would bring a residual stream there."""
+    x = images(1)[0][0].flatten(1).to(form)
+    drop = Drop("drop", layer.train(), tuple(x.shape))
+    torch.manual_seed(1)
+    alone = layer(x)
+    torch.manual_seed(1)
+    given = Given(layer)
+    given.mask = drop.masks(drop.draw(torch.ones(drop.shape))[None])[0]
+    assert given(x).dtype == form
+    assert torch.equal(given(x), alone)
+    assert given.eval()(x) is x
 
 
 def test_only_the_draws_of_masks_grow_with_the_replicas():

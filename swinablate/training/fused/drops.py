@@ -13,17 +13,25 @@ from swinablate.models.layers.block import DropPath
 
 
 class Given(nn.Module):
-    """Multiplies by a mask that was drawn outside; in the place of a drop layer."""
+    """Multiplies by a mask that was drawn outside; in the place of a drop layer.
+
+    As that does, it leaves the format as it is: the factors of a drop path are rounded to it
+    first, what a dropout gives is rounded once.
+    """
 
     mask: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         super().__init__()
+        self.rounds_factors = isinstance(layer, DropPath)
         self.register_buffer("mask", torch.ones(()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mask in training; pass in evaluation."""
-        return x * self.mask if self.training else x
+        if not self.training:
+            return x
+        mask = self.mask.to(x.dtype) if self.rounds_factors else self.mask
+        return (x * mask).to(x.dtype)
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,12 @@ Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
 
 REVISION = {"fp32": 3, "bf16": 4}
-"""Of how a fused step rounds, by format; recorded, so that W11 tells older fused trials from newer
-ones. 1, which records do not name, had an update of its own; 2 has torch's fused optimizers; 3
-makes what GELU gave again in the backward pass, which rounds otherwise in bf16; 4 leaves what
-linear maps and convolutions give in bf16, as autocast does where a trial is alone."""
+DROPPING = {**REVISION, "bf16": 5}
+"""Of how a fused step rounds, by format, without and with layers that drop; recorded, so that W11
+tells older fused trials from newer ones. 1, which records do not name, had an update of its own; 2
+has torch's fused optimizers; 3 makes what GELU gave again in the backward pass, which rounds
+otherwise in bf16; 4 leaves what linear maps and convolutions give in bf16, as autocast does where
+a trial is alone; 5 what layers that drop give, too."""
 
 
 class CannotFuse(Exception):
@@ -321,5 +323,6 @@ def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any
     if "model" in member.now.best:  # as in `fit`
         model.load_state_dict(member.now.best["model"])
     found = summary(member.job, model, member.splits, member.recipe.train, member.now)
-    how = {"fused": count, "fusion": REVISION[stack.train.precision], **launched(stack.recorded)}
+    revision = (DROPPING if stack.drops else REVISION)[stack.train.precision]
+    how = {"fused": count, "fusion": revision, **launched(stack.recorded)}
     return {**found, "execution": {**found["execution"], **how}}

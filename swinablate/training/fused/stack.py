@@ -124,7 +124,7 @@ class Stack:
         self._decays = self._of_columns(trains, sizes)
         self._net = copy.deepcopy(first)
         for drop in self.drops:
-            self._net.set_submodule(drop.path, Given())
+            self._net.set_submodule(drop.path, Given(drop.layer))
         self._masked = tuple(dict.fromkeys(drop.path for drop in self.drops))
         self.recorded = self._of_device(first)
         for module in self._net.modules():
