@@ -5,7 +5,14 @@ coordinator. `load` and the batches run in workers and import torch, not torchvi
 """
 
 from swinablate.data.augment.pipeline import Augment, augmentation
-from swinablate.data.batches import EVAL_BATCH, batch, epoch_order, eval_batches, train_batches
+from swinablate.data.batches import (
+    EVAL_BATCH,
+    batch,
+    epoch_order,
+    eval_batches,
+    eval_size,
+    train_batches,
+)
 from swinablate.data.facts import notices
 from swinablate.data.loader import raw_batches
 from swinablate.data.prepared import (
@@ -45,6 +52,7 @@ __all__ = [
     "describe",
     "epoch_order",
     "eval_batches",
+    "eval_size",
     "image_spec",
     "known",
     "load_splits",

@@ -119,6 +119,11 @@ def together(images: Images, size: int) -> int:
     return max(1, min(TOGETHER, VALUES // (size * images.pixels[0].numel())))
 
 
+def eval_size(images: Images, size: int = EVAL_BATCH) -> int:
+    """Images in a batch of `eval_batches`: at least one, however large."""
+    return max(1, min(size, EVAL_VALUES // images.pixels[0].numel()))
+
+
 def eval_batches(
     images: Images, size: int = EVAL_BATCH, move: tuple[int, int] = (0, 0)
 ) -> Iterator[Float[Tensor, "b c h w"]]:
@@ -130,10 +135,8 @@ def eval_batches(
         move: pixels downwards and to the right; what comes into sight is 0 before normalising,
             as in padded crops.
     """
-    # At least one image, however large.
-    size = max(1, min(size, EVAL_VALUES // images.pixels[0].numel()))
     down, right = move
-    for pixels, _ in all_batches(images, size):
+    for pixels, _ in all_batches(images, eval_size(images, size)):
         # What is padded on one side is cut off on the other.
         moved = F.pad(pixels, (right, -right, down, -down)) if any(move) else pixels
         yield images.normalised(moved)

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from swinablate.config.metrics import BINS, TOP, translation
 from swinablate.config.train import TrainConfig
-from swinablate.data import Images, Splits, eval_batches
+from swinablate.data import Images, Splits, eval_batches, eval_size
 from swinablate.training.precision import autocast
+from swinablate.training.ranks import ALONE, Ranks
 
 CONFUSED = 100
 """Classes of which a trial records what it took for what: the square of that many small numbers is
@@ -44,6 +45,29 @@ class Answers:
     loss: Float[Numbers, " n"]
     confidence: Float[Numbers, " n"]
     first: Bool[Truths, " n"] | None
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, images: Images, train: TrainConfig, ranks: Ranks = ALONE
+) -> Int[Tensor, " {len(images)}"]:
+    """The most probable class of every image, in evaluation mode; several processes share them."""
+    model.eval()
+    ranks.agree(model)
+    mine = ranks.share(len(images), eval_size(images)).to(images.rows.device)
+    own = replace(images, rows=images.rows[mine], labels=images.labels[mine])
+    found = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+    if len(mine):  # there may be fewer batches than processes
+        with autocast(train, images.device):
+            found[mine] = torch.cat([model(x).argmax(1) for x in eval_batches(own)])
+    return ranks.total(found)
+
+
+def correct(
+    model: nn.Module, images: Images, train: TrainConfig, ranks: Ranks = ALONE
+) -> Bool[Tensor, " {len(images)}"]:
+    """Which images are classified correctly."""
+    return predict(model, images, train, ranks) == images.labels
 
 
 @torch.inference_mode()

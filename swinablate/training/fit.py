@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from swinablate.config import schema
@@ -24,11 +24,9 @@ from swinablate.config.family import ImageSpec
 from swinablate.config.recipe import Recipe, derive
 from swinablate.config.train import TrainConfig
 from swinablate.data import (
-    Images,
     Splits,
     augmentation,
     epoch_order,
-    eval_batches,
     load_splits,
     of_step,
     train_batches,
@@ -41,7 +39,7 @@ from swinablate.models.registry import load_family
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
-from swinablate.training.evaluation import answers, besides_accuracy, confusion
+from swinablate.training.evaluation import answers, besides_accuracy, confusion, correct
 from swinablate.training.graphs import launched
 from swinablate.training.machine import (
     device_name,
@@ -52,7 +50,7 @@ from swinablate.training.machine import (
     rounding,
 )
 from swinablate.training.optim import Averaged, rate, set_rate
-from swinablate.training.precision import as_run, autocast, resolved_train, settle
+from swinablate.training.precision import as_run, resolved_train, settle
 from swinablate.training.ranks import ALONE, Ranks
 from swinablate.training.saving import Saver, State
 from swinablate.training.step import make_learner
@@ -153,8 +151,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         job: what to train, where, and which checkpoints may be used.
         report: takes "epoch", "resumed" and "checkpoint" events as they happen.
         stopping: asked before every step; True ends the run after a checkpoint.
-        ranks: which of the processes that train it this is; all take the same steps, and the
-            first alone evaluates, reports and writes.
+        ranks: which of the processes that train it this is; all take the same steps and judge
+            validation images, and the first alone looks at test images, reports and writes.
 
     Returns:
         `metrics` (final values, accuracy in percent), `predictions` (of the test images;
@@ -253,11 +251,12 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
                 raise Diverged(f"the loss of epoch {now.epoch + 1} is {mean}")
 
             # ---- evaluate on validation images, record, checkpoint
+            right = correct(judged, splits.val, train, ranks)
             if not ranks.leads:
                 now.epoch, now.step = now.epoch + 1, 0
                 now.loss = torch.zeros_like(now.loss)
                 continue
-            accuracy = 100 * correct(judged, splits.val, train).float().mean().item()
+            accuracy = 100 * right.float().mean().item()
             if train.select == "best_val":
                 now.keep_best(accuracy, judged)
             row = now.end_epoch(mean, accuracy, steps * size, peak_mib(device))
@@ -372,21 +371,6 @@ def build(recipe: Recipe, image: ImageSpec, seed: int) -> nn.Module:
         return torch.Generator().manual_seed(derive(seed, recipe.train.stream, "init", name))
 
     return start(family, recipe.model, image, generator_for)
-
-
-@torch.inference_mode()
-def predict(model: nn.Module, images: Images, train: TrainConfig) -> Int[Tensor, " {len(images)}"]:
-    """The most probable class of every image, in evaluation mode."""
-    model.eval()
-    with autocast(train, images.device):
-        return torch.cat([model(x).argmax(1) for x in eval_batches(images)])
-
-
-def correct(
-    model: nn.Module, images: Images, train: TrainConfig
-) -> Bool[Tensor, " {len(images)}"]:
-    """Which images are classified correctly."""
-    return predict(model, images, train) == images.labels
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:

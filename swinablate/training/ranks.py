@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 PATIENCE = timedelta(hours=12)
-"""How long a process waits for the others: the first one judges validation and test images alone,
-and one that has ended is noticed by whoever started it, not by this."""
+"""How long a process waits for the others: the first one judges test images alone, and one that
+has ended is noticed by whoever started it, not by this."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Ranks:
     """One of the processes that train a network together.
 
     Attributes:
-        rank: which; the first, 0, evaluates, reports and writes checkpoints.
+        rank: which; the first, 0, looks at test images, reports and writes checkpoints.
         world: how many there are.
     """
 
@@ -76,11 +76,24 @@ class Ranks:
         """This process's own images of a batch, or what they show."""
         return values if self.world == 1 else values.tensor_split(self.world)[self.rank]
 
-    def total(self, loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """The sum of what every process says; a new number."""
+    def share(self, images: int, size: int) -> Int[Tensor, " n"]:
+        """Which of some images this process judges: every so-manieth batch of a size.
+
+        Batches stay whole, so that each is what it would be on one device.
+        """
+        places = torch.arange(images)
+        return places[places // size % self.world == self.rank]
+
+    def agree(self, model: nn.Module) -> None:
+        """Give all the first one's own part of a network, such as statistics of batch norm."""
+        for buffer in model.buffers() if self.world > 1 else ():
+            dist.broadcast(buffer, 0)
+
+    def total(self, found: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+        """The sum of what every process says; other memory."""
         if self.world == 1:
-            return loss
-        summed = loss.clone()
+            return found
+        summed = found.clone()
         dist.all_reduce(summed)
         return summed
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -22,6 +23,7 @@ from swinablate.records.events import Batch, Event, Job
 from swinablate.training import checkpoint
 from swinablate.training.fit import read_job
 from swinablate.training.fused.stack import why_not
+from swinablate.training.ranks import Ranks
 from tests.execution.jobs import Jobs
 
 SWIN = {"patch": 2, "width": 8, "depths": (2,), "heads": (2,), "window": 2}
@@ -105,6 +107,62 @@ def test_a_stopped_one_goes_on_to_the_same_bits(jobs):
     assert resumed[1].kind == "resumed"
     assert numbers(resumed)[-2:] == expected[-2:]
     assert same(weights(whole), weights(rest))
+
+
+@pytest.mark.parametrize(("images", "world"), [(50, 2), (95, 3), (7, 2), (0, 2), (30, 1)])
+def test_batches_of_validation_images_are_shared_out_whole(images, world):
+    """Each is judged once, beside those that it would be judged beside on one device."""
+    shares = [Ranks(rank, world).share(images, 10).split(10) for rank in range(world)]
+    found = sorted(part.tolist() for share in shares for part in share if len(part))
+    assert found == [part.tolist() for part in torch.arange(images).split(10) if images]
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+JUDGES = """
+import sys
+from pathlib import Path
+import torch
+from torch import nn
+from swinablate.config.data import DataConfig
+from swinablate.config.train import TrainConfig
+from swinablate.data import batches, load_splits
+from swinablate.training.evaluation import predict
+from swinablate.training.ranks import Ranks
+
+rank, meeting, root = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+batches.EVAL_VALUES = 25 * 64
+cpu = torch.device("cpu")
+val = load_splits(DataConfig(name="digits", limit=900), root, 0, "main", cpu).val
+torch.manual_seed(0)
+model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10)).eval()
+calls = []
+model[0].register_forward_hook(lambda *_: calls.append(rank))
+alone = predict(model, val, TrainConfig())
+counts = [len(calls)]
+model[2].running_mean += 5 * rank * torch.randn(10)  # of its own part of every batch
+calls.clear()
+ranks = Ranks(rank, 2)
+ranks.join(cpu, meeting)
+together = predict(model, val, TrainConfig(), ranks)
+ranks.leave()
+print(torch.equal(together, alone), together.unique().numel() > 3, *counts, len(calls))
+"""
+
+
+@pytest.mark.integration
+def test_processes_judge_validation_images_together_as_the_first_would_alone(datasets, tmp_path):
+    """With its statistics of batch norm; each looks at its own batches only."""
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-c", JUDGES, str(rank), str(tmp_path / "meeting"), str(datasets)],
+            stdout=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    said = [process.communicate(timeout=300)[0].split() for process in starting]
+    (*judged, batches, first), (*also, _, second) = said
+    assert judged == also == ["True", "True"]
+    assert (batches, first, second) == ("6", "3", "3")
 
 
 @pytest.mark.integration

@@ -106,6 +106,9 @@ class Along(Ranks):
     def total(self, loss):
         return loss
 
+    def agree(self, model):
+        pass
+
     def wait(self):
         pass
 
@@ -272,10 +275,12 @@ def test_last_partial_batch_is_dropped_and_steps_end_a_run(datasets, tmp_path):
 
 def test_tuning_trials_never_see_the_test_images(datasets, tmp_path, monkeypatch):
     seen = []
-    for name in ("predict", "answers"):
+    for name in ("correct", "answers"):
         real = getattr(fit, name)
         monkeypatch.setattr(
-            fit, name, lambda m, images, t, real=real: (seen.append(images), real(m, images, t))[1]
+            fit,
+            name,
+            lambda m, images, *a, real=real: (seen.append(images), real(m, images, *a))[1],
         )
     tuned, _ = run(make_job(datasets, tmp_path / "tune", kind="tune"))
     assert "test/accuracy" not in tuned["metrics"]

@@ -13,7 +13,8 @@ from swinablate.execution import worker
 from swinablate.models.registry import load_family
 from swinablate.records.events import Batch
 from swinablate.training import checkpoint
-from swinablate.training.fit import Stopped, correct, fit, read_job
+from swinablate.training.evaluation import correct
+from swinablate.training.fit import Stopped, fit, read_job
 from swinablate.training.fused import fit as fused_fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, validate
 from swinablate.training.fused.fit import prepare as ready

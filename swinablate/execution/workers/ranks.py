@@ -1,7 +1,7 @@
 """The further processes of a trial that trains on several devices: a worker starts and ends them.
 
 `python -m swinablate.execution.worker along PARENT` reads one line on its standard input, trains
-its part of every batch, and says nothing: the worker that started it evaluates, reports and
+its part of every batch, and says nothing: the worker that started it tests, reports and
 writes checkpoints. Why it ended before its time stands in a file beside the place where they meet.
 """
 

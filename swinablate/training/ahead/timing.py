@@ -35,8 +35,8 @@ from swinablate.errors import EnvironmentFault
 from swinablate.models import transfer
 from swinablate.records.events import Job
 from swinablate.training import checkpoint
-from swinablate.training.evaluation import answers
-from swinablate.training.fit import Stopped, build, predict, read_job
+from swinablate.training.evaluation import answers, predict
+from swinablate.training.fit import Stopped, build, read_job
 from swinablate.training.graphs import warm
 from swinablate.training.machine import device_name, forget_peak, peak_mib, reseed
 from swinablate.training.optim import Averaged
