@@ -308,18 +308,20 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
     reasons = dict.fromkeys(filter(None, (arm.get("reason") for arm in undecided)))
     for reason in [*reasons][:REASONS]:
         out.print(f"Undecided, because {reason}.", soft_wrap=True, markup=False)
-    declared = [
-        one
-        for one in verdicts.get("contrasts", ())
-        if one.get("sentence") and one["basis"] == "fixed"
-    ]
-    if declared:
-        out.print()
-        table(
-            f"Declared contrasts{where}, a family of their own",
-            ["contrast", ">estimate", level, "verdict"],
-            [[one["name"], *_judged(one, places)] for one in declared],
-        )
+    others = verdicts.get("contrasts", ())
+    declared = [one for one in others if one.get("sentence") and one["basis"] == "fixed"]
+    tuned = [one for one in others if one["basis"] == "tuned"]
+    for title, found in (
+        (f"Declared contrasts{where}, a family of their own", declared),
+        ("At tuned recipes, families of their own", tuned),
+    ):
+        if found:
+            out.print()
+            table(
+                title,
+                ["contrast", ">estimate", level, "verdict"],
+                [[one["name"], *_judged(one, places)] for one in found],
+            )
     if found := verdicts.get("scale"):
         out.print()
         table(

@@ -448,6 +448,30 @@ def test_verdicts_show_differences_with_the_level_of_their_intervals(printed):
     ]
 
 
+def test_tuned_arms_and_declared_contrasts_have_tables_of_their_own(printed):
+    """Not the curves' comparisons, which nobody declared."""
+    arms = [verdict("norm", 0.52, "better")]
+    others = [
+        verdict("norm at equal epochs", 0.1, "undecided", kind="curve", basis="fixed"),
+        verdict("both", -2.0, "worse", kind="contrast", basis="fixed", sentence="both: worse."),
+        verdict("norm, tuned", 2.0, "better", kind="arm", basis="tuned"),
+        verdict("both, tuned", None, "not tested", kind="contrast", basis="tuned"),
+    ]
+    base = {"mean": 91.2, "n": 5}
+    terminal.show_verdicts({"baseline": base, "alpha": 0.05, "arms": arms, "contrasts": others})
+    assert lines(printed)[3:] == [
+        "",
+        "Declared contrasts, a family of their own",
+        "contrast estimate 95 % interval verdict",
+        "both -2.00 [-2.50, -1.50] worse",
+        "",
+        "At tuned recipes, families of their own",
+        "contrast estimate 95 % interval verdict",
+        "norm, tuned +2.00 [+1.50, +2.50] better",
+        "both, tuned - - not tested",
+    ]
+
+
 def test_only_what_is_judged_is_judged_given_convergence(printed):
     arms = [
         verdict("x", -1.2, "worse", given_convergence=True),
