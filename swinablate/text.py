@@ -120,6 +120,15 @@ def places_in(unit: str, spread: float | None) -> int:
     return 2 if unit == "pp" and not fine else places(spread)
 
 
+def tuned_word(found: Mapping[str, Any], verdicts: Mapping[str, Any]) -> str:
+    """What is said of a comparison at tuned recipes: its verdict, or why it has none.
+
+    Of one tuning an arm there is none: how lucky that was is in no interval.
+    """
+    given = "repeats" in verdicts["tuning"] or found["verdict"] in {"pending", "not tested"}
+    return str(found["verdict"]) if given else "none: given the recipes found"
+
+
 def counted(n: int, word: str) -> str:
     """How many of something: `1 seed`, `3 seeds`."""
     return f"{n} {word}{'' if n == 1 else 's'}"

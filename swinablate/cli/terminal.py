@@ -42,6 +42,7 @@ from swinablate.text import (
     places_of,
     signed,
     time_left,
+    tuned_word,
     unit_of,
     visible,
 )
@@ -310,17 +311,19 @@ def show_verdicts(verdicts: Mapping[str, Any], dataset: str = "") -> None:
         out.print(f"Undecided, because {reason}.", soft_wrap=True, markup=False)
     others = verdicts.get("contrasts", ())
     declared = [one for one in others if one.get("sentence") and one["basis"] == "fixed"]
-    tuned = [one for one in others if one["basis"] == "tuned"]
-    for title, found in (
+    tuned = [
+        {**one, "verdict": tuned_word(one, verdicts)} for one in others if one["basis"] == "tuned"
+    ]
+    for title, judged in (
         (f"Declared contrasts{where}, a family of their own", declared),
         ("At tuned recipes, families of their own", tuned),
     ):
-        if found:
+        if judged:
             out.print()
             table(
                 title,
                 ["contrast", ">estimate", level, "verdict"],
-                [[one["name"], *_judged(one, places)] for one in found],
+                [[one["name"], *_judged(one, places)] for one in judged],
             )
     if found := verdicts.get("scale"):
         out.print()

@@ -27,7 +27,7 @@ from swinablate.report.families.further import among, blocks_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.stats import ARMS, CONTRASTS, TUNED, TUNED_CONTRASTS
-from swinablate.text import error_ratio, known, percent_of
+from swinablate.text import error_ratio, known, percent_of, tuned_word
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
@@ -225,6 +225,7 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
         "percent_of": percent_of,
         "known": known,
         "mean_sd": numbers.mean_sd,
+        "tuned_word": tuned_word,
     }
     return env
 

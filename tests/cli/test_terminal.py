@@ -448,8 +448,11 @@ def test_verdicts_show_differences_with_the_level_of_their_intervals(printed):
     ]
 
 
-def test_tuned_arms_and_declared_contrasts_have_tables_of_their_own(printed):
-    """Not the curves' comparisons, which nobody declared."""
+@pytest.mark.parametrize(
+    ("tuning", "word"), [({"repeats": 3}, "better"), ({}, "none: given the recipes found")]
+)
+def test_tuned_arms_and_declared_contrasts_have_tables_of_their_own(printed, tuning, word):
+    """Not the curves' comparisons, which nobody declared; and of one tuning there is no verdict."""
     arms = [verdict("norm", 0.52, "better")]
     others = [
         verdict("norm at equal epochs", 0.1, "undecided", kind="curve", basis="fixed"),
@@ -458,7 +461,8 @@ def test_tuned_arms_and_declared_contrasts_have_tables_of_their_own(printed):
         verdict("both, tuned", None, "not tested", kind="contrast", basis="tuned"),
     ]
     base = {"mean": 91.2, "n": 5}
-    terminal.show_verdicts({"baseline": base, "alpha": 0.05, "arms": arms, "contrasts": others})
+    verdicts = {"baseline": base, "alpha": 0.05, "arms": arms, "contrasts": others}
+    terminal.show_verdicts({**verdicts, "tuning": tuning})
     assert lines(printed)[3:] == [
         "",
         "Declared contrasts, a family of their own",
@@ -467,7 +471,7 @@ def test_tuned_arms_and_declared_contrasts_have_tables_of_their_own(printed):
         "",
         "At tuned recipes, families of their own",
         "contrast estimate 95 % interval verdict",
-        "norm, tuned +2.00 [+1.50, +2.50] better",
+        f"norm, tuned +2.00 [+1.50, +2.50] {word}",
         "both, tuned - - not tested",
     ]
 
