@@ -138,14 +138,14 @@ def answered(reports: Path = REPORTS) -> tuple[Answered, ...]:
 
 
 def _answered(folder: Path) -> Answered:
-    with opened(folder) as bundle:
-        about = bundle.about
-        plan = json.loads(bundle.read(f"study/{about['declaration']}/plan.json"))
-        rows = csv.DictReader(io.StringIO(bundle.read("report/trials.csv").decode()))
-        return Answered(
-            name=about["study"],
-            plan=PlanRecord.model_validate(plan),
-            verdicts=json.loads(bundle.read("report/verdicts.json")),
-            hours=json.loads(bundle.read("environment.json"))["trials"]["hours"],
-            trials=[*rows],
-        )
+    bundle = opened(folder)
+    about = bundle.about
+    plan = json.loads(bundle.read(f"study/{about['declaration']}/plan.json"))
+    rows = csv.DictReader(io.StringIO(bundle.read("report/trials.csv").decode()))
+    return Answered(
+        name=about["study"],
+        plan=PlanRecord.model_validate(plan),
+        verdicts=json.loads(bundle.read("report/verdicts.json")),
+        hours=json.loads(bundle.read("environment.json"))["trials"]["hours"],
+        trials=[*rows],
+    )

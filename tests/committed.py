@@ -56,7 +56,7 @@ FIGURE = re.compile(
 HOME = re.compile(r" --home[ =](?:'[^']*'|\S+)")
 """Of a command: where its records were on some machine."""
 EVERY = "Every trial: [tables/trials.csv](tables/trials.csv)."
-HERE = f"Every trial: [{RECORDS}]({RECORDS}), which `swinablate import` reads when it is unpacked."
+HERE = f"Every trial: [{RECORDS}]({RECORDS}), which `swinablate import` reads."
 
 
 def committed(reports: Path = REPORTS) -> list[Path]:
@@ -64,22 +64,19 @@ def committed(reports: Path = REPORTS) -> list[Path]:
     return sorted(path.parent for path in reports.glob(f"*/{RECORDS}"))
 
 
-@contextmanager
-def opened(folder: Path) -> Iterator[Bundle]:
+def opened(folder: Path) -> Bundle:
     """The evidence bundle of a committed report."""
-    with tempfile.TemporaryDirectory() as room:
-        path = Path(room) / "records.tar"
-        path.write_bytes(lzma.decompress((folder / RECORDS).read_bytes()))
-        bundle = open_bundle(path)
-        if damaged := [*bundle.damaged()]:
-            raise SystemExit(f"{folder / RECORDS}: damaged: {', '.join(damaged)}")
-        yield bundle
+    bundle = open_bundle(folder / RECORDS)
+    if damaged := [*bundle.damaged()]:
+        raise SystemExit(f"{folder / RECORDS}: damaged: {', '.join(damaged)}")
+    return bundle
 
 
 @contextmanager
 def home_of(folder: Path) -> Iterator[tuple[Home, Bundle]]:
     """The records of a committed report as a home, for as long as that is needed."""
-    with opened(folder) as bundle, tempfile.TemporaryDirectory() as room:
+    bundle = opened(folder)
+    with tempfile.TemporaryDirectory() as room:
         home = Home(Path(room) / "home")
         bring(bundle, home)
         yield home, bundle
@@ -184,8 +181,8 @@ def keep(folder: Path, records: bytes) -> None:
 
 def recorded(folder: Path) -> dict[str, str]:
     """What a bundle holds, by its digests; but for the environment, which names who packed it."""
-    with opened(folder) as bundle:
-        return {n: one.sha256 for n, one in bundle.entries.items() if n != "environment.json"}
+    entries = opened(folder).entries
+    return {name: one.sha256 for name, one in entries.items() if name != "environment.json"}
 
 
 def regenerate(folder: Path) -> dict[str, bytes]:

@@ -51,9 +51,8 @@ def _beginning() -> Iterator[str]:
     yield (
         "The whole report with its page and tables, and the statistics once more:\n\n"
         "```\n"
-        "xz -dk reports/quickstart/records.tar.xz\n"
-        "swinablate verify reports/quickstart/records.tar\n"
-        "swinablate import reports/quickstart/records.tar\n"
+        "swinablate verify reports/quickstart/records.tar.xz\n"
+        "swinablate import reports/quickstart/records.tar.xz\n"
         "swinablate report quickstart --out quickstart\n"
         "```\n"
     )

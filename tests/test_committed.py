@@ -81,8 +81,8 @@ def test_records_that_were_changed_are_refused(tmp_path):
     at = data.index(b'"test/accuracy": ')
     data[at + 17] = ord("1") if data[at + 17] != ord("1") else ord("2")
     (folder / committed.RECORDS).write_bytes(lzma.compress(bytes(data), preset=0))
-    with pytest.raises(SystemExit, match="damaged: trials/"), committed.opened(folder):
-        pass
+    with pytest.raises(SystemExit, match="damaged: trials/"):
+        committed.opened(folder)
 
 
 def test_the_readme_is_what_the_records_say():
@@ -252,8 +252,7 @@ def test_studies_run_together_stop_and_go_on_and_become_reports(script, tmp_path
     folders = committed.committed(tmp_path / "reports")
     committed.write(folders[0], committed.regenerate(folders[0]))
     assert regenerated(folders[0]) == []
-    with committed.opened(folders[0]) as bundle:
-        assert bundle.about["file"] == "files/studies/one.toml"
+    assert committed.opened(folders[0]).about["file"] == "files/studies/one.toml"
 
 
 def test_published_tables_stand_beside_what_is_found():

@@ -3,16 +3,21 @@
 `manifest.json` comes first and lists all others with size and SHA-256, in the order in which they
 follow. A reader knows from it every byte of the archive that is no content, so that links, paths
 that lead out, names given twice, other kinds of entries and whatever else a tar can hold are not
-looked for one by one: they are not what is expected. Nothing is compressed: nothing can grow.
+looked for one by one: they are not what is expected. Nothing in it is compressed: nothing can
+grow. A whole one that somebody compressed (xz, gzip) is read up to a limit.
 """
 
+import gzip
 import hashlib
+import io
 import json
+import lzma
 import os
 import re
 import secrets
 import tarfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -33,6 +38,14 @@ PIECE = 1 << 20
 """Bytes that are read at a time: weights may be as large as memory."""
 MOST = 1 << 26
 """Bytes of a manifest: of 200,000 files, far more than any study has."""
+UNPACKED = 1 << 28
+"""Bytes of an archive that was compressed, 256 MiB: a thousand times what a committed report has;
+more is a file that was made to fill a machine."""
+PACKED: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+    b"\x1f\x8b": gzip.GzipFile,
+}
+"""How compressed files begin, and what reads them."""
 LARGEST = 1 << 33
 """Bytes from which a size has more digits than the header has room for."""
 LAYOUT = re.compile(
@@ -60,11 +73,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An archive whose form is right; whether its bytes are is `damaged`'s to say."""
+    """An archive whose form is right; whether its bytes are is `damaged`'s to say.
+
+    Attributes:
+        path: its file.
+        about: what its manifest says.
+        entries: its files by name.
+        content: all of it, where the file is compressed.
+    """
 
     path: Path
     about: Mapping[str, Any]
     entries: Mapping[str, Entry]
+    content: bytes = b""
 
     @property
     def digest(self) -> str:
@@ -73,14 +94,14 @@ class Bundle:
 
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
-        with self.path.open("rb") as file:
+        with _opened(self.path, self.content) as file:
             return b"".join(_pieces(file, self.entries[name].at, self.entries[name].size))
 
     def copy(self, name: str, to: Path) -> None:
         """Write a file of it to a place of its own, as safely as a record."""
         with writing(to):
             to.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("rb") as file, to.open("xb") as out:
+            with _opened(self.path, self.content) as file, to.open("xb") as out:
                 for piece in _pieces(file, self.entries[name].at, self.entries[name].size):
                     out.write(piece)
                 out.flush()
@@ -88,7 +109,7 @@ class Bundle:
 
     def damaged(self) -> Iterator[str]:
         """Names of files whose bytes are others than the manifest says."""
-        with self.path.open("rb") as file:
+        with _opened(self.path, self.content) as file:
             for name, entry in self.entries.items():
                 found = hashlib.sha256()
                 for piece in _pieces(file, entry.at, entry.size):
@@ -131,16 +152,6 @@ def write_bundle(path: Path, about: Mapping[str, Any], files: Mapping[str, Sourc
     return str(json.loads(text)["digest"])
 
 
-def is_bundle(path: Path) -> bool:
-    """Whether a file begins as an archive of ours does."""
-    try:
-        check_file(path)
-        with path.open("rb") as file:
-            return file.read(len(MANIFEST) + 1) == f"{MANIFEST}\0".encode()
-    except OSError:
-        return False
-
-
 def open_bundle(path: Path) -> Bundle:
     """Look at the form of an archive, and at nothing that it says; writes nothing.
 
@@ -149,14 +160,42 @@ def open_bundle(path: Path) -> Bundle:
     """
     try:
         size = check_file(path).st_size
-        with path.open("rb") as file:
+        content = _unpacked(path)
+        size = len(content) or size
+        with _opened(path, content) as file:
             about, at = _manifest(file, size, path)
-            return Bundle(path, about, _entries(file, about["files"], at, size, path))
+            return Bundle(path, about, _entries(file, about["files"], at, size, path), content)
     except FileNotFoundError:
         raise InputError("no such file", at=str(path), hint="check the path") from None
     except OSError as error:
         problem = f"cannot be read: {error.strerror or error}"
         raise InputError(problem, at=str(path), hint="give an evidence bundle") from None
+
+
+def _opened(path: Path, content: bytes) -> IO[bytes]:
+    return io.BytesIO(content) if content else path.open("rb")
+
+
+def _unpacked(path: Path) -> bytes:
+    """What a compressed file holds; nothing where it is not compressed.
+
+    Raises:
+        InputError: it is damaged, or holds more than records are.
+    """
+    with path.open("rb") as file:
+        head = file.read(max(map(len, PACKED)))
+    reader = next((read for start, read in PACKED.items() if head.startswith(start)), None)
+    if reader is None:
+        return b""
+    try:
+        with reader(path) as packed:
+            content = packed.read(UNPACKED + 1)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise InputError(f"cannot be unpacked: {error}", at=str(path), hint=AGAIN) from None
+    if len(content) > UNPACKED:
+        problem = f"unpacks to more than {UNPACKED >> 20} MiB"
+        raise InputError(problem, at=str(path), hint="unpack it yourself, if you trust it")
+    return content
 
 
 def _manifest(file: IO[bytes], size: int, path: Path) -> tuple[dict[str, Any], int]:

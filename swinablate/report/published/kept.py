@@ -1,7 +1,6 @@
 """What a folder of a report says: in files, or in records that are judged again."""
 
 import json
-import lzma
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,10 +10,6 @@ from swinablate.records.report_folder import RECORDS
 from swinablate.report.answer import gather
 from swinablate.report.evidence.archive import open_bundle
 from swinablate.report.evidence.check import unpacked
-
-MOST = 1 << 28
-"""Bytes of unpacked records, 256 MiB: a thousand times what a committed report has; more is a
-file that was made to fill a disk."""
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -45,25 +40,10 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _judged(records: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the records of a report say, judged again."""
+    found = open_bundle(records)
+    if damaged := [*found.damaged()]:
+        raise InputError(f"{damaged[0]} is damaged in it", at=str(records), hint="get it again")
     with TemporaryDirectory(prefix="swinablate-") as room:
-        bundle = Path(room) / "records.tar"
-        try:
-            with lzma.open(records) as file:
-                content = file.read(MOST + 1)
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise InputError(
-                f"cannot be unpacked: {error}", at=str(records), hint="get it again"
-            ) from None
-        if len(content) > MOST:
-            raise InputError(
-                "unpacks to more than records are", at=str(records), hint="get it again"
-            )
-        bundle.write_bytes(content)
-        found = open_bundle(bundle)
-        if damaged := [*found.damaged()]:
-            raise InputError(
-                f"{damaged[0]} is damaged in it", at=str(records), hint="get it again"
-            )
         home = unpacked(found, Path(room) / "home")
         answer = gather(home, found.about["study"])
         return dict(answer.verdicts), answer.plan.model_dump(mode="json")

@@ -44,12 +44,12 @@ Report = Callable[[Job, Kind, Mapping[str, Any]], None]
 """Takes an event of one of the jobs."""
 
 REVISION = {"fp32": 3, "bf16": 4}
+"""Of how a fused step rounds, by format; recorded, so that W11 tells older fused trials from newer
+ones. 1, which records do not name, had an update of its own; 2 has torch's fused optimizers; 3
+makes what GELU gave again in the backward pass, which rounds otherwise in bf16; 4 leaves what
+linear maps and convolutions give in bf16, as autocast does where a trial is alone."""
 DROPPING = {**REVISION, "bf16": 5}
-"""Of how a fused step rounds, by format, without and with layers that drop; recorded, so that W11
-tells older fused trials from newer ones. 1, which records do not name, had an update of its own; 2
-has torch's fused optimizers; 3 makes what GELU gave again in the backward pass, which rounds
-otherwise in bf16; 4 leaves what linear maps and convolutions give in bf16, as autocast does where
-a trial is alone; 5 what layers that drop give, too."""
+"""The same where layers drop: 5 leaves what these give in bf16, too."""
 
 
 class CannotFuse(Exception):

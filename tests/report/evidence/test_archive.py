@@ -1,7 +1,9 @@
 """The file: canonical, and refused where it is anything else."""
 
+import gzip
 import io
 import json
+import lzma
 import tarfile
 import zipfile
 
@@ -56,6 +58,36 @@ def test_a_file_on_disk_is_read_in_pieces(tmp_path, monkeypatch):
 def test_it_is_whole(made):
     found = check(made[0])
     assert (found.faults, found.unchecked, found.trials) == ([], [], 12)
+
+
+@pytest.mark.parametrize(("end", "pack"), [("xz", lzma.compress), ("gz", gzip.compress)])
+def test_what_was_compressed_is_the_same_bundle(made, tmp_path, end, pack):
+    whole, plain = made
+    path = tmp_path / f"b.tar.{end}"
+    path.write_bytes(pack(plain))
+    found = open_bundle(path)
+    assert (found.path, found.digest, found.entries) == (path, whole.digest, whole.entries)
+    assert not [*found.damaged()]
+    name = next(iter(found.entries))
+    found.copy(name, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == found.read(name) == whole.read(name)
+    assert main(["verify", str(path)]) == 0
+    path.write_bytes(pack(plain[:-600]))  # cut off before
+    with pytest.raises(InputError, match=r"cut off|does not end"):
+        open_bundle(path)
+    path.write_bytes(pack(plain)[:-100])  # or after
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        open_bundle(path)
+
+
+@pytest.mark.parametrize("pack", [lzma.compress, gzip.compress])
+def test_a_file_that_was_made_to_fill_memory_is_refused(tmp_path, pack, monkeypatch):
+    monkeypatch.setattr("swinablate.report.evidence.archive.UNPACKED", 1 << 20)
+    path = tmp_path / "bomb"
+    path.write_bytes(pack(bytes(1 << 24)))
+    assert path.stat().st_size < 1 << 16
+    with pytest.raises(InputError, match="unpacks to more than 1 MiB"):
+        open_bundle(path)
 
 
 @settings(
