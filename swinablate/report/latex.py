@@ -27,6 +27,7 @@ from swinablate.report.drawing.numbers import (
 )
 from swinablate.report.drawing.scale import Scale, scale_of
 from swinablate.report.drawing.words import called, metric
+from swinablate.report.families.shares import labels_of
 from swinablate.report.prose import kind
 from swinablate.report.results import StudyResults
 from swinablate.text import number, signed
@@ -103,7 +104,7 @@ def arms_tex(
     rows, best = records(arms), _best(arms, scale)
     named = arms.against if "against" in arms else [None] * len(arms)
     body = []
-    labels = answer.plan.labels
+    labels = labels_of(answer.plan)
     for i, (arm, other) in enumerate(zip(rows, named, strict=True)):
         against = f" (against {called(other, labels)})" if isinstance(other, str) else ""
         name = _name(f"{called(arm.arm, labels)}{against}")
@@ -159,7 +160,7 @@ def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
     for one in records(contrasts):
         verdict = f"{one.verdict} (negligible)" if one.negligible is True else one.verdict
         cells = [
-            _name(str(called(one.contrast, answer.plan.labels))),
+            _name(str(called(one.contrast, labels_of(answer.plan)))),
             _name(one.of),
             _number(one.delta_pp, scale.places, sign=True),
             _cell(interval(one.ci_low, one.ci_high, scale.places)),

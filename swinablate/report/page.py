@@ -24,6 +24,7 @@ from swinablate.report.families import sources, tunings
 from swinablate.report.families.compared import beside, declared
 from swinablate.report.families.contention import clocked, timed
 from swinablate.report.families.further import among, blocks_of
+from swinablate.report.families.shares import labels_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.stats import ARMS, CONTRASTS, TUNED, TUNED_CONTRASTS
@@ -85,7 +86,7 @@ def markdown(said: Mapping[str, Any]) -> str:
 
 def _names(said: Mapping[str, Any]) -> dict[str, Callable[..., object]]:
     """Filters that call arms and metrics as the study's `[labels]` and the field do."""
-    labels: Mapping[str, str] = said["plan"].labels
+    labels: Mapping[str, str] = labels_of(said["plan"])
     return {
         "named": partial(called, labels=labels),
         "metric": metric,

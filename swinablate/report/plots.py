@@ -13,6 +13,7 @@ from swinablate.errors import InputError
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
 from swinablate.report.drawing.files import Format, canvas, drawn, pixels, saved
 from swinablate.report.drawing.words import worded
+from swinablate.report.families.shares import labels_of
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import interim, whole
 from swinablate.study.arms.labels import check_labels
@@ -154,7 +155,7 @@ def _asked(answer: StudyResults, name: str, by: str) -> tuple[Figure, pd.DataFra
     rows = tables[by](answer)
     if not len(rows):
         raise _unknown(answer, f"this study has no {name}: {figure.absent}")
-    return figure, worded(rows, answer.plan.labels)
+    return figure, worded(rows, labels_of(answer.plan))
 
 
 def _unknown(answer: StudyResults, problem: str, name: str = "") -> InputError:
@@ -173,7 +174,7 @@ def _unknown(answer: StudyResults, problem: str, name: str = "") -> InputError:
 def _plot(answer: StudyResults, name: str, figure: Figure) -> Plot:
     rows, svg = figure.table(answer), ""
     if len(rows):
-        svg = drawn(figure, worded(rows, answer.plan.labels), name, stamp(answer))
+        svg = drawn(figure, worded(rows, labels_of(answer.plan)), name, stamp(answer))
     caption = inspect.cleandoc(sys.modules[f"swinablate.report.figures.{name}"].__doc__ or "")
     return Plot(
         name=name,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swinablate.report import contents
-from swinablate.report.families.shares import shares_of
+from swinablate.report.families.shares import labels_of, shares_of
 from swinablate.report.results import StudyResults
 from swinablate.study.declared import declaration
 from tests.answers import designed
@@ -51,6 +51,23 @@ def test_the_sentence_names_the_whole_and_the_largest_share_first(answer):
     places = [said.index(row["change"] + " ") for row in ranked]
     assert places == sorted(places)
     assert sum(row["share"] for row in ranked) == pytest.approx(1)
+
+
+def test_arms_of_a_path_are_called_by_the_last_of_their_changes(answer):
+    """And as the study says, where it does; arms of one change have its name."""
+    labels = {"position_bias=none": "no bias", "shift=false": "no shift"}
+    plan = answer.plan.model_copy(update={"labels": labels})
+    assert labels_of(plan) == {
+        **labels,
+        "shift=false, position_bias=none": "forward, up to no bias",
+        "position_bias=none, norm=batch": "reverse, up to no bias",
+        "shift=false, position_bias=none, norm=batch": "the whole path",
+    }
+    assert labels_of(designed("one_at_a_time").plan) == {}
+    text = contents(answer)["report.md"].decode()
+    assert "| the whole path | " in text
+    assert r"forward, up to position\_bias=none lowers test accuracy" in text
+    assert "shift=false, position" not in text
 
 
 def shown(answer, found):

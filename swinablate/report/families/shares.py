@@ -10,6 +10,7 @@ import pandas as pd
 
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import valued
+from swinablate.report.drawing.words import called
 from swinablate.stats import Declaration
 from swinablate.stats.comparisons.shares import NOTHING, Part, Whole, shares
 from swinablate.stats.sample import read_samples
@@ -73,6 +74,22 @@ def _orders(plan: PlanRecord) -> dict[str, dict[str, Step]]:
         after, before = sorted(step.weights, key=lambda arm: -step.weights[arm])
         found[head.partition(" ")[0]][change] = (after, before)
     return found
+
+
+def labels_of(plan: PlanRecord) -> dict[str, str]:
+    """What arms and switches are called in a report: as the study says, and else by name.
+
+    Arms of a path are called by the last of their changes: their names list all of them, and
+    where these are many, end in a digest.
+    """
+    found: dict[str, str] = {}
+    for direction, steps in _orders(plan).items() if plan.design == "path" else ():
+        for change, (after, _) in steps.items():
+            made = len(plan.arm(after).changes)
+            if made > 1:
+                last = f"{direction}, up to {called(change, plan.labels)}"
+                found[after] = "the whole path" if made == len(plan.axes) else last
+    return found | dict(plan.labels)
 
 
 def _entry(
