@@ -32,6 +32,8 @@ def served(command: Command):
     return address[1]
 
 
+DRAWN = ("polyline", ".key line")
+INK = """all => all.map(a => ["stroke", "stroke-width", "stroke-dasharray"].map(x => a.getAttribute(x)))"""
 LINES = """cell => {
   cell.replaceChildren(...broken("shift_mask=regions, window=4"));
   return Object.fromEntries([...cell.childNodes].filter(n => n.data).map(n => {
@@ -83,6 +85,10 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     assert again.returncode == 0, err
     expect(card(page, "study")).to_contain_text("finished")
     expect(card(page, "study").locator(".headline")).to_contain_text("not tested", timeout=SLOW_MS)
+
+    curves, keys = (card(page, "study").locator(name).evaluate_all(INK) for name in DRAWN)
+    assert len(curves) == 2
+    assert curves == keys  # each arm's key looks as its curve does
 
     (command.folder / "reused.toml").write_text(command.study.read_text())
     command.study = command.folder / "reused.toml"
