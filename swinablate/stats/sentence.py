@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from swinablate.stats.declaration import CONTRASTS, Declaration, Judged, Tally
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
 from swinablate.stats.power import POWER, baseline_of
-from swinablate.stats.sample import Sample
+from swinablate.stats.sample import Sample, cells
 from swinablate.stats.seeds.units import Units, ended
 from swinablate.stats.seeds.variances import RAISED, prior_seeds
 from swinablate.text import LOG_ODDS, counted, ends, error_ratio, number, signed
@@ -91,7 +93,7 @@ def methods(
         f"that excludes 0. {_reach(declaration.units)}"
     )
     rule = _rule(declaration, comparisons)
-    statistic = _statistic(how, declaration, comparisons)
+    statistic = _statistic(how, declaration, comparisons) + _uneven(how, samples, declaration)
     parts = (declaration.shows, what, statistic, rule, _losses(tallies, declaration.alpha), reach)
     return " ".join(part for part in parts if part)
 
@@ -212,6 +214,23 @@ def _test(how: str, comparisons: int, unit: str = "seed") -> str:
         "the mean standard deviation, with prior degrees of freedom from the scatter of the log "
         f"variances, at most {RAISED:g} where that raises a variance and at most "
         f"{prior_seeds(comparisons):g} where it lowers one)"
+    )
+
+
+def _uneven(how: str, samples: Mapping[str, Sample], declaration: Declaration) -> str:
+    """That an arm of few seeds borrows less, where there is one."""
+    moments = cells(samples)
+    used = moments.pooled & (moments.n > 1)
+    if "shrunken" not in how or not used.any():
+        return ""
+    less = used & (moments.n < np.median(moments.n[used]))
+    few = [name for name, fewer in zip(samples, less, strict=True) if fewer]
+    if not few:
+        return ""
+    unit = declaration.units.word
+    return (
+        f" Where an arm has fewer {unit}s than most ({', '.join(few)}), its variance is lowered "
+        f"by less: by the square of its share of the median number of {unit}s."
     )
 
 

@@ -559,6 +559,10 @@ def test_the_methods_paragraph_says_what_was_done():
         "exactly where that excludes 0. The intervals say what training again with other seeds "
         "would show on the same test set, not what other images would."
     )
+    assert judge({**arms, "b": 88 + 0.3 * THREE}).methods.count(
+        "Where an arm has fewer seeds than most (b), its variance is lowered by less: by the "
+        "square of its share of the median number of seeds. "
+    )
     arms["b"] = 88 + 3 * FIVE
     lost = judge(arms, {("a", 0): "diverged"}).methods
     assert "because the variances differed" not in lost

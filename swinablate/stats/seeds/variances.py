@@ -11,6 +11,10 @@ others doubles the width of their intervals if variances are averaged, and hardl
 here. An arm is moved up more readily than down, because an interval that is too narrow is a false
 verdict, and one that is too wide a missed effect.
 
+An arm with fewer seeds than most is moved down less. The others have then shown their own noise,
+not its, and its own few seeds are all that speak against a loan from them; if it is the baseline,
+one wrong variance is in every comparison.
+
 Source: Smyth, Stat. Appl. Genet. Mol. Biol. 3 (2004), the prior degrees of freedom from the
 scatter of log variances; Bartlett, Proc. R. Soc. A 160 (1937).
 
@@ -50,6 +54,14 @@ UNEQUAL_P = 0.001
 Seeds are not normal, and Bartlett's test takes heavy tails for unequal variances: a lower level
 than .05 keeps the warning for what is plain.
 """
+FEWER = 2
+"""Power of an arm's share of the usual (median) seeds that its loan shrinks by.
+
+Eight arms of 12 seeds and a baseline of 3, three times as noisy, err in .132 of families without
+it, in .076 with the share itself and .063 with its square; with arms of 6 seeds in .125, .094 and
+.075. Arms with as many seeds as most are not touched, and a baseline with more seeds is not what
+is usual.
+"""
 PAIR = 2  # arms that have nothing to show each other beyond what each shows itself
 TRIGAMMA_STEPS = 8  # Newton's, from a start that is within 40 %: six reach the last digit
 
@@ -82,13 +94,24 @@ def moderated(var: Floats, free: Floats, speaks: Flags) -> tuple[Floats, Floats]
     target = _target(own[..., used], free[used])[..., None]
     evidence = prior_evidence(own[..., used], free[used])[..., None]
     raised = np.minimum(RAISED, RAISED_SHARE * evidence)
-    lowered = np.minimum(prior_seeds(others), LOWERED_SHARE * evidence)
+    lowered = np.minimum(prior_seeds(others), LOWERED_SHARE * evidence) * loan(free, used)
     weight = np.where(used, np.where(own < target, raised, lowered), 0.0)
     total = weight + free
     with np.errstate(invalid="ignore", divide="ignore"):
         v = (weight * target + free * own) / total
     least = LEAST * np.minimum(1, LEAST_UNTIL / np.maximum(free, 1)) * target
     return np.where(used, np.maximum(v, least), v), total
+
+
+def loan(free: Floats, used: Flags) -> Floats:
+    """What an arm may borrow to lower its variance, as a share of what the usual arm may: (k,).
+
+    Args:
+        free: (k,) degrees of freedom of each arm's own variance.
+        used: (k,) which arms speak for each other; at least one.
+    """
+    seeds = free + 1
+    return np.asarray(np.minimum(1.0, seeds / np.median(seeds[used])) ** FEWER)
 
 
 def prior_evidence(var: Floats, free: Floats) -> Floats:
