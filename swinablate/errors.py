@@ -8,6 +8,11 @@ SwinablateError
    |- Diverged       the loss left the real numbers
 """
 
+MOST = 1e100
+"""Of differences and results: nothing measured is larger, and their squares are numbers."""
+LEAST_ALPHA = 1e-9
+"""Nobody means a smaller error rate, and at 1e-300 critical values are infinite."""
+
 
 class SwinablateError(Exception):
     """What went wrong, where, and what to do about it.

@@ -175,6 +175,20 @@ def ends(
     return shown(low), shown(high)
 
 
+def interval(
+    low: float | None,
+    high: float | None,
+    places: int = 2,
+    *,
+    minus: str = "-",
+    unknown: str = "-",
+) -> str:
+    """An interval of a difference, `[-0.50, +0.25]`; `unknown` where an end is not known."""
+    if not known(low) or not known(high):
+        return unknown
+    return f"[{', '.join(ends(low, high, places, minus=minus))}]"
+
+
 OWN = "command/"
 """Begins the names of what a command measures."""
 

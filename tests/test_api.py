@@ -151,7 +151,7 @@ def test_tables_of_a_notebook_say_what_the_values_say(folder):
         assert arm.name in answer
     assert "baseline" in answer
     for page in (judged, gap):
-        assert ">-10.33<" in page
+        assert ">-10.33 pp<" in page
         assert ">worse<" in page
 
 

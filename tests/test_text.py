@@ -18,6 +18,7 @@ from swinablate.text import (
     ends,
     error_ratio,
     flat,
+    interval,
     json_lines,
     known,
     known_or_none,
@@ -197,3 +198,12 @@ def test_json_reads_as_pythons_own_does_with_an_indent(value):
 def test_what_is_no_number_is_refused(value):
     with pytest.raises(ValueError, match="Out of range"):
         json_lines(value)
+
+
+def test_an_interval_is_its_ends_in_brackets():
+    assert interval(-0.5, 0.25) == "[-0.50, +0.25]"
+    assert interval(0.001, 1.0) == "[+0.001, +1.00]"  # what leaves 0 out is not shown to reach it
+    assert interval(-0.5, 0.25, 1, minus=MINUS) == f"[{MINUS}0.5, +0.2]"
+    for ends_of in ((None, 1.0), (1.0, None), (float("nan"), 1.0)):
+        assert interval(*ends_of) == "-"
+        assert interval(*ends_of, unknown="") == ""

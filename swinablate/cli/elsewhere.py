@@ -24,6 +24,9 @@ OPTION = re.compile(
 )
 """An option of `analyze` in a message, and its value if one stands behind it."""
 
+SAID = "--metric, --unit, --better"
+"""Options that say what values are."""
+
 
 def report_results(
     study: Path, report: Report, given: Mapping[str, bool], *, as_json: bool
@@ -81,7 +84,7 @@ def report_results(
     except InputError as error:
         hint, at = map(_as_keys, (error.hint or "", error.at or ""))
         raise InputError(error.problem, at=f"{study}: {at}", hint=hint) from None
-    show_analysis(found, study.stem, report, as_json=as_json)
+    show_analysis(found, study.stem, report, as_json=as_json, said=_as_keys(SAID))
 
 
 def _as_keys(text: str) -> str:
@@ -95,7 +98,9 @@ def _key(found: re.Match[str]) -> str:
     return f"{table}{name}" + (f" = {json.dumps(value)}" if value else "")
 
 
-def show_analysis(found: "Analysis", name: str, report: Report, *, as_json: bool) -> None:
+def show_analysis(
+    found: "Analysis", name: str, report: Report, *, as_json: bool, said: str = SAID
+) -> None:
     """Write and print an analysis; as JSON alone, where no folder was asked for.
 
     Args:
@@ -103,7 +108,11 @@ def show_analysis(found: "Analysis", name: str, report: Report, *, as_json: bool
         name: of the folder below reports/, where none was given.
         report: where, and how.
         as_json: print verdicts.json.
+        said: what says what the values are.
     """
+    if found.taken:
+        told = f"nothing says what was measured: took {found.taken} ({said} say it)"
+        terminal.err.print(told, soft_wrap=True, markup=False)
     if report.out is not None or not as_json:
         from swinablate.report import render
 

@@ -132,12 +132,12 @@ Unit = Annotated[
     Literal["percent", "fraction", "none"] | None,
     typer.Option(
         help="What the values are; fractions of 1 are shown in percent.",
-        show_default="percent, if they can be",
+        show_default="by the metric's name, or asked",
     ),
 ]
 Better = Annotated[
     Literal["higher", "lower"] | None,
-    typer.Option(help="Which values are good.", show_default="higher"),
+    typer.Option(help="Which values are good.", show_default="by the metric's name, or asked"),
 ]
 Method = Annotated[
     Literal["auto", "auto-paired", "paired", "shrunken", "welch-holm", "dunnett"] | None,

@@ -37,8 +37,8 @@ from swinablate.records.launch import as_typed
 from swinablate.records.plan import at_home
 from swinablate.text import (
     after_value,
-    ends,
     formula,
+    interval,
     places_of,
     signed,
     time_left,
@@ -347,10 +347,9 @@ def show_over(entries: Sequence[Mapping[str, Any]], places: int) -> None:
 
 def _judged(found: Mapping[str, Any], places: int, *counts: int) -> list[object]:
     """Estimate, interval, what is between, and the verdict."""
-    both = ends(found["ci_low"], found["ci_high"], places)
     return [
         signed(found["delta_pp"], places),
-        "-" if found["ci_low"] is None else f"[{', '.join(both)}]",
+        interval(found["ci_low"], found["ci_high"], places),
         *counts,
         found["verdict"] + (" (negligible)" if found["negligible"] else "") + _given(found),
     ]

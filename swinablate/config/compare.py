@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 
 from swinablate.config import schema
 from swinablate.config.metrics import ACCURACY, Metric, checked, metric
-from swinablate.errors import InputError
+from swinablate.errors import LEAST_ALPHA, MOST, InputError
 
-LEAST, MOST = 1e-100, 1e100
-"""Of what is said of differences: nothing measured is beyond, and their squares are numbers."""
+LEAST = 1 / MOST
+"""Of what is said of differences, as `MOST` is."""
 Size = Annotated[float, Field(gt=0, le=MOST)]
 COUNTED = ("test/accuracy", "test/top5")
 """Metrics that count test images: only these have odds."""
@@ -30,8 +30,7 @@ class Compare(schema.Frozen):
     metric: Annotated[str, Field(min_length=1)] = ACCURACY
     # In the unit of differences of the metric, as `sd`: percentage points, nats.
     rope: Size | None = None
-    # From 1e-9: nobody means less, and at 1e-300 critical values are infinite.
-    alpha: Annotated[float, Field(ge=1e-9, lt=0.5)] = 0.05
+    alpha: Annotated[float, Field(ge=LEAST_ALPHA, lt=0.5)] = 0.05
     sd: Size | None = None  # expected, over seeds
     # Whether percentages, or their odds are compared; then `rope`, `sd`, `by` are log odds.
     scale: Literal["linear", "logit"] = "linear"

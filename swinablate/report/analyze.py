@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +22,11 @@ from swinablate.records.tables import CURVES, TRIALS
 from swinablate.report.families.datasets import over
 from swinablate.report.foreign.columns import FEW, Columns, Results, is_folder, read_results
 from swinablate.report.foreign.declared import check_arms
-from swinablate.report.foreign.measure import WHOLE, Measure, Measured, settled
+from swinablate.report.foreign.measure import Measure, Measured, settled
 from swinablate.report.results import StudyResults
 from swinablate.stats import Declaration, Hypothesis, verdicts
 from swinablate.stats.declaration import SCHEMA
-from swinablate.stats.estimate import LEAST_ALPHA, Method
+from swinablate.stats.estimate import Method
 from swinablate.study.arms.labels import check_labels
 
 OVER = "over-data-sets"
@@ -83,9 +82,15 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """The answers of a table: one for every data set; its name is "" where there is but one."""
+    """The answers of a table.
+
+    Attributes:
+        answers: one for every data set; its name is "" where there is but one.
+        taken: what values of which nobody said what they are were taken for; "" if all was said.
+    """
 
     answers: Mapping[str, StudyResults]
+    taken: str = ""
 
     @property
     def only(self) -> StudyResults:
@@ -145,7 +150,6 @@ def analyze(file: Path, question: Question) -> Analysis:
             hint=f"arms: {named}; for the first: --baseline {shlex.quote(arms[0])}",
         )
     found = settled(results, question.measure)
-    _sizes(file, question, percent=found.percent)
     names = found.datasets
     alone = len(names) == 1
     for name in names:
@@ -173,7 +177,7 @@ def analyze(file: Path, question: Question) -> Analysis:
         **({"study file": question.asked.study.name} if question.asked else {}),
     }
     answers = {name: _answer(file, question, found, name, origin) for name in names}
-    return Analysis(answers={"": answers[names[0]]} if alone else answers)
+    return Analysis(answers={"": answers[names[0]]} if alone else answers, taken=found.taken)
 
 
 def _answer(
@@ -190,13 +194,14 @@ def _answer(
         "with an error rate of its own; what holds over all of them stands in a report beside "
         "this one."
     )
+    taken = f"Nothing said what was measured: this took {found.taken}." * bool(found.taken)
     try:
         declaration = Declaration(
             metric=found.metric,
             alpha=question.alpha,
             rope_pp=question.rope,
             baseline=question.baseline,
-            shows=shows if several else "",
+            shows=" ".join(filter(None, (shows * several, taken))),
             unit="pp" if found.percent else "none",
             better=found.better,
             declared=False,
@@ -207,7 +212,8 @@ def _answer(
         )
         judged = verdicts(last, declaration, complete=True, method=question.method)
     except InputError as error:
-        raise InputError(error.problem, at=str(file), hint=error.hint) from None
+        at = f"{file}: --{error.at}" if error.at in {"alpha", "rope"} else str(file)
+        raise InputError(error.problem, at=at, hint=error.hint) from None
     arms = [
         question.baseline,
         *(arm for arm in dict.fromkeys(table.arm) if arm != question.baseline),
@@ -251,28 +257,6 @@ def command(file: Path, question: Question) -> str:
     for option, value in given.items():
         words += [] if value is None else [option, str(value)]
     return shlex.join(words)
-
-
-def _sizes(file: Path, question: Question, *, percent: bool) -> None:
-    """Refuse a margin or an error rate that says nothing.
-
-    Raises:
-        InputError: it is one.
-    """
-    rope, alpha = question.rope, question.alpha
-    if rope is not None and not rope <= (WHOLE if percent else sys.float_info.max):
-        raise InputError(
-            f"{rope:g} is more than any difference",
-            at=f"{file}: --rope",
-            hint="give the smallest difference that matters"
-            + (", in percentage points" if percent else ""),
-        )
-    if not alpha >= LEAST_ALPHA:
-        raise InputError(
-            f"alpha = {alpha:g} leaves no interval an end",
-            at=f"{file}: --alpha",
-            hint=f"give 0.05, or another from {LEAST_ALPHA:g} to below 0.5",
-        )
 
 
 def _lengths(results: Results) -> None:

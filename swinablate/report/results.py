@@ -11,7 +11,7 @@ import pandas as pd
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import Confusion, tidy, valued
 from swinablate.stats import Declaration, Verdicts, verdicts
-from swinablate.text import ends, html_table, number, places_of, signed, unit_of
+from swinablate.text import html_table, interval, number, places_of, signed, unit_of
 
 
 @contextmanager
@@ -158,6 +158,4 @@ class StudyResults:
 
 def _interval(arm: Mapping[str, Any], decimals: int) -> str:
     """The interval of an arm's difference; the baseline, and what is not judged, has none."""
-    if arm.get("ci_low") is None:
-        return "-"
-    return f"[{', '.join(ends(arm['ci_low'], arm['ci_high'], decimals))}]"
+    return interval(arm.get("ci_low"), arm.get("ci_high"), decimals)

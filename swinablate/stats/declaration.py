@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from swinablate.errors import InputError
-from swinablate.stats.estimate import LEAST_ALPHA, MOST, Contrast
+from swinablate.errors import LEAST_ALPHA, MOST, InputError
+from swinablate.stats.estimate import WHOLE, Contrast
 from swinablate.stats.seeds.shares import Share
 from swinablate.stats.seeds.units import Units
 from swinablate.text import after_difference, places_in
@@ -116,15 +116,14 @@ class Declaration:
 
     def __post_init__(self) -> None:
         if not LEAST_ALPHA <= self.alpha < 0.5:
-            raise InputError(
-                f"alpha = {self.alpha} is no error rate", hint="give 0.05, or another below 0.5"
-            )
-        if self.rope_pp is not None and not 0 < self.rope_pp <= MOST:
-            raise InputError(
-                f"rope = {self.rope_pp} is no difference",
-                hint="give the smallest difference that matters"
-                + (", in percentage points" if self.unit == "pp" else ""),
-            )
+            hint = f"give 0.05, or another from {LEAST_ALPHA:g} to below 0.5"
+            raise InputError(f"{self.alpha:g} is no error rate", at="alpha", hint=hint)
+        most = WHOLE if self.unit == "pp" else MOST
+        if self.rope_pp is not None and not 0 < self.rope_pp <= most:
+            what = "more than any difference" if self.rope_pp > most else "no difference"
+            points = ", in percentage points" if self.unit == "pp" else ""
+            hint = f"give the smallest difference that matters{points}"
+            raise InputError(f"{self.rope_pp:g} is {what}", at="rope", hint=hint)
 
     @property
     def elsewhere(self) -> dict[str, Contrast]:

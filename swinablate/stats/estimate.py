@@ -29,10 +29,8 @@ from swinablate.stats.critical import (
 )
 from swinablate.stats.seeds.variances import PAIR, Flags, moderated
 
-MOST = 1e100
-"""Of differences and results: nothing measured is larger, and their squares are numbers."""
-LEAST_ALPHA = 1e-9
-"""Nobody means less, and at 1e-300 critical values are infinite."""
+WHOLE = 100.0
+"""Percent, and the largest difference of two percentages."""
 BASELINE_RATIO = 2
 """The baseline takes part in every comparison and runs so many times the seeds of an arm."""
 

@@ -130,7 +130,7 @@ def judge_family(
             pairs=None if shared is None else int(shared[i]),
         )
         obstacle = unrecorded(contrast, declaration)
-        obstacle = obstacle or _obstacle(contrast, part, complete=complete)
+        obstacle = obstacle or _obstacle(contrast, part, declaration, complete=complete)
         obstacle = obstacle or obstacle_of(
             contrast, part, declaration, found, own.get(contrast.name)
         )
@@ -246,6 +246,7 @@ def unrecorded(contrast: Contrast, declaration: Declaration) -> tuple[Word, str]
 def _obstacle(
     contrast: Contrast,
     samples: Mapping[str, Sample],
+    declaration: Declaration,
     *,
     complete: bool,
 ) -> tuple[Word, str] | None:
@@ -266,8 +267,13 @@ def _obstacle(
     if failed:
         asked = ended(failed[0]) + failed[0].diverged + failed[0].failed
         lost = f"{failed[0].failed} of {_seeds(asked)}"
-        return "undecided", f"{failed[0].name} failed on {lost}: retry them"
+        return "undecided", f"{failed[0].name} failed on {lost}: {again(declaration)}"
     return None
+
+
+def again(declaration: Declaration) -> str:
+    """What to do about runs that failed; those of somebody else's table cannot be retried here."""
+    return "retry them" if declaration.declared else "run them again where they were trained"
 
 
 def _word(

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from swinablate.errors import InputError
 from swinablate.stats.comparisons.contrasts import check_weights, contrast_sentence, declared
 from swinablate.stats.comparisons.judgements import Judgements
+from swinablate.stats.comparisons.measures import Scale, meaning
 from swinablate.stats.declaration import (
     ARMS,
     CONTRASTS,
     ArmVerdict,
     Declaration,
+    Direction,
     Estimate,
     Judged,
     Verdicts,
@@ -82,57 +84,79 @@ def verdicts(
     )
 
 
-def effects(
+def effects(  # noqa: PLR0913  named words, each with a default
     frame: "pd.DataFrame",
     baseline: str = "baseline",
     alpha: float = 0.05,
     rope: float | None = None,
     method: Method = "auto",
+    *,
+    metric: str = "",
+    unit: Scale | None = None,
+    better: Direction | None = None,
 ) -> Judgements[ArmVerdict]:
     """Compare every arm of a table with its baseline.
 
+    Values of which nothing is said are test accuracies in percent. It is asked what they are if
+    they lie in 0 to 1, or some of them do; if some are negative or above 100, they are numbers
+    without a unit.
+
     Args:
-        frame: columns `arm`, `seed`, `value` (percent); optional `status` and `predictions`.
+        frame: columns `arm`, `seed`, `value`; optional `status` and `predictions`.
         baseline: the arm the others are compared with.
         alpha: error rate of all comparisons together.
-        rope: the smallest difference that matters, percentage points; without it nothing is
-            called equivalent.
+        rope: the smallest difference that matters, in percentage points, or as the values where
+            these have no unit; without it nothing is called equivalent.
         method: as in `estimate`; "auto" lets the covariances of the seeds decide, for each
             family, whether it is judged within seeds.
+        metric: what the values are called. A name that does not say what its numbers are, or
+            which way is good, has to be helped: `unit`, `better`.
+        unit: "percent"; "fraction", where 1 is all right, which is shown in percent; or "none".
+        better: "higher", or "lower" of a loss or an error.
 
     Returns:
         The `arms` of verdicts.json, in the order of the table: a list, with `.frame()`.
 
     Raises:
-        InputError: the table cannot be read, or has no arm called `baseline`.
+        InputError: the table cannot be read, has no arm called `baseline`, or values of which it
+            has to be said what they are.
     """
-    declaration = Declaration(alpha=alpha, rope_pp=rope, baseline=baseline)
-    return Judgements(verdicts(frame, declaration, complete=True, method=method).arms)
+    meant = meaning(frame, metric, unit, better)
+    declaration = Declaration(alpha=alpha, rope_pp=rope, baseline=baseline, **meant.declared)
+    judged = verdicts(meant.frame, declaration, complete=True, method=method)
+    return Judgements(judged.arms, unit=declaration.unit)
 
 
-def contrasts(
+def contrasts(  # noqa: PLR0913  as `effects`, and which
     frame: "pd.DataFrame",
     of: Mapping[str, Mapping[str, float]],
     alpha: float = 0.05,
     rope: float | None = None,
     method: Method = "auto",
+    *,
+    metric: str = "",
+    unit: Scale | None = None,
+    better: Direction | None = None,
 ) -> Judgements[Estimate]:
     """Judge comparisons between any arms of a table, as one family.
 
     Args:
-        frame: columns `arm`, `seed`, `value` (percent); optional `status` and `predictions`.
+        frame: columns `arm`, `seed`, `value`; optional `status` and `predictions`.
         of: name -> arm -> weight; the weights of each sum to 0:
             `{"gap": {"ResNet": 1, "Swin": -1}}`.
         alpha: error rate of all of them together.
-        rope: the smallest difference that matters, percentage points; without it nothing is
-            called equivalent.
+        rope: as for `effects`.
         method: as for `effects`.
+        metric: as for `effects`.
+        unit: as for `effects`.
+        better: as for `effects`.
 
     Returns:
         Entries of `contrasts` of verdicts.json, in the order of `of`: a list, with `.frame()`.
 
     Raises:
-        InputError: the table cannot be read, has no arm of a name, or weights do not sum to 0.
+        InputError: the table cannot be read, has no arm of a name, weights do not sum to 0, or
+            it has to be said what the values are.
     """
     arms = list(dict.fromkeys(frame["arm"].astype(str))) if "arm" in frame.columns else []
     for name, weights in of.items():
@@ -144,10 +168,13 @@ def contrasts(
     if not wanted:
         return Judgements()
     # No arm of the table is a baseline here: the first stands where one has to be named.
-    asked = Declaration(alpha=alpha, rope_pp=rope, baseline=arms[0], contrasts=wanted)
-    samples = read_samples(frame, asked)
+    meant = meaning(frame, metric, unit, better)
+    asked = Declaration(
+        alpha=alpha, rope_pp=rope, baseline=arms[0], contrasts=wanted, **meant.declared
+    )
+    samples = read_samples(meant.frame, asked)
     family = judge_family(wanted, samples, asked, complete=True, method=method, found={})
-    return Judgements(told(family, samples, asked))
+    return Judgements(told(family, samples, asked), unit=asked.unit)
 
 
 def told(

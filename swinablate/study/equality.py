@@ -21,7 +21,7 @@ from swinablate.models.fingerprint import Fingerprint, observe
 from swinablate.models.registry import load_family
 from swinablate.study.files import Study
 from swinablate.study.plan import Arm
-from swinablate.study.search_space import ends
+from swinablate.study.search_space import written_values
 from swinablate.text import flat
 
 MOST = 500
@@ -195,7 +195,9 @@ def check_read(study: Study, arms: Iterable[Recipe]) -> None:
     """
     if study.tune is None:
         return
-    parts = {key.removeprefix("train."): ends(part) for key, part in study.tune.space.items()}
+    parts = {
+        key.removeprefix("train."): written_values(part) for key, part in study.tune.space.items()
+    }
     choices = [[(name, value) for value in parts[name]] for name in DECIDE if name in parts]
     trains = [
         recipe.model_copy(update={"train": recipe.train.model_copy(update=dict(some))})

@@ -119,7 +119,7 @@ class Tune(Frozen):
 FIELDS = tuple(Range.model_fields)
 
 
-def ends(part: Range | tuple[Any, ...]) -> tuple[Any, ...]:
+def written_values(part: Range | tuple[Any, ...]) -> tuple[Any, ...]:
     """Every value that is written in a part of a space; of a range its ends."""
     return (part.low, part.high) if isinstance(part, Range) else part
 

@@ -7,7 +7,7 @@ from swinablate.config import schema
 from swinablate.config.recipe import Recipe
 from swinablate.errors import InputError
 from swinablate.study.files import Study
-from swinablate.study.search_space import Tune, ends
+from swinablate.study.search_space import Tune, written_values
 
 STREAM = "tune"
 """Tuning draws from generators of its own: no final trial shares its luck with the choice."""
@@ -91,7 +91,7 @@ def point(recipe: Recipe, space: Sequence[str]) -> dict[str, Any]:
 def _corners(tune: Tune) -> Iterator[dict[str, Any]]:
     """Every value that is written in the space, one at a time."""
     for key, part in tune.space.items():
-        yield from ({key: value} for value in ends(part))
+        yield from ({key: value} for value in written_values(part))
 
 
 def _changed(study: Study) -> set[str]:

@@ -16,8 +16,8 @@ from swinablate.text import (
     OWN,
     after_difference,
     after_value,
-    ends,
     flat,
+    interval,
     known,
     level,
     places_of,
@@ -235,9 +235,9 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
     """Verdict, interval and note of a summary."""
     values = numbers(arm)
     unit, places = str(arm.get("unit", "pp")), int(arm.get("places", 2))
-    interval = ""
+    both = ""
     if {"ci_low", "ci_high"} <= values.keys():  # from the exact ends: rounding twice can differ
-        interval = f"[{', '.join(ends(arm['ci_low'], arm['ci_high'], places))}]"
+        both = interval(arm["ci_low"], arm["ci_high"], places)
     verdict = str(arm["verdict"]) + (" (negligible)" if arm.get("negligible") else "")
     metric = str(arm.get("metric", ACCURACY))
     what = "" if metric == ACCURACY else f" {metric}"
@@ -251,14 +251,14 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
         given = f" against {arm['against']}" if arm.get("against") else ""
         given += " given convergence" if arm.get("given_convergence") else ""
         effect = (
-            f"{signed(arm['delta_pp'], places)}{after_difference(unit)} {interval}".strip()
+            f"{signed(arm['delta_pp'], places)}{after_difference(unit)} {both}".strip()
             + f"{given}, "
         )
     lost = [f"{arm[key]} {key}" for key in ("diverged", "failed") if arm.get(key)]
     note = f"{effect}{verdict}: {mean} (n = {arm['n']}{''.join(f', {x}' for x in lost)})"
     return {
         "verdict": verdict,
-        "interval": interval or "-",
+        "interval": both or "-",
         "hypothesis": _hypothesis(arm.get("hypothesis")),
         "mlflow.note.content": plain(note),
     }

@@ -120,8 +120,8 @@ def test_reports_of_different_names_have_different_folders(tmp_path, monkeypatch
     [
         (["analyze", "r.csv", "--baseline", "a", "--rope", "inf"], "inf is more than any difference"),
         (["analyze", "r.csv", "--baseline", "a", "--rope", "1e308"], "is more than any difference"),
-        (["analyze", "r.csv", "--baseline", "a", "--alpha", "1e-300"], "alpha = 1e-300 leaves no interval an end"),
-        (["analyze", "wild.csv", "--baseline", "a", "--unit", "none"], "is beyond anything that is measured"),
+        (["analyze", "r.csv", "--baseline", "a", "--alpha", "1e-300"], "--alpha: 1e-300 is no error rate"),
+        (["analyze", "wild.csv", "--baseline", "a", "--unit", "none", "--better", "higher"], "is beyond anything that is measured"),
         (["analyze", "e", "--baseline", "a", "--tracking-uri", "foo://bar"], "'foo' is no kind of database"),
         (["power", "--arms", "6", "--sd", "1", "--rope", "1e-300"], "is no size of a difference"),
         (["power", "--arms", "6", "--sd", "1e308", "--rope", "1"], "an sd of 1e+308 cannot be planned"),

@@ -1,5 +1,6 @@
 """Tables as people have them: each is read as what it says, or refused with what to say."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -308,8 +309,8 @@ def test_marks_between_thousands_are_none_of_decimals(tmp_path, row):
         ("perplexity", "none"), ("train_s", "none"), ("latency (ms)", "none"), ("val/loss", "none"),
         ("images/s", "none"), ("test_error", "pp"), ("WER", "pp"), ("accuracy", "pp"),
         ("hd95 (mm)", "none"), ("inception", "none"), ("kid", "none"), ("snr_db", "none"),
-        ("MAPE", "pp"), ("fpr95", "pp"), ("chloride", "pp"), ("rank1", "pp"),
-        ("class_s_recall", "pp"), ("times_right", "pp"),
+        ("MAPE", "pp"), ("fpr95", "pp"), ("val/err", "pp"), ("rank1", "pp"),
+        ("class_s_recall", "pp"), ("top1_error", "pp"), ("bleu", "none"), ("mAP50", "pp"),
     ],
 )  # fmt: skip
 def test_the_name_of_an_amount_is_no_percentage(tmp_path, metric, unit):
@@ -419,7 +420,24 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
     "a margin of more than all": (
         table(), {"rope": 150.0}, ["--rope: 150 is more than any difference"]),
     "an error rate of nothing": (
-        table(), {"alpha": 1e-300}, ["--alpha: alpha = 1e-300 leaves no interval an end", "1e-09"]),
+        table(), {"alpha": 1e-300}, ["--alpha: 1e-300 is no error rate", "1e-09"]),
+    "a margin of nothing": (
+        table(), {"rope": 0.0}, ["--rope: 0 is no difference", "percentage points"]),
+    "a metric that nobody knows": (
+        table(), {"metric": "chloride"},
+        ["nothing says what its numbers are and which way is good of 'chloride'",
+         "--unit none", "--better higher"]),
+    "a metric of unknown unit": (
+        table(), {"metric": "times_right", "better": "higher"},
+        ["nothing says what its numbers are of 'times_right'", "--unit fraction"]),
+    "a metric of unknown direction": (
+        table(), {"metric": "score", "unit": "none"},
+        ["nothing says which way is good of 'score'", "--better lower"]),
+    "an error that may be pixels": (
+        table(), {"metric": "reprojection_error"},
+        ["'reprojection_error' sounds as if lower", "--unit none"]),
+    "numbers of nothing": (
+        table(), {"unit": "none"}, ["nothing says which way is good", "--better lower"]),
     "a latency": (
         table("arm,seed,latency_ms"), {}, ["'latency_ms' sounds as if lower", "--better higher"]),
     "a comma in one number of many": (
@@ -487,9 +505,10 @@ def test_what_cannot_be_meant_is_refused_with_what_was_found(tmp_path, shape):
     ("text", "asked"),
     [
         (table(scale=0.01), {"unit": "percent"}),
-        (table(scale=0.01), {"unit": "none"}),
+        (table(scale=0.01), {"unit": "none", "better": "higher"}),
+        (table(), {"metric": "chloride", "unit": "percent", "better": "lower"}),
         (table().replace("91.2000", "0.9"), {"unit": "percent"}),
-        (table().replace("91.2000", "101"), {"unit": "none"}),
+        (table().replace("91.2000", "101"), {"unit": "none", "better": "lower"}),
         (table().replace("91.2000", "0"), {}),
         (table(), {"metric": "error", "better": "higher"}),
     ],
@@ -531,3 +550,33 @@ def test_a_loss_has_no_worst_case_and_collapses_upwards(tmp_path, better, verdic
     assert seed.startswith("y: 1 of 5 seeds lies farther")
     assert "pp" not in seed
     assert "%" not in seed
+
+
+def test_what_nobody_said_is_taken_aloud(tmp_path, capsys):
+    path = tmp_path / "results.csv"
+    path.write_text(table())
+    words = ["analyze", str(path), "--baseline", "base", "--json"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    taken = "the values for test accuracy in percent and higher for better"
+    assert f"took {taken}" in said.err
+    assert f"this took {taken}." in json.loads(said.out)["methods"]
+    for more in (["--unit", "percent", "--better", "higher"], ["--metric", "acc"]):
+        assert main([*words, *more]) == 0
+        said = capsys.readouterr()
+        assert "took" not in said.err
+        assert "took" not in json.loads(said.out)["methods"]
+    assert main([*words, "--unit", "none", "--better", "higher"]) == 0
+    assert json.loads(capsys.readouterr().out)["metric"] == "value"
+
+
+def test_runs_of_somebody_else_cannot_be_retried_here(tmp_path):
+    text = table("arm,seed,value,status", row="{arm},{seed},{value},done")
+    lines = text.splitlines()
+    lines[-1] = lines[-1].replace(",done", ",failed")
+    found = judged(tmp_path, "\n".join(lines)).to_json()
+    (warned,) = [one["text"] for one in found["warnings"] if one["code"] == "W4"]
+    assert found["arms"][0]["reason"] == (
+        "x failed on 1 of 5 seeds: run them again where they were trained"
+    )
+    assert warned == "failed trials: 1 of x. No verdict before they are run again."

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from swinablate.config import plugins
 from swinablate.report import contents, page
 from swinablate.report.drawing import Canvas, Figure
-from swinablate.report.drawing.ends import PANELS, ROWS, ends, left_out
+from swinablate.report.drawing.extremes import PANELS, ROWS, extremes, left_out
 from swinablate.report.figures import curves, interactions
 from swinablate.report.tables import csv, whole
 from tests.answers import BASELINE, QUICKSTART, Sketch, adaptive, designed, many, study, tuned
@@ -122,9 +122,9 @@ def test_many_equal_seeds_do_not_seem_to_have_other_values():
 
 def test_the_ends_are_the_best_and_the_worst_in_the_order_given():
     values = {"a": 3.0, "b": 1.0, "c": float("nan"), "d": 5.0, "e": 2.0, "f": 4.0}
-    assert ends(values, 6) == list(values)
-    assert ends(values, 4) == ["b", "d", "e", "f"]
-    assert ends({**values, "c": 2.5}, 2) == ["b", "d"]
+    assert extremes(values, 6) == list(values)
+    assert extremes(values, 4) == ["b", "d", "e", "f"]
+    assert extremes({**values, "c": 2.5}, 2) == ["b", "d"]
 
 
 def test_a_drawing_says_what_it_leaves_out():

@@ -59,8 +59,9 @@ def test_a_change_of_sign_mirrors_everything(n, seed):
 @given(counts, seeds, st.floats(0.01, 100))
 def test_units_scale_through(n, seed, unit):
     one = table(n, seed)
-    before = effects(one, rope=0.5)
-    after = effects(one.assign(value=unit * one.value), rope=0.5 * unit)
+    said = {"unit": "none", "better": "higher"}
+    before = effects(one, rope=0.5, **said)
+    after = effects(one.assign(value=unit * one.value), rope=0.5 * unit, **said)
     names = ("delta_pp", "ci_low", "ci_high", "se", "detectable_pp")
     scaled = [unit * x for x in numbers(before, *names)]
     assert numbers(after, *names) == pytest.approx(scaled, rel=1e-5, abs=1e-9 * unit)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from swinablate.cli.wording.scale_text import hours_of
 from swinablate.config.metrics import metric
-from swinablate.text import LOG_ODDS, after_difference, ends, named_level, signed
+from swinablate.text import LOG_ODDS, after_difference, interval, named_level, signed
 
 if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
@@ -111,7 +111,7 @@ def each_rows(entries: Sequence[Mapping[str, Any]], places: int) -> list[Sequenc
 
 
 def _cell(own: Mapping[str, Any], places: int) -> str:
-    both = _ends(own["ci_low"], own["ci_high"], places)
+    both = interval(own["ci_low"], own["ci_high"], places)
     return f"{signed(own['delta_pp'], places)} {both} {own['verdict']}"
 
 
@@ -121,16 +121,10 @@ def _row(one: Mapping[str, Any], places: int) -> Sequence[object]:
     return [
         one["arm"] + against,
         signed(one["mean_pp"], places),
-        _ends(one["ci_low"], one["ci_high"], places),
-        _ends(one["new_low"], one["new_high"], places),
+        interval(one["ci_low"], one["ci_high"], places),
+        interval(one["new_low"], one["new_high"], places),
         "-" if one["tau_pp"] is None else f"{one['tau_pp']:.{places}f}",
         "-" if one["same_sign"] is None else f"{one['same_sign']} of {one['k']}",
         signed(one["iqm_pp"], places),
         word + (f" ({one['why']})" if one["why"] else ""),
     ]
-
-
-def _ends(low: float | None, high: float | None, places: int) -> str:
-    if low is None or high is None:
-        return "-"
-    return f"[{', '.join(ends(low, high, places))}]"

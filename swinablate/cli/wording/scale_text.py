@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swinablate.config.metrics import metric
-from swinablate.text import LOG_ODDS, ends, level, signed
+from swinablate.text import LOG_ODDS, interval, level, signed
 
 if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
@@ -131,16 +131,14 @@ def trend_rows(verdicts: Mapping[str, Any], places: int) -> list[Sequence[object
 def _row(one: Mapping[str, Any], places: int) -> Sequence[object]:
     ahead = "-"
     if one["predicted"] is not None:
-        both = ", ".join(ends(one["predicted_low"], one["predicted_high"], places))
-        ahead = f"{signed(one['predicted'], places)} [{both}] at {one['predicted_at']}"
+        both = interval(one["predicted_low"], one["predicted_high"], places)
+        ahead = f"{signed(one['predicted'], places)} {both} at {one['predicted_at']}"
     small = " (negligible)" if one["negligible"] else ""
     why = f" ({one['why']})" if one["why"] else ""
     return [
         one["arm"],
         signed(one["slope"], places),
-        "-"
-        if one["ci_low"] is None
-        else f"[{', '.join(ends(one['ci_low'], one['ci_high'], places))}]",
+        interval(one["ci_low"], one["ci_high"], places),
         one["n"],
         ahead,
         f"{one['answer']}{small}{why}",

@@ -20,9 +20,7 @@ def signed(value: float | None, places: int = 2) -> str:
 
 def interval(low: float | None, high: float | None, places: int = 2) -> str:
     """A confidence interval of a difference, of one width for numbers below 10."""
-    if not (known(low) and known(high)):
-        return DASH
-    return f"[{', '.join(text.ends(low, high, places, minus=MINUS))}]"
+    return text.interval(low, high, places, minus=MINUS, unknown=DASH)
 
 
 def share(n: float | None, planned: int) -> str:

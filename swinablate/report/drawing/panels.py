@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from swinablate.report.drawing.ends import PANELS, ends, left_out
+from swinablate.report.drawing.extremes import PANELS, extremes, left_out
 from swinablate.report.drawing.ink import pt, sheet, wrapped
 from swinablate.report.drawing.paper import PAGE, Paper
 
@@ -33,7 +33,7 @@ def panels(
         y: what runs up.
         paper: what is drawn for.
     """
-    arms = ends(values, PANELS)
+    arms = extremes(values, PANELS)
     # Two rows of wide panels, else more of narrow ones.
     across = 2 if paper.narrow else 3 if len(arms) <= 6 else 4
     down = -(-len(arms) // across)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
-from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.heat import LEAN, NAME, WIDE, Room, heat, room
 from swinablate.report.drawing.ink import INK, pt, sheet, wrapped
 from swinablate.report.drawing.interval import Mean, mean
@@ -82,7 +82,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     order: dict[Any, int] = {name: k for k, name in enumerate(dict.fromkeys(rows.class_label))}
     most = rows.delta_pp.abs().groupby(rows.class_label).max().sort_values(ascending=False)
     classes = sorted(most.index[:CLASSES], key=lambda name: order[name])
-    arms = ends(rows.groupby("arm", sort=False).delta_pp.mean().to_dict(), ROWS)
+    arms = extremes(rows.groupby("arm", sort=False).delta_pp.mean().to_dict(), ROWS)
     shown = rows[rows.arm.isin(arms) & rows.class_label.isin(classes)]
     grid = shown.pivot_table(index="arm", columns="class_label", values="delta_pp", sort=False)
     grid = grid.reindex(index=arms, columns=classes)

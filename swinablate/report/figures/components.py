@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from swinablate.records.plan import ArmRecord
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import bar, fold, ground, heads, limits, numbers, shapes
-from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.heat import WIDE
 from swinablate.report.drawing.ink import FAINT, GRID, INK, pt, sheet, wrapped
 from swinablate.report.drawing.kinds import family_of
@@ -90,7 +90,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw the cells, and beside them a forest of the same arms."""
     parts = list(dict.fromkeys(rows.component))
     arms = rows.drop_duplicates("arm").reset_index(drop=True)
-    kept = ends({i: float(d) for i, d in enumerate(arms.delta_pp)}, ROWS)
+    kept = extremes({i: float(d) for i, d in enumerate(arms.delta_pp)}, ROWS)
     note = left_out(len(kept), len(arms), ROWS)
     arms = arms[(arms.index == 0) | arms.index.isin(kept)].reset_index(drop=True)
     names = [wrapped(name, paper.name - 3, 2) for name in arms.arm]

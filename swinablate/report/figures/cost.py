@@ -21,7 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
-from swinablate.report.drawing.ends import ROWS
+from swinablate.report.drawing.extremes import ROWS
 from swinablate.report.drawing.ink import (
     FAINT,
     GRID,

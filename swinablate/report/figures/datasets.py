@@ -25,7 +25,7 @@ from swinablate.report.drawing.bars import (
     shapes,
     titled,
 )
-from swinablate.report.drawing.ends import PANELS, ends, left_out
+from swinablate.report.drawing.extremes import PANELS, extremes, left_out
 from swinablate.report.drawing.ink import (
     FAINT,
     GRID,
@@ -71,7 +71,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     sets = list(dict.fromkeys(rows.dataset[rows.point == "dataset"]))
     looks = dict(zip(sets, map(_look, range(len(sets))), strict=True))
     known = {str(arm): _mean(own) for arm, own in rows.groupby("arm", sort=False)}
-    arms = ends(known, PANELS)
+    arms = extremes(known, PANELS)
     block = pt(STEP) * (len(sets) + 1) + pt(MEAN + NEW)
     height = max(len(arms) * block, 1.0)
     fig = sheet(paper.across(AXIS + 5), height + 0.9)

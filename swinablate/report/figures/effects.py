@@ -21,7 +21,7 @@ from swinablate.report.drawing.bars import (
     numbers,
     shapes,
 )
-from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.ink import FAINT, INK, pt, sheet, wrapped
 from swinablate.report.drawing.scale import Scale, said, scale_in
 from swinablate.report.results import StudyResults
@@ -104,7 +104,7 @@ def _below(ax: Axes, rows: pd.DataFrame, scale: Scale, notes: str, paper: Paper)
 def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows to draw, of each family as many at most."""
     families = rows.groupby("family", sort=False).delta_pp
-    kept = [i for _, own in families for i in ends(own.astype(float).to_dict(), ROWS)]
+    kept = [i for _, own in families for i in extremes(own.astype(float).to_dict(), ROWS)]
     return rows.loc[kept].reset_index(drop=True)
 
 

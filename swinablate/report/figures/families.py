@@ -12,7 +12,7 @@ import pandas as pd
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import beside, fold
-from swinablate.report.drawing.ends import ROWS
+from swinablate.report.drawing.extremes import ROWS
 from swinablate.report.drawing.ink import FAINT, GRID, INK, pt, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import family_of, looks

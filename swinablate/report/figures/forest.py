@@ -22,7 +22,7 @@ from swinablate.report.drawing.bars import (
     numbers,
     shapes,
 )
-from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.ink import FAINT, INK, pt, sheet, wrapped
 from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.scale import said, scale_in, scale_of
@@ -135,7 +135,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
 def _drawn(arms: pd.DataFrame) -> pd.DataFrame:
     """The rows to draw; what is compared with another arm was asked for by name, and stays."""
     plain = (arms["mark"] == "interval") & (arms.against == "" if "against" in arms else True)
-    kept = ends(arms.delta_pp[plain].astype(float).to_dict(), ROWS)
+    kept = extremes(arms.delta_pp[plain].astype(float).to_dict(), ROWS)
     return arms[~plain | arms.index.isin(kept)].reset_index(drop=True)
 
 

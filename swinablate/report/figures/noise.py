@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import fold
-from swinablate.report.drawing.ends import ROWS
+from swinablate.report.drawing.extremes import ROWS
 from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, pt, sheet, wrapped
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults

@@ -8,7 +8,7 @@ everywhere is better at every gain. It describes these data sets, and decides no
 import pandas as pd
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
-from swinablate.report.drawing.ends import ends, left_out
+from swinablate.report.drawing.extremes import extremes, left_out
 from swinablate.report.drawing.ink import BAND, GRID, INK, OKABE_ITO, pt, sheet, wrapped
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
@@ -32,7 +32,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     scale = scale_in(rows)
     base, *others = dict.fromkeys(rows.arm)
     means = {arm: float(own.gain.mean()) for arm, own in rows.groupby("arm") if arm != base}
-    arms = ends({arm: means[arm] for arm in others}, LINES)
+    arms = extremes({arm: means[arm] for arm in others}, LINES)
     tall = pt(TALL)
     width = paper.across(WIDE + 1)
     fig = sheet(width, tall + 0.8)

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
-from swinablate.report.drawing.ends import PANELS, ends, left_out
+from swinablate.report.drawing.extremes import PANELS, extremes, left_out
 from swinablate.report.drawing.ink import (
     BAND,
     FAINT,
@@ -75,7 +75,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw a panel for every arm, all on the same axes."""
     scale = scale_in(rows)
     known = rows.assign(far=rows.slope.abs().fillna(0.0)).groupby("arm", sort=False).far.first()
-    arms = ends({str(arm): float(far) for arm, far in known.items()}, PANELS)
+    arms = extremes({str(arm): float(far) for arm, far in known.items()}, PANELS)
     across = 1 if paper.narrow else min(2 if paper.width else 3, len(arms))
     down = -(-len(arms) // across)
     titles = [wrapped(arm, 40 if across == 1 else 32, 2) for arm in arms]

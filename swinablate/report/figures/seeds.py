@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import fold
-from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, pt, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import mean_sd, share
@@ -69,7 +69,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw one line for every arm."""
     every = rows[rows.mark == "mean"]
     base = every.baseline.astype(bool)
-    kept = ends(every.value.where(every.n > 0)[~base].to_dict(), ROWS)
+    kept = extremes(every.value.where(every.n > 0)[~base].to_dict(), ROWS)
     arms = every[base | every.index.isin(kept)].reset_index(drop=True)
     names = [wrapped(name, paper.name) for name in arms.arm]
     # Inches a row: names of three lines need more.

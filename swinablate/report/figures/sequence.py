@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
-from swinablate.report.drawing.ends import PANELS, ends, left_out
+from swinablate.report.drawing.extremes import PANELS, extremes, left_out
 from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, pt, sheet, wrapped
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
@@ -62,7 +62,7 @@ def _among(judged: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     """Draw a panel for every arm and contrast, all with the same looks."""
     last = rows.groupby("arm", sort=False).delta_pp.last()
-    arms = ends({str(arm): delta for arm, delta in last.items()}, PANELS)
+    arms = extremes({str(arm): delta for arm, delta in last.items()}, PANELS)
     across = min(2 if paper.narrow else 3, len(arms))
     down = -(-len(arms) // across)
     titles = [wrapped(arm, paper.name, 2) for arm in arms]

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import beside, fold, shapes
-from swinablate.report.drawing.ends import ROWS, ends, left_out
+from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, pt, sheet, wrapped
 from swinablate.report.drawing.numbers import count, interval, plain, signed
 from swinablate.report.drawing.place import padded
@@ -89,7 +89,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
 def _drawn(steps: pd.DataFrame) -> pd.DataFrame:
     """The steps of one direction to draw, in their order."""
     some = steps.sort_values("step").reset_index(drop=True)
-    return some.loc[ends(some.delta_pp.astype(float).to_dict(), ROWS)]
+    return some.loc[extremes(some.delta_pp.astype(float).to_dict(), ROWS)]
 
 
 def _direction(ax: Axes, steps: pd.DataFrame, first: Any, paper: Paper) -> None:

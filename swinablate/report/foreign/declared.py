@@ -9,8 +9,8 @@ from pydantic import Field
 from swinablate.config import schema
 from swinablate.config.compare import DeclaredHypothesis, Size
 from swinablate.config.plugins import did_you_mean
-from swinablate.errors import InputError
-from swinablate.report.foreign.measure import Scale
+from swinablate.errors import LEAST_ALPHA, InputError
+from swinablate.stats.comparisons.measures import Scale
 from swinablate.stats.estimate import Method
 
 LOCAL = "sqlite:///"
@@ -52,7 +52,7 @@ class ResultsCompare(schema.Frozen):
 
     metric: Annotated[str, Field(min_length=1)] | None = None  # a column, a tag, or a name
     rope: Size | None = None
-    alpha: Annotated[float, Field(ge=1e-9, lt=0.5)] = 0.05  # as of a study that trains
+    alpha: Annotated[float, Field(ge=LEAST_ALPHA, lt=0.5)] = 0.05
     method: Method = "auto"
 
 

@@ -13,7 +13,7 @@ from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, at_home, everything
 from swinablate.records.seal import seal, unseal
 from swinablate.scheduling.due import State, due
-from swinablate.text import after_difference, ends, places_of, signed, unit_of
+from swinablate.text import after_difference, interval, places_of, signed, unit_of
 
 CODE = Path(__file__).parents[2]
 """Our package."""
@@ -131,6 +131,6 @@ def _text(arm: Mapping[str, Any], verdicts: Mapping[str, Any]) -> str:
     if arm["delta_pp"] is None or arm["ci_low"] is None:
         return f"{arm['name']} {arm['verdict']}"
     places = places_of(verdicts)
-    both = ", ".join(ends(arm["ci_low"], arm["ci_high"], places))
+    both = interval(arm["ci_low"], arm["ci_high"], places)
     unit = after_difference(unit_of(verdicts))
-    return f"{arm['name']} {arm['verdict']}: {signed(arm['delta_pp'], places)}{unit} [{both}]"
+    return f"{arm['name']} {arm['verdict']}: {signed(arm['delta_pp'], places)}{unit} {both}"

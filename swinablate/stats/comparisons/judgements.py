@@ -5,10 +5,20 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swinablate.stats.declaration import ArmVerdict, Estimate
-from swinablate.text import ends, html_table, number, signed
+from swinablate.stats.declaration import ArmVerdict, Estimate, Unit
+from swinablate.text import (
+    after_difference,
+    html_table,
+    interval,
+    known,
+    number,
+    places_in,
+    signed,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
 Each = TypeVar("Each", ArmVerdict, Estimate)
@@ -17,28 +27,37 @@ NESTED = {"hypotheses", "divergence", "contrast"}
 
 
 class Judgements(list[Each]):
-    """What `effects` and `contrasts` return: the entries of verdicts.json, in their order."""
+    """What `effects` and `contrasts` return: the entries of verdicts.json, in their order.
+
+    Attributes:
+        unit: of differences: "pp", percentage points; or "none".
+    """
+
+    def __init__(self, entries: Iterable[Any] = (), unit: Unit = "pp") -> None:
+        super().__init__(entries)
+        self.unit = unit
 
     def frame(self) -> pd.DataFrame:
         """A row for every comparison.
 
         Returns:
             `name`, then every number and word of the entries under its name in verdicts.json.
-            Differences and intervals are in percentage points; nothing can be said where a
-            cell is missing.
+            Differences and intervals are in `unit`; nothing can be said where a cell is missing.
         """
         import pandas as pd
 
         return pd.DataFrame([_plain(each) for each in self])
 
     def _repr_html_(self) -> str:
+        errors = sorted(each.se for each in self if known(each.se))
+        places = places_in(self.unit, errors[len(errors) // 2] if errors else None)
         return html_table(
             [
                 {
                     "name": _name(each),
                     **({"n": each.n, "mean": each.mean} if isinstance(each, ArmVerdict) else {}),
-                    "difference": signed(each.delta_pp),
-                    "interval": _interval(each),
+                    "difference": signed(each.delta_pp, places) + after_difference(self.unit),
+                    "interval": interval(each.ci_low, each.ci_high, places),
                     "p": number(each.p_holm, 4),
                     "verdict": each.verdict + (" (negligible)" if each.negligible else ""),
                 }
@@ -49,11 +68,6 @@ class Judgements(list[Each]):
 
 def _name(each: ArmVerdict | Estimate) -> str:
     return each.name if isinstance(each, ArmVerdict) else each.contrast.name
-
-
-def _interval(each: ArmVerdict | Estimate) -> str:
-    known = each.ci_low is not None
-    return f"[{', '.join(ends(each.ci_low, each.ci_high))}]" if known else "-"
 
 
 def _plain(each: ArmVerdict | Estimate) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from swinablate.errors import InputError
-from swinablate.stats.estimate import BASELINE_RATIO, LEAST_ALPHA, TESTED
+from swinablate.errors import LEAST_ALPHA, InputError
+from swinablate.stats.estimate import BASELINE_RATIO, TESTED
 from swinablate.stats.power import (
     POWER,
     detectable,

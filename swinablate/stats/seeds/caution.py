@@ -22,7 +22,7 @@ def cautions(samples: Mapping[str, Sample], declaration: Declaration) -> list[Wa
     return [
         *_few(samples, declaration.units.word),
         *_unequal(samples, declaration),
-        *_failed(samples),
+        *_failed(samples, declaration),
         *_outliers(samples, declaration),
         *_identical(samples, declaration.units.word),
     ]
@@ -66,12 +66,13 @@ def _sd(var: float, declaration: Declaration) -> str:
     return f"{sd:.{declaration.places(sd)}f}{declaration.suffix}"
 
 
-def _failed(samples: Mapping[str, Sample]) -> list[Warn]:
+def _failed(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
     lost = [s.tally for s in samples.values() if s.tally.failed]
     if not lost:
         return []
     who = ", ".join(f"{t.failed} of {t.name}" for t in lost)
-    return [Warn("W4", f"failed trials: {who}. No verdict before a retry.")]
+    before = "a retry" if declaration.declared else "they are run again"
+    return [Warn("W4", f"failed trials: {who}. No verdict before {before}.")]
 
 
 def _outliers(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:

@@ -12,9 +12,9 @@ from typing import Annotated, Literal, NoReturn
 from pydantic import Field, field_validator
 
 from swinablate.config import schema
-from swinablate.config.compare import LEAST, MOST
+from swinablate.config.compare import LEAST
 from swinablate.config.recipe import CommandRecipe, Recipe
-from swinablate.errors import InputError
+from swinablate.errors import MOST, InputError
 from swinablate.stats.estimate import TESTED
 
 Source = Literal["training", "split", "tuning"]

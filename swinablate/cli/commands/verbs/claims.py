@@ -12,6 +12,7 @@ from swinablate.config.code.theirs import prints_aside
 from swinablate.config.metrics import ACCURACY
 from swinablate.errors import EnvironmentFault, InputError, SwinablateError
 from swinablate.records.home import Home
+from swinablate.text import interval, signed
 
 if TYPE_CHECKING:
     from swinablate.config.recipe import Claim
@@ -250,6 +251,6 @@ def _cells(line: Line) -> list[str]:
         line.what,
         claimed,
         f"{line.measured:.2f} (sd {more['sd']:.2f}, {more['n']} seeds)",
-        f"{more['delta']:+.2f} pp, 95% [{more['ci_low']:+.2f}, {more['ci_high']:+.2f}]",
+        f"{signed(more['delta'])} pp, 95 % {interval(more['ci_low'], more['ci_high'])}",
         line.answer,
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from swinablate.cli import terminal
 from swinablate.errors import InputError
 from swinablate.records.home import Home
-from swinablate.text import after_difference, ends, signed
+from swinablate.text import after_difference, interval, signed
 
 if TYPE_CHECKING:
     from swinablate.report.published import Pack, Row
@@ -125,8 +125,8 @@ def _cells(row: "Row") -> list[str]:
     theirs = f"{row.published:+g}{after_difference(row.published_unit)}"
     ours = "-"
     if row.ours is not None and row.ci_low is not None and row.ci_high is not None:
-        low, high = ends(row.ci_low, row.ci_high, DIGITS)
-        ours = f"{signed(row.ours, DIGITS)}{after_difference(row.unit)} [{low}, {high}]"
+        both = interval(row.ci_low, row.ci_high, DIGITS)
+        ours = f"{signed(row.ours, DIGITS)}{after_difference(row.unit)} {both}"
     about = row.about if row.metric == "test/accuracy" else f"{row.about}, {row.metric}"
     return [row.claim, about, theirs, ours, row.sign, row.size, row.answer]
 

@@ -12,7 +12,7 @@ reads, and a thousand are more pixels than a PNG may have. Panels: ten rows of f
 Name = TypeVar("Name", bound=Hashable)
 
 
-def ends(values: Mapping[Name, float], most: int) -> list[Name]:
+def extremes(values: Mapping[Name, float], most: int) -> list[Name]:
     """The arms to draw, in the order given: all, or as many of the best as of the worst.
 
     Args:

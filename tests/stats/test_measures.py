@@ -1,0 +1,62 @@
+"""What a script's values are: told, known by a name, or asked for."""
+
+import pytest
+
+from swinablate.errors import InputError
+from swinablate.stats import contrasts, effects
+from tests.stats.test_verdict import frame
+
+HIGH = [89.0, 90.0, 91.0]
+FRACTIONS = {"baseline": [0.931, 0.934, 0.929], "a": [0.911, 0.914, 0.909]}
+
+
+def test_fractions_are_asked_about_and_judged_in_percent():
+    table = frame(FRACTIONS)
+    for asks in (effects, lambda table: contrasts(table, {"x": {"a": 1, "baseline": -1}})):
+        with pytest.raises(InputError) as caught:
+            asks(table)
+        assert caught.value.problem == "all values lie in 0 to 1 (from 0.909 to 0.934)"
+        assert 'unit="fraction" if 1 is all right' in caught.value.hint
+    (told,) = effects(table, unit="fraction", rope=0.5)
+    (same,) = effects(table.assign(value=(100 * table.value).round(10)), rope=0.5)
+    assert (told, told.verdict, told.negligible) == (same, "worse", False)
+    assert told.delta_pp == pytest.approx(-2.0)
+
+
+@pytest.mark.parametrize(
+    ("arms", "said", "problem"),
+    [
+        ({"baseline": HIGH, "a": [0.91, 0.92, 0.93]}, {}, "values in two units: 0.91 (a, seed 0)"),
+        ({"baseline": HIGH, "a": [101, 91, 92]}, {"unit": "percent"}, "101 % of a is not a percent"),
+        ({"baseline": HIGH, "a": HIGH}, {"unit": "fraction"}, "of baseline is not a fraction of 1"),
+        ({"baseline": HIGH, "a": HIGH}, {"unit": "points"}, "unit = 'points' says nothing"),
+        ({"baseline": HIGH, "a": HIGH}, {"better": "up"}, "better = 'up' says nothing"),
+        ({"baseline": HIGH, "a": HIGH}, {"metric": "val_loss"}, "sounds as if lower were better"),
+        ({"baseline": HIGH, "a": HIGH}, {"metric": "zeta"}, "nothing says what its numbers are"),
+        ({"baseline": HIGH, "a": HIGH}, {"unit": "none"}, "nothing says which way is good"),
+    ],
+)  # fmt: skip
+def test_a_script_is_asked_what_its_values_are(arms, said, problem):
+    with pytest.raises(InputError) as caught:
+        effects(frame(arms), **said)
+    assert problem in caught.value.problem
+    assert caught.value.hint
+
+
+def test_a_loss_is_better_when_it_is_lower_and_has_no_percentage_points():
+    losses = {"baseline": [1.2, 1.21, 1.19], "a": [1.0, 1.01, 0.99]}
+    judged = effects(frame(losses), metric="val_loss", better="lower", rope=0.05)
+    assert (judged.unit, judged[0].verdict) == ("none", "better")
+    assert "pp" not in judged[0].sentence
+    assert "val_loss" in judged[0].sentence
+    page = judged._repr_html_()
+    assert "-0.200" in page
+    assert "pp" not in page
+
+
+def test_numbers_that_can_be_no_percentages_have_no_unit():
+    for arms in ({"baseline": [-1, 0.4, 2], "a": [-3, -2, 0.5]}, {"baseline": HIGH, "a": [101, 99, 98]}):  # fmt: skip
+        judged = effects(frame(arms))
+        assert judged.unit == "none"
+        assert "pp" not in judged[0].sentence
+    assert effects(frame({"baseline": HIGH, "a": HIGH})).unit == "pp"
