@@ -8,8 +8,8 @@ SwinablateError
    |- Diverged       the loss left the real numbers
 """
 
-MOST = 1e100
-"""Of differences and results: nothing measured is larger, and their squares are numbers."""
+MOST = 1e70
+"""Of differences and results: nothing measured is larger, and squares of variances are numbers."""
 LEAST_ALPHA = 1e-9
 """Nobody means a smaller error rate, and at 1e-300 critical values are infinite."""
 

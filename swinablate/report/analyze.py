@@ -169,6 +169,7 @@ def analyze(file: Path, question: Question) -> Analysis:
                 hint="give the results of an arm to compare with it",
             )
     _lengths(results)
+    _networks(results)
     origin = {
         "report": provenance(),
         "file": file.name,
@@ -280,6 +281,26 @@ def _lengths(results: Results) -> None:
                 hint="mark it in a column 'status' as failed, or run it to its end; if every "
                 "run ended where it should, give only the results, without steps",
             )
+
+
+def _networks(results: Results) -> None:
+    """Refuse an arm of several sizes: which of them would its cost be?
+
+    Raises:
+        InputError: there is one.
+    """
+    for column in ("params", "macs"):
+        known = results.rows[results.rows[column].notna()]
+        for (_, arm), runs in known.groupby(["dataset", "arm"], sort=False):
+            other = runs[runs[column] != runs[column].iloc[0]]
+            if len(other):
+                one, two = runs[column].iloc[0], other[column].iloc[0]
+                raise InputError(
+                    f"{column} of {arm} are {one:.0f} and {two:.0f}",
+                    at=f"{results.file}: line {other.line.iloc[0]}",
+                    hint="an arm is one network: give each an arm of its own, or leave the "
+                    "column out",
+                )
 
 
 def _plan(study: str, arms: list[str], last: pd.DataFrame, declaration: Declaration) -> PlanRecord:

@@ -210,7 +210,11 @@ def test_an_arm_that_failed_everywhere_on_a_data_set_has_the_others():
     ("status", "lost", "why"),
     [
         ("diverged", 5, "it fails to train on letters"),
-        ("failed", 1, "there is no verdict on letters: good failed on 1 of 5 seeds: retry them"),
+        (
+            "failed",
+            1,
+            "there is no verdict on letters: good failed on 1 of 5 seeds: run them again where they were trained",
+        ),
     ],
 )
 def test_a_data_set_that_an_arm_lost_leaves_it_without_a_word_over_all(

@@ -310,7 +310,8 @@ def test_marks_between_thousands_are_none_of_decimals(tmp_path, row):
         ("images/s", "none"), ("test_error", "pp"), ("WER", "pp"), ("accuracy", "pp"),
         ("hd95 (mm)", "none"), ("inception", "none"), ("kid", "none"), ("snr_db", "none"),
         ("MAPE", "pp"), ("fpr95", "pp"), ("val/err", "pp"), ("rank1", "pp"),
-        ("class_s_recall", "pp"), ("top1_error", "pp"), ("bleu", "none"), ("mAP50", "pp"),
+        ("class_s_recall", "pp"), ("top1_error", "pp"), ("false_positive_rate", "pp"),
+        ("testacc", "pp"), ("valAcc", "pp"), ("metrics.test_acc", "pp"), ("bleu", "none"), ("mAP50", "pp"),
     ],
 )  # fmt: skip
 def test_the_name_of_an_amount_is_no_percentage(tmp_path, metric, unit):
@@ -421,6 +422,9 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
         table(), {"rope": 150.0}, ["--rope: 150 is more than any difference"]),
     "an error rate of nothing": (
         table(), {"alpha": 1e-300}, ["--alpha: 1e-300 is no error rate", "1e-09"]),
+    "an arm of two sizes": (
+        table("arm,seed,value,params", row="{arm},{seed},{value},10{seed}"), {},
+        ["line 3: params of base are 10", "an arm is one network"]),
     "a margin of nothing": (
         table(), {"rope": 0.0}, ["--rope: 0 is no difference", "percentage points"]),
     "a metric that nobody knows": (
@@ -433,6 +437,9 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
     "a metric of unknown direction": (
         table(), {"metric": "score", "unit": "none"},
         ["nothing says which way is good of 'score'", "--better lower"]),
+    **{name: (
+        table(), {"metric": name}, [f"which way is good of {name!r}", "--better lower"])
+       for name in ("accuracy drop", "inaccuracy", "acc_std", "acceleration", "generalization_gap")},
     "an error that may be pixels": (
         table(), {"metric": "reprojection_error"},
         ["'reprojection_error' sounds as if lower", "--unit none"]),
@@ -580,3 +587,13 @@ def test_runs_of_somebody_else_cannot_be_retried_here(tmp_path):
         "x failed on 1 of 5 seeds: run them again where they were trained"
     )
     assert warned == "failed trials: 1 of x. No verdict before they are run again."
+
+
+def test_numbers_as_large_as_they_may_be_are_judged(tmp_path):
+    """The square of a variance is a number, too; pytest turns warnings into errors."""
+    text = table(scale=1e67, places=0)
+    found = judged(tmp_path, text, unit="none", better="higher").to_json()["arms"][0]
+    assert found["verdict"] == "worse"
+    assert found["delta_pp"] == pytest.approx(-2e67, rel=1e-9)
+    with pytest.raises(InputError, match="beyond anything that is measured"):
+        judged(tmp_path, table(scale=1e70, places=0), unit="none", better="higher")

@@ -35,7 +35,7 @@ AMOUNTS = (
 )
 """In the name of an amount of which less is better."""
 FAULTS = (
-    r"(?:error|err|miss)[_ -]?rate"
+    r"(?:error|err|miss|false[_ -]?(?:positive|negative|alarm|discovery))[_ -]?rate"
     r"|(?<![a-z])(?:wer|cer|eer|ece|s?mape|wape|fpr\d*|fnr)(?![a-z])"
     r"|^(?:(?:test|val|valid|validation|train|eval|top[-_ ]?\d|classification|word|char)[/_ .-]?)*"
     r"err(?:or)?s?$"
@@ -52,7 +52,8 @@ GAINS = (
 NO_SHARE = re.compile(rf"{AMOUNTS}|{GAINS}", re.IGNORECASE)
 """In the name of a metric that is no share of anything: no number of it is a percentage."""
 RIGHT = (
-    r"acc(?:uracy)?(?![a-z])|accuracy|precision|recall|sensitivity|specificity|jaccard|purity"
+    r"(?<!in)accuracy|(?<![a-z])(?:test|val|valid|train|eval|mean|avg|m)?accs?(?![a-z])"
+    r"|(?-i:[a-z]Acc)(?![a-z])|precision|recall|sensitivity|specificity|jaccard|purity"
     r"|(?:top|rank)[-_ @]?\d"
     r"|(?:hit|success|win|pass|true[_ -]?positive)[_ -]?rate|pass@\d|exact[_ -]?match"
     r"|(?<![a-z])(?:micro_?|macro_?|weighted_?)?f1|auc|auroc|auprc|(?<![a-z])m?iou|(?<![a-z])m?ap"
@@ -62,6 +63,12 @@ RIGHT = (
 """In the name of a share of which more is better."""
 HIGHER = re.compile(rf"{GAINS}|{RIGHT}", re.IGNORECASE)
 """In the name of a metric of which more is better."""
+TURNED = re.compile(
+    r"drop|gap|decrease|degradation|diff|delta|change|deviation|variance|forgetting"
+    r"|(?<![a-z])(?:std|sd|sem|se|var|iqr|neg|non|not|minus|inverse)(?![a-z])",
+    re.IGNORECASE,
+)
+"""In the name of what is made of a metric: `accuracy drop` is no accuracy, and nobody knows."""
 SHARE = re.compile(rf"{FAULTS}|{RIGHT}", re.IGNORECASE)
 """In the name of a metric that is a share of something: percent, or a fraction of 1."""
 
@@ -190,8 +197,9 @@ def known(names: Iterable[str], unit: Scale | None, better: Direction | None, to
     low = next((name for name in called if LOWER.search(name)), None)
     if unit is None and _any(NO_SHARE, called):
         unit = "none"
-    share = _any(SHARE, called)
-    which = better is not None or _any(HIGHER, called)
+    plain = [name for name in called if not TURNED.search(name)]
+    share = _any(SHARE, plain)
+    which = better is not None or _any(HIGHER, plain)
     if low is not None and better is None:
         more = "" if unit or share else f"; {_units(to)}"
         raise InputError(
