@@ -152,12 +152,7 @@ def signed(value: float | None, places: int = 2, *, minus: str = "-", unknown: s
 
 
 def ends(
-    low: float | None,
-    high: float | None,
-    places: int = 2,
-    *,
-    minus: str = "-",
-    unknown: str = "-",
+    low: float | None, high: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-"
 ) -> tuple[str, str]:
     """Both ends of an interval of a difference, signed.
 
@@ -176,12 +171,7 @@ def ends(
 
 
 def interval(
-    low: float | None,
-    high: float | None,
-    places: int = 2,
-    *,
-    minus: str = "-",
-    unknown: str = "-",
+    low: float | None, high: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-"
 ) -> str:
     """An interval of a difference, `[-0.50, +0.25]`; `unknown` where an end is not known."""
     if not known(low) or not known(high):

@@ -147,6 +147,10 @@ def check_columns(text: str) -> tuple[str, ...]:
                 at="--latex-columns",
                 hint=did_you_mean(name, every),
             )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        hint = "name every column once"
+        raise InputError(f"{twice} stands there twice", at="--latex-columns", hint=hint)
     return names
 
 

@@ -145,14 +145,55 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
-def _columns(frame: "pd.DataFrame") -> dict[str, NDArray[Any]]:
+def check_table(frame: "pd.DataFrame") -> None:
+    """Refuse what is no table of results.
+
+    Raises:
+        InputError: it is none, lacks a column or has one twice, or a row has no arm or no seed.
+    """
+    if not hasattr(frame, "columns"):
+        hint = "give a pandas.DataFrame with the columns arm, seed, value"
+        raise InputError(f"a {type(frame).__name__} is no table", hint=hint)
+    found = list(map(str, frame.columns))
     for name in ("arm", "seed", "value"):
-        if name not in frame.columns:
+        if name not in found:
             raise InputError(
-                f"column {name!r} is missing; found {', '.join(map(str, frame.columns))}",
+                f"column {name!r} is missing; found {', '.join(found)}",
                 hint="the columns are arm, seed, value (percent), and optionally status",
             )
-    values = frame["value"].to_numpy(dtype=float, na_value=np.nan)
+        if found.count(name) > 1:
+            raise InputError(f"column {name!r} stands there twice", hint="keep one of them")
+    unnamed = frame["arm"].isna() | frame["seed"].isna()
+    if unnamed.any():
+        row = int(unnamed.to_numpy().argmax())
+        raise InputError("a row has no arm or no seed", at=f"row {row}", hint="fill it in")
+
+
+def values_of(frame: "pd.DataFrame") -> Floats:
+    """The results, NaN where there is none.
+
+    Raises:
+        InputError: one is no number.
+    """
+    column = frame["value"]
+    try:
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError):
+        text = next(str(one) for one in column if not _number(one))
+        raise InputError(f"value = {text!r} is no number", hint="write numbers alone") from None
+
+
+def _number(one: object) -> bool:
+    try:
+        float(one)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return one is None
+    return True
+
+
+def _columns(frame: "pd.DataFrame") -> dict[str, NDArray[Any]]:
+    check_table(frame)
+    values = values_of(frame)
     columns = {
         "arm": frame["arm"].astype(str).to_numpy(dtype=object),
         "seed": frame["seed"].to_numpy(dtype=object),
@@ -165,7 +206,7 @@ def _columns(frame: "pd.DataFrame") -> dict[str, NDArray[Any]]:
     if unknown:
         raise InputError(
             f"status {unknown[0]!r} is none of {', '.join(STATUSES)}",
-            hint="a trial that was stopped early is no replicate: run it to its end",
+            hint="write one of them; a trial that was stopped early is no replicate",
         )
     # A result that is no number is a failure, never a gap in a mean.
     lost = (columns["status"] == "done") & ~np.isfinite(values)

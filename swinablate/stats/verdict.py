@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, get_args
 
 from swinablate.errors import InputError
 from swinablate.stats.comparisons.contrasts import check_weights, contrast_sentence, declared
@@ -122,7 +123,8 @@ def effects(  # noqa: PLR0913  named words, each with a default
             has to be said what they are.
     """
     meant = meaning(frame, metric, unit, better)
-    declaration = Declaration(alpha=alpha, rope_pp=rope, baseline=baseline, **meant.declared)
+    _check(alpha, rope, method)
+    declaration = Declaration(alpha=alpha, rope_pp=rope, baseline=str(baseline), **meant.declared)
     judged = verdicts(meant.frame, declaration, complete=True, method=method)
     return Judgements(judged.arms, unit=declaration.unit)
 
@@ -158,7 +160,9 @@ def contrasts(  # noqa: PLR0913  as `effects`, and which
         InputError: the table cannot be read, has no arm of a name, weights do not sum to 0, or
             it has to be said what the values are.
     """
-    arms = list(dict.fromkeys(frame["arm"].astype(str))) if "arm" in frame.columns else []
+    meant = meaning(frame, metric, unit, better)
+    _check(alpha, rope, method)
+    arms = list(dict.fromkeys(frame["arm"].astype(str)))
     for name, weights in of.items():
         check_weights(weights, name)
         if stray := [arm for arm in weights if arm not in arms]:
@@ -168,13 +172,26 @@ def contrasts(  # noqa: PLR0913  as `effects`, and which
     if not wanted:
         return Judgements()
     # No arm of the table is a baseline here: the first stands where one has to be named.
-    meant = meaning(frame, metric, unit, better)
     asked = Declaration(
         alpha=alpha, rope_pp=rope, baseline=arms[0], contrasts=wanted, **meant.declared
     )
     samples = read_samples(meant.frame, asked)
     family = judge_family(wanted, samples, asked, complete=True, method=method, found={})
     return Judgements(told(family, samples, asked), unit=asked.unit)
+
+
+def _check(alpha: object, rope: object, method: str) -> None:
+    """Refuse words that a script got wrong, of which a command would say so.
+
+    Raises:
+        InputError: a size is no number, or no method is called so.
+    """
+    for name, value in (("alpha", alpha), ("rope", rope)):
+        if value is not None and not isinstance(value, Real):
+            raise InputError(f"{value!r} is no number", at=name, hint="give one like 0.05")
+    if method not in get_args(Method):
+        hint = f"known: {', '.join(get_args(Method))}"
+        raise InputError(f"no method is called {method!r}", at="method", hint=hint)
 
 
 def told(

@@ -48,6 +48,8 @@ def test_the_list_says_what_is_missing_and_why(frozen, capsys):
         (["grid", "waterfall"], 'this study has no waterfall: only the design "path" has it'),
         (["grid"], "which figure?"),
         (["grid", "forest", "--width", "0.2"], "0.2 inches is no width"),
+        (["grid", "forest", "--out", "fig.png"], "--out . --format png"),
+        (["grid", "forest", "--out", "frozen/grid.toml"], "a figure goes into a folder"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_and_writes_nothing(frozen, tmp_path, capsys, words, said):

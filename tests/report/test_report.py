@@ -494,6 +494,8 @@ def test_latex_has_the_columns_that_were_asked_for_and_the_best_is_bold() -> Non
     best = arms_tex(answer, arms)
     assert r"\textbf{ResNet} & \bfseries " in best
     assert best.count(r"\bfseries") == 1
+    with pytest.raises(InputError, match="mean stands there twice"):
+        check_columns("mean, p, mean")
     with pytest.raises(InputError, match="no column is called 'vredict'") as caught:
         check_columns("mean,vredict")
     assert "did you mean 'verdict'?" in str(caught.value)

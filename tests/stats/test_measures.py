@@ -1,5 +1,7 @@
 """What a script's values are: told, known by a name, or asked for."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from swinablate.errors import InputError
@@ -60,3 +62,41 @@ def test_numbers_that_can_be_no_percentages_have_no_unit():
         assert judged.unit == "none"
         assert "pp" not in judged[0].sentence
     assert effects(frame({"baseline": HIGH, "a": HIGH})).unit == "pp"
+
+
+PLAIN = {"baseline": HIGH, "a": [88.0, 88.1, 88.3]}
+
+
+@pytest.mark.parametrize(
+    ("table", "said", "problem"),
+    [
+        ([1, 2], {}, "a list is no table"),
+        (frame(PLAIN).assign(value=["90"] * 5 + ["high"]), {}, "value = 'high' is no number"),
+        (frame(PLAIN).assign(value="90 %"), {}, "value = '90 %' is no number"),
+        (frame(PLAIN).assign(arm=["baseline"] * 3 + [None] * 3), {}, "row 3: a row has no arm"),
+        (frame(PLAIN).assign(seed=None), {}, "a row has no arm or no seed"),
+        (pd.concat([frame(PLAIN), frame(PLAIN)[["value"]]], axis=1), {}, "'value' stands there twice"),
+        (frame(PLAIN), {"method": "welsh"}, "no method is called 'welsh'"),
+        (frame(PLAIN), {"rope": "0.5"}, "rope: '0.5' is no number"),
+        (frame(PLAIN), {"alpha": 0.5}, "alpha: 0.5 is no error rate"),
+        (frame(PLAIN), {"rope": 150.0}, "rope: 150 is more than any difference"),
+    ],
+)  # fmt: skip
+def test_what_a_script_got_wrong_is_said_in_words(table, said, problem):
+    with pytest.raises(InputError) as caught:
+        effects(table, **said)
+    assert problem in str(caught.value)
+    assert caught.value.hint
+
+
+def test_arms_that_are_numbers_and_sizes_of_numpy_are_understood():
+    table = frame(PLAIN).assign(arm=[0] * 3 + [1] * 3)
+    (arm,) = effects(table, 0, np.float32(0.05), np.int64(1))
+    assert (arm.name, arm.verdict) == ("1", "undecided")
+
+
+def test_no_p_is_0_in_a_notebook():
+    far = frame({"baseline": 90 + 0.001 * np.arange(9), "a": 10 + 0.001 * np.arange(9)})
+    page = effects(far)._repr_html_()
+    assert ">0.0000<" not in page
+    assert "&lt; 0.0001" in page

@@ -581,7 +581,7 @@ def test_the_methods_paragraph_says_what_was_done():
         (
             lambda f: f.assign(status="pruned"),
             "status 'pruned' is none of done, failed, diverged, waiting",
-            "a trial that was stopped early is no replicate: run it to its end",
+            "write one of them; a trial that was stopped early is no replicate",
         ),
         (
             lambda f: f.assign(arm="x" + f.arm),

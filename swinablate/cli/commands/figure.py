@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from swinablate.report.results import StudyResults
 
 commands = typer.Typer()
+FORMATS = ("pdf", "svg", "png")
+"""Of files, as `--format` has them; a folder is hardly called so."""
 
 
 @commands.command(
@@ -62,6 +64,7 @@ def figure(
     if not name and not every:
         hint = "name one, or list them with --list"
         raise InputError("which figure?", at="figure: NAME", hint=hint)
+    _check_folder(out)
     where = home_of(home, smoke=smoke)
     asked = asked_of(context, study, settings, "figure", where)
     answer = _answer(asked, where)
@@ -82,6 +85,24 @@ def figure(
         print_json({"schema": 1, "figure": name, "file": str(file), "width": width})
     else:
         terminal.err.print(f"figure: {file}", soft_wrap=True, markup=False)
+
+
+def _check_folder(out: Path | None) -> None:
+    """Refuse a file, or what is called as one, where a folder is wanted.
+
+    Raises:
+        InputError: it is one.
+    """
+    if out is None or out.is_dir():
+        return
+    format_of = out.suffix.lower().removeprefix(".")
+    if out.exists() or format_of in FORMATS:
+        kind = f" --format {format_of}" if format_of in FORMATS else ""
+        raise InputError(
+            "this is a file, and a figure goes into a folder under a name of its own",
+            at=f"--out {out}",
+            hint=f"name a folder: --out {out.parent}{kind}",
+        )
 
 
 def _answer(asked: Asked, where: Home) -> "StudyResults":

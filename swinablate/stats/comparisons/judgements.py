@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Each = TypeVar("Each", ArmVerdict, Estimate)
+SMALLEST_P = 0.0001
+"""Of four decimals."""
 NESTED = {"hypotheses", "divergence", "contrast"}
 """Fields that hold more than one value, for which a table has no cell; the entries have them."""
 
@@ -58,12 +60,17 @@ class Judgements(list[Each]):
                     **({"n": each.n, "mean": each.mean} if isinstance(each, ArmVerdict) else {}),
                     "difference": signed(each.delta_pp, places) + after_difference(self.unit),
                     "interval": interval(each.ci_low, each.ci_high, places),
-                    "p": number(each.p_holm, 4),
+                    "p": _p(each.p_holm),
                     "verdict": each.verdict + (" (negligible)" if each.negligible else ""),
                 }
                 for each in self
             ]
         )
+
+
+def _p(p: float | None) -> str:
+    """A p-value; none is 0."""
+    return f"< {SMALLEST_P}" if known(p) and p < SMALLEST_P else number(p, 4)
 
 
 def _name(each: ArmVerdict | Estimate) -> str:

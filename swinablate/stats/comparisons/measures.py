@@ -15,6 +15,7 @@ import numpy as np
 from swinablate.errors import MOST, InputError
 from swinablate.stats.declaration import Direction, Unit
 from swinablate.stats.estimate import WHOLE
+from swinablate.stats.sample import check_table, values_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,10 +135,8 @@ def meaning(
 ) -> Meaning:
     """What the values of a script's table are, as `effects` takes them.
 
-    A table that lacks a column is left to who reads it.
-
     Raises:
-        InputError: that has to be said, or what was said is none of what can be.
+        InputError: that has to be said, what was said is none of what can be, or it is no table.
     """
     to = Voice(
         at="value",
@@ -151,19 +150,19 @@ def meaning(
             raise InputError(f"{name} = {value!r} says nothing", at=name, hint=hint)
     said = known([metric], unit, better, to)
     known_unit = said.unit or "percent"
-    if {"arm", "seed", "value"} <= set(frame.columns):
-        numbers = frame["value"].to_numpy(dtype=float, na_value=np.nan)
-        values = frame.assign(value=numbers)
-        if "status" in frame.columns:
-            values = values[values.status.isna() | (values.status == "done")]
-        values = values[np.isfinite(values.value)]
-        if said.unit is None and not metric and not values.value.between(0, WHOLE).all():
-            known_unit = "none"
-        elif said.unit is None:
-            doubt(values, to)
-        within(values, known_unit, to)
-        if known_unit == "fraction":
-            frame = frame.assign(value=in_percent(numbers, known_unit))
+    check_table(frame)
+    numbers = values_of(frame)
+    values = frame.assign(value=numbers)
+    if "status" in frame.columns:
+        values = values[values.status.isna() | (values.status == "done")]
+    values = values[np.isfinite(values.value)]
+    if said.unit is None and not metric and not values.value.between(0, WHOLE).all():
+        known_unit = "none"
+    elif said.unit is None:
+        doubt(values, to)
+    within(values, known_unit, to)
+    if known_unit == "fraction":
+        frame = frame.assign(value=in_percent(numbers, known_unit))
     return Meaning(
         frame=frame,
         metric=metric or unnamed(known_unit, said.better),
