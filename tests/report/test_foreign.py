@@ -443,6 +443,8 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], list[str]]] = {
     "an error that may be pixels": (
         table(), {"metric": "reprojection_error"},
         ["'reprojection_error' sounds as if lower", "--unit none"]),
+    "a score between -1 and 1": (
+        "arm,seed,acc\nbase,0,0.5\nbase,1,-0.2\nx,0,0.3\n", {}, ["-0.2 % of base is not a percentage"]),
     "numbers of nothing": (
         table(), {"unit": "none"}, ["nothing says which way is good", "--better lower"]),
     "a latency": (

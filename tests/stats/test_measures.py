@@ -53,6 +53,7 @@ def test_a_loss_is_better_when_it_is_lower_and_has_no_percentage_points():
     assert "val_loss" in judged[0].sentence
     page = judged._repr_html_()
     assert "-0.200" in page
+    assert ">1.0000<" in page
     assert "pp" not in page
 
 

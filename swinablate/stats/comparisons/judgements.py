@@ -57,7 +57,11 @@ class Judgements(list[Each]):
             [
                 {
                     "name": _name(each),
-                    **({"n": each.n, "mean": each.mean} if isinstance(each, ArmVerdict) else {}),
+                    **(
+                        {"n": each.n, "mean": self._mean(each, places)}
+                        if isinstance(each, ArmVerdict)
+                        else {}
+                    ),
                     "difference": signed(each.delta_pp, places) + after_difference(self.unit),
                     "interval": interval(each.ci_low, each.ci_high, places),
                     "p": _p(each.p_holm),
@@ -66,6 +70,10 @@ class Judgements(list[Each]):
                 for each in self
             ]
         )
+
+    def _mean(self, each: ArmVerdict, places: int) -> float | str | None:
+        """A percentage as tables show it; another number to the digits of its differences."""
+        return each.mean if self.unit == "pp" else number(each.mean, places)
 
 
 def _p(p: float | None) -> str:

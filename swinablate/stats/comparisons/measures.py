@@ -243,10 +243,9 @@ def doubt(values: "pd.DataFrame", to: Voice) -> None:
             hint=f"say what they are: {_units(to)}",
         )
     # An exact 0 is the same in both units; 1 and less is the rare arm that learnt nothing.
-    odd = values[small & (values.value > 0)]
-    if len(odd):
-        one = odd.iloc[0]
-        other = values[values.value > 1].iloc[0]
+    odd, others = values[small & (values.value > 0)], values[values.value > 1]
+    if len(odd) and len(others):
+        one, other = odd.iloc[0], others.iloc[0]
         raise InputError(
             f"values in two units: {one.value:g} ({one.arm}, {to.spot(one)}), "
             f"{other.value:g} ({other.arm}, {to.spot(other)})",
