@@ -34,8 +34,8 @@ def test_fractions_are_asked_about_and_judged_in_percent():
         ({"baseline": HIGH, "a": HIGH}, {"unit": "points"}, "unit = 'points' says nothing"),
         ({"baseline": HIGH, "a": HIGH}, {"better": "up"}, "better = 'up' says nothing"),
         ({"baseline": HIGH, "a": HIGH}, {"metric": "val_loss"}, "sounds as if lower were better"),
-        ({"baseline": HIGH, "a": HIGH}, {"metric": "zeta"}, "nothing says what its numbers are"),
-        ({"baseline": HIGH, "a": HIGH}, {"unit": "none"}, "nothing says which way is good"),
+        ({"baseline": HIGH, "a": HIGH}, {"metric": "acc gap"}, "nothing says which way is good"),
+        (FRACTIONS, {"metric": "zeta"}, "all values lie in 0 to 1"),
     ],
 )  # fmt: skip
 def test_a_script_is_asked_what_its_values_are(arms, said, problem):
@@ -43,6 +43,12 @@ def test_a_script_is_asked_what_its_values_are(arms, said, problem):
         effects(frame(arms), **said)
     assert problem in caught.value.problem
     assert caught.value.hint
+
+
+def test_what_a_name_does_not_say_is_taken_aloud():
+    with pytest.warns(UserWarning, match="took 'zeta' for numbers without a unit and higher"):
+        judged = effects(frame({"baseline": HIGH, "a": HIGH}), metric="zeta")
+    assert judged.unit == "none"
 
 
 def test_a_loss_is_better_when_it_is_lower_and_has_no_percentage_points():

@@ -43,7 +43,7 @@ class Measured:
         metric: what the values are called.
         percent: whether they are percent, and differences percentage points.
         better: which way is good.
-        taken: what values that nobody named were taken for; "" if all was said.
+        taken: what was taken that nobody said; "" if all was said.
     """
 
     rows: pd.DataFrame
@@ -84,22 +84,12 @@ def settled(results: Results, asked: Measure) -> Measured:
     if said.unit is None:
         last = counted.sort_values("step", kind="stable")
         doubt(last.drop_duplicates(["dataset", "arm", "seed"], keep="last").sort_index(), to)
-    unit = said.unit or "percent"
+    unit = said.unit or said.usual
     within(counted, unit, to)
     return Measured(
         rows=rows.assign(value=in_percent(rows.value, unit)),
         metric=names[0] or unnamed(unit, said.better),
         percent=unit != "none",
         better=said.better,
-        taken="" if any(names) else _taken(asked, unit, percent=results.percent),
+        taken=said.taken,
     )
-
-
-def _taken(asked: Measure, unit: Scale, *, percent: bool) -> str:
-    """How values were read of which nobody said what they are."""
-    parts = ["higher for better"] * (asked.better is None)
-    if unit == "percent" and asked.unit is None and not percent:
-        parts.insert(0, "the values for test accuracy in percent")
-    elif parts:
-        parts.insert(0, "the values for test accuracy")
-    return " and ".join(parts)

@@ -1,11 +1,13 @@
-"""What values are, and which way is good: told, known by a metric's name, or asked for.
+"""What values are, and which way is good: said, known by a metric's name, or taken and told.
 
-Nothing is taken for a percentage, and nothing for better when it is higher, unless somebody said
-so or the metric's name does. Only values that nobody named are test accuracies in percent, as
-documented, and these are asked about where they look like anything else.
+Values that nobody named are test accuracies in percent, as documented. A name that says nothing
+is taken for numbers without a unit of which more is better, and that is told. What looks like
+anything else is asked: fractions, and a name that says that less is good, or that it is made of
+others.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
@@ -36,7 +38,7 @@ AMOUNTS = (
 )
 """In the name of an amount of which less is better."""
 FAULTS = (
-    r"(?:error|err|miss|false[_ -]?(?:positive|negative|alarm|discovery))[_ -]?rate"
+    r"(?:error|err|miss|false[_ -]?(?:positive|negative|alarm|discovery))[_ -]?rate|inaccuracy"
     r"|(?<![a-z])(?:wer|cer|eer|ece|s?mape|wape|fpr\d*|fnr)(?![a-z])"
     r"|^(?:(?:test|val|valid|validation|train|eval|top[-_ ]?\d|classification|word|char)[/_ .-]?)*"
     r"err(?:or)?s?$"
@@ -94,12 +96,17 @@ class Known:
     """What is known before a value is looked at.
 
     Attributes:
-        unit: None if nobody named the values.
+        unit: what was said, or a name says; None if it is what `usual` says unless it looks
+            otherwise.
         better: which way is good.
+        usual: the unit where nothing else is known.
+        taken: what nobody said, in words; "" if all was.
     """
 
     unit: Scale | None
     better: Direction
+    usual: Scale = "percent"
+    taken: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +156,7 @@ def meaning(
             hint = f"say {', or '.join(map(repr, words))}"
             raise InputError(f"{name} = {value!r} says nothing", at=name, hint=hint)
     said = known([metric], unit, better, to)
-    known_unit = said.unit or "percent"
+    known_unit = said.unit or said.usual
     check_table(frame)
     numbers = values_of(frame)
     values = frame.assign(value=numbers)
@@ -163,6 +170,8 @@ def meaning(
     within(values, known_unit, to)
     if known_unit == "fraction":
         frame = frame.assign(value=in_percent(numbers, known_unit))
+    if metric and said.taken:
+        warnings.warn(f"took {said.taken}", stacklevel=3)
     return Meaning(
         frame=frame,
         metric=metric or unnamed(known_unit, said.better),
@@ -181,42 +190,39 @@ def known(names: Iterable[str], unit: Scale | None, better: Direction | None, to
         to: whom to ask.
 
     Raises:
-        InputError: a name says that less is good, or says nothing, and nobody did; or numbers
-            without a unit have neither a name nor a direction.
+        InputError: a name says that less is good, or that it is made of others, and nobody did.
     """
     called = list(dict.fromkeys(filter(None, names)))
     if not called:
-        if unit == "none" and better is None:
-            raise InputError(
-                "nothing says which way is good of numbers without a unit",
-                at=to.at,
-                hint=f"say {_ways(to, 'lower', 'higher')}",
-            )
-        return Known(unit=unit, better=better or "higher")
-    low = next((name for name in called if LOWER.search(name)), None)
+        taken = ["higher for better"] * (better is None)
+        if unit is None:
+            taken.insert(0, "the values for test accuracy in percent")
+        elif taken and unit != "none":
+            taken.insert(0, "the values for test accuracy")
+        return Known(unit=unit, better=better or "higher", taken=" and ".join(taken))
     if unit is None and _any(NO_SHARE, called):
         unit = "none"
     plain = [name for name in called if not TURNED.search(name)]
-    share = _any(SHARE, plain)
-    which = better is not None or _any(HIGHER, plain)
-    if low is not None and better is None:
-        more = "" if unit or share else f"; {_units(to)}"
+    open_ = unit is None and not _any(SHARE, plain)
+    doubted = next((name for name in called if LOWER.search(name) or TURNED.search(name)), None)
+    if doubted is not None and better is None:
+        low = LOWER.search(doubted)
         raise InputError(
-            f"{low!r} sounds as if lower were better",
+            f"{doubted!r} sounds as if lower were better"
+            if low
+            else f"nothing says which way is good of {doubted!r}",
             at=to.at,
-            hint=f"say which way is good: {_ways(to, 'lower', 'higher')}{more}",
+            hint=f"say which way is good: {_ways(to, 'lower', 'higher')}"
+            + (f"; {_units(to)}" if open_ else ""),
         )
-    lacks = ["what its numbers are"] * (unit is None and not share)
-    lacks += ["which way is good"] * (not which)
-    if lacks:
-        hints = [_units(to)] * (unit is None and not share)
-        hints += [_ways(to, "higher", "lower")] * (not which)
-        raise InputError(
-            f"nothing says {' and '.join(lacks)} of {called[0]!r}",
-            at=to.at,
-            hint=f"say {'; and '.join(hints)}",
-        )
-    return Known(unit=unit, better=better or "higher")
+    taken = ["numbers without a unit"] * open_
+    taken += ["higher for better"] * (better is None and not _any(HIGHER, plain))
+    return Known(
+        unit=unit,
+        better=better or "higher",
+        usual="none" if open_ else "percent",
+        taken=f"{called[0]!r} for {' and '.join(taken)}" if taken else "",
+    )
 
 
 def unnamed(unit: Scale, better: Direction) -> str:
