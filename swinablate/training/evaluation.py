@@ -19,12 +19,16 @@ from torch import Tensor, nn
 from swinablate.config.metrics import BINS, TOP, translation
 from swinablate.config.train import TrainConfig
 from swinablate.data import Images, Splits, eval_batches, eval_size
+from swinablate.errors import Diverged
 from swinablate.training.precision import autocast
 from swinablate.training.ranks import ALONE, Ranks
 
 CONFUSED = 100
 """Classes of which a trial records what it took for what: the square of that many small numbers is
 some 25 kB, as much as a curve of a hundred epochs; of a thousand classes it would be megabytes."""
+NOTHING = -1
+"""Said of an image to which a network answers with what is no number: it is of no class, and so
+never right. `argmax` would say the class where the first of them stands."""
 # Written out as in `data.dataset`.
 Numbers = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Truths = np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]
@@ -47,6 +51,11 @@ class Answers:
     first: Bool[Truths, " n"] | None
 
 
+def most_probable(logits: Float[Tensor, "*k b classes"]) -> Int[Tensor, "*k b"]:
+    """The most probable class of every image, in the format that they were computed in."""
+    return logits.argmax(-1).masked_fill_(logits.isnan().any(-1), NOTHING)
+
+
 @torch.inference_mode()
 def predict(
     model: nn.Module, images: Images, train: TrainConfig, ranks: Ranks = ALONE
@@ -59,7 +68,7 @@ def predict(
     found = torch.zeros(len(images), dtype=torch.int64, device=images.device)
     if len(mine):  # there may be fewer batches than processes
         with autocast(train, images.device):
-            found[mine] = torch.cat([model(x).argmax(1) for x in eval_batches(own)])
+            found[mine] = torch.cat([most_probable(model(x)) for x in eval_batches(own)])
     return ranks.total(found)
 
 
@@ -81,6 +90,10 @@ def answers(
         images: what it is asked about.
         train: the number format.
         move: by how many pixels the images are moved downwards and to the right.
+
+    Raises:
+        Diverged: it answers with what is no number, as after a last step that was too long: the
+            loss of a step is that of the weights before it.
     """
     model.eval()
     predicted, losses, confidences, firsts = [], [], [], []
@@ -90,18 +103,21 @@ def answers(
             answer = model(x)
         labels = images.labels[start : start + len(x)][:, None]
         start += len(x)
-        predicted.append(answer.argmax(1))  # of the format it was computed in, as ever
-        logs = answer.float().double().log_softmax(1)
-        mine = logs.gather(1, labels)
-        losses.append(-mine[:, 0])
+        predicted.append(most_probable(answer))
+        logits = answer.float()
+        logs = logits.double().log_softmax(1)
+        losses.append(-logs.gather(1, labels)[:, 0])
         confidences.append(logs.amax(1).exp())
-        # Of equals the first counts, as `argmax` has it.
-        places = torch.arange(logs.shape[1], device=logs.device)
-        before = (logs > mine) | ((logs == mine) & (places < labels))
+        # Of equals the first counts, as `argmax` has it. Logits that overflow still have an order.
+        mine, places = logits.gather(1, labels), torch.arange(logs.shape[1], device=logs.device)
+        before = (logits > mine) | ((logits == mine) & (places < labels))
         firsts.append(before.sum(1) < TOP)
         classes = logs.shape[1]
+    every = torch.cat(predicted)
+    if lost := int((every == NOTHING).sum()):
+        raise Diverged(f"the trained network answers {lost} of {len(every)} images with nan")
     return Answers(
-        predicted=torch.cat(predicted),
+        predicted=every,
         loss=torch.cat(losses).cpu().numpy(),
         confidence=torch.cat(confidences).cpu().numpy(),
         first=torch.cat(firsts).cpu().numpy() if classes > TOP else None,

@@ -159,8 +159,8 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
         empty for tuning trials), `execution`. Nothing where this process does not lead.
 
     Raises:
-        Diverged: a loss is not finite. Seen when its step ends on a CPU, and at most
-            `divergence.LOOK_S` later on a GPU.
+        Diverged: a loss is not finite, seen when its step ends on a CPU, and at most
+            `divergence.LOOK_S` later on a GPU; or what the network answers at the end is not.
         Stopped: `stopping()` was true.
     """
     recipe, image = read_job(job)
@@ -308,8 +308,13 @@ def state_of(
 def summary(
     job: Job, model: nn.Module, splits: Splits, train: TrainConfig, now: Progress
 ) -> dict[str, Any]:
-    """The final metrics of a trained model; tuning trials look at no more than it had."""
-    last = now.curve[-1]
+    """The final metrics of a trained model; tuning trials look at no more than it had.
+
+    Raises:
+        Diverged: it answers with what is no number.
+    """
+    last, final = now.curve[-1], job.kind == "final"
+    found = answers(model, splits.test if final else splits.val, train)
     metrics = {
         "val/accuracy": now.best["accuracy"] if now.best else last["val/accuracy"],
         "train/loss": last["train/loss"],
@@ -321,8 +326,7 @@ def summary(
     if all("time/cpu_s" in row for row in now.curve):
         metrics["time/cpu_s"] = sum(row["time/cpu_s"] for row in now.curve)
     predictions: dict[str, Any] = {}
-    if job.kind == "final":
-        found = answers(model, splits.test, train)
+    if final:
         right = (found.predicted == splits.test.labels).cpu()
         metrics["test/accuracy"] = 100 * right.float().mean().item()
         metrics |= besides_accuracy(found, model, splits, train, job.asked)

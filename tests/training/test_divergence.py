@@ -171,3 +171,26 @@ def test_a_stop_keeps_no_checkpoint_of_the_one_that_diverged(datasets, tmp_path,
     with pytest.raises(Stopped):
         fit_fused(runs, lambda *_: None, lambda: next(asked) >= 5)
     assert {p.parent.name for p in tmp_path.rglob("checkpoint-*")} == {"0", "2"}
+
+
+@pytest.mark.parametrize("kind", ["final", "tune"])
+def test_a_last_step_that_ruins_the_network_is_no_result(datasets, tmp_path, kind):
+    """No loss shows it: that of a step is of the weights before it."""
+    job = make_job(datasets, tmp_path, kind=kind, steps=1, lr=1e30)
+    with pytest.raises(Diverged, match="^the trained network answers 96 of 96 images with nan$"):
+        run(job)
+
+
+def test_one_that_its_last_step_ruins_leaves_the_others_theirs(datasets, tmp_path):
+    rates, rows = ({}, {"lr": 1e30}, {}), []
+    jobs = make_jobs(datasets, tmp_path, variants=rates, steps=1, clip=0.0)
+    runs = prepare(jobs)
+
+    def report(job, kind, data):
+        if kind == "epoch":
+            rows.append((job.trial, data))
+
+    found = fit_fused(runs, report, lambda: False)
+    assert found["t1"] == "the trained network answers 96 of 96 images with nan"
+    assert dict(rows)["t1"]["val/accuracy"] == 0  # and not what the first class has
+    assert found["t0"]["metrics"]["test/accuracy"] == found["t2"]["metrics"]["test/accuracy"]

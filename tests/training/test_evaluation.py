@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from swinablate.config.metrics import METRICS
 from swinablate.config.train import TrainConfig
 from swinablate.data import Images
+from swinablate.errors import Diverged
 from swinablate.records.tables import MEASURED
 from swinablate.text import column_of
 from swinablate.training import fit
@@ -23,6 +24,7 @@ from swinablate.training.evaluation import (
     calibration_error,
     confusion,
     final_metrics,
+    most_probable,
     requested,
     train_metrics,
 )
@@ -105,9 +107,18 @@ def test_calibration_error_of_a_table_by_hand():
 
 
 def test_logits_that_overflow_have_no_loss_and_no_number_is_made_up():
-    found = asked(torch.tensor([[torch.inf, 0.0], [0.0, torch.nan]]), torch.tensor([0, 1]))
+    found = asked(torch.tensor([[torch.inf, 0.0], [0.0, 1.0]]), torch.tensor([0, 1]))
     assert not {"test/loss", "test/ece"} & found.keys()
     assert all(np.isfinite(value) for value in found.values())
+    above = torch.tensor([torch.inf, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]).repeat(7, 1)
+    assert asked(above, torch.arange(7))["test/top5"] == pytest.approx(500 / 7)
+
+
+def test_a_network_that_answers_with_no_numbers_is_right_in_nothing():
+    logits = torch.tensor([[0.0, torch.nan], [torch.nan, torch.nan], [0.0, 1.0]])
+    with pytest.raises(Diverged, match="^the trained network answers 2 of 3 images with nan$"):
+        asked(logits, torch.tensor([1, 0, 1]))
+    assert most_probable(logits).tolist() == [-1, -1, 1]
 
 
 def test_of_equal_logits_the_first_are_among_five():

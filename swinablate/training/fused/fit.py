@@ -19,9 +19,11 @@ from torch import Tensor
 from swinablate.config.family import ImageSpec
 from swinablate.config.recipe import Recipe, derive
 from swinablate.data import EVAL_BATCH, Images, Splits, augmentation, eval_batches, load_splits
+from swinablate.errors import Diverged
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
+from swinablate.training.evaluation import most_probable
 from swinablate.training.fit import (
     Clocks,
     Progress,
@@ -240,7 +242,15 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
                 saver.save(states(runs), partial(wrote, kept, runs.epoch))
 
     # ---- final metrics; the test images are looked at here, once
-    ends = {m.job.trial: m.lost or conclude(stack, k, m, count) for k, m in enumerate(members)}
+    ends: dict[str, dict[str, Any] | str] = {}
+    for k, member in enumerate(members):
+        if member.lost is None:
+            try:
+                ends[member.job.trial] = conclude(stack, k, member, count)
+            except Diverged as error:  # the others have not
+                member.lost = error.problem
+        if member.lost is not None:
+            ends[member.job.trial] = member.lost
     for state in states(runs):
         checkpoint.finish(*state)
     return ends
@@ -313,7 +323,7 @@ def validate(stack: Stack, members: Sequence[Replica]) -> list[float]:
     else:
         own = zip(*(eval_batches(one, size) for one in images), strict=True)
         batches, labels = map(torch.stack, own), torch.stack([one.labels for one in images])
-    answers = torch.cat([stack.judge(some).argmax(2) for some in batches], 1)
+    answers = torch.cat([most_probable(stack.judge(some)) for some in batches], 1)
     return [100 * share for share in (answers == labels).float().mean(1).tolist()]
 
 
