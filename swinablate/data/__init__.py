@@ -31,6 +31,7 @@ from swinablate.data.registry import (
     describe,
     image_spec,
     resolved_data,
+    unread_data,
 )
 from swinablate.data.revisions import revisions
 from swinablate.data.rng import Chance, of_runs, of_step
@@ -68,4 +69,5 @@ __all__ = [
     "revisions",
     "source",
     "train_batches",
+    "unread_data",
 ]

@@ -4,7 +4,7 @@ Shapes: n images, c channels, h w pixels.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,9 @@ from swinablate.errors import InputError
 
 EXAMPLES = 3
 """Images that a message names: enough to look at, and one line."""
+COPIES = 100
+"""Training images for each copy among them from which nothing is said: of the sets that people
+compare on, a few images in ten thousand are there twice."""
 UNEQUAL = 10
 """Training images of the largest class for one of the smallest: where they are two, whoever
 always answers the larger is right in 10 of 11, and its accuracy does not show the other's."""
@@ -69,8 +72,14 @@ def moments(pixels: Pixels) -> Moments:
     return np.stack([flat.sum(2, dtype=np.int64), np.square(flat, dtype=np.int64).sum(2)], axis=2)
 
 
-def found(train: Tally, test: Tally, image: ImageSpec) -> dict[str, Any]:
+def found(train: Tally, test: Tally, image: ImageSpec, own: int = 0) -> dict[str, Any]:
     """What is worth knowing of a data set, as its manifest holds it.
+
+    Args:
+        train: training and validation images.
+        test: test images.
+        image: their format.
+        own: how many of the first, the last ones, are the data set's own validation images.
 
     Raises:
         InputError: nothing can be learned from it.
@@ -89,22 +98,57 @@ def found(train: Tally, test: Tally, image: ImageSpec) -> dict[str, Any]:
             at="data",
             hint="look at what the data set is made of: there is nothing to learn from it",
         )
-    known, first = np.unique(prints, return_index=True)
-    twice = np.flatnonzero(np.isin(tested, known))
-    examples = [
-        [test.name(at), train.name(int(first[np.searchsorted(known, tested[at])]))]
-        for at in twice[:EXAMPLES].tolist()
-    ]
+    twice, examples = _shared(tested, test.name, prints, train.name)
+    cut = len(labels) - own
+    flat = sum(place < cut for place in train.flat)  # of which it is said that they are
+    held, held_examples = _shared(
+        prints[cut:], lambda k: train.name(cut + k), prints[:cut], train.name
+    )
     return {
         "train": np.bincount(labels, minlength=image.classes).tolist(),
+        "tested": np.bincount(np.concatenate(test.labels), minlength=image.classes).tolist(),
         "test": len(tested),
-        "twice": len(twice),
+        "twice": twice,
         "examples": examples,
+        "val": own,
+        "held": held,
+        "held_examples": held_examples,
+        "copies": len(seen := np.delete(prints, train.flat)[: cut - flat]) - len(np.unique(seen)),
+        **_contradictions(train, prints, labels),
         "flat": len(train.flat) + len(test.flat),
         "flats": [train.name(x) for x in train.flat[:EXAMPLES]]
         or [test.name(x) for x in test.flat[:EXAMPLES]],
         "top": max(train.top, test.top),
     }
+
+
+def _shared(
+    these: Positives, name: Callable[[int], str], those: Positives, other: Callable[[int], str]
+) -> tuple[int, list[list[str]]]:
+    """How many of these images are among those, and the names of a few of them and of their twins.
+
+    Args:
+        these: a number for each, as `Tally` has it.
+        name: of one of these, by its position.
+        those: likewise.
+        other: of one of those.
+    """
+    known, first = np.unique(those, return_index=True)
+    twice = np.flatnonzero(np.isin(these, known))
+    return len(twice), [
+        [name(at), other(int(first[np.searchsorted(known, these[at])]))]
+        for at in twice[:EXAMPLES].tolist()
+    ]
+
+
+def _contradictions(train: Tally, prints: Positives, labels: Labels) -> dict[str, Any]:
+    """How many images are in two classes or more, and the names of two that are the same."""
+    order = np.lexsort((labels, prints))
+    same = prints[order][1:] == prints[order][:-1]
+    other = np.flatnonzero(same & (labels[order][1:] != labels[order][:-1]))
+    torn = np.isin(prints, prints[order][other])
+    pair = [train.name(int(k)) for k in order[other[0] : other[0] + 2]] if len(other) else []
+    return {"torn": int(torn.sum()), "torn_example": pair}
 
 
 def notices(config: DataConfig, facts: Mapping[str, Any], *, plain: bool) -> Iterator[str]:
@@ -124,6 +168,7 @@ def notices(config: DataConfig, facts: Mapping[str, Any], *, plain: bool) -> Ite
             f"or validation images, byte for byte ({pairs}{more}): they test what was learned "
             "by heart."
         )
+    yield from _copies(facts, where)
     if facts["flat"]:
         more = " ..." if facts["flat"] > len(facts["flats"]) else ""
         count = "an image is" if facts["flat"] == 1 else f"{facts['flat']} images are"
@@ -138,6 +183,30 @@ def notices(config: DataConfig, facts: Mapping[str, Any], *, plain: bool) -> Ite
     yield from _unequal(config, facts, where, plain=plain)
 
 
+def _copies(facts: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Images that are there again; what an earlier version prepared says nothing of them."""
+    if facts.get("held"):
+        pairs = ", ".join(f"{val} = {train}" for val, train in facts["held_examples"])
+        more = " ..." if facts["held"] > len(facts["held_examples"]) else ""
+        yield (
+            f"{where}: {facts['held']} of {facts['val']} validation images are among the training "
+            f"images, byte for byte ({pairs}{more}): they choose what was learned by heart."
+        )
+    copies, every = facts.get("copies", 0), sum(facts["train"]) - facts.get("val", 0)
+    if copies * COPIES > every:
+        cut = "" if facts.get("val") else ", and some of both are cut off to validate"
+        yield (
+            f"{where}: {copies} of {every} training images are copies of others, byte for byte"
+            f"{cut}."
+        )
+    if facts.get("torn"):
+        one, other = facts["torn_example"]
+        yield (
+            f"{where}: {facts['torn']} training or validation images are in two classes, byte for "
+            f"byte ({one} = {other}): nobody can tell which."
+        )
+
+
 def _unequal(
     config: DataConfig, facts: Mapping[str, Any], where: str, *, plain: bool
 ) -> Iterator[str]:
@@ -149,6 +218,13 @@ def _unequal(
     if absent := [named(kind) for kind, count in enumerate(counts) if not count]:
         more = " ..." if len(absent) > EXAMPLES else ""
         yield f"{where}: no training image is of class {', '.join(absent[:EXAMPLES])}{more}."
+    pairs = zip(counts, facts.get("tested", counts), strict=True)
+    if absent := [named(kind) for kind, (here, there) in enumerate(pairs) if here and not there]:
+        more = " ..." if len(absent) > EXAMPLES else ""
+        yield (
+            f"{where}: no test image is of class {', '.join(absent[:EXAMPLES])}{more}: what is "
+            "tested is not all that is learned."
+        )
     least, most = min(count for count in counts if count), max(counts)
     if most >= UNEQUAL * least and plain:
         yield (
@@ -157,3 +233,24 @@ def _unequal(
             'of small classes. Compare metric = "test/balanced_accuracy"; data.balanced = true '
             "trains on all classes equally often."
         )
+
+
+def left_out(name: str, parts: Mapping[str, Sequence[int]]) -> str:
+    """Classes that are judged and not trained, for a split leaves them no image to train on.
+
+    Args:
+        name: of the data set.
+        parts: split -> images of each class; nothing where they are not known yet.
+    """
+    judged = map(sum, zip(parts.get("val", ()), parts.get("test", ()), strict=True))
+    pairs = enumerate(zip(parts.get("train", ()), judged, strict=True))
+    lost = [str(k) for k, (trained, others) in pairs if others > trained == 0]
+    if not lost:
+        return ""
+    who = f"class number {lost[0]} has" if len(lost) == 1 else f"{len(lost)} classes have"
+    which = "" if len(lost) == 1 else f" (numbers {', '.join(lost[:EXAMPLES])}"
+    which += "" if len(lost) == 1 else f"{' ...' if len(lost) > EXAMPLES else ''})"
+    return (
+        f"{name}: {who} no image left to train on{which}, and some to be judged by; raise "
+        "data.train_fraction or data.limit, lower data.val_fraction, or take more images."
+    )

@@ -1,17 +1,24 @@
-"""From an image file to the pixels of a format, and from one size to another.
+"""From image files to the pixels of a format, many at a time, and from one size to another.
 
-`fitted` is for processes that may import PIL, `scaled` for those that may import torch.
+`scaled` is for processes that may import torch, the rest for those that may import PIL.
 
 Shapes: n images, c channels, h w pixels.
 """
 
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
 
 from swinablate.config.family import BYTE, ImageSpec
-from swinablate.data.dataset import Bytes, Picture, Pixels
+from swinablate.data.dataset import Bytes, Labels, Picture, Pixels
+from swinablate.errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,6 +103,100 @@ def _opaque(picture: "Image") -> "Image":
     picture = picture.convert("RGBA")
     paper = Image.new("RGBA", picture.size, (*PAPER, BYTE))
     return Image.alpha_composite(paper, picture).convert("RGB")
+
+
+CHUNK = 512
+"""Pictures decoded before they are written: work for every core, and all that memory holds."""
+NAMED = 20
+"""Unusable files that a message names: a screen of them; of more, the number says enough."""
+SMALLEST = ImageSpec(height=1, width=1, channels=3, classes=2)
+"""A format that takes no memory, to see whether a picture can be decoded at all."""
+Files = list[tuple[Path, int]]
+"""Pictures, and the numbers of their classes."""
+
+
+def headers(files: Files) -> Iterator[tuple[Path, tuple[tuple[int, int], bool] | str]]:
+    """Of each picture height and width, and whether it has colour; or why it cannot be read."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(files), CHUNK):
+            some = [path for path, _ in files[start : start + CHUNK]]
+            yield from zip(some, pool.map(_header, some), strict=True)
+
+
+def _header(path: Path) -> tuple[tuple[int, int], bool] | str:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return upright(picture), coloured(picture)
+    except _faults() as error:
+        return _reason(error)
+
+
+def decoded(
+    files: Files, image: ImageSpec, every: Files, converted: Counter[str]
+) -> Iterator[tuple[Pixels, Labels]]:
+    """Decode in threads: PIL lets go of Python while it decodes and scales.
+
+    Args:
+        files: those to decode.
+        image: the format.
+        every: of all parts; where one is unusable, all that are unusable are named at once.
+        converted: what was made other of them -> of how many.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(files), CHUNK):
+            some = files[start : start + CHUNK]
+            found = list(pool.map(lambda path: _one(path, image), [path for path, _ in some]))
+            whole = [one for one in found if not isinstance(one, str)]
+            if len(whole) < len(found):
+                raise unusable(every)
+            converted.update(chain.from_iterable(changed for _, changed in whole))
+            yield (
+                np.stack([picture for picture, _ in whole]),
+                np.array([label for _, label in some], dtype=np.int64),
+            )
+
+
+def _one(path: Path, image: ImageSpec) -> tuple[Picture, list[str]] | str:
+    """A picture and what was made other of it; or why it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return fitted(picture, image), changes(picture, image)
+    except _faults() as error:
+        return _reason(error)
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What PIL raises of files that it cannot read."""
+    from PIL import Image
+
+    return (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def unusable(files: Files) -> InputError:
+    """All files that cannot be read, each with the reason; all of them are decoded to see it."""
+    paths = [path for path, _ in files]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        read = zip(paths, pool.map(lambda path: _one(path, SMALLEST), paths), strict=True)
+        (path, reason), *others = [(path, why) for path, why in read if isinstance(why, str)]
+    if not others:
+        return InputError(
+            f"a picture cannot be read: {reason}", at=str(path), hint="mend it, or remove it"
+        )
+    named = [f"{one} ({why})" for one, why in others[: NAMED - 1]]
+    more = f" and {len(others) - len(named)} more" if len(others) > len(named) else ""
+    return InputError(
+        f"{len(others) + 1} pictures cannot be read: {path} ({reason}), {', '.join(named)}{more}",
+        at="data.root",
+        hint="mend them, or remove them",
+    )
 
 
 REC_601 = (19595, 38470, 7471)

@@ -272,7 +272,7 @@ def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str
         train = _write_part(temporary, "train", rest, source)
         _save(temporary / "train_moments.npy", np.concatenate(train.moments))
         test = _write_part(temporary, "test", [parts.test], source)
-        facts = found(train, test, source.target)
+        facts = found(train, test, source.target, parts.val.n if parts.val else 0)
         facts["converted"] = dict(sum((part.converted for part in [*rest, parts.test]), Counter()))
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -201,22 +201,27 @@ def sizes_of(config: DataConfig, rest: int, test: int, own: int = 0) -> Sizes:
     return Sizes(train=min(train, most), val=min(val, most), test=min(test, most))
 
 
+def unread_data(config: DataConfig) -> set[str]:
+    """Fields of `data` that nothing reads in a recipe."""
+    found = {"policy_ops", "policy_magnitude"} if config.policy != "randaugment" else set()
+    goes_with = {
+        "erase_fill": config.erase,
+        "mix_share": config.mixup or config.cutmix,
+        "rotate_share": config.rotate,
+        "blur_share": config.blur,
+        "crop_margin": "crop" in config.augment,
+    }
+    return found | {name for name, on in goes_with.items() if not on}
+
+
 def resolved_data(config: DataConfig) -> dict[str, Any]:
     """A recipe's data as they act: a field that nothing reads is left out.
 
     Two recipes with equal answers see the same images in every step.
     """
     found = config.model_dump(mode="json")
-    if config.policy != "randaugment":
-        del found["policy_ops"], found["policy_magnitude"]
-    if not config.erase:
-        del found["erase_fill"]
-    if not (config.mixup or config.cutmix):
-        del found["mix_share"]
-    if not config.rotate:
-        del found["rotate_share"]
-    if not config.blur:
-        del found["blur_share"]
+    for name in unread_data(config):
+        del found[name]
     image = image_spec(config)
     found["crop_margin"] = margin(config, image)
     found["size"], found["channels"] = [image.height, image.width], image.channels

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from swinablate.config.levels import Level
 from swinablate.config.metrics import metric
 from swinablate.config.recipe import CommandRecipe, Recipe
 from swinablate.config.train import TrainConfig
-from swinablate.data import Sizes, describe
+from swinablate.data import Sizes, describe, unread_data
+from swinablate.study.equality import DECIDE, Looked, acts_not, fields, in_vain, unread
 from swinablate.study.plan import Arm, Plan
 from swinablate.text import named_level
 
@@ -32,6 +34,9 @@ EPS = 1.0
 """Far above every gradient's size: Adam is then sgd at a rate of lr / eps."""
 ALPHA = 10.0
 """Of mixup and cutmix: above, every mixture is nearly half and half; papers use 0.1 to 1."""
+FIRST = 0.1
+"""Share of the averaged weights that those after the first step may have: they have learned
+nothing, and of a network's answers a tenth is seen."""
 MARGIN = 4
 """Of padded crops, a share of the side: published ones shift by an eighth (4 of 32)."""
 ROPE = 10.0
@@ -56,7 +61,7 @@ def cautions(plan: Plan) -> Iterator[dict[str, str]]:
     arms = list(_at_their_data(plan))
     for find in (_unnamed, _images, _length, _magnitudes, _window, _fitted):
         yield from _grouped(arms, find)
-    for code, text in (*_compared(plan), *_levels(plan)):
+    for code, text in (*_compared(plan), *_levels(plan), *_unread(plan), *_in_vain(plan)):
         yield {"code": code, "text": text}
 
 
@@ -158,6 +163,19 @@ def _magnitudes(arm: Arm) -> Found:
         )
     if train.threads > THREADS:
         yield "W20", f"train.threads = {train.threads} is more than machines have cores."
+    sizes = describe(data)
+    per_epoch = sizes.train // min(train.batch, sizes.train) if sizes else 0
+    steps = train.total(per_epoch)
+    if train.ema and steps and train.ema ** (steps - 1) > FIRST:
+        share = 100 * train.ema ** (steps - 1)
+        yield (
+            "W20",
+            (
+                f"train.ema = {train.ema:g} averages over {1 / (1 - train.ema):,.0f} steps, and a "
+                f"trial takes {steps:,}: {share:.0f}% of what is evaluated are the weights after "
+                "the first."
+            ),
+        )
     for name, value in (("mixup", data.mixup), ("cutmix", data.cutmix)):
         if value > ALPHA:
             yield "W20", f"data.{name} = {value:g}: every mixture is nearly half and half."
@@ -271,6 +289,51 @@ def _levels(plan: Plan) -> Found:
                         "where networks compute, in fp32."
                     ),
                 )
+
+
+def _unread(plan: Plan) -> Found:
+    """W21: fields of training and data that are set, and that no arm reads."""
+    every = [arm for arm in plan.arms if not isinstance(arm.recipe, CommandRecipe)]
+    tuned = plan.study.tune.space if plan.study.tune else ()
+    if plan.study.smoke or any(f"train.{name}" in tuned for name in DECIDE):
+        return  # of a smoke run the batch and the steps are its own
+    for part, read in (("train", _in_training), ("data", _in_data)):
+        lost = set.intersection(*(read(arm.recipe) for arm in every)) if every else set()
+        for name in sorted(lost):
+            default = type(getattr(every[0].recipe, part)).model_fields[name].default
+            arms = [a for a in every if getattr(getattr(a.recipe, part), name) != default]
+            if arms:
+                path = f"{part}.{name}"
+                yield "W21", f"{path} = {named_level(level_of(arms[0], path))} is read by no arm."
+
+
+def _in_vain(plan: Plan) -> Found:
+    """W21: switches that the baseline's network sets, and that act in no arm."""
+    base = plan.arms[0].recipe
+    if plan.study.smoke or isinstance(base, CommandRecipe):
+        return
+    looked = Looked()
+    for name in in_vain(base):
+        value = getattr(base.model, name)
+        same = [a.recipe for a in plan.arms if getattr(a.recipe.model, name, None) == value]
+        if all(acts_not(recipe, name, looked) for recipe in same):
+            path = f"model.{name}"
+            yield "W21", f"{path} = {named_level(level_of(plan.arms[0], path))} acts in no arm."
+
+
+def _in_training(recipe: Recipe) -> set[str]:
+    """Fields of training that nothing reads; W19 says so of epochs."""
+    batch = {"lr_batch"} if recipe.train.lr_scale == "none" else set()
+    return (unread(recipe) | batch) - {"epochs"}
+
+
+def _in_data(recipe: Recipe) -> set[str]:
+    return unread_data(recipe.data)
+
+
+def level_of(arm: Arm, path: str) -> Level:
+    """What a switch is set to in an arm."""
+    return fields(arm.recipe.model_dump(mode="json"))[path]
 
 
 def _list(names: Sequence[str]) -> str:

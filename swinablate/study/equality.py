@@ -14,7 +14,7 @@ from swinablate.config.recipe import Recipe
 from swinablate.config.train import TrainConfig, falls, warmup_steps
 from swinablate.data import Sizes, describe, image_spec, resolved_data
 from swinablate.errors import InputError
-from swinablate.models.bounds import check_cost
+from swinablate.models.bounds import check_cost, is_small
 from swinablate.models.cost import Cost, cost
 from swinablate.models.diff import Proof, compare
 from swinablate.models.fingerprint import Fingerprint, observe
@@ -127,6 +127,37 @@ def idle_changes(
     if len(changes) < 2 or not same_family:
         return ()
     return tuple(path for path in switches if _without(study, recipe, path, looked))
+
+
+def in_vain(recipe: Recipe) -> tuple[str, ...]:
+    """Switches of a network that are set, and act no otherwise than at their defaults.
+
+    Of a small one of ours, since for each it is built once more; and of what is off by default, or
+    a choice by name: sizes act.
+    """
+    model, looked = recipe.model, Looked()
+    if ":" in model.family:
+        return ()
+    image = image_spec(recipe.data)
+    if not is_small(model, image, load_family(model.family, "plan").geometry(model, image)):
+        return ()
+    found = []
+    for name in type(model).model_fields:
+        default = type(model).model_fields[name].default
+        off = default is None or default == 0 or isinstance(default, bool | str)
+        if name != "family" and off and getattr(model, name) != default:
+            found += [name] if acts_not(recipe, name, looked) else []
+    return tuple(found)
+
+
+def acts_not(recipe: Recipe, name: str, looked: Looked) -> bool:
+    """Whether a network would be the same with the default of one of its switches."""
+    default = type(recipe.model).model_fields[name].default
+    try:
+        other = schema.evolve(recipe, {f"model.{name}": default}, "plan")
+        return meaning(other, looked) == meaning(recipe, looked)
+    except (InputError, ValueError):
+        return False  # the others need it
 
 
 def _without(study: Study, recipe: Recipe, path: str, looked: Looked) -> bool:

@@ -68,7 +68,7 @@ def check_parts(recipe: Recipe, modules: Mapping[str, str]) -> None:
     batch = min(recipe.train.batch, sizes.train) if sizes else recipe.train.batch
     norms = batch_norms({path: what.partition("(")[0] for path, what in modules.items()})
     parts = recipe.train.accumulate * recipe.train.world
-    if norms and batch // parts == 1:  # the smallest part, if they differ
+    if norms and batch // parts < 2:  # the smallest part, if they differ; no image makes none
         raise ValueError(
             f"train.batch = {batch}{f' in {parts} parts' if parts > 1 else ''} leaves batch norm "
             f"({norms[0]}) one image to take its statistics of; "

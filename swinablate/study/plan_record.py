@@ -10,6 +10,7 @@ from swinablate.config import schema
 from swinablate.config.metrics import ACCURACY
 from swinablate.config.plugins import did_you_mean
 from swinablate.data import class_names, describe, image_spec, known, notices, per_class, source
+from swinablate.data.facts import left_out
 from swinablate.data.user_function import is_path
 from swinablate.errors import InputError
 from swinablate.models.diff import grouped
@@ -131,9 +132,11 @@ def with_images(record: PlanRecord, plan: Plan, datasets: Path) -> PlanRecord:
         if facts is not None:
             found = notices(data, facts, plain=plain and not data.balanced)
             texts |= dict.fromkeys(found)
+    images = _images(arms, datasets)
+    texts |= dict.fromkeys(text for one in images if (text := left_out(one.data, one.per_class)))
     told = tuple(one for one in record.warnings if one.code != IMAGES)
     new = tuple(WarningRecord(code=IMAGES, text=text) for text in texts)
-    return record.model_copy(update={"warnings": (*told, *new), "images": _images(arms, datasets)})
+    return record.model_copy(update={"warnings": (*told, *new), "images": images})
 
 
 def _images(every: Sequence[Arm], datasets: Path) -> tuple[ImagesRecord, ...]:

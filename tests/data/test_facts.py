@@ -11,6 +11,7 @@ from PIL import Image
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
 from swinablate.data import known, notices, prepare
+from swinablate.data.facts import left_out
 from swinablate.errors import InputError
 from swinablate.study.files import load_study
 from swinablate.study.noise.expected import Noise
@@ -64,6 +65,27 @@ def test_test_images_that_were_trained_on_are_counted_and_named(given):
         "given:load: 4 of 9 test images are among the training or validation images, byte for "
         "byte (number 2 = number 11, number 3 = number 11, number 7 = number 0 ...): they test "
         "what was learned by heart."
+    )
+
+
+def test_copies_among_training_images_are_counted_where_they_are_many(given):
+    pixels, labels = part(199)
+    pixels[51] = pixels[0]
+    assert given((pixels, labels), part(9, 1)) == []  # one of 199
+    pixels[[54, 57]] = pixels[[3, 3]]
+    assert given((pixels, labels), part(9, 1))[0] == (
+        "given:load: 3 of 199 training images are copies of others, byte for byte, and some of "
+        "both are cut off to validate."
+    )
+
+
+def test_an_image_of_two_classes_is_named(given):
+    pixels, labels = part(300)
+    pixels[[7, 8, 9]] = pixels[0]
+    labels[[0, 7, 8, 9]] = [1, 1, 2, 1]
+    assert given((pixels, labels), part(9, 1))[-1] == (
+        "given:load: 4 training or validation images are in two classes, byte for byte (number 9 "
+        "= number 8): nobody can tell which."
     )
 
 
@@ -151,6 +173,54 @@ def test_pictures_are_named_by_their_files(tmp_path):
     assert "(test/dog/x.png = val/dog/1.png)" in text
 
 
+def test_validation_pictures_that_were_trained_on_are_named(tmp_path):
+    """And classes that nobody tests."""
+    root = tmp_path / "pictures"
+    places = [
+        ("train/cat", 12),
+        ("train/dog", 12),
+        ("val/cat", 2),
+        ("val/dog", 2),
+        ("test/cat", 3),
+    ]
+    for place, n in places:
+        (root / place).mkdir(parents=True)
+        for i, (pixels, _) in enumerate(part(1, hash_of(place) + i) for i in range(n)):
+            Image.fromarray(pixels[0, 0]).save(root / place / f"{i}.png")
+    (root / "val/dog/9.png").write_bytes((root / "train/dog/3.png").read_bytes())
+    image = SPEC.model_copy(update={"classes": 2})
+    config = DataConfig(name="image_folder", root=str(root), image=image)
+    prepare(config, tmp_path / "home")
+    facts = known(config, tmp_path / "home")
+    assert facts is not None
+    one, two = notices(config, facts, plain=True)
+    assert one == (
+        f"image_folder in {root}: 1 of 5 validation images are among the training images, byte "
+        "for byte (val/dog/9.png = train/dog/3.png): they choose what was learned by heart."
+    )
+    assert two == (
+        f"image_folder in {root}: no test image is of class dog: what is tested is not all that "
+        "is learned."
+    )
+    del facts["val"], facts["held"], facts["copies"], facts["torn"], facts["tested"]
+    assert [*notices(config, facts, plain=True)] == []  # as an earlier version found it
+
+
+def test_a_class_whose_images_all_go_to_validation_is_named():
+    """Of one image a class a tenth of the classes have none left."""
+    parts = {"train": [1, 0, 3, 0], "val": [0, 1, 0, 0], "test": [1, 1, 1, 0]}
+    assert left_out("faces", parts) == (
+        "faces: class number 1 has no image left to train on, and some to be judged by; raise "
+        "data.train_fraction or data.limit, lower data.val_fraction, or take more images."
+    )
+    parts["train"] = [0, 0, 0, 1]
+    assert "faces: 3 classes have no image left to train on (numbers 0, 1, 2), and" in left_out(
+        "faces", parts
+    )
+    assert left_out("faces", {"train": [1, 1], "val": [0, 0], "test": [5, 5]}) == ""
+    assert left_out("faces", {}) == ""
+
+
 def hash_of(text: str) -> int:
     return sum(map(ord, text)) * 100
 
@@ -189,7 +259,8 @@ import numpy as np
 def load():
     x = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 8), dtype=np.uint8)
     y = np.array([0] * 55 + [1] * 5)
-    return x, y, x[:6], y[:6]
+    tested = [0, 1, 2, 3, 4, 59]
+    return x, y, x[tested], y[tested]
 """
 
 

@@ -1,5 +1,8 @@
 """Folders of pictures as people have them: lying, transparent, deep, half broken, split in three."""
 
+import errno
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -379,3 +382,42 @@ def test_unusable_files_of_both_sides_of_the_cut_are_named(tmp_path):
         path.write_text(f"no picture {path.name}")
     with pytest.raises(InputError, match="15 pictures cannot be read"):
         prepare(folder(root, test_fraction=0.2), tmp_path / "home")
+
+
+# ---- what changes, and what cannot be read
+
+
+def test_another_picture_with_the_same_size_and_time_is_noticed(pictures, tmp_path):
+    """As `cp -p`, `rsync` and archives leave it: only when it changed here tells."""
+    path, home = pictures / "test" / "dog" / "0.png", tmp_path / "home"
+    before, digest = path.stat(), prepare(folder(pictures), home).sha256
+    Image.new("RGB", (8, 8), (0, 50, 101)).save(path)
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert prepare(folder(pictures), home).sha256 != digest
+
+
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_a_link_that_leads_nowhere_is_named(share, tmp_path):
+    parts = {"train": 3, "test": 3} if share is None else {"": 6}
+    root = album(tmp_path / "pictures", parts)
+    link = root / next(iter(parts)) / "cat" / "gone.png"
+    link.symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(InputError) as error:
+        prepare(folder(root, test_fraction=share), tmp_path / "home")
+    assert str(error.value) == (
+        f"{link}: cannot be read: No such file or directory\n\nhint: mend it, or remove it"
+    )
+
+
+def test_a_folder_that_must_not_be_listed_is_named(pictures, tmp_path, monkeypatch):
+    closed, listed = pictures / "test", Path.iterdir
+
+    def refused(path: Path) -> Any:
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)  # the tests may run as root
+    with pytest.raises(InputError, match=f"^{re.escape(str(closed))}: cannot be read: Permission"):
+        prepare(folder(pictures), tmp_path / "home")

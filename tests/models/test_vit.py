@@ -196,6 +196,16 @@ def test_combinations_learn(fields, assert_learns):
     assert_learns(FAMILY, ViTConfig(**SMALL | fields), DIGITS)
 
 
+@pytest.mark.parametrize("attention", ["dot", "cosine", "additive"])
+def test_a_patch_that_nobody_sees_has_no_queries_to_sum_over(attention):
+    """The last one that is read, where it does not see itself: its column of scores is empty."""
+    fields = {"attention": attention, "causal": True, "diagonal": False}
+    assert ViTConfig(**fields).softmax_over == "keys"
+    with pytest.raises(ValidationError, match="it has no queries for weights to sum to 1 over"):
+        ViTConfig(**fields, softmax_over="queries")
+    ViTConfig(**fields | {"attention": "linear"}, softmax_over="queries")  # which has no weights
+
+
 def test_shared_layers_refuse_a_rate_per_layer():
     with pytest.raises(ValidationError) as error:
         ViTConfig(share_layers=True, drop_path=0.1)

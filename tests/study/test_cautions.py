@@ -127,3 +127,44 @@ def test_an_equivalence_that_nothing_can_support_is_named(write):
                 "compare.rope is declared."))
     ]  # fmt: skip
     assert warned(write(text + "\n[compare]\nrope = 1.0\n")) == []
+
+
+VIT = """
+[model]
+family = "vit"
+width = 8
+depth = 2
+heads = 2
+patch = 2
+attention = "linear"
+causal = true
+"""
+
+
+def test_what_a_recipe_sets_and_no_arm_has_is_said(write):
+    """A switch of the network, a field of training, and one of the data."""
+    recipe = RECIPE.replace("limit = 128", "limit = 128\npolicy_ops = 3")
+    recipe = VIT + recipe[recipe.index("[data]") :] + "momentum = 0.5\n"
+    study = STUDY.replace('"model.shift" = [false]', '"train.lr" = [1e-3]')
+    assert warned(write(study, recipe)) == [
+        ("W21", "train.momentum = 0.5 is read by no arm."),
+        ("W21", "data.policy_ops = 3 is read by no arm."),
+        ("W21", "model.causal = true acts in no arm."),
+    ]
+    acting = study.replace(
+        "[axes]",
+        """[axes]
+"model.attention" = ["dot"]
+"train.optimizer" = ["sgd"]
+"data.policy" = ["randaugment"]""",
+    )
+    assert warned(write(acting, recipe)) == []
+
+
+def test_an_average_of_more_steps_than_there_are_is_named(write):
+    text = (
+        "every arm: train.ema = 0.99 averages over 100 steps, and a trial takes 4: 97% of what "
+        "is evaluated are the weights after the first."
+    )
+    assert warned(write(), "train.ema=0.99", "train.batch=64") == [("W20", text)]
+    assert warned(write(), "train.ema=0.3", "train.batch=64") == []

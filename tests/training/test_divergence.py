@@ -177,7 +177,7 @@ def test_a_stop_keeps_no_checkpoint_of_the_one_that_diverged(datasets, tmp_path,
 def test_a_last_step_that_ruins_the_network_is_no_result(datasets, tmp_path, kind):
     """No loss shows it: that of a step is of the weights before it."""
     job = make_job(datasets, tmp_path, kind=kind, steps=1, lr=1e30)
-    with pytest.raises(Diverged, match="^the trained network answers 96 of 96 images with nan$"):
+    with pytest.raises(Diverged, match=r"^the trained network answers 96 of 96 images with nan$"):
         run(job)
 
 

@@ -116,7 +116,7 @@ def test_logits_that_overflow_have_no_loss_and_no_number_is_made_up():
 
 def test_a_network_that_answers_with_no_numbers_is_right_in_nothing():
     logits = torch.tensor([[0.0, torch.nan], [torch.nan, torch.nan], [0.0, 1.0]])
-    with pytest.raises(Diverged, match="^the trained network answers 2 of 3 images with nan$"):
+    with pytest.raises(Diverged, match=r"^the trained network answers 2 of 3 images with nan$"):
         asked(logits, torch.tensor([1, 0, 1]))
     assert most_probable(logits).tolist() == [-1, -1, 1]
 

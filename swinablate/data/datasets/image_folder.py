@@ -16,36 +16,46 @@ picture more moves few others.
 """
 
 import hashlib
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
+from functools import partial, wraps
 from pathlib import Path
-
-import numpy as np
+from typing import ParamSpec, TypeVar
 
 from swinablate.config import schema
 from swinablate.config.family import ImageSpec
-from swinablate.data.dataset import Dataset, Labels, Part, Parts, Picture, Pixels, Side
-from swinablate.data.image_files import MODES, changes, coloured, fitted, upright
+from swinablate.data.dataset import Dataset, Part, Parts, Side
+from swinablate.data.image_files import MODES, Files, decoded, headers, unusable
 from swinablate.errors import InputError
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 LEFT_BEHIND = {"__macosx", "@eadir", "$recycle.bin"}
 """Folders of macOS's archives, of Synology's and of Windows' disks; they hold copies."""
-CHUNK = 512
-"""Pictures decoded before they are written: work for every core, and all that memory holds."""
-NAMED = 20
-"""Unusable files that a message names: a screen of them; of more, the number says enough."""
-SMALLEST = ImageSpec(height=1, width=1, channels=3, classes=2)
-"""A format that takes no memory, to see whether a picture can be decoded at all."""
 LAYOUT = "give a folder that holds train/CLASS/*.png and test/CLASS/*.png (or val)"
 TRAIN, TEST, VAL = ("train", "training"), ("test", "testing"), ("val", "valid", "validation")
 """Names of the parts' folders, in any case."""
-Files = list[tuple[Path, int]]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def legible(look: Callable[P, R]) -> Callable[P, R]:
+    """Name a folder that must not be listed, or a link that leads nowhere, in the user's words."""
+
+    @wraps(look)
+    def looked(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return look(*args, **kwargs)
+        except OSError as error:
+            raise InputError(
+                f"cannot be read: {error.strerror or error}",
+                at=str(error.filename or "data.root"),
+                hint="mend it, or remove it",
+            ) from None
+
+    return looked
 
 
 @dataclass(frozen=True)
@@ -58,11 +68,13 @@ class Listed:
     val: Files
 
 
+@legible
 def read(root: Path, image: ImageSpec) -> Parts:
     """List the pictures and check the folders; they are decoded while they are written."""
     return _parts(root, image, _listed(root), _part(root, TRAIN))
 
 
+@legible
 def cut(root: Path, image: ImageSpec, share: float) -> Parts:
     """The same of a folder that holds `CLASS/*` alone.
 
@@ -119,12 +131,13 @@ def _parts(root: Path, image: ImageSpec, found: Listed, above: Path | None) -> P
     def part(files: Files) -> Part:
         names = [path.relative_to(root).as_posix() for path, _ in files]
         converted = Counter[str]()
-        made = partial(_decoded, files, image, every, converted)
+        made = partial(decoded, files, image, every, converted)
         return Part(len(files), made, names, converted)
 
     return Parts(part(found.train), part(found.test), part(found.val) if found.val else None)
 
 
+@legible
 def look(root: Path, size: Side | None, share: float | None) -> ImageSpec:
     """Classes, channels and size of a folder's pictures, by their headers.
 
@@ -144,9 +157,9 @@ def look(root: Path, size: Side | None, share: float | None) -> ImageSpec:
         names, files = found.classes, found.train + found.val + found.test
     first: tuple[Path, tuple[int, int]] | None = None
     colour = False
-    for path, seen in _headers(files):
+    for path, seen in headers(files):
         if isinstance(seen, str):
-            raise _unusable(files)
+            raise unusable(files)
         first, colour = first or (path, seen[0]), colour or seen[1]
         if size is None and seen[0] != first[1]:
             (height, width), (h, w) = first[1], seen[0]
@@ -163,35 +176,21 @@ def look(root: Path, size: Side | None, share: float | None) -> ImageSpec:
     return ImageSpec(height=height, width=width, channels=3 if colour else 1, classes=len(names))
 
 
-def _headers(files: Files) -> Iterator[tuple[Path, tuple[tuple[int, int], bool] | str]]:
-    """Of each picture height and width, and whether it has colour; or why it cannot be read."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files), CHUNK):
-            some = [path for path, _ in files[start : start + CHUNK]]
-            yield from zip(some, pool.map(_header, some), strict=True)
-
-
-def _header(path: Path) -> tuple[tuple[int, int], bool] | str:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            return upright(picture), coloured(picture)
-    except _faults() as error:
-        return _reason(error)
-
-
+@legible
 def state(root: Path) -> str:
-    """Digest of every picture's name, size and time of change."""
+    """Digest of every picture's name, size and times of change."""
     if root.is_dir() and not _part(root, TRAIN) and not _part(root, TEST) and _folders(root):
         _, files = _flat(root)
     else:
         found = _listed(root)
         files = found.train + found.val + found.test
-    every = [(path, path.stat()) for path, _ in files]
-    return schema.digest(
-        [[path.relative_to(root).as_posix(), s.st_size, s.st_mtime_ns] for path, s in every]
-    )
+    return schema.digest([[path.relative_to(root).as_posix(), *_print(path)] for path, _ in files])
+
+
+def _print(path: Path) -> tuple[int, int, int]:
+    """What changes with a file; its time of change can be set, as copies do, the last cannot."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def classes(root: Path) -> tuple[str, ...]:
@@ -311,72 +310,6 @@ def _pictures(part: Path, names: Sequence[str], *, needed: bool = False) -> File
             )
         files += [(path, label) for path in found]
     return files
-
-
-def _decoded(
-    files: Files, image: ImageSpec, every: Files, converted: Counter[str]
-) -> Iterator[tuple[Pixels, Labels]]:
-    """Decode in threads: PIL lets go of Python while it decodes and scales.
-
-    Args:
-        files: those to decode.
-        image: the format.
-        every: of all parts; where one is unusable, all that are unusable are named at once.
-        converted: what was made other of them -> of how many.
-    """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files), CHUNK):
-            some = files[start : start + CHUNK]
-            found = list(pool.map(lambda path: _one(path, image), [path for path, _ in some]))
-            whole = [one for one in found if not isinstance(one, str)]
-            if len(whole) < len(found):
-                raise _unusable(every)
-            converted.update(chain.from_iterable(changed for _, changed in whole))
-            yield (
-                np.stack([picture for picture, _ in whole]),
-                np.array([label for _, label in some], dtype=np.int64),
-            )
-
-
-def _one(path: Path, image: ImageSpec) -> tuple[Picture, list[str]] | str:
-    """A picture and what was made other of it; or why it cannot be read."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            return fitted(picture, image), changes(picture, image)
-    except _faults() as error:
-        return _reason(error)
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """What PIL raises of files that it cannot read."""
-    from PIL import Image
-
-    return (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _unusable(files: Files) -> InputError:
-    """All files that cannot be read, each with the reason; all of them are decoded to see it."""
-    paths = [path for path, _ in files]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        read = zip(paths, pool.map(lambda path: _one(path, SMALLEST), paths), strict=True)
-        (path, reason), *others = [(path, why) for path, why in read if isinstance(why, str)]
-    if not others:
-        return InputError(
-            f"a picture cannot be read: {reason}", at=str(path), hint="mend it, or remove it"
-        )
-    named = [f"{one} ({why})" for one, why in others[: NAMED - 1]]
-    more = f" and {len(others) - len(named)} more" if len(others) > len(named) else ""
-    return InputError(
-        f"{len(others) + 1} pictures cannot be read: {path} ({reason}), {', '.join(named)}{more}",
-        at="data.root",
-        hint="mend them, or remove them",
-    )
 
 
 DATASET = Dataset(

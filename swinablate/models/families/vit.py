@@ -227,6 +227,13 @@ class ViTConfig(ModelConfig):
         check_attn_drop(self.attention, self.attn_drop)
         if self.position == "rope2d":
             check_rotary(self.attention, self.width // self.heads)
+        weighs = self.attention in ("dot", "cosine", "additive")
+        if weighs and self.softmax_over == "queries" and self.causal and not self.diagonal:
+            raise ValueError(
+                "nobody but itself sees the patch that is read last, so without itself it has no "
+                'queries for weights to sum to 1 over; choose softmax_over = "keys", '
+                "causal = false or diagonal = true"
+            )
         if self.share_layers and self.drop_path:
             raise ValueError(
                 "shared layers have one drop rate, drop_path gives each its own; "
