@@ -93,7 +93,10 @@ def _arrays(found: object, name: str) -> Arrays:
     if not isinstance(parts, tuple | list) or len(parts) != 4:
         kind = f"{len(parts)} parts" if isinstance(parts, tuple | list) else type(found).__name__
         raise _refusal(name, f"returned {kind}, not four arrays")
-    arrays = [np.asarray(part) for part in parts]
+    try:
+        arrays = [np.asarray(part) for part in parts]
+    except Exception as error:  # rows of several lengths, tensors of a GPU or with gradients, ...
+        raise _refusal(name, f"returned what is no array: {named(error)}") from error
     train, classes, test, test_classes = arrays
     for part, pixels, labels in (("training", train, classes), ("test", test, test_classes)):
         if pixels.dtype != np.uint8 or pixels.ndim != 4:

@@ -519,6 +519,7 @@ def broken():
     raise KeyError("no such column")
 
 three = lambda: (1, 2, 3)
+ragged = lambda: ([[1], [2, 3]], [0, 1], [[1]], [0])
 nothing = lambda: None
 floats = lambda: tuple(x * 1.0 for x in map(np.asarray, load()))
 flat = lambda: (load()[0].reshape(20, -1), *load()[1:])
@@ -592,6 +593,12 @@ RETURN = (
                 "data.name: {m}:number is of type int, not a function that returns images\n\n"
                 'hint: write name = "mypackage.data:load", where load() returns the images'
             ),
+        ),
+        (
+            "ragged",
+            "data.name: {m}:ragged(): returned what is no array: ValueError: setting an array "
+            "element with a sequence. The requested array has an inhomogeneous shape after 1 "
+            "dimensions. The detected shape was (2,) + inhomogeneous part.\n\n" + RETURN,
         ),
         ("three", "data.name: {m}:three(): returned 3 parts, not four arrays\n\n" + RETURN),
         ("nothing", "data.name: {m}:nothing(): returned NoneType, not four arrays\n\n" + RETURN),

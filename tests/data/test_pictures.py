@@ -421,3 +421,44 @@ def test_a_folder_that_must_not_be_listed_is_named(pictures, tmp_path, monkeypat
     monkeypatch.setattr(Path, "iterdir", refused)  # the tests may run as root
     with pytest.raises(InputError, match=f"^{re.escape(str(closed))}: cannot be read: Permission"):
         prepare(folder(pictures), tmp_path / "home")
+
+
+def test_a_subfolder_that_must_not_be_listed_is_named(pictures, tmp_path, monkeypatch):
+    closed, scanned = pictures / "test" / "dog" / "more", os.scandir
+    closed.mkdir()
+
+    def refused(path: Any) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scanned(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(InputError, match=f"^{re.escape(str(closed))}: cannot be read: Permission"):
+        prepare(folder(pictures), tmp_path / "home")
+
+
+def test_folders_that_are_links_are_looked_into_once(pictures, tmp_path):
+    """As torchvision's `ImageFolder` does; a link to a folder above it has no end."""
+    more = tmp_path / "more"
+    more.mkdir()
+    for i in range(3):
+        Image.new("RGB", (8, 8), (200 + i, 0, 0)).save(more / f"{i}.png")
+    (pictures / "train" / "cat" / "links").symlink_to(more)
+    (more / "above").symlink_to(pictures / "train" / "cat")
+    prepared = prepare(folder(pictures), tmp_path / "home")
+    assert len(np.load(prepared.path / "train_labels.npy")) == 2 * 10 + 3
+
+
+@pytest.mark.parametrize("classes", [("car", "plane", "train"), ("control", "test")])
+def test_a_class_may_be_called_like_a_part(classes, tmp_path):
+    """Of a folder that is not parted."""
+    root = tmp_path / "vehicles"
+    for blue, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for i in range(5):
+            Image.new("RGB", (8, 8), (10 * i, 0, 100 * blue)).save(root / name / f"{i}.png")
+    image = SQUARE.model_copy(update={"classes": len(classes)})
+    config = folder(root, image, test_fraction=0.4)
+    prepared = prepare(config, tmp_path / "home")
+    assert len(np.load(prepared.path / "test_labels.npy")) == 2 * len(classes)
+    assert class_names(config) == classes

@@ -15,9 +15,11 @@ nor `data.split_seed`, and neither does a file's name: it is the same on every m
 picture more moves few others.
 """
 
+import contextlib
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -83,7 +85,7 @@ def cut(root: Path, image: ImageSpec, share: float) -> Parts:
         image: the format.
         share: of each class's pictures, rounded: the test set.
     """
-    if root.is_dir() and (train := _part(root, TRAIN)):
+    if root.is_dir() and _parted(root) and (train := _part(root, TRAIN)):
         raise InputError(
             f"{root} holds {train.name}: it is parted already",
             at="data.test_fraction",
@@ -179,7 +181,7 @@ def look(root: Path, size: Side | None, share: float | None) -> ImageSpec:
 @legible
 def state(root: Path) -> str:
     """Digest of every picture's name, size and times of change."""
-    if root.is_dir() and not _part(root, TRAIN) and not _part(root, TEST) and _folders(root):
+    if root.is_dir() and not _parted(root):
         _, files = _flat(root)
     else:
         found = _listed(root)
@@ -195,7 +197,10 @@ def _print(path: Path) -> tuple[int, int, int]:
 
 def classes(root: Path) -> tuple[str, ...]:
     """The folders of the training images; nothing is read of them, and nothing is wrong."""
-    return tuple(_folders(_part(root, TRAIN) or root)) if root.is_dir() else ()
+    with contextlib.suppress(OSError, InputError):
+        if root.is_dir():
+            return tuple(_folders((_parted(root) and _part(root, TRAIN)) or root))
+    return ()
 
 
 def hidden(name: str) -> bool:
@@ -261,6 +266,13 @@ def _flat(root: Path) -> tuple[list[str], Files]:
     return names, _pictures(root, names, needed=True)
 
 
+def _parted(root: Path) -> bool:
+    """Whether a folder is cut into parts; `train` may be a class beside cars and planes."""
+    train, *others = found = [_part(root, names) for names in (TRAIN, TEST, VAL)]
+    cut = train is not None and any(others)
+    return cut or len(_folders(root)) == sum(part is not None for part in found)
+
+
 def _part(root: Path, names: Sequence[str]) -> Path | None:
     """The folder of a part, by whichever of its names.
 
@@ -292,16 +304,27 @@ def _folders(part: Path) -> list[str]:
     return sorted(p.name for p in part.iterdir() if p.is_dir() and not hidden(p.name))
 
 
+def _inside(folder: Path) -> Iterator[Path]:
+    """All files below a folder, also of folders that are links, each of which once."""
+    seen: set[str] = set()
+    for above, folders, files in os.walk(folder, onerror=_raised, followlinks=True):
+        place = os.path.realpath(above)
+        folders[:] = [] if place in seen else [name for name in folders if not hidden(name)]
+        if place not in seen:
+            yield from (Path(above, name) for name in files if not hidden(name))
+        seen.add(place)
+
+
+def _raised(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # a class without a folder in this part
+        raise error
+
+
 def _pictures(part: Path, names: Sequence[str], *, needed: bool = False) -> Files:
     files: Files = []
     for label, name in enumerate(names):
         folder = part / name
-        found = sorted(
-            path
-            for path in folder.rglob("*")
-            if path.suffix.lower() in SUFFIXES
-            and not any(map(hidden, path.relative_to(folder).parts))
-        )
+        found = sorted(path for path in _inside(folder) if path.suffix.lower() in SUFFIXES)
         if not found and (folder.is_dir() or needed):
             raise InputError(
                 f"no picture in {folder}",
