@@ -160,6 +160,8 @@ def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
         there, here = tuple(given[name].shape), tuple(wanted[name].shape)
         if there != here:
             return f"{name!r} is {list(there)} there and {list(here)} here"
+        if wanted[name].is_floating_point() and not given[name].is_floating_point():
+            return f"{name!r} holds whole numbers there ({given[name].dtype})"
     return ""
 
 

@@ -297,7 +297,44 @@ def test_weights_that_are_no_numbers_are_refused_before_anything_trains(tmp_path
     state["head.bias"][0] = -float("inf")  # in a mask that may be meant
     state["norm.bias"][:] = 0.0
     torch.save(state, tmp_path / "w.pt")
+    state["attn_mask"] = torch.full((1, 4, 4), -float("inf"))
+    torch.save(state, tmp_path / "w.pt")
     assert state_in((tmp_path / "w.pt").read_bytes(), tmp_path / "w.pt").keys() == state.keys()
+
+
+WHOLE = "the weights do not fit: 'head.weight' holds whole numbers there (torch.int64)"
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "said"),
+    [
+        ("head.weight", lambda x: x.to_sparse(), "tensors that are no dense real numbers, in"),
+        ("head.weight", lambda x: x.to("meta"), "tensors that are no dense real numbers, in"),
+        ("head.weight", lambda x: x.to(torch.complex64), "tensors that are no dense real numbers"),
+        ("head.weight", lambda x: x / 0, "holds matrices with infinite values, in 'head.weight'"),
+        ("embed_norm.running_var", lambda x: x - 2, "holds negative variances, in 'embed_norm"),
+        ("head.weight", lambda x: x.long(), WHOLE),
+    ],
+    ids=["sparse", "meta", "complex", "infinite", "negative", "whole"],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse")  # torch's word on what it does anyway
+def test_weights_that_no_training_gives_are_refused_before_anything_trains(
+    tmp_path, name, made, said
+):
+    """They were failed or diverged trials, or a traceback of the plan."""
+    fields = '[model]\nfamily = "swin"\nnorm = "batch"\n'
+    digits = ImageSpec(height=8, width=8, channels=1, classes=10)
+    state = ours({"family": "swin", "norm": "batch"}, digits).state_dict()
+    state[name] = made(state[name])
+    torch.save(state, tmp_path / "w.pt")
+    (tmp_path / "r.toml").write_text(
+        f'{fields}[data]\nname = "digits"\n[start]\nweights = "w.pt"\n'
+    )
+    (tmp_path / "s.toml").write_text(
+        'question = "?"\nbaseline = "r.toml"\nseeds = 2\n[axes]\n"start.freeze" = [1]\n'
+    )
+    with pytest.raises(InputError, match=re.escape(said)):
+        plan(load_study(tmp_path / "s.toml"))
 
 
 def test_the_order_of_a_mergings_inputs_is_the_authors():

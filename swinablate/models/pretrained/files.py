@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -15,6 +15,35 @@ INSIDE = ("model", "state_dict", "model_state_dict", "net")
 of PyTorch's tutorial on checkpoints; those of the many that began as kuangliu/pytorch-cifar."""
 
 
+DIVERGED = "take weights of a training that did not diverge"
+FAULTS: tuple[tuple[str, Callable[[str, Tensor], bool], str], ...] = (
+    (
+        "tensors that are no dense real numbers",
+        lambda _, x: x.layout != torch.strided or x.is_meta or x.is_complex() or x.is_quantized,
+        "save a state dict of a network as it trains, on a CPU",
+    ),
+    (
+        "values that are no numbers (NaN)",
+        lambda _, x: x.is_floating_point() and bool(x.isnan().any()),
+        DIVERGED,
+    ),
+    (  # in a mask that somebody saved with the weights infinity is meant, and in a bias it may be
+        "matrices with infinite values",
+        lambda name, x: (
+            x.ndim > 1 and "mask" not in name and x.is_floating_point() and bool(x.isinf().any())
+        ),
+        DIVERGED,
+    ),
+    (
+        "negative variances",
+        lambda name, x: name.endswith("running_var") and bool((x < 0).any()),
+        "take the weights as they were trained",
+    ),
+)
+"""What no training gives: what a file then holds, whether a tensor is such, and the remedy. The
+first that is found counts, for the others could not be asked of it."""
+
+
 def state_in(payload: bytes, path: Path) -> dict[str, Tensor]:
     """The state dict in a file.
 
@@ -23,7 +52,7 @@ def state_in(payload: bytes, path: Path) -> dict[str, Tensor]:
         path: its name, which tells of the format, and stands in messages.
 
     Raises:
-        ValueError: it holds no weights, more than weights, or weights that are no numbers.
+        ValueError: it holds no weights, more than weights, or weights that no training gives.
         EnvironmentFault: it is a safetensors file, and the package is not installed.
     """
     state = _safe(payload, path) if path.suffix == ".safetensors" else _pickled(payload, path)
@@ -34,13 +63,10 @@ def state_in(payload: bytes, path: Path) -> dict[str, Tensor]:
         state = inner[0]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path} holds no weights; torch.save(model.state_dict(), file) does")
-    # Infinity may be meant, in a mask that somebody saved with the weights; this never is.
-    if void := [name for name, v in state.items() if v.is_floating_point() and v.isnan().any()]:
-        more = f" and {len(void) - 1} more" if len(void) > 1 else ""
-        raise ValueError(
-            f"{path} holds values that are no numbers (NaN), in {void[0]!r}{more}; "
-            "take weights of a training that did not diverge"
-        )
+    for what, wrong, remedy in FAULTS:
+        if void := [name for name, value in state.items() if wrong(name, value)]:
+            more = f" and {len(void) - 1} more" if len(void) > 1 else ""
+            raise ValueError(f"{path} holds {what}, in {void[0]!r}{more}; {remedy}")
     return dict(state)
 
 
