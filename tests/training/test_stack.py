@@ -193,7 +193,7 @@ def test_masks_are_those_that_every_replica_draws_alone():
 def test_a_mask_does_what_its_layer_does_alone(layer, form):
     """With the same bits and in the same format: one in fp32 would bring a residual stream there."""
     x = images(1)[0][0].flatten(1).to(form)
-    drop = Drop("drop", layer.train(), tuple(x.shape))
+    drop = Drop("drop", layer.train(), tuple(x.shape), x.stride())
     torch.manual_seed(1)
     alone = layer(x)
     torch.manual_seed(1)
@@ -202,6 +202,31 @@ def test_a_mask_does_what_its_layer_does_alone(layer, form):
     assert given(x).dtype == form
     assert torch.equal(given(x), alone)
     assert given.eval()(x) is x
+
+
+class Turned(nn.Module):
+    """Leaves channels innermost in memory, as a layer norm of feature maps does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("how", ["turned", "channels_last"])
+def test_a_dropout_draws_in_the_order_in_which_numbers_lie_as_it_does_alone(how):
+    train, before = TrainConfig(channels_last=how == "channels_last"), nn.Conv2d(3, 6, 1)
+    parts = [before, *([Turned()] if how == "turned" else []), nn.Dropout(0.5)]
+    models = [nn.Sequential(*parts, nn.Flatten(), nn.LazyLinear(3)) for _ in range(2)]
+    x = images(1)[0][0]
+    for model in models:
+        model(x)  # makes the lazy layer
+    stack = Stack(models, [train] * 2, x)
+    (drop,) = stack.drops
+    assert drop.moved
+    y = torch.ones(drop.shape).contiguous(memory_format=torch.channels_last)
+    torch.manual_seed(3)
+    alone = nn.Dropout(0.5)(y)
+    (mask,) = stack.draw((3, 4)).values()
+    assert torch.equal(mask[0], alone)
 
 
 def test_only_the_draws_of_masks_grow_with_the_replicas():

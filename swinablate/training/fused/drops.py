@@ -3,6 +3,7 @@
 Shapes: k replicas, b batch, c channels, h w pixels.
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -36,17 +37,39 @@ class Given(nn.Module):
 
 @dataclass(frozen=True)
 class Drop:
-    """A layer that drops, by its path, in the order in which the network calls them."""
+    """A layer that drops, by its path, in the order in which the network calls them.
+
+    Attributes:
+        path: in the network.
+        layer: itself.
+        shape: of what it is given.
+        strides: likewise; a dropout draws in the order in which the numbers lie in memory.
+    """
 
     path: str
     layer: nn.Module
     shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def place(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What layers have in common whose draws are made of the same ones."""
+        return self.shape, self.strides
+
+    @property
+    def moved(self) -> bool:
+        """Whether the numbers lie in another order than that of their axes."""
+        return not isinstance(self.layer, DropPath) and not self.ones("meta").is_contiguous()
+
+    def ones(self, device: torch.device | str) -> Tensor:
+        """What `draw` takes."""
+        return torch.empty_strided(self.shape, self.strides, device=device).fill_(1.0)
 
     def draw(self, ones: Tensor) -> Tensor:
         """The draws that the layer would make now, from torch's global generator.
 
         Args:
-            ones: of `shape`, on the device that draws.
+            ones: as `ones` gives them, on the device that draws.
 
         Returns:
             A mask; of a drop path the numbers it comes from, one an image.
@@ -64,24 +87,33 @@ class Drop:
         return masks.view(*masks.shape, *[1] * (len(self.shape) - 1))
 
 
-def find_drops(model: nn.Module, x: Float[Tensor, "b c h w"]) -> list[Drop]:
-    """Run the network once, and note which layers drop, in which order and shape."""
+def find_drops(
+    model: nn.Module, x: Float[Tensor, "b c h w"], layout: torch.memory_format
+) -> list[Drop]:
+    """Run the network once, and note which layers drop, in which order and shape.
+
+    Args:
+        model: is not changed.
+        x: any images.
+        layout: how images and kernels lie in memory where it trains alone.
+    """
     found: list[Drop] = []
     hooks = []
+    if not any(isinstance(layer, DropPath | nn.Dropout) for layer in model.modules()):
+        return found
+    model = copy.deepcopy(model).to(memory_format=layout)
     for path, layer in model.named_modules():
         if isinstance(layer, DropPath) or (isinstance(layer, nn.Dropout) and layer.p > 0):
             # `path` as a default: the loop's own will have moved on when a hook is called.
             def note(
                 module: nn.Module, args: tuple[Tensor, ...], _: Tensor, path: str = path
             ) -> None:
-                found.append(Drop(path, module, tuple(args[0].shape)))
+                strides = torch.empty_like(args[0]).stride()  # of its own: not those of a part
+                found.append(Drop(path, module, tuple(args[0].shape), strides))
 
             hooks.append(layer.register_forward_hook(note))
-    if hooks:
-        kept = {name: value.clone() for name, value in model.state_dict().items()}
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model.train()(x)
-        model.load_state_dict(kept)  # batch statistics have moved
-    for hook in hooks:
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        model.train()(x.contiguous(memory_format=layout))
+    for hook in hooks:  # the layers are asked for their draws
         hook.remove()
     return found

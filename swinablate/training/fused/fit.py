@@ -52,6 +52,9 @@ makes what GELU gave again in the backward pass, which rounds otherwise in bf16;
 linear maps and convolutions give in bf16, as autocast does where a trial is alone."""
 DROPPING = {**REVISION, "bf16": 5}
 """The same where layers drop: 5 leaves what these give in bf16, too."""
+MOVED = 6
+"""The same where numbers lie in another order than their axes: 6 drops those that it drops alone,
+before it dropped as many others."""
 
 
 class CannotFuse(Exception):
@@ -334,5 +337,6 @@ def conclude(stack: Stack, k: int, member: Replica, count: int) -> dict[str, Any
         model.load_state_dict(member.now.best["model"])
     found = summary(member.job, model, member.splits, member.recipe.train, member.now)
     revision = (DROPPING if stack.drops else REVISION)[stack.train.precision]
+    revision = MOVED if any(drop.moved for drop in stack.drops) else revision
     how = {"fused": count, "fusion": revision, **launched(stack.recorded)}
     return {**found, "execution": {**found["execution"], **how}}

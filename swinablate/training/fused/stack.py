@@ -28,7 +28,7 @@ from swinablate.training.fused.drops import Given, find_drops
 from swinablate.training.graphs import Recorded, recorder
 from swinablate.training.machine import reseed
 from swinablate.training.optim import make_optimizer, of_groups, set_rate
-from swinablate.training.precision import FORMATS, autocast
+from swinablate.training.precision import FORMATS, autocast, layout
 
 Targets = Int[Tensor, "k b"] | Float[Tensor, "k b classes"]
 """Classes, or the share of each class."""
@@ -97,7 +97,7 @@ class Stack:
         self.models, self.train = list(models), trains[0]
         self.optimizers = [make_optimizer(m, t) for m, t in zip(self.models, trains, strict=True)]
         first = self.models[0]
-        self.drops = find_drops(first, example)
+        self.drops = find_drops(first, example, layout(self.train))
         names = {p: name for name, p in first.named_parameters()}
         groups = [[names[p] for p in g["params"]] for g in self.optimizers[0].param_groups]
         # By group, so that one replica's numbers of a group are one stretch of its row.
@@ -298,10 +298,10 @@ class Stack:
         one call for two layers would give other numbers.
         """
         device, drawn = self.flat.device, []
-        ones = {drop.shape: torch.ones(drop.shape, device=device) for drop in self.drops}
+        ones = {drop.place: drop.ones(device) for drop in self.drops}
         for seed in seeds if self.drops else ():
             reseed(seed, device)
-            drawn.append([drop.draw(ones[drop.shape]) for drop in self.drops])
+            drawn.append([drop.draw(ones[drop.place]) for drop in self.drops])
         rows = zip(self.drops, zip(*drawn, strict=True), strict=True)
         return {drop.path: drop.masks(torch.stack(row)) for drop, row in rows}
 
