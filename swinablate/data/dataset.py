@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,14 @@ class Part:
         chunks: starts making them; images and their classes.
         names: of the images, where they have some.
         converted: what was made other of them -> of how many; filled as they are made.
+        passed: ending of files that hold pictures, and are not read -> how many are there.
     """
 
     n: int
     chunks: Callable[[], Iterator[tuple[Pixels, Labels]]]
     names: Sequence[str] = ()
     converted: Counter[str] = field(default_factory=Counter)
+    passed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,9 @@ def notices(config: DataConfig, facts: Mapping[str, Any], *, plain: bool) -> Ite
             "by heart."
         )
     yield from _copies(facts, where)
+    if passed := facts.get("passed"):
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(passed.items()))
+        yield f"{where}: pictures of kinds that are not read are left out ({kinds})."
     if facts["flat"]:
         more = " ..." if facts["flat"] > len(facts["flats"]) else ""
         count = "an image is" if facts["flat"] == 1 else f"{facts['flat']} images are"

@@ -273,6 +273,7 @@ def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str
         _save(temporary / "train_moments.npy", np.concatenate(train.moments))
         test = _write_part(temporary, "test", [parts.test], source)
         facts = found(train, test, source.target, parts.val.n if parts.val else 0)
+        facts["passed"] = dict(parts.train.passed)
         facts["converted"] = dict(sum((part.converted for part in [*rest, parts.test]), Counter()))
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -202,6 +202,12 @@ def test_validation_pictures_that_were_trained_on_are_named(tmp_path):
         f"image_folder in {root}: no test image is of class dog: what is tested is not all that "
         "is learned."
     )
+    (root / "train/cat/IMG.HEIC").write_bytes(b"...")
+    (root / "train/cat/notes.txt").write_bytes(b"...")
+    (root / "train/dog/copy.png").write_bytes((root / "train/dog/3.png").read_bytes())
+    prepare(config, tmp_path / "home")  # a folder that has changed
+    found = [*notices(config, known(config, tmp_path / "home") or {}, plain=True)]
+    assert any(text.endswith("kinds that are not read are left out (.heic 1).") for text in found)
     del facts["val"], facts["held"], facts["copies"], facts["torn"], facts["tested"]
     assert [*notices(config, facts, plain=True)] == []  # as an earlier version found it
 

@@ -32,6 +32,20 @@ from swinablate.data.image_files import MODES, Files, decoded, headers, unusable
 from swinablate.errors import InputError
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+PASSED = {
+    ".avif",
+    ".cr2",
+    ".dng",
+    ".heic",
+    ".heif",
+    ".jfif",
+    ".jp2",
+    ".jpe",
+    ".jxl",
+    ".nef",
+    ".npy",
+}
+"""Of pictures that are not read: another version's PIL, or none, may know them."""
 LEFT_BEHIND = {"__macosx", "@eadir", "$recycle.bin"}
 """Folders of macOS's archives, of Synology's and of Windows' disks; they hold copies."""
 LAYOUT = "give a folder that holds train/CLASS/*.png and test/CLASS/*.png (or val)"
@@ -129,12 +143,14 @@ def _parts(root: Path, image: ImageSpec, found: Listed, above: Path | None) -> P
             hint=f"write classes = {len(found.classes)}",
         )
     every = found.train + found.val + found.test
+    endings = [path.suffix.lower() for path in _inside(root)]
+    passed = Counter(one for one in endings if one in PASSED)
 
     def part(files: Files) -> Part:
         names = [path.relative_to(root).as_posix() for path, _ in files]
         converted = Counter[str]()
         made = partial(decoded, files, image, every, converted)
-        return Part(len(files), made, names, converted)
+        return Part(len(files), made, names, converted, passed)
 
     return Parts(part(found.train), part(found.test), part(found.val) if found.val else None)
 
