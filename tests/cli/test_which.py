@@ -13,6 +13,7 @@ from swinablate.errors import TrialError
 from swinablate.execution.run import Run, Summary
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, keep_launch, launch_of
+from swinablate.tracking import mirror
 from tests.conftest import RECIPE, STUDY
 
 FOLDER = "it's mine"
@@ -31,7 +32,10 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def ended(monkeypatch):
-    """Studies are declared as ever, and trained by nobody; the list says how runs end."""
+    """Studies are declared as ever, and trained by nobody; the list says how runs end.
+
+    Nor is MLflow told, whose tables take longer to make than all the rest.
+    """
     ends = [Summary(counts=Counter(), missing=1, unmirrored=0, exit_code=3)]
 
     def run(self):
@@ -40,6 +44,8 @@ def ended(monkeypatch):
         return ends[-1]
 
     monkeypatch.setattr(Run, "run", run)
+    monkeypatch.setattr(mirror, "publish", lambda *_: None)
+    monkeypatch.setattr(mirror, "publish_trials", lambda *_: None)
     return ends
 
 

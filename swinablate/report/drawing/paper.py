@@ -5,8 +5,10 @@ and `fit` gives what names and numbers leave to the axes.
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.transforms import Bbox, BboxBase
 
@@ -75,9 +77,13 @@ def fit(canvas: Canvas, width: float) -> None:
         canvas: what was drawn.
         width: inches.
     """
+    measuring = [
+        RendererAgg(1, 1, dots)  # type: ignore[no-untyped-call]
+        for dots in (TRUE, canvas.get_dpi())
+    ]
     for _ in range(PASSES):
         across, high = canvas.get_size_inches()
-        box = _reached(canvas)
+        box = _reached(canvas, measuring)
         places = [ax.get_position() for ax in canvas.axes]
         left = across * min(place.x0 for place in places)
         right = across * max(place.x1 for place in places)
@@ -94,10 +100,16 @@ def fit(canvas: Canvas, width: float) -> None:
             )
 
 
-def _reached(canvas: Canvas) -> Bbox:
-    """What the drawing takes, on a screen and on paper, inches."""
-    dpi, boxes = canvas.get_dpi(), list[BboxBase]()
-    for dots in (TRUE, dpi):
-        canvas.set_dpi(dots)
-        boxes.append(canvas.get_tightbbox())
+def _reached(canvas: Canvas, measuring: Sequence[RendererAgg]) -> Bbox:
+    """What the drawing takes, on a screen and on paper, inches.
+
+    Args:
+        canvas: what was drawn.
+        measuring: of each density, the drawing's own last. What a renderer has measured of a
+            text, it does not measure again.
+    """
+    boxes = list[BboxBase]()
+    for renderer in measuring:
+        canvas.set_dpi(renderer.dpi)
+        boxes.append(canvas.get_tightbbox(renderer))
     return Bbox.union(boxes)
