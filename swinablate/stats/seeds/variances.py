@@ -23,7 +23,7 @@ Shapes: ... any leading dimensions (simulations), k arms.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc, digamma, gammaln, polygamma
+from scipy.special import chdtrc, digamma, gammaln, zeta
 
 from swinablate.stats.critical import Floats
 
@@ -131,7 +131,7 @@ def prior_evidence(var: Floats, free: Floats) -> Floats:
     logs = np.log(np.where(known, var, 1.0)) - digamma(half) + np.log(half)
     mean = np.where(known, logs, 0.0).sum(-1) / count
     square = np.where(known, (logs - mean[..., None]) ** 2, 0.0).sum(-1)
-    luck = np.where(known, polygamma(1, half), 0.0).sum(-1) / count
+    luck = np.where(known, _trigamma(half), 0.0).sum(-1) / count
     beyond = square / np.maximum(count - 1, 1) - luck
     found = 2 * _inverse_trigamma(np.where(beyond > 0, beyond, 1.0))
     return np.where(beyond > 0, found, np.inf)
@@ -164,6 +164,14 @@ def _inverse_trigamma(value: Floats) -> Floats:
     """The x with trigamma(x) = value, for positive values (Smyth 2004, appendix)."""
     x = 0.5 + 1 / value
     for _ in range(TRIGAMMA_STEPS):
-        at = polygamma(1, x)
-        x = x + at * (1 - at / value) / polygamma(2, x)
+        at = _trigamma(x)
+        further = x - at * (1 - at / value) / (2 * zeta(3, x))  # its slope is -2 zeta(3, x)
+        if np.array_equal(further, x):
+            break  # so it would stay
+        x = further
     return np.asarray(x)
+
+
+def _trigamma(x: Floats) -> Floats:
+    """`polygamma(1, x)` of scipy, bit for bit, which also works out the digamma that it drops."""
+    return np.asarray(zeta(2, x))
