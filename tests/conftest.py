@@ -1,5 +1,6 @@
 """Fixtures that several files share: a small recipe and a study about it."""
 
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -23,6 +24,19 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped, where nothing may be skipped: {where}"
     return report
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end, so nobody looks through them for garbage again.
+
+    A worker holds millions of such objects, and benchmarks collect before every round.
+    """
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Libraries that count what they leave at the end would take it for lost."""
+    gc.unfreeze()
 
 
 RECIPE = """\
