@@ -37,7 +37,7 @@ PLAIN = {"precision": "fp32", "matmul": "highest", "compile": False, "channels_l
 """What `auto` is measured as: on a CPU it becomes this, or something as fast."""
 TIMED_S = 0.4
 """Processor seconds of steps an arm: enough where nothing else is counted."""
-WHOLE = "all changes"
+WHOLE = "the whole path"
 """What the last arm of a path is called, whose own name would be a list of all."""
 Seconds = Callable[[ArmRecord], float]
 

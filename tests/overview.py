@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.report.drawing import numbers
+from swinablate.report.drawing.words import called
+from swinablate.report.families.shares import labels_of
 from swinablate.report.page import md, minus
 from swinablate.report.published import Row, load_packs
 from swinablate.report.published import reproduced as held
@@ -290,7 +292,11 @@ def _open(one: Answered) -> Iterator[str]:
         lacks = baseline_of(arms[name]["n"] + n, ratio) - other["n"]
         seeds[other["name"]] = max(seeds.get(other["name"], 0), lacks)
     time = sum(n * one.seconds(name) for name, n in seeds.items())
-    told = "; ".join(f"{md(name)}{f' (+{more[name]})' if name in more else ''}" for name in left)
+    labels = labels_of(one.plan)
+    named = {name: md(str(called(name, labels))) for name in left}
+    told = "; ".join(
+        f"{named[name]}{f' (+{more[name]})' if name in more else ''}" for name in left
+    )
     unknown = len(left) - len(more)
     note = f"; of {unknown} nobody can say" if unknown and more else ""
     cost = f"{sum(seeds.values())}{note} | {numbers.duration(time)}"
