@@ -132,12 +132,12 @@ Unit = Annotated[
     Literal["percent", "fraction", "none"] | None,
     typer.Option(
         help="What the values are; fractions of 1 are shown in percent.",
-        show_default="by the metric's name, or asked",
+        show_default="by the metric's name",
     ),
 ]
 Better = Annotated[
     Literal["higher", "lower"] | None,
-    typer.Option(help="Which values are good.", show_default="by the metric's name, or asked"),
+    typer.Option(help="Which values are good.", show_default="by the metric's name"),
 ]
 Method = Annotated[
     Literal["auto", "auto-paired", "paired", "shrunken", "welch-holm", "dunnett"] | None,

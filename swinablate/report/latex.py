@@ -157,6 +157,7 @@ def check_columns(text: str) -> tuple[str, ...]:
 def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
     """A table of the declared contrasts; what is subtracted from what stands in each row."""
     judged, scale = answer.verdicts, scale_of(answer.verdicts)
+    labels = labels_of(answer.plan)
     level = f"{100 * (1 - judged['alpha']):g}"
     head = ["contrast", r"\multicolumn{1}{l}{of}", _title("estimate", scale.of_differences)]
     head += [rf"{{{level}\,\% CI}}", "{$p$ (adjusted)}", "verdict"]
@@ -164,7 +165,7 @@ def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
     for one in records(contrasts):
         verdict = f"{one.verdict} (negligible)" if one.negligible is True else one.verdict
         cells = [
-            _name(str(called(one.contrast, labels_of(answer.plan)))),
+            _name(str(called(one.contrast, labels))),
             _name(one.of),
             _number(one.delta_pp, scale.places, sign=True),
             _cell(interval(one.ci_low, one.ci_high, scale.places)),

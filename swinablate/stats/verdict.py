@@ -111,7 +111,8 @@ def effects(  # noqa: PLR0913  named words, each with a default
         method: as in `estimate`; "auto" lets the covariances of the seeds decide, for each
             family, whether it is judged within seeds.
         metric: what the values are called. A name that does not say what its numbers are, or
-            which way is good, has to be helped: `unit`, `better`.
+            which way is good, is taken for numbers without a unit and higher for better, with a
+            warning; `unit` and `better` say it.
         unit: "percent"; "fraction", where 1 is all right, which is shown in percent; or "none".
         better: "higher", or "lower" of a loss or an error.
 

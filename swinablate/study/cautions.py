@@ -297,14 +297,14 @@ def _unread(plan: Plan) -> Found:
     tuned = plan.study.tune.space if plan.study.tune else ()
     if plan.study.smoke or any(f"train.{name}" in tuned for name in DECIDE):
         return  # of a smoke run the batch and the steps are its own
-    for part, read in (("train", _in_training), ("data", _in_data)):
+    for part, read in (("train", _in_training), ("data", lambda recipe: unread_data(recipe.data))):
         lost = set.intersection(*(read(arm.recipe) for arm in every)) if every else set()
         for name in sorted(lost):
             default = type(getattr(every[0].recipe, part)).model_fields[name].default
             arms = [a for a in every if getattr(getattr(a.recipe, part), name) != default]
             if arms:
                 path = f"{part}.{name}"
-                yield "W21", f"{path} = {named_level(level_of(arms[0], path))} is read by no arm."
+                yield "W21", f"{path} = {named_level(_level_of(arms[0], path))} is read by no arm."
 
 
 def _in_vain(plan: Plan) -> Found:
@@ -313,12 +313,12 @@ def _in_vain(plan: Plan) -> Found:
     if plan.study.smoke or isinstance(base, CommandRecipe):
         return
     looked = Looked()
-    for name in in_vain(base):
+    for name in in_vain(base, looked):
         value = getattr(base.model, name)
         same = [a.recipe for a in plan.arms if getattr(a.recipe.model, name, None) == value]
         if all(acts_not(recipe, name, looked) for recipe in same):
             path = f"model.{name}"
-            yield "W21", f"{path} = {named_level(level_of(plan.arms[0], path))} acts in no arm."
+            yield "W21", f"{path} = {named_level(_level_of(plan.arms[0], path))} acts in no arm."
 
 
 def _in_training(recipe: Recipe) -> set[str]:
@@ -327,11 +327,7 @@ def _in_training(recipe: Recipe) -> set[str]:
     return (unread(recipe) | batch) - {"epochs"}
 
 
-def _in_data(recipe: Recipe) -> set[str]:
-    return unread_data(recipe.data)
-
-
-def level_of(arm: Arm, path: str) -> Level:
+def _level_of(arm: Arm, path: str) -> Level:
     """What a switch is set to in an arm."""
     return fields(arm.recipe.model_dump(mode="json"))[path]
 

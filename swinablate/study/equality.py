@@ -129,13 +129,13 @@ def idle_changes(
     return tuple(path for path in switches if _without(study, recipe, path, looked))
 
 
-def in_vain(recipe: Recipe) -> tuple[str, ...]:
+def in_vain(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
     """Switches of a network that are set, and act no otherwise than at their defaults.
 
     Of a small one of ours, since for each it is built once more; and of what is off by default, or
     a choice by name: sizes act.
     """
-    model, looked = recipe.model, Looked()
+    model = recipe.model
     if ":" in model.family:
         return ()
     image = image_spec(recipe.data)

@@ -1,7 +1,7 @@
 """One figure of a study as a file for a paper."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from swinablate.report.results import StudyResults
 
 commands = typer.Typer()
-FORMATS = ("pdf", "svg", "png")
-"""Of files, as `--format` has them; a folder is hardly called so."""
+Format = Literal["pdf", "svg", "png"]
+FORMATS = get_args(Format)
+"""Of files; a folder is hardly called so."""
 
 
 @commands.command(
@@ -36,9 +37,7 @@ def figure(
     width: Annotated[
         float, typer.Option(metavar="INCHES", help="Width: 3.25 is a column, 6.75 a page.")
     ] = 6.75,
-    kind: Annotated[
-        Literal["pdf", "svg", "png"], typer.Option("--format", help="Of the file.")
-    ] = "pdf",
+    kind: Annotated[Format, typer.Option("--format", help="Of the file.")] = "pdf",
     by: Annotated[
         str,
         typer.Option(

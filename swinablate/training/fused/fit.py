@@ -247,13 +247,10 @@ def fit_fused(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easi
     # ---- final metrics; the test images are looked at here, once
     ends: dict[str, dict[str, Any] | str] = {}
     for k, member in enumerate(members):
-        if member.lost is None:
-            try:
-                ends[member.job.trial] = conclude(stack, k, member, count)
-            except Diverged as error:  # the others have not
-                member.lost = error.problem
-        if member.lost is not None:
-            ends[member.job.trial] = member.lost
+        try:
+            ends[member.job.trial] = member.lost or conclude(stack, k, member, count)
+        except Diverged as error:  # the others have not
+            ends[member.job.trial] = member.lost = error.problem
     for state in states(runs):
         checkpoint.finish(*state)
     return ends
