@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.harness import Settings
+from benchmarks.harness import SEEDS, Settings
 from benchmarks.suite import run, write
 from swinablate.errors import SwinablateError
 
@@ -47,6 +47,14 @@ def bench(
             "without, they are told of by the rounds of --keep that have them.",
         ),
     ] = True,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            help="Of an arm of the quick start. Few make short rounds, for a machine whose speed "
+            "drifts: start and report then weigh more than they do in the study.",
+        ),
+    ] = SEEDS,
     tiny: Annotated[
         bool, typer.Option("--tiny", help="The smallest that runs; its figures mean nothing.")
     ] = False,
@@ -67,6 +75,7 @@ def bench(
         tiny=tiny,
         kept=keep,
         peers=peers,
+        seeds=seeds,
     )
     found = run(names or [], settings, (lambda _: None) if as_json else print)
     if out is not None:

@@ -17,6 +17,8 @@ from typing import Any, Literal
 CONTROL = (0.95, 1.05)
 """Where the median ratio of the reference to itself must be."""
 ROUNDS = 5
+SEEDS = 8
+"""Of an arm in the quick start's study; its baseline has twice as many."""
 ATTEMPTS = 2
 """A comparison whose control fails is made again, once; the first attempt is dropped whole."""
 AGAIN = "again"
@@ -176,6 +178,7 @@ class Settings:
         tiny: shrink every program to the smallest that still runs: for tests.
         kept: where the rounds of long programs go as they end; those that are there count.
         peers: run other tools as well, where a benchmark can do without them.
+        seeds: of an arm of the quick start.
     """
 
     rounds: int = ROUNDS
@@ -185,6 +188,7 @@ class Settings:
     tiny: bool = False
     kept: Path | None = None
     peers: bool = True
+    seeds: int = SEEDS
 
 
 @dataclass(frozen=True, kw_only=True)

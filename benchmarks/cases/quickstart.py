@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness import (
+    SEEDS,
     Benchmark,
     Pair,
     Result,
@@ -56,13 +57,7 @@ def run(settings: Settings) -> Result:
     """Run both, whole, in turn."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        study = STUDY
-        if settings.tiny:
-            study = folder / "tiny.toml"
-            recipe = ROOT / "experiments/swin_digits.toml"
-            short = recipe.read_text("utf-8").replace("epochs = 15", "epochs = 1")
-            (folder / "base.toml").write_text(short, "utf-8")
-            study.write_text(TINY, "utf-8")
+        study = _study(folder, settings)
         trials = _trials(study)
         peers = [name for name, (_, package) in PEERS.items() if _found(package)]
         sides = [
@@ -70,8 +65,7 @@ def run(settings: Settings) -> Result:
             _ours(folder, study, len(trials)),
             *(_peer(folder, name, trials) for name in peers if settings.peers),
         ]
-        # Small rounds are another setting: kept in the same file, they must not count here.
-        setting = "quick start, tiny" if settings.tiny else "quick start"
+        setting = _setting(settings)
         times = interleave(
             setting, "trial", sides, settings.rounds, attempts=1, kept=settings.kept
         )
@@ -93,6 +87,31 @@ def run(settings: Settings) -> Result:
         if rounds:
             found += answer(_of(times, rounds), [pair])
     return Result(findings=found, gaps=gaps, notes=notes)
+
+
+def _study(folder: Path, settings: Settings) -> Path:
+    """The quick start, or a copy of it with fewer seeds or less to train."""
+    if settings.tiny:
+        recipe = ROOT / "experiments/swin_digits.toml"
+        short = recipe.read_text("utf-8").replace("epochs = 15", "epochs = 1")
+        (folder / "base.toml").write_text(short, "utf-8")
+        study = folder / "tiny.toml"
+        study.write_text(TINY, "utf-8")
+        return study
+    if settings.seeds == SEEDS:
+        return STUDY
+    text = STUDY.read_text("utf-8").replace('"../', f'"{ROOT}/')
+    study = folder / STUDY.name
+    study.write_text(text.replace(f"\nseeds = {SEEDS} ", f"\nseeds = {settings.seeds} "), "utf-8")
+    return study
+
+
+def _setting(settings: Settings) -> str:
+    """Rounds of another size are another setting: kept in the same file, they must not count."""
+    if settings.tiny:
+        return "quick start, tiny"
+    few = settings.seeds != SEEDS
+    return f"quick start, {settings.seeds} seeds" if few else "quick start"
 
 
 def _of(times: Times, rounds: Sequence[Mapping[str, Spent]]) -> Times:
