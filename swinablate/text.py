@@ -71,9 +71,16 @@ def known_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+HUGE = 1e15
+"""From here on a float has no digits behind its point, and dozens before it say nothing."""
+
+
 def number(value: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-") -> str:
     """A number; what is rounded to zero has no sign."""
-    return f"{value:z.{places}f}".replace("-", minus) if known(value) else unknown
+    if not known(value):
+        return unknown
+    shown = f"{value:z.{places}f}" if abs(value) < HUGE else f"{value:.6g}"
+    return shown.replace("-", minus)
 
 
 HIDDEN_BELOW = 0.005  # what two decimals show as 0.00

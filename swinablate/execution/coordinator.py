@@ -30,8 +30,7 @@ from swinablate.scheduling.first import asked
 from swinablate.scheduling.queue import Ticket
 from swinablate.scheduling.suggest import advance
 from swinablate.study.plan import Arm, Plan, Trial
-from swinablate.tracking.cards import trial_card
-from swinablate.tracking.text import TrialCard
+from swinablate.tracking.cards import TrialCard, trial_card
 
 FLOOR_MIB = 100
 """No trial starts with less free disk: two checkpoints of a network of ten million parameters

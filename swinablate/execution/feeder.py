@@ -151,6 +151,17 @@ class Feeder:
         return Ticket(trial=trial.id, arm=trial.arm, seed=trial.seed, attempt=attempt)
 
 
+def unseen(device: str, say: Callable[[str], None]) -> bool:
+    """Whether other machines train whose memory nobody here knows: said once, where it is so.
+
+    From a login node that has no GPU nobody can say what memory those of the nodes have.
+    """
+    why = unknown(device)
+    if why:
+        say(f"trials train alone, not fused: {why}")
+    return bool(why)
+
+
 class Widths:
     """How many trials of each arm train as one; looked at once, and said once where it is one."""
 
@@ -172,23 +183,6 @@ class Widths:
         self._asked, self._device, self._say = asked, device, say
         self._choices = choices
         self._found: dict[str, Width] = {}
-
-    @classmethod
-    def elsewhere(
-        cls,
-        asked: int | None,
-        device: str,
-        say: Callable[[str], None],
-        choices: Choices | None = None,
-    ) -> "Widths | None":
-        """The same where other machines train; None where theirs are not known here.
-
-        From a login node that has no GPU nobody can say what memory those of the nodes have.
-        """
-        if asked is None and (why := unknown(device)):
-            say(f"trials train alone, not fused: {why}")
-            return None
-        return cls(asked, device, say, choices)
 
     @property
     def chosen(self) -> bool:

@@ -25,7 +25,7 @@ from swinablate.execution.coordinator import (
 )
 from swinablate.execution.devices import check_here, gpus_each, slots_of
 from swinablate.execution.executor import Execution, PerGpu, Request, Slot, chosen
-from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only
+from swinablate.execution.feeder import Feeder, Tickets, Widths, check_only, unseen
 from swinablate.execution.stop import Stop
 from swinablate.execution.workers.crew import keep_folders
 from swinablate.records.disk.files import drop_half_written
@@ -350,10 +350,10 @@ class Run:
         self._stop.fault = fault
 
     def _feeder(self, queue: Tickets, device: str, choices: Choices) -> Feeder:
-        fuse, shared = self._options.fuse, self._options.per_gpu is not None  # filled either way
-        alone = fuse == 1 or (fuse is None and (device == "cpu" or shared))
-        made = Widths if self._doors.slots is None else Widths.elsewhere
-        widths = None if alone else made(fuse, device, self._watcher.say, choices)
+        fuse, say, away = self._options.fuse, self._watcher.say, self._doors.slots is not None
+        never = device == "cpu" or self._options.per_gpu is not None  # filled either way
+        alone = fuse == 1 or (fuse is None and (never or (away and unseen(device, say))))
+        widths = None if alone else Widths(fuse, device, say, choices)
         arms = {arm.name: arm for arm in self._plan.arms}
         return Feeder(queue, arms, self._home.attempts, widths)
 

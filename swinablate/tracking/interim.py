@@ -7,7 +7,8 @@ from typing import Any
 
 from swinablate.config.metrics import metric
 from swinablate.text import known
-from swinablate.tracking.text import StudyCard, key
+from swinablate.tracking.cards import StudyCard
+from swinablate.tracking.text import key
 
 PENDING = "pending"
 HUES = (0.57, 0.09, 0.44, 0.88, 0.75, 0.27)
@@ -44,7 +45,8 @@ def row(study: StudyCard, arm: str, ended: Collection[Mapping[str, Any]]) -> dic
 def done(study: StudyCard, arm: Mapping[str, Any]) -> str:
     """How many of an arm's seeds count, of those there can be."""
     card = study.arms.get(str(arm["name"]))
-    return f"{arm['n']} of {card.planned}" if card else str(arm["n"])
+    planned = card.planned if card else arm.get("planned")
+    return f"{arm['n']} of {planned}" if planned else str(arm["n"])
 
 
 def state(arm: Mapping[str, Any]) -> str:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swinablate.records.home import Home
-from swinablate.records.launch import launch_of
+from swinablate.records.launch import UNKNOWN, launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row, everything
-from swinablate.tracking.cards import study_card, trial_card
-from swinablate.tracking.text import StudyCard, TrialCard
+from swinablate.tracking.beside import rows
+from swinablate.tracking.cards import StudyCard, TrialCard, study_card, trial_card
 
 if TYPE_CHECKING:
     from swinablate.report.results import StudyResults
@@ -286,7 +286,8 @@ def publish(
         EnvironmentFault: the store is out of reach.
     """
     with _caught_up(uri, home, answer.planned, recorded) as tracker:
-        tracker.summaries(answer.verdicts)
+        card = study_card(answer.planned, UNKNOWN)
+        tracker.summaries(answer.verdicts, rows(card, answer.verdicts, answer.away))
         tracker.attach(folder)
 
 

@@ -1,11 +1,14 @@
 """Metric rows of a trial, as MLflow keeps them. Pure."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from swinablate.text import known
+from swinablate.tracking.cards import TrialCard
 from swinablate.tracking.runs import Known, Row
-from swinablate.tracking.text import TrialCard, key
+from swinablate.tracking.text import key
 
 RECALLS = 20
 """Classes whose recalls are shown, a line a class of a page that lists every metric; the record
@@ -40,3 +43,9 @@ def sizes(card: TrialCard, run: Known) -> set[Row]:
     """What is known before a trial starts."""
     sizes = {"model/params": card.params, "model/macs": card.macs}
     return {(k, float(v), run.started, 0) for k, v in sizes.items() if v is not None}
+
+
+def digest(outcome: Mapping[str, Any]) -> str:
+    """Of how a trial ended: equal ones need not be told again."""
+    text = json.dumps(outcome, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,11 +7,9 @@ Pure, and without MLflow. Keys of metrics and parameters take only letters, digi
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from swinablate.config.metrics import ACCURACY
-from swinablate.records.launch import UNKNOWN, Launch
 from swinablate.text import (
     OWN,
     after_difference,
@@ -24,6 +22,7 @@ from swinablate.text import (
     signed,
     unit_of,
 )
+from swinablate.tracking.cards import StudyCard, TrialCard
 
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 OPEN = frozenset({"undecided", "pending", "not tested"})
@@ -32,83 +31,6 @@ NONE: Mapping[str, str] = {}
 """Links of what belongs to nothing."""
 HEADLINES = 3
 """Decided arms in a line of a page: as many can be read at a glance."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmCard:
-    """What a summary shows of an arm besides its results.
-
-    Attributes:
-        planned: seeds there can be.
-        recipe: in full, nested.
-    """
-
-    planned: int
-    recipe: Mapping[str, Any]
-    params: int | None = None
-    macs: int | None = None
-
-    @property
-    def family(self) -> str:
-        """The family of its network; empty where a command is trained."""
-        model = self.recipe.get("model")
-        return str(model.get("family", "")) if isinstance(model, Mapping) else ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyCard:
-    """What MLflow shows of a study.
-
-    Attributes:
-        arms: by name, the baseline first.
-        declaration: digest of what was declared before launch.
-        varied: paths of the switches the arms differ in.
-        metric: what the arms are compared in.
-        launch: how it was started, and by what commands it goes on; empty where nobody knows.
-    """
-
-    name: str
-    dataset: str
-    declaration: str
-    question: str
-    commit: str | None
-    varied: tuple[str, ...]
-    metric: str = ACCURACY
-    launch: Launch = UNKNOWN
-    arms: Mapping[str, ArmCard] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialCard:
-    """What MLflow shows of a trial before it runs.
-
-    Attributes:
-        kind: final; tune, a try on validation; or tuned, a final trial at what tuning chose.
-        number: of the try; None for a final trial at the fixed recipe.
-        repeat: which tuning of the arm the try belongs to, from 0.
-        changes: switch path -> level, against the baseline.
-        recipe: in full, nested.
-        geometry: the effective numbers of each stage.
-        reused: recorded earlier, told again.
-    """
-
-    trial: str
-    arm: str
-    seed: int
-    kind: str
-    changes: Mapping[str, object]
-    recipe: Mapping[str, Any]
-    geometry: Sequence[Mapping[str, Any]]
-    params: int | None
-    macs: int | None
-    reused: bool
-    number: int | None = None
-    repeat: int = 0
-
-    @property
-    def dataset(self) -> str:
-        """What it is trained on, which may be another data set than the baseline's."""
-        return str(self.recipe.get("data", {}).get("name", ""))
 
 
 def experiment(study: str, dataset: str) -> str:

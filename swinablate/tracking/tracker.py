@@ -6,8 +6,6 @@ One process, and in it one thread, writes: two that create MLflow's tables in on
 file at the same moment destroy it (`store.creation`).
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from swinablate.tracking import interim as track_interim
 from swinablate.tracking import rows as track_rows
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
+from swinablate.tracking.cards import StudyCard, TrialCard
 from swinablate.tracking.runs import (
     Known,
     Row,
@@ -31,7 +30,6 @@ from swinablate.tracking.runs import (
     telling,
     user,
 )
-from swinablate.tracking.text import StudyCard, TrialCard
 
 __all__ = ["StudyCard", "Tracker", "TrialCard"]
 
@@ -133,7 +131,7 @@ class Tracker:
         Raises:
             EnvironmentFault: the store failed, or the trial was never begun.
         """
-        card, stamp = self._card(trial_id), _digest(outcome)
+        card, stamp = self._card(trial_id), track_rows.digest(outcome)
         with telling(self._uri):
             run = self._trials.get(trial_id)
             if run and run.tags.get("record") == stamp and run.status != "RUNNING":
@@ -179,18 +177,22 @@ class Tracker:
                 if run.status == "RUNNING" and trial not in alive:
                     self._runs.end(run, "KILLED", _now())
 
-    def summaries(self, verdicts: Mapping[str, Any]) -> None:
+    def summaries(
+        self, verdicts: Mapping[str, Any], beside: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         """Show every arm's mean, difference and verdict, above the trials.
 
         Args:
             verdicts: as in `verdicts.json`.
+            beside: arms that these are not about, in the same form (`beside.rows`).
 
         Raises:
             EnvironmentFault: the store failed.
         """
         newest = max((run.started for run in self._trials.values()), default=0)
         with telling(self._uri):
-            for arm in reversed(track_text.arms(verdicts)):  # the newest stands on top
+            # The newest stands on top.
+            for arm in reversed([*track_text.arms(verdicts), *beside]):
                 self._summarize(arm, newest)
             self._note(verdicts)
 
@@ -389,11 +391,6 @@ class Tracker:
             self._runs.wait(run)
         elif run.status != state:
             self._runs.end(run, state, now)
-
-
-def _digest(outcome: Mapping[str, Any]) -> str:
-    text = json.dumps(outcome, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _now() -> int:

@@ -5,8 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from swinablate.cli.app import main
+from swinablate.records.home import Home
 from tests.conftest import RECIPE
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -58,8 +60,25 @@ def ran(request, tmp_path, monkeypatch):
     return request.param, json.loads(Path("report/verdicts.json").read_text())
 
 
+def _summaries():
+    """Arm -> state and verdict in MLflow's table."""
+    client = MlflowClient(Home(Path("home")).mlflow_uri)
+    (experiment,) = client.search_experiments(filter_string="name LIKE 'study @ %'")
+    runs = client.search_runs([experiment.experiment_id], "tags.kind = 'summary'")
+    return {run.info.run_name: (run.info.status, run.data.tags["verdict"]) for run in runs}
+
+
 def test_they_train_to_the_end_and_are_judged(ran):
     name, found = ran
+    rows = _summaries()
+    assert {status for status, _ in rows.values()} == {"FINISHED"}
+    assert rows["shift=false"][1] == found["arms"][0]["verdict"]
+    if "scale" in found:
+        elsewhere = {
+            verdict for arm, (_, verdict) in rows.items() if arm.startswith("shift=false ")
+        }
+        assert elsewhere == {f"trend: {found['scale'][0]['answer']}"}
+        assert len(rows) == 6
     assert found["baseline"]["waiting"] == 0
     assert [arm["verdict"] for arm in found["arms"]] != ["pending"]
     trends = [(one["arm"], one.get("basis", "fixed")) for one in found.get("scale", ())]

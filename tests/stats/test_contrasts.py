@@ -159,6 +159,7 @@ def test_what_is_unfinished_is_pending():
         ({"A": 1, "B": -1, "C": 0}, "'C' has the weight 0", "leave the arm out"),
         ({"A": 1e9, "B": -1e9}, "'A' has the weight 1e\\+09", "up to 1000"),
         ({"A": float("nan"), "B": -1}, "'A' has the weight nan", "up to 1000"),
+        ({"A": "1", "B": "-1"}, "'A' has the weight '1'", "write a number"),
         ({"A": 1, "Z": -1}, "no arm is called 'Z'", "arms of the table: A, B, C, D"),
     ],
 )

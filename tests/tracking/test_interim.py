@@ -3,7 +3,8 @@
 import pytest
 
 from swinablate.tracking import interim
-from swinablate.tracking.text import ArmCard, StudyCard, plain
+from swinablate.tracking.cards import ArmCard, StudyCard
+from swinablate.tracking.text import plain
 
 
 def study(metric="test/accuracy", **families):

@@ -55,7 +55,7 @@ class Scripted:
     def lacks(self, trials: Iterable[str]) -> set[str]:
         return set(trials) & self.lacking
 
-    def summaries(self, verdicts: Mapping[str, Any]) -> None:
+    def summaries(self, verdicts: Mapping[str, Any], beside: Sequence[Any] = ()) -> None:
         self._take("summaries", verdicts)
 
     def attach(self, report_dir: Path) -> None:

@@ -24,8 +24,8 @@ from swinablate.records.launch import Launch
 from swinablate.records.report_folder import publish
 from swinablate.tracking import text
 from swinablate.tracking import views as track_views
+from swinablate.tracking.cards import ArmCard
 from swinablate.tracking.runs import connect
-from swinablate.tracking.text import ArmCard
 from swinablate.tracking.tracker import StudyCard, Tracker, TrialCard
 
 pytestmark = pytest.mark.filterwarnings(  # MLflow 3.17 on SQLAlchemy 2.1

@@ -5,6 +5,7 @@ or a difference of differences. Its scale is what its weights say. All of a stud
 """
 
 from collections.abc import Mapping
+from numbers import Real
 
 from swinablate.errors import InputError
 from swinablate.stats.declaration import CONTRASTS, Declaration, Estimate
@@ -51,6 +52,9 @@ def check_weights(of: Mapping[str, float], at: str = "") -> None:
         InputError: they do not sum to 0, one is 0 or too large, or there are fewer than two.
     """
     for arm, weight in of.items():
+        if not isinstance(weight, Real):
+            hint = "write a number, like 1 or -1"
+            raise InputError(f"{arm!r} has the weight {weight!r}", at=at, hint=hint)
         if not 0 < abs(weight) <= LARGEST:
             hint = "leave the arm out" if weight == 0 else f"write a number up to {LARGEST:g}"
             raise InputError(f"{arm!r} has the weight {weight:g}", at=at, hint=hint)
