@@ -21,6 +21,9 @@ EFFECT = ("delta_pp", "ci_low", "ci_high")
 """What a row shows of a comparison besides its word."""
 
 
+BASELINE = {"verdict": "baseline", "delta_pp": 0.0}
+
+
 def rows(
     study: StudyCard, verdicts: Mapping[str, Any], trials: "pd.DataFrame"
 ) -> list[dict[str, Any]]:
@@ -63,13 +66,13 @@ def _tuned(verdicts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if arm["n"]:
             name = f"{arm['name']}, tuned"
             kept = {key: arm[key] for key in ("n", "mean", "sd", "planned")}
-            yield {"name": name, **kept, **found.get(name, {"verdict": "baseline"})}
+            yield {"name": name, **kept, **found.get(name, BASELINE)}
 
 
 def _told(card: ArmCard, verdicts: Mapping[str, Any]) -> dict[str, Any]:
     """The effect of an arm at another place, and the word for it."""
     if card.home_name == verdicts["baseline"]["name"]:
-        return {"verdict": "baseline"}
+        return BASELINE
     for one in verdicts.get("datasets", ()):
         if one["arm"] == card.home_name:
             here = [own for own in one["sets"] if own["dataset"] == card.place]

@@ -31,7 +31,7 @@ _WIDTHS = {
     "metrics.`n`": 50,
     "tags.`done`": 75,
     "tags.`interval`": 135,
-    "tags.`verdict`": 110,
+    "tags.`verdict`": 135,
     "tags.`hypothesis`": 170,
     "tags.`message`": 420,
 }
