@@ -22,6 +22,7 @@ EFFECT = ("delta_pp", "ci_low", "ci_high")
 
 
 BASELINE = {"verdict": "baseline", "delta_pp": 0.0}
+"""Elsewhere as at home: sorted by their differences, arms stand around it."""
 
 
 def rows(
