@@ -17,6 +17,7 @@ from typing import Any, Union, get_args, get_origin, is_typeddict
 import jaxtyping
 from jaxtyping import AbstractArray
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 Wrap = Callable[[Any], Any]
 BY_KIND = (abc.Callable, abc.Generator, abc.Iterator)
@@ -45,7 +46,8 @@ def decided(function: FunctionType) -> bool:
 def looks(value: Any) -> Hashable:
     """What a check of types and shapes sees of a value."""
     if isinstance(value, Tensor):
-        return type(value), value.dtype, value.shape
+        # A lazy layer's has no shape yet, and is like no other.
+        return object() if is_lazy(value) else (type(value), value.dtype, value.shape)
     if type(value) is tuple:
         return tuple, *map(looks, value)
     return type(value)

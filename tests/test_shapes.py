@@ -15,7 +15,7 @@ from swinablate.data.augment.colour import grey
 from swinablate.data.batches import epoch_order
 from swinablate.models.layers.merge import MergeLinear
 from swinablate.training.fused.stack import losses
-from tests.shapes import decided, remembering
+from tests.shapes import decided, looks, remembering
 
 ROOT = Path(__file__).parent.parent
 
@@ -86,6 +86,11 @@ def test_jaxtyping_is_asked_once_of_what_looks_alike():
     call(x, times=2)  # another answer
     call(x, times=2)
     assert len(asked) == 6
+
+
+def test_a_tensor_without_a_shape_is_like_no_other():
+    lazy = nn.LazyLinear(3).weight
+    assert looks(lazy) != looks(lazy)
 
 
 @pytest.mark.parametrize(
