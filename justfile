@@ -4,6 +4,8 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 export OMP_NUM_THREADS := "1"
 # pytest rewrites every assertion of the tests in each worker, where it may not keep what it made.
 export PYTHONDONTWRITEBYTECODE := ""
+# Two cores are there, and of a clean checkout everything is checked anew.
+export MYPY_NUM_WORKERS := "2"
 wheel_bin := justfile_directory() / ".venv-wheel/bin"
 shipped := "from swinablate.models.catalogue import examples; print(examples() / \"studies/quickstart.toml\")"
 uv := env("UV", "uv") # dev.py names the one it installed

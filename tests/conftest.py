@@ -6,10 +6,23 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 
 from tests import ray as rays
 from tests import slurm as slurms
+
+_STRICT = jaxtyping.jaxtyped
+
+
+def _remembering(*, typechecker: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Check no call twice whose shapes are those of another; for `--jaxtyping-packages`."""
+    from tests import shapes  # torch, which the first process of pytest-xdist does without
+
+    return shapes.remembering(_STRICT(typechecker=typechecker))
+
+
+jaxtyping.jaxtyped = _remembering
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,17 +1,21 @@
 """The shapes that signatures say are checked at every call, in this test suite."""
 
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, SupportsFloat
 
 import jaxtyping
 import pytest
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from swinablate.data.augment.colour import grey
 from swinablate.data.batches import epoch_order
 from swinablate.models.layers.merge import MergeLinear
 from swinablate.training.fused.stack import losses
+from tests.shapes import decided, looks, remembering
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,3 +66,48 @@ def test_every_module_that_says_shapes_is_checked(pytestconfig):
     ]
     assert "swinablate.data.dataset" in saying
     assert [m for m in saying if not any(m.startswith(f"{p}.") for p in packages)] == []
+
+
+def test_jaxtyping_is_asked_once_of_what_looks_alike():
+    asked = []
+
+    def strict(function):
+        return lambda *args, **named: (asked.append((args, named)), function(*args, **named))[1]
+
+    def repeated(x: Float[Tensor, "a b"], times: int = 1) -> Float[Tensor, "c b"]:
+        return x.repeat(times, 1)
+
+    call, x = remembering(strict)(repeated), torch.zeros(2, 3)
+    for given in (x, x + 1, x, x.double(), x[:1], nn.Parameter(x), x, x[:1]):
+        assert call(given) is not given
+    assert len(asked) == 4
+    assert call(x, times=1).shape == call(x + 1, times=1).shape
+    assert len(asked) == 5
+    call(x, times=2)  # another answer
+    call(x, times=2)
+    assert len(asked) == 6
+
+
+def test_a_tensor_without_a_shape_is_like_no_other():
+    lazy = nn.LazyLinear(3).weight
+    assert looks(lazy) != looks(lazy)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(Float[Tensor, "a 2*b"], True), (Float[Tensor, "a b"] | None, True), (Tensor, True),
+     (tuple[Float[Tensor, "a b"], ...], True), (tuple[int, nn.Module], True), (Path, True),
+     (Callable[[int], int], True), (Iterator[int], True),
+     (Float[Tensor, "{n}"], False), (list[int], False), (Sequence[Tensor], False),
+     (Mapping[str, int], False), (Literal["a"], False), (SupportsFloat, False),
+     (tuple[list[int], int], False), ("Path", False)],
+    ids=str,
+)  # fmt: skip
+def test_a_value_may_matter_besides_what_it_looks_like(kind, told):
+    def function(x, n: int):
+        pass
+
+    function.__annotations__["x"] = kind
+    assert decided(function) is told
+    function.__annotations__ = {"return": kind}
+    assert decided(function) is told

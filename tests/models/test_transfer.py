@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -127,10 +128,18 @@ def test_head_has_its_own_rate():
     assert (decay["head.weight"], decay["head.bias"]) == (0.05, 0.0)
 
 
+@pytest.fixture(scope="module")
+def trained(datasets, tmp_path_factory):
+    """A folder with a trained trial with batch norm."""
+    folder = tmp_path_factory.mktemp("source")
+    run(make_job(datasets, folder, model=MODEL, ema=0.5))
+    return folder
+
+
 @pytest.fixture
-def weights(datasets, tmp_path):
-    """Weights of a trained trial with batch norm, as `swinablate weights` writes them."""
-    run(make_job(datasets, tmp_path / "source", model=MODEL, ema=0.5))
+def weights(trained, tmp_path):
+    """Its weights, as `swinablate weights` writes them, beside a copy of its folder."""
+    shutil.copytree(trained, tmp_path / "source")
     checkpoint.export([tmp_path / "source"], tmp_path / "source.pt")
     return tmp_path / "source.pt"
 

@@ -29,10 +29,11 @@ def names(home: Path) -> set[str]:
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
+def old(tmp_path: Path, empty: Path) -> Path:
     """A home in which a trial ran."""
     home = tmp_path / "old home"
     home.mkdir()
+    shutil.copy(empty, home / "mlflow.db")
     tracker = opened(home)
     live(tracker, trial_card())
     tracker.close()
@@ -88,8 +89,9 @@ def test_another_way_to_the_same_home_moves_nothing(old, tmp_path):
     assert names(old) == {"quickstart @ digits"}
 
 
-def test_a_store_outside_serves_many_homes(old, tmp_path):
+def test_a_store_outside_serves_many_homes(old, empty, tmp_path):
     """Whoever names it wants one experiment."""
+    shutil.copy(empty, tmp_path / "shared.db")
     uri = f"sqlite:///{tmp_path / 'shared.db'}"
     first, second = opened(old, uri), opened(tmp_path / "other", uri)
     assert not second.moved

@@ -122,18 +122,6 @@ def replay(tracker, card, end=None):
     tracker.end(card.trial, end or outcome(card))
 
 
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory):
-    """A store with MLflow's tables: making them takes seconds."""
-    home = tmp_path_factory.mktemp("mlflow")
-    Tracker.open(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts", STUDY).close()
-    with sqlite3.connect(home / "mlflow.db") as database:
-        database.execute("DELETE FROM experiment_tags")
-        database.execute("DELETE FROM experiments WHERE experiment_id = 1")
-    database.close()
-    return home / "mlflow.db"
-
-
 @pytest.fixture
 def home(tmp_path, empty):
     shutil.copy(empty, tmp_path / "mlflow.db")

@@ -177,6 +177,20 @@ def equal(a, b) -> bool:
     return a == b
 
 
+@pytest.fixture(scope="module")
+def calm(datasets, tmp_path_factory):
+    """Trains without a stop, each recipe once: its folder, its result and its rows."""
+    root, known = tmp_path_factory.mktemp("calm"), {}
+
+    def trained(**changes):
+        folder = root / str(len(known))
+        if str(changes) not in known:
+            known[str(changes)] = folder, *run(make_job(datasets, folder, **changes))
+        return known[str(changes)]
+
+    return trained
+
+
 @pytest.mark.parametrize(
     "changes",
     [{}, {"optimizer": "sgd", "nesterov": True, "lr": 0.05, "schedule": "step", "accumulate": 3},
@@ -186,16 +200,18 @@ def equal(a, b) -> bool:
     ids=["plain", "sgd", "best", "everything", "muon", "rmsprop", "adagrad"],
 )  # fmt: skip
 @pytest.mark.parametrize("steps", [1, 7, 12])
-def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(datasets, tmp_path, steps, changes):
+def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    datasets, tmp_path, calm, steps, changes
+):
     """6 steps an epoch: the stops are in the first epoch, in the second, and at its start."""
     changes = {"data": {"augment": "flip_crop"}} | changes
-    calm, rows = run(make_job(datasets, tmp_path / "calm", **changes))
+    folder, whole, rows = calm(**changes)
     with pytest.raises(fit.Stopped):
         run(make_job(datasets, tmp_path / "1", **changes), stop_after=steps)
     resume = (str(tmp_path / "1"),)
     resumed, rest = run(make_job(datasets, tmp_path / "2", resume=resume, **changes))
     assert rest == rows[steps // 6 :]
-    assert same(tmp_path / "calm", tmp_path / "2", (calm, resumed))
+    assert same(folder, tmp_path / "2", (whole, resumed))
 
 
 def test_processor_time_is_recorded_and_adds_up_over_a_stop(datasets, tmp_path):
@@ -559,18 +575,18 @@ ENLARGED = {"augment": "flip", "resized_crop": 0.08}
 @pytest.mark.parametrize("ahead", [False, True], ids=["in memory", "read ahead"])
 @pytest.mark.parametrize("moves", [{}, ENLARGED], ids=["shifted", "enlarged"])
 def test_a_run_with_every_random_change_resumes_bit_for_bit(
-    datasets, tmp_path, monkeypatch, moves, ahead
+    datasets, tmp_path, calm, moves, ahead
 ):
     """Soft targets with smoothing and parts of batches; and images that a thread reads ahead."""
     words = {"data": RANDOM | moves, "label_smoothing": 0.1, "accumulate": 2}
-    calm, rows = run(make_job(datasets, tmp_path / "calm", **words))
+    folder, whole, rows = calm(**words)
     assert all(math.isfinite(row["train/loss"]) for row in rows)
-    monkeypatch.setattr(splits, "fits", lambda size, device: not ahead)
-    with pytest.raises(fit.Stopped):
-        run(make_job(datasets, tmp_path / "stopped", **words), stop_after=4)
-    resume = (str(tmp_path / "stopped"),)
-    resumed, _ = run(make_job(datasets, tmp_path / "2", resume=resume, **words))
-    assert same(tmp_path / "2", tmp_path / "calm", (resumed, calm))
+    with patch.object(splits, "fits", lambda size, device: not ahead):
+        with pytest.raises(fit.Stopped):
+            run(make_job(datasets, tmp_path / "stopped", **words), stop_after=4)
+        resume = (str(tmp_path / "stopped"),)
+        resumed, _ = run(make_job(datasets, tmp_path / "2", resume=resume, **words))
+    assert same(tmp_path / "2", folder, (resumed, whole))
 
 
 DRAWN = {"data": RANDOM | ENLARGED, "model": {"drop_path": 0.3}}

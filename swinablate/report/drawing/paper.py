@@ -18,6 +18,9 @@ NARROW = 5.0
 """Inches; below, a figure stacks what it else sets side by side."""
 EDGE = 0.03  # inches round a figure on paper: a line at the edge is whole
 PASSES = 4  # as texts move, ticks may change and with them the room they take
+STILL = 1e-9
+"""Inches, or shares of the sheet, that a pass moved at most which came to what stood there: mostly
+the second, and each measures every text."""
 TRUE = 300
 """Dots an inch at which letters are as wide as on paper: on a screen they are fitted to dots, and
 a long name is up to a tenth of an inch wider or narrower."""
@@ -92,12 +95,15 @@ def fit(canvas: Canvas, width: float) -> None:
         stretch = room / (right - left)
         tall = box.height + 2 * EDGE
         canvas.set_size_inches(width, tall)
+        moved = max(abs(width - across), abs(tall - high))
         for ax, place in zip(canvas.axes, places, strict=True):
             x0 = (start + (place.x0 * across - left) * stretch) / width
             y0 = (place.y0 * high - box.y0 + EDGE) / tall
-            ax.set_position(
-                (x0, y0, place.width * across * stretch / width, place.height * high / tall)
-            )
+            now = (x0, y0, place.width * across * stretch / width, place.height * high / tall)
+            ax.set_position(now)
+            moved = max(moved, *(abs(a - b) for a, b in zip(now, place.bounds, strict=True)))
+        if moved < STILL:
+            break
 
 
 def _reached(canvas: Canvas, measuring: Sequence[RendererAgg]) -> Bbox:

@@ -3,6 +3,8 @@
 Shapes: s draws of a study's variances, m contrasts, k arms.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import gammaincinv, ndtr
 
@@ -16,6 +18,11 @@ CROWD = 16
 towards by nothing that shows."""
 STEPS = 12  # Newton's; power rises so evenly that six reach 1e-9
 HALVINGS = 50  # of a bracket a few standard deviations wide: beyond what a double keeps of it
+NEAR = 1e-12
+"""Of that bracket: so near its end, which Newton's steps find, halvings are worked out; further
+away rounding, at 1e-16, cannot say otherwise than which side it is."""
+KEPT = 256
+"""Numbers of seeds whose quantiles are remembered, 8 KiB each: searches for seeds ask again."""
 
 
 def against(n: int, n_baseline: int, m: int) -> tuple[Floats, Floats]:
@@ -47,23 +54,31 @@ def drawn(weights: Floats, seeds: Floats) -> tuple[Floats, Floats, Floats]:
 def _variances(free: Floats) -> Floats:
     """Variances (s, k) that normal values with variance 1 may show: the quantiles, shuffled."""
     rng = np.random.default_rng(0)
-    at = (np.arange(DRAWS) + 0.5) / DRAWS
-    # Most arms have as many seeds, so the same quantiles, each in its own order.
-    sorted_of = {f: gammaincinv(f / 2, at) / (f / 2) for f in dict.fromkeys(free.tolist())}
     order = np.arange(DRAWS)
-    return np.stack([sorted_of[f][rng.permutation(order)] for f in free.tolist()], axis=-1)
+    # Most arms have as many seeds, so the same quantiles, each in its own order.
+    return np.stack([_quantiles(f)[rng.permutation(order)] for f in free.tolist()], axis=-1)
+
+
+@lru_cache(KEPT)
+def _quantiles(free: float) -> Floats:
+    """Variances that normal values of so many degrees of freedom may show, in order."""
+    at = (np.arange(DRAWS) + 0.5) / DRAWS
+    return np.asarray(gammaincinv(free / 2, at) / (free / 2))
 
 
 def found_with(power: float, half: Floats, se: Floats) -> Floats:
     """The effect of each contrast (m,) that exceeds the half-widths (s, m) with `power`."""
     x = half.mean(0) + float(t_quantile(power, np.inf)) * se
-    for _ in range(STEPS):
+    before = None
+    for left in reversed(range(STEPS)):
         at = (x - half) / se
         reached = (ndtr(at) + ndtr(-(x + half) / se)).mean(0)
         further = x + (power - reached) * se / np.maximum(density(at).mean(0), 1e-9)
         if np.array_equal(further, x):
             break  # so it would stay
-        x = further
+        if before is not None and np.array_equal(further, before):
+            return np.asarray(x if left % 2 else further)  # so they would take turns
+        before, x = x, further
     return np.asarray(x)
 
 
@@ -89,8 +104,34 @@ def drawn_within(n: int, m: int, correlation: float) -> tuple[Floats, Floats, Fl
 def within(power: float, half: Floats, se: Floats) -> float:
     """The rope that holds estimates of no difference (m,) and half-widths (s, m) with `power`."""
     low, high = 0.0, float(half.max() + t_quantile((1 + power) / 2, np.inf) * se.max())
+    below, above = _around(power, half, se, high)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        inside = np.maximum(2 * ndtr((middle - half) / se) - 1, 0).mean()
-        low, high = (low, middle) if inside >= power else (middle, high)
+        if middle >= above or (middle > below and _inside(middle, half, se) >= power):
+            high = middle
+        else:
+            low = middle
     return high
+
+
+def _around(power: float, half: Floats, se: Floats, high: float) -> tuple[float, float]:
+    """Two ropes near each other, of which the first holds fewer than `power`, the second does not.
+
+    Nothing and `high` where Newton's steps do not lead there.
+    """
+    x = float(np.median(half) + t_quantile((1 + power) / 2, np.inf) * np.median(se))
+    for _ in range(STEPS):
+        slope = (2 * density((x - half) / se) / se * (half < x)).mean()
+        further = x + (power - _inside(x, half, se)) / max(float(slope), 1e-9)
+        x, before = min(max(further, 0.0), high), x
+        if abs(x - before) < NEAR * high:
+            break
+    below, above = x - NEAR * high, x + NEAR * high
+    if _inside(below, half, se) < power <= _inside(above, half, se):
+        return below, above
+    return 0.0, high
+
+
+def _inside(rope: float, half: Floats, se: Floats) -> float:
+    """How often a rope holds estimates of no difference and their half-widths."""
+    return float(np.maximum(2 * ndtr((rope - half) / se) - 1, 0).mean())

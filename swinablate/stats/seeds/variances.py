@@ -133,8 +133,11 @@ def prior_evidence(var: Floats, free: Floats) -> Floats:
     square = np.where(known, (logs - mean[..., None]) ** 2, 0.0).sum(-1)
     luck = np.where(known, _trigamma(half), 0.0).sum(-1) / count
     beyond = square / np.maximum(count - 1, 1) - luck
-    found = 2 * _inverse_trigamma(np.where(beyond > 0, beyond, 1.0))
-    return np.where(beyond > 0, found, np.inf)
+    beyond = np.asarray(beyond)
+    found = np.full(beyond.shape, np.inf)
+    some = beyond > 0
+    found[some] = 2 * _inverse_trigamma(beyond[some])
+    return found
 
 
 def bartlett(var: Floats, n: Floats) -> Floats:

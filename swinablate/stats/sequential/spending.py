@@ -60,7 +60,7 @@ def bounds(
         bound = _bound(at, weight, scale, due)
         found.append(bound / share**0.5)
         # What has not stopped lies between the bounds: its density there starts the next stretch.
-        nodes, widths = np.polynomial.legendre.leggauss(NODES)
+        nodes, widths = _nodes()
         new = bound * nodes
         density = np.exp(-(((new[:, None] - at) / scale) ** 2) / 2) / (scale * (2 * np.pi) ** 0.5)
         at, weight = new, bound * widths * (density @ weight)
@@ -85,6 +85,13 @@ def check_looks(looks: Sequence[int]) -> None:
             f"looks = {list(looks)} cannot be planned",
             hint="give rising numbers of seeds from 3 on: [3, 5, 8, 12, 16]",
         )
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[Floats, Floats]:
+    """Places and weights on [-1, 1], which take milliseconds to find."""
+    nodes, widths = np.polynomial.legendre.leggauss(NODES)
+    return nodes, widths
 
 
 def _bound(at: Floats, weight: Floats, scale: float, due: float) -> float:
