@@ -22,6 +22,9 @@ def asked(**said):
         ("result.json", '{"accuracy": -2.5}', {"unit": "nats"}, (-2.5, [])),
         ("l.jsonl", '{"accuracy": 80}\n{"loss": 1}\n{"accuracy": 90}\n', {}, (90.0, [80.0])),
         ("r.csv", "epoch, accuracy\n1,80\n2,\n3,90.5\n", {}, (90.5, [80.0])),
+        ("r.csv", "epoch,accuracy\n0,nan\n1,80\n2,0.5\n3,90,\n", {}, (90.0, [80.0])),
+        ("r.csv", 'note,accuracy\n"two\nlines",80\n\x85,90\n', {}, (90.0, [80.0])),
+        ("l.jsonl", '{"accuracy": 80, "n": "a\u2028b"}\r\n{"accuracy": 90}', {}, (90.0, [80.0])),
     ],
 )
 def test_a_number_is_read_in_its_unit(tmp_path, name, text, said, found):
@@ -71,6 +74,13 @@ def test_a_number_knows_its_epoch_where_one_stands_beside_it(tmp_path, name, tex
             ("no result", "no column 'accuracy'; it has epoch, acc"),
         ),
         ("r.csv", "epoch,accuracy\n", {}, ("no result", "no row with 'accuracy'")),
+        (
+            "r.csv",
+            "epoch,accuracy\n1,95,5\n",
+            {},
+            ("no result", "more cells than columns: '1,95,5'"),
+        ),
+        ("r.csv", "accuracy,accuracy\n80,90\n", {}, ("no result", "several columns 'accuracy'")),
         ("r.csv", "accuracy\n80\n90\n", {"twice": "fail"}, ("twice", "has 2 times a row")),
     ],
 )

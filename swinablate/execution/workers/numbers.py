@@ -1,9 +1,11 @@
 """The result of a command: found in a file or in what it printed, and never made up."""
 
 import csv
+import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,8 +70,42 @@ def from_file(metric: MetricConfig, out: Path) -> list[Point]:
         raise Incomplete(f"{metric.file} cannot be read: {error}") from None
     values, steps = _READ[path.suffix](text, metric)
     where = f"{metric.key} in {metric.file}"
-    numbers = [number(one, metric, where) for one in values]
-    return [Point(*pair) for pair in zip(numbers, _counted(steps, len(numbers)), strict=True)]
+    return _points(metric, where, zip(values, _counted(steps, len(values)), strict=True))
+
+
+def _points(
+    metric: MetricConfig, where: str, pairs: Iterable[tuple[object, int | None]]
+) -> list[Point]:
+    """The last value, which has to be a number of its unit, behind those before it that are.
+
+    Of an epoch before it was measured, some write NaN.
+    """
+    *before, (said, step) = pairs
+    found = list[Point]()
+    for one, at in before:
+        with suppress(CommandFailed, Diverged):
+            found.append(Point(number(one, metric, where), at))
+    return [*found, Point(number(said, metric, where), step)]
+
+
+def partly(metric: MetricConfig, taken: str, whole: str) -> Diverged | Incomplete:
+    """What is wrong where a pattern does not take all of the number that stands there.
+
+    Args:
+        metric: with the pattern.
+        taken: what it takes of it; may be nothing.
+        whole: the number, as the line has it.
+    """
+    value = _float(whole)
+    if value is not None and not math.isfinite(value):
+        return Diverged(f"the number of the last line is {whole}")
+    part = f"{taken!r} of it" if taken else "nothing of it"
+    way = (
+        "write numbers with a point, or where the comma ends it put one behind the group"
+        if "," in whole
+        else "let its group take all of one: ([-+.0-9eE]+)"
+    )
+    return Incomplete(f"the last number is {whole!r}, and {metric.pattern!r} takes {part}; {way}")
 
 
 def _instead(out: Path) -> str:
@@ -101,7 +137,7 @@ def _scalars(metric: MetricConfig, out: Path) -> list[Point]:
     where = f"the tag {metric.tag!r}"
     if len(scalars) > 1 and metric.twice == "fail":
         raise CommandFailed("twice", f'{where} has {len(scalars)} values, and twice = "fail"')
-    return [Point(number(one.value, metric, where), one.step) for one in scalars]
+    return _points(metric, where, ((one.value, one.step) for one in scalars))
 
 
 def whole(said: object) -> int | None:
@@ -178,7 +214,8 @@ def _json(text: str, metric: MetricConfig) -> Found:
 
 def _lines(text: str, metric: MetricConfig) -> Found:
     """A key of lines of JSON; those that have others alone are passed over."""
-    rows = [_loaded(line, metric) for line in text.splitlines() if line.strip()]
+    # By line feeds alone: text in JSON may hold what else ends lines.
+    rows = [_loaded(line, metric) for line in text.split("\n") if line.strip()]
     first = metric.key.partition(".")[0]
     own = [row for row in rows if _has(row, metric.key) or _has(row, first)]
     found = [_keyed(row, metric) for row in own]
@@ -209,18 +246,30 @@ def _has(found: object, key: str) -> bool:
 def _rows(text: str, metric: MetricConfig) -> Found:
     """A column of a CSV; rows that have nothing there are passed over."""
     try:
-        table = csv.DictReader(text.splitlines(), strict=True)
+        table = csv.DictReader(io.StringIO(text, newline=None), strict=True)
         columns = [name.strip() for name in table.fieldnames or ()]
-        if metric.key not in columns:
+        if columns.count(metric.key) != 1:
             named = ", ".join(columns) or "none"
-            raise Incomplete(f"{metric.file} has no column {metric.key!r}; it has {named[:200]}")
+            many = "several columns" if metric.key in columns else "no column"
+            raise Incomplete(f"{metric.file} has {many} {metric.key!r}; it has {named[:200]}")
         table.fieldnames = columns
         rows = [row for row in table if (row.get(metric.key) or "").strip()]
     except csv.Error as error:
         raise Incomplete(f"{metric.file} is not valid CSV: {error}") from None
+    if longer := next((row for row in rows if any(_beyond(row))), None):
+        said = ",".join([*(str(longer[name]) for name in columns), *_beyond(longer)])
+        raise Incomplete(
+            f"{metric.file} has a row of more cells than columns: {said[:80]!r}; "
+            "write numbers with a point, not with a comma"
+        )
     cells = [row[metric.key].strip() for row in rows]
     steps = [[row.get(name) for row in rows] for name in STEPS]
     return _several(cells, f"row with {metric.key!r}", metric), steps
+
+
+def _beyond(row: Mapping[Any, Any]) -> list[str]:
+    """The cells of a row that no column has."""
+    return [cell.strip() for cell in row.get(None) or ()]
 
 
 def _several(found: list[Any], what: str, metric: MetricConfig) -> list[object]:
