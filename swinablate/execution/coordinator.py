@@ -19,7 +19,7 @@ from swinablate.execution.executor import Execution
 from swinablate.execution.feeder import Batch as Tickets
 from swinablate.execution.feeder import Feeder
 from swinablate.execution.stop import Stop
-from swinablate.records.disk.files import drop_half_written
+from swinablate.records.disk.files import drop_half_written, writing
 from swinablate.records.events import CHECKPOINT_S, ENDINGS, Batch, Event, Job
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome, told
@@ -251,7 +251,8 @@ class Coordinator:
                 self._copy.replay(trial_card(row, reused=True), outcome)
 
     def _submit(self, batch: Tickets) -> None:
-        free = shutil.disk_usage(self._home.root).free >> 20
+        with writing(self._home.root):  # it may be gone by now
+            free = shutil.disk_usage(self._home.root).free >> 20
         if free < FLOOR_MIB:
             why = f"{free} MiB are free, {FLOOR_MIB} are needed"
             self._stop.fault = disk_full(self._home, why)
