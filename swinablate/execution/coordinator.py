@@ -251,11 +251,12 @@ class Coordinator:
                 self._copy.replay(trial_card(row, reused=True), outcome)
 
     def _submit(self, batch: Tickets) -> None:
-        with writing(self._home.root):  # it may be gone by now
+        with writing(self._home.root):
             free = shutil.disk_usage(self._home.root).free >> 20
         if free < FLOOR_MIB:
-            why = f"{free} MiB are free, {FLOOR_MIB} are needed"
-            self._stop.fault = disk_full(self._home, why)
+            self._stop.fault = disk_full(
+                self._home, f"{free} MiB are free, {FLOOR_MIB} are needed"
+            )
             for _, ticket in batch:
                 self._give_back(ticket)
             return
