@@ -557,7 +557,7 @@ def test_without_a_home_nothing_is_started(stage, monkeypatch):
     def gone(_):
         raise FileNotFoundError(2, "No such file or directory")
 
-    monkeypatch.setattr("swinablate.execution.coordinator.shutil.disk_usage", gone)
+    monkeypatch.setattr("shutil.disk_usage", gone)
     with pytest.raises(EnvironmentFault, match="cannot write: No such file"):
         on.run()
     assert on.ran == []

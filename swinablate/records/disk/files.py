@@ -94,6 +94,22 @@ def _full(error: OSError, at: str) -> EnvironmentFault:
     return EnvironmentFault(f"disk full: {error.strerror}", at=at, hint=AGAIN)
 
 
+def free_mib(root: Path) -> int:
+    """How much a disk has left.
+
+    Raises:
+        EnvironmentFault: the folder is gone.
+    """
+    with writing(root):
+        return shutil.disk_usage(root).free >> 20
+
+
+def disk_full(root: Path, why: str) -> EnvironmentFault:
+    """The disk of a home is full; every checkpoint and record so far is whole."""
+    problem = f"disk full: {why} ({free_mib(root)} MiB free)"
+    return EnvironmentFault(problem, at=str(root), hint=AGAIN)
+
+
 def move(folder: Path, to: Path) -> None:
     """Give a file or folder a new place in one step, on another disk too: a home may have two.
 
