@@ -41,6 +41,7 @@ def test_a_number_is_read_in_its_unit(tmp_path, name, text, said, found):
         ("r.csv", "step,epoch,accuracy\n100,1,80\n200,,\n300,2,90\n", [1, 2]),
         ("r.csv", "step,epoch,accuracy\n100,1,80\n300,1,90\n", [100, 300]),  # of two batches
         ("r.csv", "epoch,accuracy\n0.5,80\n1.5,90\n", [None, None]),
+        ("r.csv", "step,accuracy\n1e30,80\n2e300,90\n", [None, None]),
         ("r.csv", "accuracy\n80\n90\n", [None, None]),
     ],
 )
@@ -100,7 +101,7 @@ def test_other_files_are_named_where_the_one_is_missing(tmp_path):
         from_file(asked(), tmp_path)
 
 
-@pytest.mark.parametrize("said", ["nan", float("nan"), "inf", "-Infinity"])
+@pytest.mark.parametrize("said", ["nan", float("nan"), "inf", "-Infinity", "1e400", -1e200])
 def test_no_finite_number_is_a_divergence(said):
     with pytest.raises(Diverged):
         number(said, asked(), "accuracy")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from swinablate.config.commands import boards
 from swinablate.config.commands.schema import MetricConfig
 from swinablate.config.written import read_text
-from swinablate.errors import Diverged, EnvironmentFault, TrialError
+from swinablate.errors import MOST, Diverged, EnvironmentFault, TrialError
 
 LARGEST = 64 << 20
 """Bytes of a file of results: a row an iteration of a long training takes less."""
@@ -21,6 +21,8 @@ WHOLE = 100.0
 """Percent, and how many of them a fraction of 1 is."""
 STEPS = ("epoch", "step")
 """Keys and columns that say of which epoch a number is; the first that does counts."""
+COUNTED = 2.0**53
+"""No epoch or step is above it: there floats are no longer every whole number."""
 EXACT = 10
 """Digits that a fraction keeps in percent: as far as a float of this size is exact."""
 
@@ -143,7 +145,7 @@ def _scalars(metric: MetricConfig, out: Path) -> list[Point]:
 def whole(said: object) -> int | None:
     """The number of an epoch or step, if it is one: 3, 3.0 or "3"."""
     value = _float(said)
-    if value is None or not math.isfinite(value) or value != int(value) or value < 0:
+    if value is None or not 0 <= value <= COUNTED or value != int(value):
         return None
     return int(value)
 
@@ -169,13 +171,15 @@ def number(said: object, metric: MetricConfig, where: str) -> float:
     Raises:
         Incomplete: it is no number.
         CommandFailed: it is no percentage, or seems to be a fraction of 1.
-        Diverged: it is NaN or infinite.
+        Diverged: it is NaN, infinite, or larger than anything that is measured.
     """
     value = _float(said)
     if value is None:
         raise Incomplete(f"{where} is {str(said)[:80]!r}, and no number")
     if not math.isfinite(value):
         raise Diverged(f"{where} is {said}")
+    if abs(value) > MOST:
+        raise Diverged(f"{where} is {value:g}, and nothing measured is larger than {MOST:g}")
     if not metric.percent:
         return value
     most = 1.0 if metric.unit == "fraction" else WHOLE
