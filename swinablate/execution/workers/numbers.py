@@ -135,7 +135,14 @@ def _scalars(metric: MetricConfig, out: Path) -> list[Point]:
             f"{metric.tag!r} is in {len(having)} folders of events: {several[:200]}; "
             'say which: file = "FOLDER"',
         )
-    ((_, scalars),) = having.items()
+    ((folder, scalars),) = having.items()
+    try:
+        boards.check_whole(out / metric.file / folder)
+    except boards.Torn as error:
+        why = "its last value is not known; was the disk full, or the writer not closed?"
+        raise Incomplete(f"{error.problem}: {why}") from None
+    except EnvironmentFault as error:
+        raise CommandFailed("library", str(error)) from None
     where = f"the tag {metric.tag!r}"
     if len(scalars) > 1 and metric.twice == "fail":
         raise CommandFailed("twice", f'{where} has {len(scalars)} values, and twice = "fail"')
