@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from swinablate.records.home import Home
 from swinablate.records.provenance import LIBRARIES, cores, installed_version
@@ -131,7 +132,7 @@ def _stores(home: Home) -> list[Diagnosis]:
             checks.append(Diagnosis(name=name, ok=True, found="not there yet"))
             continue
         try:
-            with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
+            with sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True) as store:
                 # Unlike `integrity_check` it leaves out the indices, and much of the time.
                 (found,) = store.execute("PRAGMA quick_check").fetchone()
         except sqlite3.Error as error:

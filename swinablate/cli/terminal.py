@@ -252,7 +252,11 @@ def show_status(status: "Status", curves: Sequence[Mapping[str, Any]] = ()) -> N
         names = ", ".join(status.variants)
         out.print(f"Variants that were run: {names}", soft_wrap=True, markup=False)
     if status.current:
-        verb = "Running" if status.owner else "Interrupted (run goes on from the checkpoint)"
+        verb = (
+            "Running"
+            if status.owner or status.running
+            else "Interrupted (run goes on from the checkpoint)"
+        )
         table(
             verb,
             ["trial", ">epoch", ">val %", ">attempt"],

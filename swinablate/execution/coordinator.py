@@ -5,7 +5,6 @@ mirrored to MLflow, so that a crash at any point leaves nothing that cannot be r
 next is never decided here: it is what `scheduling.due` says of the records.
 """
 
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,7 +18,7 @@ from swinablate.execution.executor import Execution
 from swinablate.execution.feeder import Batch as Tickets
 from swinablate.execution.feeder import Feeder
 from swinablate.execution.stop import Stop
-from swinablate.records.disk.files import drop_half_written
+from swinablate.records.disk.files import disk_full, drop_half_written, free_mib
 from swinablate.records.events import CHECKPOINT_S, ENDINGS, Batch, Event, Job
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome, told
@@ -251,10 +250,9 @@ class Coordinator:
                 self._copy.replay(trial_card(row, reused=True), outcome)
 
     def _submit(self, batch: Tickets) -> None:
-        free = shutil.disk_usage(self._home.root).free >> 20
-        if free < FLOOR_MIB:
+        if (free := free_mib(self._home.root)) < FLOOR_MIB:
             why = f"{free} MiB are free, {FLOOR_MIB} are needed"
-            self._stop.fault = disk_full(self._home, why)
+            self._stop.fault = disk_full(self._home.root, why)
             for _, ticket in batch:
                 self._give_back(ticket)
             return
@@ -314,7 +312,7 @@ class Coordinator:
     def _put_off(self, now: Attempt, last: Event, fate: Fate) -> None:
         """Leave a trial waiting: its attempt failed, and not the trial."""
         if fate == "disk full":
-            self._stop.fault = disk_full(self._home, last.data["message"])
+            self._stop.fault = disk_full(self._home.root, last.data["message"])
         self._give_back(now.ticket)  # its next attempt gets one of its own
         if fate == "again":
             self._watcher.say(f"{now.name}: {last.data['message']}; going on")
@@ -387,13 +385,3 @@ def check_images(config: DataConfig, outcome: Outcome, sha256: str) -> None:
             at="data.root" if config.root else "data.name",
             hint="bring the old images back, or give the new ones another folder or name",
         )
-
-
-def disk_full(home: Home, why: str) -> EnvironmentFault:
-    """The disk is full; every checkpoint and record so far is whole."""
-    free = shutil.disk_usage(home.root).free >> 20
-    return EnvironmentFault(
-        f"disk full: {why} ({free} MiB free)",
-        at=str(home.root),
-        hint="free some space and start the same command again; it goes on where it was",
-    )

@@ -32,6 +32,7 @@ from swinablate.execution.workers.ranks import RankLost, follow, leading
 from swinablate.records.disk.files import NO_SPACE
 from swinablate.records.events import Batch, Event, Job, Kind, event
 from swinablate.records.secrets import redact, secrets_here
+from swinablate.text import visible
 from swinablate.training.ahead.autotune import measure
 from swinablate.training.ahead.rehearsal import ONE_WAY_OUT, rehearse
 from swinablate.training.ahead.timing import time_trial
@@ -156,8 +157,8 @@ def _execute(job: Job, emit: Emit, stopping: Callable[[], bool], why: str = "") 
 
 
 def _said(error: Exception) -> str:
-    """What an error says, without secrets: a command may have printed them."""
-    return redact(str(error), secrets_here())
+    """What an error says, without secrets and what a terminal obeys: a command may print both."""
+    return visible(redact(str(error), secrets_here()))
 
 
 def _told(job: Job, error: CommandFailed | CommandLost | RankLost) -> Event:

@@ -170,6 +170,8 @@ class Event:
 
 
 _TYPED = TypeAdapter(Event)
+LATEST = 253_402_300_800_000
+"""The end of the year 9999 in Unix ms: no calendar of Python's goes on."""
 
 
 def read_event(line: bytes) -> Event | None:
@@ -180,6 +182,8 @@ def read_event(line: bytes) -> Event | None:
     try:
         found = _TYPED.validate_json(line)
     except ValidationError:
+        return None
+    if not 0 <= found.at < LATEST:
         return None
     rows = {"epoch": [found.data], "resumed": found.data.get("curve", ())}.get(found.kind, [])
     return found if isinstance(rows, list) and all(map(_is_row, rows)) else None

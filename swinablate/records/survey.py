@@ -12,6 +12,7 @@ from typing import Literal
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import locks
+from swinablate.records.disk.files import files_below, half_written
 from swinablate.records.events import read_event
 from swinablate.records.home import SYNC, Home, declares_again
 from swinablate.records.launch import UNKNOWN, Launch, launch_of
@@ -233,20 +234,25 @@ def _attempt(folder: Path, trial: str, *, ended: bool) -> Iterator[Finding]:
 
 
 def _whole(path: Path) -> bool:
-    """Whether a checkpoint is what its digest says; it is not loaded."""
+    """Whether a checkpoint is what its digest says, or is gone by now; it is not loaded."""
     rest = hashlib.sha256()
-    with path.open("rb") as file:
-        digest = file.read(HEX + 1)
-        while block := file.read(BLOCK):
-            rest.update(block)
+    try:
+        with path.open("rb") as file:
+            digest = file.read(HEX + 1)
+            while block := file.read(BLOCK):
+                rest.update(block)
+    except FileNotFoundError:  # its study runs, and keeps the newest two
+        return True
     return digest == rest.hexdigest().encode() + b"\n"
 
 
 def _left(home: Home) -> Iterator[Finding]:
     """What kills left behind, and what was put aside."""
-    for path in sorted(home.root.glob("*/**/.*.tmp")):
+    places = (path for path in sorted(_entries(home.root)) if path.is_dir())
+    files = sorted(file for place in places for file in files_below(place))
+    for path in filter(half_written, files):
         yield Finding(path, "half written, and left by a kill", "it is never read")
-    for path in sorted(home.root.glob("*/**/*.damaged-*")):
+    for path in (path for path in files if ".damaged-" in path.name):
         yield Finding(path, "put aside as damaged", "it is never read; delete it when you like")
 
 

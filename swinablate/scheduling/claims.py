@@ -8,6 +8,7 @@ The file is removed with the claim, so that there are no more of them than trial
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from swinablate.records.disk import locks
 from swinablate.records.home import Home
@@ -54,7 +55,7 @@ class Claims:
             return True
         if trial in self._again and self._clock() < self._again[trial]:
             return False
-        path, claim = self._home.locks / "trials" / f"{trial}.lock", ExitStack()
+        path, claim = _lock(self._home, trial), ExitStack()
         try:
             claim.enter_context(locks.lock(path, take_over=self._take_over, passing=True))
         except locks.Taken as error:
@@ -88,3 +89,12 @@ class Claims:
             yield had
         finally:
             self.release(trial)
+
+
+def trainer(home: Home, trial: str) -> str:
+    """Who trains a trial now, in words; empty when nobody does."""
+    return locks.holder(_lock(home, trial))
+
+
+def _lock(home: Home, trial: str) -> Path:
+    return home.locks / "trials" / f"{trial}.lock"

@@ -183,10 +183,24 @@ def machine() -> str:
 def started(pid: int) -> str:
     """When a process of this machine started, as its kernel counts; empty if it does not run."""
     try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")  # names may be anything
+        state, *rest = text.rpartition(")")[2].split()
     except OSError:
         return ""
     return "" if state in {"Z", "X"} else rest[18]  # field 22; what was killed may wait to be read
+
+
+def hidden(pid: int) -> bool:
+    """Whether a process runs of which nothing can be seen: another user's, on many clusters."""
+    if started(pid):
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False  # it is ours, and has ended
 
 
 class Row:
@@ -321,7 +335,7 @@ def _take(row: Row, owner: Owner) -> None:
 
 def _dead(found: Entry, row: Row, owner: Owner) -> bool:
     """Whether an owner is no more."""
-    if found.machine and found.machine == machine():
+    if found.machine and found.machine == machine() and not hidden(found.pid):
         return started(found.pid) != found.started
     age = time.time() - found.at
     if age < DEAD_S and not owner.take_over:

@@ -9,6 +9,7 @@ from typing import Any
 from swinablate.records.events import ENDINGS
 from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, Row, everything
+from swinablate.scheduling.claims import trainer
 from swinablate.scheduling.due import State, due
 
 SCHEMA = 1
@@ -86,9 +87,11 @@ def read_status(
     for row in now.rows:
         outcome = recorded.get(row.trial)
         status: str = outcome.status if outcome else "waiting"
-        if outcome is None and (runs := _current(home, row)):
-            current.append(runs)
-            status = "running" if owner else "waiting"
+        if outcome is None and (seen := _current(home, row)):
+            runs = bool(trainer(home, row.trial))
+            status = "running" if runs else "waiting"
+            if runs or not owner:  # else a killed run left it, and it waits for its turn
+                current.append(seen)
         elif outcome and outcome.status == "done":
             seconds[row.arm.name].append(outcome.seconds)
         counts[status] += 1

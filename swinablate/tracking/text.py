@@ -243,11 +243,16 @@ def key(text: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", text, flags=re.ASCII).strip("/ ")[:250]
 
 
+NO_TEXT = re.compile("[\\x00\\ud800-\\udfff]")
+"""What no store takes: PostgreSQL no NUL, and none a byte of a name that is not UTF-8."""
+
+
 def cut(text: str, limit: int = 5000) -> str:
-    """A value no store cuts without saying so.
+    """A value no store cuts without saying so, or refuses.
 
     MLflow's documents promise 5,000 bytes of a tag in every store; this one takes 8,000.
     """
+    text = NO_TEXT.sub(lambda found: ascii(found[0])[1:-1], text)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 

@@ -1,6 +1,7 @@
 """The installation is looked at; nothing is made."""
 
 import os
+import sqlite3
 
 import pytest
 
@@ -45,3 +46,12 @@ def test_a_folder_that_may_not_be_written_is_a_problem(of, tmp_path):
     found = of(tmp_path / "home")["home"]
     tmp_path.chmod(0o700)
     assert (found.ok, found.found) == (False, f"cannot write: {tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["a#b", "a b", "ü"])
+def test_the_stores_of_a_home_are_found_whatever_its_name(of, tmp_path, name):
+    root = tmp_path / name
+    root.mkdir()
+    with sqlite3.connect(root / "optuna.db") as store:
+        store.execute("CREATE TABLE t (x)")
+    assert of(root)["optuna.db"].found == "ok"

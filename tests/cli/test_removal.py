@@ -65,6 +65,16 @@ def test_a_removal_that_was_killed_is_finished_by_a_second_one(study, monkeypatc
     assert not (study.home.root / removal.AWAY).exists()
 
 
+def test_a_trial_that_was_moved_elsewhere_goes_and_what_its_link_names_stays(study, tmp_path):
+    trial = removal.planned(study.home, "plain").goes[0]
+    (study.home.trials / trial).rename(tmp_path / "larger disk")
+    (study.home.trials / trial).symlink_to(tmp_path / "larger disk")
+    removal.remove(study.home, "plain")
+    assert trial not in trials(study)
+    assert (tmp_path / "larger disk" / "attempts").is_dir()
+    assert not (study.home.root / removal.AWAY).exists()
+
+
 def test_nothing_goes_unasked(study, capsys):
     before = trials(study)
     words = ["rm", "plain", "--home", str(study.home.root)]

@@ -10,7 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 from swinablate.config.commands import boards
 from swinablate.config.commands.schema import MetricConfig
 from swinablate.errors import Diverged, EnvironmentFault
-from swinablate.execution.workers.numbers import CommandFailed, Point, from_file
+from swinablate.execution.workers.numbers import CommandFailed, Incomplete, Point, from_file
 
 
 def written(folder, tag, values, *, first=1, **more):
@@ -43,9 +43,25 @@ def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path):
     written(tmp_path, "val/acc", range(60, 90))
     (path,) = tmp_path.glob("*tfevents*")
     path.write_bytes(path.read_bytes()[:-300])
-    found = [point.value for point in from_file(asked(), tmp_path)]
+    found = [one.value for one in boards.scalars(tmp_path)[Path()]["val/acc"]]
     assert 1 < len(found) < 30
     assert found == list(range(60, 60 + len(found)))
+    with pytest.raises(Incomplete, match="is cut off or damaged: its last value is not known"):
+        from_file(asked(), tmp_path)
+    # A process that was started again has written the rest.
+    written(tmp_path, "val/acc", [88, 89], first=29, filename_suffix=".again")
+    assert from_file(asked(), tmp_path)[-1] == Point(89, 30)
+
+
+@pytest.mark.parametrize("at", [0.85, 0.9, 0.99])
+def test_a_damaged_file_has_no_last_value(tmp_path, at):
+    written(tmp_path, "val/acc", range(60, 90))
+    (path,) = tmp_path.glob("*tfevents*")
+    data = bytearray(path.read_bytes())
+    data[int(at * len(data))] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(Incomplete, match="is cut off or damaged"):
+        from_file(asked(), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -534,6 +534,35 @@ def test_with_a_full_disk_nothing_is_started(stage, monkeypatch):
     assert (on.execution.closed, on.shown.within) == (1, None)
 
 
+def test_a_home_that_was_moved_meanwhile_is_told_and_not_made_again(stage):
+    on = stage()
+    away = on.home.root.with_name("moved")
+    moved = [epoch, lambda job: on.home.root.rename(away) and None, done]
+
+    def scripted(job):
+        return [
+            step(job, 1) if step is epoch else step(job) if step is done else step
+            for step in moved
+        ]
+
+    with pytest.raises(EnvironmentFault, match="cannot write: No such file") as told:
+        on.run(scripted, slots=1)
+    assert told.value.exit_code == 4
+    assert not (on.home.root / "trials").exists()
+
+
+def test_without_a_home_nothing_is_started(stage, monkeypatch):
+    on = stage()
+
+    def gone(_):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("shutil.disk_usage", gone)
+    with pytest.raises(EnvironmentFault, match="cannot write: No such file"):
+        on.run()
+    assert on.ran == []
+
+
 def test_a_disk_that_fills_in_a_worker_stops_the_study_and_loses_nothing(stage):
     on = stage()
     bad = ids(on)[1]

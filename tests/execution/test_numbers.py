@@ -22,6 +22,9 @@ def asked(**said):
         ("result.json", '{"accuracy": -2.5}', {"unit": "nats"}, (-2.5, [])),
         ("l.jsonl", '{"accuracy": 80}\n{"loss": 1}\n{"accuracy": 90}\n', {}, (90.0, [80.0])),
         ("r.csv", "epoch, accuracy\n1,80\n2,\n3,90.5\n", {}, (90.5, [80.0])),
+        ("r.csv", "epoch,accuracy\n0,nan\n1,80\n2,0.5\n3,90,\n", {}, (90.0, [80.0])),
+        ("r.csv", 'note,accuracy\n"two\nlines",80\n\x85,90\n', {}, (90.0, [80.0])),
+        ("l.jsonl", '{"accuracy": 80, "n": "a\u2028b"}\r\n{"accuracy": 90}', {}, (90.0, [80.0])),
     ],
 )
 def test_a_number_is_read_in_its_unit(tmp_path, name, text, said, found):
@@ -38,6 +41,7 @@ def test_a_number_is_read_in_its_unit(tmp_path, name, text, said, found):
         ("r.csv", "step,epoch,accuracy\n100,1,80\n200,,\n300,2,90\n", [1, 2]),
         ("r.csv", "step,epoch,accuracy\n100,1,80\n300,1,90\n", [100, 300]),  # of two batches
         ("r.csv", "epoch,accuracy\n0.5,80\n1.5,90\n", [None, None]),
+        ("r.csv", "step,accuracy\n1e30,80\n2e300,90\n", [None, None]),
         ("r.csv", "accuracy\n80\n90\n", [None, None]),
     ],
 )
@@ -71,6 +75,13 @@ def test_a_number_knows_its_epoch_where_one_stands_beside_it(tmp_path, name, tex
             ("no result", "no column 'accuracy'; it has epoch, acc"),
         ),
         ("r.csv", "epoch,accuracy\n", {}, ("no result", "no row with 'accuracy'")),
+        (
+            "r.csv",
+            "epoch,accuracy\n1,95,5\n",
+            {},
+            ("no result", "more cells than columns: '1,95,5'"),
+        ),
+        ("r.csv", "accuracy,accuracy\n80,90\n", {}, ("no result", "several columns 'accuracy'")),
         ("r.csv", "accuracy\n80\n90\n", {"twice": "fail"}, ("twice", "has 2 times a row")),
     ],
 )
@@ -90,7 +101,7 @@ def test_other_files_are_named_where_the_one_is_missing(tmp_path):
         from_file(asked(), tmp_path)
 
 
-@pytest.mark.parametrize("said", ["nan", float("nan"), "inf", "-Infinity"])
+@pytest.mark.parametrize("said", ["nan", float("nan"), "inf", "-Infinity", "1e400", -1e200])
 def test_no_finite_number_is_a_divergence(said):
     with pytest.raises(Diverged):
         number(said, asked(), "accuracy")

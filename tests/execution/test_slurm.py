@@ -108,6 +108,9 @@ def test_slots_take_turns_on_nodes_and_share_what_these_have():
 def test_the_variables_of_an_allocation_are_no_defaults_of_ours():
     inside = {
         "SLURM_CONF": "c",
+        "SCANCEL_INTERACTIVE": "1",
+        "SQUEUE_STATES": "PENDING",
+        "SBATCH_WAIT": "1",
         "SLURM_JOB_ID": "7",
         "SLURM_NTASKS": "4",
         "SBATCH_ACCOUNT": "lab",

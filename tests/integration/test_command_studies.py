@@ -269,3 +269,33 @@ def test_on_ray_an_actor_that_is_killed_takes_its_script_along(ray, command):
     assert max(attempts(command).values()) == 2
     assert sum("again/accuracy" in one["metrics"] for one in command.results().values()) == 1
     until(lambda: not (rays.actors() or rays.drivers() or scripts(command)))
+
+
+def test_what_is_no_text_reaches_mlflow_and_a_bundle_of_commands_is_whole(
+    tmp_path, capsys, monkeypatch
+):
+    """A name that is not UTF-8 and a NUL in what a script leaves and says."""
+    monkeypatch.chdir(tmp_path)
+    placed(tmp_path, 'seeds = 2\nbaseline_seeds = 2\n[axes]\n"switches.width" = [16]\n')
+    (tmp_path / "train.py").write_text(
+        "import os, sys\n"
+        "if sys.argv[2] == '16': os.write(2, b'\\0 \\xff \\x1b[31m'), sys.exit(1)\n"
+        "open(os.fsencode(os.environ['SWINABLATE_OUT']) + b'/\\xff', 'w')\n"
+    )
+    pattern, file = 'pattern = "accuracy (.*)"', 'file = "log.jsonl", key = "accuracy"'
+    (tmp_path / "base.toml").write_text(RECIPE.replace(pattern, file))
+    words = ["--home", "home"]
+    assert main(["run", "study.toml", *words]) == 3
+    told = capsys.readouterr().err
+    assert "MLflow" not in told
+    found = Home(tmp_path / "home").outcomes(
+        path.name for path in (tmp_path / "home/trials").iterdir()
+    )
+    said = {one.failure["message"] for one in found.values()}
+    assert len(said) == 2
+    assert all("\\x" in one or "\\udcff" in one for one in said)
+    assert main(["export", "study", "b.tar", *words]) == 0
+    assert main(["verify", "b.tar"]) == 0
+    out = capsys.readouterr().out
+    assert "what its commands are made of is not in the bundle" in out
+    assert main(["import", "b.tar", "--home", "other"]) == 0

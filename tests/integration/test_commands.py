@@ -4,12 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pandas as pd
 import pytest
 
+from swinablate.execution.workers import command as command_module
 from swinablate.execution.workers import keeper
+from tests import ray as rays
 from tests.integration.commands import attempt, recipe
 from tests.integration.conftest import alive, send, until
 
@@ -68,6 +71,30 @@ def test_a_result_that_is_nan_has_diverged_and_so_may_an_exit_code(tmp_path):
     assert ended(tmp_path, "print('acc nan')", PRINTS)[0] == "diverged"
     (tmp_path / "b").mkdir()
     assert ended(tmp_path / "b", "sys.exit(3)", "diverged = [3]")[0] == "diverged"
+
+
+DIGITS = 'metric = { pattern = "acc: ([0-9.]+)", name = "acc" }'
+
+
+@pytest.mark.parametrize(
+    ("said", "ending", "message"),
+    [
+        ("nan", "diverged", "is nan"),
+        ("9.5e1", "failed", "the last number is '9.5e1'"),
+        ("95,5", "failed", "one behind the group"),
+        ("-3", "failed", "takes nothing of it; let its group take all of one"),
+    ],
+)
+def test_the_last_number_is_believed_as_a_whole_or_not_at_all(tmp_path, said, ending, message):
+    found = ended(tmp_path, f"print('acc: 90')\nprint('acc: {said}')", DIGITS)
+    assert found[0] == ending
+    assert message in found[2]
+
+
+def test_what_is_no_whole_number_is_no_point_of_a_curve(tmp_path):
+    script = "print('acc: 80\\nacc: 8.5e1\\nacc: 90')"
+    _, *events = attempt(tmp_path, recipe(tmp_path, script, DIGITS))
+    assert [one.data["command/acc"] for one in events[::-1] if one.kind == "epoch"] == [80, 90]
 
 
 def test_who_asks_to_be_started_again_is_and_no_try_counts(tmp_path):
@@ -159,6 +186,54 @@ time.sleep(60)
     assert last.kind == "done"
     assert last.data["metrics"]["command/accuracy"] == 5
     assert not begun.with_name("result.json").exists()
+
+
+HALF = """
+def half(*_):
+    pathlib.Path(out, 'result.json').write_text(json.dumps({'accuracy': 50}))
+    os._exit(0)
+signal.signal(signal.SIGTERM, half)
+signal.signal(signal.SIGUSR1, half)
+pathlib.Path(out, 'begun').write_text(str(os.getppid()))
+time.sleep(60)
+"""
+
+
+def test_what_a_script_gives_when_it_is_asked_to_end_is_no_result(tmp_path):
+    begun = tmp_path / "attempts" / "1" / "out" / "begun"
+    assert ended(tmp_path, HALF, stopping=begun.exists)[0] == "stopped"
+    assert (begun.parent / "result.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("script", [HALF, HALF.replace("signal.signal(", "print(")])
+def test_nor_when_a_cluster_signals_all_processes_of_a_job(tmp_path, number, script):
+    """Before anybody has told the worker; a script that knows no signal has not failed."""
+    begun = tmp_path / "attempts" / "1" / "out" / "begun"
+
+    def preempted():
+        until(lambda: begun.exists() and begun.read_text())
+        keeps = int(begun.read_text())
+        for pid in (*(p for p in rays.processes() if rays.parent(p) == keeps), keeps):
+            os.kill(pid, number)
+
+    thread = threading.Thread(target=preempted)
+    thread.start()
+    kind, *_ = ended(tmp_path, script)
+    thread.join()
+    assert kind == "stopped"
+
+
+def test_a_keeper_that_does_not_answer_keeps_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr(command_module, "KEEPER_S", 0.5)
+    script = "os.kill(os.getppid(), signal.SIGSTOP)\n" + FORKS + "time.sleep(60)\n"
+    kind, what, *_ = ended(tmp_path, script, "timeout = 2", "grace = 0.1")
+    assert (kind, what) == ("failed", "timeout")
+
+
+def test_a_signal_without_a_name_is_told_by_its_number(tmp_path):
+    number = signal.SIGRTMIN + 3
+    assert f"signal {number}" in ended(tmp_path, f"os.kill(os.getpid(), {number})")[2]
 
 
 def test_code_that_changed_since_the_plan_is_not_run(tmp_path, monkeypatch):

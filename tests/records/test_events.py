@@ -2,7 +2,7 @@
 
 import pytest
 
-from swinablate.records.events import Batch, Event, Job, event
+from swinablate.records.events import Batch, Event, Job, event, read_event
 
 JOB = Job(
     trial="ab" * 32, attempt=2, recipe={"model": {"family": "swin"}}, image={"height": 8},
@@ -26,3 +26,10 @@ def test_event_survives_its_line_and_knows_its_job():
 def test_no_infinity_passes():
     with pytest.raises(ValueError, match="not JSON compliant"):
         event(JOB, "epoch", {"loss": float("inf")}).dumps()
+
+
+def test_a_moment_that_no_calendar_has_is_no_event():
+    line = Event(trial="a", attempt=1, kind="done", at=10**13).dumps().encode()
+    assert read_event(line) is not None
+    assert read_event(line.replace(b"1" + b"0" * 13, b"1" + b"0" * 20)) is None
+    assert read_event(line.replace(b"1" + b"0" * 13, b"-1")) is None

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from swinablate.cli.app import main
 from swinablate.records.disk import locks
+from swinablate.records.disk.files import drop_half_written
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, keep_launch
 from swinablate.records.survey import Finding, survey
@@ -212,3 +215,58 @@ def test_doctor_names_the_damage_and_ends_with_4(study, capsys):
 def test_a_folder_that_is_no_home_has_nothing_to_find(tmp_path):
     found = survey(Home(tmp_path / "none"))
     assert (found.whole, found.trials, found.findings) == (True, {}, ())
+
+
+def test_what_a_command_writes_is_its_own(study):
+    """Below an attempt a script calls its files what it likes, folders too."""
+    attempt = study.home.attempt(study.torn, 1)
+    theirs = attempt / "out" / ".cache.tmp"
+    theirs.mkdir(parents=True)
+    (attempt / "checkpoint").mkdir()
+    (attempt / "checkpoint" / ".model.tmp").touch()
+    ours = attempt / ".checkpoint-000000000001.pt.7.tmp"
+    ours.touch()
+    left = [f.path for f in survey(study.home).findings if "half written" in f.problem]
+    assert left == [ours]
+    drop_half_written(study.home.trials / study.torn)
+    assert not ours.exists()
+    assert theirs.exists()
+    assert (attempt / "checkpoint" / ".model.tmp").exists()
+
+
+def test_a_checkpoint_that_goes_away_meanwhile_is_no_damage(study, monkeypatch):
+    path = study.home.attempt(study.torn, 1) / "checkpoint-000000000009.pt"
+    path.touch()
+    opened = Path.open
+
+    def gone(self, *words, **more):
+        if self == path:
+            self.unlink(missing_ok=True)
+        return opened(self, *words, **more)
+
+    monkeypatch.setattr(Path, "open", gone)
+    assert survey(study.home).whole
+    assert not path.exists()
+
+
+def test_folders_that_come_and_go_stop_no_list(study, capsys):
+    """A command makes and removes folders while its study is listed."""
+    out = study.home.attempt(study.torn, 1) / "out"
+    script = f"""
+import os, sys
+while True:
+    for n in range(50):
+        os.makedirs("{out}/%d/a/b" % n)
+    print(flush=True)
+    for n in range(50):
+        os.removedirs("{out}/%d/a/b" % n)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as busy:
+        try:
+            busy.stdout.readline()
+            for _ in range(15):
+                assert main(["list", "--home", str(study.home.root)]) == 0
+                survey(study.home)
+        finally:
+            busy.kill()
+    capsys.readouterr()

@@ -123,6 +123,26 @@ def test_a_killed_owner_of_this_machine_is_followed_at_once(url, other, monkeypa
     assert rows(url) == []
 
 
+def test_another_users_process_that_nobody_may_see_is_believed_by_its_signs(url, monkeypatch):
+    """/proc of many clusters (hidepid) shows one's own processes alone."""
+
+    def refused(_pid, _number):
+        raise PermissionError
+
+    monkeypatch.setattr(owners.os, "kill", refused)
+    nobody = 2**22 + 1  # above the largest number that Linux gives
+    elsewhere(url, machine=machine(), pid=nobody, at=time.time())
+    with (
+        pytest.raises(EnvironmentFault, match="another home runs"),
+        owning(url, "a@1", Owner(home=Path("/b"))),
+    ):
+        pass
+    change(url, at=0.0)
+    monkeypatch.setattr(owners, "WATCH_S", 0.1)
+    with owning(url, "a@1", Owner(home=Path("/b"))):
+        assert rows(url)[0]["home"] == "/b"
+
+
 def test_a_process_that_got_the_number_of_a_dead_owner_is_not_taken_for_it(url):
     elsewhere(url, machine=machine(), pid=os.getpid(), started="1")
     with owning(url, "a@1", Owner(home=Path("/b"))):

@@ -1,5 +1,6 @@
 """How far a study is, and when it will end, from the files of a home alone."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from swinablate.errors import InputError
 from swinablate.records.events import Event, Kind
 from swinablate.records.home import Home
-from swinablate.records.outcome import Outcome, Status
+from swinablate.records.outcome import Outcome
+from swinablate.records.outcome import Status as Ended
 from swinablate.records.plan import ArmRecord, PlanRecord
-from swinablate.scheduling.status import Current, read_status
+from swinablate.scheduling.claims import Claims
+from swinablate.scheduling.status import Current, Status, read_status
 
 RECIPE = {"train": {"epochs": 4}}
 
@@ -30,7 +33,7 @@ def home(tmp_path: Path) -> Home:
     return made
 
 
-def ended(home: Home, trial: str, seconds: float, status: Status = "done", fused: int = 1) -> None:
+def ended(home: Home, trial: str, seconds: float, status: Ended = "done", fused: int = 1) -> None:
     number = home.begin(trial)
     home.commit(
         Outcome(
@@ -53,10 +56,16 @@ def begun(home: Home, trial: str, epochs: int = 0) -> int:
     return number
 
 
-def eta(home: Home) -> float | None:
+def run(home: Home, *trials: str) -> Status:
+    """The status of a study that somebody runs, who trains these."""
+    with home.owned("s"), closing(Claims(home)) as claims:
+        assert all(map(claims.take, trials))
+        return read_status(home, "s")
+
+
+def eta(home: Home, *trials: str) -> float | None:
     """Seconds left, as a study that somebody runs has them."""
-    with home.owned("s"):
-        return read_status(home, "s").eta_s
+    return run(home, *trials).eta_s
 
 
 def test_a_study_that_nobody_began_waits(home):
@@ -74,8 +83,7 @@ def test_every_trial_is_counted_once_by_how_it_stands(home):
     ended(home, "a1", 10, "failed")
     ended(home, "b0", 10, "diverged")
     begun(home, "b1", epochs=3)
-    with home.owned("s"):
-        now = read_status(home, "s")
+    now = run(home, "b1")
     assert now.owner.startswith("pid ")
     assert (now.done, now.failed, now.diverged, now.running, now.waiting) == (1, 1, 1, 1, 2)
     assert now.arms == {
@@ -93,6 +101,23 @@ def test_what_ran_when_its_coordinator_went_away_waits_and_is_shown(home):
     now = read_status(home, "s")
     assert (now.running, now.waiting, now.eta_s) == (0, 6, None)
     assert [(c.arm, c.seed, c.epoch) for c in now.current] == [("a", 0, 2)]
+
+
+def test_what_a_killed_run_left_waits_for_its_turn(home):
+    """Of two that were killed the study, started again on one slot, trains one."""
+    begun(home, "a0", epochs=2)
+    begun(home, "b0", epochs=1)
+    now = run(home, "b0")
+    assert (now.running, now.waiting) == (1, 5)
+    assert [(c.arm, c.epoch) for c in now.current] == [("b", 1)]
+
+
+def test_what_another_study_trains_runs(home):
+    begun(home, "a0", epochs=2)
+    with closing(Claims(home)) as claims:
+        claims.take("a0")
+        now = read_status(home, "s")
+    assert (now.owner, now.running, now.waiting, len(now.current)) == ("", 1, 5, 1)
 
 
 def test_the_newest_attempt_of_a_resumed_trial_is_shown(home):
@@ -140,14 +165,14 @@ def test_every_arm_takes_its_own_time(home):
 def test_a_running_trial_counts_half(home):
     ended(home, "a0", 10)
     begun(home, "a1")
-    assert eta(home) == pytest.approx((1 + 0.5 + 3) * 10)
+    assert eta(home, "a1") == pytest.approx((1 + 0.5 + 3) * 10)
 
 
 def test_slots_share_the_time_left(home):
     ended(home, "a0", 10)
     begun(home, "a1")
     begun(home, "b0")
-    assert eta(home) == pytest.approx((1 + 0.5 + 0.5 + 2) * 10 / 2)
+    assert eta(home, "a1", "b0") == pytest.approx((1 + 0.5 + 0.5 + 2) * 10 / 2)
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])

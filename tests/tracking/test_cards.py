@@ -6,6 +6,7 @@ from swinablate.records.launch import Launch
 from swinablate.records.plan import ArmRecord, PlanRecord, Row, StartRecord
 from swinablate.records.tuning import TuneRecord
 from swinablate.tracking.cards import study_card, trial_card
+from swinablate.tracking.text import cut
 
 RECIPE = {"data": {"name": "digits"}, "start": {"weights": "{seed}.pt", "head": "new"}}
 BASE = ArmRecord(name="baseline", recipe=RECIPE)
@@ -54,3 +55,8 @@ def test_a_trial_names_the_file_of_weights_that_its_own_seed_starts_from(basis, 
     start = trial_card(Row(arm, 1, "t", basis), reused=False).recipe["start"]
     assert (start["weights"], start["head"]) == (weights, "new")
     assert trial_card(Row(arm, 2, "t", basis), reused=False).recipe == RECIPE
+
+
+def test_what_no_store_takes_is_written_out():
+    assert cut("a\0b \udcff ü") == "a\\x00b \\udcff ü"
+    assert cut("x" * 6000) == "x" * 4997 + "..."

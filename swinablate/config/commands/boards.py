@@ -35,6 +35,10 @@ def lacking() -> bool:
         return True
 
 
+class Torn(EnvironmentFault):
+    """A file of events that was not written to its end, or is damaged."""
+
+
 def scalars(root: Path) -> dict[Path, Mapping[str, list[Scalar]]]:
     """Every scalar below a folder: folder of events -> tag -> scalars by rising step.
 
@@ -86,3 +90,43 @@ def _read(path: Path) -> Iterator[tuple[str, Scalar]]:
                     yield value.tag, Scalar(event.step, float(read.item()), event.wall_time)
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def check_whole(folder: Path) -> None:
+    """Refuse a run whose newest file cannot be read to its end: its last value is not known.
+
+    An older one may be of a process that was killed, and started again.
+
+    Args:
+        folder: of the run's events.
+
+    Raises:
+        EnvironmentFault: it cannot be read.
+        Torn: it was cut off, or is damaged.
+    """
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+
+    path = max(folder.glob(f"*{EVENTS}*"))
+    try:
+        count = _count(path)
+        torn = count is None or count != sum(1 for _ in RawEventFileLoader(str(path)).Load())
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be read: {error.strerror or error}") from None
+    if torn:
+        raise Torn(f"{path.name} is cut off or damaged")
+
+
+def _count(path: Path) -> int | None:
+    """How many events a file holds; None where it ends in the middle of one.
+
+    Each is its length in 8 bytes, a check sum in 4, itself, and a check sum in 4. Source:
+    tensorflow/core/lib/io/record_writer.h.
+    """
+    count = at = 0
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while at < size:
+            file.seek(at)
+            at += 8 + 4 + int.from_bytes(file.read(8), "little") + 4
+            count += 1
+    return count if at == size else None

@@ -11,6 +11,8 @@ from swinablate.errors import InputError
 
 ASIDE = frozenset({"__pycache__", ".git", ".venv", "venv", ".swinablate", "node_modules"})
 """Folders that `**` does not look into: what is there is made of sources, or is none."""
+PIECE = 1 << 20
+"""Bytes of a source that are read at a time: a word of `run` may name data of any size."""
 
 
 def settled(command: CommandConfig, base: str, at: str) -> CommandConfig:
@@ -89,15 +91,17 @@ def digest_of(folder: Path, files: list[Path], at: str) -> str:
     whole = hashlib.sha256()
     for path in files:
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                whole.update(f"{os.path.relpath(path, folder)}\x1f{size}\x1f".encode())
+                while piece := file.read(PIECE):
+                    whole.update(piece)
         except OSError as error:
             raise InputError(
                 f"{path} cannot be read: {error.strerror or error}",
                 at=f"{at}: command.sources",
                 hint="give files that can be read",
             ) from None
-        name = os.path.relpath(path, folder)
-        whole.update(f"{name}\x1f{len(content)}\x1f".encode() + content)
     return whole.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """One trial of a command: its words, its folders, its process, and what becomes of it."""
 
 import json
+import math
 import os
 import queue
 import shutil
@@ -23,7 +24,14 @@ from swinablate.config.schema import validate
 from swinablate.errors import Diverged, InputError
 from swinablate.execution.workers.curve import Curve, Report
 from swinablate.execution.workers.keeper import Ending
-from swinablate.execution.workers.numbers import CommandFailed, Incomplete, from_file, number
+from swinablate.execution.workers.lifeline import kill_group, signal_name
+from swinablate.execution.workers.numbers import (
+    CommandFailed,
+    Incomplete,
+    from_file,
+    number,
+    partly,
+)
 from swinablate.records.events import Job
 from swinablate.records.secrets import without_stores
 from swinablate.text import OWN
@@ -35,6 +43,10 @@ LOOK_S = 0.1
 BEAT_S = 20.0
 """How often a command that runs is said to run: whoever waits takes silence for a hang. What hangs
 in truth is what `timeout` is for, since scripts are silent for as long as they like."""
+KEEPER_S = 10.0
+"""How much longer than the command's grace its keeper may take to end it: it looks ten times a
+second, and clears up for four seconds at most. One that takes longer is stopped, or lost in a
+pattern."""
 ASKS = ("EOFError", "EOF when reading", "/dev/tty")
 """In the last words of a script that waited for somebody to type, Python's and the shell's."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -83,7 +95,7 @@ def run_command(job: Job, report: Report, stopping: Callable[[], bool]) -> dict[
         CommandFailed: it failed, or gave no result.
         Diverged: its result is no finite number, or its exit code says so.
         CommandLost: it was killed, or asked to be started again.
-        Stopped: it was asked to end.
+        Stopped: it was asked to end before it did.
     """
     written, at = job.recipe["command"], f"trial {job.trial[:12]}"
     command = validate(CommandConfig, written, f"{at}: command")
@@ -115,10 +127,11 @@ def _once(
     seconds = time.monotonic() - began
     if ending.problem:
         raise CommandFailed("exit", f"the command did not start: {ending.problem}")
-    if why == "stopped" and ending.code != 0:
-        raise Stopped
     if why == "timeout":
         raise CommandFailed("timeout", f"it ran for {command.timeout:g} s, its timeout")
+    # Whatever it gave when it was asked to end may be that of half a training.
+    if ending.asked or (why == "stopped" and ending.code != 0):
+        raise Stopped
     _check_code(command, ending)
     try:
         metrics, missing = _values(command, ending, places, curve)
@@ -245,6 +258,9 @@ class _Watched:
                 if ending is not None:
                     return ending, self._why
                 self._ask(keeper.stdin)
+                if time.monotonic() > self._last:
+                    kill_group(self._pid or keeper.pid)
+                    keeper.kill()
         finally:
             keeper.stdin.close()  # where it still runs, nobody wants what it does
             keeper.wait()
@@ -256,10 +272,15 @@ class _Watched:
         except queue.Empty:
             return None
         if not line:
+            if self._why:
+                return Ending(code=-signal.SIGKILL, asked=True)
             raise CommandLost("the process that keeps the command was killed")
         told = json.loads(line)
         if "ended" in told:
             return Ending(**told["ended"])
+        if "began" in told:
+            self._pid = told["began"]
+            return None
         self._curve.printed(*told["match"])
         return None
 
@@ -274,11 +295,12 @@ class _Watched:
                 self._why = "timeout"
             if self._why:
                 _send(stdin, "stop")
+                self._last = now + self._command.grace + KEEPER_S
         if now - self._beat > BEAT_S:
             self._beat = now
             self._report("alive", {})
 
-    _beat = 0.0
+    _beat, _last, _pid = 0.0, math.inf, 0
 
 
 def _send(stdin: "IO[bytes]", line: str) -> None:
@@ -316,7 +338,7 @@ def _check_code(command: CommandConfig, ending: Ending) -> None:
         raise CommandLost(f"exit code {code}, which [command] calls preempted", excused=True)
     if code == -signal.SIGKILL:
         raise CommandLost("the command was killed by SIGKILL: for its memory, if nobody else did")
-    how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+    how = signal_name(-code) if code and code < 0 else f"exit code {code}"
     raise CommandFailed("exit", f"{how}{last}")
 
 
@@ -330,12 +352,11 @@ def _values(
         Diverged: it is no finite number.
     """
     found, missing = dict[str, float](), list[str]()
-    printed = zip(ending.matches, ending.last, strict=True)
+    printed = zip(ending.matches, ending.last, ending.whole, strict=True)
     for metric in command.metrics:
-        matches, last = next(printed) if metric.pattern else (0, "")
         try:
             if metric.pattern:
-                value = _printed(metric, matches, last)
+                value = _printed(metric, *next(printed))
             else:
                 points = from_file(metric, places.out)
                 curve.read(metric, points)
@@ -349,13 +370,15 @@ def _values(
     return found, missing
 
 
-def _printed(metric: MetricConfig, matches: int, last: str) -> float:
+def _printed(metric: MetricConfig, matches: int, last: str, whole: str) -> float:
     """The last number that a line held."""
     if not matches:
         raise Incomplete(f"no line of standard output matches {metric.pattern!r}")
     if matches > 1 and metric.twice == "fail":
         many = f"{matches} lines of standard output match {metric.pattern!r}"
         raise CommandFailed("twice", f'{many}, and twice = "fail"')
+    if whole:
+        raise partly(metric, last, whole)
     return number(last, metric, "the last line that matches")
 
 

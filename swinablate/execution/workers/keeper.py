@@ -1,10 +1,10 @@
 """Keeps one command: starts it, reads what it prints, and leaves nothing of it behind.
 
 `python -m swinablate.execution.workers.keeper` reads one line of JSON (`Order`) on its standard
-input, and writes lines of JSON on its standard output: `{"match": [which, number, step]}` for
-every number that a line of the command holds, and at last how it ended (`Ending`). The line `stop`
-on its input asks the command to end. Where its input ends, the worker is gone, and so is the
-command, at once.
+input, and writes lines of JSON on its standard output: `{"began": PID}`, `{"match": [which,
+number, step]}` for every number that a line of the command holds, and at last how it ended
+(`Ending`). The line `stop` on its input asks the command to end. Where its input ends, the worker
+is gone, and so is the command, at once.
 
 A process of its own, and not the worker's: it outlives a worker that is killed by the moment that
 it needs to kill the command. What the command leaves behind, in its own process group or as a
@@ -23,10 +23,12 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from swinablate.execution.workers.patterns import Pattern, Taken
 
 HEAD, TAIL = 8 << 20, 1 << 20
 """Bytes of a command's output that its log keeps, of its beginning and of its end: a progress bar
@@ -42,6 +44,9 @@ LOOK_S = 0.1
 """How long nothing is looked at: the end of a command is seen within this time."""
 DRAIN_S = 2.0
 """How long what is left in the pipes is read when nobody is left to write there."""
+ALL_S = 0.5
+"""How much later than the command its keeper may get a signal that is sent to all processes of a
+job: one after another, within thousandths of a second on an idle machine."""
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 """Source: prctl(2), linux/prctl.h."""
 SPLIT = re.compile(rb"[\r\n]")
@@ -77,6 +82,8 @@ class Ending:
         problem: why it did not start.
         matches: lines that held a result, for each pattern.
         last: the last of these.
+        whole: the number that stands there, where a pattern takes another of the last; else empty.
+        asked: it was asked to end before it did, by us or by who signalled all that runs here.
         said: its last words.
         left: it left processes behind.
         cut: bytes of its output that no log has.
@@ -87,6 +94,8 @@ class Ending:
     problem: str = ""
     matches: list[int] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
+    asked: bool = False
     said: str = ""
     left: bool = False
     cut: int = 0
@@ -156,11 +165,18 @@ class Lines:
 class Keeper:
     """One command."""
 
-    def __init__(self, order: Order) -> None:
-        self._order, self._log, self._ending = order, Log(), Ending()
-        self._patterns = [re.compile(one) for one in order.patterns]
+    def __init__(self, order: Order, signals: Sequence[int] = ()) -> None:
+        """Keep what is ordered.
+
+        Args:
+            order: what is to be run.
+            signals: that this process got so far; whoever sends them may send them to all.
+        """
+        self._order, self._log, self._ending, self._signals = order, Log(), Ending(), signals
+        self._patterns = [Pattern(one) for one in order.patterns]
         self._ending.matches = [0] * len(self._patterns)
         self._ending.last = [""] * len(self._patterns)
+        self._ending.whole = [""] * len(self._patterns)
         self._killing: float | None = None
         self._complained = False  # what stands on standard error says why, if anything does
 
@@ -171,6 +187,7 @@ class Keeper:
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._ending.problem = str(error)
             return self._ending
+        tell({"began": process.pid})
         assert process.stdout is not None
         assert process.stderr is not None
         with selectors.DefaultSelector() as streams:
@@ -190,6 +207,9 @@ class Keeper:
             while time.monotonic() < until and self._look(streams, process, LOOK_S):
                 pass
         self._log.close()
+        if self._ending.code < 0 and not self._signals:
+            time.sleep(ALL_S)
+        self._ending.asked |= bool(self._signals)
         self._ending.cut = self._log.cut
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._ending.cpu_s = used.ru_utime + used.ru_stime
@@ -244,24 +264,22 @@ class Keeper:
             _kill(process.pid, signal.SIGTERM)
             _kill(process.pid, signal.SIGCONT)  # one that is stopped hears nothing
             self._killing = time.monotonic() + self._order.grace
+            self._ending.asked = self._ending.code is None
 
     def _take(self, line: str, *, of_stdout: bool) -> None:
         if line.strip() and not (of_stdout and self._complained):
             self._ending.said = line.strip()[:WORDS]
             self._complained |= not of_stdout
         for which, pattern in enumerate(self._patterns if of_stdout else ()):
-            if found := pattern.search(line):
-                self._match(which, found)
+            if taken := pattern.of(line):
+                self._match(which, taken)
 
-    def _match(self, which: int, found: re.Match[str]) -> None:
-        at = found.re.groupindex.get("step", 0)
-        number = found[2 if at == 1 else 1]  # the other group
-        if number is None:
-            return
+    def _match(self, which: int, taken: Taken) -> None:
         self._ending.matches[which] += 1
-        self._ending.last[which] = number[:WORDS]
-        if self._ending.matches[which] <= MATCHES:
-            step = (found[at] or "")[:WORDS] if at else None
+        self._ending.last[which] = taken.number[:WORDS]
+        self._ending.whole[which] = taken.whole[:WORDS]
+        if self._ending.matches[which] <= MATCHES and not taken.whole:
+            step = None if taken.step is None else taken.step[:WORDS]
             tell({"match": [which, self._ending.last[which], step]})
 
 
@@ -315,8 +333,10 @@ def _children() -> list[int]:
 
 def main() -> None:
     """Keep the command of the first line."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)  # not SIG_IGN, which the command would inherit
+    signals = list[int]()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        # Not SIG_IGN, which the command would inherit.
+        signal.signal(number, lambda got, _: signals.append(got))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     line = b""
@@ -325,7 +345,7 @@ def main() -> None:
         if not one:
             return
         line += one
-    tell({"ended": vars(Keeper(Order(**json.loads(line))).run())})
+    tell({"ended": vars(Keeper(Order(**json.loads(line)), signals).run())})
 
 
 if __name__ == "__main__":

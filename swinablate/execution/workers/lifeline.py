@@ -94,6 +94,12 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+def signal_name(number: int) -> str:
+    """A signal in words; those of realtime, but for the first and the last, have no name."""
+    known = {int(one): one.name for one in signal.Signals}
+    return f"signal {known.get(number, number)}"
+
+
 def reap(pid: int) -> int:
     """Wait for the end of a child that leads a group; what it started ends with it.
 

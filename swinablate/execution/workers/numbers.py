@@ -1,9 +1,11 @@
 """The result of a command: found in a file or in what it printed, and never made up."""
 
 import csv
+import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 from swinablate.config.commands import boards
 from swinablate.config.commands.schema import MetricConfig
 from swinablate.config.written import read_text
-from swinablate.errors import Diverged, EnvironmentFault, TrialError
+from swinablate.errors import MOST, Diverged, EnvironmentFault, TrialError
 
 LARGEST = 64 << 20
 """Bytes of a file of results: a row an iteration of a long training takes less."""
@@ -19,6 +21,8 @@ WHOLE = 100.0
 """Percent, and how many of them a fraction of 1 is."""
 STEPS = ("epoch", "step")
 """Keys and columns that say of which epoch a number is; the first that does counts."""
+COUNTED = 2.0**53
+"""No epoch or step is above it: there floats are no longer every whole number."""
 EXACT = 10
 """Digits that a fraction keeps in percent: as far as a float of this size is exact."""
 
@@ -68,8 +72,42 @@ def from_file(metric: MetricConfig, out: Path) -> list[Point]:
         raise Incomplete(f"{metric.file} cannot be read: {error}") from None
     values, steps = _READ[path.suffix](text, metric)
     where = f"{metric.key} in {metric.file}"
-    numbers = [number(one, metric, where) for one in values]
-    return [Point(*pair) for pair in zip(numbers, _counted(steps, len(numbers)), strict=True)]
+    return _points(metric, where, zip(values, _counted(steps, len(values)), strict=True))
+
+
+def _points(
+    metric: MetricConfig, where: str, pairs: Iterable[tuple[object, int | None]]
+) -> list[Point]:
+    """The last value, which has to be a number of its unit, behind those before it that are.
+
+    Of an epoch before it was measured, some write NaN.
+    """
+    *before, (said, step) = pairs
+    found = list[Point]()
+    for one, at in before:
+        with suppress(CommandFailed, Diverged):
+            found.append(Point(number(one, metric, where), at))
+    return [*found, Point(number(said, metric, where), step)]
+
+
+def partly(metric: MetricConfig, taken: str, whole: str) -> Diverged | Incomplete:
+    """What is wrong where a pattern does not take all of the number that stands there.
+
+    Args:
+        metric: with the pattern.
+        taken: what it takes of it; may be nothing.
+        whole: the number, as the line has it.
+    """
+    value = _float(whole)
+    if value is not None and not math.isfinite(value):
+        return Diverged(f"the number of the last line is {whole}")
+    part = f"{taken!r} of it" if taken else "nothing of it"
+    way = (
+        "write numbers with a point, or where the comma ends it put one behind the group"
+        if "," in whole
+        else "let its group take all of one: ([-+.0-9eE]+)"
+    )
+    return Incomplete(f"the last number is {whole!r}, and {metric.pattern!r} takes {part}; {way}")
 
 
 def _instead(out: Path) -> str:
@@ -97,17 +135,24 @@ def _scalars(metric: MetricConfig, out: Path) -> list[Point]:
             f"{metric.tag!r} is in {len(having)} folders of events: {several[:200]}; "
             'say which: file = "FOLDER"',
         )
-    ((_, scalars),) = having.items()
+    ((folder, scalars),) = having.items()
+    try:
+        boards.check_whole(out / metric.file / folder)
+    except boards.Torn as error:
+        why = "its last value is not known; was the disk full, or the writer not closed?"
+        raise Incomplete(f"{error.problem}: {why}") from None
+    except EnvironmentFault as error:
+        raise CommandFailed("library", str(error)) from None
     where = f"the tag {metric.tag!r}"
     if len(scalars) > 1 and metric.twice == "fail":
         raise CommandFailed("twice", f'{where} has {len(scalars)} values, and twice = "fail"')
-    return [Point(number(one.value, metric, where), one.step) for one in scalars]
+    return _points(metric, where, ((one.value, one.step) for one in scalars))
 
 
 def whole(said: object) -> int | None:
     """The number of an epoch or step, if it is one: 3, 3.0 or "3"."""
     value = _float(said)
-    if value is None or not math.isfinite(value) or value != int(value) or value < 0:
+    if value is None or not 0 <= value <= COUNTED or value != int(value):
         return None
     return int(value)
 
@@ -133,13 +178,15 @@ def number(said: object, metric: MetricConfig, where: str) -> float:
     Raises:
         Incomplete: it is no number.
         CommandFailed: it is no percentage, or seems to be a fraction of 1.
-        Diverged: it is NaN or infinite.
+        Diverged: it is NaN, infinite, or larger than anything that is measured.
     """
     value = _float(said)
     if value is None:
         raise Incomplete(f"{where} is {str(said)[:80]!r}, and no number")
     if not math.isfinite(value):
         raise Diverged(f"{where} is {said}")
+    if abs(value) > MOST:
+        raise Diverged(f"{where} is {value:g}, and nothing measured is larger than {MOST:g}")
     if not metric.percent:
         return value
     most = 1.0 if metric.unit == "fraction" else WHOLE
@@ -178,7 +225,8 @@ def _json(text: str, metric: MetricConfig) -> Found:
 
 def _lines(text: str, metric: MetricConfig) -> Found:
     """A key of lines of JSON; those that have others alone are passed over."""
-    rows = [_loaded(line, metric) for line in text.splitlines() if line.strip()]
+    # By line feeds alone: text in JSON may hold what else ends lines.
+    rows = [_loaded(line, metric) for line in text.split("\n") if line.strip()]
     first = metric.key.partition(".")[0]
     own = [row for row in rows if _has(row, metric.key) or _has(row, first)]
     found = [_keyed(row, metric) for row in own]
@@ -209,18 +257,30 @@ def _has(found: object, key: str) -> bool:
 def _rows(text: str, metric: MetricConfig) -> Found:
     """A column of a CSV; rows that have nothing there are passed over."""
     try:
-        table = csv.DictReader(text.splitlines(), strict=True)
+        table = csv.DictReader(io.StringIO(text, newline=None), strict=True)
         columns = [name.strip() for name in table.fieldnames or ()]
-        if metric.key not in columns:
+        if columns.count(metric.key) != 1:
             named = ", ".join(columns) or "none"
-            raise Incomplete(f"{metric.file} has no column {metric.key!r}; it has {named[:200]}")
+            many = "several columns" if metric.key in columns else "no column"
+            raise Incomplete(f"{metric.file} has {many} {metric.key!r}; it has {named[:200]}")
         table.fieldnames = columns
         rows = [row for row in table if (row.get(metric.key) or "").strip()]
     except csv.Error as error:
         raise Incomplete(f"{metric.file} is not valid CSV: {error}") from None
+    if longer := next((row for row in rows if any(_beyond(row))), None):
+        said = ",".join([*(str(longer[name]) for name in columns), *_beyond(longer)])
+        raise Incomplete(
+            f"{metric.file} has a row of more cells than columns: {said[:80]!r}; "
+            "write numbers with a point, not with a comma"
+        )
     cells = [row[metric.key].strip() for row in rows]
     steps = [[row.get(name) for row in rows] for name in STEPS]
     return _several(cells, f"row with {metric.key!r}", metric), steps
+
+
+def _beyond(row: Mapping[Any, Any]) -> list[str]:
+    """The cells of a row that no column has."""
+    return [cell.strip() for cell in row.get(None) or ()]
 
 
 def _several(found: list[Any], what: str, metric: MetricConfig) -> list[object]:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import selectors
-import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from typing import IO, Any
 from swinablate.execution.executor import Slot
 from swinablate.execution.processes import Process, Starter
 from swinablate.execution.workers.courier import BEGINS
-from swinablate.execution.workers.lifeline import Guard
+from swinablate.execution.workers.lifeline import Guard, signal_name
 from swinablate.records.events import ENDINGS, Batch, Event, Job, event
 
 DUMP_S = 0.3
@@ -252,4 +251,4 @@ def _how(code: int | None) -> str:
     """What a process ended with, in words."""
     if code is None:
         return "the process that forked it; see logs/forkserver.log"
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return signal_name(-code) if code < 0 else f"exit code {code}"

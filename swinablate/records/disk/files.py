@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -93,6 +94,62 @@ def _full(error: OSError, at: str) -> EnvironmentFault:
     return EnvironmentFault(f"disk full: {error.strerror}", at=at, hint=AGAIN)
 
 
+def free_mib(root: Path) -> int:
+    """How much a disk has left.
+
+    Raises:
+        EnvironmentFault: the folder is gone.
+    """
+    with writing(root):
+        return shutil.disk_usage(root).free >> 20
+
+
+def disk_full(root: Path, why: str) -> EnvironmentFault:
+    """The disk of a home is full; every checkpoint and record so far is whole."""
+    problem = f"disk full: {why} ({free_mib(root)} MiB free)"
+    return EnvironmentFault(problem, at=str(root), hint=AGAIN)
+
+
+def move(folder: Path, to: Path) -> None:
+    """Give a file or folder a new place in one step, on another disk too: a home may have two.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    try:
+        folder.rename(to)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copied = to.with_name(f".{to.name}-{secrets.token_hex(4)}.tmp")
+        try:
+            if folder.is_dir():
+                shutil.copytree(folder, copied, symlinks=True)
+            else:
+                shutil.copy2(folder, copied)
+            copied.rename(to)
+        except BaseException:
+            shutil.rmtree(copied, ignore_errors=True)
+            raise
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files of ours in a folder, without what goes away meanwhile.
+
+    Not those below an attempt: a command writes there, and calls its files what it likes.
+    """
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        if here.parent.name == "attempts":
+            folders.clear()
+        yield from (here / name for name in sorted(names))
+
+
+def half_written(path: Path) -> bool:
+    """Whether a file, by its name, was being written when its writer was killed."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
 def drop_half_written(folder: Path) -> None:
     """Remove what a killed process was writing; only for who alone may write there.
 
@@ -100,7 +157,7 @@ def drop_half_written(folder: Path) -> None:
         EnvironmentFault: the disk refuses.
     """
     with writing(folder):
-        for path in folder.glob("**/.*.tmp"):
+        for path in filter(half_written, files_below(folder)):
             path.unlink(missing_ok=True)
 
 

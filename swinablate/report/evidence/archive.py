@@ -118,6 +118,15 @@ class Bundle:
                     yield name
 
 
+def can_hold(name: str) -> bool:
+    """Whether a file of that name can be read back from a bundle."""
+    try:
+        _header(name, 0)
+    except ValueError:  # too long, or no UTF-8
+        return False
+    return LAYOUT.fullmatch(name) is not None
+
+
 def write_bundle(path: Path, about: Mapping[str, Any], files: Mapping[str, Source]) -> str:
     """Write an archive in one step; the same content gives the same bytes.
 

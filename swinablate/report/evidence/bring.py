@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.errors import InputError
-from swinablate.records.disk.files import write_atomically, writing
+from swinablate.records.disk.files import move, write_atomically, writing
 from swinablate.records.home import Home
-from swinablate.records.seal import seal
+from swinablate.records.seal import Damaged, seal
 from swinablate.report.evidence.archive import Bundle
 from swinablate.report.evidence.check import unpacked
 from swinablate.report.evidence.contents import public
@@ -58,7 +58,7 @@ def bring(bundle: Bundle, home: Home) -> Brought:
 
     Raises:
         InputError: the home has something else under the same name. Nothing was added.
-        EnvironmentFault: the disk refuses, or the study runs here.
+        EnvironmentFault: the disk refuses, a record here is damaged, or the study runs here.
     """
     name = str(bundle.about["study"])
     home.create()
@@ -81,7 +81,7 @@ def bring(bundle: Bundle, home: Home) -> Brought:
             added = [one for one in trials if not (home.trials / one).exists()]
             with writing(home.root):
                 for one in added:
-                    (new.trials / one).rename(home.trials / one)
+                    move(new.trials / one, home.trials / one)
                 _add_study(new.studies / name, home.studies / name)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -117,7 +117,11 @@ def _other(new: Path, here: Path) -> bool:
     """Whether both are there, and say different things; ours as strangers would have it."""
     if not new.exists() or not here.exists():
         return False
-    return public(here.name, here.read_bytes()) != new.read_bytes()
+    try:
+        return public(here.name, here.read_bytes()) != new.read_bytes()
+    except Damaged as error:
+        hint = "`swinablate doctor` says what mends it; or import into another home: --home FOLDER"
+        raise Damaged(error.problem, at=str(here), hint=hint) from None
 
 
 def _placed(bundle: Bundle, new: Home, home: Home, files: Path) -> Path | None:
@@ -141,6 +145,6 @@ def _add_study(new: Path, here: Path) -> None:
     here.mkdir(parents=True, exist_ok=True)
     for path in sorted(new.iterdir()):
         if path.name != "latest" and not (here / path.name).exists():
-            path.rename(here / path.name)
+            move(path, here / path.name)
     if not (here / "latest").exists():
         write_atomically(here / "latest", (new / "latest").read_text("ascii"))

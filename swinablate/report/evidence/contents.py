@@ -13,10 +13,10 @@ from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import MEASURED
 from swinablate.records.plan import PlanRecord, everything
 from swinablate.records.provenance import provenance
-from swinablate.records.seal import seal
+from swinablate.records.seal import Damaged, seal, unseal
 from swinablate.records.secrets import redact, secrets_here
 from swinablate.report.answer import gather
-from swinablate.report.evidence.archive import Source
+from swinablate.report.evidence.archive import Source, can_hold
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import arms_table, csv, every_trial, whole
 
@@ -65,7 +65,7 @@ def contents_of(home: Home, name: str, *, weights: bool) -> Contents:
     made, masked = Contents(), list[str]()
     answer = gather(home, name)
     plan, launch = answer.plan, launch_of(home, answer.plan)
-    texts = dict(_texts(home, name))
+    texts = dict(_texts(home, name, made.notes))
     for where, data in texts.items():
         made.files[where] = public(where, data)
         if made.files[where] != data and not where.endswith("launch.json"):
@@ -114,6 +114,9 @@ def public(where: str, data: bytes) -> bytes:
     Args:
         where: its name; what a launch says of this machine's folders is left out.
         data: as recorded.
+
+    Raises:
+        Damaged: it is no JSON.
     """
     known = secrets_here()
     if where.endswith(".jsonl"):
@@ -122,7 +125,11 @@ def public(where: str, data: bytes) -> bytes:
         return found if "".join(lines).encode() != found else data
     if not where.endswith(".json"):
         return data
-    said = json.loads(data)
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        hint = "`swinablate doctor` looks at all of a home"
+        raise Damaged(f"damaged record: no JSON: {error}", at=where, hint=hint) from None
     clean = _masked(said, known)
     if where.endswith("launch.json"):
         clean["file"] = ""
@@ -151,8 +158,11 @@ def _masked(value: Any, known: set[str]) -> Any:
     return [_masked(item, known) for item in value] if isinstance(value, list) else value
 
 
-def _texts(home: Home, name: str) -> Iterator[tuple[str, bytes]]:
-    """The records of a study: all of its declarations, and every trial that one of them names."""
+def _texts(home: Home, name: str, notes: list[str]) -> Iterator[tuple[str, bytes]]:
+    """The records of a study: all of its declarations, and every trial that one of them names.
+
+    A copy that is damaged, beside a record that is whole, is left out, and noted.
+    """
     folder = home.studies / name
     for path in (folder / "latest", folder / "choices.json"):
         yield from _file(path, f"study/{path.name}")
@@ -160,13 +170,31 @@ def _texts(home: Home, name: str) -> Iterator[tuple[str, bytes]]:
         for kind in ("plan", "tuning", "launch"):
             yield from _file(folder / digest / f"{kind}.json", f"study/{digest}/{kind}.json")
     for trial in _trials(home, name):
-        at = home.trials / trial
-        for kind in ("result.json", MEASURED):
+        yield from _of_trial(home.trials / trial, trial, notes)
+
+
+def _of_trial(at: Path, trial: str, notes: list[str]) -> Iterator[tuple[str, bytes]]:
+    yield from _file(at / "result.json", f"trials/{trial}/result.json")
+    attempts = [f"attempts/{one.name}" for one in _attempts(at)]
+    for kind in (MEASURED, *(f"{one}/result.json" for one in attempts)):
+        if why := _damage(at / kind, trial):
+            notes.append(f"without {kind} of trial {trial[:12]}: {why}")
+        else:
             yield from _file(at / kind, f"trials/{trial}/{kind}")
-        for attempt in _attempts(at):
-            for kind in ("events.jsonl", "result.json", "reopened"):
-                where = f"trials/{trial}/attempts/{attempt.name}/{kind}"
-                yield from _file(attempt / kind, where)
+    for attempt in attempts:
+        for kind in (f"{attempt}/events.jsonl", f"{attempt}/reopened"):
+            yield from _file(at / kind, f"trials/{trial}/{kind}")
+
+
+def _damage(path: Path, trial: str) -> str:
+    """Why a file of a trial cannot be believed; empty where it can, or is not there."""
+    try:
+        unseal(path, {"trial": trial}, "")
+    except FileNotFoundError:
+        return ""
+    except Damaged as error:
+        return error.problem
+    return ""
 
 
 def _checkpoints(home: Home, name: str) -> Iterator[tuple[str, Path]]:
@@ -203,14 +231,18 @@ def _study_files(
     recipes = [file.parent / name for name in launch.digests if name]
     paths = [Path(os.path.normpath(path.absolute())) for path in (file, *recipes)]
     root = Path(os.path.commonpath([path.parent for path in paths]))
+    names = {path: f"files/{path.relative_to(root).as_posix()}" for path in paths}
+    if odd := [name for name in names.values() if not can_hold(name)]:
+        notes.append(f"without the study's own files: no bundle can hold the name {odd[0]!r}")
+        return "", {}
     found: dict[str, Source] = {}
-    for path in paths:
+    for path, name in names.items():
         text = path.read_bytes()
         shown = redact(text.decode("utf-8", "replace"), secrets_here()).encode()
-        found[f"files/{path.relative_to(root).as_posix()}"] = text if shown == text else shown
+        found[name] = text if shown == text else shown
     if plan.imports:
         notes.append(f"without the code of {', '.join(plan.imports)}")
-    return f"files/{paths[0].relative_to(root).as_posix()}", found
+    return names[paths[0]], found
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 from swinablate.errors import EnvironmentFault
 from swinablate.records.home import Home
 from swinablate.records.outcome import Outcome, with_measured
+from swinablate.scheduling.claims import trainer
 from swinablate.scheduling.looking.attempts import Attempt, attempts_of
 from swinablate.scheduling.looking.uses import Use, Uses
 from swinablate.text import OWN, flat
@@ -30,7 +31,7 @@ def trial_shown(home: Home, uses: Uses, trial: str) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "trial": trial,
-        "status": _status(outcome, damage, attempts, _runs(home, places)),
+        "status": _status(outcome, damage, attempts, bool(trainer(home, trial))),
         "kind": outcome.kind if outcome else places[0].row.kind if places else None,
         "seed": outcome.seed if outcome else places[0].row.seed if places else None,
         "uses": [_use(place) for place in places],
@@ -68,7 +69,7 @@ def arm_shown(home: Home, places: list[Use]) -> dict[str, Any]:
                 "study": place.plan.study,
                 "seed": place.row.seed,
                 "trial": place.row.trial,
-                "status": _status(outcome, damage, attempts, _runs(home, [place])),
+                "status": _status(outcome, damage, attempts, bool(trainer(home, place.row.trial))),
                 "test/accuracy": outcome.metrics.get("test/accuracy") if outcome else None,
                 "val/accuracy": outcome.metrics.get("val/accuracy") if outcome else None,
                 **_own(outcome),
@@ -115,11 +116,6 @@ def _own(outcome: Outcome | None) -> dict[str, float]:
     """What a command measured."""
     metrics = outcome.metrics if outcome else {}
     return {name: value for name, value in metrics.items() if name.startswith(OWN)}
-
-
-def _runs(home: Home, places: list[Use]) -> bool:
-    """Whether somebody runs a study that uses the trial."""
-    return any(home.holder(place.plan.study) for place in places)
 
 
 def _status(outcome: Outcome | None, damage: str, attempts: list[Attempt], runs: bool) -> str:  # noqa: FBT001  what is known of it

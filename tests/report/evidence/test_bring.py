@@ -1,19 +1,24 @@
 """Import: what is there stays, what differs is refused, a crash leaves nothing half."""
 
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from swinablate.cli.app import main
+from swinablate.config.variants import digests
 from swinablate.errors import InputError
 from swinablate.records.disk.files import write_atomically
 from swinablate.records.home import Home
+from swinablate.records.launch import Launch, keep_launch
 from swinablate.records.plan import everything
 from swinablate.records.survey import survey
 from swinablate.report.answer import gather
 from swinablate.report.evidence.bring import bring
 from swinablate.report.evidence.check import check
+from swinablate.report.evidence.contents import contents_of
 from tests.records.homes import edited
 from tests.report.evidence.bundles import bundle, resealed, study
 
@@ -23,6 +28,16 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
     home = study(folder)
     return home, bundle(home, folder / "b.tar", weights=True)
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder on another disk than the test's."""
+    there = Path("/dev/shm")
+    if not there.is_dir() or there.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is one disk")
+    with tempfile.TemporaryDirectory(dir=there) as folder:
+        yield Path(folder)
 
 
 def files(folder):
@@ -81,6 +96,33 @@ def test_a_study_that_was_declared_otherwise_is_refused(made, tmp_path):
     (home.studies / "plain/latest").write_text("ab" * 32)
     with pytest.raises(InputError, match="the study 'plain' was declared otherwise"):
         bring(whole, home)
+
+
+@pytest.mark.parametrize("left", ["", "{", "[" * 9999])
+def test_a_record_that_is_damaged_here_is_named(made, tmp_path, capsys, left):
+    theirs, whole = made
+    path = tmp_path / "home/trials" / theirs.done[0] / "result.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(left)
+    assert main(["import", str(whole.path), "--home", str(tmp_path / "home")]) == 4
+    said = capsys.readouterr().err
+    assert f"{path}: damaged record" in said
+    assert "hint: `swinablate doctor`" in said
+
+
+@pytest.mark.parametrize("apart", ["trials", "studies"])
+def test_a_home_may_lie_on_two_disks(made, tmp_path, elsewhere, apart):
+    theirs, whole = made
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    (home.root / apart).symlink_to(elsewhere)
+    assert bring(whole, home).added == 13
+    assert bring(whole, home).kept == 13
+    trials = everything(home.declared("plain"))
+    assert home.outcomes(trials) == theirs.home.outcomes(trials)
+    assert not [finding for finding in survey(home).findings if finding.problem != "running"]
+    assert main(["rm", "plain", "--yes", "--home", str(home.root)]) == 0
+    assert not [*home.trials.iterdir(), *home.studies.iterdir()]
 
 
 class Killed(BaseException):
@@ -166,6 +208,36 @@ def test_a_study_edited_since_is_left_out_and_said(tmp_path, capsys):
     assert "this file is there already" in capsys.readouterr().err
     assert main([*words, "--force", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"]
+
+
+def test_a_copy_that_is_damaged_is_left_out_and_said(tmp_path):
+    made = study(tmp_path)
+    trial = made.done[0]
+    copy = next((made.home.trials / trial).glob("attempts/*/result.json"))
+    copy.write_text("{")
+    (made.home.trials / trial / "measured.json").write_text("")
+    file = tmp_path / "b.tar"
+    found = contents_of(made.home, "plain", weights=False)
+    notes = [note for note in found.notes if trial[:12] in note]
+    assert notes[0] == f"without measured.json of trial {trial[:12]}: damaged record: it is empty"
+    assert notes[1].startswith(f"without attempts/{copy.parent.name}/result.json of trial")
+    assert check(bundle(made, file)).whole
+
+
+@pytest.mark.parametrize("name", ["x" * 120 + ".toml", "a:b.toml", "tab\t.toml"])
+def test_a_study_whose_files_no_bundle_can_hold_is_exported_without_them(tmp_path, name):
+    made = study(tmp_path)
+    file = made.file.parent / "below" / name
+    file.parent.mkdir()
+    shutil.copy(made.file, file)
+    text = file.read_text().replace('baseline = "', 'baseline = "../')
+    file.write_text(text)
+    plan = made.home.declared("plain")
+    launch = Launch(study=name, file=str(file), digests=digests(file))
+    keep_launch(made.home, plan, launch)
+    found = contents_of(made.home, "plain", weights=False)
+    assert any("no bundle can hold the name" in note for note in found.notes)
+    assert check(bundle(made, tmp_path / "b.tar")).whole
 
 
 def test_a_damaged_home_is_not_exported(tmp_path, capsys):

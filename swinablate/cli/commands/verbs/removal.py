@@ -27,7 +27,7 @@ from swinablate.tracking.removal import remove_experiments
 from swinablate.tracking.text import experiment
 
 AWAY = ".removed"
-"""Folder of a home with what is being deleted; no command reads it."""
+"""Folder with what is being deleted, on the disk where that was; no command reads it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +144,14 @@ def remove(
                     _discard(home, home.trials / trial, f"trial-{trial}")
         _discard(home, home.studies / study, f"study-{study}")
         (home.locks / f"{study}.lock").unlink(missing_ok=True)  # ours: it is held
-    with writing(home.root):
-        shutil.rmtree(home.root / AWAY, ignore_errors=True)
+    for place in _places(home):
+        shutil.rmtree(place, ignore_errors=True)
     return found
 
 
 def unfinished(home: Home, study: str) -> bool:
     """Whether a removal was killed after the study itself was gone; sweeps up what it left."""
-    left = (home.root / AWAY / f"study-{study}").exists()
+    left = any((place / f"study-{study}").exists() for place in _places(home))
     if left:
         _sweep(home)
     return left
@@ -192,18 +192,34 @@ def _dataset(plan: PlanRecord) -> str:
 
 def _discard(home: Home, folder: Path, name: str) -> None:
     """Take a folder away in one step, then delete it."""
-    if not folder.exists():
+    if not folder.exists() and not folder.is_symlink():
         return
-    away = home.root / AWAY
     with writing(folder):
+        near = folder.parent.stat().st_dev == home.root.stat().st_dev
+        away = (home.root if near else folder.parent) / AWAY
         away.mkdir(exist_ok=True)
         folder.rename(away / name)
         if not name.startswith("study-"):  # that one says until the end whose removal it was
-            shutil.rmtree(away / name)
+            _delete(away / name)
 
 
 def _sweep(home: Home) -> None:
     """Delete what a killed removal has left."""
     with writing(home.root):
-        if (home.root / AWAY).exists():
-            shutil.rmtree(home.root / AWAY)
+        for place in (place for place in _places(home) if place.exists()):
+            for left in place.iterdir():
+                _delete(left)
+            place.rmdir()
+
+
+def _delete(path: Path) -> None:
+    """Delete a folder; of a link to one, the link: somebody else keeps what it names."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
+
+
+def _places(home: Home) -> tuple[Path, ...]:
+    """Where removals may have left something."""
+    return tuple(where / AWAY for where in (home.root, home.trials, home.studies))

@@ -28,6 +28,12 @@ In all others it is gone.
 Source: squeue(1), JOB STATE CODES.
 """
 
+DEFAULTS = ("SLURM_", "SLURMD_", "SRUN_", "SCANCEL_", "SQUEUE_", "SCONTROL_")
+"""Begin variables that stand for options which nobody gave: of an allocation, or of a user's
+habits, as SCANCEL_INTERACTIVE. Those of sbatch stay: they name a partition or an account."""
+ODD = frozenset({"SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_TEST_ONLY"})
+"""But for these: with them sbatch waits for the job's end, submits several, or none."""
+
 
 class Refused(Exception):
     """A command said no, or nobody answered it."""
@@ -95,12 +101,13 @@ def plain(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment in which Slurm's commands do as they are told, and no more.
 
     Within an allocation, its variables are defaults for every option: its number of tasks would
-    be that of each worker.
+    be that of each worker. And whoever has scancel ask before it does anything (a habit) would
+    be asked here, where nobody answers: the allocation would stay.
     """
     return {
         name: value
         for name, value in environment.items()
-        if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SLURMD_", "SRUN_"))
+        if name == "SLURM_CONF" or not (name.startswith(DEFAULTS) or name in ODD)
     }
 
 

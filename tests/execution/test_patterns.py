@@ -1,0 +1,64 @@
+"""What a pattern takes of a line is all of a number, or the line is said to hold more."""
+
+import pytest
+
+from swinablate.execution.workers.patterns import Pattern, Taken
+
+LOSS = "loss: ([0-9.]+)"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "number", "whole"),
+    [
+        (LOSS, "loss: 0.25", "0.25", ""),
+        (LOSS, "loss: nan", "", "nan"),
+        (LOSS, "loss: -inf", "", "-inf"),
+        (LOSS, "loss: nan, best loss: 0.5", "", "nan"),
+        (LOSS, "loss: -0.05", "", "-0.05"),
+        (LOSS, "loss: 9.5e-05", "9.5", "9.5e-05"),
+        (LOSS, "loss: 95,5", "95", "95,5"),
+        (LOSS, "loss: 1,234.5", "1", "1,234.5"),
+        (LOSS, "loss: 93.", "93.", ""),
+        (LOSS, "loss: 12 (best 11)", "12", ""),
+        ("loss.*?([0-9.]+)", "loss = -0.5", "0.5", "-0.5"),
+        ("loss: -([0-9.]+)", "loss: -0.5", "0.5", ""),
+        ("acc ([0-9]+)", "acc 93.75", "93", "93.75"),
+        ("acc ([0-9]{2})", "acc 100", "10", "100"),
+        (r"acc ([0-9]+\.[0-9]{2})", "acc 93.7512", "93.75", ""),
+        ("acc ([^ ]+)", "acc fine", "fine", ""),
+        ("acc ([^ ]+)", "acc nan", "nan", ""),
+        ("^[0-9]+,([0-9.]+)", "7,93,0.2", "93", ""),
+        ("([0-9.]+),", "93,0.2", "93", ""),
+        (r"(?x) acc \  ([0-9.]+)", "acc nan 5", None, None),
+        (r"acc [(] ([0-9.]+) \)", "acc ( 1e-3 )", "", "1e-3"),
+    ],
+)
+def test_a_number_is_taken_as_a_whole(pattern, line, number, whole):
+    found = Pattern(pattern).of(line)
+    if number is None:
+        assert found is None
+    else:
+        assert (found.number, found.whole) == (number, whole)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (LOSS, "accuracy: nan"),
+        (LOSS, "loss: nano"),
+        (LOSS, "loss: none"),
+        (r"loss: ([0-9]+\.[0-9]{4})", "loss: 0.25"),  # what it is to pass over
+        ("([0-9]+[.][0-9]+)", "lr 1e-05"),  # nothing says that this is the number
+        (r"(?P<step>[0-9]+): ([0-9.]+)", "x: nan"),
+    ],
+)
+def test_a_line_of_something_else_holds_nothing(pattern, line):
+    assert Pattern(pattern).of(line) is None
+
+
+def test_the_step_is_that_of_the_number():
+    pattern = Pattern("epoch (?P<step>[0-9]+): acc ([0-9.]+)")
+    assert pattern.of("epoch 3: acc 90.5") == Taken("90.5", "", "3")
+    assert pattern.of("epoch 4: acc nan") == Taken("", "nan", "4")
+    late = Pattern("acc ([0-9.]+)(?: of (?P<step>[0-9]+))?")
+    assert late.of("acc 90.5") == Taken("90.5", "", "")
