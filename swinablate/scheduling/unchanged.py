@@ -42,7 +42,7 @@ def unchanged(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> Iterator[War
             yield Warn(
                 "W12",
                 f"{one.name} and {other.name} gave the same numbers at "
-                f"{'every seed' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}: the "
+                f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}: the "
                 "change did not reach the script, or does nothing there.",
             )
     if still:

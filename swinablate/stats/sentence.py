@@ -9,7 +9,7 @@ from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
 from swinablate.stats.power import POWER, baseline_of
 from swinablate.stats.sample import Sample, cells
-from swinablate.stats.seeds.units import Units, ended
+from swinablate.stats.seeds.units import ended
 from swinablate.stats.seeds.variances import RAISED, prior_seeds
 from swinablate.text import LOG_ODDS, counted, ends, error_ratio, number, signed
 
@@ -90,7 +90,7 @@ def methods(
     adjusted = "" if comparisons == 1 else " is adjusted for them in a single step and"
     reach = (
         f"The p-value beside an interval{adjusted} lies below {declaration.alpha:g} exactly where "
-        f"that excludes 0. {_reach(declaration.units)}"
+        f"that excludes 0. {_reach(declaration)}"
     )
     rule = _rule(declaration, comparisons)
     statistic = _statistic(how, declaration, comparisons) + _uneven(how, samples, declaration)
@@ -98,8 +98,14 @@ def methods(
     return " ".join(part for part in parts if part)
 
 
-def _reach(units: Units) -> str:
+def _reach(declaration: Declaration) -> str:
     """What training again would show, by the sources of noise that were drawn over."""
+    units = declaration.units
+    if not declaration.declared:
+        return (
+            "The intervals say what other such runs would show; what varies between runs, and "
+            "whether all were tested on the same data, is not known here."
+        )
     if not units.of:
         kept = ", on this cut of training and validation images" if units.over else ""
         return (

@@ -238,6 +238,7 @@ def _cell(arm: Mapping[str, Any] | None, places: int) -> dict[str, Any] | None:
         "interval": ends,
         "n": arm["n"],
         "verdict": arm["verdict"],
+        "negligible": bool(arm.get("negligible")),
         "against": against,
         "text": f"{delta} {ends} {word}{against}, n = {arm['n']}",
     }

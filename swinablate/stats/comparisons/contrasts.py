@@ -90,7 +90,9 @@ def contrast_sentence(
     if found.verdict in {"not tested", "pending"} or found.reason:
         word = found.verdict
         known = so_far(mine[0], found, declaration)
-        return f"{name} ({what}): {word}, because {found.reason}{known}."
+        share = found.divergence if word == "fails to train" else None
+        who = f"{share.arm} " if share else ""
+        return f"{name} ({what}): {word}, because {who}{found.reason}{known}."
     given = " given convergence" if found.given_convergence else ""
     counts = [tally.n for tally in mine] if found.look is None else [found.look]
     seeds = f"{count_range(counts)} an arm"
