@@ -75,8 +75,8 @@ def unheard(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> Iterator[Warn]
         if every and found == asked:
             text = f"no trial gave {what}: nothing in its output is called so, or it is no number."
         else:
-            who = "; ".join(f"{name}: {lost} of {count} trials" for name, lost, count in arms)
-            text = f"not every trial gave {what} ({who})."
+            who = "; ".join(f"{name} {lost} of {count}" for name, lost, count in arms)
+            text = f"trials that did not give {what}: {who}."
         yield Warn("W30", text + " `swinablate logs TRIAL` says why.")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from swinablate.records.plan import ContrastRecord
 from swinablate.report.analyze import Question, analyze
 from swinablate.report.drawing.bars import fitting
 from swinablate.report.drawing.ink import pt
@@ -19,6 +20,7 @@ from swinablate.report.latex import arms_tex, escape
 from swinablate.report.page import _raw, breakable, context, markdown
 from swinablate.report.prose import checklist, listed
 from swinablate.report.tables import arms_table, whole
+from swinablate.stats import Declaration, verdicts
 from swinablate.text import after_difference, error_ratio, places, places_of
 from tests.answers import BASELINE, Sketch, nested, several, study
 
@@ -248,3 +250,30 @@ def test_warnings_call_runs_as_the_table_does(tmp_path):
     both = analyze(table(tmp_path, rows(lambda arm, s: f"seed{'_' * (arm == 'a')}{s}")), asks).only
     said = next(w["text"] for w in both.verdicts["warnings"] if w["code"] == "W7")
     assert "seed 2 (" in said
+
+
+def test_a_contrast_that_fails_to_train_says_who_diverged():
+    arms = [
+        BASELINE,
+        Sketch(name="a", statuses=("diverged",) * 5),
+        Sketch(name="b", mean=96.0),
+    ]
+    gap = ContrastRecord(name="gap", of={"a": 1.0, "b": -1.0})
+    (one,) = [c for c in study(arms, contrasts=[gap]).verdicts["contrasts"] if c["name"] == "gap"]
+    assert one["verdict"] == "fails to train"
+    assert one["sentence"].startswith(
+        "gap (a - b): fails to train, because a diverged on 5 of 5 seeds, b on 0 of 5"
+    )
+
+
+def test_no_p_is_0():
+    rng = np.random.default_rng(1)
+    rows = [
+        {"arm": arm, "seed": seed, "value": 50 + sd * rng.normal()}
+        for arm, sd in (("a", 1e-7), ("b", 10.0), ("c", 10.0))
+        for seed in range(60)
+    ]
+    frame = pd.DataFrame(rows)
+    judged = verdicts(frame, Declaration(baseline="a"), complete=True)
+    (said,) = [w.text for w in judged.warnings if w.code == "W2"]
+    assert "(Bartlett p < 1e-300, told" in said
