@@ -42,7 +42,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
         return (
             f"{arm.name}: equivalent to {'the baseline' if own else baseline.name} within "
             f"{margin(declaration)}{given} "
-            f"({shown(found, declaration)}, {evidence}).{worst}"
+            f"({shown(found, declaration)}, {evidence}{shorter(found, declaration)}).{worst}"
         )
     if found.verdict == "undecided":
         need = _need(arm, found, baseline, declaration)
@@ -55,7 +55,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     by = f"{size.removeprefix('+')}{declaration.suffix}"
     by += _errors(found, declaration)
     return (
-        f"{arm.name} {moves} {_metric(declaration)} by {by}{over}{given} "
+        f"{arm.name} {moves} {declaration.words} by {by}{over}{given} "
         f"({evidence}): {found.verdict}{small if found.negligible else ''}.{worst}"
     )
 
@@ -243,7 +243,7 @@ def _uneven(how: str, samples: Mapping[str, Sample], declaration: Declaration) -
 def _rule(declaration: Declaration, comparisons: int) -> str:
     rule = "A difference is called better or worse if its interval excludes 0"
     if declaration.better == "lower":
-        rule += f" (lower {_metric(declaration)} is better)"
+        rule += f" (lower {declaration.words} is better)"
     made, declared = ("declared", "declared ") if declaration.declared else ("given", "")
     if declaration.rope_pp is None:
         return f"{rule}, else undecided; no equivalence margin was {made}."
@@ -319,6 +319,15 @@ def _errors(found: Judged, declaration: Declaration) -> str:
     return f", {error_ratio(found.delta_pp, found.ci_low, found.ci_high)}"
 
 
+def shorter(found: Judged, declaration: Declaration) -> str:
+    """The interval that shows equivalence, where the one beside it leaves the margin."""
+    rope = declaration.rope_pp or 0.0
+    if -rope < (found.ci_low or 0.0) and (found.ci_high or 0.0) < rope:
+        return ""
+    both = ends(found.equivalence_low, found.equivalence_high, declaration.places(found.se))
+    return f"; by that of the two one-sided tests, {' to '.join(both)}"
+
+
 def margin(declaration: Declaration) -> str:
     """Return the smallest difference that matters."""
     return f"{declaration.rope_pp:g}{declaration.suffix}"
@@ -371,12 +380,8 @@ def _others(n: int, baseline: Tally, *, own: bool) -> str:
 
 def _capital(declaration: Declaration) -> str:
     """The metric at the start of a sentence; the rest of it may have capitals of its own."""
-    words = _metric(declaration)
+    words = declaration.words
     return words[:1].upper() + words[1:]
-
-
-def _metric(declaration: Declaration) -> str:
-    return declaration.words
 
 
 def _level(alpha: float) -> str:

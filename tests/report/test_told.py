@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from swinablate.records.plan import ContrastRecord
 from swinablate.report.analyze import Question, analyze
@@ -15,6 +16,7 @@ from swinablate.report.drawing.panels import epochs, late
 from swinablate.report.drawing.place import core, padded
 from swinablate.report.drawing.words import metric
 from swinablate.report.families.compared import within
+from swinablate.report.figures import forest
 from swinablate.report.foreign.measure import Measure
 from swinablate.report.latex import arms_tex, escape
 from swinablate.report.page import _raw, breakable, context, markdown
@@ -277,3 +279,30 @@ def test_no_p_is_0():
     judged = verdicts(frame, Declaration(baseline="a"), complete=True)
     (said,) = [w.text for w in judged.warnings if w.code == "W2"]
     assert "(Bartlett p < 1e-300, told" in said
+
+
+def test_an_equivalence_whose_interval_leaves_the_margin_names_the_one_that_shows_it(tmp_path):
+    rows = [
+        f"{arm},{seed},{90 + value}"
+        for arm, values in (
+            ("a", (-0.2, -0.1, 0.0, 0.1, 0.2, 0.0)),
+            ("b", (0.05, 0.1, 0.25, -0.05, 0.1, 0.15)),
+        )
+        for seed, value in enumerate(values)
+    ]
+    measure = Measure(unit="percent", better="higher")
+    asks = Question(baseline="a", rope=0.5, measure=measure, method="shrunken")
+    wide = analyze(table(tmp_path, rows), asks).only
+    assert "one-sided" not in wide.verdicts["arms"][0]["sentence"]
+    texts = [t.get_text() for t in forest.draw(forest.table(whole(wide))).findobj(Text)]
+    assert not any("two one-sided tests" in text for text in texts)
+    (arm,) = wide.verdicts["arms"]
+    rope = (arm["equivalence_high"] + arm["ci_high"]) / 2
+    found = analyze(table(tmp_path, rows), replace(asks, rope=rope)).only
+    (arm,) = found.verdicts["arms"]
+    assert arm["verdict"] == "equivalent"
+    low, high = arm["equivalence_low"], arm["equivalence_high"]
+    said = f"; by that of the two one-sided tests, {low:+.2f} to {high:+.2f})."
+    assert said in arm["sentence"]
+    texts = [t.get_text() for t in forest.draw(forest.table(whole(found))).findobj(Text)]
+    assert any("two one-sided tests" in text for text in texts)

@@ -11,7 +11,16 @@ from swinablate.errors import InputError
 from swinablate.stats.declaration import CONTRASTS, Declaration, Estimate
 from swinablate.stats.estimate import Contrast
 from swinablate.stats.sample import Sample
-from swinablate.stats.sentence import count_range, early, interval, margin, reach, shown, so_far
+from swinablate.stats.sentence import (
+    count_range,
+    early,
+    interval,
+    margin,
+    reach,
+    shorter,
+    shown,
+    so_far,
+)
 from swinablate.text import counted, formula
 
 ROUNDING = 1e-9
@@ -99,7 +108,7 @@ def contrast_sentence(
     evidence = f"{shown(found, declaration)}, {interval(found, declaration)}; {what}, {seeds}"
     if found.verdict == "equivalent":
         near = f"{name}: equivalent to 0 within {margin(declaration)}{given}"
-        return f"{near} ({evidence}).{early(found)}"
+        return f"{near} ({evidence}{shorter(found, declaration)}).{early(found)}"
     if found.verdict == "undecided":
         return (
             f"{name}: undecided{given} ({evidence}); these seeds detect "
