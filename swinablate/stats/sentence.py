@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from swinablate.stats.declaration import CONTRASTS, Declaration, Judged, Tally
-from swinablate.stats.estimate import BASELINE_RATIO
+from swinablate.stats.estimate import BASELINE_RATIO, WHOLE
 from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
 from swinablate.stats.power import POWER, baseline_of
 from swinablate.stats.sample import Sample, cells
@@ -183,7 +183,7 @@ def _more(declaration: Declaration) -> str:
     if not m:
         return ""
     own, joint = f"{100 * declaration.alpha:g} %", "" if m == 1 else " together"
-    were = "was" if m == 1 else "were"
+    were = "were" if joint else "was"
     return (
         f" {counted(m, 'contrast')} of arms {were} declared beside them, a family of its own: the "
         f"chance of a wrong word is at most {own} for those{joint}, and the intervals hold{joint}."
@@ -295,7 +295,9 @@ def _need(arm: Tally, found: Judged, baseline: Tally, declaration: Declaration) 
 def reach(found: Judged, declaration: Declaration) -> str:
     """Return what as many seeds find, and how surely."""
     size = number(found.detectable_pp, declaration.places(found.se))
-    return f"{size}{declaration.suffix} with power {POWER:g}"
+    none = declaration.unit == "pp" and (found.detectable_pp or 0.0) > WHOLE
+    least = "no difference that percentages can have" if none else f"{size}{declaration.suffix}"
+    return f"{least} with power {POWER:g}"
 
 
 def so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
@@ -360,9 +362,8 @@ def _against(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     """The seeds, or the splits, of both sides."""
     own = baseline.name == declaration.baseline
     if found.pairs is not None:
-        units = declaration.units
-        many = f" of {_count(units.each)} each" if units.of else ""
-        return f"{counted(found.pairs, units.word)} in common{many}"
+        many = f" of {_count(declaration.units.each)} each" if declaration.units.of else ""
+        return f"{counted(found.pairs, declaration.units.word)} in common{many}"
     if found.divergence is not None:
         ended = found.divergence
         left, base = ended.seeds - ended.diverged, ended.baseline_seeds - ended.baseline
@@ -380,8 +381,7 @@ def _others(n: int, baseline: Tally, *, own: bool) -> str:
 
 def _capital(declaration: Declaration) -> str:
     """The metric at the start of a sentence; the rest of it may have capitals of its own."""
-    words = declaration.words
-    return words[:1].upper() + words[1:]
+    return declaration.words[:1].upper() + declaration.words[1:]
 
 
 def _level(alpha: float) -> str:

@@ -306,3 +306,14 @@ def test_an_equivalence_whose_interval_leaves_the_margin_names_the_one_that_show
     assert said in arm["sentence"]
     texts = [t.get_text() for t in forest.draw(forest.table(whole(found))).findobj(Text)]
     assert any("two one-sided tests" in text for text in texts)
+
+
+def test_no_more_than_all_of_a_percentage_is_detected(tmp_path):
+    rows = [f"{arm},{seed},{v}" for arm in "ab" for seed, v in enumerate((5, 50, 95))]
+    asks = Question(baseline="a", measure=Measure(unit="percent", better="higher"))
+    (arm,) = analyze(table(tmp_path, rows), asks).only.verdicts["arms"]
+    assert arm["detectable_pp"] > 100
+    assert (
+        "3 seeds detect no difference that percentages can have with power 0.8."
+        in (arm["sentence"])
+    )
