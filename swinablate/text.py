@@ -93,14 +93,12 @@ EXACT = "known exactly"
 
 
 def places(spread: float | None) -> int:
-    """Decimals that show two digits of a spread; 2 where it is large, or nothing is known.
-
-    Six at most: a loss that needs more is better told in another unit.
-    """
+    """Decimals that show two digits of a spread; 2 where nothing is known, none of hundreds."""
     if not known(spread) or spread <= 0:
         return 2
     # The exponent after rounding: 0.0999 is 0.10, not 0.100.
-    return min(max(1 - int(f"{spread:.1e}".partition("e")[2]), 2), 6)
+    found = 1 - int(f"{spread:.1e}".partition("e")[2])
+    return min(max(found, 2), SMALLEST) if found >= 0 else 0
 
 
 def unit_of(verdicts: Mapping[str, Any]) -> str:
@@ -115,7 +113,7 @@ def after_value(unit: str) -> str:
 
 def after_difference(unit: str) -> str:
     """What stands after a difference of this unit."""
-    return "" if unit == "none" else f" {unit}"
+    return {"none": "", "%": " pp"}.get(unit, f" {unit}")  # 2 % more of 10 % would be 10.2 %
 
 
 def places_in(unit: str, spread: float | None) -> int:
@@ -149,7 +147,10 @@ def places_of(verdicts: Mapping[str, Any]) -> int:
     errors = sorted(arm["se"] for arm in verdicts["arms"] if known(arm.get("se")))
     if not errors:
         return 2 if unit == "pp" else places(verdicts["baseline"]["sd"])
-    return places_in(unit, errors[len(errors) // 2])
+    usual, called = places_in(unit, errors[len(errors) // 2]), {"better", "worse"}
+    found = [abs(arm["delta_pp"]) for arm in verdicts["arms"] if arm.get("verdict") in called]
+    least = min(found, default=1.0)  # is not shown as 0.00 because other arms are noisier
+    return usual if float(f"{least:.{usual}f}") > 0 else max(usual, places(least))
 
 
 def signed(value: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-") -> str:
@@ -234,19 +235,17 @@ def error_ratio(delta: float | None, low: float | None = None, high: float | Non
     """
     if not known(delta):
         return ""
-    found = f"errors x {math.exp(-delta):.2f}"
-    if not known(low) or not known(high):
-        return found
-    beyond = min(low, high) > 0 or max(low, high) < 0
+    beyond = known(low) and known(high) and (min(low, high) > 0 or max(low, high) < 0)
 
     def shown(end: float) -> str:
-        """The ratio; where the interval leaves 1 out, not as if it reached it."""
+        """The ratio; where the interval leaves 1 out, not as if it reached it. None is 0."""
         ratio, more = math.exp(-end), 2
         while beyond and more < SMALLEST and float(f"{ratio:.{more}f}") == 1:
             more += 1
-        return f"{ratio:.{more}f}"
+        return f"{ratio:.{more}f}" if ratio >= 0.1 else f"{ratio:.2g}"
 
-    return f"{found} [{shown(high)}, {shown(low)}]"
+    found = f"errors x {shown(delta)}"
+    return f"{found} [{shown(high)}, {shown(low)}]" if known(low) and known(high) else found
 
 
 def level(value: object, *, quote: bool = False) -> str:

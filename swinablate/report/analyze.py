@@ -211,7 +211,7 @@ def _answer(
                 for one in (question.asked.hypotheses if question.asked else ())
             ),
         )
-        judged = verdicts(last, declaration, complete=True, method=question.method)
+        judged = verdicts(_named(last), declaration, complete=True, method=question.method)
     except InputError as error:
         at = f"{file}: --{error.at}" if error.at in {"alpha", "rope"} else str(file)
         raise InputError(error.problem, at=at, hint=error.hint) from None
@@ -229,6 +229,18 @@ def _answer(
         verdicts=judged.to_json(),
         provenance={**origin, **({"data set": name} if several else {})},
     )
+
+
+def _named(last: pd.DataFrame) -> pd.DataFrame:
+    """The results with seeds as the table calls them, so that warnings do.
+
+    Not where one seed has two names, `seed0` and `seed_0`: arms are compared within equal seeds.
+    """
+    if last.label.isna().any() or len(last[["seed", "label"]].drop_duplicates()) > len(
+        last.seed.drop_duplicates()
+    ):
+        return last
+    return last.assign(seed=last.label)
 
 
 def _bytes(file: Path, results: Results, question: Question) -> bytes:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import lookup
 
 import pandas as pd
 
@@ -37,8 +38,25 @@ SPECIAL = {
     "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
     "`": r"\textasciigrave{}",
-    MINUS: "$-$", PM: r"$\pm$", DASH: "--", "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
+    MINUS: "$-$", PM: r"$\pm$", DASH: "--", "\N{MICRO SIGN}": r"$\mu$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$", "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
+    "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$", "\N{NOT EQUAL TO}": r"$\neq$",
+    "\N{ALMOST EQUAL TO}": r"$\approx$", "\N{RIGHTWARDS ARROW}": r"$\rightarrow$",
+    "\N{LEFTWARDS ARROW}": r"$\leftarrow$", "\N{INFINITY}": r"$\infty$",
+    "\N{EMPTY SET}": r"$\emptyset$", "\N{SQUARE ROOT}": r"$\surd$",
+    "\N{SUPERSCRIPT TWO}": "$^2$", "\N{SUPERSCRIPT THREE}": "$^3$",
 }  # fmt: skip
+SPECIAL |= {
+    lookup(f"GREEK {size} LETTER {name.upper().replace('LAMBDA', 'LAMDA')}"): rf"$\{called}$"
+    for size, names in {
+        "SMALL": "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
+        "sigma tau upsilon phi chi psi omega",
+        "CAPITAL": "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega",
+    }.items()
+    for called in names.split()
+    for name in [called]
+}
+"""What rates and sizes are called by; pdfLaTeX has no letter for any of it."""
 JOINED = "-,'"
 """Two of one of these are another character in T1: `--no-shift` would be printed with a dash."""
 COMPACT = ("mean", "delta", "ci", "mark")
@@ -123,8 +141,9 @@ def arms_tex(
     said = sorted({str(arm.verdict) for arm in rows[1:]} & MARKS.keys(), key=list(MARKS).index)
     key = [f"{MARKS[word]} {word}" for word in said] if "mark" in columns else []
     level = f"{100 * (1 - judged['alpha']):g}"
+    over = "splits, of their means" if answer.plan.units else "seeds"
     about = (
-        f"% {_comment(answer.plan.study)}: {_comment(judged['metric'])}, mean +- sd over seeds;"
+        f"% {_comment(answer.plan.study)}: {_comment(judged['metric'])}, mean +- sd over {over};"
         f" {level} % {kind(answer)} intervals; the best mean is bold"
     )
     heads = [column.head for column in asked]
@@ -260,8 +279,12 @@ def _table(
 
 
 def _best(arms: pd.DataFrame, scale: Scale) -> int | None:
-    """The place of the best mean; no arm's where two share it as they are printed."""
-    values = (arms["mean"].astype(float) * scale.sign).round(2)
+    """The place of the best mean; no arm's where two share it as they are printed.
+
+    Nor is it an arm's that fails to train: its mean is that of the seeds that did not.
+    """
+    values = (arms["mean"].astype(float) * scale.sign).round(scale.places)
+    values = values.mask(arms.verdict.isin(["fails to train", "pending"]))  # of what is left of it
     found = [i for i, value in enumerate(values) if value == values.max()]
     return found[0] if len(found) == 1 and len(arms) > 1 else None
 

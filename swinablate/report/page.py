@@ -21,14 +21,14 @@ from swinablate.report.drawing.scale import scale_of
 from swinablate.report.drawing.stack import stacked
 from swinablate.report.drawing.words import called, metric
 from swinablate.report.families import sources, tunings
-from swinablate.report.families.compared import beside, declared
+from swinablate.report.families.compared import beside, declared, within
 from swinablate.report.families.contention import clocked, timed
 from swinablate.report.families.further import among, blocks_of
 from swinablate.report.families.shares import labels_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.stats import ARMS, CONTRASTS, TUNED, TUNED_CONTRASTS
-from swinablate.text import error_ratio, known, percent_of, tuned_word
+from swinablate.text import counted, error_ratio, known, percent_of, tuned_word, visible
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
@@ -37,10 +37,15 @@ HELD = 1_000_000
 epochs fit, and a page of many thousands stays one that opens at once and can be sent."""
 FIRST = 1_000
 """Trials that the page lists: more are no table for reading, and the CSV has all."""
+WRITTEN = 1e15
+"""Whole numbers up to here are written out; beyond, not every one of them is a float."""
+DIGEST = re.compile("[0-9a-f]{64}")
 NONE: Mapping[str, str] = {}
 """Labels of whoever has none."""
 LONG = 90
 """Characters of a list that are shown: about a line of the page."""
+LEFTWARDS = re.compile("({0}+(?: +{0}+)*)".format(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]"))
+"""Words of Hebrew, Arabic and their kin."""
 ICONS = {
     "^": '<path d="M8 2 15 14H1Z"/>',
     "v": '<path d="M8 14 1 2H15Z"/>',
@@ -141,9 +146,19 @@ def evidence(found: Mapping[str, Any], labels: Mapping[str, str] = NONE) -> str:
 
 
 def breakable(text: object) -> Markup:
-    """The text with places where a narrow screen may break a long name, never in a number."""
-    parts = re.split(r"(?<=[._=/,])(?=[^\W\d])", minus(str(text)))
-    return Markup("<wbr>").join(parts)
+    """The text with places where a narrow screen may break a long name, never in a number.
+
+    Signs that turn the direction of text are written out; words of a script that runs to the left
+    stand by themselves, or they would move the sign of a number behind them to its other side.
+    """
+    parts = re.split(r"(?<=[._=/,])(?=[^\W\d])", minus(visible(str(text))))
+    return Markup("<wbr>").join(map(_apart, parts))
+
+
+def _apart(text: str) -> Markup:
+    found = LEFTWARDS.split(text)
+    own = Markup("<bdi>{}</bdi>")
+    return Markup("").join(own.format(p) if k % 2 else escape(p) for k, p in enumerate(found))
 
 
 def coded(text: object) -> Markup:
@@ -216,7 +231,7 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
         keep_trailing_newline=True,
         bytecode_cache=_Kept(),
     )
-    env.filters |= {
+    env.filters |= {"listed": prose.listed} | {
         name: vars(numbers)[name]
         for name in ("plain", "signed", "mean_sd", "p_value", "count", "duration", "share")
     }
@@ -249,7 +264,9 @@ def context(answer: StudyResults, arms: pd.DataFrame, drawn: list[Plot]) -> dict
         "level": f"{100 * (1 - judged['alpha']):g} %",
         "kind": prose.kind(answer),
         "looks": judged.get("looks") or [],
-        "exploratory": [arm["name"] for arm in judged["arms"] if arm.get("exploratory")],
+        "exploratory": prose.exploratory(answer),
+        "units": counted(judged["baseline"]["n"], "split") if answer.plan.units else "",
+        "within": within(judged),
         "new_images": any(row.get("new_images_low") is not None for row in rows),
         "worst": any(row["worst_low"] is not None for row in rows),
         "early": [arm["name"] for arm in judged["arms"] if arm.get("stopped_early")],
@@ -352,9 +369,9 @@ def _raw(value: object) -> str:
     if value is None:
         return numbers.DASH
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.0f}" if value.is_integer() and abs(value) < WRITTEN else f"{value:.6g}"
     text = str(value)
-    return text[:10] if len(text) == 64 and text.isalnum() else text
+    return text[:10] if DIGEST.fullmatch(text) else text
 
 
 def _titled(plot: Plot) -> str:

@@ -1,17 +1,26 @@
 """The sentences of a report that are neither verdicts nor methods."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from swinablate.config.recipe import EACH
 from swinablate.records.plan import HypothesisRecord, PlanRecord
 from swinablate.report.drawing.numbers import plain
+from swinablate.report.drawing.words import called
 from swinablate.report.families.further import blocks_of
+from swinablate.report.families.shares import labels_of
 from swinablate.report.families.total import total_error
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
-from swinablate.text import after_difference, places_of, unit_of
+from swinablate.text import (
+    HIDDEN_BELOW,
+    after_difference,
+    counted,
+    duration,
+    places_of,
+    unit_of,
+)
 
 GIVEN = "given when the results were analyzed; nothing here shows that it was fixed before them"
 EXTENDED = (
@@ -19,6 +28,7 @@ EXTENDED = (
     "words, and what both analyses may get wrong together, stand under W9"
 )
 NOT_GIVEN = "none was given, so nothing is called equivalent"
+SELECTED = {"last": "the last epoch", "best_val": "the epoch with the best validation accuracy"}
 NO_ROPE = "none was declared, so nothing is called equivalent"
 
 
@@ -111,14 +121,20 @@ def _compute(answer: StudyResults) -> str:
         return ""
     failed = answer.provenance.get("hours_failed") or 0
     trials = every_trial(answer)
+    ended = int((~trials.status.isin(["waiting", "running"])).sum())
     devices = sorted({str(d) for d in trials.device.dropna()})
     clock = trials.cpu_s.dropna().astype(float).sum() / 3600
     return (
-        f"{plain(hours, 2)} hours for {len(trials)} trials, "
-        f"of which {plain(failed, 2)} hours for {len(lost(answer))} that failed or diverged"
-        + (f"; {plain(clock, 2)} hours of processor time in training" if clock else "")
+        f"{_hours(hours)} for {counted(ended, 'trial')}, "
+        f"of which {_hours(failed)} for {len(lost(answer))} that failed or diverged"
+        + (f"; {_hours(clock)} of processor time in training" if clock else "")
         + (f"; on {'; '.join(devices)}" if devices else "")
     )
+
+
+def _hours(hours: float) -> str:
+    """A time in hours; one that would be 0.00 of them in the unit that suits it."""
+    return f"{plain(hours, 2)} hours" if not 0 < hours < HIDDEN_BELOW else duration(3600 * hours)
 
 
 def _reproduction(answer: StudyResults) -> str:
@@ -138,7 +154,7 @@ def _reproduction(answer: StudyResults) -> str:
 
 
 def _data(answer: StudyResults) -> str:
-    """Which images the baseline sees, and what was done to them."""
+    """Which images the baseline sees, and what was done to them; and where arms see others."""
     baseline = answer.plan.baseline if answer.plan.arms else None
     data = baseline.recipe.get("data") if baseline else None
     if not baseline or not data:
@@ -157,7 +173,20 @@ def _data(answer: StudyResults) -> str:
         f"augmented: {data['augment']}" if data.get("augment") not in {None, "none"} else "",
         f"normalised: {data['normalisation']}" if data.get("normalisation") else "",
     ]
-    return "; ".join(text for text in found if text)
+    said = "; ".join(text for text in found if text)
+    others = _other_images(answer)
+    return f"the baseline's: {said}; {others}: plan.json" if others else said
+
+
+def _other_images(answer: StudyResults) -> str:
+    """What of the data is not the same in all arms; nothing where it is."""
+    plan = answer.planned
+    paths = dict.fromkeys(path for arm in plan.arms for path in arm.differs)
+    own = [path for path in paths if path.startswith("data.")]
+    if plan.datasets:
+        labels = [one.label for one in plan.datasets.sets if one.label != plan.datasets.home]
+        return f"every arm was also trained on {listed(labels)}"
+    return f"arms differ in {listed(own)}" if own else ""
 
 
 def _training(plan: PlanRecord) -> str:
@@ -167,7 +196,8 @@ def _training(plan: PlanRecord) -> str:
     if not train:
         return ""
     keys = ("optimizer", "lr", "weight_decay", "schedule", "batch", "epochs", "steps", "precision")
-    known = [f"{key} {train[key]}" for key in keys if train.get(key) is not None]
+    unread = "epochs" if train.get("steps") is not None else ""  # steps decide
+    known = [f"{key} {train[key]}" for key in keys if train.get(key) is not None and key != unread]
     return f"the baseline's: {', '.join(known)}; all of it, of every arm: plan.json"
 
 
@@ -212,11 +242,24 @@ def _declared(answer: StudyResults) -> str:
         )
     asked = {declared.about for declared in answer.plan.hypotheses if not declared.quantity}
     rest = [arm["name"] for arm in answer.verdicts["arms"] if arm["name"] not in asked]
+    rest = [str(called(name, labels_of(answer.plan))) for name in rest]
     if not asked:
         return "none was declared before launch: every comparison is exploratory"
     if not rest:
         return "one was declared before launch about every arm"
-    return f"declared before launch, but not about {', '.join(rest)}: these are exploratory"
+    these = "this is" if len(rest) == 1 else "these are"
+    return f"declared before launch, but not about {listed(rest)}: {these} exploratory"
+
+
+def exploratory(answer: StudyResults) -> list[str]:
+    """The arms about which nothing was declared, as the report calls them."""
+    arms = [arm["name"] for arm in answer.verdicts["arms"] if arm.get("exploratory")]
+    return [str(called(name, labels_of(answer.plan))) for name in arms]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row, which commas do not part where they are in one of them."""
+    return ("; " if any("," in name for name in names) else ", ").join(names)
 
 
 def _varies(answer: StudyResults) -> str:
@@ -227,6 +270,8 @@ def _varies(answer: StudyResults) -> str:
         return "the seed that the command is given, and what its script draws from it"
     split = recipe["data"].get("resample_split")
     kept = "the train/validation split is drawn anew" if split else "train/validation split fixed"
+    if units := answer.plan.units:
+        kept = f"{len(set(units.values()))} train/validation splits, the same ones for every arm"
     weights, fixed = _weights(recipe.get("start", {}))
     drawn = ", ".join([*weights, "order of the images", "augmentation", "drop masks"])
     return "; ".join([f"the seed: {drawn}", kept, *fixed, "test set fixed"])
@@ -248,12 +293,11 @@ def _selection(plan: PlanRecord) -> str:
         return ""
     if plan.baseline.commanded:
         return "the command's own: which epoch and which data its number is of, its script says"
-    last = recipe["train"].get("select", "last") == "last"
-    how = (
-        "the last epoch is tested"
-        if last
-        else "the epoch with the best validation accuracy is tested"
-    )
+    how = f"{SELECTED[recipe['train'].get('select', 'last')]} is tested"
+    others = [arm for arm in plan.arms if "train.select" in arm.differs]
+    for way in dict.fromkeys(arm.differs["train.select"][1] for arm in others):
+        who = [arm.name for arm in others if arm.differs["train.select"][1] == way]
+        how += f", of {listed(who)} {SELECTED[way]}"
     tuned = "; tuning chose on validation accuracy" if plan.tune else ""
     return f"{how}; no trial was pruned; the test set is used once a trial{tuned}"
 

@@ -42,7 +42,7 @@ def unchanged(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> Iterator[War
             yield Warn(
                 "W12",
                 f"{one.name} and {other.name} gave the same numbers at "
-                f"{'every seed' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}: the "
+                f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}: the "
                 "change did not reach the script, or does nothing there.",
             )
     if still:
@@ -75,8 +75,8 @@ def unheard(plan: PlanRecord, recorded: Mapping[str, Outcome]) -> Iterator[Warn]
         if every and found == asked:
             text = f"no trial gave {what}: nothing in its output is called so, or it is no number."
         else:
-            who = "; ".join(f"{name}: {lost} of {count} trials" for name, lost, count in arms)
-            text = f"not every trial gave {what} ({who})."
+            who = "; ".join(f"{name} {lost} of {count}" for name, lost, count in arms)
+            text = f"trials that did not give {what}: {who}."
         yield Warn("W30", text + " `swinablate logs TRIAL` says why.")
 
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from swinablate.stats.declaration import CONTRASTS, Declaration, Judged, Tally
-from swinablate.stats.estimate import BASELINE_RATIO
+from swinablate.stats.estimate import BASELINE_RATIO, WHOLE
 from swinablate.stats.judge import CHOSEN, DUNNETT, SHRUNKEN
 from swinablate.stats.power import POWER, baseline_of
 from swinablate.stats.sample import Sample, cells
-from swinablate.stats.seeds.units import Units, ended
+from swinablate.stats.seeds.units import ended
 from swinablate.stats.seeds.variances import RAISED, prior_seeds
 from swinablate.text import LOG_ODDS, counted, ends, error_ratio, number, signed
 
@@ -42,7 +42,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
         return (
             f"{arm.name}: equivalent to {'the baseline' if own else baseline.name} within "
             f"{margin(declaration)}{given} "
-            f"({shown(found, declaration)}, {evidence}).{worst}"
+            f"({shown(found, declaration)}, {evidence}{shorter(found, declaration)}).{worst}"
         )
     if found.verdict == "undecided":
         need = _need(arm, found, baseline, declaration)
@@ -55,7 +55,7 @@ def sentence(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     by = f"{size.removeprefix('+')}{declaration.suffix}"
     by += _errors(found, declaration)
     return (
-        f"{arm.name} {moves} {_metric(declaration)} by {by}{over}{given} "
+        f"{arm.name} {moves} {declaration.words} by {by}{over}{given} "
         f"({evidence}): {found.verdict}{small if found.negligible else ''}.{worst}"
     )
 
@@ -90,7 +90,7 @@ def methods(
     adjusted = "" if comparisons == 1 else " is adjusted for them in a single step and"
     reach = (
         f"The p-value beside an interval{adjusted} lies below {declaration.alpha:g} exactly where "
-        f"that excludes 0. {_reach(declaration.units)}"
+        f"that excludes 0. {_reach(declaration)}"
     )
     rule = _rule(declaration, comparisons)
     statistic = _statistic(how, declaration, comparisons) + _uneven(how, samples, declaration)
@@ -98,8 +98,14 @@ def methods(
     return " ".join(part for part in parts if part)
 
 
-def _reach(units: Units) -> str:
+def _reach(declaration: Declaration) -> str:
     """What training again would show, by the sources of noise that were drawn over."""
+    units = declaration.units
+    if not declaration.declared:
+        return (
+            "The intervals say what other such runs would show; what varies between runs, and "
+            "whether all were tested on the same data, is not known here."
+        )
     if not units.of:
         kept = ", on this cut of training and validation images" if units.over else ""
         return (
@@ -177,7 +183,7 @@ def _more(declaration: Declaration) -> str:
     if not m:
         return ""
     own, joint = f"{100 * declaration.alpha:g} %", "" if m == 1 else " together"
-    were = "was" if m == 1 else "were"
+    were = "were" if joint else "was"
     return (
         f" {counted(m, 'contrast')} of arms {were} declared beside them, a family of its own: the "
         f"chance of a wrong word is at most {own} for those{joint}, and the intervals hold{joint}."
@@ -237,7 +243,7 @@ def _uneven(how: str, samples: Mapping[str, Sample], declaration: Declaration) -
 def _rule(declaration: Declaration, comparisons: int) -> str:
     rule = "A difference is called better or worse if its interval excludes 0"
     if declaration.better == "lower":
-        rule += f" (lower {_metric(declaration)} is better)"
+        rule += f" (lower {declaration.words} is better)"
     made, declared = ("declared", "declared ") if declaration.declared else ("given", "")
     if declaration.rope_pp is None:
         return f"{rule}, else undecided; no equivalence margin was {made}."
@@ -289,7 +295,9 @@ def _need(arm: Tally, found: Judged, baseline: Tally, declaration: Declaration) 
 def reach(found: Judged, declaration: Declaration) -> str:
     """Return what as many seeds find, and how surely."""
     size = number(found.detectable_pp, declaration.places(found.se))
-    return f"{size}{declaration.suffix} with power {POWER:g}"
+    none = declaration.unit == "pp" and (found.detectable_pp or 0.0) > WHOLE
+    least = "no difference that percentages can have" if none else f"{size}{declaration.suffix}"
+    return f"{least} with power {POWER:g}"
 
 
 def so_far(arm: Tally, found: Judged, declaration: Declaration) -> str:
@@ -311,6 +319,15 @@ def _errors(found: Judged, declaration: Declaration) -> str:
     if declaration.unit != LOG_ODDS:
         return ""
     return f", {error_ratio(found.delta_pp, found.ci_low, found.ci_high)}"
+
+
+def shorter(found: Judged, declaration: Declaration) -> str:
+    """The interval that shows equivalence, where the one beside it leaves the margin."""
+    rope = declaration.rope_pp or 0.0
+    if -rope < (found.ci_low or 0.0) and (found.ci_high or 0.0) < rope:
+        return ""
+    both = ends(found.equivalence_low, found.equivalence_high, declaration.places(found.se))
+    return f"; by that of the two one-sided tests, {' to '.join(both)}"
 
 
 def margin(declaration: Declaration) -> str:
@@ -345,9 +362,8 @@ def _against(arm: Tally, found: Judged, baseline: Tally, declaration: Declaratio
     """The seeds, or the splits, of both sides."""
     own = baseline.name == declaration.baseline
     if found.pairs is not None:
-        units = declaration.units
-        many = f" of {_count(units.each)} each" if units.of else ""
-        return f"{counted(found.pairs, units.word)} in common{many}"
+        many = f" of {_count(declaration.units.each)} each" if declaration.units.of else ""
+        return f"{counted(found.pairs, declaration.units.word)} in common{many}"
     if found.divergence is not None:
         ended = found.divergence
         left, base = ended.seeds - ended.diverged, ended.baseline_seeds - ended.baseline
@@ -365,12 +381,7 @@ def _others(n: int, baseline: Tally, *, own: bool) -> str:
 
 def _capital(declaration: Declaration) -> str:
     """The metric at the start of a sentence; the rest of it may have capitals of its own."""
-    words = _metric(declaration)
-    return words[:1].upper() + words[1:]
-
-
-def _metric(declaration: Declaration) -> str:
-    return declaration.words
+    return declaration.words[:1].upper() + declaration.words[1:]
 
 
 def _level(alpha: float) -> str:

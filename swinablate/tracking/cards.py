@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from swinablate.config.metrics import ACCURACY
+from swinablate.config.metrics import ACCURACY, metric
 from swinablate.records.launch import UNKNOWN, Launch
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.provenance import provenance
+from swinablate.text import LOG_ODDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class StudyCard:
         declaration: digest of what was declared before launch.
         varied: paths of the switches the arms differ in.
         metric: what the arms are compared in.
+        unit: of differences, on the study's scale.
         launch: how it was started, and by what commands it goes on; empty where nobody knows.
     """
 
@@ -54,6 +56,7 @@ class StudyCard:
     commit: str | None
     varied: tuple[str, ...]
     metric: str = ACCURACY
+    unit: str = "pp"
     launch: Launch = UNKNOWN
     arms: Mapping[str, ArmCard] = field(default_factory=dict)
 
@@ -109,6 +112,7 @@ def study_card(plan: PlanRecord, launch: Launch) -> StudyCard:
         commit=provenance()["git"].get("commit"),
         varied=tuple(dict.fromkeys(paths)),
         metric=plan.compare.metric,
+        unit=LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit,
         launch=launch,
         arms={
             arm.name: ArmCard(

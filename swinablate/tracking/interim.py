@@ -6,7 +6,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from swinablate.config.metrics import metric
-from swinablate.text import known
+from swinablate.text import known, places_in
 from swinablate.tracking.cards import StudyCard
 from swinablate.tracking.text import key
 
@@ -34,7 +34,8 @@ def row(study: StudyCard, arm: str, ended: Collection[Mapping[str, Any]]) -> dic
         "name": arm,
         "n": len(done),
         "mean": mean(values) if values else None,
-        "sd": stdev(values) if len(values) > 1 else None,
+        "sd": (spread := stdev(values) if len(values) > 1 else None),
+        "places": places_in(measure.unit, spread),
         "verdict": PENDING,
         "metric": study.metric,
         "unit": measure.unit,
@@ -46,7 +47,8 @@ def done(study: StudyCard, arm: Mapping[str, Any]) -> str:
     """How many of an arm's seeds count, of those there can be."""
     card = study.arms.get(str(arm["name"]))
     planned = card.planned if card else arm.get("planned")
-    return f"{arm['n']} of {planned}" if planned else str(arm["n"])
+    count = arm["n"] if arm.get("runs") is None else arm["runs"]  # where splits are counted
+    return f"{count} of {planned}" if planned else str(count)
 
 
 def state(arm: Mapping[str, Any]) -> str:

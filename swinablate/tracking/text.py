@@ -14,6 +14,7 @@ from swinablate.text import (
     OWN,
     after_difference,
     after_value,
+    counted,
     flat,
     interval,
     known,
@@ -126,9 +127,12 @@ def arms(verdicts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{**arm, **named, "places": places_of(verdicts)} for arm in found]
 
 
-def mean_and_sd(metric: str) -> tuple[str, str]:
-    """What the mean and the standard deviation over an arm's seeds are called in a summary."""
-    kind = "acc" if metric == ACCURACY else "metric"
+def mean_and_sd(metric: str, unit: str = "pp") -> tuple[str, str]:
+    """What the mean and the standard deviation over an arm's seeds are called in a summary.
+
+    Log odds of an accuracy are no accuracy.
+    """
+    kind = "acc" if metric == ACCURACY and unit == "pp" else "metric"
     return f"{kind}_mean", f"{kind}_std"
 
 
@@ -138,8 +142,9 @@ def numbers(arm: Mapping[str, Any]) -> dict[str, float]:
     Of another metric they have another name, and more digits: a loss is no percentage.
     """
     metric = str(arm.get("metric", ACCURACY))
-    digits = 3 if metric == ACCURACY else 6
-    shown = dict(zip(("mean", "sd"), mean_and_sd(metric), strict=True))
+    unit = str(arm.get("unit", "pp"))
+    digits = 3 if metric == ACCURACY and unit == "pp" else 6
+    shown = dict(zip(("mean", "sd"), mean_and_sd(metric, unit), strict=True))
     names = ("mean", "sd", "delta_pp", "ci_low", "ci_high", "n")
     found = {shown.get(field, field): arm.get(field) for field in names}
     # A thousandth of a point is one image of a hundred thousand: finer digits are noise.
@@ -177,7 +182,8 @@ def summary(arm: Mapping[str, Any]) -> dict[str, str]:
             + f"{given}, "
         )
     lost = [f"{arm[key]} {key}" for key in ("diverged", "failed") if arm.get(key)]
-    note = f"{effect}{verdict}: {mean} (n = {arm['n']}{''.join(f', {x}' for x in lost)})"
+    count = arm["n"] if arm.get("runs") is None else counted(arm["n"], "split")
+    note = f"{effect}{verdict}: {mean} (n = {count}{''.join(f', {x}' for x in lost)})"
     return {
         "verdict": verdict,
         "interval": both or "-",
@@ -217,15 +223,6 @@ def study(card: StudyCard, said: str, links: Mapping[str, str]) -> str:
     """The note of an experiment: the question, the answers, where to look."""
     again = _command("Again", card.launch.again, card.launch.needs)
     return "\n\n".join(filter(None, [plain(card.question), said, linked(links), again]))
-
-
-COMING = """\
-<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>No report yet</title>
-<p>This study has no report yet. It comes here when the study has ended, or is brought by
-the command <code>sync</code>.</p></html>
-"""
-"""In a report's place until there is one: links lead to it from the first trial on."""
 
 
 def report(card: StudyCard, *, there: bool) -> str:

@@ -294,7 +294,7 @@ class Tracker:
             note = track_text.report(self._study, there=False)
             tags = self._origin() | {"kind": "report", "mlflow.note.content": note}
             self._report = self._runs.create("report", tags, _now())
-            self._runs.write(self._report, {"index.html": track_text.COMING})
+            self._runs.write(self._report, {"index.html": track_views.COMING})
             self._runs.wait(self._report)
         return self._report
 
@@ -331,7 +331,7 @@ class Tracker:
         arms = sorted({run.tags["arm"] for run in self._trials.values()})
         columns = track_views.Columns(
             metric=track_text.key(self._study.metric),
-            summary=track_text.mean_and_sd(self._study.metric),
+            summary=track_text.mean_and_sd(self._study.metric, self._study.unit),
             varied=varied,
         )
         views = track_views.tags(self._study.declaration, columns, arms, self._created)

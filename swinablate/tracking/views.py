@@ -40,6 +40,14 @@ SWITCHES = 8
 """More columns would push the note far to the right; the runs have all of them."""
 _CHARTS = ("val/accuracy", "train/loss", "time/epoch_s", "memory/peak_mib")
 
+COMING = """\
+<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>No report yet</title>
+<p>This study has no report yet. It comes here when the study has ended, or is brought by
+the command <code>sync</code>.</p></html>
+"""
+"""In a report's place until there is one: links lead to it from the first trial on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:

@@ -516,7 +516,7 @@ def test_latex_says_which_mark_is_which_verdict() -> None:
         (97.3111, 0.4213, "97.31 ± 0.42"), (97.3, 12.34, "97 ± 12"), (97.3, 1.234, "97.3 ± 1.2"),
         (97.3, 0.0123, "97.300 ± 0.012"), (97.3, 0.0, "97.30 ± 0.00"), (97.3, None, "97.30"),
         (None, None, DASH), (float("nan"), 1.0, DASH), (97.3, 0.0999, "97.30 ± 0.10"),
-        (1.23e-5, 3e-6, "0.000012 ± 0.000003"),
+        (1.23e-5, 3e-6, "0.0000123 ± 0.0000030"),
     ],
 )  # fmt: skip
 def test_mean_and_sd(mean: float | None, sd: float | None, expected: str) -> None:

@@ -76,6 +76,13 @@ def test_what_is_the_same_is_named_where_it_is_no_chance(arms, found):
     assert warned(arms) == found
 
 
+def test_seeds_that_are_the_same_are_named_and_not_called_every_one():
+    arms = {"baseline": [(1, (5, 6, 1)), 2, (3, (4, 4, 1)), 9]}
+    arms["a"] = [(1, (5, 6, 1)), 7, (3, (4, 4, 1)), 8]
+    (one,) = unchanged(*recorded(arms, {"command": {"run": ["x"]}, "switches": {}}))
+    assert "gave the same numbers at seeds 0, 2: the change" in one.text
+
+
 def test_of_networks_their_answers_tell():
     same = {"baseline": [1, 1, 1], "a": [1, 1, 1]}
     assert warned(same)
@@ -89,7 +96,7 @@ ALSO = {"name": "loss", "pattern": "loss (.*)", "unit": "nats", "better": "lower
     ("having", "said"),
     [
         ({}, "no trial gave 'loss' (loss (.*)): nothing in its output is called so"),
-        ({"a0"}, "not every trial gave 'loss' (loss (.*)) (baseline: 2 of 2 trials; a: 1 of 2"),
+        ({"a0"}, "trials that did not give 'loss' (loss (.*)): baseline 2 of 2; a 1 of 2."),
         ({"baseline0", "baseline1", "a0", "a1"}, ""),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from swinablate.records.launch import Launch
-from swinablate.records.plan import ArmRecord, PlanRecord, Row, StartRecord
+from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord, Row, StartRecord
 from swinablate.records.tuning import TuneRecord
 from swinablate.tracking.cards import study_card, trial_card
 from swinablate.tracking.text import cut
@@ -28,6 +28,9 @@ def test_a_study_varies_what_its_arms_change_and_what_is_tuned_each_once():
     assert card.varied == ("model.shift", "train.lr", "model.norm", "train.clip")
     assert (card.name, card.dataset, card.question) == ("s", "digits", "?")
     assert (card.declaration, card.launch.study) == ("d", "s.toml")
+    assert card.unit == "pp"
+    odds = plan.model_copy(update={"compare": CompareRecord(scale="logit")})
+    assert study_card(odds, Launch(study="s.toml")).unit == "log odds"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 import pytest
 
+from swinablate.text import LOG_ODDS
 from swinablate.tracking import interim
 from swinablate.tracking.cards import ArmCard, StudyCard
-from swinablate.tracking.text import plain
+from swinablate.tracking.text import mean_and_sd, numbers, plain, summary
 
 
 def study(metric="test/accuracy", **families):
@@ -35,6 +36,23 @@ def test_seeds_that_are_lost_are_counted_and_not_averaged():
 def test_another_metric_is_averaged_in_its_own_unit():
     found = interim.row(study("test/loss", a="swin"), "a", [ended(loss=0.5, accuracy=90.0)])
     assert (found["mean"], found["sd"], found["unit"]) == (0.5, None, "nats")
+    both = [ended(loss=0.0012), ended(loss=0.0014)]
+    found = interim.row(study("test/loss", a="swin"), "a", both)
+    assert summary(found)["mlflow.note.content"].startswith(
+        "pending: 0.00130 \N{PLUS-MINUS SIGN} 0.00014 nats"
+    )
+
+
+def test_where_splits_are_judged_seeds_are_counted():
+    arm = {"name": "a", "n": 2, "runs": 4, "verdict": "better", "mean": 90.0, "sd": 0.5}
+    assert interim.done(study(a="swin"), arm) == "4 of 4"
+    assert "(n = 2 splits)" in summary(arm)["mlflow.note.content"]
+
+
+def test_log_odds_are_not_called_an_accuracy():
+    arm = {"name": "a", "n": 2, "unit": LOG_ODDS, "mean": 2.34, "sd": 0.05}
+    assert numbers(arm) == {"metric_mean": 2.34, "metric_std": 0.05, "n": 2.0}
+    assert mean_and_sd("test/accuracy", LOG_ODDS) == ("metric_mean", "metric_std")
 
 
 @pytest.mark.parametrize(

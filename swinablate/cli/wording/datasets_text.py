@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from swinablate.cli.wording.scale_text import hours_of
-from swinablate.config.metrics import metric
-from swinablate.text import LOG_ODDS, after_difference, interval, named_level, signed
+from swinablate.cli.wording.scale_text import hours_of, sized
+from swinablate.text import interval, named_level, signed
 
 if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
@@ -78,11 +77,11 @@ def dataset_lines(plan: "PlanRecord") -> list[str]:
             "be told from two."
         )
     if several.detectable_pp is not None and several.spread_pp is not None:
-        own = LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit
-        unit = " percentage points" if own == "pp" else after_difference(own)
+        shown, unit = sized(plan, several.detectable_pp)
         lines.append(
-            f"Mean over the data sets it can see: +-{several.detectable_pp:.2f}{unit} where "
-            f"effects are the same on all, +-{several.spread_detectable_pp:.2f} where they differ "
+            f"Mean over the data sets it can see: +-{several.detectable_pp:.{shown}f}{unit} where "
+            f"effects are the same on all, +-{several.spread_detectable_pp:.{shown}f} where they "
+            "differ "
             f"by an sd of {several.spread_pp:.2g} (of every arm, were the noise on each that of "
             f"{several.home}, and known)."
         )

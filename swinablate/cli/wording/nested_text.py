@@ -3,7 +3,7 @@
 from swinablate.config.metrics import metric
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tuning import ReplicatesRecord, TuningsRecord
-from swinablate.text import LOG_ODDS, after_difference, counted
+from swinablate.text import LOG_ODDS, after_difference, counted, places_in
 
 
 def nested_lines(plan: PlanRecord) -> list[str]:
@@ -21,14 +21,13 @@ def nested_lines(plan: PlanRecord) -> list[str]:
     lines = [said]
     if not noise.difference:
         return [*lines, f"Smallest detectable difference: {noise.source}, or set noise.sd."]
-    own = LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit
-    unit = after_difference(own)
+    shown, unit = _sized(plan)
     spread = (
-        f"a difference has sd {noise.difference['training']:.2f} between trainings and "
-        f"{noise.difference['split']:.2f} between splits, from {noise.known}"
+        f"a difference has sd {noise.difference['training']:.{shown}f} between trainings and "
+        f"{noise.difference['split']:.{shown}f} between splits, from {noise.known}"
     )
     lines += [
-        f"{_design(row)}: finds {row.detectable_pp:.2f}{unit} with power 0.8 ({spread})."
+        f"{_design(row)}: finds {row.detectable_pp:.{shown}f}{unit} with power 0.8 ({spread})."
         for row in noise.replicates
         if row.why == "declared"
     ]
@@ -43,14 +42,21 @@ def nested_lines(plan: PlanRecord) -> list[str]:
     ]
     lines += [
         f"The budget of {plan.budget.trials} trials: {_design(row)[0].lower()}{_design(row)[1:]}, "
-        f"finds {row.detectable_pp:.2f}{unit}."
+        f"finds {row.detectable_pp:.{shown}f}{unit}."
         for row in noise.replicates
         if row.why == "budget"
     ]
-    sizes = ", ".join(f"{size:.2f} for {family}" for family, size in plan.effects_pp.items())
+    sizes = ", ".join(f"{size:.{shown}f} for {family}" for family, size in plan.effects_pp.items())
     if sizes:
         lines.append(f"Of the design's own effects: {sizes}.")
     return lines
+
+
+def _sized(plan: PlanRecord) -> tuple[int, str]:
+    """Decimals of differences as large as the noise of one, and what stands behind one."""
+    own = LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit
+    known = [sd for sd in (plan.noise.difference or {}).values() if sd]
+    return places_in(own, min(known, default=None)), after_difference(own)
 
 
 def _design(row: ReplicatesRecord) -> str:
@@ -73,18 +79,17 @@ def tuning_lines(plan: PlanRecord) -> list[str]:
         return []
     if not noise.tunings:
         return [f"What tuned arms can show: {noise.source}, or set noise.sd."]
-    own = LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit
-    unit, spread = after_difference(own), noise.difference
+    (shown, unit), spread = _sized(plan), noise.difference
     within = "trainings," if noise.splits < 2 else "trainings, each on a split of its own,"
     sd = (spread["training"] ** 2 + (spread["split"] ** 2 if noise.splits > 1 else 0)) ** 0.5
     known = (
-        f"a difference has sd {spread['tuning']:.2f} between tunings and {sd:.2f} between "
-        f"{within} from {noise.known}"
+        f"a difference has sd {spread['tuning']:.{shown}f} between tunings and {sd:.{shown}f} "
+        f"between {within} from {noise.known}"
     )
     lines = []
     for row in noise.tunings:
         if row.why == "declared":
-            found = f"finds {row.detectable_pp:.2f}{unit} with power 0.8 ({known})"
+            found = f"finds {row.detectable_pp:.{shown}f}{unit} with power 0.8 ({known})"
             lines.append(f"Tuned arms: {_tuned(row)}: {found}.")
         elif row.tunings is None:
             lines.append(f"{_seeds(row)}: no number of tunings finds {rope:g}{unit}.")

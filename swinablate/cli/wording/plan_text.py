@@ -9,7 +9,7 @@ from swinablate.config.metrics import ACCURACY, metric
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tuning import TuneRecord
 from swinablate.study.search_space import LEAST
-from swinablate.text import LOG_ODDS, after_difference, counted, places
+from swinablate.text import LOG_ODDS, after_difference, counted, places_in
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 """What splits are called."""
@@ -88,7 +88,8 @@ def _effort(plan: PlanRecord) -> list[str]:
     if plan.tune:
         lines += _tuning(plan, plan.tune)
     units = {"gpu_hours": "GPU hours"}
-    limits = [f"{n:g} {units.get(unit, unit)}" for unit, n in plan.budget if n is not None]
+    asked = [(n, units.get(unit, unit)) for unit, n in plan.budget if n is not None]
+    limits = [f"{n:g} {unit.removesuffix('s') if n == 1 else unit}" for n, unit in asked]
     if limits:
         lines.append(f"Ends at {' or '.join(limits)}, decided or not.")
     return lines
@@ -161,13 +162,13 @@ def _power(plan: PlanRecord) -> list[str]:
         return [f"Smallest detectable difference: {noise.source}."]
     row = metric(plan.compare.metric)
     own = LOG_ODDS if plan.compare.scale == "logit" else row.unit
-    unit = "percentage points" if own == "pp" else own
-    shown = 2 if own == "pp" else places(noise.sd)
-    found = f"about {effect:.{shown}f} {unit}"
+    unit = " percentage points" if own == "pp" else after_difference(own)
+    shown = places_in(own, noise.sd)
+    found = f"about {effect:.{shown}f}{unit}"
     if plan.looks:
         first, last = plan.looks[0], plan.looks[-1]
         found = (
-            f"about {first.detectable_pp:.{shown}f} {unit} at the first look, "
+            f"about {first.detectable_pp:.{shown}f}{unit} at the first look, "
             f"{last.detectable_pp:.{shown}f} at the last"
         )
     source = f"sd {noise.sd:.{shown}f} over seeds, {noise.source}"

@@ -4,11 +4,23 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swinablate.config.metrics import metric
-from swinablate.text import LOG_ODDS, interval, level, signed
+from swinablate.text import LOG_ODDS, after_difference, interval, level, places_in, signed
 
 if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
     from swinablate.scheduling.cost import Cost
+
+
+def sized(plan: "PlanRecord", least: float) -> tuple[int, str]:
+    """Decimals of differences as large as the noise, and what stands behind one.
+
+    Args:
+        plan: as it is recorded.
+        least: the smallest of them; it is not shown as 0.
+    """
+    own = LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit
+    unit = " percentage points" if own == "pp" else after_difference(own)
+    return places_in(own, least), unit
 
 
 def rung_columns(plan: "PlanRecord") -> Sequence[str]:
@@ -104,13 +116,11 @@ def scale_lines(plan: "PlanRecord") -> list[str]:
             "there will be slopes."
         )
     if scale.detectable_pp is not None:
-        row = metric(plan.compare.metric)
-        own = LOG_ODDS if plan.compare.scale == "logit" else row.unit
-        unit = "percentage points" if own == "pp" else own
         far, there = scale.predicted_pp, scale.predict
-        ahead = "" if far is None or not there else f", +-{far:.2f} at {there.label}"
+        shown, unit = sized(plan, scale.detectable_pp)
+        ahead = "" if far is None or not there else f", +-{far:.{shown}f} at {there.label}"
         lines.append(
-            f"Slope it can see: +-{scale.detectable_pp:.2f} {unit} per doubling of "
+            f"Slope it can see: +-{scale.detectable_pp:.{shown}f}{unit} per doubling of "
             f"{scale.by}{ahead} (of one arm, were its noise known and the effects on a line: "
             "both make the intervals wider)."
         )

@@ -15,6 +15,7 @@ from swinablate.report.across.answers import Across
 from swinablate.report.drawing import Figure, beside, numbers
 from swinablate.report.drawing.files import drawn, pixels
 from swinablate.report.drawing.scale import said as scaled
+from swinablate.report.drawing.words import metric as called
 from swinablate.report.drawing.words import worded
 from swinablate.report.families.datasets import effect_rows, profile_rows
 from swinablate.report.figures.datasets import FIGURE as EFFECTS
@@ -62,6 +63,7 @@ def contents(found: Across) -> dict[str, bytes]:
         rope_pp=found.first.get("rope_pp"),
     )
     figure = Figure(title="Effects", table=lambda _: rows, draw=beside.draw, absent="")
+    rows = worded(rows, {})
     svg = drawn(figure, rows, "compare")
     more = _more(found)
     said = context(found) | {"drawn": [(name, figure.title) for name, figure, *_ in more]}
@@ -119,7 +121,7 @@ def context(found: Across) -> dict[str, Any]:
     unit = str(found.to_json()["unit"])
     return {
         "title": found.title or " | ".join(found.names),
-        "metric": first["metric"],
+        "metric": called(first["metric"]),
         "after": after_difference(unit),
         "level": f"{100 * (1 - first['alpha']):g} %",
         "rope": first.get("rope_pp"),
@@ -238,6 +240,7 @@ def _cell(arm: Mapping[str, Any] | None, places: int) -> dict[str, Any] | None:
         "interval": ends,
         "n": arm["n"],
         "verdict": arm["verdict"],
+        "negligible": bool(arm.get("negligible")),
         "against": against,
         "text": f"{delta} {ends} {word}{against}, n = {arm['n']}",
     }

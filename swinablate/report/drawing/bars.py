@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from swinablate.report.drawing.ink import (
@@ -35,6 +36,8 @@ TWINS = 10
 """So many equal seeds take 5 % of the axis."""
 DELTA, INTERVAL, COUNT, SHAPE, VERDICT = 44, 54, 174, 192, 201  # points right of the axis
 NEAR = 56  # the same, of the shape where no interval is written
+MONO = 0.602  # of its size, the width of a letter of DejaVu Sans Mono
+USUAL = 4  # letters of a number along an axis: of percentages it is no longer
 LINE = 42  # letters of an axis label under a drawing of one column
 
 
@@ -61,6 +64,7 @@ def ground(ax: Axes, rope: float | None, unit: str = "pp") -> None:
             fontsize=pt(8.5), color=LOOKS["equivalent"].colour,
         )  # fmt: skip
     ax.axvline(0, color=INK, linewidth=1.0, zorder=1)
+    roomy(ax)
     ax.grid(axis="x", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
 
@@ -132,17 +136,33 @@ def numbers(
     """
     look = LOOKS[arm.verdict]
     judged = arm.verdict in JUDGED
-    figures = {"color": INK if judged else FAINT, "fontsize": pt(8.5), "family": "monospace"}
-    beside(ax, y, DELTA, signed(arm.delta_pp, places), ha="right", **figures)
+    figures = {"color": INK if judged else FAINT, "family": "monospace"}
+    delta, both = signed(arm.delta_pp, places), interval(arm.ci_low, arm.ci_high, places)
+    beside(ax, y, DELTA, delta, ha="right", fontsize=fitting(delta, DELTA), **figures)
     if paper.narrow:
         _shape(ax, y, NEAR, look)
         return
-    beside(ax, y, INTERVAL, interval(arm.ci_low, arm.ci_high, places), **figures)
-    beside(ax, y, COUNT, count, ha="right", **figures)
+    room = COUNT - INTERVAL - MONO * 8.5 * len(count) - 2
+    beside(ax, y, INTERVAL, both, fontsize=fitting(both, room), **figures)
+    beside(ax, y, COUNT, count, ha="right", fontsize=pt(8.5), **figures)
     word = f"{arm.verdict} (negligible)" if arm.negligible is True else str(arm.verdict)
     weight = "bold" if judged else "normal"
     beside(ax, y, VERDICT, word, color=look.colour, fontsize=pt(9), weight=weight)
     _shape(ax, y, SHAPE, look)
+
+
+def fitting(text: str, room: float) -> float:
+    """The size of numbers in a column: a long one is written smaller, not over the next one."""
+    return pt(min(8.5, room / (MONO * max(len(text), 1))))
+
+
+def roomy(ax: Axes) -> None:
+    """Write fewer numbers along an axis where they are long; its limits must be final."""
+    longest = len(f"{max(map(abs, ax.get_xlim())):.0f}") + 1  # and a sign
+    if longest > USUAL:
+        room = 72 * ax.get_window_extent().width / root(ax).dpi
+        most = max(2, int(room / (LETTER * pt(10) * (longest + 2))))
+        ax.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _shape(ax: Axes, y: float, x: float, look: Look) -> None:

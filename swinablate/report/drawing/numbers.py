@@ -3,8 +3,12 @@
 from swinablate import text
 from swinablate.text import known
 
-MOST = 6
+MOST = text.SMALLEST
 """Decimals, as of differences (`text.places`)."""
+OF_P = 6
+"""Decimals of a p-value at most: nobody reads more."""
+SUFFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
+"""Of large counts: a network of today takes up to some T of multiply-accumulates an image."""
 MINUS, DASH, PM = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{PLUS-MINUS SIGN}"
 
 
@@ -30,13 +34,17 @@ def share(n: float | None, planned: int) -> str:
 
 
 def mean_sd(mean: float | None, sd: float | None) -> str:
-    """Mean and standard deviation: the sd to two digits, the mean to the same place."""
+    """Mean and standard deviation: the sd to two digits, the mean to the same place.
+
+    Without a spread, or with none, a small mean has two digits of its own: 0.0012 is not 0.00.
+    """
     if not known(mean):
         return DASH
+    own = max(2, text.places(abs(mean)))
     if not known(sd):
-        return plain(mean)
+        return plain(mean, own)
     # The exponent after rounding: 0.0999 is 0.10, not 0.100.
-    places = 2 if sd <= 0 else min(max(1 - int(f"{sd:.1e}".partition("e")[2]), 0), MOST)
+    places = own if sd <= 0 else min(max(1 - int(f"{sd:.1e}".partition("e")[2]), 0), MOST)
     return f"{plain(mean, places)} {PM} {sd:.{places}f}"
 
 
@@ -44,22 +52,25 @@ def p_value(p: float | None, alpha: float = 0.05) -> str:
     """A p-value to two digits, never 0; one below alpha is not rounded up to it."""
     if not known(p):
         return DASH
-    if p < 0.001:
+    if p < 0.001 <= alpha:
         return "< 0.001"
+    if p < 0.001:  # of a smaller error rate it matters by how much
+        return f"{p:.2g}" if p >= alpha or float(f"{p:.2g}") < alpha else f"< {alpha:g}"
     places = 3 if p < 0.1 else 2
-    while p < alpha <= float(f"{p:.{places}f}") and places < MOST:
+    while p < alpha <= float(f"{p:.{places}f}") and places < OF_P:
         places += 1
     return f"{p:.{places}f}"
 
 
 def count(value: float | None) -> str:
-    """A large count with a suffix: 34.7 k, 28.3 M."""
+    """A large count with a suffix: 34.7 k, 28.3 M; 999,950 is 1 M, as its three digits are."""
     if not known(value):
         return DASH
-    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{suffix}"
-    return f"{value:g}"
+    if abs(value) < 1e3:
+        return f"{value:g}"
+    shown = abs(float(f"{value:.3g}"))
+    size, suffix = next(pair for pair in SUFFIXES if shown >= pair[0])
+    return f"{value / size:.3g}{suffix}"
 
 
 def duration(seconds: float | None) -> str:

@@ -85,3 +85,23 @@ def clear(ax: Axes, lines: Sequence[pd.DataFrame], *, low: bool) -> Box | None:
         if not any(each.any() for each in behind):
             return LEFT, foot, WIDE, tall
     return None
+
+
+def epochs(rows: pd.DataFrame) -> int:
+    """How many epochs the curves are long; 1 where there is none."""
+    if rows.empty:
+        return 1
+    whole = int(rows.epoch.max()) - int(rows.epoch.min()) + 1
+    return whole if whole_steps(rows) else rows.epoch.nunique()  # steps of somebody else's table
+
+
+def whole_steps(rows: pd.DataFrame) -> bool:
+    """Whether every epoch is a whole number, and so may every number along the axis be."""
+    return bool((rows.epoch.astype(float) % 1 == 0).all())
+
+
+def late(rows: pd.DataFrame, share: float) -> float:
+    """The epoch after such a share of them."""
+    first, last = float(rows.epoch.min()), float(rows.epoch.max())
+    after = (last - first) * share
+    return first + (round(after) if whole_steps(rows) else after)

@@ -11,6 +11,8 @@ from matplotlib.transforms import Bbox
 
 from swinablate.report.drawing.ink import pt, root
 
+NARROW = 1e-9
+"""Of the farthest, what is no width at all."""
 FAR = 8.0
 """An interval this many times longer than the next shorter one would flatten all others."""
 
@@ -35,8 +37,8 @@ def core(lows: Sequence[float], highs: Sequence[float], centre: float) -> tuple[
     order = np.argsort(reach)
     keep = len(order)
     for i in range((len(order) + 1) // 2, len(order)):
-        # 1e-9: behind a row without any width all others would be far.
-        if reach[order[i]] > FAR * max(reach[order[i - 1]], 1e-9):
+        # Behind a row without any width all others would be far.
+        if reach[order[i]] > FAR * max(reach[order[i - 1]], NARROW * reach[order[-1]]):
             keep = i
             break
     shown = order[:keep]
@@ -49,8 +51,9 @@ def padded(
     low: float, high: float, share: float = 0.06, least: float = 0.5
 ) -> tuple[float, float]:
     """The range with a margin on both sides, never narrower than `least`."""
-    # 1e-6: an axis without any width cannot be drawn.
-    room = max((high - low) * share, (least - (high - low)) / 2, 1e-6)
+    room = max((high - low) * share, (least - (high - low)) / 2)
+    # An axis without any width cannot be drawn: a millionth of what is there, or of 1.
+    room = room or 1e-6 * (max(abs(low), abs(high)) or 1.0)
     return low - room, high + room
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from swinablate.config.metrics import COMMAND, METRICS
+from swinablate.config.metrics import COMMAND, METRICS, QUANTITIES
 
 TEXTS = (
     "arm", "against", "effect", "change", "before", "after", "first", "second", "line",
@@ -38,7 +38,7 @@ def called(name: object, labels: Mapping[str, str]) -> object:
 
 def metric(name: object) -> object:
     """A metric in words: `test/accuracy` is "test accuracy"."""
-    known = {one.name: one.called for one in METRICS}
+    known = {one.name: one.called for one in (*METRICS, *QUANTITIES)}
     if not isinstance(name, str) or name in known:
         return known.get(name, name) if isinstance(name, str) else name
     if name.startswith(COMMAND):

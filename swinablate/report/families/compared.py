@@ -37,6 +37,17 @@ def contrasts_table(answer: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def within(judged: Mapping[str, Any]) -> bool:
+    """Whether some difference is of seeds in common, and not that of the means beside it."""
+    n = {one["name"]: one["n"] for one in (judged["baseline"], *judged["arms"])}
+    base = judged["baseline"]["name"]
+    sides = {
+        arm["name"]: {n[arm["name"]], n[arm.get("against") or base]} for arm in judged["arms"]
+    }
+    pairs = {arm["name"]: arm.get("pairs") for arm in judged["arms"]}
+    return any(pairs[name] is not None and n != {pairs[name]} for name, n in sides.items())
+
+
 def beside(arm: Mapping[str, Any]) -> str:
     """What an arm is compared with, where that is not the baseline; else nothing."""
     return str(arm.get("against") or "")

@@ -228,7 +228,7 @@ def _sentence(found: OverDatasets, verdict: str, why: str, asked: Asked, of: int
     spread = f"{found.tau_pp:.{places}f}{unit} ({found.i2:.0f} % of the variation)"
     parts = [
         f"{mean} ({level} simultaneous CI {both(found.ci_low, found.ci_high)})",
-        f"on a new data set like these {new} ({level} prediction interval)",
+        f"on a new data set like these {new} ({level} prediction interval, for this arm alone)",
         f"between data sets an sd of {spread}",
         f"the mean's sign on {found.same_sign} of {found.k}",
     ]

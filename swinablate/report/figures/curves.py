@@ -36,7 +36,7 @@ from swinablate.report.drawing.ink import (
 )
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import PM, plain
-from swinablate.report.drawing.panels import Box, clear, panels
+from swinablate.report.drawing.panels import Box, clear, epochs, late, panels, whole_steps
 from swinablate.report.drawing.place import core, padded, spread
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults, over_units
@@ -128,7 +128,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
 
 
 def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
-    (x, y), enlarged = _words(rows), _epochs(rows) >= CURVE
+    (x, y), enlarged = _words(rows), epochs(rows) >= CURVE
     width = paper.across(9.2)
     plots = 2 if enlarged else 1
     across, down = (1, plots) if paper.narrow else (plots, 1)
@@ -141,12 +141,12 @@ def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
         bottom=0.5 / whole_height, hspace=0.5, wspace=0.28,
     )  # fmt: skip
     axes = [fig.add_subplot(grid[k]) for k in range(plots)]
-    own, until = _by_arm(rows), rows.epoch[rows.epoch <= _late(rows, 2 / 3)].max()
+    own, until = _by_arm(rows), rows.epoch[rows.epoch <= late(rows, 2 / 3)].max()
     for ax in axes:
         for arm, colour in _coloured(rows).items():
             _lines(ax, own[arm] if ax is axes[0] else _since(own[arm], until), colour)
-        if _epochs(rows) > 1:
-            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if epochs(rows) > 1:
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=whole_steps(rows)))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
         ax.set_axisbelow(True)
     whole, zoom = axes[0], axes[-1]
@@ -155,7 +155,7 @@ def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
     whole.set_ylabel(y)
     zoom.set_xlabel(x)
     if enlarged:
-        start, last = _late(rows, 2 / 3), int(rows.epoch.max())
+        start, last = late(rows, 2 / 3), float(rows.epoch.max())
         whole.axvspan(start, last, color=LATE, linewidth=0, zorder=0)
         zoom.set_xlim(start, last)
         zoom.set_ylim(*_range(rows[rows.epoch >= start]))
@@ -174,8 +174,8 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
     values = {arm: finals.get(arm, np.nan) for arm in others}
     fig, axes = panels(values, *_words(rows), paper)
     shown = rows[rows.baseline | rows.arm.isin([arm for arm, _ in axes])]
-    start, last = _late(rows, 2 / 3), int(rows.epoch.max())
-    late, means = _range(shown[shown.epoch >= start]), shown[shown["mark"] == "mean"]
+    start, last = late(rows, 2 / 3), float(rows.epoch.max())
+    near, means = _range(shown[shown.epoch >= start]), shown[shown["mark"] == "mean"]
     own = _by_arm(shown)
     none = _plain(shown[:0])
     base = own.get(next(iter(rows.arm[rows.baseline]), ""), none)
@@ -190,8 +190,8 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
         _reach(ax, rows)
         ax.set_ylim(*limits)
         lines, low = [base, mine[~mine.seeds]], scale_in(rows).sign < 0
-        if _epochs(rows) >= CURVE and (box := clear(ax, lines, low=low)):
-            part = _inset(ax, box, late, (start, last))
+        if epochs(rows) >= CURVE and (box := clear(ax, lines, low=low)):
+            part = _inset(ax, box, near, (start, last))
             _lines(part, base, INK)
             _lines(part, _since(mine, mine.epoch[mine.epoch <= start].max()), OKABE_ITO[1])
         end = _value(lasts[arm], limits) if arm in lasts else ""
@@ -199,32 +199,27 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
         ax.text(1, 1.01, end or "no finished seed", transform=ax.transAxes,
                 ha="right", va="bottom", fontsize=pt(8),
                 color=dark(OKABE_ITO[1]) if end else FAINT)  # fmt: skip
-        if _epochs(rows) > 1:
-            ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if epochs(rows) > 1:
+            ax.xaxis.set_major_locator(MaxNLocator(4, integer=whole_steps(rows)))
         ax.yaxis.set_major_locator(MaxNLocator(4))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
     _key(axes[0][1], rows, {"the arm": OKABE_ITO[1], "baseline": INK}, paper)
     return fig
 
 
-def _inset(ax: Axes, box: Box, limits: tuple[float, float], ends: tuple[int, int]) -> Axes:
+def _inset(ax: Axes, box: Box, limits: tuple[float, float], ends: tuple[float, float]) -> Axes:
     """The last third, where the curves leave room."""
     part = ax.inset_axes(box)
     part.set_xlim(*ends)
     part.set_ylim(*limits)
     part.tick_params(labelsize=pt(8), length=2, pad=1.5)
-    part.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+    part.xaxis.set_major_locator(MaxNLocator(2, integer=all(end % 1 == 0 for end in ends)))
     part.yaxis.set_major_locator(MaxNLocator(2))
     part.grid(axis="y", color=GRID, linewidth=0.5)
     for spine in part.spines.values():
         spine.set(visible=True, color=FAINT, linewidth=0.5)
     ax.axvspan(*ends, color=LATE, linewidth=0, zorder=0)
     return part
-
-
-def _epochs(rows: pd.DataFrame) -> int:
-    """How many epochs the curves are long; 1 where there is none."""
-    return 1 if rows.empty else int(rows.epoch.max()) - int(rows.epoch.min()) + 1
 
 
 def _reach(ax: Axes, rows: pd.DataFrame) -> None:
@@ -260,7 +255,7 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     seeds, means = rows[rows.seeds], rows[~rows.seeds]
     done = seeds.done
     known = means[means.n >= FEW]
-    if _epochs(rows) == 1:
+    if epochs(rows) == 1:
         _points(ax, seeds[done], means, colour)
         return
     for every, style in ((seeds[done], DONE), (seeds[~done], LOST)):
@@ -306,7 +301,7 @@ def _points(ax: Axes, seeds: pd.DataFrame, means: pd.DataFrame, colour: str) -> 
 
 def _key(ax: Axes, rows: pd.DataFrame, colours: Mapping[str, str], paper: Paper) -> None:
     """What thick, thin, dotted and shaded mean, above the first plot."""
-    one = _epochs(rows) == 1
+    one = epochs(rows) == 1
     handles: list[Any] = [
         Line2D([], [], color=colour, linewidth=pt(1.9), label=name)
         for name, colour in colours.items()
@@ -342,11 +337,6 @@ def _key(ax: Axes, rows: pd.DataFrame, colours: Mapping[str, str], paper: Paper)
         ncol=3 if paper.narrow else len(handles), fontsize=pt(8), frameon=False,
         borderaxespad=0, columnspacing=1.2, handlelength=1.6, handletextpad=0.5,
     )  # fmt: skip
-
-
-def _late(rows: pd.DataFrame, share: float) -> int:
-    first, last = int(rows.epoch.min()), int(rows.epoch.max())
-    return first + round((last - first) * share)
 
 
 def _range(rows: pd.DataFrame) -> tuple[float, float]:

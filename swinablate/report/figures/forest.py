@@ -36,6 +36,8 @@ COLUMNS = (
 )  # fmt: skip
 AXIS = 4.3  # inches; names and numbers beside it fill a page's width
 
+OUT = "\nequivalent: by the shorter interval of the two one-sided tests"
+"""Where a bar leaves the band, and its word says that it is inside."""
 BELOW = "\nbelow the line: declared contrasts, a family of their own"
 
 
@@ -123,6 +125,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         f"(baseline {number(first.baseline_mean, scale.places)}{scale.after}, "
         f"n = {first.baseline_n})"
         + (f"\nbars: {100 * first.level:g} % CI, {first.kind}" if paper.narrow else "")
+        + (OUT if _out(arms, first.rope_pp) else "")
         + (BELOW if apart else "")
         + note
     )
@@ -130,6 +133,14 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     if paper.narrow:
         shapes(ax, arms.verdict, 34 + 11 * (label.get_text().count("\n") + 1))
     return fig
+
+
+def _out(arms: pd.DataFrame, rope: float | None) -> bool:
+    """Whether the interval of something that is equivalent leaves the margin."""
+    own = arms[arms.verdict == "equivalent"]
+    return bool(
+        (own[["ci_low", "ci_high"]].astype(float).abs() >= float(rope or 0.0)).any(axis=None)
+    )
 
 
 def _drawn(arms: pd.DataFrame) -> pd.DataFrame:

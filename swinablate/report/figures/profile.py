@@ -2,7 +2,8 @@
 
 A run's gain is its difference to the baseline's mean on the same data set, the good way; each
 data set weighs the same however many runs it has. An arm whose line lies right of the baseline's
-everywhere is better at every gain. It describes these data sets, and decides nothing.
+everywhere is better at every gain. Runs that failed or diverged are not among them. It describes
+these data sets, and decides nothing.
 """
 
 import pandas as pd

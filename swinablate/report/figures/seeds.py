@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
-from swinablate.report.drawing.bars import fold
+from swinablate.report.drawing.bars import MONO, fitting, fold, roomy
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, pt, sheet, wrapped
 from swinablate.report.drawing.interval import mean
@@ -29,6 +29,7 @@ COLUMNS = (
 AXIS = 5.0  # inches; a little more than the forest's, for fewer numbers stand beside it
 STEP, STACK = 0.1, 0.6
 """Of a row: what a dot moves up, and how high dots may stand, lest they reach the row above."""
+MEAN, COUNT = 12, 102  # points right of the axis
 LOST = ("failed", "diverged")
 
 
@@ -79,6 +80,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 4), height / (height + 0.9)))
     ax.set_ylim(len(arms) - 0.5, -0.75)  # room for the highest stack of dots
     ax.set_xlim(*_limits(rows[rows.arm.isin(arms.arm)], arms))
+    roomy(ax)
     own = rows[rows.mark == "seed"].groupby("arm")
     for y, arm in enumerate(records(arms)):
         _row(ax, y, arm, own.get_group(arm.arm) if arm.arm in own.groups else rows[:0])
@@ -87,7 +89,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
-    for x, head, align in ((12, "mean \u00b1 sd", "left"), (102, "n", "right")):
+    for x, head, align in ((MEAN, "mean \u00b1 sd", "left"), (COUNT, "n", "right")):
         ax.annotate(
             head, (1, 1), (pt(x), pt(6)), xycoords="axes fraction", textcoords="offset points",
             ha=align, color=FAINT, fontsize=pt(8.5),
@@ -164,9 +166,11 @@ def _margin(ax: Axes, y: int, arm: Any, lost: int) -> None:
         text = "\u00d7" * lost if lost <= 2 else f"{lost}\u00d7"
         ax.annotate(text, (0, y), (-4, 0), ha="right", va="center", color="#B34700",
                     fontsize=pt(11), weight="bold", **where)  # fmt: skip
-    mono: dict[str, Any] = {"va": "center", "fontsize": pt(8.5), "family": "monospace", **where}
-    ax.annotate(mean_sd(arm.value, arm.sd), (1, y), (pt(12), 0), **mono)
-    ax.annotate(share(arm.n, arm.seeds), (1, y), (pt(102), 0), ha="right", **mono)
+    mono: dict[str, Any] = {"va": "center", "family": "monospace", **where}
+    told, count = mean_sd(arm.value, arm.sd), share(arm.n, arm.seeds)
+    size = fitting(told, COUNT - MEAN - MONO * 8.5 * len(count) - 2)
+    ax.annotate(told, (1, y), (pt(MEAN), 0), fontsize=size, **mono)
+    ax.annotate(count, (1, y), (pt(COUNT), 0), ha="right", fontsize=pt(8.5), **mono)
 
 
 FIGURE = Figure(

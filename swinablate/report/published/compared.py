@@ -1,11 +1,11 @@
 """Whether a study reproduces what packs say: published and own effect, sign, size, settings."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from swinablate.config.metrics import ACCURACY
+from swinablate.config.metrics import ACCURACY, metric
 from swinablate.config.variants import VARIANT
 from swinablate.report.published.kept import read_folder
 from swinablate.report.published.packs import (
@@ -49,7 +49,8 @@ class Row:
         unit: of ours, of `ci_low` and of `ci_high`.
         ci_low: lower end of its simultaneous interval.
         ci_high: its upper end.
-        sign: whether ours is of the published sign.
+        sign: whether ours is of the published sign; where the one is good when it is high and the
+            other when it is low, of the opposite one.
         size: whether it is between half and twice as large.
         answer: reproduced, sign only, contradicted or not resolved.
         setting: theirs, and ours.
@@ -135,7 +136,7 @@ def _row(  # noqa: PLR0917  what is compared, and with what
     theirs = effect_of(table, claim, same_unit=same)
     printed = effect_of(table, claim, same_unit=True)
     assert printed.effect is not None
-    said = _agreement(theirs, found, block)
+    said = _agreement(_towards(theirs, table, block), found, block)
     return Row(
         claim=claim.name,
         pack=pack,
@@ -183,6 +184,16 @@ def _found(
         if refusal["name"] == asked.about:
             return {}, f"not run, because {refusal['reason']}"
     return {}, "the study as it was run has no such comparison"
+
+
+def _towards(theirs: PublishedEffect, table: Table, block: Mapping[str, Any]) -> PublishedEffect:
+    """The published effect as one of our metric: more accuracy is less of a loss."""
+    if theirs.effect is not None or not block:
+        return theirs
+    good = "lower" if table.measure == "hours" else "higher"
+    if (block.get("better") or metric(str(block["metric"])).better) == good:
+        return theirs
+    return replace(theirs, sign=-theirs.sign)
 
 
 def _agreement(

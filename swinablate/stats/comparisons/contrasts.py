@@ -11,7 +11,16 @@ from swinablate.errors import InputError
 from swinablate.stats.declaration import CONTRASTS, Declaration, Estimate
 from swinablate.stats.estimate import Contrast
 from swinablate.stats.sample import Sample
-from swinablate.stats.sentence import count_range, early, interval, margin, reach, shown, so_far
+from swinablate.stats.sentence import (
+    count_range,
+    early,
+    interval,
+    margin,
+    reach,
+    shorter,
+    shown,
+    so_far,
+)
 from swinablate.text import counted, formula
 
 ROUNDING = 1e-9
@@ -90,14 +99,16 @@ def contrast_sentence(
     if found.verdict in {"not tested", "pending"} or found.reason:
         word = found.verdict
         known = so_far(mine[0], found, declaration)
-        return f"{name} ({what}): {word}, because {found.reason}{known}."
+        share = found.divergence if word == "fails to train" else None
+        who = f"{share.arm} " if share else ""
+        return f"{name} ({what}): {word}, because {who}{found.reason}{known}."
     given = " given convergence" if found.given_convergence else ""
     counts = [tally.n for tally in mine] if found.look is None else [found.look]
     seeds = f"{count_range(counts)} an arm"
     evidence = f"{shown(found, declaration)}, {interval(found, declaration)}; {what}, {seeds}"
     if found.verdict == "equivalent":
         near = f"{name}: equivalent to 0 within {margin(declaration)}{given}"
-        return f"{near} ({evidence}).{early(found)}"
+        return f"{near} ({evidence}{shorter(found, declaration)}).{early(found)}"
     if found.verdict == "undecided":
         return (
             f"{name}: undecided{given} ({evidence}); these seeds detect "

@@ -55,10 +55,15 @@ def _unequal(samples: Mapping[str, Sample], declaration: Declaration) -> list[Wa
     text = (
         f"the spread over {declaration.units.word}s differs: "
         f"sd {_sd(var[high], declaration)} in {names[high]}, "
-        f"{_sd(var[low], declaration)} in {names[low]} (Bartlett p = {p:.2g}, told below "
+        f"{_sd(var[low], declaration)} in {names[low]} (Bartlett p {_p(p)}, told below "
         f"{UNEQUAL_P:g})."
     )
     return [Warn("W2", text)]
+
+
+def _p(p: float) -> str:
+    """A p-value that may be too small for a number, and is none of 0."""
+    return f"= {p:.2g}" if p > 0 else "< 1e-300"
 
 
 def _sd(var: float, declaration: Declaration) -> str:

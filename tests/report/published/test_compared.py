@@ -145,3 +145,12 @@ def test_what_is_no_report_is_refused(tmp_path, text):
     with pytest.raises(InputError, match="no report can be read here") as said:
         of_folder(tmp_path)
     assert said.value.at == str(tmp_path)
+
+
+def test_more_accuracy_is_less_of_a_loss(rows):
+    """Accuracy fell by a point where they were; a loss that rises here agrees."""
+    more = {"metric": "test/loss", "unit": "nats", "better": "lower"}
+    assert rows(judged(low=0.2, high=0.4), **more)[0].answer == "sign only"
+    assert rows(judged(low=-0.4, high=-0.2), **more)[0].answer == "contradicted"
+    odds = {"unit": "log odds"}
+    assert rows(judged(low=-0.4, high=-0.2), **odds)[0].answer == "sign only"
