@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from swinablate.config.metrics import metric
 from swinablate.records.outcome import Status
-from swinablate.text import column_of, places_of, tuned_word, unit_of
+from swinablate.records.tables import valued
+from swinablate.text import places_of, tuned_word, unit_of
 from swinablate.tracking import interim
 from swinablate.tracking.cards import ArmCard, StudyCard
 
@@ -42,14 +43,15 @@ def rows(
 def _away(
     study: StudyCard, verdicts: Mapping[str, Any], trials: "pd.DataFrame"
 ) -> Iterator[dict[str, Any]]:
-    key, column = metric(study.metric).key, column_of(study.metric)
+    key = metric(study.metric).key
     recorded = dict[str, list[Any]]()
-    for one in trials.to_dict("records"):
+    known = valued(trials, study.metric, study.unit) if len(trials) else trials
+    for one in known.to_dict("records"):
         recorded.setdefault(one["arm"], []).append(one)
     away = {name: card for name, card in study.arms.items() if card.home_name}
     for name, card in away.items():
         ended = [
-            {"status": one["status"], "metrics": {key: one[column]}}
+            {"status": one["status"], "metrics": {key: one["value"]}}
             for one in recorded.get(name, ())
             if one["status"] in get_args(Status)
         ]

@@ -1,5 +1,7 @@
 """Rows of arms at other scales and on other data sets, which a study's verdicts are not about."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -35,7 +37,7 @@ def trials(arm, *values, status="done"):
 
 VERDICTS = {
     "baseline": {"name": "baseline", "n": SEEDS, "mean": 90.0, "sd": 1.0},
-    "arms": [{"name": "shift=false", "se": 0.3, "verdict": "worse"}],
+    "arms": [{"name": "shift=false", "se": 0.3, "delta_pp": -1.0, "verdict": "worse"}],
 }
 RUNG = {"value": 8.0, "effect": -2.5, "ci_low": -3.0, "ci_high": -2.0}
 TREND = {
@@ -109,6 +111,14 @@ def test_seeds_that_were_lost_are_counted():
     )
     (found,) = beside.rows(study("width=48", "shift=false"), VERDICTS | {"scale": [TREND]}, some)
     assert (found["n"], found["diverged"], found["mean"]) == (1, 1, 88.0)
+
+
+def test_means_are_on_the_scale_of_the_study():
+    card = replace(study("width=48", "shift=false"), unit="log odds")
+    rows = trials("shift=false at width=48", 50.0, 50.0).assign(test_images=100)
+    verdicts = VERDICTS | {"scale": [TREND], "unit": "log odds"}
+    (found,) = beside.rows(card, verdicts, rows)
+    assert (found["mean"], found["unit"]) == (0.0, "log odds")
 
 
 def tuned(verdict, **tuning):
