@@ -347,7 +347,10 @@ def test_a_tuned_plan_promises_its_tries_and_the_finals_after_them(printed, seed
         f'With tune.repeats = "seed": {tries} tuning and 2 tuned final trials an arm, {2 * tries} '
         f"and 4 of the baseline; {3 * tries} and 6 in all, together {3 * tries + 6}."
     )
-    assert found[6] == "Smallest detectable difference: no sd is known."
+    assert found[6] == (
+        "There will be no verdict: 2 seeds of an arm or the baseline do not show how far seeds "
+        "scatter. From 3 on arms are judged; five or more say much more."
+    )
 
 
 def status(**fields: Any) -> Status:

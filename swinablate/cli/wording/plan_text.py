@@ -158,10 +158,12 @@ def _power(plan: PlanRecord) -> list[str]:
     noise, effect = plan.noise, plan.detectable_pp
     if noise.nested:
         return nested_lines(plan)
-    if effect is None:
-        return [f"Smallest detectable difference: {noise.source}."]
     row = metric(plan.compare.metric)
     own = LOG_ODDS if plan.compare.scale == "logit" else row.unit
+    if effect is None and not row.exact and (few := _few(plan)):
+        return [few, *_needed(plan, own)]
+    if effect is None:
+        return [f"Smallest detectable difference: {noise.source}."]
     unit = " percentage points" if own == "pp" else after_difference(own)
     shown = places_in(own, noise.sd)
     found = f"about {effect:.{shown}f}{unit}"
@@ -180,6 +182,22 @@ def _power(plan: PlanRecord) -> list[str]:
     if effects:
         lines.append(f"Of the design's own effects: {effects}.")
     return lines
+
+
+def _few(plan: PlanRecord) -> str:
+    """That nothing will be judged, where seeds are too few; empty where they suffice."""
+    # numpy takes a moment to import, which other commands do not need
+    from swinablate.study.noise.expected import STATISTICS_SEEDS
+
+    base, *others = [len(arm.seeds) for arm in plan.arms]
+    most = min(base, max(others, default=base))
+    if most >= STATISTICS_SEEDS:
+        return ""
+    return (
+        f"There will be no verdict: {counted(most, 'seed')} of an arm or the baseline "
+        f"{'does' if most == 1 else 'do'} not show how far seeds scatter. From {STATISTICS_SEEDS} on arms "
+        "are judged; five or more say much more."
+    )
 
 
 def _needed(plan: PlanRecord, unit: str) -> list[str]:
