@@ -190,13 +190,14 @@ def _few(plan: PlanRecord) -> str:
     from swinablate.study.noise.expected import STATISTICS_SEEDS
 
     base, *others = [len(arm.seeds) for arm in plan.arms]
-    most = min(base, max(others, default=base))
-    if most >= STATISTICS_SEEDS:
+    most = min(base, max(others, default=STATISTICS_SEEDS))
+    if not others or most >= STATISTICS_SEEDS:
         return ""
+    do = "does" if most == 1 else "do"
     return (
-        f"There will be no verdict: {counted(most, 'seed')} of an arm or the baseline "
-        f"{'does' if most == 1 else 'do'} not show how far seeds scatter. From {STATISTICS_SEEDS} on arms "
-        "are judged; five or more say much more."
+        f"There will be no verdict: {counted(most, 'seed')} of an arm or the baseline {do} not "
+        f"show how far seeds scatter. From {STATISTICS_SEEDS} on arms are judged; five or more "
+        "say much more."
     )
 
 
