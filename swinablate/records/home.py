@@ -138,7 +138,7 @@ class Home:
         """How many attempts at a trial have begun."""
         folder = self.trials / trial / "attempts"
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return max((int(name) for name in names if name.isdigit()), default=0)
+        return max((int(name) for name in names if name.isdecimal()), default=0)
 
     def attempt(self, trial: str, number: int) -> Path:
         """The folder of one attempt."""

@@ -24,6 +24,12 @@ def asked(**said):
         ("r.csv", "epoch, accuracy\n1,80\n2,\n3,90.5\n", {}, (90.5, [80.0])),
         ("r.csv", "epoch,accuracy\n0,nan\n1,80\n2,0.5\n3,90,\n", {}, (90.0, [80.0])),
         ("r.csv", 'note,accuracy\n"two\nlines",80\n\x85,90\n', {}, (90.0, [80.0])),
+        (
+            "l.jsonl",
+            '{"val": {"acc": 80}}\n{"val": {"loss": 1}}\n{"val": {"acc": 90}}\n{"val": 3}',
+            {"key": "val.acc"},
+            (90.0, [80.0]),
+        ),
         ("l.jsonl", '{"accuracy": 80, "n": "a\u2028b"}\r\n{"accuracy": 90}', {}, (90.0, [80.0])),
     ],
 )
@@ -61,6 +67,7 @@ def test_a_number_knows_its_epoch_where_one_stands_beside_it(tmp_path, name, tex
             ("no result", "there is no result.json in {out}, which is empty"),
         ),
         ("l.jsonl", '{"loss": 1}\n', {}, ("no result", "no line with")),
+        ("l.jsonl", '{"val": {"ac": 1}}\n', {"key": "val.acc"}, ("no result", "it has ac")),
         ("result.json", "{", {}, ("no result", "is not valid JSON")),
         ("result.json", '{"acc": 9}', {}, ("no result", "has no 'accuracy'; it has acc")),
         ("result.json", '{"accuracy": "high"}', {}, ("no result", "'high', and no number")),

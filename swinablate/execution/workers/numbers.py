@@ -228,7 +228,9 @@ def _lines(text: str, metric: MetricConfig) -> Found:
     # By line feeds alone: text in JSON may hold what else ends lines.
     rows = [_loaded(line, metric) for line in text.split("\n") if line.strip()]
     first = metric.key.partition(".")[0]
-    own = [row for row in rows if _has(row, metric.key) or _has(row, first)]
+    # Where no line has the key, what those with its first part have in its place is told.
+    own = [row for row in rows if _holds(row, metric.key)]
+    own = own or [row for row in rows if _has(row, first)]
     found = [_keyed(row, metric) for row in own]
     steps = [[row.get(name) for row in own if isinstance(row, Mapping)] for name in STEPS]
     return _several(found, f"line with {metric.key!r}", metric), steps
@@ -248,6 +250,17 @@ def _keyed(found: Any, metric: MetricConfig) -> object:
             raise Incomplete(f"{metric.file} has no {metric.key!r}; it has {keys[:200] or 'none'}")
         found = found[part]
     return found
+
+
+def _holds(found: Any, key: str) -> bool:
+    """Whether a key stands there as it is, or leads from one to the next."""
+    if _has(found, key):
+        return True
+    for part in key.split("."):
+        if not _has(found, part):
+            return False
+        found = found[part]
+    return True
 
 
 def _has(found: object, key: str) -> bool:

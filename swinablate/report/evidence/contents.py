@@ -211,7 +211,7 @@ def _trials(home: Home, name: str) -> list[str]:
 
 
 def _attempts(trial: Path) -> list[Path]:
-    return [path for path in trial.glob("attempts/*") if path.name.isdigit()]
+    return [path for path in trial.glob("attempts/*") if path.name.isdecimal()]
 
 
 def _file(path: Path, where: str) -> Iterator[tuple[str, bytes]]:

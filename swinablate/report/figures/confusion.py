@@ -81,7 +81,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
 
 
 def _order(name: str) -> int:
-    return int(name) if name.isdigit() else 10**9
+    return int(name) if name.isdecimal() else 10**9
 
 
 def _room(rows: pd.DataFrame, wide: float) -> Room:

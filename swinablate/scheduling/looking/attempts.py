@@ -47,7 +47,7 @@ class Attempt:
 def attempts_of(home: Home, trial: str) -> list[Attempt]:
     """All attempts at a trial, the newest last."""
     folders = (home.trials / trial / "attempts").glob("*/")
-    numbers = sorted(int(path.name) for path in folders if path.name.isdigit())
+    numbers = sorted(int(path.name) for path in folders if path.name.isdecimal())
     return [_attempt(home, trial, number) for number in numbers]
 
 
