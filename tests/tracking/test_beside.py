@@ -47,8 +47,8 @@ TREND = {
 ON = {"delta_pp": -2.5, "ci_low": -3.0, "ci_high": -2.0, "negligible": False}
 SETS = {
     "arm": "shift=false", "against": "",
-    "sets": [{"dataset": "d", **ON, "verdict": "better"},
-             {"dataset": "shapes", **ON, "verdict": "worse"}],
+    "sets": [{"dataset": "shapes", **ON, "verdict": "worse"},
+             {"dataset": "d", **ON, "verdict": "better"}],
 }  # fmt: skip
 
 

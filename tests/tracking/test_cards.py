@@ -4,6 +4,7 @@ import pytest
 
 from swinablate.records.launch import Launch
 from swinablate.records.plan import ArmRecord, CompareRecord, PlanRecord, Row, StartRecord
+from swinablate.records.scale import DatasetsRecord, ScaleRecord
 from swinablate.records.tuning import TuneRecord
 from swinablate.tracking.cards import study_card, trial_card
 from swinablate.tracking.text import cut
@@ -31,6 +32,27 @@ def test_a_study_varies_what_its_arms_change_and_what_is_tuned_each_once():
     assert card.unit == "pp"
     odds = plan.model_copy(update={"compare": CompareRecord(scale="logit")})
     assert study_card(odds, Launch(study="s.toml")).unit == "log odds"
+
+
+def test_arms_at_other_places_than_home_know_where_and_what_they_are_called_there():
+    names = ("baseline", "a", "baseline at width=48", "a at width=48")
+    arms = tuple(BASE.model_copy(update={"name": name}) for name in names)
+    at = {"width=24": ("baseline", "a"), "width=48": ("baseline at width=48", "a at width=48")}
+    places = [
+        {"label": label, "changes": {}, "value": 1.0, "arms": {"baseline": base, "a": arm}}
+        for label, (base, arm) in at.items()
+    ]
+    scale = ScaleRecord(by="params", home="width=24", rungs=places)
+    sets = DatasetsRecord(
+        home="width=24", sets=[{k: v for k, v in one.items() if k != "value"} for one in places]
+    )
+    plan = PlanRecord(study="s", question="?", declaration="d", arms=arms)
+    for several in ({"scale": scale}, {"datasets": sets}):
+        found = study_card(plan.model_copy(update=several), Launch()).arms
+        assert [(card.place, card.home_name) for card in found.values()] == [
+            ("", ""), ("", ""), ("width=48", "baseline"), ("width=48", "a"),
+        ]  # fmt: skip
+    assert {card.place for card in study_card(plan, Launch()).arms.values()} == {""}
 
 
 @pytest.mark.parametrize(
