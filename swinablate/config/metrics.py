@@ -12,7 +12,7 @@ from typing import Literal
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
-from swinablate.text import column_of, counted
+from swinablate.text import LOG_ODDS, column_of, counted
 
 ACCURACY = "test/accuracy"
 RECALL = re.compile(r"test/recall/(?P<which>.+)")
@@ -200,6 +200,11 @@ def metric(name: str) -> Metric:
         step="class",
         why="one image of the class more or less, were all classes as large",
     )
+
+
+def unit_on(name: str, scale: str) -> str:
+    """The unit of a metric's differences on a scale; `name` as `metric` takes it."""
+    return LOG_ODDS if scale == "logit" else metric(name).unit
 
 
 def _of_command(name: str) -> Metric:

@@ -47,14 +47,13 @@ SPECIAL = {
     "\N{SUPERSCRIPT TWO}": "$^2$", "\N{SUPERSCRIPT THREE}": "$^3$",
 }  # fmt: skip
 SPECIAL |= {
-    lookup(f"GREEK {size} LETTER {name.upper().replace('LAMBDA', 'LAMDA')}"): rf"$\{called}$"
+    lookup(f"GREEK {size} LETTER {name.upper().replace('LAMBDA', 'LAMDA')}"): rf"$\{name}$"
     for size, names in {
         "SMALL": "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
         "sigma tau upsilon phi chi psi omega",
         "CAPITAL": "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega",
     }.items()
-    for called in names.split()
-    for name in [called]
+    for name in names.split()
 }
 """What rates and sizes are called by; pdfLaTeX has no letter for any of it."""
 JOINED = "-,'"

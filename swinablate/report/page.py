@@ -28,7 +28,7 @@ from swinablate.report.families.shares import labels_of
 from swinablate.report.plots import Plot
 from swinablate.report.results import StudyResults
 from swinablate.stats import ARMS, CONTRASTS, TUNED, TUNED_CONTRASTS
-from swinablate.text import counted, error_ratio, known, percent_of, tuned_word, visible
+from swinablate.text import HUGE, counted, error_ratio, known, percent_of, tuned_word, visible
 
 SCALE = 1.2
 """Figures are drawn for paper; on a screen their letters become as large as the page's small."""
@@ -37,8 +37,6 @@ HELD = 1_000_000
 epochs fit, and a page of many thousands stays one that opens at once and can be sent."""
 FIRST = 1_000
 """Trials that the page lists: more are no table for reading, and the CSV has all."""
-WRITTEN = 1e15
-"""Whole numbers up to here are written out; beyond, not every one of them is a float."""
 DIGEST = re.compile("[0-9a-f]{64}")
 NONE: Mapping[str, str] = {}
 """Labels of whoever has none."""
@@ -369,7 +367,7 @@ def _raw(value: object) -> str:
     if value is None:
         return numbers.DASH
     if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() and abs(value) < WRITTEN else f"{value:.6g}"
+        return f"{value:.0f}" if value.is_integer() and abs(value) < HUGE else f"{value:.6g}"
     text = str(value)
     return text[:10] if DIGEST.fullmatch(text) else text
 

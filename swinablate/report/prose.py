@@ -242,19 +242,24 @@ def _declared(answer: StudyResults) -> str:
         )
     asked = {declared.about for declared in answer.plan.hypotheses if not declared.quantity}
     rest = [arm["name"] for arm in answer.verdicts["arms"] if arm["name"] not in asked]
-    rest = [str(called(name, labels_of(answer.plan))) for name in rest]
     if not asked:
         return "none was declared before launch: every comparison is exploratory"
     if not rest:
         return "one was declared before launch about every arm"
     these = "this is" if len(rest) == 1 else "these are"
-    return f"declared before launch, but not about {listed(rest)}: {these} exploratory"
+    about = listed(_shown(answer, rest))
+    return f"declared before launch, but not about {about}: {these} exploratory"
 
 
 def exploratory(answer: StudyResults) -> list[str]:
     """The arms about which nothing was declared, as the report calls them."""
     arms = [arm["name"] for arm in answer.verdicts["arms"] if arm.get("exploratory")]
-    return [str(called(name, labels_of(answer.plan))) for name in arms]
+    return _shown(answer, arms)
+
+
+def _shown(answer: StudyResults, arms: Sequence[str]) -> list[str]:
+    labels = labels_of(answer.plan)
+    return [str(called(name, labels)) for name in arms]
 
 
 def listed(names: Sequence[str]) -> str:

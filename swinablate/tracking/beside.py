@@ -27,17 +27,19 @@ BASELINE = {"verdict": "baseline", "delta_pp": 0.0}
 
 
 def rows(
-    study: StudyCard, verdicts: Mapping[str, Any], trials: "pd.DataFrame"
+    study: StudyCard, verdicts: Mapping[str, Any], trials: "pd.DataFrame | None"
 ) -> list[dict[str, Any]]:
     """A row for each of these arms of which a trial ended, in the form of the arms at home.
 
     Args:
         study: whose arms they are.
         verdicts: as in `verdicts.json`.
-        trials: a row for every planned trial at other scales and on other data sets.
+        trials: a row for every planned trial at other scales and on other data sets; None where
+            there are no such.
     """
     shared = {"metric": study.metric, "unit": unit_of(verdicts), "places": places_of(verdicts)}
-    return [row | shared for row in (*_away(study, verdicts, trials), *_tuned(verdicts))]
+    away = () if trials is None or trials.empty else _away(study, verdicts, trials)
+    return [row | shared for row in (*away, *_tuned(verdicts))]
 
 
 def _away(
@@ -45,8 +47,7 @@ def _away(
 ) -> Iterator[dict[str, Any]]:
     key = metric(study.metric).key
     recorded = dict[str, list[Any]]()
-    known = valued(trials, study.metric, study.unit) if len(trials) else trials
-    for one in known.to_dict("records"):
+    for one in valued(trials, study.metric, study.unit).to_dict("records"):
         recorded.setdefault(one["arm"], []).append(one)
     away = {name: card for name, card in study.arms.items() if card.home_name}
     for name, card in away.items():

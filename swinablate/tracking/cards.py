@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from swinablate.config.metrics import ACCURACY, metric
+from swinablate.config.metrics import ACCURACY, unit_on
 from swinablate.records.launch import UNKNOWN, Launch
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.records.provenance import provenance
-from swinablate.text import LOG_ODDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +111,7 @@ def study_card(plan: PlanRecord, launch: Launch) -> StudyCard:
         commit=provenance()["git"].get("commit"),
         varied=tuple(dict.fromkeys(paths)),
         metric=plan.compare.metric,
-        unit=LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit,
+        unit=unit_on(plan.compare.metric, plan.compare.scale),
         launch=launch,
         arms={
             arm.name: ArmCard(

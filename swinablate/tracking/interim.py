@@ -30,11 +30,12 @@ def row(study: StudyCard, arm: str, ended: Collection[Mapping[str, Any]]) -> dic
     done = [one.get("metrics", {}) for one in ended if one["status"] == "done"]
     values = [float(found[measure.key]) for found in done if known(found.get(measure.key))]
     lost = {kind: sum(one["status"] == kind for one in ended) for kind in ("diverged", "failed")}
+    spread = stdev(values) if len(values) > 1 else None
     return {
         "name": arm,
         "n": len(done),
         "mean": mean(values) if values else None,
-        "sd": (spread := stdev(values) if len(values) > 1 else None),
+        "sd": spread,
         "places": places_in(measure.unit, spread),
         "verdict": PENDING,
         "metric": study.metric,

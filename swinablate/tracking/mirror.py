@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swinablate.records.home import Home
-from swinablate.records.launch import UNKNOWN, launch_of
+from swinablate.records.launch import launch_of
 from swinablate.records.outcome import Outcome
 from swinablate.records.plan import PlanRecord, Row, everything
-from swinablate.tracking.beside import rows
 from swinablate.tracking.cards import StudyCard, TrialCard, study_card, trial_card
 
 if TYPE_CHECKING:
@@ -286,8 +285,7 @@ def publish(
         EnvironmentFault: the store is out of reach.
     """
     with _caught_up(uri, home, answer.planned, recorded) as tracker:
-        card = study_card(answer.planned, UNKNOWN)
-        tracker.summaries(answer.verdicts, rows(card, answer.verdicts, answer.away))
+        tracker.summaries(answer.verdicts, answer.away)
         tracker.attach(folder)
 
 

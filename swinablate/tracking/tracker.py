@@ -9,7 +9,7 @@ file at the same moment destroy it (`store.creation`).
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swinablate.errors import EnvironmentFault
 from swinablate.records.disk import stores
@@ -19,6 +19,7 @@ from swinablate.tracking import interim as track_interim
 from swinablate.tracking import rows as track_rows
 from swinablate.tracking import text as track_text
 from swinablate.tracking import views as track_views
+from swinablate.tracking.beside import rows
 from swinablate.tracking.cards import StudyCard, TrialCard
 from swinablate.tracking.runs import (
     Known,
@@ -30,6 +31,9 @@ from swinablate.tracking.runs import (
     telling,
     user,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["StudyCard", "Tracker", "TrialCard"]
 
@@ -177,14 +181,12 @@ class Tracker:
                 if run.status == "RUNNING" and trial not in alive:
                     self._runs.end(run, "KILLED", _now())
 
-    def summaries(
-        self, verdicts: Mapping[str, Any], beside: Sequence[Mapping[str, Any]] = ()
-    ) -> None:
+    def summaries(self, verdicts: Mapping[str, Any], away: "pd.DataFrame | None" = None) -> None:
         """Show every arm's mean, difference and verdict, above the trials.
 
         Args:
             verdicts: as in `verdicts.json`.
-            beside: arms that these are not about, in the same form (`beside.rows`).
+            away: a row for every trial of arms that these are not about.
 
         Raises:
             EnvironmentFault: the store failed.
@@ -192,7 +194,7 @@ class Tracker:
         newest = max((run.started for run in self._trials.values()), default=0)
         with telling(self._uri):
             # The newest stands on top.
-            for arm in reversed([*track_text.arms(verdicts), *beside]):
+            for arm in reversed([*track_text.arms(verdicts), *rows(self._study, verdicts, away)]):
                 self._summarize(arm, newest)
             self._note(verdicts)
 

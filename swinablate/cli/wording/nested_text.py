@@ -1,9 +1,9 @@
 """What a plan of a study that draws splits of the data, or tunings, promises, in words."""
 
-from swinablate.config.metrics import metric
+from swinablate.config.metrics import unit_on
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tuning import ReplicatesRecord, TuningsRecord
-from swinablate.text import LOG_ODDS, after_difference, counted, places_in
+from swinablate.text import after_difference, counted, places_in
 
 
 def nested_lines(plan: PlanRecord) -> list[str]:
@@ -54,7 +54,7 @@ def nested_lines(plan: PlanRecord) -> list[str]:
 
 def _sized(plan: PlanRecord) -> tuple[int, str]:
     """Decimals of differences as large as the noise of one, and what stands behind one."""
-    own = LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit
+    own = unit_on(plan.compare.metric, plan.compare.scale)
     known = [sd for sd in (plan.noise.difference or {}).values() if sd]
     return places_in(own, min(known, default=None)), after_difference(own)
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from swinablate.cli.wording.datasets_text import dataset_lines
 from swinablate.cli.wording.nested_text import nested_lines, tuning_lines
 from swinablate.cli.wording.scale_text import scale_lines
-from swinablate.config.metrics import ACCURACY, metric
+from swinablate.config.metrics import ACCURACY, metric, unit_on
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tuning import TuneRecord
 from swinablate.study.search_space import LEAST
-from swinablate.text import LOG_ODDS, after_difference, counted, places_in
+from swinablate.text import after_difference, counted, places_in
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 """What splits are called."""
@@ -158,12 +158,11 @@ def _power(plan: PlanRecord) -> list[str]:
     noise, effect = plan.noise, plan.detectable_pp
     if noise.nested:
         return nested_lines(plan)
-    row = metric(plan.compare.metric)
-    own = LOG_ODDS if plan.compare.scale == "logit" else row.unit
-    if effect is None and not row.exact and (few := _few(plan)):
-        return [few, *_needed(plan, own)]
+    own = unit_on(plan.compare.metric, plan.compare.scale)
     if effect is None:
-        return [f"Smallest detectable difference: {noise.source}."]
+        few = "" if metric(plan.compare.metric).exact else _few(plan)
+        unknown = [f"Smallest detectable difference: {noise.source}."]
+        return [few, *_needed(plan, own)] if few else unknown
     unit = " percentage points" if own == "pp" else after_difference(own)
     shown = places_in(own, noise.sd)
     found = f"about {effect:.{shown}f}{unit}"

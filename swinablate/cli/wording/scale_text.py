@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from swinablate.config.metrics import metric
-from swinablate.text import LOG_ODDS, after_difference, interval, level, places_in, signed
+from swinablate.config.metrics import unit_on
+from swinablate.text import after_difference, interval, level, places_in, signed
 
 if TYPE_CHECKING:
     from swinablate.records.plan import PlanRecord
@@ -18,7 +18,7 @@ def sized(plan: "PlanRecord", least: float) -> tuple[int, str]:
         plan: as it is recorded.
         least: the smallest of them; it is not shown as 0.
     """
-    own = LOG_ODDS if plan.compare.scale == "logit" else metric(plan.compare.metric).unit
+    own = unit_on(plan.compare.metric, plan.compare.scale)
     unit = " percentage points" if own == "pp" else after_difference(own)
     return places_in(own, least), unit
 

@@ -244,7 +244,7 @@ def _loaded(text: str, metric: MetricConfig) -> object:
 
 
 def _keyed(found: Any, metric: MetricConfig) -> object:
-    for part in [metric.key] if _has(found, metric.key) else metric.key.split("."):
+    for part in _parts(found, metric.key):
         if not _has(found, part):
             keys = ", ".join(map(str, found)) if isinstance(found, Mapping) else "no keys"
             raise Incomplete(f"{metric.file} has no {metric.key!r}; it has {keys[:200] or 'none'}")
@@ -254,13 +254,16 @@ def _keyed(found: Any, metric: MetricConfig) -> object:
 
 def _holds(found: Any, key: str) -> bool:
     """Whether a key stands there as it is, or leads from one to the next."""
-    if _has(found, key):
-        return True
-    for part in key.split("."):
+    for part in _parts(found, key):
         if not _has(found, part):
             return False
         found = found[part]
     return True
+
+
+def _parts(found: object, key: str) -> list[str]:
+    """A key that stands there as it is, or the way from one to the next."""
+    return [key] if _has(found, key) else key.split(".")
 
 
 def _has(found: object, key: str) -> bool:

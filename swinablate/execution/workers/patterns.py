@@ -95,9 +95,12 @@ def _inside(text: str) -> tuple[int, int] | None:
 
 def _number(found: re.Match[str]) -> str | None:
     """The text of the other group than the step's."""
-    at = found.re.groupindex.get(STEP, 0)
-    said: str | None = found[2 if at == 1 else 1]
+    said: str | None = found[_group(found)]
     return said
+
+
+def _group(found: re.Match[str]) -> int:
+    return 2 if found.re.groupindex.get(STEP, 0) == 1 else 1
 
 
 def _step(found: re.Match[str]) -> str | None:
@@ -119,8 +122,7 @@ def _with_comma(number: str, found: re.Match[str]) -> str:
 
     Not where the pattern goes on behind its group, or where the number stands in a row of others.
     """
-    at = 2 if found.re.groupindex.get(STEP, 0) == 1 else 1
-    begin, end = found.span(at)
+    begin, end = found.span(_group(found))
     before, after = found.string[:begin][-1:], found.string[end:]
     more = COMMA.match(after) if number.isdigit() and found.end() == end else None
     return number + more[0] if more and before != "," else ""

@@ -41,11 +41,8 @@ def within(judged: Mapping[str, Any]) -> bool:
     """Whether some difference is of seeds in common, and not that of the means beside it."""
     n = {one["name"]: one["n"] for one in (judged["baseline"], *judged["arms"])}
     base = judged["baseline"]["name"]
-    sides = {
-        arm["name"]: {n[arm["name"]], n[arm.get("against") or base]} for arm in judged["arms"]
-    }
-    pairs = {arm["name"]: arm.get("pairs") for arm in judged["arms"]}
-    return any(pairs[name] is not None and n != {pairs[name]} for name, n in sides.items())
+    paired = [arm for arm in judged["arms"] if arm.get("pairs") is not None]
+    return any({n[arm["name"]], n[beside(arm) or base]} != {arm["pairs"]} for arm in paired)
 
 
 def beside(arm: Mapping[str, Any]) -> str:

@@ -207,9 +207,7 @@ def _sweep(home: Home) -> None:
     """Delete what a killed removal has left."""
     with writing(home.root):
         for place in (place for place in _places(home) if place.exists()):
-            for left in place.iterdir():
-                _delete(left)
-            place.rmdir()
+            shutil.rmtree(place)  # of links in it, the links
 
 
 def _delete(path: Path) -> None:
