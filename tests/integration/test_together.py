@@ -78,7 +78,7 @@ def test_they_train_to_the_end_and_are_judged(ran):
             verdict for arm, (_, verdict) in rows.items() if arm.startswith("shift=false ")
         }
         assert elsewhere == {f"trend: {found['scale'][0]['answer']}"}
-        assert len(rows) == 6
+        assert len(rows) == (8 if name == "tuned scale" else 6)  # tuned arms have their own
     assert found["baseline"]["waiting"] == 0
     assert [arm["verdict"] for arm in found["arms"]] != ["pending"]
     trends = [(one["arm"], one.get("basis", "fixed")) for one in found.get("scale", ())]
