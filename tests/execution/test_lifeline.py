@@ -135,3 +135,24 @@ print(started.returncode, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "-15 -15\n"), done.stderr
+
+
+def test_the_signal_by_which_a_worker_takes_others_along_is_no_wish_to_leave():
+    """It is told of one that comes from elsewhere; slow to end, both would be."""
+    code = """
+import os, signal, sys, time
+from swinablate.execution.workers import lifeline
+gone = os._exit
+os._exit = lambda code: (time.sleep(0.5), gone(code))
+os.setpgid(0, 0)
+lifeline.on_wish_to_leave(lambda: os.write(1, b"leaving"))
+if sys.argv[1:]:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.5)
+lifeline.end_with_group(3)
+"""
+    for words, said in (([], ""), (["asked"], "leaving")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (3, said), done.stderr

@@ -57,6 +57,10 @@ def leave_signals_to_coordinator() -> None:
     os.register_at_fork(after_in_child=default)
 
 
+_ending = threading.Event()
+"""This process ends of its own accord."""
+
+
 def on_wish_to_leave(leave: Callable[[], None]) -> None:
     """Call a function, in a thread of its own, when a cluster wants this machine back.
 
@@ -66,7 +70,8 @@ def on_wish_to_leave(leave: Callable[[], None]) -> None:
     read, write = os.pipe()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        os.write(write, b".")
+        if not _ending.is_set():
+            os.write(write, b".")
 
     def wait() -> None:
         os.read(read, 1)
@@ -80,9 +85,11 @@ def on_wish_to_leave(leave: Callable[[], None]) -> None:
 def end_with_group(code: int) -> None:
     """End this process at once, and what it started where it leads a group of its own.
 
-    Not by SIGKILL, which would end this one as if something were wrong; to its own handler of
-    SIGTERM nothing more comes of it.
+    Not by SIGKILL, which would end this one as if something were wrong. It hears its own signal,
+    too, which is nobody's wish to leave: a worker that had said so before it was gone kept its
+    slot empty as long as a node that is wanted back.
     """
+    _ending.set()
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGTERM)
     os._exit(code)

@@ -209,7 +209,8 @@ class Pool:
                     self._keep(told, job)
             return True
         leaving = line.startswith(b'{"leaving"')
-        worker.leaving |= leaving
+        # One that is ended for hanging hears our signal, not that of a cluster.
+        worker.leaving |= leaving and worker.why != "hung"
         return leaving
 
     def _lost(self, worker: Worker) -> list[Event]:
