@@ -34,6 +34,29 @@ def test_nothing_heavy_is_imported(words, code):
     assert done.stderr.splitlines()[-1] == f"[] {code}"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["schema", "study"],
+        ["analyze", "results.csv", "--baseline", "a", "--out", "report"],
+    ],
+)
+def test_what_is_judged_and_drawn_needs_no_network(words, tmp_path):
+    """torch would take longer than a small report."""
+    rows = [f"{arm},{seed},{seed + mean}" for arm, mean in (("a", 90), ("b", 80)) for seed in (1, 2, 4)]  # fmt: skip
+    (tmp_path / "results.csv").write_text("\n".join(["arm,seed,value", *rows, ""]))
+    program = (
+        "import sys\n"
+        "from swinablate.cli import main\n"
+        f"code = main({words!r})\n"
+        "print(sorted({'torch', 'torchvision', 'mlflow', 'optuna'} & set(sys.modules)), code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stderr.splitlines()[-1] == "[] 0"
+
+
 def test_worker_imports_torch_and_nothing_else_heavy():
     program = (
         "import sys\nimport swinablate.execution.worker\n"

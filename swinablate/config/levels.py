@@ -5,8 +5,10 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+from swinablate.config.schema import digest
 from swinablate.config.written import parse, plain_text
 from swinablate.errors import InputError
+from swinablate.text import named_level
 
 Level = Any
 """A TOML value; arrays as tuples, tables as dicts."""
@@ -59,3 +61,16 @@ def put(table: dict[str, Any], key: str, level: Level) -> None:
     inner = dict(inner) if isinstance(inner, Mapping) else {}
     put(inner, rest, level)
     table[head] = inner
+
+
+def named_changes(changes: Mapping[str, Level], *, full: bool = False) -> str:
+    """Name an arm after what it changes: `shift=false`, `depths=(2,4), heads=(2,4)`."""
+    parts = []
+    for path, level in changes.items():
+        if isinstance(level, Mapping):
+            parts.append(named_changes(level))
+        else:
+            parts.append(f"{path if full else path.rpartition('.')[2]}={named_level(level)}")
+    # At most 80, as NAME has it; the digest keeps two long names apart that begin alike.
+    name = re.sub(r"[^A-Za-z0-9 ._=,+()-]", "-", ", ".join(parts))
+    return name if len(name) <= 80 else f"{name[:71]}-{digest(name)[:8]}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from swinablate.config.levels import named_changes
 from swinablate.config.metrics import ACCURACY, UNIFORM, Metric, metric
 from swinablate.records.plan import PlanRecord
 from swinablate.records.tables import unrecorded, valued
@@ -23,7 +24,6 @@ from swinablate.stats import (
 from swinablate.stats import declared as declared_contrast
 from swinablate.stats.seeds.units import Units
 from swinablate.study.arms.designs import SHOWS, directions
-from swinablate.study.files import label
 from swinablate.text import LOG_ODDS, column_of
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def _steps(
     for direction, stops in directions(list(axes)).items():
         for k, (before, after) in enumerate(pairwise(stops), 1):
             switch = after[-1]
-            name = f"{direction} {k}: {label({switch: axes[switch][0]})}"
+            name = f"{direction} {k}: {named_changes({switch: axes[switch][0]})}"
             pair = [arms.get(frozenset(stop)) for stop in (before, after)]
             if pair[0] is None or pair[1] is None:
                 lost.append(name)

@@ -42,7 +42,6 @@ from swinablate.study.limits import check_size
 from swinablate.study.noise.sources import NoiseSources, check_noise, nested_seeds
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Budget, Extension, every_seed
-from swinablate.text import named_level
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
 """Of studies: as they stand in file names, tables and MLflow, on any system."""
@@ -230,19 +229,6 @@ def smoke(study: Study) -> Study:
     first = study.seeds[:1]
     once = replace(study, smoke=True, seeds=first, baseline_seeds=first, scale=None, data=())
     return replace(once, looks=(), tune=None, noise=None, budget=Budget())
-
-
-def label(changes: Mapping[str, Level], *, full: bool = False) -> str:
-    """Name an arm after what it changes: `shift=false`, `depths=(2,4), heads=(2,4)`."""
-    parts = []
-    for path, level in changes.items():
-        if isinstance(level, Mapping):
-            parts.append(label(level))
-        else:
-            parts.append(f"{path if full else path.rpartition('.')[2]}={named_level(level)}")
-    # At most 80, as NAME has it; the digest keeps two long names apart that begin alike.
-    name = re.sub(r"[^A-Za-z0-9 ._=,+()-]", "-", ", ".join(parts))
-    return name if len(name) <= 80 else f"{name[:71]}-{schema.digest(name)[:8]}"
 
 
 def _variant(arm: NamedArm, path: Path, data: DataConfig | None) -> Variant:

@@ -2,9 +2,10 @@
 
 import pytest
 
+from swinablate.config.levels import named_changes
 from swinablate.config.recipe import Recipe
 from swinablate.study.arms.recipes import load_claim, load_recipe
-from swinablate.study.files import label, load_study
+from swinablate.study.files import load_study
 from swinablate.study.planner import plan
 from tests.conftest import RECIPE, STUDY
 
@@ -41,12 +42,12 @@ def test_number_of_baseline_seeds_can_be_given(write):
     ],
 )  # fmt: skip
 def test_arms_are_named_after_what_they_change(changes, full, name):
-    assert label(changes, full=full) == name
+    assert named_changes(changes, full=full) == name
 
 
 def test_long_names_stay_names_and_stay_different():
     changes = {f"model.switch_number_{i}": i for i in range(9)}
-    names = {label(changes), label(changes | {"model.switch_number_8": 99})}
+    names = {named_changes(changes), named_changes(changes | {"model.switch_number_8": 99})}
     assert len(names) == 2
     assert {len(name) for name in names} == {80}
 

@@ -1,20 +1,16 @@
 """Commands about networks: what can be ablated, whether a network is fit, the files' schemas."""
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from swinablate.cli import terminal
-from swinablate.cli.options import (
-    Json,
-)
+from swinablate.cli.options import Json
 from swinablate.cli.terminal import print_json
 from swinablate.config.code.theirs import prints_aside
 from swinablate.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 commands = typer.Typer()
 
@@ -87,6 +83,16 @@ def check(
         raise typer.Exit(3)
 
 
+SCHEMAS = {
+    "study": "swinablate.study.arms.written:StudyFile",
+    "results": "swinablate.report.foreign.declared:ResultsStudyFile",
+    "recipe": "swinablate.study.arms.recipes:RecipeFile",
+    "command": "swinablate.study.arms.recipes:CommandFile",
+    "pack": "swinablate.report.published.packs:Pack",
+}
+"""Files that users write, and what describes them; imported where it is asked for."""
+
+
 @commands.command(epilog="Example: swinablate schema study > study.schema.json")
 def schema(
     kind: Annotated[str, typer.Argument(help="study, results, recipe, command, or pack")],
@@ -97,21 +103,11 @@ def schema(
     """
     from pydantic import BaseModel
 
-    from swinablate.report.foreign.declared import ResultsStudyFile
-    from swinablate.report.published.packs import Pack
-    from swinablate.study.arms.recipes import CommandFile, RecipeFile
-    from swinablate.study.arms.written import StudyFile
-
-    kinds: dict[str, type[BaseModel]] = {
-        "study": StudyFile,
-        "results": ResultsStudyFile,
-        "recipe": RecipeFile,
-        "command": CommandFile,
-        "pack": Pack,
-    }
-    if kind not in kinds:
-        raise InputError(f"no schema is called {kind!r}", hint=f"known: {', '.join(kinds)}")
-    print_json(kinds[kind].model_json_schema())
+    if kind not in SCHEMAS:
+        raise InputError(f"no schema is called {kind!r}", hint=f"known: {', '.join(SCHEMAS)}")
+    module, _, name = SCHEMAS[kind].partition(":")
+    described: type[BaseModel] = getattr(import_module(module), name)
+    print_json(described.model_json_schema())
 
 
 @commands.command(

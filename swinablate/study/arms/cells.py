@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swinablate.config.complaints import Unfit
-from swinablate.config.levels import Level
+from swinablate.config.levels import Level, named_changes
 from swinablate.config.recipe import Recipe
 from swinablate.config.schema import digest
 from swinablate.config.weights import evolved
@@ -16,7 +16,7 @@ from swinablate.study.arms.designs import cells
 from swinablate.study.arms.mixed import whole
 from swinablate.study.arms.written import Match, Variant
 from swinablate.study.equality import fields
-from swinablate.study.files import BASELINE, Study, label
+from swinablate.study.files import BASELINE, Study
 from swinablate.text import named_level
 
 CUT = 71
@@ -82,7 +82,7 @@ def _labelled(study: Study) -> Iterator[tuple[str, dict[str, Level]]]:
     last = [switch.rpartition(".")[2] for switch in study.axes]
     full = len(set(last)) < len(last)
     every = list(_changes(study))
-    names = [label(changes, full=full) for changes in every]
+    names = [named_changes(changes, full=full) for changes in every]
     count = Counter(names)
     for name, changes in zip(names, every, strict=True):
         own = f"{name[:CUT]}-{digest(changes)[:8]}" if count[name] > 1 else name

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from swinablate.config.levels import named_changes
 from swinablate.config.recipe import CommandRecipe, Recipe
 from swinablate.data import describe
 from swinablate.errors import InputError
@@ -20,7 +21,7 @@ from swinablate.stats.sequential.spending import nominal
 from swinablate.study.arms.cells import check_taken, moved, with_changes
 from swinablate.study.arms.scale import Rung, Scale, check_changes, predicted, ruled, rungs_of
 from swinablate.study.equality import differing, fields
-from swinablate.study.files import Study, label
+from swinablate.study.files import Study
 from swinablate.study.limits import ARMS, TRIALS
 from swinablate.study.noise.expected import Noise
 from swinablate.study.plan import Arm, Plan
@@ -49,7 +50,7 @@ class Step:
     @property
     def label(self) -> str:
         """As it stands in names."""
-        return label(self.rung)
+        return named_changes(self.rung)
 
 
 def climb(study: Study, expand: Expand, alone: Callable[[Study], Arm]) -> Plan:
@@ -133,10 +134,10 @@ def _check(study: Study, scale: Scale, rungs: Sequence[Rung]) -> None:
 def _step(study: Study, scale: Scale, rung: Rung, expand: Expand) -> Step:
     there, by_rule = at_rung(study, scale, rung)
     try:
-        plan = expand(there, suffix(label(rung)))
+        plan = expand(there, suffix(named_changes(rung)))
     except InputError as error:
         raise InputError(
-            f"at the rung {label(rung)}: {error.problem}", at=error.at, hint=error.hint
+            f"at the rung {named_changes(rung)}: {error.problem}", at=error.at, hint=error.hint
         ) from None
     return Step(
         rung=rung, ruled=by_rule, plan=plan, value=_value(study, scale, plan.arms[0], rung)
@@ -160,7 +161,7 @@ def at_rung(study: Study, scale: Scale, rung: Rung) -> tuple[Study, dict[str, fl
     by_rule = ruled(scale, rung, now, study.file)
     changes = {**rung, **by_rule}
     there = replace(moved(study, changes, "scale"), scale=None)
-    there = replace(there, extension=_extended(study.extension, suffix(label(rung))))
+    there = replace(there, extension=_extended(study.extension, suffix(named_changes(rung))))
     # With looks the baseline's own seeds are those of the verdicts, at home alone.
     return (there if _is(study, rung) else replace(there, baseline_seeds=study.seeds)), by_rule
 
@@ -186,7 +187,7 @@ def _value(study: Study, scale: Scale, base: Arm, rung: Rung) -> float:
     """
     recipe = base.recipe
     found: float | None = {"params": base.params, "macs": base.macs}.get(scale.by)
-    why = f"nothing is known of the {scale.by} at {label(rung)}"
+    why = f"nothing is known of the {scale.by} at {named_changes(rung)}"
     if scale.by == "epochs":
         found = None if recipe.train.steps is not None else recipe.train.epochs
         why = "train.steps says how long it trains, and no epochs"
@@ -232,19 +233,19 @@ def _ahead(
     except (InputError, ValueError) as error:
         problem = error.problem if isinstance(error, InputError) else str(error)
         raise InputError(
-            f"the baseline is impossible at {label(rung)}: {problem}",
+            f"the baseline is impossible at {named_changes(rung)}: {problem}",
             at=where,
             hint="predict another level",
         ) from None
     value = _value(study, scale, base, rung)
     if value <= steps[-1].value:
         raise InputError(
-            f"{label(rung)} has {value:,.0f} {scale.by}, and the largest rung, "
+            f"{named_changes(rung)} has {value:,.0f} {scale.by}, and the largest rung, "
             f"{steps[-1].label}, {steps[-1].value:,.0f}: nothing is to be predicted there",
             at=where,
             hint="give a level beyond the largest rung, or train it: add it to the rungs",
         )
-    return RungRecord(label=label(rung), changes=rung, ruled=by_rule, value=value)
+    return RungRecord(label=named_changes(rung), changes=rung, ruled=by_rule, value=value)
 
 
 def _away(arm: Arm, step: Step, base: Recipe) -> Arm:
