@@ -71,10 +71,11 @@ def changes(picture: "Image", image: ImageSpec) -> list[str]:
     grey = picture.mode in GREY
     told = {
         "turned upright": picture.getexif().get(ORIENTATION, 1) != 1,
-        "transparent parts made white": picture.has_transparency_data,
+        "transparent parts made white": _transparent(picture),
         "grey made colour": grey and image.channels == 3,
         "colour made grey": not grey and image.channels == 1,
         "16 bits made 8": picture.mode in WORDS,
+        "first of several pictures taken": getattr(picture, "is_animated", False),
         "scaled or cut": upright(picture) != (image.height, image.width),
     }
     return [what for what, made in told.items() if made]
@@ -92,6 +93,13 @@ def upright(picture: "Image") -> tuple[int, int]:
     """Height and width of a picture once it stands as the camera was held."""
     lies = picture.getexif().get(ORIENTATION, 1) in LYING
     return picture.size if lies else (picture.height, picture.width)
+
+
+def _transparent(picture: "Image") -> bool:
+    """Whether any of it is transparent; many screenshots have an alpha channel and are not."""
+    if not picture.has_transparency_data or picture.mode in WORDS | RANGELESS:
+        return False
+    return bool(np.asarray(picture.convert("RGBA"))[..., -1].min() < BYTE)
 
 
 def _opaque(picture: "Image") -> "Image":

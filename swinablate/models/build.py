@@ -46,6 +46,16 @@ def plain_arithmetic() -> Iterator[None]:
         torch.set_float32_matmul_precision(products)
 
 
+def forget_choices() -> None:
+    """Undo what somebody else's module has chosen for the whole process when it was imported.
+
+    The number format is the recipe's to say, and all other networks of the process would have
+    theirs; and kernels that are chosen by the clock round otherwise each time.
+    """
+    torch.set_default_dtype(torch.float32)
+    torch.backends.cudnn.benchmark = False
+
+
 def start(
     family: Family[ModelConfig],
     config: ModelConfig,

@@ -52,7 +52,7 @@ class Fingerprint:
         found = hashlib.sha256(repr(tuple(self.parameters.items())).encode())
         for answer in (self.trained, self.evaluated):
             finite = bool(answer.isfinite().all())
-            found.update(_bytes(answer) if finite else self.config.encode())
+            found.update(_raw(answer) if finite else self.config.encode())
         return found.hexdigest()
 
 
@@ -124,8 +124,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _print(value: Tensor) -> tuple[tuple[int, ...], str]:
-    flat = value.detach().contiguous().view(-1).numpy()  # not its bytes: they would be a copy
-    return tuple(value.shape), hashlib.sha256(flat.data).hexdigest()
+    return tuple(value.shape), hashlib.sha256(_raw(value)).hexdigest()
 
 
 def _answers(
@@ -133,6 +132,8 @@ def _answers(
 ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b classes"]]:
     """Logits in train and in evaluation mode under the test weights."""
     for name, parameter in model.named_parameters():
+        if not parameter.is_floating_point():  # a table of indices, which are no weights
+            continue
         parameter.normal_(std=_spread(parameter), generator=_generator(name, *parameter.shape))
     Fading(model, 1.0).at(0.5)  # at its start a norm that fades is the layer norm it fades from
     x = torch.empty(IMAGES, image.channels, image.height, image.width)
@@ -164,7 +165,7 @@ def _batch_statistics(model: nn.Module) -> Iterator[None]:
 
 
 def _spread(parameter: Tensor) -> float:
-    if parameter.ndim < 2:
+    if parameter.ndim < 2 or not parameter.numel():
         return 0.7  # norms and biases: neither all near 0 nor all near 1, so that each acts
     # Half as large again as weights start by fan-in, so that no softmax is flat.
     return 1.5 * float(parameter[0].numel()) ** -0.5
@@ -178,5 +179,6 @@ def _generator(*names: object) -> torch.Generator:
     return torch.Generator().manual_seed(derive(0, "signature", *names))
 
 
-def _bytes(x: Tensor) -> bytes:
-    return x.detach().contiguous().numpy().tobytes()
+def _raw(value: Tensor) -> memoryview:
+    """Its numbers as they lie in memory, whatever their format; numpy knows no bfloat16."""
+    return value.detach().contiguous().view(-1).view(torch.uint8).numpy().data

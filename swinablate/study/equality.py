@@ -18,7 +18,7 @@ from swinablate.models.bounds import check_cost, is_small
 from swinablate.models.cost import Cost, cost
 from swinablate.models.diff import Proof, compare
 from swinablate.models.fingerprint import Fingerprint, observe
-from swinablate.models.registry import load_family
+from swinablate.models.registry import is_import, load_family
 from swinablate.study.files import Study
 from swinablate.study.plan import Arm
 from swinablate.study.search_space import written_values
@@ -44,11 +44,13 @@ class Looked:
         networks: what they are and do.
         costs: what they cost.
         data: recipes' data with the format that was found where they give none.
+        odd: what those of somebody's own do that nobody expects.
     """
 
     networks: dict[tuple[str, ImageSpec], Fingerprint] = field(default_factory=dict)
     costs: dict[tuple[str, ImageSpec], Cost] = field(default_factory=dict)
     data: dict[DataConfig, DataConfig] = field(default_factory=dict)
+    odd: dict[tuple[str, ImageSpec], tuple[str, ...]] = field(default_factory=dict)
 
 
 def _look(recipe: Recipe, looked: Looked) -> Fingerprint:
@@ -78,6 +80,20 @@ def cost_of(family: Family[ModelConfig], recipe: Recipe, image: ImageSpec, looke
 
 _observed = functools.lru_cache(MOST)(observe)
 _counted = functools.lru_cache(MOST)(cost)
+
+
+def odd_of(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
+    """What a network of somebody's own does that nobody expects; of all others, nothing."""
+    name = recipe.model.family
+    if not is_import(name):
+        return ()
+    from swinablate.models.external.conduct import SAME_START, oddities
+
+    key = recipe.model.model_dump_json(), image_spec(recipe.data)
+    if key not in looked.odd:
+        looked.odd[key] = oddities(load_family(name, "plan"), recipe.model, key[1])
+    given = bool(recipe.start.weights)  # what is drawn is written over
+    return tuple(text for text in looked.odd[key] if not (given and text == SAME_START))
 
 
 def parts_of(recipe: Recipe, looked: Looked) -> Mapping[str, str]:

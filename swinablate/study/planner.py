@@ -29,6 +29,7 @@ from swinablate.study.equality import (
     differing,
     idle_changes,
     meaning,
+    odd_of,
     parts_of,
     prove,
 )
@@ -277,6 +278,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         seeds=seeds,
         starts=starts,
         fitted=fitted,
+        odd=odd_of(recipe, looked),
         against=made.against,
         splits=splits_of(study.noise, recipe, seeds),
     )

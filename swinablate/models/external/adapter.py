@@ -135,9 +135,10 @@ def outline(model: nn.Module, image: ImageSpec, path: str) -> tuple[dict[str, An
 
     Raises:
         ValueError: in training or evaluation mode the network does not turn b c h w images
-            into b k finite logits.
+            into b k finite logits, or makes parameters while it does.
     """
     rows: dict[str, dict[str, Any]] = {}
+    before = dict(model.named_parameters())
 
     def note(name: str, module: nn.Module, _: object, output: object) -> None:
         shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
@@ -154,6 +155,13 @@ def outline(model: nn.Module, image: ImageSpec, path: str) -> tuple[dict[str, An
         for hook in hooks:
             hook.remove()
     _answer(model.train(), image, path)
+    after = dict(model.named_parameters())
+    moved = [k for k in {**before, **after} if before.get(k) is not after.get(k)]
+    if moved:  # the optimizer has those of the constructor
+        raise ValueError(
+            f"{path} makes parameters while it answers, and they would never train: {moved[0]}; "
+            "make them in its constructor, and keep them"
+        )
     return tuple(rows.values())
 
 

@@ -1,0 +1,115 @@
+"""Networks of one's own that do what nobody expects: what a plan says of them, or makes good."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from swinablate.config.train import TrainConfig
+from swinablate.study.cautions import cautions
+from swinablate.study.files import load_study
+from swinablate.study.planner import plan
+from swinablate.training.precision import settle
+from tests.models.test_external import HEAD, RECIPE, home, net
+
+__all__ = ["home"]  # a fixture
+STUDY = """question = "?"
+baseline = "r.toml"
+seeds = 2
+[axes]
+"train.lr" = [1e-3]
+"""
+
+
+def planned(text: str, start: str = ""):
+    Path("mine.py").write_text(text)
+    Path("r.toml").write_text(RECIPE.format("mine:Net") + start)
+    Path("s.toml").write_text(STUDY)
+    return plan(load_study(Path("s.toml")))
+
+
+def told(text: str, start: str = "") -> list[str]:
+    return [one["text"] for one in cautions(planned(text, start)) if one["code"] == "W32"]
+
+
+LINE = "self.line(x.flatten(1))"
+SEEDED = net(body="torch.manual_seed(3); self.line = nn.Linear(64, 10)")
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        LINE,
+        f"{LINE}.log_softmax(1)",
+        f"{LINE}.sigmoid()",
+        f"nn.functional.dropout({LINE}, training=self.training)",
+    ],
+)
+def test_of_a_usual_network_nothing_is_said(forward, home):
+    assert told(net(forward=f"return {forward}")) == []
+
+
+@pytest.mark.parametrize(
+    ("forward", "where"),
+    [
+        (f"return {LINE}.softmax(1)", ""),
+        (f"return {LINE} if self.training else {LINE}.softmax(1)", " in evaluation mode"),
+    ],
+)
+def test_probabilities_in_place_of_logits_are_named(forward, where, home):
+    (text,) = told(net(forward=forward))
+    assert text.startswith(
+        f"every arm: mine:Net returns probabilities{where}, and they are taken for logits, so "
+    )
+
+
+ZERO = "nn.init.zeros_(self.line.weight)"
+
+
+@pytest.mark.parametrize(
+    ("body", "forward"),
+    [
+        ("pass", f"nn.functional.dropout({LINE})"),
+        ("pass", f"{LINE} + __import__('random').random()"),
+        (ZERO, "self.line(nn.functional.dropout(x.flatten(1)))"),
+    ],
+)
+def test_chance_in_evaluation_is_named(body, forward, home):
+    (text,) = told(net(body=body, forward=f"return {forward}"))
+    assert "answers the same images otherwise each time in evaluation mode" in text
+
+
+def test_a_constructor_that_sets_a_seed_is_named_where_its_weights_are_the_ones(home):
+    (text,) = told(SEEDED)
+    assert "mine:Net starts from the same weights for every seed: its constructor sets" in text
+    torch.save(torch.nn.Linear(64, 10).state_dict(), "given.pt")
+    state = torch.load("given.pt")
+    torch.save({f"line.{name}": value for name, value in state.items()}, "given.pt")
+    assert told(SEEDED, '[start]\nweights = "given.pt"\n') == []
+
+
+def test_formats_that_numpy_has_not_and_parameters_that_are_no_weights_are_planned(home):
+    body = """
+        self.index = nn.Parameter(torch.arange(64), requires_grad=False)
+        self.none = nn.Parameter(torch.zeros(0, 3))
+        self.register_buffer("grain", torch.ones(64, dtype=torch.bfloat16))"""
+    forward = "return self.line((x.flatten(1) * self.grain)[:, self.index]).bfloat16()"
+    found = planned(net(body=body, forward=forward))
+    assert [arm.name for arm in found.arms] == ["baseline", "lr=0.001"]
+
+
+def test_what_a_module_chooses_for_the_whole_process_is_undone(home):
+    choose = "torch.set_default_dtype(torch.float64)\ntorch.backends.cudnn.benchmark = True\n"
+    try:
+        found = planned(HEAD + choose + net())
+        assert len(found.arms) == 2
+        assert torch.get_default_dtype() == torch.float32
+        assert not torch.backends.cudnn.benchmark
+        torch.set_default_dtype(torch.float64)
+        torch.backends.cudnn.benchmark = True
+        settle(TrainConfig())
+        assert torch.get_default_dtype() == torch.float32
+        assert not torch.backends.cudnn.benchmark
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.backends.cudnn.benchmark = False
