@@ -1,11 +1,14 @@
 """Networks of one's own that do what nobody expects: what a plan says of them, or makes good."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from swinablate.config.code import imports
 from swinablate.config.train import TrainConfig
+from swinablate.errors import InputError
 from swinablate.study.cautions import cautions
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
@@ -86,6 +89,39 @@ def test_a_constructor_that_sets_a_seed_is_named_where_its_weights_are_the_ones(
     state = torch.load("given.pt")
     torch.save({f"line.{name}": value for name, value in state.items()}, "given.pt")
     assert told(SEEDED, '[start]\nweights = "given.pt"\n') == []
+
+
+def headed(order: str, forward="return self.head(self.body(x.flatten(1)))") -> str:
+    made = {"head": "self.head = nn.Linear(5, 10)", "body": "self.body = nn.Linear(64, 5)"}
+    body = "del self.line; " + "; ".join(made[name] for name in order.split())
+    return net(body=body, forward=forward)
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("head_lr = 10.0", "start.head_lr = 10"),
+        ('weights = "given.pt"\nhead = "new"', 'start.head = "new"'),
+    ],
+)
+def test_a_head_that_is_not_made_last_is_not_taken_for_another_part(start, said, home):
+    given = {"head": torch.nn.Linear(5, 10), "body": torch.nn.Linear(64, 5)}
+    torch.save(torch.nn.ModuleDict(given).state_dict(), "given.pt")
+    assert planned(headed("body head"), f"[start]\n{start}\n").refusals == ()
+    del sys.modules["mine"]
+    imports.code.cache_clear()
+    with pytest.raises(InputError) as error:
+        planned(headed("head body"), f"[start]\n{start}\n")
+    assert str(error.value) == (
+        f"s.toml: the baseline is impossible: {said} would be of 'body', which has the last "
+        "parameters, and 'head' runs last\n\nhint: make 'head' last in the constructor"
+    )
+
+
+def test_a_head_of_which_the_weights_alone_are_read_is_taken_for_one(home):
+    forward = "return nn.functional.linear(self.body(x.flatten(1)), self.head.weight)"
+    start = "[start]\nhead_lr = 10.0\n"
+    assert planned(headed("body head", forward), start).refusals == ()
 
 
 def test_formats_that_numpy_has_not_and_parameters_that_are_no_weights_are_planned(home):
