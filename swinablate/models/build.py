@@ -135,6 +135,19 @@ def tables(model: nn.Module) -> frozenset[str]:
     return frozenset(found)
 
 
+def batch_norms(model: nn.Module) -> tuple[str, ...]:
+    """The paths of the parts that take statistics of a batch.
+
+    By the names of their classes and of those that these come from; a frozen batch norm, as
+    torchvision has it, takes none.
+    """
+    kinds = {
+        path: " ".join(kind.__name__ for kind in type(module).__mro__)
+        for path, module in model.named_modules()
+    }
+    return tuple(p for p, kind in kinds.items() if "BatchNorm" in kind and "Frozen" not in kind)
+
+
 def hidden_matrices(model: nn.Module) -> frozenset[str]:
     """Names of the matrices of hidden layers: not the first, which reads images, nor the head's.
 

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import derive
-from swinablate.models.build import constructed, hidden_matrices, one_thread, plain_arithmetic
+from swinablate.models.build import (
+    batch_norms,
+    constructed,
+    hidden_matrices,
+    one_thread,
+    plain_arithmetic,
+)
 from swinablate.models.layers.norm import Fading
 
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
@@ -36,6 +42,7 @@ class Fingerprint:
         evaluated: those in evaluation mode.
         config: stands for logits that overflow, or that nobody computed.
         hidden: names of the matrices that muon moves.
+        batch_norms: paths of what takes statistics of a batch.
     """
 
     modules: Mapping[str, str]
@@ -45,6 +52,7 @@ class Fingerprint:
     evaluated: Float[Tensor, "b classes"]
     config: str
     hidden: frozenset[str]
+    batch_norms: tuple[str, ...]
 
     @property
     def signature(self) -> str:
@@ -104,6 +112,7 @@ def observe(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) 
         evaluated=evaluated,
         config=config.model_dump_json(),
         hidden=hidden_matrices(model),
+        batch_norms=batch_norms(model),
     )
 
 

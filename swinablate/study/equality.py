@@ -96,9 +96,9 @@ def odd_of(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
     return tuple(text for text in looked.odd[key] if not (given and text == SAME_START))
 
 
-def parts_of(recipe: Recipe, looked: Looked) -> Mapping[str, str]:
-    """Path -> class and plain attributes, of every module of a recipe's network."""
-    return _look(recipe, looked).modules
+def norms_of(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
+    """Paths of the batch norms of a recipe's network."""
+    return _look(recipe, looked).batch_norms
 
 
 def meaning(recipe: Recipe, looked: Looked) -> str:

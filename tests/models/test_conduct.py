@@ -124,6 +124,13 @@ def test_a_head_of_which_the_weights_alone_are_read_is_taken_for_one(home):
     assert planned(headed("body head", forward), start).refusals == ()
 
 
+def test_a_batch_norm_of_a_class_of_ones_own_is_one(home):
+    body = "self.norm = type('Own', (nn.BatchNorm1d,), {})(64)"
+    text = net(body=body, forward="return self.line(self.norm(x.flatten(1)))")
+    with pytest.raises(InputError, match=r"leaves batch norm \(norm\) one image to take its"):
+        planned(text, "[train]\nbatch = 4\naccumulate = 4\n")
+
+
 def test_formats_that_numpy_has_not_and_parameters_that_are_no_weights_are_planned(home):
     body = """
         self.index = nn.Parameter(torch.arange(64), requires_grad=False)
