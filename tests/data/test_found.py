@@ -107,14 +107,21 @@ def test_one_picture_of_colour_makes_all_coloured(picture, channels, tmp_path):
     assert image_spec(of(root)).channels == channels
 
 
-def test_a_camera_that_lay_on_its_side_exchanges_height_and_width(tmp_path):
+@pytest.mark.parametrize("kind", ["png", "tif", "webp"])
+def test_a_camera_that_lay_on_its_side_exchanges_height_and_width(kind, tmp_path):
+    """PIL turns files of TIFF by itself, and says their size as if it had."""
     root = album(tmp_path / "pictures", size=(12, 12))
     exif = Image.Exif()
     exif[0x0112] = 6
-    for seed, path in enumerate(root.glob("*/*.png")):
-        Image.fromarray(noise(8, 12, seed=seed)).save(path, exif=exif)
+    for seed, path in enumerate([*root.glob("*/*.png")]):
+        path.unlink()
+        lying = Image.fromarray(noise(8, 12, seed=seed))
+        lying.save(path.with_suffix(f".{kind}"), exif=exif)
     found = image_spec(of(root))
     assert (found.height, found.width) == (12, 8)
+    prepare(completed(of(root)), tmp_path / "home")
+    converted = (known(completed(of(root)), tmp_path / "home") or {})["converted"]
+    assert converted == {"turned upright": 30}
     assert np.load(prepare(of(root), tmp_path / "home").path / "test_pixels.npy").shape[2:] == (
         12,
         8,

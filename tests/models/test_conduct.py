@@ -131,6 +131,32 @@ def test_a_batch_norm_of_a_class_of_ones_own_is_one(home):
         planned(text, "[train]\nbatch = 4\naccumulate = 4\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("channels: int = 64", True),
+        ("channels=64", True),
+        ("channels: int = 3", False),
+        ("channels: int = 64, in_chans: int = 3", False),
+        ("in_channels: int = 64", False),
+    ],
+)
+def test_a_width_that_would_be_the_channels_of_the_images_is_named(arguments, said, home):
+    text = (
+        "every arm: mine:Net is given the 1 of the images as channels, and 64 is its default; if "
+        "that is a width, write channels = 64 in [model], or rename it."
+    )
+    assert told(net(arguments)) == ([text] if said else [])
+
+
+def test_a_width_that_is_written_is_what_it_says(home):
+    Path("mine.py").write_text(net("channels: int = 64"))
+    Path("s.toml").write_text(STUDY)
+    recipe = RECIPE.format("mine:Net").replace("[data]", "channels = 64\n[data]", 1)
+    Path("r.toml").write_text(recipe)
+    assert [*cautions(plan(load_study(Path("s.toml"))))] == []
+
+
 def test_formats_that_numpy_has_not_and_parameters_that_are_no_weights_are_planned(home):
     body = """
         self.index = nn.Parameter(torch.arange(64), requires_grad=False)

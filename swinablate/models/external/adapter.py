@@ -19,7 +19,7 @@ from swinablate.config.code.theirs import named, theirs
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.errors import InputError
 from swinablate.models.bounds import TooLarge, counted
-from swinablate.models.external.signature import Argument, options
+from swinablate.models.external.signature import Argument, Filled, options
 
 UNUSUAL = 4096
 """From such an argument on, a network is first built without storage: squared, it is 64 MiB."""
@@ -280,7 +280,7 @@ def _config(
 def _field(one: Argument) -> tuple[Any, Any]:
     marks = getattr(one.hint, "__metadata__", ())
     if one.role:
-        return one.hint | FromData, DATA
+        return Annotated[one.hint | FromData, Filled(one.default)], DATA
     if one.required:
         return Annotated[one.hint, _mark(one, ())] if not _switch(marks) else one.hint, ...
     return one.hint if _switch(marks) else Annotated[one.hint, _mark(one, (one.default,))], (

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import derive
 from swinablate.models.build import plain_arithmetic, start
+from swinablate.models.external.adapter import DATA
+from swinablate.models.external.signature import Filled
 
 IMAGES = 4
 """Batch statistics of fewer say too little."""
@@ -22,6 +24,9 @@ SUM = 1e-2
 """By how much probabilities may add up to another number than 1: in bf16, to 4e-3 of it."""
 ROUNDING = 1e-4
 """Of the largest answer: chance moves answers by more, and the order of sums by less."""
+COLOURS = 4
+"""Channels that images of colour have at most, transparency among them; a network that has more by
+default means a width, or images of many bands."""
 SAME_START = (
     "starts from the same weights for every seed: its constructor sets a seed of its own, or "
     "draws nothing; the spread over seeds is without that of initial weights."
@@ -36,7 +41,19 @@ def oddities(family: Family[Any], config: ModelConfig, image: ImageSpec) -> tupl
         first, second = (start(family, config, image, _generators(seed)) for seed in (0, 1))
         x = torch.empty(IMAGES, image.channels, image.height, image.width)
         x.normal_(generator=_generators(0)("images"))
-        return tuple(_told(first, second, x))
+        return (*_filled(config, image), *_told(first, second, x))
+
+
+def _filled(config: ModelConfig, image: ImageSpec) -> Iterator[str]:
+    """Of an argument that is called as those are that take the images' channels."""
+    field = type(config).model_fields.get("channels")
+    for mark in field.metadata if field else ():
+        own = mark.default if isinstance(mark, Filled) else None
+        if isinstance(own, int) and own > COLOURS and getattr(config, "channels", 0) == DATA:
+            yield (
+                f"is given the {image.channels} of the images as channels, and {own} is its "
+                f"default; if that is a width, write channels = {own} in [model], or rename it."
+            )
 
 
 def _told(first: nn.Module, second: nn.Module, x: Float[Tensor, "b c h w"]) -> Iterator[str]:
