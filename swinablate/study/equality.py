@@ -17,7 +17,8 @@ from swinablate.errors import InputError
 from swinablate.models.bounds import check_cost, is_small
 from swinablate.models.cost import Cost, cost
 from swinablate.models.diff import Proof, compare
-from swinablate.models.fingerprint import Fingerprint, observe
+from swinablate.models.external.conduct import SAME_START, oddities
+from swinablate.models.fingerprint import RUN, Fingerprint, observe
 from swinablate.models.registry import is_import, load_family
 from swinablate.study.files import Study
 from swinablate.study.plan import Arm
@@ -83,15 +84,18 @@ _counted = functools.lru_cache(MOST)(cost)
 
 
 def odd_of(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
-    """What a network of somebody's own does that nobody expects; of all others, nothing."""
-    name = recipe.model.family
+    """What a network of somebody's own does that nobody expects; of all others, nothing.
+
+    Nor of one that is too large to be started.
+    """
+    name, image = recipe.model.family, image_spec(recipe.data)
     if not is_import(name):
         return ()
-    from swinablate.models.external.conduct import SAME_START, oddities
-
-    key = recipe.model.model_dump_json(), image_spec(recipe.data)
+    if cost_of(load_family(name, "plan"), recipe, image, looked).params > RUN:
+        return ()
+    key = recipe.model.model_dump_json(), image
     if key not in looked.odd:
-        looked.odd[key] = oddities(load_family(name, "plan"), recipe.model, key[1])
+        looked.odd[key] = oddities(load_family(name, "plan"), recipe.model, image)
     given = bool(recipe.start.weights)  # what is drawn is written over
     return tuple(text for text in looked.odd[key] if not (given and text == SAME_START))
 

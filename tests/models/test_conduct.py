@@ -124,6 +124,19 @@ def test_a_head_of_which_the_weights_alone_are_read_is_taken_for_one(home):
     assert planned(headed("body head", forward), start).refusals == ()
 
 
+@pytest.mark.parametrize("forward", [f"{LINE}.detach()", "no_grad"])
+def test_a_network_without_gradients_is_refused(forward, home):
+    body = f"return {forward}"
+    if forward == "no_grad":
+        body = f"with torch.no_grad():\n            return {LINE}"
+    with pytest.raises(InputError) as error:
+        planned(net(forward=body))
+    assert str(error.value) == (
+        "s.toml: the baseline is impossible: mine:Net answers without gradients in training mode, "
+        "so that nothing would train\n\nhint: take torch.no_grad and detach out of its forward"
+    )
+
+
 def test_a_batch_norm_of_a_class_of_ones_own_is_one(home):
     body = "self.norm = type('Own', (nn.BatchNorm1d,), {})(64)"
     text = net(body=body, forward="return self.line(self.norm(x.flatten(1)))")

@@ -36,12 +36,23 @@ SAME_START = (
 
 @torch.no_grad()
 def oddities(family: Family[Any], config: ModelConfig, image: ImageSpec) -> tuple[str, ...]:
-    """Start a network of two seeds and ask it, in both modes."""
+    """Start a network of two seeds and ask it, in both modes.
+
+    Raises:
+        ValueError: no gradient reaches it, so that nothing would train.
+    """
     with torch.random.fork_rng(devices=[]), plain_arithmetic():
         first, second = (start(family, config, image, _generators(seed)) for seed in (0, 1))
         x = torch.empty(IMAGES, image.channels, image.height, image.width)
         x.normal_(generator=_generators(0)("images"))
-        return (*_filled(config, image), *_told(first, second, x))
+        with torch.enable_grad():
+            trained = first.train()(x.clone()).float()
+        if not trained.requires_grad:
+            raise ValueError(
+                f"{config.family} answers without gradients in training mode, so that nothing "
+                "would train; take torch.no_grad and detach out of its forward"
+            )
+        return (*_filled(config, image), *_told(first, second, x, trained.detach()))
 
 
 def _filled(config: ModelConfig, image: ImageSpec) -> Iterator[str]:
@@ -56,7 +67,12 @@ def _filled(config: ModelConfig, image: ImageSpec) -> Iterator[str]:
             )
 
 
-def _told(first: nn.Module, second: nn.Module, x: Float[Tensor, "b c h w"]) -> Iterator[str]:
+def _told(
+    first: nn.Module,
+    second: nn.Module,
+    x: Float[Tensor, "b c h w"],
+    trained: Float[Tensor, "b k"],
+) -> Iterator[str]:
     theirs = dict(second.named_parameters())
     ours = first.named_parameters()
     if all(name in theirs and torch.equal(p, theirs[name]) for name, p in ours):
@@ -64,7 +80,6 @@ def _told(first: nn.Module, second: nn.Module, x: Float[Tensor, "b c h w"]) -> I
     for p in first.parameters():
         if p.is_floating_point() and not p.any():  # a head of zeros would hide what comes before
             p.normal_(std=0.1, generator=_generators(0)("zeros"))
-    trained = first.train()(x.clone()).float()
     first.eval()
     answers = []
     for seed in range(2):  # chance of torch's; that of others is another one anyway
