@@ -35,8 +35,12 @@ GREY = WORDS | RANGELESS | {"1", "L", "LA", "La"}
 """PIL's modes without colour."""
 ORIENTATION = 0x0112
 """EXIF's number of the note of how a camera was held; 1 is upright."""
+TURNED = range(2, 9)
+"""Its values that mean something else."""
 LYING = {5, 6, 7, 8}
-"""Its values that exchange height and width."""
+"""Those that exchange height and width."""
+WIDTH, HEIGHT = 256, 257
+"""TIFF's numbers of the notes of both, as they are stored."""
 PAPER = (255, 255, 255)
 """What transparent pictures lie on: white, as on a page."""
 
@@ -67,11 +71,14 @@ def fitted(picture: "Image", image: ImageSpec) -> Picture:
 
 
 def changes(picture: "Image", image: ImageSpec) -> list[str]:
-    """What `fitted` makes other of a picture, in words; nothing of one that has the format."""
+    """What `fitted` makes other of a picture, in words; nothing of one that has the format.
+
+    To be asked before it is decoded: PIL forgets how it turned a TIFF file.
+    """
     grey = picture.mode in GREY
     told = {
-        "turned upright": picture.getexif().get(ORIENTATION, 1) != 1,
-        "transparent parts made white": picture.has_transparency_data,
+        "turned upright": picture.getexif().get(ORIENTATION, 1) in TURNED,
+        "transparent parts made white": _transparent(picture),
         "grey made colour": grey and image.channels == 3,
         "colour made grey": not grey and image.channels == 1,
         "16 bits made 8": picture.mode in WORDS,
@@ -89,9 +96,21 @@ def coloured(picture: "Image") -> bool:
 
 
 def upright(picture: "Image") -> tuple[int, int]:
-    """Height and width of a picture once it stands as the camera was held."""
-    lies = picture.getexif().get(ORIENTATION, 1) in LYING
+    """Height and width of a picture once it stands as the camera was held.
+
+    PIL turns TIFF files itself, and tells their size as it will be then.
+    """
+    stored = getattr(picture, "tag_v2", {})
+    told = picture.size if stored.get(HEIGHT) is None else (stored[WIDTH], stored[HEIGHT])
+    lies = picture.getexif().get(ORIENTATION, 1) in LYING and told == picture.size
     return picture.size if lies else (picture.height, picture.width)
+
+
+def _transparent(picture: "Image") -> bool:
+    """Whether any of it is transparent; many screenshots have an alpha channel and are not."""
+    if not picture.has_transparency_data or picture.mode in WORDS | RANGELESS:
+        return False
+    return bool(np.asarray(picture.convert("RGBA"))[..., -1].min() < BYTE)
 
 
 def _opaque(picture: "Image") -> "Image":
@@ -164,7 +183,10 @@ def _one(path: Path, image: ImageSpec) -> tuple[Picture, list[str]] | str:
 
     try:
         with Image.open(path) as picture:
-            return fitted(picture, image), changes(picture, image)
+            told, made = changes(picture, image), fitted(picture, image)
+            # Asked last: PIL may have to look at the second one.
+            several = getattr(picture, "is_animated", False)
+            return made, [*told, *(["first of several pictures taken"] if several else [])]
     except _faults() as error:
         return _reason(error)
 

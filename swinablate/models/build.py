@@ -46,6 +46,16 @@ def plain_arithmetic() -> Iterator[None]:
         torch.set_float32_matmul_precision(products)
 
 
+def forget_choices() -> None:
+    """Undo what somebody else's module has chosen for the whole process when it was imported.
+
+    The number format is the recipe's to say, and all other networks of the process would have
+    theirs; and kernels that are chosen by the clock round otherwise each time.
+    """
+    torch.set_default_dtype(torch.float32)
+    torch.backends.cudnn.benchmark = False
+
+
 def start(
     family: Family[ModelConfig],
     config: ModelConfig,
@@ -123,6 +133,19 @@ def tables(model: nn.Module) -> frozenset[str]:
         if callable(own):
             found.update(f"{prefix}{inner}" for inner in own())
     return frozenset(found)
+
+
+def batch_norms(model: nn.Module) -> tuple[str, ...]:
+    """The paths of the parts that take statistics of a batch.
+
+    By the names of their classes and of those that these come from; a frozen batch norm, as
+    torchvision has it, takes none.
+    """
+    kinds = {
+        path: " ".join(kind.__name__ for kind in type(module).__mro__)
+        for path, module in model.named_modules()
+    }
+    return tuple(p for p, kind in kinds.items() if "BatchNorm" in kind and "Frozen" not in kind)
 
 
 def hidden_matrices(model: nn.Module) -> frozenset[str]:

@@ -20,6 +20,7 @@ from swinablate.config.family import ImageSpec
 from swinablate.models.case import Case
 from swinablate.models.catalogue import switches
 from swinablate.models.cost import cost
+from swinablate.models.external.conduct import probable
 from swinablate.models.external.lookup import PRESET, ZOOS
 
 
@@ -106,11 +107,33 @@ def parameters_learn_at_every_level(case: Case) -> str:
     return "; ".join(found)
 
 
+def answers_are_logits(case: Case) -> str:
+    """In neither mode the network returns probabilities, which training takes for logits."""
+    model, x = case.start(), case.images()
+    with torch.no_grad():
+        modes = {"training": model.train()(x), "evaluation": model.eval()(x)}
+    found = [mode for mode, answers in modes.items() if probable(answers.float())]
+    return f"they are probabilities in {' and '.join(found)} mode" if found else ""
+
+
+def no_chance_in_evaluation(case: Case) -> str:
+    """In evaluation mode the same images get the same answers, whatever was drawn before."""
+    model, x, answers = case.start().eval(), case.images(), []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            answers.append(model(x))
+    move = (answers[0] - answers[1]).abs().max()
+    return f"its logits move by {move:.2g} from one time to the next" if move > 0 else ""
+
+
 def images_stay_apart(case: Case) -> str:
     """In evaluation mode an image's logits do not depend on the other images."""
     model, x = case.start().eval(), case.images()
     with torch.no_grad():
         together, alone = model(x)[:1], model(x[:1])
+    if alone.shape != together.shape:
+        return f"an image by itself gets logits of shape {tuple(alone.shape)}"
     # Products of another shape add up in another order: fp32 differs by less than 1e-5 then.
     if torch.allclose(together, alone, atol=1e-5, rtol=1e-5):
         return ""
@@ -243,9 +266,19 @@ CHECKS = (
         "use them in forward, drop them, or set requires_grad = False",
     ),
     Check(
+        "its answers are logits",
+        answers_are_logits,
+        "return what goes into softmax: training takes the cross-entropy of that",
+    ),
+    Check(
+        "evaluation knows no chance",
+        no_chance_in_evaluation,
+        "draw nothing in evaluation mode: F.dropout has to be told training=self.training",
+    ),
+    Check(
         "images stay apart in evaluation mode",
         images_stay_apart,
-        "compute nothing over the batch axis in evaluation mode",
+        "compute nothing over the batch axis in evaluation mode, and name the axes to squeeze",
     ),
     Check(
         "one seed gives one network",

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import derive
-from swinablate.models.build import constructed, hidden_matrices, one_thread, plain_arithmetic
+from swinablate.models.build import (
+    batch_norms,
+    constructed,
+    hidden_matrices,
+    one_thread,
+    plain_arithmetic,
+)
 from swinablate.models.layers.norm import Fading
 
 IMAGES = 4  # of a signature: batch statistics of fewer say too little
@@ -36,6 +42,7 @@ class Fingerprint:
         evaluated: those in evaluation mode.
         config: stands for logits that overflow, or that nobody computed.
         hidden: names of the matrices that muon moves.
+        batch_norms: paths of what takes statistics of a batch.
     """
 
     modules: Mapping[str, str]
@@ -45,6 +52,7 @@ class Fingerprint:
     evaluated: Float[Tensor, "b classes"]
     config: str
     hidden: frozenset[str]
+    batch_norms: tuple[str, ...]
 
     @property
     def signature(self) -> str:
@@ -52,7 +60,7 @@ class Fingerprint:
         found = hashlib.sha256(repr(tuple(self.parameters.items())).encode())
         for answer in (self.trained, self.evaluated):
             finite = bool(answer.isfinite().all())
-            found.update(_bytes(answer) if finite else self.config.encode())
+            found.update(_raw(answer) if finite else self.config.encode())
         return found.hexdigest()
 
 
@@ -104,6 +112,7 @@ def observe(family: Family[ModelConfig], config: ModelConfig, image: ImageSpec) 
         evaluated=evaluated,
         config=config.model_dump_json(),
         hidden=hidden_matrices(model),
+        batch_norms=batch_norms(model),
     )
 
 
@@ -124,8 +133,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _print(value: Tensor) -> tuple[tuple[int, ...], str]:
-    flat = value.detach().contiguous().view(-1).numpy()  # not its bytes: they would be a copy
-    return tuple(value.shape), hashlib.sha256(flat.data).hexdigest()
+    return tuple(value.shape), hashlib.sha256(_raw(value)).hexdigest()
 
 
 def _answers(
@@ -133,6 +141,8 @@ def _answers(
 ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b classes"]]:
     """Logits in train and in evaluation mode under the test weights."""
     for name, parameter in model.named_parameters():
+        if not parameter.is_floating_point():  # a table of indices, which are no weights
+            continue
         parameter.normal_(std=_spread(parameter), generator=_generator(name, *parameter.shape))
     Fading(model, 1.0).at(0.5)  # at its start a norm that fades is the layer norm it fades from
     x = torch.empty(IMAGES, image.channels, image.height, image.width)
@@ -164,7 +174,7 @@ def _batch_statistics(model: nn.Module) -> Iterator[None]:
 
 
 def _spread(parameter: Tensor) -> float:
-    if parameter.ndim < 2:
+    if parameter.ndim < 2 or not parameter.numel():
         return 0.7  # norms and biases: neither all near 0 nor all near 1, so that each acts
     # Half as large again as weights start by fan-in, so that no softmax is flat.
     return 1.5 * float(parameter[0].numel()) ** -0.5
@@ -178,5 +188,6 @@ def _generator(*names: object) -> torch.Generator:
     return torch.Generator().manual_seed(derive(0, "signature", *names))
 
 
-def _bytes(x: Tensor) -> bytes:
-    return x.detach().contiguous().numpy().tobytes()
+def _raw(value: Tensor) -> memoryview:
+    """Its numbers as they lie in memory, whatever their format; numpy knows no bfloat16."""
+    return value.detach().contiguous().view(-1).view(torch.uint8).numpy().data

@@ -63,7 +63,8 @@ def check_start(
         What is done to the weights before they fit; nothing where they fit.
 
     Raises:
-        ValueError, EnvironmentFault: as `begin`.
+        ValueError, EnvironmentFault: as `begin`; or it is asked for a head, and what would be
+            taken for it is none.
     """
     start, told = recipe.start, dict[str, None]()
     if start.weights or start.freeze:
@@ -78,7 +79,35 @@ def check_start(
         if start.weights and not start.each:
             told |= dict.fromkeys(_taken(model, start, _shapes(start.weights, start.sha256))[1])
         freeze(model, start.freeze)
+    if ":" in recipe.model.family:
+        _check_head(family, recipe, image)
     return tuple(told)
+
+
+def _check_head(family: Family[ModelConfig], recipe: Recipe, image: ImageSpec) -> None:
+    """See that a part of somebody else's network that is taken for its head runs last.
+
+    A part that is never called, as one of which a network reads the weights alone, tells nothing.
+
+    Raises:
+        ValueError: another one does, and the head is asked for.
+    """
+    start = recipe.start
+    drawn = start.weights and start.head == "new"
+    if not drawn and start.head_lr == 1:
+        return
+    children = [row.get("child") for row in family.geometry(recipe.model, image)]
+    with torch.random.fork_rng(devices=[]):  # not on a meta device, where not everybody can be
+        model = family.build(recipe.model, image)
+    parts = {name: part for name, part in model.named_children() if list(part.parameters())}
+    ran = [name for name in children if name in parts]
+    taken = head(model).partition(".")[0]
+    if taken in ran and taken != ran[-1]:
+        field = 'start.head = "new"' if drawn else f"start.head_lr = {start.head_lr:g}"
+        raise ValueError(
+            f"{field} would be of {taken!r}, which has the last parameters, and {ran[-1]!r} runs "
+            f"last; make {ran[-1]!r} last in the constructor"
+        )
 
 
 @functools.lru_cache(maxsize=4096)  # more files than the seeds of a study

@@ -37,7 +37,7 @@ class Warn:
     """Something a reader has to know before believing the numbers.
 
     Attributes:
-        code: "W1" to "W31", as in the report's list of warnings.
+        code: "W1" to "W32", as in the report's list of warnings.
         text: one or two sentences.
     """
 

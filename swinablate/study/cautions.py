@@ -1,7 +1,8 @@
 """What a plan accepts although it can hardly be meant, or makes arms harder to compare.
 
 W18: arms that see other images; W19: how long they train; W20: numbers of an order that nobody
-uses; W21: what can have no effect as it is written; W27: weights that were made to fit.
+uses; W21: what can have no effect as it is written; W27: weights that were made to fit;
+W32: networks of somebody's own that do what nobody expects.
 """
 
 from collections import defaultdict
@@ -59,7 +60,7 @@ Found = Iterator[tuple[str, str]]
 def cautions(plan: Plan) -> Iterator[dict[str, str]]:
     """What to beware of, as the plan records it; one line for all arms that share it."""
     arms = list(_at_their_data(plan))
-    for find in (_unnamed, _images, _length, _magnitudes, _window, _fitted):
+    for find in (_unnamed, _images, _length, _magnitudes, _window, _fitted, _odd):
         yield from _grouped(arms, find)
     for code, text in (*_compared(plan), *_levels(plan), *_unread(plan), *_in_vain(plan)):
         yield {"code": code, "text": text}
@@ -237,6 +238,12 @@ def _fitted(arm: Arm) -> Found:
     """W27: what it starts from is not the file as it is."""
     if arm.fitted:
         yield "W27", f"the weights that it starts from are fitted: {'; '.join(arm.fitted)}."
+
+
+def _odd(arm: Arm) -> Found:
+    """W32: a network of somebody's own that is trained and tested otherwise than it seems."""
+    for text in arm.odd:
+        yield "W32", f"{arm.recipe.model.family} {text}"
 
 
 def _compared(plan: Plan) -> Found:

@@ -17,8 +17,9 @@ from swinablate.errors import InputError
 from swinablate.models.bounds import check_cost, is_small
 from swinablate.models.cost import Cost, cost
 from swinablate.models.diff import Proof, compare
-from swinablate.models.fingerprint import Fingerprint, observe
-from swinablate.models.registry import load_family
+from swinablate.models.external.conduct import SAME_START, oddities
+from swinablate.models.fingerprint import RUN, Fingerprint, observe
+from swinablate.models.registry import is_import, load_family
 from swinablate.study.files import Study
 from swinablate.study.plan import Arm
 from swinablate.study.search_space import written_values
@@ -44,11 +45,13 @@ class Looked:
         networks: what they are and do.
         costs: what they cost.
         data: recipes' data with the format that was found where they give none.
+        odd: what those of somebody's own do that nobody expects.
     """
 
     networks: dict[tuple[str, ImageSpec], Fingerprint] = field(default_factory=dict)
     costs: dict[tuple[str, ImageSpec], Cost] = field(default_factory=dict)
     data: dict[DataConfig, DataConfig] = field(default_factory=dict)
+    odd: dict[tuple[str, ImageSpec], tuple[str, ...]] = field(default_factory=dict)
 
 
 def _look(recipe: Recipe, looked: Looked) -> Fingerprint:
@@ -80,9 +83,26 @@ _observed = functools.lru_cache(MOST)(observe)
 _counted = functools.lru_cache(MOST)(cost)
 
 
-def parts_of(recipe: Recipe, looked: Looked) -> Mapping[str, str]:
-    """Path -> class and plain attributes, of every module of a recipe's network."""
-    return _look(recipe, looked).modules
+def odd_of(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
+    """What a network of somebody's own does that nobody expects; of all others, nothing.
+
+    Nor of one that is too large to be started.
+    """
+    name, image = recipe.model.family, image_spec(recipe.data)
+    if not is_import(name):
+        return ()
+    if cost_of(load_family(name, "plan"), recipe, image, looked).params > RUN:
+        return ()
+    key = recipe.model.model_dump_json(), image
+    if key not in looked.odd:
+        looked.odd[key] = oddities(load_family(name, "plan"), recipe.model, image)
+    given = bool(recipe.start.weights)  # what is drawn is written over
+    return tuple(text for text in looked.odd[key] if not (given and text == SAME_START))
+
+
+def norms_of(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
+    """Paths of the batch norms of a recipe's network."""
+    return _look(recipe, looked).batch_norms
 
 
 def meaning(recipe: Recipe, looked: Looked) -> str:

@@ -54,19 +54,26 @@ def check_size(
         )
 
 
-def check_parts(recipe: Recipe, modules: Mapping[str, str]) -> None:
-    """Refuse batch norm of single images: of one value it has no variance, of one image no batch.
+def check_parts(recipe: Recipe, norms: Sequence[str]) -> None:
+    """Refuse parts of a batch without an image, and batch norm of single images.
+
+    Of one value it has no variance, of one image no batch.
 
     Args:
         recipe: how the network trains.
-        modules: path -> class and attributes, of the network's parts.
+        norms: paths of the network's batch norms.
 
     Raises:
-        ValueError: a part of a batch is one image, and the network has a batch norm.
+        ValueError: a device would have no image of a batch; or a part of one is one image, and
+            the network has a batch norm.
     """
     sizes = describe(recipe.data)
     batch = min(recipe.train.batch, sizes.train) if sizes else recipe.train.batch
-    norms = batch_norms({path: what.partition("(")[0] for path, what in modules.items()})
+    if batch < recipe.train.world:
+        raise ValueError(
+            f"train.world = {recipe.train.world} devices share a batch of the {batch} training "
+            "images, and some would have none; lower train.world, or take more images"
+        )
     parts = recipe.train.accumulate * recipe.train.world
     if norms and batch // parts < 2:  # the smallest part, if they differ; no image makes none
         raise ValueError(
@@ -74,17 +81,6 @@ def check_parts(recipe: Recipe, modules: Mapping[str, str]) -> None:
             f"({norms[0]}) one image to take its statistics of; "
             "raise train.batch, lower train.accumulate or train.world, or take another norm"
         )
-
-
-def batch_norms(kinds: Mapping[str, str]) -> list[str]:
-    """The paths of the parts that take statistics of a batch.
-
-    A frozen batch norm, as torchvision has it, takes none.
-
-    Args:
-        kinds: path -> class, of the network's parts.
-    """
-    return [p for p, kind in kinds.items() if "BatchNorm" in kind and "Frozen" not in kind]
 
 
 def cells_of(design: Design, levels: Sequence[int]) -> int:

@@ -42,6 +42,7 @@ class Arm:
         starts: kind and seed of a trial -> what it starts from, where every seed has a file of
             weights of its own; empty where the recipe says it for all.
         fitted: what is done to the weights that it starts from, before they fit; mostly nothing.
+        odd: what its network, of somebody's own, does that nobody expects; mostly nothing.
         against: the arm that it is compared with instead of the baseline; mostly empty.
         splits: seed -> `data.split_seed` of its final trial, where a study draws splits.
     """
@@ -62,6 +63,7 @@ class Arm:
     seeds: tuple[int, ...]
     starts: Mapping[tuple[Kind, int], StartConfig]
     fitted: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
     against: str = ""
     splits: Mapping[int, int] = field(default_factory=dict)
 

@@ -29,7 +29,8 @@ from swinablate.study.equality import (
     differing,
     idle_changes,
     meaning,
-    parts_of,
+    norms_of,
+    odd_of,
     prove,
 )
 from swinablate.study.files import BASELINE, Study
@@ -255,7 +256,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
     geometry = family.geometry(recipe.model, image)
     fitted = check_start(family, recipe, image, tuple(starts.values()))
     spent = cost_of(family, recipe, image, looked)
-    check_parts(recipe, parts_of(recipe, looked))
+    check_parts(recipe, norms_of(recipe, looked))
     differs = differing(baseline, recipe) if made.changes and baseline else elsewhere(made)
     if made.recipe.data.image is None and study.baseline.data.image is None:
         # found in both, so it follows from what was changed, and is no change of its own
@@ -277,6 +278,7 @@ def _build(study: Study, made: Cell, base: Arm | None, looked: Looked) -> tuple[
         seeds=seeds,
         starts=starts,
         fitted=fitted,
+        odd=odd_of(recipe, looked),
         against=made.against,
         splits=splits_of(study.noise, recipe, seeds),
     )

@@ -56,7 +56,7 @@ def most_probable(logits: Float[Tensor, "*k b classes"]) -> Int[Tensor, "*k b"]:
     return logits.argmax(-1).masked_fill_(logits.isnan().any(-1), NOTHING)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # in inference mode, buffers that a network makes anew could not be loaded
 def predict(
     model: nn.Module, images: Images, train: TrainConfig, ranks: Ranks = ALONE
 ) -> Int[Tensor, " {len(images)}"]:
@@ -79,7 +79,7 @@ def correct(
     return predict(model, images, train, ranks) == images.labels
 
 
-@torch.inference_mode()
+@torch.no_grad()  # likewise
 def answers(
     model: nn.Module, images: Images, train: TrainConfig, move: tuple[int, int] = (0, 0)
 ) -> Answers:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from swinablate.config.train import TrainConfig
+from swinablate.models.build import forget_choices
 
 Forward = Callable[[Tensor], Tensor]
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -58,8 +59,9 @@ def resolved_train(
 
 
 def settle(train: TrainConfig) -> None:
-    """Set what is global: threads, algorithms, precision of fp32 matrix products."""
+    """Set what is global: threads, formats, algorithms, precision of fp32 matrix products."""
     torch.set_num_threads(train.threads)
+    forget_choices()
     # What deterministic cuBLAS asks for; workers have it from their start, other processes not.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_float32_matmul_precision(train.matmul)

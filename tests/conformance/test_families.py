@@ -81,6 +81,8 @@ def test_every_switch_says_what_it_is(case):
         conformance.builds,
         conformance.dead_switches,
         conformance.parameters_learn,
+        conformance.answers_are_logits,
+        conformance.no_chance_in_evaluation,
         conformance.images_stay_apart,
         conformance.one_seed_one_network,
         conformance.two_seeds_two_networks,

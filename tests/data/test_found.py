@@ -1,5 +1,7 @@
 """What a folder of pictures says of itself, and grey images where a network wants three channels."""
 
+import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,16 @@ from swinablate import load_study, plan, run
 from swinablate.cli.app import main
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
-from swinablate.data import completed, image_spec, load_splits, prepare, resolved_data
+from swinablate.data import (
+    class_names,
+    completed,
+    image_spec,
+    known,
+    load_splits,
+    notices,
+    prepare,
+    resolved_data,
+)
 from swinablate.errors import InputError
 from swinablate.models.registry import load_family
 from swinablate.study import planner
@@ -96,18 +107,40 @@ def test_one_picture_of_colour_makes_all_coloured(picture, channels, tmp_path):
     assert image_spec(of(root)).channels == channels
 
 
-def test_a_camera_that_lay_on_its_side_exchanges_height_and_width(tmp_path):
+@pytest.mark.parametrize("kind", ["png", "tif", "webp"])
+def test_a_camera_that_lay_on_its_side_exchanges_height_and_width(kind, tmp_path):
+    """PIL turns files of TIFF by itself, and says their size as if it had."""
     root = album(tmp_path / "pictures", size=(12, 12))
     exif = Image.Exif()
     exif[0x0112] = 6
-    for seed, path in enumerate(root.glob("*/*.png")):
-        Image.fromarray(noise(8, 12, seed=seed)).save(path, exif=exif)
+    for seed, path in enumerate([*root.glob("*/*.png")]):
+        path.unlink()
+        lying = Image.fromarray(noise(8, 12, seed=seed))
+        lying.save(path.with_suffix(f".{kind}"), exif=exif)
     found = image_spec(of(root))
     assert (found.height, found.width) == (12, 8)
+    prepare(completed(of(root)), tmp_path / "home")
+    converted = (known(completed(of(root)), tmp_path / "home") or {})["converted"]
+    assert converted == {"turned upright": 30}
     assert np.load(prepare(of(root), tmp_path / "home").path / "test_pixels.npy").shape[2:] == (
         12,
         8,
     )
+
+
+def test_names_that_are_not_utf8_are_told_with_their_bytes(tmp_path):
+    root = os.fsencode(tmp_path / "pictures")
+    for part, name in itertools.product((b"train", b"test"), (b"cat", b"\xe9tang")):
+        Path(os.fsdecode(root + b"/" + part + b"/" + name)).mkdir(parents=True)
+        for i in range(10):
+            shade = 20 * i + (part == b"test") + 5 * (name == b"cat")
+            path = root + b"/" + part + b"/" + name + b"/%d\xff.png" % i
+            Image.new("L", (8, 8), shade * (i > 0)).save(os.fsdecode(path))
+    config = completed(DataConfig(name="image_folder", root=str(tmp_path / "pictures")))
+    assert class_names(config) == ("cat", "\\xe9tang")
+    prepare(config, tmp_path / "home")
+    (said, *_) = notices(config, known(config, tmp_path / "home") or {}, plain=True)
+    assert "test/cat/0\\xff.png = train/cat/0\\xff.png" in said
 
 
 def test_pictures_of_several_sizes_need_one_that_is_asked_for(tmp_path):

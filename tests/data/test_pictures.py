@@ -78,6 +78,25 @@ def test_what_was_made_other_of_pictures_is_counted(pictures, tmp_path):
     assert per_class(config, tmp_path / "home") == {"train": [9, 9], "val": [1, 1], "test": [5, 5]}
 
 
+@pytest.mark.parametrize("kind", ["gif", "png", "tif", "webp"])
+def test_of_several_pictures_in_a_file_the_first_is_taken_and_that_is_counted(
+    kind, pictures, tmp_path
+):
+    several = [Image.new("RGB", (8, 8), (shade,) * 3) for shade in (40, 90, 140)]
+    (pictures / "train" / "cat" / "0.png").unlink()
+    path = pictures / "train" / "cat" / f"0.{kind}"
+    several[0].save(path, save_all=True, append_images=several[1:], lossless=True)
+    assert first(pictures, tmp_path / "home").tolist() == [[[40] * 8] * 8] * 3
+    converted = (known(folder(pictures), tmp_path / "home") or {})["converted"]
+    assert converted["first of several pictures taken"] == 1
+
+
+def test_an_alpha_channel_in_which_nothing_is_transparent_is_not_counted(pictures, tmp_path):
+    put(pictures, Image.new("RGBA", (8, 8), (9, 9, 9, 255)))
+    prepare(folder(pictures), tmp_path / "home")
+    assert (known(folder(pictures), tmp_path / "home") or {})["converted"] == {}
+
+
 def test_of_pictures_that_have_the_format_nothing_was_made_other(tmp_path):
     config = folder(album(tmp_path / "pictures", {"train": 10, "test": 5}))
     prepare(config, tmp_path / "home")

@@ -299,6 +299,13 @@ def test_the_recipes_folder_comes_before_the_current_one(home):
         (HEAD + "def Net(): return 3", "mine:Net() returned a int; return an nn.Module"),
         (HEAD + "def Net(): return nn.ReLU()", "mine:Net() has no parameters to train; "),
         (HEAD + "def Net(): return nn.LazyLinear(10)", "mine:Net() has lazy layers; give every"),
+        (net(body="self.late = None", forward="self.late = self.late or nn.Linear(10, 10); "
+         "return self.late(self.line(x.flatten(1)))"),
+         ("mine:Net makes parameters while it answers, and they would never train: late.weight; "
+          "make them in its constructor, and keep them")),
+        (net(forward="self.line.weight = nn.Parameter(self.line.weight.clamp(-1, 1)); "
+         "return self.line(x.flatten(1))"),
+         "mine:Net makes parameters while it answers, and they would never train: line.weight; "),
     ],
 )  # fmt: skip
 def test_what_is_no_classifier_is_refused(text, message):
@@ -509,6 +516,17 @@ PASSED = ("passed", "")
          "on=True: idle.weight, idle.bias"),
         ("images stay apart in evaluation mode",
          net(forward="y = self.line(x.flatten(1)); return y - y.mean(0)"), "its logits move by "),
+        ("images stay apart in evaluation mode",
+         net(forward="return self.line(x.flatten(1)).squeeze()"),
+         "an image by itself gets logits of shape (10,)"),
+        ("its answers are logits", net(forward="return self.line(x.flatten(1)).softmax(1)"),
+         "they are probabilities in training and evaluation mode"),
+        ("its answers are logits", net(forward="y = self.line(x.flatten(1)); "
+         "return y if self.training else y.softmax(1)"),
+         "they are probabilities in evaluation mode"),
+        ("evaluation knows no chance",
+         net(forward="return self.line(nn.functional.dropout(x.flatten(1)))"),
+         "its logits move by "),
         ("one seed gives one network",
          net(body="import random; self.line.weight.data[0] = random.random()"), "line.weight"),
         ("two seeds differ", net(body="[p.data.fill_(0.1) for p in self.parameters()]"),

@@ -189,6 +189,16 @@ def test_batch_norm_of_one_image_is_refused(write, settings, said):
     )
 
 
+def test_a_device_without_an_image_of_the_batch_is_refused(write):
+    """A batch has no more images than there are to train on."""
+    assert not planned(write(STUDY), "data.limit=8", "train.world=8").refusals
+    with pytest.raises(
+        InputError, match=r"train\.world = 9 devices share a batch of the 8 "
+    ) as no:
+        planned(write(STUDY), "data.limit=8", "train.world=9")
+    assert no.value.hint == "lower train.world, or take more images"
+
+
 @pytest.mark.parametrize("settings", [("train.batch=2",), ("train.batch=4", "train.accumulate=2")])
 def test_batch_norm_of_two_images_is_not(write, settings):
     text = STUDY + '"model.norm" = ["batch"]\n'

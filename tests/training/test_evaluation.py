@@ -25,6 +25,7 @@ from swinablate.training.evaluation import (
     confusion,
     final_metrics,
     most_probable,
+    predict,
     requested,
     train_metrics,
 )
@@ -42,13 +43,17 @@ class Table(nn.Module):
         return self.logits[x[:, 0, 0, 0].long()]
 
 
-def asked(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+def numbered(labels: torch.Tensor) -> Images:
+    """Images of one pixel, whose value is their number."""
     n = len(labels)
-    images = Images(
+    return Images(
         pixels=torch.arange(n, dtype=torch.uint8)[:, None, None, None],
         rows=torch.arange(n), labels=labels, scale=torch.ones(1, 1, 1), shift=torch.zeros(1, 1, 1),
     )  # fmt: skip
-    return final_metrics(answers(Table(logits), images, TrainConfig()), labels)
+
+
+def asked(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    return final_metrics(answers(Table(logits), numbered(labels), TrainConfig()), labels)
 
 
 def test_two_classes_by_hand():
@@ -119,6 +124,28 @@ def test_a_network_that_answers_with_no_numbers_is_right_in_nothing():
     with pytest.raises(Diverged, match=r"^the trained network answers 2 of 3 images with nan$"):
         asked(logits, torch.tensor([1, 0, 1]))
     assert most_probable(logits).tolist() == [-1, -1, 1]
+
+
+@pytest.mark.parametrize("ask", [predict, answers])
+def test_a_buffer_that_a_network_makes_anew_trains_and_loads_afterwards(ask):
+    """As the best epoch's weights are loaded, and as a network trains on after an epoch."""
+
+    class Counting(Table):
+        def __init__(self) -> None:
+            super().__init__(torch.eye(3))
+            self.weight = nn.Parameter(torch.ones(()))
+            self.register_buffer("seen", torch.ones(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.seen = self.seen + len(x)
+            return super().forward(x) * self.weight * self.seen
+
+    model = Counting()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    ask(model, numbered(torch.arange(3)), TrainConfig())
+    (model.weight * model.seen).backward()
+    model.load_state_dict(before)
+    assert model.seen == 1
 
 
 def test_of_equal_logits_the_first_are_among_five():

@@ -1,5 +1,6 @@
 """Replicas that train as one: each as it would alone, none touching another."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -9,9 +10,11 @@ import torch
 from swinablate.config.data import DataConfig
 from swinablate.config.recipe import Recipe
 from swinablate.data import prepare
+from swinablate.errors import InputError
 from swinablate.execution import worker
 from swinablate.models.registry import load_family
 from swinablate.records.events import Batch
+from swinablate.study.arms.recipes import load_recipe
 from swinablate.training import checkpoint
 from swinablate.training.evaluation import correct
 from swinablate.training.fit import Stopped, fit, read_job
@@ -19,6 +22,7 @@ from swinablate.training.fused import fit as fused_fit
 from swinablate.training.fused.fit import CannotFuse, fit_fused, validate
 from swinablate.training.fused.fit import prepare as ready
 from swinablate.training.fused.stack import why_not
+from swinablate.training.fused.verify import verify
 from tests.training.test_fit import make_job
 
 CLOSE = 2e-5  # of a loss, after 12 steps in fp32; one thread more moves it as much
@@ -246,6 +250,57 @@ def test_what_cannot_train_as_one_says_why(datasets, tmp_path, changes, reason):
     assert why_not([read_job(job)[0] for job in jobs]) == reason
     with pytest.raises(CannotFuse, match=reason):
         ready(jobs)
+
+
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, kind: str = ""):
+        super().__init__()
+        self.line, self.kind = nn.Linear(64, 10), kind
+        self.register_buffer("mean", torch.zeros(64))
+
+    def forward(self, x):
+        x = x.flatten(1)
+        if self.kind == "anew":
+            self.mean = 0.9 * self.mean + 0.1 * x.mean(0)
+        elif self.kind == "in place":
+            self.mean.mul_(0.9).add_(0.1 * x.mean(0))
+        else:
+            x = nn.functional.dropout(x, training=self.training)
+        return self.line(x - self.mean)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("anew", "the network makes its buffer 'mean' anew"),
+        ("chance", "torch.vmap: vmap: called random operation"),
+        ("in place", ""),
+    ],
+)
+def test_what_would_be_lost_in_a_stack_trains_alone(kind, reason, datasets, tmp_path, monkeypatch):
+    """Of somebody's own network a buffer that is changed in place is kept, one made anew is not."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = f"own_{kind.replace(' ', '_')}"
+    (tmp_path / f"{module}.py").write_text(OWN)
+    model = {"family": f"{module}:Net", "kind": kind}
+    jobs = [
+        replace(job, recipe={**job.recipe, "model": model}, folders=(str(tmp_path),))
+        for job in make_jobs(datasets, tmp_path)
+    ]
+    with pytest.raises(CannotFuse, match=reason) if reason else nullcontext():
+        ready(jobs)
+    recipe = tmp_path / "own.toml"
+    model_text = f'[model]\nfamily = "{module}:Net"\nkind = "{kind}"\n'
+    recipe.write_text(f'{model_text}[data]\nname = "digits"\n')
+    if kind == "chance":
+        with pytest.raises(InputError, match="this recipe is not fused: vmap: called random op"):
+            verify(load_recipe(recipe), 2, 2, "cpu")
 
 
 def test_the_worker_trains_a_batch_as_one(datasets, tmp_path):

@@ -147,7 +147,7 @@ def _parts(root: Path, image: ImageSpec, found: Listed, above: Path | None) -> P
     passed = Counter(one for one in endings if one in PASSED)
 
     def part(files: Files) -> Part:
-        names = [path.relative_to(root).as_posix() for path, _ in files]
+        names = [_told(path.relative_to(root).as_posix()) for path, _ in files]
         converted = Counter[str]()
         made = partial(decoded, files, image, every, converted)
         return Part(len(files), made, names, converted, passed)
@@ -215,8 +215,13 @@ def classes(root: Path) -> tuple[str, ...]:
     """The folders of the training images; nothing is read of them, and nothing is wrong."""
     with contextlib.suppress(OSError, InputError):
         if root.is_dir():
-            return tuple(_folders((_parted(root) and _part(root, TRAIN)) or root))
+            return tuple(map(_told, _folders((_parted(root) and _part(root, TRAIN)) or root)))
     return ()
+
+
+def _told(name: str) -> str:
+    """A name of a file as text: one that is not UTF-8 with its bytes written out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def hidden(name: str) -> bool:

@@ -8,14 +8,12 @@ the ladder a trial is stands in its attempts' logs, so that it goes on there aft
 from collections.abc import Mapping
 from dataclasses import replace
 
-from torch import nn
-
 from swinablate import data
+from swinablate.models.build import batch_norms
 from swinablate.models.cost import measured
 from swinablate.models.registry import load_family
 from swinablate.records.events import Event
 from swinablate.records.home import Home
-from swinablate.study.limits import batch_norms
 from swinablate.study.plan import Arm, Trial
 
 
@@ -74,12 +72,8 @@ class Ladder:
         model, image = trial.recipe.model, self._arms[trial.arm].image
         assert image is not None
         family = load_family(model.family, "run")
-        found = batch_norms(measured(family, model, image, _kinds))
+        found = measured(family, model, image, batch_norms)
         return found[0] if found else ""
-
-
-def _kinds(network: nn.Module) -> dict[str, str]:
-    return {path: type(module).__name__ for path, module in network.named_modules()}
 
 
 def _parts(started: Event) -> int | None:

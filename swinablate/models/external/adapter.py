@@ -19,7 +19,7 @@ from swinablate.config.code.theirs import named, theirs
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.errors import InputError
 from swinablate.models.bounds import TooLarge, counted
-from swinablate.models.external.signature import Argument, options
+from swinablate.models.external.signature import Argument, Filled, options
 
 UNUSUAL = 4096
 """From such an argument on, a network is first built without storage: squared, it is 64 MiB."""
@@ -135,9 +135,10 @@ def outline(model: nn.Module, image: ImageSpec, path: str) -> tuple[dict[str, An
 
     Raises:
         ValueError: in training or evaluation mode the network does not turn b c h w images
-            into b k finite logits.
+            into b k finite logits, or makes parameters while it does.
     """
     rows: dict[str, dict[str, Any]] = {}
+    before = dict(model.named_parameters())
 
     def note(name: str, module: nn.Module, _: object, output: object) -> None:
         shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
@@ -154,6 +155,13 @@ def outline(model: nn.Module, image: ImageSpec, path: str) -> tuple[dict[str, An
         for hook in hooks:
             hook.remove()
     _answer(model.train(), image, path)
+    after = dict(model.named_parameters())
+    moved = [k for k in {**before, **after} if before.get(k) is not after.get(k)]
+    if moved:  # the optimizer has those of the constructor
+        raise ValueError(
+            f"{path} makes parameters while it answers, and they would never train: {moved[0]}; "
+            "make them in its constructor, and keep them"
+        )
     return tuple(rows.values())
 
 
@@ -272,7 +280,7 @@ def _config(
 def _field(one: Argument) -> tuple[Any, Any]:
     marks = getattr(one.hint, "__metadata__", ())
     if one.role:
-        return one.hint | FromData, DATA
+        return Annotated[one.hint | FromData, Filled(one.default)], DATA
     if one.required:
         return Annotated[one.hint, _mark(one, ())] if not _switch(marks) else one.hint, ...
     return one.hint if _switch(marks) else Annotated[one.hint, _mark(one, (one.default,))], (

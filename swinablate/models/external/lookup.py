@@ -16,6 +16,7 @@ from swinablate.config.code.theirs import builtin, named, theirs
 from swinablate.config.family import Family
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import InputError
+from swinablate.models.build import forget_choices
 from swinablate.models.external.adapter import Origin, adopt, assemble
 from swinablate.models.external.signature import Argument, arguments_of, describe, has_own_channels
 
@@ -51,7 +52,8 @@ def find_family(path: str, folders: Sequence[Path], at: str) -> Family[Any]:
         if library in ZOOS:
             return _zoo(library, name)
         with theirs():
-            return _imported(path, _usable(path, imports.attribute_of(path, folders, at)))
+            found = _imported(path, _usable(path, imports.attribute_of(path, folders, at)))
+        forget_choices()
     except InputError as error:
         raise InputError(error.problem, at=error.at or at, hint=error.hint) from error
     except Exception as error:  # whatever a signature, a Family or a library of theirs raises
@@ -60,6 +62,7 @@ def find_family(path: str, folders: Sequence[Path], at: str) -> Family[Any]:
             at=at,
             hint="name an nn.Module class, a function that returns one, or a Family",
         ) from error
+    return found
 
 
 def _usable(path: str, found: object) -> Callable[..., object] | Family[Any]:

@@ -36,6 +36,13 @@ ENTRANCE = {"in_chans", "in_channels"}
 
 
 @dataclass(frozen=True)
+class Filled:
+    """Marks a field that takes its value from the data, and what it would be without them."""
+
+    default: object
+
+
+@dataclass(frozen=True)
 class Argument:
     """One argument of a network.
 

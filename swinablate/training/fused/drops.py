@@ -87,6 +87,25 @@ class Drop:
         return masks.view(*masks.shape, *[1] * (len(self.shape) - 1))
 
 
+def made_anew(model: nn.Module, x: Float[Tensor, "b c h w"]) -> str:
+    """The name of a buffer that a network replaces when it is called; empty where it does not.
+
+    In a stack it would stay what it was: what changes in place is all that is kept.
+
+    Args:
+        model: is not changed.
+        x: any images.
+    """
+    model = copy.deepcopy(model)
+    before = dict(model.named_buffers())
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        model.train()(x.clone())
+        model.eval()(x.clone())
+    after = dict(model.named_buffers())
+    moved = (name for name in before | after if before.get(name) is not after.get(name))
+    return next(moved, "")
+
+
 def find_drops(
     model: nn.Module, x: Float[Tensor, "b c h w"], layout: torch.memory_format
 ) -> list[Drop]:

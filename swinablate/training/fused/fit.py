@@ -34,6 +34,7 @@ from swinablate.training.fit import (
     state_of,
     summary,
 )
+from swinablate.training.fused.drops import made_anew
 from swinablate.training.fused.feed import Feed, make_feed
 from swinablate.training.fused.stack import KEPT, Stack, why_not
 from swinablate.training.graphs import launched
@@ -136,6 +137,8 @@ def prepare(jobs: Sequence[Job]) -> Together:
     )
     models = [build(m.recipe, image, m.job.seed).to(device) for m in members]
     example = torch.zeros(feed.size, image.channels, image.height, image.width, device=device)
+    if ":" in recipes[0].model.family and (name := made_anew(models[0], example)):
+        raise CannotFuse(f"the network makes its buffer {name!r} anew")
     stack = Stack(models, [recipe.train for recipe in recipes], example)
     try:
         stack.rehearse(example)

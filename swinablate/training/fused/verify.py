@@ -82,7 +82,15 @@ def verify(recipe: Recipe, replicas: int, steps: int, device: str) -> Verificati
     if device == "cpu":
         more = [_alone(r, k, rows[k], threads=r.train.threads + 1) for k, r in enumerate(recipes)]
         floor = max(floor, _largest(more, alone))
-    fused = _together(recipes, batches)
+    try:
+        fused = _together(recipes, batches)
+    except RuntimeError as error:
+        if "vmap" not in str(error):
+            raise
+        why = str(error).partition("\n")[0]
+        raise InputError(
+            f"this recipe is not fused: {why}", at="recipe", hint="its seeds train alone"
+        ) from error
     return Verification(
         replicas=replicas,
         steps=steps,
