@@ -177,6 +177,31 @@ def test_steps_that_are_no_whole_numbers_reach_to_their_end():
     assert (epochs(rows), late(rows, 2 / 3)) == (6, 4)
 
 
+def test_ticks_within_seeds_are_differences_and_others_are_to_a_mean(tmp_path):
+    drift = [4.0, -3.0, 1.5, -2.0, 0.5, 2.5, -1.0, -3.5]
+    rows = [
+        f"{arm},{seed},{mean + up + 0.1 * ((3 * seed + len(arm)) % 5)}"
+        for arm, mean in {"base": 88, "x": 88.6, "yy": 87.2, "zzz": 88.1}.items()
+        for seed, up in enumerate(drift if arm != "base" else [*drift, 9.0])
+    ]
+    answer = analyze(table(tmp_path, rows), Question(baseline="base")).only
+    drawn = forest.table(whole(answer))
+    for arm in answer.verdicts["arms"]:
+        assert arm["pairs"] == 8
+        mine = drawn[(drawn["mark"] == "seed") & (drawn.arm == arm["name"])]
+        assert mine.delta_pp.mean() == pytest.approx(arm["delta_pp"])
+        assert mine.delta_pp.std() < 0.5  # not what seeds do to both arms alike
+    assert forest.draw(drawn).axes[0].get_xlabel().endswith("ticks: differences within seeds")
+    apart = analyze(table(tmp_path, rows), Question(baseline="base", method="welch-holm")).only
+    plain = forest.table(whole(apart))
+    assert "within" not in plain
+    assert "ticks" not in forest.draw(plain).axes[0].get_xlabel()
+    mixed = drawn.assign(against=drawn.arm.map({"x": "yy"}).fillna(""))
+    mixed["within"] = mixed.within.where(mixed.against == "", "")
+    label = forest.draw(mixed.sort_values("against", kind="stable")).axes[0].get_xlabel()
+    assert "ticks: differences within seeds; below the line seeds less a mean" in label
+
+
 # ---- LaTeX
 
 
