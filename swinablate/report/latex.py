@@ -27,7 +27,7 @@ from swinablate.report.drawing.numbers import (
     share,
 )
 from swinablate.report.drawing.scale import Scale, scale_of
-from swinablate.report.drawing.words import called, metric
+from swinablate.report.drawing.words import called, metric, told
 from swinablate.report.families.shares import labels_of
 from swinablate.report.prose import kind
 from swinablate.report.results import StudyResults
@@ -184,7 +184,7 @@ def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
         verdict = f"{one.verdict} (negligible)" if one.negligible is True else one.verdict
         cells = [
             _name(str(called(one.contrast, labels))),
-            _name(one.of),
+            _name(told(one.of, labels)),
             _number(one.delta_pp, scale.places, sign=True),
             _cell(interval(one.ci_low, one.ci_high, scale.places)),
             _cell(p_value(one.p_holm, judged["alpha"])),
