@@ -18,9 +18,9 @@ from swinablate.report.drawing.place import core, padded
 from swinablate.report.drawing.words import metric
 from swinablate.report.drawing.words import told as named
 from swinablate.report.families.compared import within
-from swinablate.report.figures import datasets, forest
+from swinablate.report.figures import datasets, families, forest
 from swinablate.report.foreign.measure import Measure
-from swinablate.report.latex import arms_tex, escape
+from swinablate.report.latex import WIDE, arms_tex, escape, known_of
 from swinablate.report.page import _raw, breakable, context, markdown, md_code
 from swinablate.report.prose import checklist, listed, spread
 from swinablate.report.tables import arms_table, whole
@@ -212,6 +212,33 @@ def test_ticks_within_seeds_are_differences_and_others_are_to_a_mean(tmp_path):
 def test_latex_has_greek_letters_and_signs():
     assert escape("\u03b1=0.1 → β≤2") == r"$\alpha$=0.1 $\rightarrow$ $\beta$$\leq$2"
     assert escape("λ, Ω, µ, ∞") == r"$\lambda$, $\Omega$, $\mu$, $\infty$"
+
+
+@pytest.mark.parametrize(
+    ("means", "bold"),
+    [({"x": 96.9}, None), ({"x": 99.5}, "x"), ({"x": 93.0, "y": 92.0}, "baseline"),
+     ({"x": 93.0, "y": 96.9}, None)],
+)  # fmt: skip
+def test_the_best_is_bold_only_where_it_is_known_to_be(means, bold):
+    arms = [BASELINE, *(Sketch(name=name, mean=mean, sd=0.6) for name, mean in means.items())]
+    answer = whole(study(arms))
+    text = arms_tex(answer, arms_table(answer))
+    assert text.count(r"\textbf") == (bold is not None)
+    assert bold is None or rf"\textbf{{{bold}}}" in text
+
+
+def test_no_column_has_dashes_alone(tmp_path):
+    rows = [f"{arm},{seed},{90 + seed}" for arm in "ab" for seed in range(4)]
+    answer = whole(analyze(table(tmp_path, rows), Question(baseline="a")).only)
+    assert known_of(arms_table(answer), WIDE) == WIDE[:-2]
+    assert known_of(arms_table(whole(study())), WIDE) == WIDE
+    drawn = families.table(whole(study()))
+    heads = [text.get_text() for text in families.draw(drawn).axes[0].texts]
+    assert {"params", "MACs", "img/s", "MiB", "s"} <= {*heads}
+    drawn[["images_per_s", "train_s"]] = np.nan
+    heads = [text.get_text() for text in families.draw(drawn).axes[0].texts]
+    assert {"params", "MACs", "MiB"} <= {*heads}
+    assert not {"img/s", "s", "\N{EN DASH}"} & {*heads}
 
 
 def test_what_fails_to_train_is_never_the_best():
