@@ -75,7 +75,7 @@ def verdicts(
     found = [*cautions(samples, declaration), *exaggerated(judged, declaration), *warnings]
     how = judged[0].method if judged else SHRUNKEN
     beside = [one.method for one in judged if one.contrast.family == CONTRASTS]
-    also = _otherwise(how, beside[0] if beside else "", declaration.units.word)
+    also = _otherwise(how, beside, declaration.units.word)
     return Verdicts(
         declaration=declaration,
         method=how,
@@ -87,14 +87,15 @@ def verdicts(
     )
 
 
-def _otherwise(how: str, contrasts: str, unit: str) -> str:
+def _otherwise(how: str, contrasts: Sequence[str], unit: str) -> str:
     """How the contrasts of arms were judged, where that is not as the arms were."""
-    if contrasts in {"", how}:
+    if not contrasts or contrasts[0] == how:
         return ""
-    test = f"paired t (differences within {unit}s)" if "paired" in contrasts else "Welch's t"
+    test = f"paired t (differences within {unit}s)" if "paired" in contrasts[0] else "Welch's t"
     same = "in the same way" if "shrunken" in how else "by empirical Bayes (Smyth 2004)"
-    moderated = f", variances moderated {same}" if "shrunken" in contrasts else ""
-    return f"The contrasts of arms were judged by {test}{moderated}."
+    moderated = f", variances moderated {same}" if "shrunken" in contrasts[0] else ""
+    one = "contrast of arms was" if len(contrasts) == 1 else "contrasts of arms were"
+    return f"The {one} judged by {test}{moderated}."
 
 
 def effects(  # noqa: PLR0913  named words, each with a default

@@ -312,7 +312,7 @@ def test_methods_say_how_contrasts_were_judged_where_that_is_another_way():
     found = verdicts(frame, Declaration(contrasts=(apart,)), complete=True)
     assert found.method.startswith("paired t")
     assert not found.contrasts[-1].method.startswith("paired t")
-    assert " The contrasts of arms were judged by Welch's t" in found.methods
+    assert " The contrast of arms was judged by Welch's t" in found.methods
     within = found.contrasts[0]
     assert within.pairs == 8
     alike = verdicts(
@@ -320,8 +320,7 @@ def test_methods_say_how_contrasts_were_judged_where_that_is_another_way():
         method="paired",
     )  # fmt: skip
     assert (
-        "The contrasts of arms were judged by paired t (differences within seeds)."
-        in alike.methods
+        "The contrast of arms was judged by paired t (differences within seeds)." in alike.methods
     )
     assert alike.contrasts[-1].sentence.endswith("x - yy, 8 seeds in common).")
 
