@@ -1,5 +1,6 @@
 """The committed reports are made of the records beside them, small, and told of in their README."""
 
+import io
 import json
 import lzma
 import os
@@ -11,13 +12,19 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from swinablate.records.plan import HypothesisRecord
 from swinablate.report.drawing import numbers
+from swinablate.report.drawing.files import pixels
+from swinablate.report.figures.levels import FIGURE as LEVELS
+from swinablate.report.tables import whole
 from swinablate.study.arms.recipes import load_recipe
 from tests import answered, committed, overview
-from tests.answers import Sketch, study
+from tests.answers import Sketch, levels, study
 from tests.costs import COSTS
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +58,20 @@ def test_a_committed_report_is_small_and_holds_nothing_else(folder):
     text = (folder / "report.md").read_text("utf-8")
     assert {*LINK.findall(text)} == {name for name in names if name != "report.md"}
     assert (overview.STUDIES / f"{folder.name.partition('@')[0]}.toml").exists()
+
+
+def test_colours_of_a_figure_stay_apart_where_it_is_painted():
+    """Of few colours the most frequent ones were kept, and lines of two arms were one."""
+    rows = LEVELS.table(whole(levels()))
+    own = rows[rows.line == rows.line.iloc[0]]
+    lines = [own.assign(line=f"{k}", mean=own["mean"] - k, low=own.low - k, high=own.high - k)
+             for k in range(8)]  # fmt: skip
+    png = pixels(LEVELS, pd.concat(lines, ignore_index=True))
+    _, data = committed.smaller(b"x" * 10**7, png)
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(one)).convert("RGB"), int) for one in (png, data)
+    )
+    assert np.abs(before - after).max() < 40
 
 
 def regenerated(folder):

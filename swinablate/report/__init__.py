@@ -10,7 +10,7 @@ from swinablate.report.families.compared import contrasts_table, declared
 from swinablate.report.families.further import blocks_of
 from swinablate.report.families.further import table as further_table
 from swinablate.report.families.tunings import choices, choices_table
-from swinablate.report.latex import COMPACT, WIDE, arms_tex, contrasts_tex
+from swinablate.report.latex import COMPACT, WIDE, arms_tex, contrasts_tex, known_of
 from swinablate.report.page import context, html, markdown
 from swinablate.report.plots import plots
 from swinablate.report.results import StudyResults, unhurried
@@ -56,7 +56,7 @@ def contents(answer: StudyResults, latex: Sequence[str] = ()) -> dict[str, bytes
         "tables/trials.csv": csv(every_trial(answer)),
         "tables/arms.csv": csv(arms),
         "tables/arms.tex": arms_tex(answer, arms, latex or COMPACT),
-        "tables/arms_wide.tex": arms_tex(answer, arms, WIDE, wide=True),
+        "tables/arms_wide.tex": arms_tex(answer, arms, known_of(arms, WIDE), wide=True),
     }
     if declared(answer):
         contrasts = contrasts_table(answer)

@@ -27,7 +27,7 @@ from swinablate.report.drawing.numbers import (
     share,
 )
 from swinablate.report.drawing.scale import Scale, scale_of
-from swinablate.report.drawing.words import called, metric
+from swinablate.report.drawing.words import called, metric, told
 from swinablate.report.families.shares import labels_of
 from swinablate.report.prose import kind
 from swinablate.report.results import StudyResults
@@ -62,6 +62,8 @@ COMPACT = ("mean", "delta", "ci", "mark")
 """Fits 3.25 in, a column of a page of two, beside the arms' names."""
 WIDE = ("n", "mean", "delta", "ci", "p", "verdict", "params", "macs")
 """Fits 6.75 in, both columns."""
+COSTS = ("params", "macs", "train_s", "images_per_s", "peak_mib")
+"""What an arm costs, as the table of arms calls it; of results from elsewhere mostly unknown."""
 MARKS: Mapping[str, str] = {
     "better": r"$\uparrow$", "worse": r"$\downarrow$", "equivalent": r"$\approx$",
     "undecided": "?", "fails to train": r"$\times$", "pending": r"$\cdot$",
@@ -143,11 +145,16 @@ def arms_tex(
     over = "splits, of their means" if answer.plan.units else "seeds"
     about = (
         f"% {_comment(answer.plan.study)}: {_comment(judged['metric'])}, mean +- sd over {over};"
-        f" {level} % {kind(answer)} intervals; the best mean is bold"
+        f" {level} % {kind(answer)} intervals; the best mean is bold where verdicts say that it is"
     )
     heads = [column.head for column in asked]
     spec = "".join(column.spec for column in asked)
     return _table(about, ["arm", *heads], spec, body, key, wide=wide)
+
+
+def known_of(arms: pd.DataFrame, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns without those of costs that are known of no arm: dashes alone say nothing."""
+    return tuple(c for c in columns if c not in COSTS or arms[c].notna().any())
 
 
 def check_columns(text: str) -> tuple[str, ...]:
@@ -184,7 +191,7 @@ def contrasts_tex(answer: StudyResults, contrasts: pd.DataFrame) -> str:
         verdict = f"{one.verdict} (negligible)" if one.negligible is True else one.verdict
         cells = [
             _name(str(called(one.contrast, labels))),
-            _name(one.of),
+            _name(told(one.of, labels)),
             _number(one.delta_pp, scale.places, sign=True),
             _cell(interval(one.ci_low, one.ci_high, scale.places)),
             _cell(p_value(one.p_holm, judged["alpha"])),
@@ -280,12 +287,17 @@ def _table(
 def _best(arms: pd.DataFrame, scale: Scale) -> int | None:
     """The place of the best mean; no arm's where two share it as they are printed.
 
-    Nor is it an arm's that fails to train: its mean is that of the seeds that did not.
+    Nor is it an arm's that fails to train: its mean is that of the seeds that did not. An arm's
+    stands out only where it is better than the baseline, the baseline's where all are worse.
     """
     values = (arms["mean"].astype(float) * scale.sign).round(scale.places)
     values = values.mask(arms.verdict.isin(["fails to train", "pending"]))  # of what is left of it
     found = [i for i, value in enumerate(values) if value == values.max()]
-    return found[0] if len(found) == 1 and len(arms) > 1 else None
+    if len(found) > 1 or len(arms) < 2:
+        return None
+    others = [*arms.verdict[1:]] if found == [0] else [arms.verdict[i] for i in found]
+    sure = {"worse", "fails to train"} if found == [0] else {"better"}
+    return found[0] if found and {*others} <= sure else None
 
 
 def _number(value: float | None, places: int, *, sign: bool = False) -> str:

@@ -19,7 +19,7 @@ from swinablate.report.drawing import numbers
 from swinablate.report.drawing.ink import LOOKS
 from swinablate.report.drawing.scale import scale_of
 from swinablate.report.drawing.stack import stacked
-from swinablate.report.drawing.words import called, metric
+from swinablate.report.drawing.words import called, metric, told
 from swinablate.report.families import sources, tunings
 from swinablate.report.families.compared import beside, declared, within
 from swinablate.report.families.contention import clocked, timed
@@ -84,6 +84,7 @@ def markdown(said: Mapping[str, Any]) -> str:
     """
     env = _environment(autoescape=False)
     env.filters |= {"md": md, "minus": minus, "shortened": shortened, **_names(said)}
+    env.filters["md_code"] = md_code
     return env.get_template("report.md").render(said)
 
 
@@ -92,6 +93,7 @@ def _names(said: Mapping[str, Any]) -> dict[str, Callable[..., object]]:
     labels: Mapping[str, str] = labels_of(said["plan"])
     return {
         "named": partial(called, labels=labels),
+        "told": partial(told, labels=labels),
         "metric": metric,
         "p_value": partial(numbers.p_value, alpha=said["judged"]["alpha"]),
         "evidence": partial(evidence, labels=labels),
@@ -106,6 +108,13 @@ def md(value: object) -> str:
     for c in "\\`*_[]|#~$":
         text = text.replace(c, "\\" + c)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def md_code(text: object) -> str:
+    """As `md`, and what stands between backquotes is code, also inside a table."""
+    parts = str(text).split("`")
+    code = (part.replace("|", "\\|") if k % 2 else md(part) for k, part in enumerate(parts))
+    return "`".join(code) if len(parts) % 2 else md(text)
 
 
 def icon(verdict: str) -> Markup:
@@ -140,7 +149,7 @@ def evidence(found: Mapping[str, Any], labels: Mapping[str, str] = NONE) -> str:
     )
     rest = re.sub(rf": {word}(?:, because |, | )(?=\w)", ": ", rest, count=1)
     rest = re.sub(rf"^ {word}: ", ": ", rest, count=1)
-    return f"{called(head, labels)}{rest.replace(f' of {name} ', f' of {called(name, labels)} ')}"
+    return f"{called(head, labels)}{told(rest, labels)}"
 
 
 def breakable(text: object) -> Markup:

@@ -13,6 +13,7 @@ from swinablate.report.families.shares import labels_of
 from swinablate.report.families.total import total_error
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import every_trial, lost, open_parts
+from swinablate.stats import CONTRASTS
 from swinablate.text import (
     HIDDEN_BELOW,
     after_difference,
@@ -70,6 +71,8 @@ def spread(answer: StudyResults) -> str:
     if len(sds) < 2:
         return ""
     least, most = min(sds, key=sds.__getitem__), max(sds, key=sds.__getitem__)
+    if sds[least] == sds[most]:
+        return ""
     ratio = f", a ratio of {sds[most] / sds[least]:.1f}" if sds[least] > 0 else ""
     return (
         f"Standard deviations over {'splits' if answer.plan.units else 'seeds'} "
@@ -90,8 +93,8 @@ def checklist(answer: StudyResults) -> list[tuple[str, str, str]]:
     rope = judged["rope_pp"]
     bars = (
         f"{100 * (1 - alpha):g} % {kind(answer)} intervals of the difference to the baseline; "
-        f"{judged['method']}. After \u00b1 stands one standard deviation over "
-        f"{'splits' if answer.plan.units else 'seeds'}, everywhere."
+        f"{judged['method']}{_elsewhere(judged)}. After \u00b1 stands one standard deviation over "
+        f"{'splits' if answer.plan.units else 'seeds'}, {_spread_of_tuned(judged)}."
     )
     margin = NO_ROPE if judged.get("declared", True) else NOT_GIVEN
     if rope is not None:
@@ -115,6 +118,19 @@ def checklist(answer: StudyResults) -> list[tuple[str, str, str]]:
     return [(question, text, items) for question, text, items in found if text]
 
 
+def _elsewhere(judged: Mapping[str, Any]) -> str:
+    """How the declared contrasts were judged, where that is another way."""
+    found = [one["method"] for one in judged["contrasts"] if one["family"] == CONTRASTS]
+    return f"; of the declared contrasts {found[0]}" if {*found} - {judged["method"]} else ""
+
+
+def _spread_of_tuned(judged: Mapping[str, Any]) -> str:
+    repeats = judged.get("tuning", {}).get("repeats")
+    return (
+        "of tuned arms over tunings" if isinstance(repeats, int) and repeats > 1 else "everywhere"
+    )
+
+
 def _compute(answer: StudyResults) -> str:
     hours = answer.provenance.get("hours")
     if hours is None:
@@ -124,9 +140,11 @@ def _compute(answer: StudyResults) -> str:
     ended = int((~trials.status.isin(["waiting", "running"])).sum())
     devices = sorted({str(d) for d in trials.device.dropna()})
     clock = trials.cpu_s.dropna().astype(float).sum() / 3600
+    gone = len(lost(answer))
     return (
         f"{_hours(hours)} for {counted(ended, 'trial')}, "
-        f"of which {_hours(failed)} for {len(lost(answer))} that failed or diverged"
+        + (f"of which {_hours(failed)} for {gone} that" if gone else "none of them")
+        + " failed or diverged"
         + (f"; {_hours(clock)} of processor time in training" if clock else "")
         + (f"; on {'; '.join(devices)}" if devices else "")
     )
@@ -148,7 +166,11 @@ def _reproduction(answer: StudyResults) -> str:
     found = [
         f"`{where['command']}`" if where.get("command") else "",
         f"commit {' and '.join(sorted(commits))}" if commits else "",
-        "every recipe and trial: plan.json, tables/trials.csv" if answer.plan.arms else "",
+        ""
+        if not answer.plan.arms
+        else "every recipe and trial: plan.json, tables/trials.csv"
+        if answer.plan.baseline.recipe
+        else "every run: tables/trials.csv",
     ]
     return "; ".join(text for text in found if text)
 
@@ -162,13 +184,14 @@ def _data(answer: StudyResults) -> str:
     image, tested = baseline.image, answer.trials.test_images.dropna()
     shape = [f"{image[key]}" for key in ("channels", "height", "width") if key in image]
     share = 100 * data.get("train_fraction", 1.0)
+    kept = "the training images" if share == 100 and not data.get("limit") else "them"
     found = [
         data["name"],
         f"{image['classes']} classes" if image.get("classes") else "",
         f"every image as {' x '.join(shape)} (channels, height, width)" if shape else "",
         f"{share:g} % of the training images" if share != 100 else "",
         f"at most {data['limit']} training images" if data.get("limit") else "",
-        f"{100 * data.get('val_fraction', 0):g} % of them held out for validation",
+        f"{100 * data.get('val_fraction', 0):g} % of {kept} held out for validation",
         f"{int(tested.iloc[0])} test images" if len(tested) else "",
         f"augmented: {data['augment']}" if data.get("augment") not in {None, "none"} else "",
         f"normalised: {data['normalisation']}" if data.get("normalisation") else "",
@@ -278,7 +301,8 @@ def _varies(answer: StudyResults) -> str:
     if units := answer.plan.units:
         kept = f"{len(set(units.values()))} train/validation splits, the same ones for every arm"
     weights, fixed = _weights(recipe.get("start", {}))
-    drawn = ", ".join([*weights, "order of the images", "augmentation", "drop masks"])
+    some = "augmentation and drop masks where there are any"
+    drawn = ", ".join([*weights, "order of the images", some])
     return "; ".join([f"the seed: {drawn}", kept, *fixed, "test set fixed"])
 
 
@@ -328,7 +352,7 @@ def claim(declared: HypothesisRecord, unit: str) -> str:
 
 def _two(sd: float) -> str:
     """A number to two digits, and never with an exponent for being large."""
-    return f"{sd:.2g}" if sd < 99.5 else f"{sd:.0f}"
+    return f"{sd:#.2g}".rstrip(".") if 0 < sd < 99.5 else f"{sd:.0f}"
 
 
 def _points(unit: str) -> str:

@@ -69,7 +69,7 @@ def interval(found: Judged, declaration: Declaration) -> str:
 
 
 def methods(
-    samples: Mapping[str, Sample], declaration: Declaration, how: str, comparisons: int
+    samples: Mapping[str, Sample], declaration: Declaration, how: str, comparisons: int, also: str
 ) -> str:
     """Return a paragraph for a paper that says what was done.
 
@@ -78,6 +78,7 @@ def methods(
         declaration: what was declared before launch.
         how: the method that judged the arms.
         comparisons: how many share the error rate.
+        also: how the contrasts of arms were judged, in words, where that is another way.
     """
     tallies = [sample.tally for sample in samples.values()]
     base, arms = tallies[0], tallies[1:]
@@ -92,10 +93,9 @@ def methods(
         f"The p-value beside an interval{adjusted} lies below {declaration.alpha:g} exactly where "
         f"that excludes 0. {_reach(declaration)}"
     )
-    rule = _rule(declaration, comparisons)
     statistic = _statistic(how, declaration, comparisons) + _uneven(how, samples, declaration)
-    parts = (declaration.shows, what, statistic, rule, _losses(tallies, declaration.alpha), reach)
-    return " ".join(part for part in parts if part)
+    rule, lost = _rule(declaration, comparisons), _losses(tallies, declaration.alpha)
+    return " ".join(filter(None, (declaration.shows, what, statistic, also, rule, lost, reach)))
 
 
 def _reach(declaration: Declaration) -> str:
@@ -173,8 +173,8 @@ def sequential_methods(
         "The intervals say what training again with other seeds would show on the same test "
         "set, not what other images would."
     )
-    parts = (declaration.shows, what, statistic, rule, _losses(tallies, declaration.alpha), reach)
-    return " ".join(part for part in parts if part)
+    lost = _losses(tallies, declaration.alpha)
+    return " ".join(filter(None, (declaration.shows, what, statistic, rule, lost, reach)))
 
 
 def _more(declaration: Declaration) -> str:

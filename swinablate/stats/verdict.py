@@ -74,15 +74,28 @@ def verdicts(
     of_arm = of_arms(judged)
     found = [*cautions(samples, declaration), *exaggerated(judged, declaration), *warnings]
     how = judged[0].method if judged else SHRUNKEN
+    beside = [one.method for one in judged if one.contrast.family == CONTRASTS]
+    also = _otherwise(how, beside, declaration.units.word)
     return Verdicts(
         declaration=declaration,
         method=how,
-        methods=methods(samples, declaration, how, len(direct)),
+        methods=methods(samples, declaration, how, len(direct), also),
         baseline=base.tally,
         arms=arm_verdicts(samples, of_arm, families, declaration),
         contrasts=tuple(judged),
         warnings=tuple(sorted(found, key=lambda warning: int(warning.code[1:]))),
     )
+
+
+def _otherwise(how: str, contrasts: Sequence[str], unit: str) -> str:
+    """How the contrasts of arms were judged, where that is not as the arms were."""
+    if not contrasts or contrasts[0] == how:
+        return ""
+    test = f"paired t (differences within {unit}s)" if "paired" in contrasts[0] else "Welch's t"
+    same = "in the same way" if "shrunken" in how else "by empirical Bayes (Smyth 2004)"
+    moderated = f", variances moderated {same}" if "shrunken" in contrasts[0] else ""
+    one = "contrast of arms was" if len(contrasts) == 1 else "contrasts of arms were"
+    return f"The {one} judged by {test}{moderated}."
 
 
 def effects(  # noqa: PLR0913  named words, each with a default
@@ -100,7 +113,7 @@ def effects(  # noqa: PLR0913  named words, each with a default
 
     Values of which nothing is said are test accuracies in percent. It is asked what they are if
     they lie in 0 to 1, or some of them do; if some are negative or above 100, they are numbers
-    without a unit.
+    without a unit, with a warning where that is so of a few above 100 alone.
 
     Args:
         frame: columns `arm`, `seed`, `value`; optional `status` and `predictions`.

@@ -110,6 +110,6 @@ def test_commands_know_its_arms_and_its_figure(ran, monkeypatch, capsys):
     assert main(["report", "sets.toml", *place, "--out", "again"]) == 0
     out = capsys.readouterr().out
     assert "Verdicts on each data set" in out
-    assert "Over the data sets, each of which counts as one" in out
+    assert "Over the data sets, one effect of each" in out
     assert main(["run", "sets.toml", *place, "--more", "2"]) == 2
     assert "several data sets" in capsys.readouterr().err

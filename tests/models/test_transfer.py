@@ -469,7 +469,7 @@ def test_report_says_which_weights_vary(write, tmp_path):
             len(codes(answer.verdicts)),
             {q: said for q, said, _ in checklist(answer)}["What varies between repetitions"],
         )
-    order = "order of the images, augmentation, drop masks; train/validation split fixed; "
+    order = "order of the images, augmentation and drop masks where there are any; train/validation split fixed; "
     assert said["1"] == (1, f"the seed: {order}trained weights fixed; test set fixed")
     own = "the seed: the trained weights it starts from, "
     assert said["{seed}"] == (0, f"{own}{order}test set fixed")

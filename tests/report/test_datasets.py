@@ -149,7 +149,7 @@ def test_analyze_writes_a_report_over_data_sets_beside_those_of_each(tmp_path, c
     for _ in range(2):  # the second time over its own files
         assert main(words) == 0
     said = capsys.readouterr()
-    assert "Over the data sets, each of which counts as one" in said.out
+    assert "Over the data sets, one effect of each" in said.out
     folder = out / "over-data-sets"
     assert str(folder / "index.html") in said.err
     found = json.loads((folder / "compare.json").read_text())

@@ -17,6 +17,7 @@ from swinablate.errors import InputError
 from swinablate.report.analyze import Question, analyze
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
 from swinablate.report.drawing.files import canvas
+from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.paper import COLUMN, WHOLE
 from swinablate.report.figures import curves
 from swinablate.report.foreign.measure import Measure
@@ -24,7 +25,19 @@ from swinablate.report.plots import canvas_of, file_of, lacking, paper_of, plots
 from swinablate.report.results import StudyResults
 from swinablate.report.tables import whole
 from swinablate.study.arms.labels import check_labels
-from tests.answers import BASELINE, QUICKSTART, Sketch, designed, levels, many, scaled, study
+from tests.answers import (
+    BASELINE,
+    QUICKSTART,
+    Sketch,
+    confused,
+    designed,
+    levels,
+    many,
+    recalled,
+    scaled,
+    several,
+    study,
+)
 
 WIDTHS = (COLUMN, WHOLE)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -406,3 +419,88 @@ def test_no_inset_of_curves_hides_a_mean(tmp_path, better):
             )
         insets += len(box)
     assert insets >= 4
+
+
+def of_epochs(tmp_path, epochs):
+    """A table of arms with so many epochs each, the first of them the baseline."""
+    rows = [
+        f"{arm},{seed},{epoch},{90 * (1 - 0.6**epoch) + seed / 7}"
+        for arm, most in epochs.items()
+        for seed in range(3)
+        for epoch in range(1, most + 1)
+    ]
+    path = tmp_path / "r.csv"
+    path.write_text("\n".join(["arm,seed,epoch,value", *rows]) + "\n")
+    return pd.read_csv(path)
+
+
+@pytest.mark.parametrize("most", [2, 32])
+def test_arms_of_a_single_epoch_are_seen_beside_those_of_more(tmp_path, most):
+    """The baseline's mark lay left of the axis, the arms' on its line, and insets were empty."""
+    arms = {"baseline": 1, "a": 1, "b": 1, "c": 1, "long": most, "d": 1}
+    frame = of_epochs(tmp_path, arms)
+    seeds = frame.assign(mark="seed", status="done", val_acc=frame.value)
+    means = frame.groupby(["arm", "epoch"], as_index=False, sort=False).value.mean()
+    means = means.assign(mark="mean", n=3, val_acc=means.value, low=means.value - 1,
+                         high=means.value + 1, sd=0.2)  # fmt: skip
+    rows = pd.concat([seeds, means], ignore_index=True)
+    rows = rows.assign(baseline=rows.arm == "baseline", level=0.95)
+    for few in (rows, rows[rows.arm.isin(["baseline", "a", "long"])]):
+        made = curves.draw(few)
+        for ax in made.axes:
+            left, right = ax.get_xlim()
+            marks = [line for line in ax.lines if line.get_marker() == "D"]
+            if left <= 1:
+                assert all(left < line.get_xdata()[0] < right for line in marks)
+                assert len(marks) >= 1
+            assert min(ax.get_xticks()) >= 1 or left >= 1
+    insets = {ax.get_title(loc="left"): len(ax.child_axes) for ax in curves.draw(rows).axes}
+    assert insets == {name: int(name == "long" and most > 6) for name in list(arms)[1:]}
+
+
+def test_the_key_of_curves_is_above_every_title_of_its_row():
+    names = ("a", "forward, up to position_bias=table of all blocks", "b", "c", "d")
+    arms = [BASELINE, *(Sketch(name=name) for name in names)]
+    fig = curves.draw(curves.FIGURE.table(whole(study(arms))))
+    fig.draw_without_rendering()
+    (key,) = fig.legends
+    titles = [ax._left_title.get_window_extent() for ax in fig.axes]
+    assert max(box.y1 for box in titles) < key.get_window_extent().y0
+
+
+@pytest.mark.parametrize("settings", [1, 2])
+def test_a_key_of_levels_is_no_wider_than_its_plots_on_the_page(settings):
+    figure = plugins.load("swinablate.report.figures", "levels", Figure)
+    rows = figure.table(whole(levels()))
+    rows = rows[rows.setting.isin(list(dict.fromkeys(rows.setting))[:settings])]
+    own = rows[rows.line == rows.line.iloc[0]]
+    lines = [own.assign(line=f"vit: stem=conv_pool_{k}") for k in range(4)]
+    made = canvas(figure, pd.concat(lines, ignore_index=True), PAGE)
+    key = made.axes[0].get_legend().get_window_extent()
+    assert key.x1 <= made.get_figwidth() * made.dpi
+
+
+def test_what_an_arm_is_compared_with_stands_below_its_name_where_that_is_no_baseline():
+    for name, make in (("classes", recalled), ("confusion", confused)):
+        figure = plugins.load("swinablate.report.figures", name, Figure)
+        rows = figure.table(whole(make()))
+        one, other, *_ = dict.fromkeys(rows.arm)
+        rows["against"] = rows.against.where(rows.arm != other, one)
+        made = figure.draw(rows)
+        said = [text.get_text() for ax in made.axes for text in (*ax.get_yticklabels(), ax.title)]
+        said += [ax.get_title(loc="left") for ax in made.axes]
+        found = [text for text in said if "against" in text]
+        assert len(found) == 1, name
+        assert f"against {one}" in found[0]
+
+
+def test_no_two_lines_of_a_profile_are_one_in_grey():
+    figure = plugins.load("swinablate.report.figures", "profile", Figure)
+    made = figure.draw(figure.table(whole(several())))
+    looks = [line.get_linestyle() for line in made.axes[0].lines]
+    assert len(set(looks)) == len(looks) >= 4
+
+
+def test_counts_are_whole_numbers_where_contrasts_stand_among_arms():
+    assert share(0.0, 5.0) == "0/5"
+    assert share(5.0, 5.0) == "5"

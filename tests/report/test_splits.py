@@ -95,6 +95,22 @@ def test_what_is_drawn_of_a_mean_is_its_interval_over_splits():
     assert last.n == SPLITS
 
 
+def test_ticks_of_the_forest_are_what_its_intervals_are_made_of():
+    answer = nested()
+    rows = forest.table(answer)
+    for arm in answer.verdicts["arms"]:
+        mine = rows[(rows["mark"] == "seed") & (rows.arm == arm["name"])]
+        gaps = means(answer, arm["name"]).mean(axis=1) - means(answer, "baseline").mean(axis=1)
+        assert sorted(mine.delta_pp) == pytest.approx(sorted(gaps))
+        assert mine.delta_pp.mean() == pytest.approx(arm["delta_pp"])
+    label = forest.draw(rows).axes[0].get_xlabel()
+    assert "n = 4 splits)" in label
+    assert label.endswith("ticks: differences within splits")
+    texts = [text.get_text() for text in seeds.draw(seeds.table(answer)).axes[0].texts]
+    assert "splits" in texts
+    assert "n" not in texts
+
+
 def test_levels_and_classes_have_intervals_over_splits():
     answer = over(of_levels(), {"0": 0, "1": 0, "2": 1, "3": 1, "4": 2})
     assert set(levels.table(answer).n) == {3}

@@ -9,22 +9,26 @@ from matplotlib.text import Text
 
 from swinablate.records.plan import ContrastRecord
 from swinablate.report.analyze import Question, analyze
+from swinablate.report.drawing import PAGE, Paper
 from swinablate.report.drawing.bars import fitting
 from swinablate.report.drawing.ink import pt
 from swinablate.report.drawing.numbers import count, mean_sd, p_value
 from swinablate.report.drawing.panels import epochs, late
 from swinablate.report.drawing.place import core, padded
 from swinablate.report.drawing.words import metric
+from swinablate.report.drawing.words import told as named
 from swinablate.report.families.compared import within
-from swinablate.report.figures import forest
+from swinablate.report.figures import datasets, families, forest
 from swinablate.report.foreign.measure import Measure
-from swinablate.report.latex import arms_tex, escape
-from swinablate.report.page import _raw, breakable, context, markdown
-from swinablate.report.prose import checklist, listed
+from swinablate.report.latex import WIDE, arms_tex, escape, known_of
+from swinablate.report.page import _raw, breakable, context, markdown, md_code
+from swinablate.report.prose import checklist, listed, spread
 from swinablate.report.tables import arms_table, whole
 from swinablate.stats import Declaration, verdicts
+from swinablate.stats.comparisons.contrasts import declared as declared_contrast
+from swinablate.stats.comparisons.contrasts import instead
 from swinablate.text import after_difference, error_ratio, places, places_of
-from tests.answers import BASELINE, Sketch, nested, several, study
+from tests.answers import BASELINE, Sketch, nested, several, study, tuned
 
 
 def asked(answer, question):
@@ -89,7 +93,7 @@ def test_hours_are_those_of_the_trials_that_ran():
     answer = study(arms)
     answer = replace(answer, provenance={"hours": 0.001, "hours_failed": 0.0})
     said = asked(answer, "Compute")
-    assert said.startswith("3.6 s for 12 trials, of which 0.00 hours for 0 that failed")
+    assert said.startswith("3.6 s for 12 trials, none of them failed or diverged")
 
 
 def test_names_with_commas_are_told_apart():
@@ -177,12 +181,64 @@ def test_steps_that_are_no_whole_numbers_reach_to_their_end():
     assert (epochs(rows), late(rows, 2 / 3)) == (6, 4)
 
 
+def test_ticks_within_seeds_are_differences_and_others_are_to_a_mean(tmp_path):
+    drift = [4.0, -3.0, 1.5, -2.0, 0.5, 2.5, -1.0, -3.5]
+    rows = [
+        f"{arm},{seed},{mean + up + 0.1 * ((3 * seed + len(arm)) % 5)}"
+        for arm, mean in {"base": 88, "x": 88.6, "yy": 87.2, "zzz": 88.1}.items()
+        for seed, up in enumerate(drift if arm != "base" else [*drift, 9.0])
+    ]
+    answer = analyze(table(tmp_path, rows), Question(baseline="base")).only
+    drawn = forest.table(whole(answer))
+    for arm in answer.verdicts["arms"]:
+        assert arm["pairs"] == 8
+        mine = drawn[(drawn["mark"] == "seed") & (drawn.arm == arm["name"])]
+        assert mine.delta_pp.mean() == pytest.approx(arm["delta_pp"])
+        assert mine.delta_pp.std() < 0.5  # not what seeds do to both arms alike
+    assert forest.draw(drawn).axes[0].get_xlabel().endswith("ticks: differences within seeds")
+    apart = analyze(table(tmp_path, rows), Question(baseline="base", method="welch-holm")).only
+    plain = forest.table(whole(apart))
+    assert "within" not in plain
+    assert "ticks" not in forest.draw(plain).axes[0].get_xlabel()
+    mixed = drawn.assign(against=drawn.arm.map({"x": "yy"}).fillna(""))
+    mixed["within"] = mixed.within.where(mixed.against == "", "")
+    label = forest.draw(mixed.sort_values("against", kind="stable")).axes[0].get_xlabel()
+    assert "ticks: differences within seeds; below the line seeds less a mean" in label
+
+
 # ---- LaTeX
 
 
 def test_latex_has_greek_letters_and_signs():
     assert escape("\u03b1=0.1 → β≤2") == r"$\alpha$=0.1 $\rightarrow$ $\beta$$\leq$2"
     assert escape("λ, Ω, µ, ∞") == r"$\lambda$, $\Omega$, $\mu$, $\infty$"
+
+
+@pytest.mark.parametrize(
+    ("means", "bold"),
+    [({"x": 96.9}, None), ({"x": 99.5}, "x"), ({"x": 93.0, "y": 92.0}, "baseline"),
+     ({"x": 93.0, "y": 96.9}, None)],
+)  # fmt: skip
+def test_the_best_is_bold_only_where_it_is_known_to_be(means, bold):
+    arms = [BASELINE, *(Sketch(name=name, mean=mean, sd=0.6) for name, mean in means.items())]
+    answer = whole(study(arms))
+    text = arms_tex(answer, arms_table(answer))
+    assert text.count(r"\textbf") == (bold is not None)
+    assert bold is None or rf"\textbf{{{bold}}}" in text
+
+
+def test_no_column_has_dashes_alone(tmp_path):
+    rows = [f"{arm},{seed},{90 + seed}" for arm in "ab" for seed in range(4)]
+    answer = whole(analyze(table(tmp_path, rows), Question(baseline="a")).only)
+    assert known_of(arms_table(answer), WIDE) == WIDE[:-2]
+    assert known_of(arms_table(whole(study())), WIDE) == WIDE
+    drawn = families.table(whole(study()))
+    heads = [text.get_text() for text in families.draw(drawn).axes[0].texts]
+    assert {"params", "MACs", "img/s", "MiB", "s"} <= {*heads}
+    drawn[["images_per_s", "train_s"]] = np.nan
+    heads = [text.get_text() for text in families.draw(drawn).axes[0].texts]
+    assert {"params", "MACs", "MiB"} <= {*heads}
+    assert not {"img/s", "s", "\N{EN DASH}"} & {*heads}
 
 
 def test_what_fails_to_train_is_never_the_best():
@@ -197,6 +253,112 @@ def test_what_fails_to_train_is_never_the_best():
 
 
 # ---- words
+
+
+LABELS = {
+    "baseline": "Swin (ours)", "shift=false": "no shift", "deep": "24 blocks", "model.norm": "norm",
+    "shift=false, deep": "both",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("fewer than 5 seeds: baseline (n = 4), deep (n = 3)",
+         "fewer than 5 seeds: Swin (ours) (n = 4), 24 blocks (n = 3)"),
+        ("sd 1.2 pp in shift=false, deep, 0.2 pp in deep (Bartlett",
+         "sd 1.2 pp in both, 0.2 pp in 24 blocks (Bartlett"),
+        ("was compared with the baseline's (16 seeds)", "was compared with the baseline's (16 seeds)"),
+        ("8 seeds vs 16 baseline seeds; 5 more of the baseline",
+         "8 seeds vs 16 baseline seeds; 5 more of the baseline"),
+        ("so deep a network, deeper: no name", "so deep a network, deeper: no name"),
+        ("model.shift=false and shift=false; shift=falsely", "model.shift=false and no shift; shift=falsely"),
+        ("an effect of model.norm x train.batch.", "an effect of norm x train.batch."),
+        ("`run --only shift=false` of shift=false.", "`run --only shift=false` of no shift."),
+        ("5 seeds vs 5 seeds of deep): worse", "5 seeds vs 5 seeds of 24 blocks): worse"),
+    ],
+)  # fmt: skip
+def test_sentences_call_arms_as_labels_do(said, shown):
+    assert named(said, LABELS) == shown
+    assert named(said, {}) == said
+
+
+def test_warnings_methods_and_answers_call_arms_as_labels_do():
+    arms = [BASELINE, Sketch(name="shift=false", mean=93.0, statuses=("done", "done", "failed")),
+            Sketch(name="deep", mean=95.0, sd=9.0, against="shift=false")]  # fmt: skip
+    answer = study(arms)
+    labels = {"shift=false": "no shift", "deep": "24 blocks"}
+    answer = replace(answer, plan=answer.plan.model_copy(update={"labels": labels}))
+    text = told(answer)
+    assert {"W1", "W4"} <= {one["code"] for one in answer.verdicts["warnings"]}
+    assert "no shift (n = 2)" in text
+    assert "1 of no shift" in text
+    assert "against no shift" in text
+    plain = text.replace("model.shift = false", "")
+    assert "shift=false" not in plain
+    assert "deep" not in plain
+
+
+def test_methods_say_how_contrasts_were_judged_where_that_is_another_way():
+    drift = [4.0, -3.0, 1.5, -2.0, 0.5, 2.5, -1.0, -3.5]
+    rows = [
+        (arm, seed, mean + up + 0.1 * ((3 * seed + len(arm)) % 5))
+        for arm, mean in {"baseline": 88, "x": 88.6, "yy": 87.2, "zzz": 88.1}.items()
+        for seed, up in enumerate(drift)
+    ]
+    rows += [("far", seed, 80 + gap) for seed, gap in enumerate(reversed(drift))]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "value"])
+    apart = instead("far", "x")
+    found = verdicts(frame, Declaration(contrasts=(apart,)), complete=True)
+    assert found.method.startswith("paired t")
+    assert not found.contrasts[-1].method.startswith("paired t")
+    assert " The contrast of arms was judged by Welch's t" in found.methods
+    within = found.contrasts[0]
+    assert within.pairs == 8
+    alike = verdicts(
+        frame[frame.arm != "far"], Declaration(contrasts=(declared_contrast("x", {"x": 1, "yy": -1}),)), complete=True,
+        method="paired",
+    )  # fmt: skip
+    assert (
+        "The contrast of arms was judged by paired t (differences within seeds)." in alike.methods
+    )
+    assert alike.contrasts[-1].sentence.endswith("x - yy, 8 seeds in common).")
+
+
+def test_what_stands_after_a_plus_minus_is_said_of_tuned_arms_too():
+    once, often = tuned(study()), tuned(study())
+    block = {**often.verdicts["tuning"], "repeats": 3}
+    often = replace(often, verdicts={**often.verdicts, "tuning": block})
+    assert asked(often, "Error bars").endswith("over seeds, of tuned arms over tunings.")
+    assert asked(once, "Error bars").endswith("over seeds, everywhere.")
+
+
+def test_commands_are_code_in_markdown_and_metrics_words():
+    assert md_code("`run a_b | c`; commit a_b") == "`run a_b \\| c`; commit a\\_b"
+    assert md_code("an odd ` sign") == "an odd \\` sign"
+
+
+def test_a_spread_that_is_the_same_everywhere_has_no_sentence(tmp_path):
+    same = table(tmp_path, [f"{arm},{seed},90" for arm in "ab" for seed in range(4)])
+    assert spread(whole(analyze(same, Question(baseline="a")).only)) == ""
+    rows = [
+        f"{arm},{seed},{90 + seed * by}" for arm, by in (("a", 3.1), ("b", 1)) for seed in range(4)
+    ]
+    said = spread(whole(analyze(table(tmp_path, rows), Question(baseline="a")).only))
+    assert said.startswith("Standard deviations over seeds run from 1.3 (b) to 4.0 (a) percentage")
+    said = asked(analyze(table(tmp_path, rows), Question(baseline="a")).only, "Reproduction")
+    assert said.endswith("; every run: tables/trials.csv")
+
+
+def test_a_mean_over_data_sets_is_said_to_be_weighted_and_a_prediction_to_be_of_one_arm():
+    text = told(several(3))
+    assert "counts as one" not in text
+    assert "weighing more (random effects)" in text
+    assert "one arm alone, so that it may be shorter than the mean's" in text
+    rows = datasets.table(several(3))
+    for paper in (PAGE, Paper(3.25)):
+        label = datasets.draw(rows, paper).axes[0].get_xlabel().replace("\n", " ")
+        assert "dashed: a new data set, for one arm alone" in label
 
 
 def test_words_that_run_to_the_left_stand_by_themselves():

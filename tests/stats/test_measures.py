@@ -64,7 +64,7 @@ def test_a_loss_is_better_when_it_is_lower_and_has_no_percentage_points():
 
 
 def test_numbers_that_can_be_no_percentages_have_no_unit():
-    for arms in ({"baseline": [-1, 0.4, 2], "a": [-3, -2, 0.5]}, {"baseline": HIGH, "a": [101, 99, 98]}):  # fmt: skip
+    for arms in ({"baseline": [-1, 0.4, 2], "a": [-3, -2, 0.5]}, {"baseline": HIGH, "a": [101, 109, 108]}):  # fmt: skip
         judged = effects(frame(arms))
         assert judged.unit == "none"
         assert "pp" not in judged[0].sentence
@@ -107,3 +107,18 @@ def test_no_p_is_0_in_a_notebook():
     page = effects(far)._repr_html_()
     assert ">0.0000<" not in page
     assert "&lt; 0.0001" in page
+
+
+def test_a_slip_above_100_among_percentages_is_told():
+    def slip(odd):
+        rows = [(arm, seed, mean + seed / 5) for arm, mean in (("baseline", 90), ("x", 92))
+                for seed in range(4)]  # fmt: skip
+        return pd.DataFrame([*rows, ("x", 4, odd)], columns=["arm", "seed", "value"])
+
+    with pytest.warns(UserWarning, match="for 101 of x, seed 4, is no percentage; say unit="):
+        (arm,) = effects(slip(101.0))
+    assert arm.delta_pp is not None
+    with pytest.raises(InputError, match="value = 101 % of x is not a percentage"):
+        effects(slip(101.0), unit="percent")
+    for unit, odd in (("none", 101.0), (None, 100.0), (None, -1.0)):
+        effects(slip(odd), unit=unit)  # warnings are errors here

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LEAST = 3
 """Data sets from which there is a word; `stats.comparisons.datasets` says why, and takes a moment
 to import."""
-OVER_TITLE = "Over the data sets, each of which counts as one"
+OVER_TITLE = "Over the data sets, one effect of each"
 OVER_COLUMNS = ("arm", ">mean", ">interval", ">on a new data set", ">sd between", ">same sign",
                 ">middle half", "verdict")  # fmt: skip
 

@@ -34,9 +34,10 @@ OVER_HEAD = [
     "middle half",
 ]
 OVER = (
-    "Every data set counts as one, however many seeds it has. The mean's interval is Hartung and "
-    "Knapp's, and holds for all arms at once (Bonferroni); beside it the interval in which the "
-    "true effect on another data set like these lies, for one arm. Of two data sets there is a "
+    "Every data set has one effect, and those that are known better weigh more (random effects). "
+    "The mean's interval is Hartung and Knapp's, and holds for all arms at once (Bonferroni); "
+    "beside it the interval in which the true effect on another data set like these lies, for one "
+    "arm alone, so that it may be shorter. Of two data sets there is a "
     "mean and no word: how far data sets differ cannot be told from two. The middle half is the "
     "mean of the effects without a quarter at either end, from five data sets on; it decides "
     "nothing."

@@ -52,7 +52,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:  # noqa: ARG001  a 
             (left, 0.6 / (height + 1.2), (WIDE - 0.24) / width, height / (height + 1.2))
         )
         ax.set_xlim(-reach, reach)
-        ax.set_ylim(len(arms) - 0.5, -0.5)
+        ax.set_ylim(len(arms) - 0.4, -0.5)  # no word on the axis
         ax.grid(axis="x", color=GRID, linewidth=0.8)
         ax.set_axisbelow(True)
         if pd.notna(rope):

@@ -1,7 +1,7 @@
 """One look for all figures: colours, marks, type. Colour never carries meaning alone."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -106,6 +106,12 @@ def wrapped(name: str, width: int = 32, lines: int = 3) -> str:
     if len(rows) > lines:
         rows = [*rows[: lines - 1], rows[lines - 1][: width - 1] + "\N{HORIZONTAL ELLIPSIS}"]
     return "\n".join(rows)
+
+
+def against(arm: str, other: str, arms: Collection[str], width: int, lines: int = 2) -> str:
+    """An arm's name, and below it what it is compared with where that is one of the arms."""
+    name = wrapped(arm, width, lines)
+    return f"{name}\n{wrapped(f'against {other}', width, 1)}" if other in arms else name
 
 
 def pt(size: float) -> float:

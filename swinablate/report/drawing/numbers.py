@@ -27,10 +27,10 @@ def interval(low: float | None, high: float | None, places: int = 2) -> str:
     return text.interval(low, high, places, minus=MINUS, unknown=DASH)
 
 
-def share(n: float | None, planned: int) -> str:
+def share(n: float | None, planned: float) -> str:
     """How many results there are; of how many, where some are missing."""
     count = int(n) if known(n) else 0
-    return str(count) if count == planned else f"{count}/{planned}"
+    return str(count) if count == planned else f"{count}/{int(planned)}"
 
 
 def mean_sd(mean: float | None, sd: float | None) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from swinablate.report.drawing.extremes import PANELS, extremes, left_out
 from swinablate.report.drawing.ink import pt, sheet, wrapped
@@ -20,6 +21,9 @@ BOXES = (
     *((0.12, 0.24), (0.7, 0.24), (0.55, 0.24), (0.4, 0.24), (0.26, 0.24)),
 )
 """Foot and height of an inset, the best first; lower ones are no curve any more."""
+
+ASIDE = 0.16
+"""Of the axis, what the points of arms with a single epoch take where others have more."""
 
 
 def panels(
@@ -105,3 +109,26 @@ def late(rows: pd.DataFrame, share: float) -> float:
     first, last = float(rows.epoch.min()), float(rows.epoch.max())
     after = (last - first) * share
     return first + (round(after) if whole_steps(rows) else after)
+
+
+def reach(ax: Axes, rows: pd.DataFrame, most: int) -> None:
+    """Show the first epoch and the last; around a single one, room for its points.
+
+    Where some arms have a single epoch and others more, their points stand left of the curves.
+
+    Args:
+        ax: of the curves.
+        rows: of all arms.
+        most: numbers along the axis.
+    """
+    first, last = float(rows.epoch.min()), float(rows.epoch.max())
+    if first == last:
+        ax.set_xlim(first - 0.5, last + 0.5)
+        ax.set_xticks([first])
+        return
+    where = MaxNLocator(most, integer=whole_steps(rows))
+    ax.xaxis.set_major_locator(where)
+    ax.set_xlim(first, last)
+    if rows.groupby("arm").epoch.nunique().min() == 1:
+        ax.set_xticks([at for at in where.tick_values(first, last) if first <= at <= last])
+        ax.set_xlim(first - ASIDE * (last - first), last)

@@ -14,6 +14,25 @@ TEXTS = (
 """Columns of figures' tables that hold names of arms, effects, switches or levels."""
 PARTS = re.compile(r"( x |, | \+ )")
 """Between the parts of a name that is made of others: of an interaction, of a cell."""
+BEFORE = (
+    "in ",
+    "of ",
+    "and ",
+    "vs ",
+    "against ",
+    "than ",
+    ", ",
+    "; ",
+    ": ",
+    "(",
+    "- ",
+    "+ ",
+    "x ",
+)
+AFTER = (
+    r"$|[,;:.)]| \(| and | [-+] | (?:seed|lowers|raises|fails|were|was|do|does|has|have|gave)\b"
+)
+"""Round a name that is a plain word, `deep`: elsewhere in a sentence it is no name."""
 SPLITS = {"test": "test", "val": "validation", "train": "training"}
 
 
@@ -34,6 +53,27 @@ def called(name: object, labels: Mapping[str, str]) -> object:
         return labels[name]
     parts = PARTS.split(name)
     return "".join(labels.get(part, part) for part in parts) if len(parts) > 1 else name
+
+
+def told(text: object, labels: Mapping[str, str]) -> str:
+    """A sentence with arms, switches and levels as they are to be read; code stays as it is.
+
+    A name with signs or capitals is one wherever it stands whole; a plain word only where names
+    stand, or "the baseline" would be renamed, too.
+    """
+    said = str(text)
+    if not labels:
+        return said
+    start = "|".join(f"(?<={re.escape(word)})" for word in BEFORE)
+    names = "|".join(
+        rf"(?:^|{start}){re.escape(name)}(?={AFTER})"
+        if re.fullmatch("[a-z]+", name)
+        else rf"(?<![\w=.]){re.escape(name)}(?![\w=]|\.\w)"
+        for name in sorted(labels, key=len, reverse=True)
+    )
+    parts = said.split("`")
+    parts[::2] = [re.sub(names, lambda found: labels[found[0]], part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def metric(name: object) -> object:

@@ -1,8 +1,8 @@
 """Effects over several data sets: the block `datasets` of verdicts.json, and what figures draw.
 
-Each data set has been judged by itself. Here the effects of an arm are combined, each data set
-counting as one: a family of its own at the study's error rate, which decides nothing about any
-single data set.
+Each data set has been judged by itself. Here the effects of an arm are combined, one a data set,
+those that are known better weighing more: a family of its own at the study's error rate, which
+decides nothing about any single data set.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

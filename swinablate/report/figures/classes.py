@@ -1,4 +1,4 @@
-"""Change of every class's recall, an arm a row: the mean over seeds less that of its baseline.
+"""Change of every class's recall, an arm a row: its mean less that of what it is compared with.
 
 In percentage points: blue is more, red is less, no colour no change. A frame marks a change that
 the spread of the seeds does not explain: its interval, simultaneous over all cells (Welch's, with
@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.heat import LEAN, NAME, WIDE, Room, heat, room
-from swinablate.report.drawing.ink import INK, pt, sheet, wrapped
+from swinablate.report.drawing.ink import INK, PAPER, against, pt, sheet, wrapped
 from swinablate.report.drawing.interval import Mean, mean
 from swinablate.report.drawing.numbers import signed
 from swinablate.report.results import StudyResults, over_units
@@ -27,6 +28,8 @@ COLUMNS = (
     "arm", "against", "class_label", "delta_pp", "ci_low", "ci_high", "marked", "n", "n_against",
     "level",
 )  # fmt: skip
+HALO = [withStroke(linewidth=2.4, foreground=PAPER)]
+"""Round a frame: black on the darkest red was no frame."""
 CLASSES = 20
 """Columns: more are narrower than a number, and than its tick."""
 
@@ -53,12 +56,12 @@ def table(answer: StudyResults) -> pd.DataFrame:
         if (arm.name, number) in found and (arm.against or base, number) in found
     ]
     rows = []
-    for arm, against, number in cells:
-        own, other = found[arm, number], found[against, number]
+    for arm, compared, number in cells:
+        own, other = found[arm, number], found[compared, number]
         half = _half(own, other, len(cells), answer.verdicts["alpha"])
         delta = own.mean - other.mean
         rows.append(
-            {"arm": arm, "against": against, "class_label": names[number], "delta_pp": delta,
+            {"arm": arm, "against": compared, "class_label": names[number], "delta_pp": delta,
              "ci_low": delta - half, "ci_high": delta + half, "marked": abs(delta) > half,
              "n": own.n, "n_against": other.n, "level": level}
         )  # fmt: skip
@@ -86,8 +89,9 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     shown = rows[rows.arm.isin(arms) & rows.class_label.isin(classes)]
     grid = shown.pivot_table(index="arm", columns="class_label", values="delta_pp", sort=False)
     grid = grid.reindex(index=arms, columns=classes)
-    names = [wrapped(str(arm), paper.name, 2) for arm in arms]
-    tall = pt(0.36 if any("\n" in name for name in names) else 0.28)
+    others = dict(zip(rows.arm, rows.against, strict=True))
+    names = [against(str(arm), str(others[arm]), set(others), paper.name) for arm in arms]
+    tall = pt((0.28, 0.36, 0.46)[max(name.count("\n") for name in names)])
     width = paper.across(2.6 + 0.5 * max(len(classes), 6))
     what = (
         f"\ndrawn: the {len(classes)} of {len(most)} classes that change most; the table has all"
@@ -141,7 +145,7 @@ def _cells(
         x, y = across.index(cell.class_label), down.index(cell.arm)
         ax.add_patch(
             Rectangle((x + 0.05, y + 0.07), 0.9, 0.86, fill=False, edgecolor=INK,
-                      linewidth=pt(1.2), zorder=4)
+                      linewidth=pt(1.2), zorder=4, path_effects=HALO)
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
 from swinablate.report.drawing.heat import NAME, WIDE, Room, heat, room
-from swinablate.report.drawing.ink import pt, sheet, wrapped
+from swinablate.report.drawing.ink import against, pt, sheet, wrapped
 from swinablate.report.drawing.numbers import MINUS
 from swinablate.report.results import StudyResults
 
@@ -37,10 +37,10 @@ def table(answer: StudyResults) -> pd.DataFrame:
     base, found = str(answer.verdicts["baseline"]["name"]), answer.confusions
     parts = []
     for arm in answer.plan.arms:
-        against = arm.against or base
-        if arm.name == base or arm.name not in found or against not in found:
+        compared = arm.against or base
+        if arm.name == base or arm.name not in found or compared not in found:
             continue
-        own, other = found[arm.name], found[against]
+        own, other = found[arm.name], found[compared]
         delta = own.shares() - other.shares()
         kept = np.isfinite(delta)
         if len(delta) > CLASSES:
@@ -51,7 +51,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "arm": arm.name,
-                    "against": against,
+                    "against": compared,
                     "true_label": names[true],
                     "said_label": names[said],
                     "delta_pp": delta[kept],
@@ -97,7 +97,7 @@ def _matrices(
     across = min(len(arms), 2 if paper.narrow else 3)
     down = -(-len(arms) // across)
     width = paper.across(0.4 + 3.1 * across)
-    titles = [wrapped(arm, paper.name, 2) for arm in arms]
+    titles = _titles(rows, arms, paper.name)
     above = pt(0.16 * max(title.count("\n") + 1 for title in titles) + 0.06)
     longest = max(len(wrapped(name, NAME, 1)) for name in classes)
     deep = pt(7.7 * 0.9 * WIDE * longest / 72) if longest > NUMBER else 0.0
@@ -129,6 +129,11 @@ def _matrices(
     return fig
 
 
+def _titles(rows: pd.DataFrame, arms: Sequence[str], letters: int) -> list[str]:
+    others = dict(zip(rows.arm, rows.against, strict=True))
+    return [against(arm, str(others[arm]), set(others), letters) for arm in arms]
+
+
 def _pairs(rows: pd.DataFrame, arms: Sequence[str], note: str, paper: Paper) -> Canvas:
     """Pairs down, arms across."""
     pair = rows.true_label + " as " + rows.said_label
@@ -142,7 +147,7 @@ def _pairs(rows: pd.DataFrame, arms: Sequence[str], note: str, paper: Paper) -> 
     left = pt(max(0.95, 8 * WIDE * longest / 72 + 0.25))
     each = (width - left - 0.05) / len(arms)
     letters = max(int(each * 72 / (WIDE * pt(8))), 6)
-    names = [wrapped(arm, letters, 3) for arm in arms]
+    names = _titles(rows, arms, letters)
     above = pt(0.15 * max(name.count("\n") + 1 for name in names) + 0.08)
     note = f"\ndrawn: the {len(pairs)} of {len(most):,} pairs that change most{note}"
     below = pt(0.72 + 0.15 * note.count("\n"))

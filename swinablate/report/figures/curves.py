@@ -4,8 +4,9 @@ Thin: single seeds. Thick: mean of the finished seeds.
 The band is the pointwise t-interval of that mean (3 seeds or more), for reading, not for verdicts.
 Few arms share one plot, and its last third is enlarged where that is a curve; many arms have a
 panel each, over the baseline in black, with the last third inset. The last mean stands
-beside each line, and the standard deviation over seeds. A dotted line is a seed that failed,
-diverged or still runs; it is not in the mean. After a single epoch there are points.
+beside each line, and the standard deviation over seeds, or over splits of the data where these
+are drawn. A dotted line is a seed that failed, diverged or still runs; it is not in the mean.
+After a single epoch there are points.
 Of more than 50 seeds of an arm, 50 are drawn as lines, evenly spaced in the order of their last
 values, the lowest and the highest among them; the mean, its band and the table have all.
 """
@@ -36,7 +37,7 @@ from swinablate.report.drawing.ink import (
 )
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import PM, plain
-from swinablate.report.drawing.panels import Box, clear, epochs, late, panels, whole_steps
+from swinablate.report.drawing.panels import Box, clear, epochs, late, panels, reach, whole_steps
 from swinablate.report.drawing.place import core, padded, spread
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults, over_units
@@ -143,14 +144,12 @@ def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
     axes = [fig.add_subplot(grid[k]) for k in range(plots)]
     own, until = _by_arm(rows), rows.epoch[rows.epoch <= late(rows, 2 / 3)].max()
     for ax in axes:
+        reach(ax, rows, 5)
         for arm, colour in _coloured(rows).items():
             _lines(ax, own[arm] if ax is axes[0] else _since(own[arm], until), colour)
-        if epochs(rows) > 1:
-            ax.xaxis.set_major_locator(MaxNLocator(5, integer=whole_steps(rows)))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
         ax.set_axisbelow(True)
     whole, zoom = axes[0], axes[-1]
-    _reach(whole, rows)
     whole.set_ylim(*scale_in(rows).within(whole.get_ylim()))
     whole.set_ylabel(y)
     zoom.set_xlabel(x)
@@ -158,6 +157,7 @@ def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
         start, last = late(rows, 2 / 3), float(rows.epoch.max())
         whole.axvspan(start, last, color=LATE, linewidth=0, zorder=0)
         zoom.set_xlim(start, last)
+        zoom.xaxis.set_major_locator(MaxNLocator(5, integer=whole_steps(rows)))
         zoom.set_ylim(*_range(rows[rows.epoch >= start]))
         zoom.set_xlabel(f"{x} (shaded part, enlarged)")
         if across == 2:
@@ -185,12 +185,15 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
     limits = scale_in(rows).within(padded(float(seeds.val_acc.min()), float(seeds.val_acc.max())))
     for arm, ax in axes:
         mine = own.get(arm, none)
+        reach(ax, rows, 4)
         _lines(ax, base, INK)
         _lines(ax, mine, OKABE_ITO[1])
-        _reach(ax, rows)
         ax.set_ylim(*limits)
         lines, low = [base, mine[~mine.seeds]], scale_in(rows).sign < 0
-        if epochs(rows) >= CURVE and (box := clear(ax, lines, low=low)):
+        ends = lines[1].val_acc[lines[1].epoch > start]
+        # Without a mean of the arm's an inset would enlarge nothing.
+        worth = epochs(rows) >= CURVE and ends.between(*near).any()
+        if worth and (box := clear(ax, lines, low=low)):
             part = _inset(ax, box, near, (start, last))
             _lines(part, base, INK)
             _lines(part, _since(mine, mine.epoch[mine.epoch <= start].max()), OKABE_ITO[1])
@@ -199,8 +202,6 @@ def _panels(rows: pd.DataFrame, paper: Paper) -> Canvas:
         ax.text(1, 1.01, end or "no finished seed", transform=ax.transAxes,
                 ha="right", va="bottom", fontsize=pt(8),
                 color=dark(OKABE_ITO[1]) if end else FAINT)  # fmt: skip
-        if epochs(rows) > 1:
-            ax.xaxis.set_major_locator(MaxNLocator(4, integer=whole_steps(rows)))
         ax.yaxis.set_major_locator(MaxNLocator(4))
         ax.grid(axis="y", color=GRID, linewidth=0.7)
     _key(axes[0][1], rows, {"the arm": OKABE_ITO[1], "baseline": INK}, paper)
@@ -220,14 +221,6 @@ def _inset(ax: Axes, box: Box, limits: tuple[float, float], ends: tuple[float, f
         spine.set(visible=True, color=FAINT, linewidth=0.5)
     ax.axvspan(*ends, color=LATE, linewidth=0, zorder=0)
     return part
-
-
-def _reach(ax: Axes, rows: pd.DataFrame) -> None:
-    """Show the first epoch and the last; around a single one, room for its points."""
-    first, last = float(rows.epoch.min()), float(rows.epoch.max())
-    ax.set_xlim((first - 0.5, last + 0.5) if first == last else (first, last))
-    if first == last:
-        ax.set_xticks([first])
 
 
 def _coloured(rows: pd.DataFrame) -> dict[str, str]:
@@ -255,7 +248,7 @@ def _lines(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     seeds, means = rows[rows.seeds], rows[~rows.seeds]
     done = seeds.done
     known = means[means.n >= FEW]
-    if epochs(rows) == 1:
+    if len(set(rows.epoch)) <= 1:
         _points(ax, seeds[done], means, colour)
         return
     for every, style in ((seeds[done], DONE), (seeds[~done], LOST)):
@@ -290,13 +283,15 @@ def _sample(seeds: pd.DataFrame) -> pd.DataFrame:
 def _points(ax: Axes, seeds: pd.DataFrame, means: pd.DataFrame, colour: str) -> None:
     """What one epoch has: a dot a seed, the mean and its interval; beside those of other arms."""
     at = float(seeds.epoch.iloc[0] if len(seeds) else means.epoch.iloc[0] if len(means) else 0.0)
-    at += 0.09 * (sum(line.get_marker() == "D" for line in ax.lines) - 1.5)
+    left, right = ax.get_xlim()
+    at += 0.09 * (right - left) * (sum(line.get_marker() == "D" for line in ax.lines) - 1.5)
+    beside = at + 0.03 * (right - left)
     ax.plot(np.full(len(seeds), at), seeds.val_acc, "o", color=colour, alpha=0.5,
             markersize=pt(3.5), markeredgewidth=0)  # fmt: skip
     for point in records(means):
-        ax.plot(at + 0.03, point.val_acc, marker="D", color=colour, markersize=pt(5))
+        ax.plot(beside, point.val_acc, marker="D", color=colour, markersize=pt(5))
         if point.n >= FEW:
-            ax.plot([at + 0.03] * 2, [point.low, point.high], color=colour, linewidth=pt(1.6))
+            ax.plot([beside] * 2, [point.low, point.high], color=colour, linewidth=pt(1.6))
 
 
 def _key(ax: Axes, rows: pd.DataFrame, colours: Mapping[str, str], paper: Paper) -> None:
@@ -328,7 +323,9 @@ def _key(ax: Axes, rows: pd.DataFrame, colours: Mapping[str, str], paper: Paper)
         handles.append(
             Line2D([], [], label="lost or running", linestyle=":", linewidth=1.0, **style)
         )
-    fig, title = root(ax), ax.get_title(loc="left")
+    fig, top = root(ax), ax.get_position().y1
+    beside = [one for one in fig.axes if abs(one.get_position().y1 - top) < 1e-6]
+    title = max((one.get_title(loc="left") for one in beside), key=lambda text: text.count("\n"))
     # A panel has its value and its title, of a line or two, below the key.
     lift = pt(18 + 11 * (title.count("\n") + 1)) if title else pt(20)
     fig.legend(

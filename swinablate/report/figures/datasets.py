@@ -1,10 +1,10 @@
 """The effect of every arm on each data set, and over them.
 
 Thin: one data set, with the interval that decides its verdict. Thick: the mean over data sets,
-each of which counts as one, with an interval that holds for all arms; its shape is its verdict's.
-Dashed: where the true effect on a new data set like these lies, for one arm; a line that ends in
-an arrow goes on beyond the axis. Shaded: differences too small to matter. Of two data sets there
-is a mean and no more.
+of which those that are known better weigh more (random effects), with an interval that holds for
+all arms; its shape is its verdict's. Dashed: where the true effect on a new data set like these
+lies, for one arm alone, so that it may be shorter; a line that ends in an arrow goes on beyond the
+axis. Shaded: differences too small to matter. Of two data sets there is a mean and no more.
 """
 
 from typing import Any
@@ -46,6 +46,8 @@ from swinablate.report.drawing.scale import Scale, said, scale_in
 from swinablate.report.families.datasets import effect_rows
 from swinablate.report.results import StudyResults
 
+JOINT = "thick: for all arms together; dashed: a new data set, for one arm alone"
+"""What may make a prediction shorter than the interval of a mean."""
 AXIS = 4.3
 """Inches; names and numbers beside it fill a page's width."""
 STEP, MEAN, NEW = 0.135, 0.19, 0.15
@@ -105,10 +107,11 @@ def _said(rows: pd.DataFrame, scale: Scale, paper: Paper) -> str:
     text = (
         f"difference in {first.metric}{scale.of_differences if paper.narrow else scale.in_words}"
     )
+    known = rows.low[rows.point == "mean"].notna().any()
     if not paper.narrow:
-        return text
-    if rows.low[rows.point == "mean"].notna().any():
-        return f"{text}\nthick: mean, {100 * first.level:g} % CI; dashed: new data set"
+        return text + (f"\n{JOINT}" if known else "")
+    if known:
+        return f"{text}\nthick: mean, {100 * first.level:g} % CI\n{JOINT}"
     return f"{text}\ndot: the mean of two data sets, no word"
 
 

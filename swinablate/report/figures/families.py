@@ -2,8 +2,8 @@
 
 Bars are t-intervals of each mean. Throughput is the median over seeds, memory the highest of
 them, seconds the mean of a run's training; they are of the machines that trained, and comparable
-only where these were the same. Where other work took part of the machine (W28), no times stand
-here.
+only where these were the same. What is not known of any arm has no column: where other work
+took part of the machine (W28), times have none.
 """
 
 from typing import Any
@@ -82,17 +82,18 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     ax.set_xlim(left, right)
     labels: list[str] = []
     start, step = (NEAR, CLOSE) if paper.narrow else (FIRST, WIDE)
+    costs = [cost for cost in COSTS if every[cost].notna().any()]
     for y, row in enumerate(records(rows)):
         _row(row, y, ax, styles[row.family])
         name = row.family if row.head else row.arm
         labels.append(wrapped(name, paper.name, 2))
-        for k, cost in enumerate(COSTS):
+        for k, cost in enumerate(costs):
             size: Any = {"ha": "right", "fontsize": pt(8), "color": INK if row.head else FAINT}
             beside(ax, y, start + k * step, _cost(getattr(row, cost), cost), **size)
         if row.head and y:
             ax.axhline(y - 0.5, color=FAINT, linewidth=0.6)
-    for k, head in enumerate(COSTS.values()):
-        ax.annotate(head, (1, 1), (pt(start + k * step), pt(5)), xycoords="axes fraction",
+    for k, cost in enumerate(costs):
+        ax.annotate(COSTS[cost], (1, 1), (pt(start + k * step), pt(5)), xycoords="axes fraction",
                     textcoords="offset points", ha="right", fontsize=pt(8),
                     color=FAINT)  # fmt: skip
     ax.set_yticks(range(len(rows)), labels, linespacing=1.0)

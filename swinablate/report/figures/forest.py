@@ -1,12 +1,15 @@
 """Difference to the baseline, with the intervals that decide.
 
 Shape and word give the verdict, which is read from the interval alone. Each tick under a bar is
-one seed minus the baseline's mean. Shaded: differences too small to matter. Hollow: no
-interval, or not judged. An arrow stands for what lies outside the axis; its numbers are at the
-right.
+one seed minus the mean of what its arm is compared with; where arms are judged within seeds, minus
+the same seed of that (of splits, their means), and the line below the axis says so. Shaded:
+differences too small to matter. Hollow: no interval, or not judged. An arrow stands for what lies
+outside the axis; its numbers are at the right.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -31,14 +34,16 @@ from swinablate.report.results import StudyResults
 from swinablate.text import number
 
 COLUMNS = (
-    "mark", "arm", "against", "seed", "delta_pp", "ci_low", "ci_high", "n", "seeds", "verdict",
-    "negligible", "baseline_mean", "baseline_n", "rope_pp", "level", "kind", "metric",
+    "mark", "arm", "against", "within", "seed", "delta_pp", "ci_low", "ci_high", "n", "seeds",
+    "verdict", "negligible", "baseline_mean", "baseline_n", "rope_pp", "level", "kind", "metric",
 )  # fmt: skip
 AXIS = 4.3  # inches; names and numbers beside it fill a page's width
 
 OUT = "\nequivalent: by the shorter interval of the two one-sided tests"
 """Where a bar leaves the band, and its word says that it is inside."""
 BELOW = "\nbelow the line: declared contrasts, a family of their own"
+ALONE = "seeds less a mean"
+"""What ticks are where arms are compared by their means."""
 
 
 def table(answer: StudyResults) -> pd.DataFrame:
@@ -51,7 +56,9 @@ def table(answer: StudyResults) -> pd.DataFrame:
     base = judged["baseline"]
     planned = answer.wanted
     trials = answer.trials.assign(value=answer.values)
-    done = dict(iter(trials[(trials.status == "done") & trials.value.notna()].groupby("arm")))
+    ended = trials[(trials.status == "done") & trials.value.notna()]
+    done = {str(arm): _values(own) for arm, own in ended.groupby("arm")}
+    unit = "split" if answer.plan.units else "seed"
     same = {
         "baseline_mean": base["mean"],
         "baseline_n": base["n"],
@@ -67,20 +74,22 @@ def table(answer: StudyResults) -> pd.DataFrame:
     keys = ("delta_pp", "ci_low", "ci_high", "verdict", "negligible")
     for arm in sorted(judged["arms"], key=lambda arm: (beside(arm) != "", *_order(arm, sign))):
         shared = {"arm": arm["name"], "seeds": planned.get(arm["name"], arm["n"]), **same}
-        shared |= {"against": beside(arm)}
+        other, paired = beside(arm) or base["name"], arm.get("pairs") is not None
+        shared |= {"against": beside(arm), "within": unit if paired else ""}
         rows.append({"mark": "interval", **shared, **{key: arm[key] for key in ("n", *keys)}})
-        mean = means.get(beside(arm) or base["name"])
-        if mean is not None:
-            rows += [
-                {**shared, "mark": "seed", "seed": seed, "delta_pp": value - mean}
-                for seed, value in _values(done.get(arm["name"]))
-            ]
+        own = done.get(arm["name"], {})
+        gaps = _beyond(own, means.get(other))
+        if paired:
+            gaps = _within(own, done.get(other, {}), answer.plan.units)
+        for seed, gap in gaps.items():
+            rows.append({**shared, "mark": "seed", "seed": seed, "delta_pp": gap})
     for one in declared(answer):
         if one["kind"] != "arm":
-            own = {"mark": "contrast", "arm": one["name"], "against": one["of"], **same}
-            rows.append({**own, **{key: one[key] for key in keys}})
+            row = {"mark": "contrast", "arm": one["name"], "against": one["of"], **same}
+            rows.append({**row, **{key: one[key] for key in keys}})
     known = any(row["mark"] != "seed" and row["delta_pp"] is not None for row in rows)
-    columns = [c for c in COLUMNS if c != "against" or any(row["against"] for row in rows)]
+    some = {c for c in ("against", "within") if any(row.get(c) for row in rows)}
+    columns = [c for c in COLUMNS if c not in {"against", "within"} or c in some]
     return pd.DataFrame(rows if known else [], columns=[*columns, *said(judged)])
 
 
@@ -123,10 +132,11 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         f"difference in {first.metric}"
         f"{scale.of_differences if paper.narrow else scale.in_words}\n"
         f"(baseline {number(first.baseline_mean, scale.places)}{scale.after}, "
-        f"n = {first.baseline_n})"
+        f"n = {first.baseline_n}{' splits' if 'split' in set(arms.get('within', ())) else ''})"
         + (f"\nbars: {100 * first.level:g} % CI, {first.kind}" if paper.narrow else "")
         + (OUT if _out(arms, first.rope_pp) else "")
         + (BELOW if apart else "")
+        + _ticks(arms)
         + note
     )
     label = ax.set_xlabel(fold(said, paper))
@@ -141,6 +151,18 @@ def _out(arms: pd.DataFrame, rope: float | None) -> bool:
     return bool(
         (own[["ci_low", "ci_high"]].astype(float).abs() >= float(rope or 0.0)).any(axis=None)
     )
+
+
+def _ticks(arms: pd.DataFrame) -> str:
+    """What the ticks are, where some are differences within seeds; families may differ in it."""
+    judged = arms[arms["mark"] == "interval"].reindex(columns=["against", "within"])
+    judged = judged.astype(object).fillna("")
+    words = {part: f"differences within {part}s" if part else ALONE for part in judged.within}
+    if not any(words):
+        return ""
+    below = judged.against != ""
+    said = [words[part] for part in dict.fromkeys([*judged.within[~below], *judged.within[below]])]
+    return f"\nticks: {'; below the line '.join(said)}"
 
 
 def _drawn(arms: pd.DataFrame) -> pd.DataFrame:
@@ -164,9 +186,30 @@ def _order(arm: Mapping[str, Any], sign: int) -> tuple[bool, float]:
     return delta is None, 0.0 if delta is None else -sign * delta
 
 
-def _values(done: pd.DataFrame | None) -> list[tuple[int, float]]:
+def _values(done: pd.DataFrame) -> dict[int, float]:
     """Seed and result of an arm's trials."""
-    return [] if done is None else list(zip(done.seed.tolist(), done.value.tolist(), strict=True))
+    return dict(zip(done.seed.tolist(), done.value.tolist(), strict=True))
+
+
+def _beyond(own: Mapping[int, float], mean: float | None) -> dict[int, float]:
+    """How far each seed is from the mean of the others."""
+    return {} if mean is None else {seed: value - mean for seed, value in own.items()}
+
+
+def _within(
+    own: Mapping[int, float], other: Mapping[int, float], units: Mapping[int, int]
+) -> dict[int, float]:
+    """The differences that an interval within seeds is made of: of splits, of their means."""
+    ours, theirs = _means(own, units), _means(other, units)
+    return {at: value - theirs[at] for at, value in ours.items() if at in theirs}
+
+
+def _means(values: Mapping[int, float], units: Mapping[int, int]) -> dict[int, float]:
+    """The results of seeds, or of every split the mean of its own, where splits were drawn."""
+    found: defaultdict[int, list[float]] = defaultdict(list)
+    for seed, value in values.items():
+        found[units.get(int(seed), seed)].append(value)
+    return {at: fmean(each) for at, each in found.items()}
 
 
 FIGURE = Figure(

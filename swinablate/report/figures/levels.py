@@ -130,7 +130,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     for k, setting in enumerate(settings):
         own = rows[rows.setting == setting]
         left = (pt(50) / 72 + k % across * (width - pt(50) / 72) / across) / width
-        wide = ((width - pt(50) / 72) / across - pt(30) / 72) / width
+        wide = ((width - pt(50) / 72) / across - pt(36) / 72) / width
         top = height - 0.3 - (k // across) * (2 * tall + 0.85)
         upper = fig.add_axes((left, (top - tall) / height, wide, tall / height))
         lower = fig.add_axes((left, (top - 2 * tall - 0.12) / height, wide, tall / height))
@@ -143,18 +143,28 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         if k % across == 0:
             upper.set_ylabel(scale.axis(rows.metric.iloc[0]).replace(" (", "\n("))
             lower.set_ylabel(f"difference{scale.of_differences}".replace(" (", "\n("))
+    _legend(fig, paper)
+    return fig
+
+
+def _legend(fig: Canvas, paper: Paper) -> None:
+    """Name every line of every plot once, above the first of them."""
     handles, labels = fig.axes[0].get_legend_handles_labels()
     for ax in fig.axes[2::2]:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             if label not in labels:
                 handles, labels = [*handles, handle], [*labels, label]
     columns, named = _key(labels, paper)
-    fig.axes[0].legend(
-        handles, named, loc="lower left", bbox_to_anchor=(-0.02, 1.02), frameon=False,
-        ncol=columns, fontsize=pt(8), borderaxespad=0, handlelength=1.8,
-        columnspacing=1.2,
-    )  # fmt: skip
-    return fig
+    while columns:
+        key = fig.axes[0].legend(
+            handles, named, loc="lower left", bbox_to_anchor=(-0.02, 1.02), frameon=False,
+            ncol=columns, fontsize=pt(8), borderaxespad=0, handlelength=2.4,
+            columnspacing=1.2,
+        )  # fmt: skip
+        # On the page, too, a key is no wider than the plots that it is of.
+        if paper.width or key.get_window_extent().x1 <= fig.get_figwidth() * fig.dpi:
+            break
+        columns -= 1
 
 
 def _key(labels: list[str], paper: Paper) -> tuple[int, list[str]]:

@@ -19,6 +19,8 @@ from swinablate.stats.comparisons.datasets import MANY
 
 LINES = 6
 """Of arms, one a colour; more cannot be told apart."""
+DASHES = ("--", "-", "-.", ":", (0, (7, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 2.5)))
+"""Of the baseline and the arms: each line has its own, for colours are one in grey."""
 WIDE, TALL = 5.2, 2.9
 """Inches of the axes."""
 
@@ -53,7 +55,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         y = [1.0, *own.share, 0.0]
         name = wrapped(arm, 30 if paper.narrow else 40, 1)
         ax.plot(x, y, drawstyle="steps-pre", label=name, color=OKABE_ITO[i - 1] if i else INK,
-                linewidth=pt(1.6), linestyle="-" if i else "--")  # fmt: skip
+                linewidth=pt(1.6), linestyle=DASHES[i])  # fmt: skip
     count = int(rows.k.max())
     note = left_out(len(arms), len(others), LINES)
     gain = f"gain over the baseline's mean{scale.of_differences}"

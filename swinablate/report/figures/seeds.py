@@ -1,8 +1,9 @@
 """The result of every trial: one dot a seed, one row an arm.
 
 The bar is the mean with its t-interval, for this arm alone; it is not the interval of the verdict.
-A cross in the left margin is a trial that failed or diverged. An arrow stands for what lies
-outside the axis; its numbers are at the right.
+Where splits of the data are drawn, mean, standard deviation and interval are over their means. A
+cross in the left margin is a trial that failed or diverged. An arrow stands for what lies outside
+the axis; its numbers are at the right.
 """
 
 import itertools
@@ -36,7 +37,8 @@ LOST = ("failed", "diverged")
 def table(answer: StudyResults) -> pd.DataFrame:
     """A row for every arm (`mean`), best first, and one for every trial that ended (`seed`)."""
     judged = answer.verdicts
-    same = {"level": 1 - judged["alpha"], "metric": judged["metric"], **said(judged)}
+    units = {"of": "splits"} if answer.plan.units else {}
+    same = {"level": 1 - judged["alpha"], "metric": judged["metric"], **units, **said(judged)}
     sign = scale_of(judged).sign
     arms = []
     # Lists: a frame for each arm takes pandas milliseconds, and a study may have 1,000 arms.
@@ -63,7 +65,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
     arms.sort(key=lambda rows: -sign * rows[0]["value"] if rows[0]["n"] else float("inf"))
     rows = [row for arm in arms for row in arm]
     some = any(row["n"] for row in rows)
-    return pd.DataFrame(rows if some else [], columns=[*COLUMNS, *said(judged)])
+    return pd.DataFrame(rows if some else [], columns=[*COLUMNS, *units, *said(judged)])
 
 
 def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
@@ -89,7 +91,8 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
-    for x, head, align in ((MEAN, "mean \u00b1 sd", "left"), (COUNT, "n", "right")):
+    count = str(arms.of[0]) if "of" in arms else "n"
+    for x, head, align in ((MEAN, "mean \u00b1 sd", "left"), (COUNT, count, "right")):
         ax.annotate(
             head, (1, 1), (pt(x), pt(6)), xycoords="axes fraction", textcoords="offset points",
             ha=align, color=FAINT, fontsize=pt(8.5),

@@ -121,7 +121,7 @@ def _panel(ax: Axes, mine: pd.DataFrame, looks: list[int]) -> None:
     ax.set_xlim(looks[0] - 0.6, looks[-1] + 0.6)
     ax.set_xticks(looks)
     ax.yaxis.set_major_locator(MaxNLocator(4))
-    ax.tick_params(labelsize=8)
+    ax.tick_params(labelsize=pt(8))
     ax.grid(axis="y", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
 

@@ -105,6 +105,8 @@ def contrast_sentence(
     given = " given convergence" if found.given_convergence else ""
     counts = [tally.n for tally in mine] if found.look is None else [found.look]
     seeds = f"{count_range(counts)} an arm"
+    if found.pairs is not None:
+        seeds = f"{counted(found.pairs, declaration.units.word)} in common"
     evidence = f"{shown(found, declaration)}, {interval(found, declaration)}; {what}, {seeds}"
     if found.verdict == "equivalent":
         near = f"{name}: equivalent to 0 within {margin(declaration)}{given}"

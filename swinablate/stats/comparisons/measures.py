@@ -163,8 +163,10 @@ def meaning(
     if "status" in frame.columns:
         values = values[values.status.isna() | (values.status == "done")]
     values = values[np.isfinite(values.value)]
-    if said.unit is None and not metric and not values.value.between(0, WHOLE).all():
+    beyond = values[~values.value.between(0, WHOLE)]
+    if said.unit is None and not metric and len(beyond):
         known_unit = "none"
+        _tell(beyond, len(values))
     elif said.unit is None:
         doubt(values, to)
     within(values, known_unit, to)
@@ -177,6 +179,21 @@ def meaning(
         metric=metric or unnamed(known_unit, said.better),
         unit="none" if known_unit == "none" else "pp",
         better=said.better,
+    )
+
+
+def _tell(beyond: "pd.DataFrame", of: int) -> None:
+    """Warn where some values above 100 among others turn what may be percent to plain numbers.
+
+    Negative ones are no percentages, nor are values of which most lie above: that is no slip.
+    """
+    if beyond.value.min() < 0 or 2 * len(beyond) >= of:
+        return
+    one = beyond.iloc[0]
+    warnings.warn(
+        f"took all values for numbers without a unit, for {one.value:g} of {one.arm}, seed "
+        f'{one.seed}, is no percentage; say unit="none", or unit="percent" to have it refused',
+        stacklevel=4,
     )
 
 
