@@ -80,7 +80,10 @@ def test_shrinkage_pays_at_few_seeds():
     assert shrunken > welch + 0.1
 
 
-@pytest.mark.parametrize("name", ["nothing matters, equal noise", "typical, sd .3"])
+@pytest.mark.parametrize(
+    "name",
+    ["nothing matters, equal noise", pytest.param("typical, sd .3", marks=pytest.mark.slow)],
+)
 def test_looking_five_times_keeps_the_family_wise_error(name):
     (truth,) = [each for each in TRUTHS if each.name == name]
     rates = adaptive(truth, 500, seed=1)

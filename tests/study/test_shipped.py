@@ -23,6 +23,8 @@ LONG = {
     "time_to_train",
 }  # fmt: skip
 """Their networks take long to build and prove: `just integration` plans them."""
+LARGE = {"dense_connections", "post000_fashion"}
+"""So do their large variants, which `just full` plans."""
 STUDIES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.integration] * (path.stem in LONG))
     for path in sorted((ROOT / "studies").glob("*.toml"))
@@ -32,7 +34,8 @@ VARIANTS = [
         path,
         command,
         id=f"{path.stem}-{number}",
-        marks=[pytest.mark.integration] * (path.stem in LONG),
+        marks=[pytest.mark.integration] * (path.stem in LONG)
+        + [pytest.mark.slow] * (path.stem in LARGE),
     )
     for path in sorted((ROOT / "studies").glob("*.toml"))
     for number, command in enumerate(commands(path))
