@@ -122,7 +122,7 @@ class Landing:
         with self._judging:  # one after another: they import the same libraries
             try:
                 self._said[key] = self._headline(key[0])
-            except SwinablateError as error:
+            except (SwinablateError, OSError) as error:
                 self._said[key] = str(error)
 
 

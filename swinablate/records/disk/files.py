@@ -69,6 +69,42 @@ def refused(error: OSError, path: Path) -> EnvironmentFault:
     )
 
 
+def unreadable(error: OSError, path: Path) -> EnvironmentFault:
+    """What the disk said where something was to be read: that is no damage."""
+    return EnvironmentFault(
+        f"cannot read: {error.strerror or error}",
+        at=str(path),
+        hint="is the folder yours, and its disk there?",
+    )
+
+
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds, sorted; nothing where there is none.
+
+    Not `glob`, which passes over what may not be read as if it were not there.
+
+    Raises:
+        EnvironmentFault: it may not be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(error, folder) from None
+
+
+def there(path: Path) -> bool:
+    """Whether there is a file; one at which one may not look counts, and is told when read."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def refusal(error: BaseException | None) -> EnvironmentFault | None:
     """What a disk said, where an error comes of it that nobody has told; None where it does not.
 
@@ -130,6 +166,8 @@ def move(folder: Path, to: Path) -> None:
             copied.rename(to)
         except BaseException:
             shutil.rmtree(copied, ignore_errors=True)
+            with suppress(OSError):
+                copied.unlink(missing_ok=True)  # of a file: `rmtree` takes folders alone
             raise
 
 
