@@ -1,7 +1,9 @@
 """What a removal takes and leaves, also when it is killed in the middle."""
 
+import errno
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +123,19 @@ def test_a_study_that_may_not_be_read_is_not_one_that_uses_nothing(study, name, 
         assert main(["rm", "plain", "--yes", *words]) == 0
         assert shared
         assert shared <= trials(study)
+
+
+def test_a_mount_of_the_same_disk_is_another_place(study, monkeypatch):
+    """A bind mount: its device is the same, and yet nothing can be renamed out of it."""
+    real = Path.rename
+
+    def rename(path, to):
+        if path.parent == study.home.trials and to.parent.parent != study.home.trials:
+            raise OSError(errno.EXDEV, "another mount")
+        return real(path, to)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    goes = removal.planned(study.home, "plain").goes
+    removal.remove(study.home, "plain")
+    assert not set(goes) & trials(study)
+    assert not (study.home.trials / removal.AWAY).exists()

@@ -10,6 +10,7 @@ import time
 import pandas as pd
 import pytest
 
+from swinablate.execution import worker
 from swinablate.execution.workers import command as command_module
 from swinablate.execution.workers import keeper
 from tests import ray as rays
@@ -176,6 +177,18 @@ def test_a_killed_keeper_takes_what_the_command_started_along(tmp_path):
     kind, _, message, _ = ended(tmp_path, script)
     assert (kind, message) == ("lost", "the process that keeps the command was killed")
     until(lambda: not alive(pid_of(tmp_path)), seconds=20)
+
+
+def test_a_command_that_could_not_write_on_a_full_disk_has_not_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "LEAST", 1 << 60)
+    for number, script in enumerate(("sys.exit('no space')", "pass", "sys.exit(3)")):
+        (tmp_path / str(number)).mkdir()
+        kind, what, message, _ = ended(tmp_path / str(number), script, "diverged = [3]")
+        if script == "sys.exit(3)":
+            assert kind == "diverged"
+            continue
+        assert (kind, what) == ("failed", "disk")
+        assert message.startswith("no space left in ")
 
 
 IGNORES = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FORKS + "time.sleep(99)\n"
