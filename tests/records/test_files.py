@@ -97,3 +97,11 @@ def test_what_may_not_be_looked_at_is_not_taken_for_nothing(tmp_path):
     with pytest.raises(EnvironmentFault, match="cannot read"):
         entries(loop)
     assert entries(tmp_path / "none") == []
+
+
+def test_no_room_for_temporary_files_is_no_bug():
+    """As `tempfile` has it where every folder that it tries is full, or another's."""
+    said = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+    found = refusal(said)
+    assert found is not None
+    assert (found.exit_code, "TMPDIR" in found.hint) == (4, True)

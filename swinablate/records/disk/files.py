@@ -110,6 +110,9 @@ def refusal(error: BaseException | None) -> EnvironmentFault | None:
 
     Libraries raise errors of their own when the disk is full: that one is looked for beneath.
     """
+    if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
+        hint = "free some space, or name a folder that can be written with TMPDIR"
+        return EnvironmentFault("there is no room for temporary files", hint=hint)
     direct = True
     while error is not None:
         codes = REFUSALS if direct else NO_SPACE
