@@ -10,6 +10,7 @@ from swinablate.cli.running import Report
 from swinablate.errors import SwinablateError
 from swinablate.records.disk import stores
 from swinablate.records.home import Home
+from swinablate.scheduling.looking.uses import studies_of
 from swinablate.scheduling.overview import Overview
 from swinablate.tracking.landing import Landing, landing, tunnel
 from swinablate.tracking.server import run_of, serve, views_of
@@ -36,7 +37,7 @@ def serve_pages(home: Home, port: int, tracking: str | None, study: str | None) 
                     lambda name: answer_of(home, name))  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the servers end too
     with landing(shown, port):
-        if any(home.studies.glob("*/latest")):
+        if studies_of(home):
             _say_where(shown)
             _await_store(uri)
         with serve(uri, 0, home.artifacts, study) as address:

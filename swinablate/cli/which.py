@@ -18,6 +18,7 @@ from swinablate.cli.typed import launch
 from swinablate.config.code.theirs import prints_aside
 from swinablate.config.variants import VARIANT, digests, has_results, untrained, variant
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.disk.files import entries, there
 from swinablate.records.home import Home
 from swinablate.records.launch import UNKNOWN, Command, Launch, launch_of
 from swinablate.records.plan import PlanRecord
@@ -225,8 +226,8 @@ def lineage(home: Home, plan: PlanRecord) -> list[PlanRecord]:
 
 def variants(home: Home, name: str) -> list[str]:
     """Names of the variants of a study that were run in a home."""
-    names = (path.parent.name for path in home.studies.glob("*/latest"))
-    return sorted(one for one in names if one.startswith(f"{name}{VARIANT}"))
+    found = [one for one in entries(home.studies) if there(one / "latest")]
+    return [one.name for one in found if one.name.startswith(f"{name}{VARIANT}")]
 
 
 def _planned(file: Path, settings: Sequence[str], *, smoke: bool) -> PlanRecord:

@@ -275,16 +275,16 @@ def _write(parts: Parts, source: Source, folder: Path, state: str | None) -> str
         facts = found(train, test, source.target, parts.val.n if parts.val else 0)
         facts["passed"] = dict(parts.train.passed)
         facts["converted"] = dict(sum((part.converted for part in [*rest, parts.test]), Counter()))
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    files = {name: _fingerprint(temporary / f"{name}.npy") for name in FILES}
-    with (temporary / MANIFEST).open("w", encoding="utf-8") as text:
+        files = {name: _fingerprint(temporary / f"{name}.npy") for name in FILES}
         known: dict[str, Any] = {"facts": facts} | ({} if state is None else {"state": state})
         if parts.val:
             known["val"] = parts.val.n
-        json.dump({"schema": 1, "files": files, **known}, text, indent=1)
-        _flush(text)
+        with (temporary / MANIFEST).open("w", encoding="utf-8") as text:
+            json.dump({"schema": 1, "files": files, **known}, text, indent=1)
+            _flush(text)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     if folder.exists():  # damaged
         folder.rename(folder.parent / f".{folder.name}.damaged.tmp")
         shutil.rmtree(folder.parent / f".{folder.name}.damaged.tmp")

@@ -19,6 +19,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
+from shutil import disk_usage
 from typing import Any, TextIO
 
 import torch
@@ -52,6 +53,11 @@ STEPS = 2
 """After so many a trial holds what it will: the first makes the optimizer's moments, and the
 second is the first that holds them beside all that the backward pass needs. On a GPU, when its
 steps have been recorded as a graph, which has memory of its own."""
+
+STARVED = ("exit", "no result")
+"""How a command ends that could not write."""
+LEAST = 1 << 20
+"""Bytes that a disk has left which is not full: a result takes less."""
 
 
 def execute(batch: Batch, emit: Emit, stopping: Callable[[], bool]) -> bool:
@@ -165,9 +171,18 @@ def _told(job: Job, error: CommandFailed | CommandLost | RankLost) -> Event:
     """What ends a job whose command failed, or of which a process was killed."""
     if isinstance(error, CommandFailed):
         told = {"kind": error.kind, "message": _said(error), "traceback": ""}
+        if error.kind in STARVED and _full(job.folder):
+            told |= {"kind": "disk", "message": f"no space left in {job.folder}: {_said(error)}"}
         return event(job, "failed", told)
     excused = {"excused": True} if isinstance(error, CommandLost) and error.excused else {}
     return event(job, "lost", {"kind": "killed", "message": str(error), **excused})
+
+
+def _full(folder: str) -> bool:
+    try:
+        return disk_usage(folder).free < LEAST
+    except OSError:  # the command has removed it
+        return False
 
 
 def _outcome(

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records.disk import locks
+from swinablate.records.disk import files, locks
 from swinablate.records.disk.files import set_aside, write_atomically, writing
 from swinablate.records.events import Event, read_event
 from swinablate.records.outcome import Outcome, read_outcome, with_measured
@@ -136,8 +136,7 @@ class Home:
 
     def attempts(self, trial: str) -> int:
         """How many attempts at a trial have begun."""
-        folder = self.trials / trial / "attempts"
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        names = (path.name for path in files.entries(self.trials / trial / "attempts"))
         return max((int(name) for name in names if name.isdecimal()), default=0)
 
     def attempt(self, trial: str, number: int) -> Path:
@@ -273,8 +272,7 @@ class Home:
             Damaged: the plan is not what was written, or another study's.
             EnvironmentFault: it cannot be read, or a newer swinablate wrote it.
         """
-        again = declares_again(name)
-        digest = declaration or self.latest(name)
+        again, digest = declares_again(name), declaration or self.latest(name)
         path = self.studies / name / digest / "plan.json"
         try:
             plan = read_record(PlanRecord, path, {"study": name, "declaration": digest}, again)
@@ -292,8 +290,7 @@ class Home:
             InputError: the study was never run in this home.
             Damaged: it names none.
         """
-        path = self.studies / name / "latest"
-        again = declares_again(name)
+        path, again = self.studies / name / "latest", declares_again(name)
         try:
             found = path.read_text("utf-8", errors="replace").strip()
         except FileNotFoundError:
@@ -301,8 +298,10 @@ class Home:
                 f"study {name!r} has not been run in {self.root}",
                 hint="`swinablate run FILE` runs it, or name the right folder with --home",
             ) from None
-        except OSError as error:
+        except (IsADirectoryError, NotADirectoryError) as error:
             raise Damaged(f"damaged record: {error.strerror}", at=str(path), hint=again) from None
+        except OSError as error:
+            raise files.unreadable(error, path) from None
         if not DECLARATION.fullmatch(found):
             problem = "damaged record: it names no declaration"
             raise Damaged(problem, at=str(path), hint=again)
@@ -331,7 +330,8 @@ class Home:
 
     def declarations(self, name: str) -> list[str]:
         """Digests of all declarations of a study that were run."""
-        return sorted(path.parent.name for path in (self.studies / name).glob("*/plan.json"))
+        folders = (path for path in files.entries(self.studies / name) if path.is_dir())
+        return [path.name for path in folders if files.there(path / "plan.json")]
 
     def choices(self, name: str) -> dict[str, Any]:
         """What `auto` became in a study: device model -> choice, and what was measured.

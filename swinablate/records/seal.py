@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from swinablate.errors import EnvironmentFault
+from swinablate.records.disk.files import unreadable
 from swinablate.text import expected
 
 SCHEMA = 2
@@ -90,11 +91,7 @@ def _loaded(path: Path, remedy: str) -> dict[str, Any]:
         problem = f"damaged record: {error.strerror}"
         raise Damaged(problem, at=str(path), hint=remedy) from None
     except OSError as error:
-        raise EnvironmentFault(
-            f"cannot read: {error.strerror or error}",
-            at=str(path),
-            hint="is the folder yours, and its disk there?",
-        ) from None
+        raise unreadable(error, path) from None
     except (ValueError, RecursionError) as error:
         reason = "it is empty" if not path.stat().st_size else f"no JSON: {error}"
         raise Damaged(f"damaged record: {reason}", at=str(path), hint=remedy) from None

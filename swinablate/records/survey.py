@@ -12,7 +12,7 @@ from typing import Literal
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import locks
-from swinablate.records.disk.files import files_below, half_written
+from swinablate.records.disk.files import entries, files_below, half_written
 from swinablate.records.events import read_event
 from swinablate.records.home import SYNC, Home, declares_again
 from swinablate.records.launch import UNKNOWN, Launch, launch_of
@@ -87,11 +87,11 @@ def survey(home: Home, seen: Callable[[int, int], None] = lambda _done, _of: Non
     """
     findings: list[Finding] = []
     users: dict[str, Launch] = {}
-    names = sorted(path.name for path in _entries(home.studies) if path.is_dir())
+    names = sorted(path.name for path in entries(home.studies) if path.is_dir())
     for name in names:
         findings += _study(home, name, users)
     trials: dict[str, State] = {}
-    folders = _entries(home.trials)
+    folders = entries(home.trials)
     for number, folder in enumerate(folders, 1):
         if folder.name.startswith("."):
             continue
@@ -103,13 +103,13 @@ def survey(home: Home, seen: Callable[[int, int], None] = lambda _done, _of: Non
     return Survey(studies=tuple(names), trials=trials, findings=tuple(findings))
 
 
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
 def _study(home: Home, name: str, users: dict[str, Launch]) -> Iterator[Finding]:
     """What is wrong with a study's own files; `users` learns which trials are whose."""
-    digests = home.declarations(name)
+    try:
+        digests = home.declarations(name)
+    except EnvironmentFault as error:
+        yield _damaged(error, "")
+        return
     for digest in digests:
         yield from _declaration(home, name, digest, users)
     latest = home.studies / name / "latest"
@@ -165,8 +165,11 @@ def _trial(home: Home, folder: Path, users: dict[str, Launch]) -> tuple[State, l
         what = _says(launch, "sync", "`swinablate sync STUDY` puts it there")
         found.append(Finding(folder, problem, what, repair="sync"))
     found += _measured(folder, outcome, launch)
-    for attempt in sorted(folder.glob("attempts/*/")):
-        found += _attempt(attempt, trial, ended=outcome is not None)
+    try:
+        for attempt in (path for path in entries(folder / "attempts") if path.is_dir()):
+            found += _attempt(attempt, trial, ended=outcome is not None)
+    except EnvironmentFault as error:
+        found.append(_damaged(error, ""))
     if outcome is None:
         return "waiting", found
     return ("unchecked" if outcome.schema == 1 else "whole"), found
@@ -248,7 +251,7 @@ def _whole(path: Path) -> bool:
 
 def _left(home: Home) -> Iterator[Finding]:
     """What kills left behind, and what was put aside."""
-    places = (path for path in sorted(_entries(home.root)) if path.is_dir())
+    places = (path for path in entries(home.root) if path.is_dir())
     files = sorted(file for place in places for file in files_below(place))
     for path in filter(half_written, files):
         yield Finding(path, "half written, and left by a kill", "it is never read")

@@ -8,6 +8,7 @@ from typing import Any
 from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, everything
+from swinablate.scheduling.looking.uses import studies_of
 from swinablate.scheduling.status import SCHEMA, read_status
 from swinablate.text import known
 
@@ -26,8 +27,9 @@ class Overview:
             Plain data: of each study its counts as `status --json` has them, its question,
             whether it is finished, and the mean curve of every arm.
         """
-        latest = sorted(self._home.studies.glob("*/latest"), key=_time, reverse=True)
-        found = [self._study(path.parent.name) for path in latest]
+        names = studies_of(self._home)
+        names.sort(key=lambda name: _time(self._home.studies / name / "latest"), reverse=True)
+        found = [self._study(name) for name in names]
         found.sort(key=lambda one: not one.get("owner"))
         return {"schema": SCHEMA, "home": str(self._home.root), "studies": found}
 
@@ -38,7 +40,7 @@ class Overview:
             kept = self._kept.get(name)
             if kept is None or kept[0] != stamp or kept[1].get("owner"):
                 self._kept[name] = kept = (stamp, self._look(name, plan))
-        except SwinablateError as error:  # one damaged file hides no other study
+        except (SwinablateError, OSError) as error:  # one damaged file hides no other study
             return {"study": name, "problem": str(error)}
         return kept[1]
 

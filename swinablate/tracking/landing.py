@@ -11,6 +11,7 @@ import json
 import math
 import mimetypes
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -122,7 +123,7 @@ class Landing:
         with self._judging:  # one after another: they import the same libraries
             try:
                 self._said[key] = self._headline(key[0])
-            except SwinablateError as error:
+            except (SwinablateError, OSError) as error:
                 self._said[key] = str(error)
 
 
@@ -181,6 +182,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, place: tuple[str, int], shown: Landing) -> None:
         self.shown = shown
         super().__init__(place, _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that is gone in the middle of a word."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -271,8 +277,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         """Hand a request to MLflow's server, and its answer back."""
         shown = self.server.shown
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length) if length else None
+        said = self.headers.get("Content-Length") or "0"
+        if not said.isdecimal():
+            self.close_connection = True
+            self._answer(400, "text/plain", b"no length", OURS)
+            return
+        body = self.rfile.read(int(said)) if int(said) else None
         if not shown.mlflow or shown.remote:
             self._answer(503, "text/html", b"MLflow is starting.", OURS, {"Refresh": "2"})
             return
@@ -283,6 +293,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             line.request(self.command, path, body, {**sent, "Host": place.netloc})
             answer = line.getresponse()
+        except (OSError, http.client.HTTPException):
+            line.close()
+            self._answer(
+                502, "text/plain", b"MLflow's server does not answer: start ui again", OURS
+            )
+            return
+        try:
             self.send_response(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in HOP | {"server", "date"}:

@@ -33,6 +33,8 @@ HOST = "127.0.0.1"
 """For this machine alone: MLflow asks nobody who they are."""
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """No proxy leads back to this machine."""
+BESIDE = ("(Background on this error", "[SQL:", "[parameters:")
+"""Lines that SQLAlchemy puts behind an error."""
 START_S = 180.0
 """A loaded machine of two cores needs 45 s to import MLflow's server; this is four times that."""
 
@@ -143,7 +145,8 @@ def _wait(child: "subprocess.Popen[bytes]", base: str, uri: str, log: IO[bytes])
             pass
         if child.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
-            said = [line for line in log.read().decode(errors="replace").splitlines() if line]
+            lines = log.read().decode(errors="replace").splitlines()
+            said = [line for line in lines if line and not line.startswith(BESIDE)]
             last = redact(said[-1] if said else "it says nothing", secrets_here(uri))
             raise EnvironmentFault(
                 f"MLflow's server does not start: {last}",

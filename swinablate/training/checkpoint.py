@@ -10,6 +10,7 @@ import io
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,9 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
         raise EnvironmentFault(
             f"the weights cannot be written: {error.strerror or error}", at=str(path)
         ) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)  # of a full disk; a whole one has another name
     return True
 
 

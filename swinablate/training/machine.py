@@ -1,7 +1,10 @@
 """The machine a trial runs on: what it is, and the memory the trial takes."""
 
 import contextlib
+import os
 import resource
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -151,3 +154,20 @@ def cpu_name() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else "CPU"
+
+
+def model_of(device: str) -> str:
+    """The model of what it ran on, asked of the driver: no memory of a GPU is taken for that."""
+    if device == "cpu":
+        return cpu_name()
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return device.partition(":")[0]
+    own = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0]
+    asked = subprocess.run(
+        [tool, "--query-gpu=name", "--format=csv,noheader", *(["--id", own] if own else [])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip().partition("\n")[0] or device.partition(":")[0]

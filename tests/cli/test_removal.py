@@ -1,6 +1,9 @@
 """What a removal takes and leaves, also when it is killed in the middle."""
 
+import errno
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +102,40 @@ def test_where_nobody_knows_what_another_study_uses_nothing_goes(study):
     plan.write_text(plan.read_text()[:-40])
     with pytest.raises(EnvironmentFault, match="nobody can say which trials study 'grid' uses"):
         removal.planned(study.home, "plain")
+
+
+@pytest.mark.parametrize("name", ["latest", "plan.json"])
+def test_a_study_that_may_not_be_read_is_not_one_that_uses_nothing(study, name, capsys):
+    """As another user's, made under umask 077: here a link to itself, which root cannot read."""
+    before = trials(study)
+    shared = set(study.home.declared("grid").baseline.trials) & before
+    (path,) = (study.home.studies / "grid").rglob(name)
+    path.unlink()
+    path.symlink_to(path)
+    words = ["--home", str(study.home.root)]
+    assert main(["list", *words]) == 0
+    assert re.search("grid .*damaged", capsys.readouterr().out)
+    if name == "plan.json":  # nobody knows which trials it uses
+        assert main(["rm", "plain", "--yes", *words]) == 4
+        assert "nobody can say which trials study 'grid' uses" in capsys.readouterr().err
+        assert trials(study) == before
+    else:
+        assert main(["rm", "plain", "--yes", *words]) == 0
+        assert shared
+        assert shared <= trials(study)
+
+
+def test_a_mount_of_the_same_disk_is_another_place(study, monkeypatch):
+    """A bind mount: its device is the same, and yet nothing can be renamed out of it."""
+    real = Path.rename
+
+    def rename(path, to):
+        if path.parent == study.home.trials and to.parent.parent != study.home.trials:
+            raise OSError(errno.EXDEV, "another mount")
+        return real(path, to)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    goes = removal.planned(study.home, "plain").goes
+    removal.remove(study.home, "plain")
+    assert not set(goes) & trials(study)
+    assert not (study.home.trials / removal.AWAY).exists()

@@ -1,6 +1,7 @@
 """Words of a command line that nobody means as they are: refused, or understood, and never obeyed."""
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -201,6 +202,17 @@ def test_a_bundle_is_no_folder(study, capsys):
     for force in ([], ["--force"]):
         _, err = refused(["export", "plain", "d", "--home", study.home.root, *force], capsys)
         assert "this is a folder, and a bundle is a file" in err
+
+
+def test_a_bundle_replaces_no_device_and_no_pipe(study, capsys):
+    os.mkfifo("pipe")
+    Path("link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        for force in ([], ["--force"]):
+            _, err = refused(["export", "plain", name, "--home", study.home.root, *force], capsys)
+            assert "this is a device or a pipe, and a bundle is a file of its own" in err
+    assert Path("pipe").is_fifo()
+    assert Path("link").is_symlink()
 
 
 @pytest.mark.parametrize("words", [["--params-only"], ["--seeds", "5"], ["--devices", "cpu"]])

@@ -1,5 +1,7 @@
 """What a pattern takes of a line is all of a number, or the line is said to hold more."""
 
+import time
+
 import pytest
 
 from swinablate.execution.workers.patterns import Pattern, Taken
@@ -62,3 +64,19 @@ def test_the_step_is_that_of_the_number():
     assert pattern.of("epoch 4: acc nan") == Taken("", "nan", "4")
     late = Pattern("acc ([0-9.]+)(?: of (?P<step>[0-9]+))?")
     assert late.of("acc 90.5") == Taken("90.5", "", "")
+
+
+@pytest.mark.parametrize("begin", [".*", ".+", ".*?"])
+def test_a_pattern_that_begins_with_anything_is_asked_once_a_line(begin):
+    pattern = Pattern(begin + "acc: ([0-9.]+)")
+    began = time.process_time()
+    assert pattern.of("x" * (1 << 19)) is None
+    assert time.process_time() - began < 5
+    assert pattern.of("x acc: 1 acc: 2 acc: 9e-5") == Taken(
+        *(("9", "9e-5", None) if begin != ".*?" else ("1", "", None))
+    )
+
+
+def test_another_way_to_begin_is_still_looked_for_everywhere():
+    assert Pattern(".*acc: ([0-9.]+)|b").of("xb") is None  # of the other way there is no number
+    assert Pattern("(?:.*top|acc): ([0-9.]+)").of("x acc: 3") == Taken("3", "", None)

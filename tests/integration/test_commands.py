@@ -10,6 +10,7 @@ import time
 import pandas as pd
 import pytest
 
+from swinablate.execution import worker
 from swinablate.execution.workers import command as command_module
 from swinablate.execution.workers import keeper
 from tests import ray as rays
@@ -80,21 +81,33 @@ DIGITS = 'metric = { pattern = "acc: ([0-9.]+)", name = "acc" }'
     ("said", "ending", "message"),
     [
         ("nan", "diverged", "is nan"),
-        ("9.5e1", "failed", "the last number is '9.5e1'"),
+        ("9.5e1", "failed", "where a number is '9.5e1', and 'acc: ([0-9.]+)' takes '9.5' of it"),
         ("95,5", "failed", "one behind the group"),
         ("-3", "failed", "takes nothing of it; let its group take all of one"),
     ],
 )
-def test_the_last_number_is_believed_as_a_whole_or_not_at_all(tmp_path, said, ending, message):
+def test_a_number_is_believed_as_a_whole_or_not_at_all(tmp_path, said, ending, message):
     found = ended(tmp_path, f"print('acc: 90')\nprint('acc: {said}')", DIGITS)
     assert found[0] == ending
     assert message in found[2]
 
 
-def test_what_is_no_whole_number_is_no_point_of_a_curve(tmp_path):
-    script = "print('acc: 80\\nacc: 8.5e1\\nacc: 90')"
-    _, *events = attempt(tmp_path, recipe(tmp_path, script, DIGITS))
-    assert [one.data["command/acc"] for one in events[::-1] if one.kind == "epoch"] == [80, 90]
+def test_the_first_number_that_is_not_taken_as_a_whole_ends_the_command(tmp_path):
+    script = "print('acc: 80\\nacc: 8.5e1')\ntime.sleep(60)\nprint('acc: 90')"
+    began = time.monotonic()
+    kind, what, message, _ = ended(tmp_path, script, DIGITS)
+    assert time.monotonic() - began < 30
+    assert (kind, what) == ("failed", "no result")
+    assert "takes '8.5' of it" in message
+
+
+def test_what_is_no_number_yet_or_not_judged_ends_nothing_and_is_no_point_of_a_curve(tmp_path):
+    script = "print('acc: nan loss: 8.5e1\\nacc: 80 loss: 1e-5\\nacc: 90 loss: 2')"
+    also = 'also = [{ pattern = "loss: ([0-9.]+)", name = "loss", unit = "nats" }]'
+    last, *events = attempt(tmp_path, recipe(tmp_path, script, DIGITS, also))
+    assert last.kind == "done", last.data
+    rows = [one.data for one in events[::-1] if one.kind == "epoch"]
+    assert [row["command/acc"] for row in rows] == [80, 90]
 
 
 def test_who_asks_to_be_started_again_is_and_no_try_counts(tmp_path):
@@ -154,6 +167,28 @@ def test_a_script_that_daemonises_leaves_nothing_behind(tmp_path):
 def test_what_a_script_leaves_beside_its_result_is_killed_too(tmp_path):
     assert ended(tmp_path, FORKS + WRITES)[0] == "done"
     assert not alive(pid_of(tmp_path))
+
+
+def test_a_killed_keeper_takes_what_the_command_started_along(tmp_path):
+    script = (
+        FORKS.replace("os.setsid(); ", "")
+        + "os.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)\n"
+    )
+    kind, _, message, _ = ended(tmp_path, script)
+    assert (kind, message) == ("lost", "the process that keeps the command was killed")
+    until(lambda: not alive(pid_of(tmp_path)), seconds=20)
+
+
+def test_a_command_that_could_not_write_on_a_full_disk_has_not_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "LEAST", 1 << 60)
+    for number, script in enumerate(("sys.exit('no space')", "pass", "sys.exit(3)")):
+        (tmp_path / str(number)).mkdir()
+        kind, what, message, _ = ended(tmp_path / str(number), script, "diverged = [3]")
+        if script == "sys.exit(3)":
+            assert kind == "diverged"
+            continue
+        assert (kind, what) == ("failed", "disk")
+        assert message.startswith("no space left in ")
 
 
 IGNORES = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FORKS + "time.sleep(99)\n"

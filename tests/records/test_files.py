@@ -2,10 +2,13 @@
 
 import errno
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
-from swinablate.records.disk.files import AGAIN, refusal
+from swinablate.errors import EnvironmentFault
+from swinablate.records.disk.files import AGAIN, entries, move, refusal, there
 
 
 def raised(error: OSError, *, cause: bool) -> Exception:
@@ -54,3 +57,51 @@ def test_a_library_may_have_made_another_error_of_it():
 )
 def test_bugs_stay_bugs(error):
     assert refusal(error) is None
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_second_disk_has_no_room_for_leaves_nothing_there(tmp_path, monkeypatch, kind):
+    source, to = tmp_path / "one", tmp_path / "other"
+    source.mkdir()
+    to.mkdir()
+    if kind == "folder":
+        (source / "x").mkdir()
+        (source / "x" / "y").write_text("much")
+    else:
+        (source / "x").write_text("much")
+
+    def elsewhere(*_):
+        raise OSError(errno.EXDEV, "another disk")
+
+    def half(_, copied):
+        with open(copied, "w") as file:  # noqa: PTH123  as `shutil` has it
+            file.write("mu")
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("pathlib.Path.rename", elsewhere)
+    monkeypatch.setattr(shutil, "copy2", half)
+    monkeypatch.setattr(
+        shutil, "copytree", lambda at, copied, **_: (copied.mkdir(), half(at, copied / "y"))
+    )
+    with pytest.raises(OSError, match="full"):
+        move(source / "x", to / "x")
+    assert list(to.iterdir()) == []
+
+
+def test_what_may_not_be_looked_at_is_not_taken_for_nothing(tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert there(loop)
+    assert not there(tmp_path / "none")
+    assert not there(Path(__file__) / "x")
+    with pytest.raises(EnvironmentFault, match="cannot read"):
+        entries(loop)
+    assert entries(tmp_path / "none") == []
+
+
+def test_no_room_for_temporary_files_is_no_bug():
+    """As `tempfile` has it where every folder that it tries is full, or another's."""
+    said = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+    found = refusal(said)
+    assert found is not None
+    assert (found.exit_code, "TMPDIR" in found.hint) == (4, True)

@@ -194,3 +194,16 @@ def test_a_store_that_is_there_is_not_made_and_a_kill_leaves_nothing_that_is_use
     with stores.made_whole("postgresql://127.0.0.1/x") as draft:
         assert draft is None
     assert file.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'FATAL:  password authentication failed for user "u"',
+        "permission denied for table studies",
+        "cannot execute INSERT in a read-only transaction",
+    ],
+)
+def test_a_role_that_may_not_is_not_told_to_start_the_server(said):
+    text = str(stores.fault(RuntimeError(said), "postgresql://u@h/d", "it cannot be used"))
+    assert text.endswith("hint: may this user write there, and is the password right?")

@@ -3,6 +3,8 @@
 import contextlib
 import http.client
 import json
+import socket
+import struct
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -219,3 +221,22 @@ def test_over_ssh_the_tunnel_is_named(monkeypatch, connection, command):
     monkeypatch.setenv("SSH_CONNECTION", connection)
     monkeypatch.setenv("USER", "me")
     assert tunnel("http://127.0.0.1:7") == command
+
+
+def test_who_hangs_up_in_the_middle_is_no_error(shown, capfd):
+    place = urlsplit(shown.address)
+    for said in (b"GET /", b"GET /studies.json HTTP/1.1\r\nHost: x\r\n\r\n"):
+        with socket.create_connection((place.hostname, place.port)) as line:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            line.sendall(said)
+            time.sleep(0.2)
+    assert ask(shown, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_what_cannot_be_handed_on_is_told(shown, capfd):
+    shown.mlflow = "http://127.0.0.1:9"
+    assert ask(shown, "/ajax-api", "POST", **{"Content-Length": "x"})[0] == 400
+    status, _, text = ask(shown, "/mlflow")
+    assert (status, text) == (502, "MLflow's server does not answer: start ui again")
+    assert capfd.readouterr().err == ""

@@ -44,6 +44,9 @@ def export(
     if file.is_dir():
         hint = f"name a file in it: {file / 'study.tar'}"
         raise InputError("this is a folder, and a bundle is a file", at=str(file), hint=hint)
+    if file.exists() and not file.is_file():
+        problem = "this is a device or a pipe, and a bundle is a file of its own"
+        raise InputError(problem, at=str(file), hint="choose another name")
     if file.exists() and not force:
         hint = "choose another name; --force writes over it"
         raise InputError("this file is there already", at=str(file), hint=hint)

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import IO, Any
 
 from swinablate.config.commands import words
 from swinablate.config.commands.lines import line_of, started
-from swinablate.config.commands.schema import WRITTEN, CommandConfig, MetricConfig, Switches
+from swinablate.config.commands.schema import WRITTEN, CommandConfig, Switches
 from swinablate.config.commands.sources import digest_of, folder_of, sources_of
 from swinablate.config.recipe import AGAIN
 from swinablate.config.schema import validate
@@ -29,14 +28,14 @@ from swinablate.execution.workers.numbers import (
     CommandFailed,
     Incomplete,
     from_file,
-    number,
     partly,
+    printed,
 )
 from swinablate.records.events import Job
 from swinablate.records.secrets import without_stores
 from swinablate.text import OWN
 from swinablate.training.fit import Stopped
-from swinablate.training.machine import cpu_name
+from swinablate.training.machine import model_of
 
 LOOK_S = 0.1
 """How long a wish to stop is not seen."""
@@ -129,6 +128,8 @@ def _once(
         raise CommandFailed("exit", f"the command did not start: {ending.problem}")
     if why == "timeout":
         raise CommandFailed("timeout", f"it ran for {command.timeout:g} s, its timeout")
+    if watched.fault:
+        raise watched.fault
     # Whatever it gave when it was asked to end may be that of half a training.
     if ending.asked or (why == "stopped" and ending.code != 0):
         raise Stopped
@@ -150,7 +151,7 @@ def _once(
             "time/cpu_s": round(ending.cpu_s, 3),
         },
         "execution": {
-            "device": _device(job.device),
+            "device": model_of(job.device),
             "type": job.device.partition(":")[0],
             "threads": command.threads,
         },
@@ -274,15 +275,30 @@ class _Watched:
         if not line:
             if self._why:
                 return Ending(code=-signal.SIGKILL, asked=True)
+            if self._pid:  # whoever else is in its group lives on: nobody is left to see to that
+                kill_group(self._pid)
             raise CommandLost("the process that keeps the command was killed")
         told = json.loads(line)
         if "ended" in told:
             return Ending(**told["ended"])
         if "began" in told:
             self._pid = told["began"]
-            return None
-        self._curve.printed(*told["match"])
+        elif "partly" in told:
+            self._partly(*told["partly"])
+        else:
+            self._curve.printed(*told["match"])
         return None
+
+    def _partly(self, which: int, taken: str, whole: str) -> None:
+        """Want an end at the first number that is judged and not taken as a whole.
+
+        Every later one would be as wrong, and the trial fail when all is trained. Not where it
+        is none or infinite: of an epoch before it was measured, some write NaN.
+        """
+        metric = [one for one in self._command.metrics if one.pattern][which]
+        if metric is self._command.metric and self.fault is None:
+            found = partly(metric, taken, whole, "it was ended where a number")
+            self.fault = found if isinstance(found, Incomplete) else None
 
     def _ask(self, stdin: "IO[bytes]") -> None:
         """Ask it to end, if that is wanted; say that it is alive."""
@@ -291,6 +307,8 @@ class _Watched:
         if not self._why:
             if self._stopping():
                 self._why = "stopped"
+            elif self.fault:
+                self._why = "partly"
             elif limit is not None and now - self._began > limit:
                 self._why = "timeout"
             if self._why:
@@ -301,6 +319,8 @@ class _Watched:
             self._report("alive", {})
 
     _beat, _last, _pid = 0.0, math.inf, 0
+    fault: Incomplete | None = None
+    """What is wrong with its numbers already."""
 
 
 def _send(stdin: "IO[bytes]", line: str) -> None:
@@ -352,11 +372,11 @@ def _values(
         Diverged: it is no finite number.
     """
     found, missing = dict[str, float](), list[str]()
-    printed = zip(ending.matches, ending.last, ending.whole, strict=True)
+    lines = zip(ending.matches, ending.last, ending.whole, strict=True)
     for metric in command.metrics:
         try:
             if metric.pattern:
-                value = _printed(metric, *next(printed))
+                value = printed(metric, *next(lines))
             else:
                 points = from_file(metric, places.out)
                 curve.read(metric, points)
@@ -368,32 +388,3 @@ def _values(
         else:
             found[metric.recorded_as] = value
     return found, missing
-
-
-def _printed(metric: MetricConfig, matches: int, last: str, whole: str) -> float:
-    """The last number that a line held."""
-    if not matches:
-        raise Incomplete(f"no line of standard output matches {metric.pattern!r}")
-    if matches > 1 and metric.twice == "fail":
-        many = f"{matches} lines of standard output match {metric.pattern!r}"
-        raise CommandFailed("twice", f'{many}, and twice = "fail"')
-    if whole:
-        raise partly(metric, last, whole)
-    return number(last, metric, "the last line that matches")
-
-
-def _device(device: str) -> str:
-    """The model of what it ran on, asked of the driver: no memory of a GPU is taken for that."""
-    if device == "cpu":
-        return cpu_name()
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return device.partition(":")[0]
-    own = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0]
-    asked = subprocess.run(
-        [tool, "--query-gpu=name", "--format=csv,noheader", *(["--id", own] if own else [])],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return asked.stdout.strip().partition("\n")[0] or device.partition(":")[0]

@@ -2,9 +2,10 @@
 
 `python -m swinablate.execution.workers.keeper` reads one line of JSON (`Order`) on its standard
 input, and writes lines of JSON on its standard output: `{"began": PID}`, `{"match": [which,
-number, step]}` for every number that a line of the command holds, and at last how it ended
-(`Ending`). The line `stop` on its input asks the command to end. Where its input ends, the worker
-is gone, and so is the command, at once.
+number, step]}` for every number that a line of the command holds, `{"partly": [which, taken,
+whole]}` for one that a pattern does not take as a whole, and at last how it ended (`Ending`). The
+line `stop` on its input asks the command to end. Where its input ends, the worker is gone, and so
+is the command, at once.
 
 A process of its own, and not the worker's: it outlives a worker that is killed by the moment that
 it needs to kill the command. What the command leaves behind, in its own process group or as a
@@ -33,8 +34,10 @@ from swinablate.execution.workers.patterns import Pattern, Taken
 HEAD, TAIL = 8 << 20, 1 << 20
 """Bytes of a command's output that its log keeps, of its beginning and of its end: a progress bar
 of a long training prints less, and a thousand trials at the limit fill 9 GiB."""
-LINE = 1 << 16
-"""Bytes of a line that are looked at; what is longer holds no result that a person reads."""
+LINE = 1 << 13
+"""Bytes of a line that are looked at: a hundred lines of a terminal. What is longer holds no
+result that a person reads, and some patterns take time as its square: a second here, a minute
+for eight times as much."""
 MATCHES = 10_000
 """Results of one attempt that are told as they are printed: a curve of more points is no curve of
 epochs. The last one is told whatever their number."""
@@ -278,9 +281,11 @@ class Keeper:
         self._ending.matches[which] += 1
         self._ending.last[which] = taken.number[:WORDS]
         self._ending.whole[which] = taken.whole[:WORDS]
-        if self._ending.matches[which] <= MATCHES and not taken.whole:
-            step = None if taken.step is None else taken.step[:WORDS]
-            tell({"match": [which, self._ending.last[which], step]})
+        if self._ending.matches[which] > MATCHES:
+            return
+        last, whole = self._ending.last[which], self._ending.whole[which]
+        step = None if taken.step is None else taken.step[:WORDS]
+        tell({"partly": [which, last, whole]} if whole else {"match": [which, last, step]})
 
 
 def tell(message: Mapping[str, Any]) -> None:

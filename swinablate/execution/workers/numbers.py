@@ -90,13 +90,16 @@ def _points(
     return [*found, Point(number(said, metric, where), step)]
 
 
-def partly(metric: MetricConfig, taken: str, whole: str) -> Diverged | Incomplete:
+def partly(
+    metric: MetricConfig, taken: str, whole: str, what: str = "the last number"
+) -> Diverged | Incomplete:
     """What is wrong where a pattern does not take all of the number that stands there.
 
     Args:
         metric: with the pattern.
         taken: what it takes of it; may be nothing.
         whole: the number, as the line has it.
+        what: it is, in words.
     """
     value = _float(whole)
     if value is not None and not math.isfinite(value):
@@ -107,7 +110,32 @@ def partly(metric: MetricConfig, taken: str, whole: str) -> Diverged | Incomplet
         if "," in whole
         else "let its group take all of one: ([-+.0-9eE]+)"
     )
-    return Incomplete(f"the last number is {whole!r}, and {metric.pattern!r} takes {part}; {way}")
+    said = f"{what} is {whole!r}, and {metric.pattern!r} takes {part}; {way}"
+    return Incomplete(said)
+
+
+def printed(metric: MetricConfig, matches: int, last: str, whole: str) -> float:
+    """The last number that a line held.
+
+    Args:
+        metric: with the pattern.
+        matches: lines that hold one.
+        last: what the pattern takes of the last.
+        whole: the number that stands there, where that is another; else empty.
+
+    Raises:
+        Incomplete: there is none, or the pattern takes a part of it.
+        CommandFailed: it is not what the recipe says.
+        Diverged: it is no finite number.
+    """
+    if not matches:
+        raise Incomplete(f"no line of standard output matches {metric.pattern!r}")
+    if matches > 1 and metric.twice == "fail":
+        many = f"{matches} lines of standard output match {metric.pattern!r}"
+        raise CommandFailed("twice", f'{many}, and twice = "fail"')
+    if whole:
+        raise partly(metric, last, whole)
+    return number(last, metric, "the last line that matches")
 
 
 def _instead(out: Path) -> str:

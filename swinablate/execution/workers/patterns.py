@@ -22,6 +22,8 @@ TOKEN = re.compile(
 """Of a pattern: what is escaped, a set of characters, or where a group begins or ends."""
 META = re.compile(r"\\.|[\^$.*+?(){}\[\]|\s]")
 """What of a pattern is no character that a line has to have."""
+ANYTHING = re.compile(r"\.[*+][^|]*", re.DOTALL)
+"""A pattern that begins with whatever there is, and has no other way to begin."""
 COMMA = re.compile(r"(?:,[0-9]+)+(?:\.[0-9]+)?")
 """Behind a whole number: its decimals, or its thousands."""
 
@@ -47,11 +49,12 @@ class Pattern:
     def __init__(self, text: str) -> None:
         self._own = re.compile(text)
         self._any, self._placed = _with_any_number(text, self._own)
+        self._begins = bool(ANYTHING.fullmatch(text))
 
     def of(self, line: str) -> Taken | None:
         """What it takes of a line; None where that holds nothing."""
-        own = self._own.search(line)
-        other = self._any.search(line) if self._any else None
+        own = self._found(self._own, line)
+        other = self._found(self._any, line) if self._any else None
         if other and self._placed and (own is None or other.start() < own.start()):
             whole = _number(other) or ""
             # Plain digits that a pattern does not take may be what it is to pass over.
@@ -64,6 +67,14 @@ class Pattern:
         if not whole or _same(number, whole):
             whole = _with_comma(number, own)
         return Taken(number, whole, _step(own))
+
+    def _found(self, pattern: re.Pattern[str], line: str) -> re.Match[str] | None:
+        """The first place of a line where a pattern fits.
+
+        One that begins with anything fits at the begin of a line or nowhere: a search would ask
+        again at every character, which takes seconds for a long line.
+        """
+        return pattern.match(line) if self._begins else pattern.search(line)
 
 
 def _with_any_number(text: str, own: re.Pattern[str]) -> tuple[re.Pattern[str] | None, bool]:

@@ -69,11 +69,50 @@ def refused(error: OSError, path: Path) -> EnvironmentFault:
     )
 
 
+def unreadable(error: OSError, path: Path) -> EnvironmentFault:
+    """What the disk said where something was to be read: that is no damage."""
+    return EnvironmentFault(
+        f"cannot read: {error.strerror or error}",
+        at=str(path),
+        hint="is the folder yours, and its disk there?",
+    )
+
+
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds, sorted; nothing where there is none.
+
+    Not `glob`, which passes over what may not be read as if it were not there.
+
+    Raises:
+        EnvironmentFault: it may not be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(error, folder) from None
+
+
+def there(path: Path) -> bool:
+    """Whether there is a file; one at which one may not look counts, and is told when read."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def refusal(error: BaseException | None) -> EnvironmentFault | None:
     """What a disk said, where an error comes of it that nobody has told; None where it does not.
 
     Libraries raise errors of their own when the disk is full: that one is looked for beneath.
     """
+    if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
+        hint = "free some space, or name a folder that can be written with TMPDIR"
+        return EnvironmentFault("there is no room for temporary files", hint=hint)
     direct = True
     while error is not None:
         codes = REFUSALS if direct else NO_SPACE
@@ -130,6 +169,8 @@ def move(folder: Path, to: Path) -> None:
             copied.rename(to)
         except BaseException:
             shutil.rmtree(copied, ignore_errors=True)
+            with suppress(OSError):
+                copied.unlink(missing_ok=True)  # of a file: `rmtree` takes folders alone
             raise
 
 

@@ -80,6 +80,10 @@ def locked(error: BaseException) -> bool:
 OTHER_VERSION = ("table schema", "locate revision", "out-of-date database schema")
 """What Optuna and MLflow say of a store that a newer or older version of theirs has made."""
 
+REFUSED = ("permission denied", "must be owner", "authentication failed", "no password supplied",
+           "read-only transaction")  # fmt: skip
+"""What PostgreSQL says to a role that may not do what is asked."""
+
 
 def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
     """The error of a store, told to the user."""
@@ -106,7 +110,9 @@ def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
     elif "disk" in low or "full" in low or "readonly" in low or "unable to open" in low:
         hint = "is the disk full, or the folder not yours?"
     else:
-        hint = "is the server running, and the address right?"
+        refused = any(word in low for word in REFUSED)
+        mine = "may this user write there, and is the password right?"
+        hint = mine if refused else "is the server running, and the address right?"
     return EnvironmentFault(f"{what}: {why}", at=redact_address(url), hint=hint)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from swinablate.config.variants import digests
+from swinablate.records.disk.files import entries
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
 from swinablate.records.outcome import MEASURED
@@ -211,7 +212,7 @@ def _trials(home: Home, name: str) -> list[str]:
 
 
 def _attempts(trial: Path) -> list[Path]:
-    return [path for path in trial.glob("attempts/*") if path.name.isdecimal()]
+    return [path for path in entries(trial / "attempts") if path.name.isdecimal()]
 
 
 def _file(path: Path, where: str) -> Iterator[tuple[str, bytes]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from swinablate.records.disk.files import entries
 from swinablate.records.events import ENDINGS, TRAINS, Event, read_event
 from swinablate.records.home import Home
 
@@ -46,8 +47,8 @@ class Attempt:
 
 def attempts_of(home: Home, trial: str) -> list[Attempt]:
     """All attempts at a trial, the newest last."""
-    folders = (home.trials / trial / "attempts").glob("*/")
-    numbers = sorted(int(path.name) for path in folders if path.name.isdecimal())
+    names = (path.name for path in entries(home.trials / trial / "attempts"))
+    numbers = sorted(int(name) for name in names if name.isdecimal())
     return [_attempt(home, trial, number) for number in numbers]
 
 

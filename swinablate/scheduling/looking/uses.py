@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from swinablate.config.plugins import did_you_mean
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.disk.files import entries, there
 from swinablate.records.home import Home
 from swinablate.records.plan import PlanRecord, Row
 from swinablate.scheduling.ledger import tries, tune_rows, tuned_rows, tunings_of
@@ -70,7 +71,7 @@ class Uses:
 
 def studies_of(home: Home) -> list[str]:
     """The names of the studies that were declared in a home."""
-    return sorted(path.parent.name for path in home.studies.glob("*/latest"))
+    return [path.name for path in entries(home.studies) if there(path / "latest")]
 
 
 def uses_of(home: Home) -> Uses:
@@ -103,8 +104,9 @@ def rows_of(plan: PlanRecord) -> Iterator[Row]:
 
 def ids_of(home: Home, uses: Uses) -> set[str]:
     """Every trial of a home: begun, or only planned."""
-    folders = home.trials.iterdir() if home.trials.is_dir() else ()
-    return {path.name for path in folders if PREFIX.fullmatch(path.name)} | uses.of.keys()
+    return {
+        path.name for path in entries(home.trials) if PREFIX.fullmatch(path.name)
+    } | uses.of.keys()
 
 
 def found(home: Home, uses: Uses, word: str) -> str:

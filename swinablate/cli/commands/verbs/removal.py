@@ -5,6 +5,7 @@ renamed away in one step before its files are deleted, so that who is killed in 
 whole trial or none, and the study until all of its trials are gone: a second removal finishes.
 """
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -196,11 +197,24 @@ def _discard(home: Home, folder: Path, name: str) -> None:
         return
     with writing(folder):
         near = folder.parent.stat().st_dev == home.root.stat().st_dev
-        away = (home.root if near else folder.parent) / AWAY
-        away.mkdir(exist_ok=True)
-        folder.rename(away / name)
+        places = [home.root, folder.parent] if near else [folder.parent]
+        away = _moved(folder, [place / AWAY / name for place in places])
         if not name.startswith("study-"):  # that one says until the end whose removal it was
-            _delete(away / name)
+            _delete(away)
+
+
+def _moved(folder: Path, places: list[Path]) -> Path:
+    """Rename a folder to the first place that takes it: a mount of the same disk is another."""
+    for away in places:
+        away.parent.mkdir(exist_ok=True)
+        try:
+            folder.rename(away)
+        except OSError as error:
+            if error.errno != errno.EXDEV or away == places[-1]:
+                raise
+        else:
+            break
+    return away
 
 
 def _sweep(home: Home) -> None:
