@@ -104,7 +104,11 @@ def headed(order: str, forward="return self.head(self.body(x.flatten(1)))") -> s
         ('weights = "given.pt"\nhead = "new"', 'start.head = "new"'),
     ],
 )
-def test_a_head_that_is_not_made_last_is_not_taken_for_another_part(start, said, home):
+def test_a_head_that_is_not_made_last_is_not_taken_for_another_part(
+    start, said, home, monkeypatch
+):
+    # Both files have one size, and may have one second: Python would take the first one's code.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     given = {"head": torch.nn.Linear(5, 10), "body": torch.nn.Linear(64, 5)}
     torch.save(torch.nn.ModuleDict(given).state_dict(), "given.pt")
     assert planned(headed("body head"), f"[start]\n{start}\n").refusals == ()
