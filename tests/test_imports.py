@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import RECIPE, STUDY
 
+FOLDER = "FOLDER"
 HEAVY = {"torch", "torchvision", "mlflow", "optuna", "pandas", "matplotlib", "seaborn", "sklearn"}
 
 
@@ -17,11 +18,13 @@ HEAVY = {"torch", "torchvision", "mlflow", "optuna", "pandas", "matplotlib", "se
         (["--help"], 0),
         (["plan", "--help"], 0),
         (["run", "--help"], 0),
+        (["new", "mine", "--in", FOLDER], 0),
         (["power", "--arms", "6", "--sd", "0.8", "--rope", "0.5"], 0),
         (["status", "nothing-was-run", "--home", "/nonexistent"], 2),
     ],
 )
-def test_nothing_heavy_is_imported(words, code):
+def test_nothing_heavy_is_imported(words, code, tmp_path):
+    words = [str(tmp_path) if word == FOLDER else word for word in words]
     program = (
         "import sys\n"
         "from swinablate.cli import main\n"

@@ -14,6 +14,8 @@ from swinablate.config import schema
 from swinablate.config.levels import Level, setting
 from swinablate.errors import InputError
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
+"""Of studies: as they stand in file names, tables and MLflow, on any system."""
 VARIANT = "@"
 """Between a study and what is set otherwise; no study file may have it in its name."""
 PLAIN = re.compile(r"[A-Za-z0-9._+-]+")

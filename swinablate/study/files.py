@@ -20,7 +20,7 @@ from swinablate.config.data import DataConfig
 from swinablate.config.levels import Level, put, setting
 from swinablate.config.metrics import ACCURACY
 from swinablate.config.recipe import CommandRecipe, Recipe
-from swinablate.config.variants import RESULTS, untrained, variant
+from swinablate.config.variants import NAME, RESULTS, untrained, variant
 from swinablate.config.weights import evolved
 from swinablate.data import class_names, image_spec
 from swinablate.errors import InputError
@@ -43,8 +43,6 @@ from swinablate.study.noise.sources import NoiseSources, check_noise, nested_see
 from swinablate.study.search_space import Tune
 from swinablate.study.seeds import Budget, Extension, every_seed
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()-]{0,79}")
-"""Of studies: as they stand in file names, tables and MLflow, on any system."""
 SHOWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+()%-]{0,79}")
 """Of arms and contrasts, which name no file."""
 BASELINE = "baseline"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from swinablate.config.variants import NAME
 from swinablate.errors import InputError
-from swinablate.study.files import NAME
 
 
 def check_new(name: str) -> None:
