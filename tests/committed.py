@@ -46,7 +46,8 @@ FIRST = ("forest", "datasets", "scale", "waterfall", "sequence", "effects", "int
 """Figures in the order in which they are given room; others come last."""
 COLOURS = 96
 """Of a PNG: lines and letters on white have fewer, and their edges look the same. They are chosen
-to cover all that there are: the most frequent ones painted lines of two arms alike."""
+to cover all that there are (the most frequent ones painted lines of two arms alike), and moved to
+the middle of what each stands for (white cells of a heat map were pink)."""
 SMALLER = 0.6
 """A figure is an SVG, which is sharp at any size, unless a PNG has less than this share of its
 bytes: many curves and cells are more to write down than to paint."""
@@ -119,7 +120,7 @@ def smaller(svg: bytes, png: bytes) -> tuple[str, bytes]:
     made = io.BytesIO()
     cover = Image.Quantize.MAXCOVERAGE
     whole = Image.open(io.BytesIO(png)).convert("RGB")
-    painted = whole.quantize(COLOURS, method=cover, dither=Image.Dither.NONE)
+    painted = whole.quantize(COLOURS, method=cover, kmeans=1, dither=Image.Dither.NONE)
     painted.save(made, "PNG", optimize=True)
     data = made.getvalue()
     return ("png", data) if len(data) < SMALLER * len(svg) else ("svg", svg)
