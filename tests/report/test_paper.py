@@ -344,6 +344,28 @@ def test_bands_of_levels_end_at_all_of_the_images():
     assert all(ax.get_ylim()[1] <= 101 for ax in made.axes[::2])
 
 
+def test_a_line_of_differences_joins_what_is_compared_with_the_same_arm():
+    """One arm at -80 to the baseline and the next at +38 to it are no slope."""
+    figure = plugins.load("swinablate.report.figures", "levels", Figure)
+    rows = figure.table(whole(levels()))
+    assert set(rows.against) == {""}
+    rows = rows[rows.family == "resnet"].copy()
+    own = rows.set_index("arm").delta_pp
+    drawn = {}
+    for other in ("", "ResNet"):
+        rows.loc[rows.arm == "ResNet, 10 %", "against"] = other
+        (_, lower) = canvas(figure, rows, Paper(6.75)).axes
+        drawn[other] = {
+            tuple(zip(line.get_xdata(), np.round(line.get_ydata(), 6).tolist(), strict=True))
+            for line in lower.lines
+            if line.get_linewidth() < 1.2 and len(set(line.get_xdata())) == 2
+        }
+    small, large = (round(own[name], 6) for name in ("ResNet, 10 %", "ResNet"))
+    frame = ((0, 0), (1, 0))
+    assert drawn[""] - {frame} == {((0.1, small), (1.0, large))}
+    assert drawn["ResNet"] - {frame} == {((0.1, small), (1.0, 0.0))}
+
+
 def test_of_more_lines_than_looks_no_two_look_alike():
     figure = plugins.load("swinablate.report.figures", "levels", Figure)
     rows = figure.table(whole(levels()))

@@ -2,8 +2,8 @@
 
 Arms on a line differ in that one setting alone (and in what was matched to it). Above: the mean of
 each arm, the band its t-interval. Below: the difference to what the arm is compared with, with the
-intervals that decide; hollow, at zero, is that arm; shaded: too small to matter. The axis is
-logarithmic where levels are at least fourfold.
+intervals that decide; hollow, at zero, is that arm, and a line joins what is compared with one and
+the same; shaded: too small to matter. The axis is logarithmic where levels are at least fourfold.
 """
 
 from collections import defaultdict
@@ -21,12 +21,13 @@ from swinablate.report.drawing.ink import BAND, INK, pt, sheet, ticks, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KindLook, family_of, looks
 from swinablate.report.drawing.scale import Scale, said, scale_in
+from swinablate.report.families.compared import beside
 from swinablate.report.results import StudyResults
 from swinablate.text import flat
 
 COLUMNS = (
-    "setting", "setting_label", "line", "family", "arm", "x", "log", "mean", "low", "high", "n",
-    "delta_pp", "ci_low", "ci_high", "verdict", "rope_pp", "level", "metric",
+    "setting", "setting_label", "line", "family", "arm", "against", "x", "log", "mean", "low",
+    "high", "n", "delta_pp", "ci_low", "ci_high", "verdict", "rope_pp", "level", "metric",
 )  # fmt: skip
 FOURFOLD = 4.0
 """From such a ratio of the largest level to the smallest on, levels are ratios and not steps."""
@@ -57,7 +58,8 @@ def table(answer: StudyResults) -> pd.DataFrame:
             if found.n:
                 rows.append(
                     {"setting": setting, "setting_label": setting, "line": line,
-                     "family": family_of(arm), "arm": arm.name, "x": x,
+                     "family": family_of(arm), "arm": arm.name,
+                     "against": beside(said_of) if said_of else "", "x": x,
                      "mean": found.mean, "low": found.low, "high": found.high, "n": found.n,
                      **{k: said_of.get(k) for k in keys},
                      "rope_pp": judged["rope_pp"], "level": level, "metric": judged["metric"],
@@ -213,21 +215,30 @@ def _effects(ax: Axes, own: pd.DataFrame, styles: Mapping[str, KindLook]) -> Non
     if pd.notna(rope):
         ax.axhspan(-rope, rope, color=BAND, linewidth=0, zorder=0)
     ax.axhline(0, color=INK, linewidth=0.8, zorder=1)
+    known = own.against.astype(object)
+    own = own.assign(against=known.where(known.notna(), ""))  # read from a file, nothing is NaN
     for line, every in own.groupby("line", sort=False):
-        look, some = styles[str(line)], every.dropna(subset="delta_pp")
-        # Hollow, at zero: the arm that the others are compared with.
-        zero = every[every.delta_pp.isna() & every.verdict.isna()]
-        ax.plot(zero.x.astype(float), [0.0] * len(zero), look.marker, markersize=pt(5),
-                markerfacecolor="white", markeredgecolor=look.colour, zorder=3)  # fmt: skip
-        for point in records(some):
-            if pd.notna(point.ci_low):
-                ax.plot([point.x] * 2, [point.ci_low, point.ci_high], color=look.colour,
-                        linewidth=pt(1.6))  # fmt: skip
-        joined = pd.concat([some, zero.assign(delta_pp=0.0)]).sort_values("x")
-        ax.plot(joined.x.astype(float), joined.delta_pp.astype(float), _dash(str(line), styles),
-                color=look.colour, linewidth=pt(0.9))  # fmt: skip
-        ax.plot(some.x.astype(float), some.delta_pp.astype(float), look.marker,
-                color=look.colour, markersize=pt(5))  # fmt: skip
+        for other in dict.fromkeys(["", *every.against]):
+            # Hollow, at zero: the arm that the others are compared with.
+            base = every.delta_pp.isna() & every.verdict.isna()
+            zero = every[every.arm == other if other else base]
+            some = every[every.against == other].dropna(subset="delta_pp")
+            _joined(ax, some, zero, styles[str(line)], _dash(str(line), styles))
+
+
+def _joined(ax: Axes, some: pd.DataFrame, zero: pd.DataFrame, look: KindLook, dash: str) -> None:
+    """Differences to one arm of the line, which is at zero, or to one that is not on it."""
+    ax.plot(zero.x.astype(float), [0.0] * len(zero), look.marker, markersize=pt(5),
+            markerfacecolor="white", markeredgecolor=look.colour, zorder=3)  # fmt: skip
+    for point in records(some):
+        if pd.notna(point.ci_low):
+            ax.plot([point.x] * 2, [point.ci_low, point.ci_high], color=look.colour,
+                    linewidth=pt(1.6))  # fmt: skip
+    joined = pd.concat([some, zero.assign(delta_pp=0.0)]).sort_values("x")
+    ax.plot(joined.x.astype(float), joined.delta_pp.astype(float), dash, color=look.colour,
+            linewidth=pt(0.9))  # fmt: skip
+    ax.plot(some.x.astype(float), some.delta_pp.astype(float), look.marker, color=look.colour,
+            markersize=pt(5))  # fmt: skip
 
 
 def _axis(ax: Axes, own: pd.DataFrame, most: int) -> None:
