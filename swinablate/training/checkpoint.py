@@ -10,13 +10,13 @@ import io
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.disk.files import put_whole
 from swinablate.training.machine import out_of_memory
 
 log = logging.getLogger(__name__)
@@ -103,21 +103,15 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
         )
     buffer = io.BytesIO()
     torch.save(weights, buffer)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if not replace and path.exists():
             _check_same(path, buffer.getvalue())
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
+        put_whole(path, buffer.getvalue())
     except OSError as error:
         raise EnvironmentFault(
             f"the weights cannot be written: {error.strerror or error}", at=str(path)
         ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)  # of a full disk; a whole one has another name
     return True
 
 

@@ -1,7 +1,5 @@
 """One figure of a study as a file for a paper."""
 
-import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -13,6 +11,7 @@ from swinablate.cli.terminal import print_json
 from swinablate.cli.which import Asked, asked_of
 from swinablate.config import schema
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.disk.files import put_whole
 from swinablate.records.home import Home
 
 if TYPE_CHECKING:
@@ -76,14 +75,9 @@ def figure(
 
     file = (out or Path()) / f"{asked.name}-{name}{f'-{by}' if by else ''}.{kind}"
     data = file_of(answer, name, kind, paper_of(width), by)
-    draft = file.with_name(f".{file.name}-{secrets.token_hex(4)}.tmp")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(file)
+        put_whole(file, data)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
         said, at = f"cannot write: {error.strerror or error}", str(error.filename or file)
         raise EnvironmentFault(said, at=at, hint="choose another folder with --out") from None
     if as_json:

@@ -27,17 +27,26 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         EnvironmentFault: the disk refuses.
     """
+    with writing(path):
+        put_whole(path, text.encode())
+
+
+def put_whole(path: Path, content: bytes) -> None:
+    """As `write_atomically`, for who has words of their own where the disk refuses.
+
+    Raises:
+        OSError: it does; nothing is left.
+    """
     # Not `tempfile`: its files are their owner's alone, and a home may be a group's. As with any
     # new file, the umask says who may read it.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}.tmp")
     try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
