@@ -91,9 +91,9 @@ integration *ARGS:
 bench *ARGS:
     python -m benchmarks {{ARGS}}
 
-# What is longer than CI allows, and GPU tests; `just cover` is half as slow again as `just test`
-full *ARGS: cover
-    pytest -q -m "slow or gpu" {{ARGS}}
+# What is longer than CI allows, and GPU tests, with examples that no run had before; `just cover` is half as slow again as `just test`
+full *ARGS: (cover "--hypothesis-profile=default")
+    pytest -q -m "slow or gpu" --hypothesis-profile=default {{ARGS}}
 
 # 200 random kill -9 over two studies, their servers and stores, about twenty minutes; appends to benchmarks/results/chaos.md
 chaos *ARGS:

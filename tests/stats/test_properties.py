@@ -14,6 +14,7 @@ counts = st.lists(st.integers(1, 9), min_size=2, max_size=7)
 seeds = st.integers(0, 2**32 - 1)
 MIRROR = {"better": "worse", "worse": "better"}
 QUICK = settings(max_examples=15, deadline=None)  # in critical values, a second each
+POINTS = {"unit": "none", "better": "higher"}  # said: values above 100 among others are doubted
 
 
 def table(n: list[int], seed: int) -> pd.DataFrame:
@@ -36,7 +37,8 @@ def numbers(arms: list, *names: str) -> list:
 @given(counts, seeds, st.floats(-50, 50))
 def test_a_shift_of_everything_changes_nothing(n, seed, shift):
     one = table(n, seed)
-    before, after = effects(one, rope=0.5), effects(one.assign(value=one.value + shift), rope=0.5)
+    moved = one.assign(value=one.value + shift)
+    before, after = effects(one, rope=0.5, **POINTS), effects(moved, rope=0.5, **POINTS)
     names = ("delta_pp", "ci_low", "ci_high", "p", "df", "detectable_pp")
     assert numbers(after, *names) == pytest.approx(numbers(before, *names), rel=1e-5, abs=1e-7)
     assert [a.verdict for a in after] == [a.verdict for a in before]
@@ -46,7 +48,8 @@ def test_a_shift_of_everything_changes_nothing(n, seed, shift):
 @given(counts, seeds)
 def test_a_change_of_sign_mirrors_everything(n, seed):
     one = table(n, seed)
-    before, after = effects(one, rope=0.5), effects(one.assign(value=-one.value), rope=0.5)
+    turned = one.assign(value=-one.value)
+    before, after = effects(one, rope=0.5, **POINTS), effects(turned, rope=0.5, **POINTS)
     assert numbers(after, "delta_pp", "ci_low", "ci_high") == pytest.approx(
         [-x for a in before if a.ci_low is not None for x in (a.delta_pp, a.ci_high, a.ci_low)]
     )
@@ -59,9 +62,8 @@ def test_a_change_of_sign_mirrors_everything(n, seed):
 @given(counts, seeds, st.floats(0.01, 100))
 def test_units_scale_through(n, seed, unit):
     one = table(n, seed)
-    said = {"unit": "none", "better": "higher"}
-    before = effects(one, rope=0.5, **said)
-    after = effects(one.assign(value=unit * one.value), rope=0.5 * unit, **said)
+    before = effects(one, rope=0.5, **POINTS)
+    after = effects(one.assign(value=unit * one.value), rope=0.5 * unit, **POINTS)
     names = ("delta_pp", "ci_low", "ci_high", "se", "detectable_pp")
     scaled = [unit * x for x in numbers(before, *names)]
     assert numbers(after, *names) == pytest.approx(scaled, rel=1e-5, abs=1e-9 * unit)
@@ -74,8 +76,8 @@ def test_units_scale_through(n, seed, unit):
 def test_the_order_of_rows_does_not_matter(n, seed):
     one = table(n, seed)
     shuffled = one.sample(frac=1, random_state=1)
-    before = {a.name: (a.verdict, a.ci_low) for a in effects(one)}
-    after = {a.name: (a.verdict, a.ci_low) for a in effects(shuffled)}
+    before = {a.name: (a.verdict, a.ci_low) for a in effects(one, **POINTS)}
+    after = {a.name: (a.verdict, a.ci_low) for a in effects(shuffled, **POINTS)}
     assert after.keys() == before.keys()
     for name, (verdict, low) in before.items():
         assert after[name] == (verdict, low if low is None else pytest.approx(low))
@@ -99,7 +101,7 @@ def test_more_declared_comparisons_never_narrow_an_interval(n, seed, more):
 @QUICK
 @given(counts, seeds)
 def test_the_interval_and_the_verdict_agree(n, seed):
-    for arm in effects(table(n, seed), rope=0.5):
+    for arm in effects(table(n, seed), rope=0.5, **POINTS):
         if arm.verdict in {"better", "worse", "equivalent"}:
             assert arm.n >= 3
             assert (arm.ci_low > 0) == (arm.verdict == "better")
