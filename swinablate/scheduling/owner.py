@@ -304,7 +304,8 @@ def _engine(url: str, patience_s: float) -> Engine:
     if stores.database(url):
         options = {"timeout": patience_s}  # for a lock
     elif url.startswith("postgresql"):
-        options = {"connect_timeout": int(patience_s)}  # for a server that answers nothing
+        # For a server that answers nothing.
+        options = {**stores.kept_alive(url), "connect_timeout": int(patience_s)}
     return create_engine(url, poolclass=NullPool, connect_args=options)
 
 

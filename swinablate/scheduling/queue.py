@@ -8,6 +8,7 @@ there, so that a trial costs the same in a long study as in a short one. A trial
 one attempt, so that what was lost stays visible; ours is known by the user attribute `id`.
 """
 
+import logging
 import math
 import time
 from collections import Counter
@@ -37,6 +38,7 @@ from swinablate.scheduling.owner import Owner, owning
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 Ending = Literal["done", "failed", "diverged"]
 SEEDS = 2**53
@@ -75,6 +77,7 @@ class Queue:
         self._asked: tuple[Ticket, Trial] | None = None  # not in the store yet
         self._running: dict[str, tuple[Trial, int]] = {}
         self._ended: dict[str, set[tuple[int, str]]] | None = None
+        self._broken = False  # the last write may be in the store, or not
 
     @classmethod
     def open(cls, url: str, study: str, arms: Sequence[str]) -> "Queue":
@@ -163,7 +166,11 @@ class Queue:
         self._storage.engine.dispose()
 
     def _do(self, action: Callable[[], T]) -> T:
-        return _patiently(self._url, action)
+        return _patiently(self._url, action, self._doubt)
+
+    def _doubt(self) -> None:
+        """The connection broke: what was being written may be there."""
+        self._broken, self._ended = True, None
 
     def _in(self, *states: TrialState) -> list[FrozenTrial]:
         # Nothing here changes what it gets, and copying every trial takes long in a long study.
@@ -176,9 +183,7 @@ class Queue:
     def _reap(self) -> int:
         orphans = self._in(TrialState.WAITING, TrialState.RUNNING)
         for orphan in orphans:
-            number = orphan.number
-            trial = self._storage.get_trial_id_from_study_id_trial_number(self._number, number)
-            self._end(trial, None, "failed")
+            self._end(self._number_of(orphan), None, "failed")
         self._running.clear()
         return len(orphans)
 
@@ -197,10 +202,22 @@ class Queue:
             distributions=trial.distributions,
             user_attrs=_shown(ticket),
         )
-        # The store's own method: it tells the number that a second call needs to find it again.
-        number = self._storage.create_new_trial(self._number, started)
-        self._running[ticket.trial], self._asked = (trial, number), None
+        number = self._started(ticket) if self._broken else None
+        if number is None:
+            # The store's own method: it tells the number that a second call needs to find it by.
+            number = self._storage.create_new_trial(self._number, started)
+        self._running[ticket.trial], self._asked, self._broken = (trial, number), None, False
         return ticket
+
+    def _started(self, ticket: Ticket) -> int | None:
+        """Its number in the store, if it was written there before the connection broke."""
+        for one in self._in(TrialState.RUNNING):
+            if one.user_attrs == _shown(ticket):
+                return self._number_of(one)
+        return None
+
+    def _number_of(self, trial: FrozenTrial) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._number, trial.number)
 
     def _spaces(self) -> dict[str, BaseDistribution]:
         return {"arm": CategoricalDistribution(self._arms), "seed": IntDistribution(0, SEEDS)}
@@ -295,7 +312,7 @@ def forget(url: str, names: Sequence[str], owner: Owner) -> list[str]:
 
 def _open(url: str, name: str, arms: Sequence[str]) -> tuple[RDBStorage, optuna.Study]:
     # A server may have closed the connection while a trial ran; SQLite waits for locks itself.
-    options: dict[str, Any] = {"pool_pre_ping": True}
+    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": stores.kept_alive(url)}
     if stores.database(url):
         # A sixth: Optuna tries five times to add a trial, with pauses of its own between.
         options = {"connect_args": {"timeout": stores.PATIENCE_S / 6}}
@@ -320,18 +337,38 @@ def _study(storage: RDBStorage | InMemoryStorage, name: str) -> optuna.Study:
     )
 
 
-def _patiently(url: str, action: Callable[[], T]) -> T:
-    """Do it, again and again while the store is locked; every action may be repeated."""
+def _patiently(url: str, action: Callable[[], T], doubt: Callable[[], None] | None = None) -> T:
+    """Do it, again and again while the store is locked; every action may be repeated.
+
+    Args:
+        url: of the store.
+        action: what to do.
+        doubt: told when a connection broke within it. A server that was there is then waited for
+            as well; without, it never was.
+    """
     # A short lock costs little more than itself; a long one is asked about every two seconds.
     deadline, pause = time.monotonic() + stores.PATIENCE_S, 0.05
+    said = False
     while True:
         try:
             return action()
         except (StorageInternalError, SQLAlchemyError, ImportError) as error:
-            if not stores.locked(error) or time.monotonic() > deadline:
+            broken = doubt is not None and stores.away(error, url)
+            if not (broken or stores.locked(error)) or time.monotonic() > deadline:
                 raise stores.fault(error, url, "the queue cannot be used") from error
+            if doubt and broken:
+                doubt()
+                said = said or _say(error, url)
         time.sleep(pause)
         pause = min(2 * pause, 2.0)
+
+
+def _say(error: BaseException, url: str) -> Literal[True]:
+    log.warning(
+        "%s does not answer (%s); waiting for it for up to %.0f s, while trials train on",
+        redact_address(url), stores.cause(error, url), stores.PATIENCE_S,
+    )  # fmt: skip
+    return True
 
 
 def _params(ticket: Ticket) -> dict[str, Any]:

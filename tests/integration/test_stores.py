@@ -100,20 +100,69 @@ def test_the_queue_on_postgresql(postgres):
     other.close()
 
 
-def test_the_queue_survives_a_restart_of_postgresql(postgres):
-    queue = Queue.open(postgres.create("restarted"), "a@1", ["baseline"])
-    queue.put(tickets(2))
-    first = queue.pop()
+@pytest.fixture
+def restarted(postgres):
+    """A queue on a server that tests stop and start, with its address."""
+    url = postgres.create("restarted")
+    queue = Queue.open(url, "a@1", ["baseline"])
+    yield queue
+    queue.close()
+    with contextlib.closing(postgres.connect("postgres")) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("DROP DATABASE restarted WITH (FORCE)")
+
+
+def test_a_server_that_stays_away_is_named_and_nothing_is_lost(postgres, restarted, monkeypatch):
+    monkeypatch.setattr(stores, "PATIENCE_S", 1.0)
+    restarted.put(tickets(2))
+    first = restarted.pop()
     postgres.stop()
     with pytest.raises(EnvironmentFault) as caught:
-        queue.done(first, 50.0, "done")
+        restarted.done(first, 50.0, "done")
     assert "s3cret" not in str(caught.value)
     assert str(caught.value).endswith("hint: is the server running, and the address right?")
     postgres.start()
-    queue.done(first, 50.0, "done")
-    assert drain(queue) == tickets(2)[1:]
-    assert queue.counts() == {"done": 2}
-    queue.close()
+    restarted.done(first, 50.0, "done")
+    assert drain(restarted) == tickets(2)[1:]
+    assert restarted.counts() == {"done": 2}
+
+
+def test_a_server_that_restarts_is_waited_for(postgres, restarted, caplog):
+    restarted.put(tickets(3))
+    for act in (
+        restarted.pop,
+        lambda: restarted.done(tickets(1)[0], 50.0, "done"),
+        lambda: restarted.done(tickets(4)[3], 50.0, "done"),  # never popped, as `sync` tells it
+        restarted.counts,
+    ):
+        postgres.kill()
+        later = threading.Timer(0.5, postgres.start)
+        later.start()
+        act()
+        later.join()
+    assert drain(restarted) == tickets(3)[1:]
+    assert restarted.counts() == {"done": 4}
+    said = [line for line in caplog.messages if "does not answer" in line]
+    assert len(said) >= 2  # to make a trial Optuna tries for some seconds by itself
+    assert "waiting for it for up to 60 s, while trials train on" in said[0]
+    assert "s3cret" not in caplog.text
+
+
+def test_connections_broken_by_the_server_are_made_anew(postgres, restarted):
+    restarted.put(tickets(2))
+    first = restarted.pop()
+    with contextlib.closing(postgres.connect("postgres")) as connection:
+        connection.cursor().execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'restarted'"
+        )
+    restarted.done(first, 50.0, "done")
+    assert drain(restarted) == tickets(2)[1:]
+
+
+def test_of_a_machine_that_is_off_a_connection_waits_a_minute(restarted):
+    with restarted._storage.engine.connect() as connection:
+        asked = connection.connection.dbapi_connection.get_dsn_parameters()
+    assert {name: int(asked[name]) for name in stores.KEPT_ALIVE} == stores.KEPT_ALIVE
 
 
 RACER = """

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import stores
@@ -44,6 +44,47 @@ def test_what_is_no_address_is_refused():
     with pytest.raises(InputError) as refusal:
         stores.database("results.db")
     assert str(refusal.value).splitlines()[0] == "results.db: not the address of a store"
+
+
+class Said(Exception):
+    """What a driver raises: psycopg2 says `pgcode`, psycopg `sqlstate`."""
+
+    def __init__(self, text, **codes):
+        super().__init__(text)
+        self.__dict__.update(codes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "away"),
+    [
+        (OperationalError, Said("server closed the connection", pgcode=None), True),
+        (OperationalError, Said("terminating connection", pgcode="57P01"), True),
+        (OperationalError, Said("terminating connection", sqlstate="57P02"), True),
+        (OperationalError, Said("the database system is starting up"), True),
+        (OperationalError, Said("too many clients", pgcode="53300"), True),
+        (InterfaceError, Said("connection already closed"), True),
+        (OperationalError, Said("no space left on device", pgcode="53100"), False),
+        (OperationalError, Said("canceling statement", pgcode="57014"), False),
+        (OperationalError, Said("password authentication failed"), False),
+        (DatabaseError, Said("server closed the connection"), False),
+    ],
+)
+def test_a_server_may_be_back_soon_or_says_no(kind, said, away):
+    error = RuntimeError("as a library wraps it")
+    error.__cause__ = kind("SELECT 1", {}, said)
+    error.__cause__.__cause__ = said
+    assert stores.away(error, "postgresql://me@h/d") is away
+    assert not stores.away(error, "sqlite:////a/b.db")
+    assert not stores.away(RuntimeError("another"), "postgresql://me@h/d")
+
+
+def test_what_an_address_says_of_its_connection_stays():
+    url = "postgresql+psycopg2://me@h/d?connect_timeout=3"
+    assert stores.kept_alive(url) == {
+        name: value for name, value in stores.KEPT_ALIVE.items() if name != "connect_timeout"
+    }
+    assert stores.kept_alive("postgresql+pg8000://me@h/d") == {}
+    assert stores.kept_alive("sqlite:////a/b.db") == {}
 
 
 def test_a_password_is_never_shown(monkeypatch):

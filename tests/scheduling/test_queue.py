@@ -14,10 +14,11 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import stores
-from swinablate.scheduling.queue import Queue, Ticket
+from swinablate.scheduling.queue import Queue, Ticket, _patiently
 
 ARMS = ("baseline", "shift=false", "norm=batch")
 
@@ -229,7 +230,7 @@ def test_other_arms_under_the_same_name_are_refused(url):
 
 HOLDER = """
 import sys, time
-from swinablate.scheduling.queue import Queue, Ticket
+from swinablate.scheduling.queue import Queue, Ticket, _patiently
 queue = Queue.open(sys.argv[1], "s@1", ("baseline",))
 queue.put([Ticket("0" * 64, "baseline", 0, 1), Ticket("1" * 64, "baseline", 1, 1)])
 print(queue.pop().seed, flush=True)
@@ -314,6 +315,95 @@ def test_a_ticket_that_the_store_refused_comes_out_of_it_later(queue, monkeypatc
     assert queue.put([ticket()]) == 0
     assert drain(queue) == [ticket(), ticket(seed=1)]
     assert queue.counts() == {"done": 2}
+
+
+BROKEN = OperationalError("COMMIT", {}, sqlite3.OperationalError("server closed the connection"))
+BROKEN.__cause__ = BROKEN.orig
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """The file as a server: it does what it is asked, and breaks the connection before it says so.
+
+    Yields:
+        For the name of a method of the store: have that happen the next time.
+    """
+    monkeypatch.setattr(
+        stores, "away", lambda error, _: "server closed" in stores.cause(error, "")
+    )
+
+    def breaks(name):
+        real = getattr(RDBStorage, name)
+
+        def act(*args, **options):
+            monkeypatch.setattr(RDBStorage, name, real)
+            real(*args, **options)
+            raise BROKEN
+
+        monkeypatch.setattr(RDBStorage, name, act)
+
+    return breaks
+
+
+def test_what_was_written_before_the_connection_broke_is_not_written_again(queue, server):
+    queue.put([ticket(), ticket(seed=1)])
+    server("create_new_trial")
+    first = queue.pop()
+    assert queue.counts() == {"running": 1, "waiting": 1}
+    server("set_trial_state_values")
+    queue.done(first, 50.0, "done")
+    server("create_new_trial")
+    queue.done(ticket(seed=2), 50.0, "done")  # never popped here, as `sync` tells it
+    assert queue.counts() == {"done": 2, "waiting": 1}
+    server("set_trial_user_attr")
+    queue.done(queue.pop(), None, "diverged")
+    assert queue.counts() == {"done": 2, "diverged": 1}
+
+
+def test_a_trial_of_another_attempt_is_not_taken_for_what_was_written(queue, server, monkeypatch):
+    queue.put([ticket()])
+    queue.pop()
+    queue._running.clear()  # as if another had started it
+    queue.put([ticket(attempt=2)])
+
+    def breaks(*_):
+        monkeypatch.undo()
+        monkeypatch.setattr(stores, "away", lambda *_: True)
+        raise BROKEN
+
+    monkeypatch.setattr(RDBStorage, "create_new_trial", breaks)  # before anything is written
+    assert queue.pop() == ticket(attempt=2)
+    assert queue.counts() == {"running": 2}
+
+
+def test_a_broken_connection_is_said_once_without_the_password(url, monkeypatch, caplog):
+    refusals = iter([BROKEN, BROKEN, BROKEN])
+
+    def act():
+        for error in refusals:
+            raise error
+        return "done"
+
+    monkeypatch.setattr(stores, "away", lambda *_: True)
+    broke = []
+    asked = "postgresql://me:s3cret@host/name"
+    assert _patiently(asked, act, lambda: broke.append(1)) == "done"
+    assert broke == [1, 1, 1]
+    (said,) = caplog.messages
+    assert said == (
+        "postgresql://me:***@host/name does not answer (server closed the connection); waiting "
+        "for it for up to 60 s, while trials train on"
+    )
+
+
+def test_a_server_that_was_never_there_is_not_waited_for(monkeypatch):
+    def act():
+        raise BROKEN
+
+    monkeypatch.setattr(stores, "away", lambda *_: True)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    with pytest.raises(EnvironmentFault):
+        _patiently("postgresql://me@host/name", act)
 
 
 def test_a_corrupt_store_is_named(url):

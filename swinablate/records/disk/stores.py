@@ -6,7 +6,13 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import locks
@@ -76,6 +82,47 @@ def locked(error: BaseException) -> bool:
     text = cause(error, "").lower()
     return "locked" in text or "deadlock" in text or "database is busy" in text
 
+
+def away(error: BaseException, url: str) -> bool:
+    """Whether a server that was there may be back soon: it restarts, or a connection broke.
+
+    Such an error has no code of the server's, which said nothing any more, or one of these.
+    """
+    if database(url) is not None or any(word in cause(error, url).lower() for word in REFUSED):
+        return False
+    while error.__cause__ is not None and not isinstance(error, DBAPIError):
+        error = error.__cause__
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    # psycopg2 and psycopg call it differently; other drivers have none.
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None) or "08"
+    return str(code).startswith(BACK_SOON)
+
+
+BACK_SOON = ("08", "57P01", "57P02", "57P03", "53300")
+"""Codes of PostgreSQL (its appendix A): connection lost, shut down, crashed, starting up, and no
+connection left, which others give back."""
+
+
+def kept_alive(url: str) -> dict[str, int]:
+    """What a connection to PostgreSQL is asked for, unless the address says it.
+
+    By itself a client waits two minutes for a machine that is off, and two hours for the answer of
+    one that went off meanwhile; with these, a minute.
+    """
+    if not url.startswith("postgresql+psycopg"):  # what libpq understands
+        return {}
+    return {name: value for name, value in KEPT_ALIVE.items() if name not in make_url(url).query}
+
+
+KEPT_ALIVE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Seconds, and milliseconds for the last, which holds while an answer is owed."""
 
 OTHER_VERSION = ("table schema", "locate revision", "out-of-date database schema")
 """What Optuna and MLflow say of a store that a newer or older version of theirs has made."""

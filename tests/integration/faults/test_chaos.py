@@ -158,7 +158,9 @@ class Chaos:
         """Kill a database or MLflow's server; it comes back a while later."""
         if self.kills["PostgreSQL"] <= self.kills["MLflow's server"]:
             self.kills["PostgreSQL"] += 1
-            crash(self.postgres)
+            self.postgres.kill()
+            time.sleep(1)
+            self.postgres.start()
         else:
             self.kills["MLflow's server"] += 1
             self.server.kill()
@@ -171,19 +173,6 @@ def below_of(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         return [int(word) for word in path.read_text().split()]
     return []
-
-
-def crash(postgres: Postgres) -> None:
-    """Kill a PostgreSQL server with all its processes, and start it again."""
-    assert postgres.process is not None
-    below = below_of(postgres.process.pid)
-    for pid in (postgres.process.pid, *below):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    postgres.process.wait()
-    until(lambda: not any(map(alive, below)))
-    time.sleep(1)
-    postgres.start()
 
 
 def left_in(folder: Path) -> list[str]:
