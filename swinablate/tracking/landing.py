@@ -8,12 +8,10 @@ default.
 
 import http.client
 import json
-import math
 import mimetypes
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from swinablate.errors import EnvironmentFault, SwinablateError
+from swinablate.tracking.links import Addresses, Links
 from swinablate.tracking.server import HOST, free_port
 
 OURS = (
@@ -40,8 +39,6 @@ HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"
 """Headers that are between two neighbours, and no part of what passes through us."""
 WAIT_S = 300.0
 """For an answer of MLflow's: its first search on a loaded machine has taken 18 s."""
-LINKS_S = 10.0
-"""How long MLflow's answer where studies are there holds: a new study has its links so late."""
 CHUNK = 1 << 16
 """Bytes of an answer that pass through us at a time."""
 
@@ -52,7 +49,7 @@ class Landing:
     Attributes:
         address: of the page.
         mlflow: address of MLflow's server, ours or somebody's.
-        links: study -> title -> address of its views there.
+        missing: why its pages are not there, where that is known.
         run: study, "trial" or "arm", its id or name -> address of its run there, or nothing.
     """
 
@@ -69,22 +66,45 @@ class Landing:
             reports: study -> folder of its report, if it is known.
             headline: finished study -> its answer in a line.
         """
-        self.address = self.mlflow = ""
+        self.address = self.mlflow = self.missing = ""
         self.remote = False
-        self.links: Callable[[], Mapping[str, Mapping[str, str]]] = dict
+        self._links = Links(dict)
         self.run: Callable[[str, str, str], str] = lambda *_: ""
         self.reports = reports
         self._read, self._headline = read, headline
         self._said: dict[tuple[str, str], str] = {}
         self._judging = threading.Lock()
-        self._known: tuple[float, Mapping[str, Mapping[str, str]]] = (-math.inf, {})
+
+    def opened(
+        self,
+        mlflow: str,
+        links: Callable[[], Addresses],
+        run: Callable[[str, str, str], str],
+        *,
+        remote: bool = False,
+    ) -> None:
+        """MLflow's pages are there.
+
+        Args:
+            mlflow: address of its server.
+            links: study -> title -> address of its views there.
+            run: as the attribute.
+            remote: whether the server is somebody else's.
+        """
+        self._links, self.run, self.remote = Links(links), run, remote
+        self.mlflow, self.missing = mlflow, ""
+
+    def closed(self, why: str) -> None:
+        """MLflow's pages are not there."""
+        self.mlflow, self.missing = "", why
 
     def state(self) -> dict[str, Any]:
-        """What the page shows now."""
-        found = self._read()
-        links: Mapping[str, Mapping[str, str]] = {}
-        with suppress(SwinablateError):  # the studies are shown without
-            links = self._linked() if self.mlflow else {}
+        """What the page shows now; MLflow is not waited for, and what cannot be read is told."""
+        try:
+            found = self._read()
+        except (SwinablateError, OSError) as error:
+            found = {"home": "", "studies": [], "problem": str(error)}
+        links, silent = self._links.now() if self.mlflow else ({}, "")
         studies = [
             {
                 **one,
@@ -94,19 +114,13 @@ class Landing:
             }
             for one in found["studies"]
         ]
-        return found | {"studies": studies, "mlflow": self.front if self.mlflow else ""}
+        front, missing = (self.front, silent) if self.mlflow else ("", self.missing)
+        return found | {"studies": studies, "mlflow": front, "missing": missing}
 
     @property
     def front(self) -> str:
         """Where MLflow's pages begin, as this page's links have it."""
         return f"{self.mlflow}/" if self.remote else "/mlflow"
-
-    def _linked(self) -> Mapping[str, Mapping[str, str]]:
-        at, found = self._known
-        if time.monotonic() - at > LINKS_S:
-            found = self.links()
-            self._known = time.monotonic(), found
-        return found
 
     def _views(self, links: Mapping[str, str]) -> dict[str, str]:
         return {title: f"{self.front}{link}" for title, link in links.items()}
@@ -238,13 +252,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        file = folder and (folder / unquote(inside)).resolve()
-        if not folder or not file or not file.is_relative_to(folder.resolve()):
-            self._answer(404, "text/plain", b"no such file", OURS)
-            return
         try:
-            content = file.read_bytes()
-        except OSError:
+            file = folder and (folder / unquote(inside)).resolve()
+            inner = folder and file and file.is_relative_to(folder.resolve())
+            content = file.read_bytes() if file and inner else None
+        except (OSError, ValueError, RuntimeError):  # no name at all; links in a circle
+            file = content = None
+        if file is None or content is None:
             self._answer(404, "text/plain", b"no such file", OURS)
             return
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
@@ -259,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
         study, _, inside = rest.partition("/")
         kind, _, name = map(unquote, inside.partition("/"))
         if not shown.mlflow:
-            self._answer(503, "text/html", b"MLflow is starting.", OURS, {"Refresh": "2"})
+            self._not_yet()
             return
         try:
             link = shown.run(unquote(study), kind, name)
@@ -284,7 +298,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(said)) if int(said) else None
         if not shown.mlflow or shown.remote:
-            self._answer(503, "text/html", b"MLflow is starting.", OURS, {"Refresh": "2"})
+            self._not_yet()
             return
         place = urlsplit(shown.mlflow)
         sent = {k: v for k, v in self.headers.items() if k.lower() not in HOP}
@@ -313,6 +327,13 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.close_connection = True
             line.close()
+
+    def _not_yet(self) -> None:
+        """MLflow's pages are not there: the browser asks again by itself."""
+        text = self.server.shown.missing or "MLflow is starting."
+        more = {"Refresh": "2"}
+        text_bytes = text.encode(errors="replace")
+        self._answer(503, "text/plain; charset=utf-8", text_bytes, OURS, more)
 
     def _front(self) -> bool:
         return urlsplit(self.path).path == "/mlflow"

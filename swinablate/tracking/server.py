@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
@@ -37,27 +38,67 @@ BESIDE = ("(Background on this error", "[SQL:", "[parameters:")
 """Lines that SQLAlchemy puts behind an error."""
 START_S = 180.0
 """A loaded machine of two cores needs 45 s to import MLflow's server; this is four times that."""
+FIRST_S = 60.0
+"""The first search of a fresh server has taken 18 s on a loaded machine; this is thrice that."""
+LOOK_S = 20.0
+"""For the links of the page: they come late rather than not at all, and nobody waits for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """MLflow's pages, while they are served.
+
+    Attributes:
+        base: their address, without a secret.
+        credentials: headers with it.
+        child: the server, where it is ours.
+    """
+
+    base: str
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    child: "subprocess.Popen[bytes] | None" = None
+
+    def table(self, study: str | None = None) -> str:
+        """The address of a study's ablation table; MLflow's front page if there is none.
+
+        Args:
+            study: whose table; without it, the one changed last.
+
+        Raises:
+            EnvironmentFault: the server does not answer.
+        """
+        for tags, experiment in _experiments(self.base, self.credentials):
+            if study in {None, tags["study"]}:
+                return f"{self.base}/{views.link(experiment, 'table')}"
+        return f"{self.base}/#/experiments"
+
+    def wait(self) -> None:
+        """Wait until our server ends; for ever, where it is somebody else's."""
+        if self.child is None:
+            signal.pause()
+        else:
+            self.child.wait()
+
+
+END_S = 3.0
+"""What was asked to end gets so long to do it by itself; what hangs is killed."""
 
 
 @contextmanager
-def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Iterator[str]:
+def serve(uri: str, port: int, artifacts: Path) -> Iterator[Pages]:
     """Run MLflow's pages while the context lasts.
 
     Args:
         uri: the store; of a server that runs already, only the address is built.
         port: on 127.0.0.1; 0 takes a free one.
         artifacts: where files of studies are.
-        study: whose table to open; without it, the one changed last.
-
-    Yields:
-        The address of the ablation table.
 
     Raises:
         EnvironmentFault: no study was run yet, the port is in use, or MLflow does not start.
     """
     if uri.startswith(("http://", "https://")):
-        address, credentials = _opened(uri)
-        yield _table(address, study, credentials)
+        base, credentials = _opened(uri)
+        yield Pages(base=base, credentials=credentials)
         return
     uri = stores.sqlalchemy_url(uri)
     path = stores.database(uri)
@@ -71,13 +112,17 @@ def serve(uri: str, port: int, artifacts: Path, study: str | None = None) -> Ite
         stores.reach(uri)
     except (SQLAlchemyError, ImportError) as error:
         raise stores.fault(error, uri, "the records cannot be read") from None
-    port = free_port(port)
-    base = f"http://{HOST}:{port}"
     with tempfile.TemporaryFile() as log:
-        child = _start(uri, port, artifacts, log)
+        with _reserved(port) as kept:
+            base = f"http://{HOST}:{kept}"
+            child = _start(uri, kept, artifacts, log)
+            try:
+                _wait(child, base, uri, log)
+            except BaseException:
+                _stop(child)
+                raise
         try:
-            _wait(child, base, uri, log)
-            yield _table(base, study, {})
+            yield Pages(base=base, child=child)
         finally:
             _stop(child)
 
@@ -120,18 +165,29 @@ def free_port(port: int) -> int:
     Raises:
         EnvironmentFault: it cannot be used.
     """
-    with socket.socket() as probe:
+    with _reserved(port) as found:
+        return found
+
+
+@contextmanager
+def _reserved(port: int) -> Iterator[int]:
+    """Keep a port for a server that starts: it takes half a minute until it listens there.
+
+    Nobody else is given a port that is bound. A server binds it all the same: as long as nobody
+    listens, it is shared by those who say that it may be used again, as servers do.
+    """
+    with socket.socket() as held:
         # A port that was served a moment ago is free, whatever the kernel still waits for.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            held.bind((HOST, port))
         except (OSError, OverflowError) as error:
             raise EnvironmentFault(
                 f"port {port} cannot be used: {getattr(error, 'strerror', None) or error}",
                 at="--port",
                 hint="choose another, or 0 for any that is free",
             ) from None
-        return int(probe.getsockname()[1])
+        yield int(held.getsockname()[1])
 
 
 def _wait(child: "subprocess.Popen[bytes]", base: str, uri: str, log: IO[bytes]) -> None:
@@ -141,7 +197,7 @@ def _wait(child: "subprocess.Popen[bytes]", base: str, uri: str, log: IO[bytes])
             # It answers at once or is not there yet; one that hangs is asked again.
             with DIRECT.open(f"{base}/health", timeout=5):
                 return
-        except (urllib.error.URLError, OSError):
+        except (OSError, HTTPException):
             pass
         if child.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
@@ -172,14 +228,6 @@ def _opened(uri: str) -> tuple[str, dict[str, str]]:
     return base, {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _table(base: str, study: str | None, credentials: Mapping[str, str]) -> str:
-    """The address of a study's ablation table; MLflow's front page if there is none."""
-    for tags, experiment in _experiments(base, credentials):
-        if study in {None, tags["study"]}:
-            return f"{base}/{views.link(experiment, 'table')}"
-    return f"{base}/#/experiments"
-
-
 def views_of(uri: str) -> dict[str, dict[str, str]]:
     """Study -> title -> address of its views, relative to that of the pages.
 
@@ -190,7 +238,9 @@ def views_of(uri: str) -> dict[str, dict[str, str]]:
         EnvironmentFault: it does not answer.
     """
     base, credentials = _opened(uri)
-    found = reversed(_experiments(base, credentials))  # of one name, the one changed last counts
+    found = reversed(
+        _experiments(base, credentials, LOOK_S)
+    )  # of one name, the one changed last counts
     return {tags["study"]: views.links(experiment) for tags, experiment in found}
 
 
@@ -224,10 +274,12 @@ def run_of(uri: str, study: str, kind: str, name: str) -> str:
     return ""
 
 
-def _experiments(base: str, credentials: Mapping[str, str]) -> list[tuple[dict[str, str], str]]:
+def _experiments(
+    base: str, credentials: Mapping[str, str], patience_s: float = FIRST_S
+) -> list[tuple[dict[str, str], str]]:
     """Tags and id of every experiment of ours, the one changed last first."""
     asked = {"order_by": ["last_update_time DESC"]}
-    found = _search(base, credentials, "experiments", asked)
+    found = _search(base, credentials, "experiments", asked, patience_s)
     tagged = [(_tags(one), str(one["experiment_id"])) for one in found]
     return [(tags, experiment) for tags, experiment in tagged if "study" in tags]
 
@@ -237,14 +289,17 @@ def _tags(of: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _search(
-    base: str, credentials: Mapping[str, str], what: str, asked: Mapping[str, Any]
+    base: str,
+    credentials: Mapping[str, str],
+    what: str,
+    asked: Mapping[str, Any],
+    patience_s: float = FIRST_S,
 ) -> list[dict[str, Any]]:
     """All experiments, or runs, that a search finds."""
     token, found = "", list[dict[str, Any]]()
     opener = DIRECT if urlsplit(base).hostname == HOST else urllib.request.build_opener()
     while True:
-        # The first search of a fresh server has taken 18 s, hence the 60 s below; pages of 1,000
-        # make it the only one in all but the largest stores.
+        # Pages of 1,000 make it one search in all but the largest stores.
         request = urllib.request.Request(  # noqa: S310  http(s) only: checked by the caller
             f"{base}/api/2.0/mlflow/{what}/search",
             data=json.dumps({**asked, "max_results": 1000, "page_token": token}).encode(),
@@ -253,12 +308,12 @@ def _search(
         for name, value in credentials.items():
             request.add_unredirected_header(name, value)  # not for wherever it sends us
         try:
-            with opener.open(request, timeout=60) as answer:
+            with opener.open(request, timeout=patience_s) as answer:
                 page = json.load(answer)
-        except (OSError, ValueError) as error:
+            found += page.get(what, [])
+            token = page.get("next_page_token", "")
+        except (OSError, ValueError, AttributeError, HTTPException) as error:
             raise stores.fault(error, base, "MLflow's server does not answer") from None
-        found += page.get(what, [])
-        token = page.get("next_page_token", "")
         if not token:
             return found
 
@@ -272,9 +327,21 @@ def _watch(command: list[str]) -> None:
     while server.poll() is None and not select.select([sys.stdin], [], [], 0.2)[0]:
         pass
     os.killpg(0, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        server.wait(timeout=3)  # to end by itself; what hangs is killed
+    deadline = time.monotonic() + END_S
+    while server.poll() is None and _busy(server.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
     os.killpg(0, signal.SIGKILL)  # us too
+
+
+def _busy(pid: int) -> bool:
+    """Whether MLflow's command may still have a server below it; alone it only tidies its memory.
+
+    Which takes it two seconds, and everybody who ends `ui` would wait for them.
+    """
+    try:
+        return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+    except OSError:
+        return True
 
 
 if __name__ == "__main__":

@@ -325,12 +325,11 @@ def test_where_only_variants_ran_and_the_file_is_gone_the_variants_are_named(cap
 def test_ui_opens_what_a_server_has_from_elsewhere_but_no_other_study(monkeypatch, capsys):
     opened = []
 
-    def serve(uri, port, artifacts, name):
-        opened.append((uri, name))
+    def table(pages, name):
+        opened.append((pages.base, name))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("swinablate.cli.pages.serve", serve)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("swinablate.tracking.server.Pages.table", table)
     file, server = written(), ["--tracking-uri", "http://mlflow:5000"]
     assert main(["ui", str(file), "--set", "train.epochs=3", *server, "--port", "0"]) == 130
     assert opened == [("http://mlflow:5000", "a@train.epochs=3")]

@@ -45,9 +45,8 @@ def tracking(folder: Path) -> Iterator[tuple[str, Path]]:
     """MLflow's server, its address with a user and password, and its database."""
     database = folder / "mlflow.db"
     sqlite3.connect(database).close()
-    with serve(f"sqlite:///{database}", 0, folder / "artifacts") as address:
-        base = address.partition("/#")[0]
-        yield base.replace("//", f"//bob:{quote(SERVER, safe='')}@"), database
+    with serve(f"sqlite:///{database}", 0, folder / "artifacts") as pages:
+        yield pages.base.replace("//", f"//bob:{quote(SERVER, safe='')}@"), database
 
 
 def held(text: str | bytes) -> list[str]:

@@ -223,8 +223,8 @@ def test_mlflow_on_a_server(tmp_path, capfd):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     Tracker.open(uri, tmp_path / "artifacts", replace(STUDY, name="other")).close()
     counts = []
-    with serve(uri, 0, tmp_path / "artifacts") as url:
-        base = url.partition("/#")[0]
+    with serve(uri, 0, tmp_path / "artifacts") as pages:
+        base = pages.base
         for reused in (True, False, True):
             tracker = Tracker.open(base, tmp_path / "elsewhere", STUDY)
             tell(tracker, reused=reused)

@@ -93,8 +93,8 @@ def record(home):
 def served(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     links = record(home)
-    with serve(f"sqlite:///{home / 'mlflow.db'}", 0, home / "artifacts", "quickstart") as url:
-        yield url, links
+    with serve(f"sqlite:///{home / 'mlflow.db'}", 0, home / "artifacts") as pages:
+        yield pages.table("quickstart"), links
 
 
 @pytest.fixture(scope="module")
@@ -250,8 +250,8 @@ import signal, sys, time
 from pathlib import Path
 from swinablate.tracking.server import serve
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells' background jobs ignore it
-with serve(sys.argv[1], 0, Path(sys.argv[2])) as url:
-    print(url, flush=True)
+with serve(sys.argv[1], 0, Path(sys.argv[2])) as pages:
+    print(pages.table(), flush=True)
     time.sleep(600)
 """
 

@@ -121,14 +121,88 @@ def test_what_runs_is_not_judged(report):
 
 
 def test_links_lead_to_mlflow_on_the_same_port_when_it_is_there(shown, mlflow):
-    shown.links = lambda: {"quick": {"1 Ablation table": "#/experiments/7"}}
     assert shown.state()["studies"][0]["views"] == {}
     assert shown.state()["mlflow"] == ""
     assert ask(shown, "/mlflow")[0] == 503
-    shown.mlflow = f"http://{mlflow}"
+    links = {"quick": {"1 Ablation table": "#/experiments/7"}}
+    shown.opened(f"http://{mlflow}", lambda: links, lambda *_: "")
     assert shown.state()["studies"][0]["views"] == {"1 Ablation table": "/mlflow#/experiments/7"}
     shown.remote = True
     assert shown.state()["mlflow"] == f"http://{mlflow}/"
+
+
+def test_a_server_that_hangs_holds_nobody_and_its_links_are_gone_when_that_is_known(shown, mlflow):
+    asked, hung = [], threading.Event()
+
+    def links():
+        asked.append(time.monotonic())
+        hung.wait(PATIENCE_S)
+        raise EnvironmentFault("it hangs", at="there")
+
+    shown.opened(f"http://{mlflow}", links, lambda *_: "")
+    began = time.monotonic()
+    for _ in range(5):
+        state = json.loads(ask(shown, "/studies.json")[2])
+        assert (state["studies"][0]["views"], state["missing"]) == ({}, "")
+    assert time.monotonic() - began < PATIENCE_S / 2
+    hung.set()
+    while not shown.state()["missing"]:
+        pass
+    state = shown.state()
+    assert (state["missing"], state["mlflow"]) == ("there: it hangs", "/mlflow")
+    assert len(asked) == 1  # and remembered for a while
+
+
+def test_links_that_were_known_stay_while_mlflow_is_asked_again(shown, mlflow, monkeypatch):
+    monkeypatch.setattr("swinablate.tracking.links.KEPT_S", 0.0)
+    answers = [{"quick": {"Table": "#/1"}}, {"quick": {"Table": "#/2"}}]
+    slow = threading.Event()
+
+    def links():
+        if len(answers) < 2:
+            slow.wait(PATIENCE_S)
+        return answers.pop(0)
+
+    shown.opened(f"http://{mlflow}", links, lambda *_: "")
+    views = [shown.state()["studies"][0]["views"]["Table"] for _ in range(2)]
+    assert views == ["/mlflow#/1"] * 2
+    slow.set()
+    while shown.state()["studies"][0]["views"]["Table"] != "/mlflow#/2":
+        answers = answers or [{"quick": {"Table": "#/2"}}]
+
+
+def test_where_mlflow_does_not_start_the_reports_are_served_and_it_is_said(shown, mlflow):
+    shown.closed("<b> is locked")
+    state = shown.state()
+    assert (state["mlflow"], state["missing"]) == ("", "<b> is locked")
+    status, headers, text = ask(shown, "/mlflow")
+    assert (status, text, headers["Refresh"]) == (503, "<b> is locked", "2")
+    assert headers["Content-Type"].startswith("text/plain")
+    assert ask(shown, "/report/quick/index.html")[0] == 200
+    shown.opened(f"http://{mlflow}", dict, lambda *_: "")
+    state = shown.state()
+    assert (state["mlflow"], state["missing"]) == ("/mlflow", "")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), EnvironmentFault("cannot read", at="h")]
+)
+def test_a_home_that_cannot_be_read_is_told_on_the_page(error, capfd):
+    def read():
+        raise error
+
+    page = Landing(read, lambda _: None, str)
+    with landing(page, 0):
+        state = json.loads(ask(page, "/studies.json")[2])
+    assert (state["studies"], state["problem"]) == ([], str(error))
+    assert capfd.readouterr().err == ""
+
+
+def test_what_is_no_name_of_a_file_is_not_found(shown, report, capfd):
+    (report / "round").symlink_to("round")
+    for path in ("quick/%00", "quick/round", "quick/" + 300 * "a", "quick/%ff"):
+        assert ask(shown, f"/report/{path}")[0] == 404
+    assert capfd.readouterr().err == ""
 
 
 def test_everything_else_is_handed_to_mlflow_as_it_is(shown, mlflow):

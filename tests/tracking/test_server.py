@@ -78,9 +78,9 @@ def refused(base: str) -> bool:
 
 def test_pages_are_served_for_this_machine_alone_and_only_while_they_are_wanted(mlflow, store, tmp_path):  # fmt: skip
     uri = store()
-    with server.serve(uri, 0, tmp_path / "artifacts", "a") as address:
-        base, _, page = address.partition("/#")
-        assert f"#{page}" == views.link("7", "table")
+    with server.serve(uri, 0, tmp_path / "artifacts") as pages:
+        base = pages.base
+        assert pages.table("a") == f"{base}/{views.link('7', 'table')}"
         with urlopen(f"{base}/health", timeout=30) as answer:
             told = json.load(answer)
         argv = told["argv"]
@@ -94,8 +94,8 @@ def test_no_proxy_is_asked_for_this_machine(mlflow, store, monkeypatch, tmp_path
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     install_opener(None)  # the one of earlier tests knows no proxy
-    with server.serve(store(), 0, tmp_path / "artifacts", "a") as address:
-        assert address.endswith(views.link("7", "table"))
+    with server.serve(store(), 0, tmp_path / "artifacts") as pages:
+        assert pages.table("a").endswith(views.link("7", "table"))
     install_opener(None)
 
 
@@ -147,6 +147,54 @@ def test_a_port_in_use_is_refused(store, tmp_path):
     )
 
 
+TAKER = """
+import os, socket, sys, time
+port = int(sys.argv[sys.argv.index("--port") + 1])
+try:
+    socket.socket().bind(("127.0.0.1", port))
+except OSError as error:
+    sys.exit(f"kept: {error.strerror}")
+sys.exit("another program has it")
+"""
+
+
+def test_nobody_is_given_the_port_while_a_server_starts(mlflow, store, tmp_path):
+    """It takes half a minute; any program that wants a port, or a line out, could have got it."""
+    (tmp_path / "path" / "mlflow" / "__main__.py").write_text(TAKER)
+    with (
+        pytest.raises(EnvironmentFault, match="does not start: kept: Address already in use"),
+        server.serve(store(), 0, tmp_path),
+    ):
+        pass
+
+
+def test_what_answers_and_is_no_mlflow_is_told(tmp_path):
+    """No words of HTTP, and JSON that is none of MLflow's: neither is a bug of ours."""
+    for said in (b"SSH-2.0-x\r\n", b"HTTP/1.0 200 OK\r\n\r\n[1]"):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            threading.Thread(target=answer_once, args=(other, said), daemon=True).start()
+            base = f"http://127.0.0.1:{other.getsockname()[1]}"
+            with pytest.raises(EnvironmentFault, match="MLflow's server does not answer: "):
+                server.views_of(base)
+
+
+def answer_once(other: socket.socket, said: bytes) -> None:
+    line, _ = other.accept()
+    with line:
+        line.recv(1 << 16)
+        line.sendall(said)
+        line.shutdown(socket.SHUT_WR)
+        while line.recv(1 << 16):
+            pass
+
+
+def test_our_servers_end_is_waited_for(mlflow, store, tmp_path):
+    with server.serve(store(), 0, tmp_path) as pages:
+        threading.Timer(0.3, pages.child.stdin.close).start()
+        pages.wait()
+    assert refused(pages.base)
+
+
 @pytest.fixture
 def remote():
     """A server of somebody else, with two pages of experiments; it hears who asks."""
@@ -181,14 +229,14 @@ def remote():
 @pytest.mark.parametrize(("study", "number"), [(None, "2"), ("a", "2"), ("b", "3")])
 def test_of_a_server_that_runs_the_table_of_a_study_is_found(remote, tmp_path, study, number):
     base, asked = remote
-    with server.serve(base + "/", 0, tmp_path, study) as address:
-        assert address == f"{base}/{views.link(number, 'table')}"
+    with server.serve(base + "/", 0, tmp_path) as pages:
+        assert pages.table(study) == f"{base}/{views.link(number, 'table')}"
     assert [one["page_token"] for one in asked] == ["", "more"]
 
 
 def test_without_such_a_study_mlflows_front_page_is_opened(remote, tmp_path):
-    with server.serve(remote[0], 0, tmp_path, "c") as address:
-        assert address == f"{remote[0]}/#/experiments"
+    with server.serve(remote[0], 0, tmp_path) as pages:
+        assert pages.table("c") == f"{remote[0]}/#/experiments"
 
 
 BASIC = "Basic " + b64encode(b"bob:s3@cret").decode()
@@ -212,8 +260,8 @@ def test_a_server_is_asked_by_name_and_the_address_that_is_shown_has_no_secret(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     base, asked = remote
-    with server.serve(base.replace("//", f"//{userinfo}"), 0, tmp_path, "a") as address:
-        assert address == f"{base}/{views.link('2', 'table')}"
+    with server.serve(base.replace("//", f"//{userinfo}"), 0, tmp_path) as pages:
+        assert pages.table("a") == f"{base}/{views.link('2', 'table')}"
     assert {one["who"] for one in asked} == {who}
 
 
@@ -222,10 +270,10 @@ def test_a_server_that_does_not_answer_is_named(tmp_path):
         free.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{free.getsockname()[1]}"
     with (
+        server.serve(base, 0, tmp_path) as pages,
         pytest.raises(EnvironmentFault, match="MLflow's server does not answer"),
-        server.serve(base, 0, tmp_path),
     ):
-        pass
+        pages.table()
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
