@@ -12,7 +12,7 @@ from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
 from swinablate.config.train import TrainConfig, falls, warmup_steps
-from swinablate.data import Sizes, describe, image_spec, resolved_data
+from swinablate.data import Sizes, acting, describe, image_spec, resolved_data
 from swinablate.errors import InputError
 from swinablate.models.bounds import check_cost, is_small
 from swinablate.models.cost import Cost, cost
@@ -196,7 +196,7 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
         del train[name]
     if recipe.train.optimizer == "adamw":
         train["optimizer"] = "adam"  # its decay is decoupled, too
-    train["lr"] = recipe.train.peak_lr
+    train["lr"] = acting(recipe).peak_lr
     del train["lr_scale"], train["lr_batch"]
     if sizes := describe(recipe.data):
         train |= _acting(recipe.train, sizes)

@@ -10,7 +10,7 @@ from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
 from swinablate.config.levels import Level
 from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig, identity, mended, trial_id
-from swinablate.data import revisions
+from swinablate.data import revised_batch, revisions
 from swinablate.errors import InputError
 from swinablate.models.diff import Proof
 from swinablate.records.scale import DatasetsRecord, ScaleRecord
@@ -122,7 +122,7 @@ def revised(recipe: Recipe) -> dict[str, int]:
     """Field -> revision of its meaning, of those that a recipe uses and that were mended."""
     if isinstance(recipe, CommandRecipe):
         return {}
-    return {**revisions(recipe.data), **mended(recipe)}
+    return {**revisions(recipe.data), **mended(recipe), **revised_batch(recipe)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,7 @@ RATES = ({}, {"lr": 1e-3, "weight_decay": 0.0}, {"lr": 5e-3, "weight_decay": 0.2
         {"model": {"norm": "prepbn"}},
         {"optimizer": "rmsprop", "lr_scale": "linear", "lr_batch": 32, "variants": RATES},
         {"optimizer": "adagrad", "l2": 0.1, "variants": RATES},
+        {"data": {"limit": 24}, "batch": 96, "lr_scale": "linear", "lr_batch": 12},
     ],
     ids=[
         "rates",
@@ -111,6 +112,7 @@ RATES = ({}, {"lr": 1e-3, "weight_decay": 0.0}, {"lr": 5e-3, "weight_decay": 0.2
         "prepbn",
         "rmsprop",
         "adagrad",
+        "whole",
     ],
 )
 def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):

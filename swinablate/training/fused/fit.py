@@ -135,6 +135,7 @@ def prepare(jobs: Sequence[Job]) -> Together:
         recipes[0].train.batch,
         augmentation(recipes[0].data, image),
     )
+    recipes[0].train.check_rate(feed.count)
     models = [build(m.recipe, image, m.job.seed).to(device) for m in members]
     example = torch.zeros(feed.size, image.channels, image.height, image.width, device=device)
     if ":" in recipes[0].model.family and (name := made_anew(models[0], example)):
