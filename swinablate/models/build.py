@@ -1,6 +1,7 @@
 """A network with its initial weights."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 
 import torch
@@ -118,8 +119,35 @@ TABLES = frozenset(
 """
 
 
+NORM = re.compile(r"(?:layer|rms|group|batch|instance)norm(?:[123]d)?$", re.IGNORECASE)
+"""How the name of a class ends whose own parameters scale and shift what it has normalised."""
+
+
+def norms(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The scales and shifts of two or more axes that layers of normalisation have, by name.
+
+    By the names of their classes and of those that these come from, as of batch norms; one over
+    channels, rows and columns has a number for each of its values, and multiplies nothing else.
+    """
+    return {
+        f"{path}.{name}" if path else name: parameter
+        for path, module in model.named_modules()
+        if any(NORM.search(kind.__name__) for kind in type(module).__mro__)
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim >= 2
+    }
+
+
 def tables(model: nn.Module) -> frozenset[str]:
     """Names of the parameters of two or more axes that are no matrices, so not decayed.
+
+    Those of `norms` and of tables.
+    """
+    return frozenset(norms(model)) | tokens(model)
+
+
+def tokens(model: nn.Module) -> frozenset[str]:
+    """Names of the parameters that hold a row for each token, position, class or channel.
 
     Those of a known name, the weights of `nn.Embedding`, and whatever the network itself
     lists in `no_weight_decay()`, as timm's do.
