@@ -53,10 +53,9 @@ def fitted(picture: "Image", image: ImageSpec) -> Picture:
     """Turn it upright, cut the middle in the format's proportions, scale it, grey or colour it.
 
     A camera's note of how it was held (EXIF) is obeyed; what is transparent becomes white; grey
-    of 16 bits is scaled by its range, 0 to 65535, not by its brightest pixel, and turned over where
-    0 is white. Scaling averages
-    over what a pixel covers (PIL's bilinear filter, as in torchvision's `Resize`). A picture
-    that has the format already keeps its bytes.
+    of 16 bits is scaled by its range, 0 to 65535, not by its brightest pixel, and turned over
+    where 0 is white. Scaling averages over what a pixel covers (PIL's bilinear filter, as in
+    torchvision's `Resize`). A picture that has the format already keeps its bytes.
     """
     from PIL import Image, ImageOps
 

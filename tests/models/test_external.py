@@ -462,7 +462,9 @@ def test_tables_and_tokens_are_not_decayed():
     assert decayed == {"0.line.weight", "0.matrix"}
 
 
-NORMED = HEAD + """
+NORMED = (
+    HEAD
+    + """
 class LayerNorm2d(nn.Module):
     def __init__(self):
         super().__init__()
@@ -483,6 +485,7 @@ class Net(nn.Module):
     def forward(self, x):
         return self.line(self.norm(x).flatten(1))
 """
+)
 
 
 def test_norms_over_several_axes_are_not_decayed_and_muon_leaves_them_alone(home):
