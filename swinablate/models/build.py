@@ -1,14 +1,18 @@
 """A network with its initial weights."""
 
 import contextlib
+import copy
 import re
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.models.transfer import head
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @contextlib.contextmanager
@@ -117,6 +121,34 @@ TABLES = frozenset(
 
 `table` is ours; the others are those of timm and of torchvision's `models/`.
 """
+
+
+@contextlib.contextmanager
+def copyable(model: nn.Module) -> Iterator[None]:
+    """Let a network be copied that keeps what it has computed.
+
+    Torch copies no tensor that remembers where it comes from, and its older weight norm and
+    spectral norm keep such weights, and compute them at every call: meanwhile they are numbers.
+    """
+    kept = [
+        (vars(module), name, value)
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if isinstance(value, Tensor) and not value.is_leaf
+    ]
+    try:
+        for attributes, name, value in kept:
+            attributes[name] = value.detach()
+        yield
+    finally:
+        for attributes, name, value in kept:
+            attributes[name] = value
+
+
+def copied(model: Net) -> Net:
+    """A copy of a network; the two share nothing."""
+    with copyable(model):
+        return copy.deepcopy(model)
 
 
 NORM = re.compile(r"(?:layer|rms|group|batch|instance)norm(?:[123]d)?$", re.IGNORECASE)
