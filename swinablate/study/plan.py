@@ -13,11 +13,11 @@ from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig, identit
 from swinablate.data import image_spec, revised_batch, revisions
 from swinablate.errors import InputError
 from swinablate.models.diff import Proof
+from swinablate.models.external.mended import revised_network
 from swinablate.records.scale import DatasetsRecord, ScaleRecord
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.files import BASELINE, Study
 from swinablate.study.matching import Matched
-from swinablate.study.mended import revised_network
 from swinablate.text import html_table, named_level
 
 if TYPE_CHECKING:

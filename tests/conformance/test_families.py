@@ -65,7 +65,7 @@ def test_a_switch_acts_where_it_says(base, flipped, field):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_norms_of_ours_have_one_axis(name):
-    """Or their recipes would need a revision, as those of others have (`study.mended`)."""
+    """Or their recipes would need a revision, as those of others have (`external.mended`)."""
     base = load(name)
     levels = marks(base)["norm"].levels if "norm" in marks(base) else ()
     for made in (base, *(base.at(norm=level) for level in levels)):
