@@ -204,6 +204,23 @@ class TrainConfig(Frozen):
         """Steps of a whole run, where an epoch has so many."""
         return self.steps if self.steps is not None else self.epochs * per_epoch
 
+    def of_images(self, count: int) -> TrainConfig:
+        """As it trains on so many images: a batch has no more, and its rate is that batch's."""
+        return self if self.batch <= count else self.model_copy(update={"batch": count})
+
+    def check_rate(self, count: int) -> None:
+        """Refuse a rate that follows a batch of more images than there are to train on.
+
+        Raises:
+            ValueError: it would.
+        """
+        if self.lr_scale != "none" and self.batch > count:
+            raise ValueError(
+                f"train.batch = {self.batch} is larger than the {count} training images, and "
+                f'train.lr_scale = "{self.lr_scale}" would scale the rate by a batch that no step '
+                f"has; write train.batch = {count}"
+            )
+
     @property
     def peak_lr(self) -> float:
         """The peak learning rate at this batch, as `lr_scale` has it."""

@@ -33,7 +33,7 @@ from swinablate.data.registry import (
     resolved_data,
     unread_data,
 )
-from swinablate.data.revisions import revisions
+from swinablate.data.revisions import acting, revised_batch, revisions
 from swinablate.data.rng import Chance, of_runs, of_step
 from swinablate.data.splits import Images, Splits, load_splits, per_class
 
@@ -45,6 +45,7 @@ __all__ = [
     "Prepared",
     "Sizes",
     "Splits",
+    "acting",
     "augmentation",
     "batch",
     "check_sizes",
@@ -66,6 +67,7 @@ __all__ = [
     "prepare_own",
     "raw_batches",
     "resolved_data",
+    "revised_batch",
     "revisions",
     "source",
     "train_batches",

@@ -41,6 +41,10 @@ LYING = {5, 6, 7, 8}
 """Those that exchange height and width."""
 WIDTH, HEIGHT = 256, 257
 """TIFF's numbers of the notes of both, as they are stored."""
+INK = 262
+"""TIFF's number of the note of which end of its range is white."""
+NEGATIVE = 0
+"""Its value where that is zero. PIL obeys it in pictures of 8 bits and fewer alone."""
 PAPER = (255, 255, 255)
 """What transparent pictures lie on: white, as on a page."""
 
@@ -49,16 +53,17 @@ def fitted(picture: "Image", image: ImageSpec) -> Picture:
     """Turn it upright, cut the middle in the format's proportions, scale it, grey or colour it.
 
     A camera's note of how it was held (EXIF) is obeyed; what is transparent becomes white; grey
-    of 16 bits is scaled by its range, 0 to 65535, not by its brightest pixel. Scaling averages
-    over what a pixel covers (PIL's bilinear filter, as in torchvision's `Resize`). A picture
-    that has the format already keeps its bytes.
+    of 16 bits is scaled by its range, 0 to 65535, not by its brightest pixel, and turned over
+    where 0 is white. Scaling averages over what a pixel covers (PIL's bilinear filter, as in
+    torchvision's `Resize`). A picture that has the format already keeps its bytes.
     """
     from PIL import Image, ImageOps
 
-    mode = MODES[image.channels]
+    mode, negative = MODES[image.channels], getattr(picture, "tag_v2", {}).get(INK) == NEGATIVE
     picture = _opaque(ImageOps.exif_transpose(picture))
     if picture.mode in WORDS:
         grey = np.asarray(picture).astype(np.int64)
+        grey = WORD - grey if negative else grey
         picture = Image.fromarray(((grey * BYTE + WORD // 2) // WORD).astype(np.uint8))
     if picture.mode in RANGELESS:
         raise ValueError(f"its numbers have no range (PIL's mode {picture.mode})")

@@ -27,10 +27,18 @@ from numpy.typing import NDArray
 from swinablate.config import schema
 from swinablate.config.data import DataConfig
 from swinablate.config.family import BYTE, ImageSpec
+from swinablate.config.train import TrainConfig
 from swinablate.data.dataset import Part, Parts
 from swinablate.data.facts import Tally, found
 from swinablate.data.reading import Source
-from swinablate.data.registry import find_dataset, image_spec, native_spec, raw_folder, sizes_of
+from swinablate.data.registry import (
+    describe,
+    find_dataset,
+    image_spec,
+    native_spec,
+    raw_folder,
+    sizes_of,
+)
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import locks
 
@@ -235,11 +243,18 @@ def source(config: DataConfig) -> DataConfig:
     )
 
 
-def check_sizes(config: DataConfig, prepared: Prepared) -> None:
-    """Refuse empty splits of a data set whose size was not known before.
+def check_sizes(
+    config: DataConfig, prepared: Prepared, trains: Iterable[TrainConfig] = ()
+) -> None:
+    """Refuse what a data set is too small for whose size was not known before.
+
+    Args:
+        config: the recipe's data.
+        prepared: the same.
+        trains: how networks train on them.
 
     Raises:
-        InputError: a split would be empty.
+        InputError: a split would be empty, or a rate follow a batch that is larger.
     """
     rest, test = (
         len(np.load(prepared.path / f"{part}_labels.npy", mmap_mode="r"))
@@ -247,7 +262,9 @@ def check_sizes(config: DataConfig, prepared: Prepared) -> None:
     )
     manifest = json.loads((prepared.path / MANIFEST).read_text("utf-8"))
     try:
-        sizes_of(config, rest, test, _own(manifest))
+        sizes = sizes_of(config, rest, test, _own(manifest))
+        for train in trains if describe(config) is None else ():
+            train.check_rate(sizes.train)
     except ValueError as error:
         problem, _, hint = str(error).partition("; ")
         raise InputError(problem, at="data", hint=hint) from None

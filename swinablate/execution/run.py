@@ -298,8 +298,7 @@ class Run:
         Returns:
             Data of an arm -> digest of its images.
         """
-        prepared: dict[DataConfig, data.Prepared] = {}
-        digests: dict[DataConfig, str] = {}
+        prepared, digests = dict[DataConfig, data.Prepared](), dict[DataConfig, str]()
         arms = {arm.name: arm for arm in self._plan.arms if state.runs(arm.name)}
         # The images of a command are its script's business.
         theirs = [arm for arm in arms.values() if isinstance(arm.recipe, CommandRecipe)]
@@ -309,7 +308,8 @@ class Run:
             source = data.source(config)
             if source not in prepared:
                 prepared[source] = data.prepare(config, self._home.datasets)
-            data.check_sizes(config, prepared[source])
+            trains = [arm.recipe.train for arm in ours if config in arm.data]
+            data.check_sizes(config, prepared[source], trains)
             digests[config] = prepared[source].sha256
         folders = [one.path for one in prepared.values()]
         keep_folders(self._home.logs, self._record.study, folders)

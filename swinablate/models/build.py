@@ -1,13 +1,18 @@
 """A network with its initial weights."""
 
 import contextlib
+import copy
+import re
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.models.transfer import head
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @contextlib.contextmanager
@@ -118,8 +123,63 @@ TABLES = frozenset(
 """
 
 
+@contextlib.contextmanager
+def copyable(model: nn.Module) -> Iterator[None]:
+    """Let a network be copied that keeps what it has computed.
+
+    Torch copies no tensor that remembers where it comes from, and its older weight norm and
+    spectral norm keep such weights, and compute them at every call: meanwhile they are numbers.
+    """
+    kept = [
+        (vars(module), name, value)
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if isinstance(value, Tensor) and not value.is_leaf
+    ]
+    try:
+        for attributes, name, value in kept:
+            attributes[name] = value.detach()
+        yield
+    finally:
+        for attributes, name, value in kept:
+            attributes[name] = value
+
+
+def copied(model: Net) -> Net:
+    """A copy of a network; the two share nothing."""
+    with copyable(model):
+        return copy.deepcopy(model)
+
+
+NORM = re.compile(r"(?:layer|rms|group|batch|instance)norm(?:[123]d)?$", re.IGNORECASE)
+"""How the name of a class ends whose own parameters scale and shift what it has normalised."""
+
+
+def norms(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The scales and shifts of two or more axes that layers of normalisation have, by name.
+
+    By the names of their classes and of those that these come from, as of batch norms; one over
+    channels, rows and columns has a number for each of its values, and multiplies nothing else.
+    """
+    return {
+        f"{path}.{name}" if path else name: parameter
+        for path, module in model.named_modules()
+        if any(NORM.search(kind.__name__) for kind in type(module).__mro__)
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim >= 2
+    }
+
+
 def tables(model: nn.Module) -> frozenset[str]:
     """Names of the parameters of two or more axes that are no matrices, so not decayed.
+
+    Those of `norms` and of tables.
+    """
+    return frozenset(norms(model)) | tokens(model)
+
+
+def tokens(model: nn.Module) -> frozenset[str]:
+    """Names of the parameters that hold a row for each token, position, class or channel.
 
     Those of a known name, the weights of `nn.Embedding`, and whatever the network itself
     lists in `no_weight_decay()`, as timm's do.

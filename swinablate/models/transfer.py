@@ -199,7 +199,24 @@ def _first(names: list[str]) -> str:
 
 
 def head(model: nn.Module) -> str:
-    """The name of the part that holds the last parameters: in every family the head.
+    """The name of the part that answers: in every family the last one with parameters.
+
+    Of a sequence, as torchvision's VGG and AlexNet end with, it is the last matrix alone: the
+    layers before it know no classes.
+    """
+    part = last_part(model)
+    module = dict(model.named_modules()).get(part)
+    while isinstance(module, nn.Sequential):
+        parts = [(k, x) for k, x in module.named_children() if any(True for _ in x.parameters())]
+        name, module = parts[-1]
+        if not any(parameter.ndim >= 2 for parameter in module.parameters()):
+            break  # a norm behind the last matrix belongs to the same head
+        part += f".{name}"
+    return part
+
+
+def last_part(model: nn.Module) -> str:
+    """The name of the part that holds the last parameters.
 
     A network that is one part, as in a wrapper, is looked into.
     """
@@ -208,7 +225,7 @@ def head(model: nn.Module) -> str:
     first = last.partition(".")[0]
     if len(names) > 1 or first == last:
         return first
-    return f"{first}.{head(model.get_submodule(first))}"
+    return f"{first}.{last_part(model.get_submodule(first))}"
 
 
 def freeze(model: nn.Module, stages: int) -> tuple[nn.Module, ...]:

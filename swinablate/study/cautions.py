@@ -14,7 +14,7 @@ from swinablate.config.levels import Level
 from swinablate.config.metrics import metric
 from swinablate.config.recipe import CommandRecipe, Recipe
 from swinablate.config.train import TrainConfig
-from swinablate.data import Sizes, describe, unread_data
+from swinablate.data import Sizes, acting, describe, unread_data
 from swinablate.study.equality import DECIDE, Looked, acts_not, fields, in_vain, unread
 from swinablate.study.plan import Arm, Plan
 from swinablate.text import named_level
@@ -198,7 +198,7 @@ def _cropped(arm: Arm) -> Found:
 
 
 def _rates(recipe: Recipe) -> Found:
-    train, lr = recipe.train, recipe.train.peak_lr
+    train, lr = recipe.train, acting(recipe).peak_lr
     most = PLAIN_LR if train.optimizer == "sgd" else ADAPTIVE_LR
     if lr > most:
         yield (

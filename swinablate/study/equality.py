@@ -12,12 +12,12 @@ from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.config.levels import Level
 from swinablate.config.recipe import Recipe
 from swinablate.config.train import TrainConfig, falls, warmup_steps
-from swinablate.data import Sizes, describe, image_spec, resolved_data
+from swinablate.data import Sizes, acting, describe, image_spec, resolved_data
 from swinablate.errors import InputError
 from swinablate.models.bounds import check_cost, is_small
 from swinablate.models.cost import Cost, cost
 from swinablate.models.diff import Proof, compare
-from swinablate.models.external.conduct import SAME_START, oddities
+from swinablate.models.external.conduct import SAME_START, check_copy, oddities
 from swinablate.models.fingerprint import RUN, Fingerprint, observe
 from swinablate.models.registry import is_import, load_family
 from swinablate.study.files import Study
@@ -87,12 +87,17 @@ def odd_of(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
     """What a network of somebody's own does that nobody expects; of all others, nothing.
 
     Nor of one that is too large to be started.
+
+    Raises:
+        ValueError: it cannot be trained as the recipe says.
     """
     name, image = recipe.model.family, image_spec(recipe.data)
     if not is_import(name):
         return ()
     if cost_of(load_family(name, "plan"), recipe, image, looked).params > RUN:
         return ()
+    if recipe.train.ema:
+        check_copy(load_family(name, "plan"), recipe.model, image)
     key = recipe.model.model_dump_json(), image
     if key not in looked.odd:
         looked.odd[key] = oddities(load_family(name, "plan"), recipe.model, image)
@@ -196,7 +201,7 @@ def _resolved(recipe: Recipe) -> list[dict[str, Any]]:
         del train[name]
     if recipe.train.optimizer == "adamw":
         train["optimizer"] = "adam"  # its decay is decoupled, too
-    train["lr"] = recipe.train.peak_lr
+    train["lr"] = acting(recipe).peak_lr
     del train["lr_scale"], train["lr_batch"]
     if sizes := describe(recipe.data):
         train |= _acting(recipe.train, sizes)

@@ -10,9 +10,10 @@ from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
 from swinablate.config.levels import Level
 from swinablate.config.recipe import CommandRecipe, Recipe, StartConfig, identity, mended, trial_id
-from swinablate.data import revisions
+from swinablate.data import image_spec, revised_batch, revisions
 from swinablate.errors import InputError
 from swinablate.models.diff import Proof
+from swinablate.models.external.mended import revised_network
 from swinablate.records.scale import DatasetsRecord, ScaleRecord
 from swinablate.stats.estimate import BASELINE_RATIO
 from swinablate.study.files import BASELINE, Study
@@ -122,7 +123,12 @@ def revised(recipe: Recipe) -> dict[str, int]:
     """Field -> revision of its meaning, of those that a recipe uses and that were mended."""
     if isinstance(recipe, CommandRecipe):
         return {}
-    return {**revisions(recipe.data), **mended(recipe)}
+    return {
+        **revisions(recipe.data),
+        **mended(recipe),
+        **revised_batch(recipe),
+        **revised_network(recipe, image_spec(recipe.data)),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from swinablate.config.recipe import Recipe, derive
 from swinablate.config.train import TrainConfig
 from swinablate.data import (
     Splits,
+    acting,
     augmentation,
     epoch_order,
     load_splits,
@@ -178,6 +179,7 @@ def fit(  # noqa: C901, PLR0912, PLR0915  one loop, top to bottom, is easiest to
     model, optimizer, scaler = learner.model, learner.optimizer, learner.scaler
     averaged = Averaged(model, train.ema) if train.ema else None
     judged = averaged.module if averaged else model  # the weights that are evaluated
+    train.check_rate(len(splits.train))
     size = min(train.batch, len(splits.train))
     per_epoch = len(splits.train) // size  # whole batches: a rest would be a noisier step
     total = train.total(per_epoch)
@@ -361,6 +363,7 @@ def read_job(job: Job) -> tuple[Recipe, ImageSpec]:
     if recipe.train.open and job.kind not in {"probe", "rehearsal"}:
         train = resolved_train(recipe.train, device_name(torch.device(job.device)), job.choices)
         recipe = recipe.model_copy(update={"train": train})
+    recipe = recipe.model_copy(update={"train": acting(recipe)})
     if job.parts:
         train = recipe.train.model_copy(update={"accumulate": job.parts})
         recipe = recipe.model_copy(update={"train": train})

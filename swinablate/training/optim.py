@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from swinablate.config.train import TrainConfig, falls, warmup_steps
-from swinablate.models.build import hidden_matrices, tables
+from swinablate.models.build import copyable, hidden_matrices, tables
 
 START, END = 25.0, 1e4
 """One cycle starts at 1/START of its peak and ends at 1/END of that, as in torch and fastai."""
@@ -219,7 +219,8 @@ class Averaged(AveragedModel):
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        super().__init__(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+        with copyable(model):
+            super().__init__(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
         self.decay = decay
 
     @torch.no_grad()

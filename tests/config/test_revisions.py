@@ -53,6 +53,24 @@ def test_what_the_recipes_that_ship_use_of_it(path):
 
 
 @pytest.mark.parametrize(
+    ("train", "wanted"),
+    [
+        ({"batch": 129, "lr_scale": "linear"}, {"train.lr_scale": 2}),
+        ({"batch": 129, "lr_scale": "sqrt"}, {"train.lr_scale": 2}),
+        ({"batch": 128, "lr_scale": "linear"}, {}),
+        ({"batch": 129}, {}),
+    ],
+)
+def test_a_rate_that_follows_a_batch_of_more_images_than_there_are_is_renamed(train, wanted):
+    data = DataConfig(name="digits", limit=128)
+    made = recipe(**train).model_copy(update={"data": data})
+    found = Trial(arm="baseline", recipe=made, seed=0)
+    assert dict(found.revised) == wanted
+    assert found.id == trial_id(made, 0, wanted)
+    assert (found.id == found.first_id) == (not wanted)
+
+
+@pytest.mark.parametrize(
     ("made", "wanted"),
     [
         (recipe(optimizer="adam"), {"train.weight_decay": 2}),

@@ -14,7 +14,7 @@ from swinablate.config import plugins
 from swinablate.config.family import Family, ImageSpec, ModelConfig, Switch
 from swinablate.models import case as cases
 from swinablate.models import conformance
-from swinablate.models.build import tables
+from swinablate.models.build import norms, tables, tokens
 from swinablate.models.case import Case, seen
 from swinablate.models.catalogue import switches
 from swinablate.models.diff import compare
@@ -61,6 +61,17 @@ def test_a_switch_acts_where_it_says(base, flipped, field):
     moved = proof.modules.names + proof.parameters.names + proof.buffers.names + proof.restarted
     assert moved
     assert proof.output or proof.output_train or proof.restarted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_norms_of_ours_have_one_axis(name):
+    """Or their recipes would need a revision, as those of others have (`external.mended`)."""
+    base = load(name)
+    levels = marks(base)["norm"].levels if "norm" in marks(base) else ()
+    for made in (base, *(base.at(norm=level) for level in levels)):
+        with torch.device("meta"):
+            model = made.family.build(made.config, IMAGE)
+        assert norms(model).keys() <= tokens(model)
 
 
 @pytest.fixture(params=NAMES)

@@ -21,7 +21,8 @@ from PIL import Image
 
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
-from swinablate.data import image_spec, load_splits, prepare, raw_batches, splits
+from swinablate.config.train import TrainConfig
+from swinablate.data import check_sizes, image_spec, load_splits, prepare, raw_batches, splits
 from swinablate.data import prepared as store
 from swinablate.data.batches import eval_batches
 from swinablate.data.datasets import stl10, svhn, usps
@@ -553,6 +554,19 @@ def test_a_function_gives_arrays_or_tensors(module, tmp_path):
     assert kept(prepared.path, "train_labels").dtype == np.int64
     parts = load_splits(of(module), tmp_path / "home", 0, "main", CPU)
     assert [len(p) for p in (parts.train, parts.val, parts.test)] == [18, 2, 6]
+
+
+def test_a_rate_that_would_follow_a_batch_of_more_images_is_refused(module, tmp_path):
+    config = of(module)
+    prepared = prepare(config, tmp_path / "home")
+    small, large = (TrainConfig(batch=n, lr_scale="sqrt") for n in (18, 19))
+    check_sizes(config, prepared, [small, TrainConfig(batch=19)])
+    with pytest.raises(InputError, match="19 is larger than the 18 training images") as error:
+        check_sizes(config, prepared, [small, large])
+    assert error.value.hint == "write train.batch = 18"
+    digits = DataConfig(name="digits")
+    many = TrainConfig(batch=5000, lr_scale="sqrt")  # known by name: the rate is that of them all
+    check_sizes(digits, prepare(digits, tmp_path / "home"), [many])
 
 
 def test_what_a_function_returns_now_is_what_counts(module, tmp_path, caplog, monkeypatch):

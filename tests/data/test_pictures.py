@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
 from swinablate.data import class_names, known, load_splits, per_class, prepare
+from swinablate.data.datasets import image_folder
 from swinablate.errors import InputError
 
 CPU = torch.device("cpu")
@@ -124,6 +126,39 @@ def test_a_picture_is_turned_as_the_camera_was_held(orientation, pictures, tmp_p
     }
     found = first(pictures, tmp_path / "home")
     assert np.array_equal(found, turned[orientation].transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_tiff_whose_zero_is_white_is_no_negative(
+    bits, compression, orientation, pictures, tmp_path
+):
+    top = 2**bits - 1
+    grey = np.full((8, 8), top, np.uint16 if bits == 16 else np.uint8)
+    grey[0] = top // 5
+    (pictures / "train" / "cat" / "0.png").unlink()
+    path = pictures / "train" / "cat" / "0.tif"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(grey).save(path, compression=compression, exif=exif)
+    said = struct.pack("<HHIHH", 262, 3, 1, 1, 0)
+    assert path.read_bytes().count(said) == 1
+    path.write_bytes(path.read_bytes().replace(said, struct.pack("<HHIHH", 262, 3, 1, 0, 0)))
+    wanted = np.zeros((8, 8), np.uint8)
+    wanted[0] = 204
+    assert np.array_equal(
+        first(pictures, tmp_path / "home")[0], np.rot90(wanted, -1) if orientation == 6 else wanted
+    )
+
+
+@pytest.mark.parametrize(("ending", "again"), [(".png", False), (".TIF", True), (".tiff", True)])
+def test_what_was_made_of_a_folder_with_tiff_is_made_again(ending, again, pictures, monkeypatch):
+    one = pictures / "test" / "cat" / "0.png"
+    one.rename(one.with_suffix(ending))
+    before = image_folder.state(pictures)
+    monkeypatch.setattr(image_folder, "TIFF", "another way")
+    assert (image_folder.state(pictures) != before) is again
 
 
 def shape() -> np.ndarray:

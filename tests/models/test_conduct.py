@@ -12,6 +12,7 @@ from swinablate.errors import InputError
 from swinablate.study.cautions import cautions
 from swinablate.study.files import load_study
 from swinablate.study.planner import plan
+from swinablate.training.optim import Averaged
 from swinablate.training.precision import settle
 from tests.models.test_external import HEAD, RECIPE, home, net
 
@@ -199,3 +200,37 @@ def test_what_a_module_chooses_for_the_whole_process_is_undone(home):
     finally:
         torch.set_default_dtype(torch.float32)
         torch.backends.cudnn.benchmark = False
+
+
+def test_averaged_weights_of_a_network_that_cannot_be_copied_are_refused(home):
+    kept = net(body="self.rows = (row for row in range(3))")
+    assert planned(kept).arms
+    with pytest.raises(InputError, match=r"mine:Net cannot be copied: .*generator") as error:
+        planned(kept, "[train]\nema = 0.9\n")
+    assert error.value.hint.endswith("or choose train.ema = 0.0")
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
+@pytest.mark.parametrize("how", ["weight_norm", "spectral_norm"])
+def test_older_norms_of_weights_are_averaged_as_newer_ones_are(how, home):
+    """Torch's older ones keep a weight that it does not copy."""
+    normed = net(body=f"nn.utils.{how}(self.line)")
+    assert planned(normed, "[train]\nema = 0.9\n").arms
+    answers = []
+    x = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
+    for make in (getattr(torch.nn.utils, how), getattr(torch.nn.utils.parametrizations, how)):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(make(torch.nn.Linear(8, 4)))
+        kept = vars(model[0]).get("weight")
+        averaged = Averaged(model, 0.5)
+        assert vars(model[0]).get("weight") is kept
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(x).square().sum().backward()
+            optimizer.step()
+            averaged.update_parameters(model)
+        answers.append(averaged.module.eval()(x).detach())
+        assert not torch.equal(answers[-1], model.eval()(x))
+    if how == "weight_norm":  # the other iterates from directions that both draw otherwise
+        torch.testing.assert_close(*answers, atol=1e-6, rtol=0)

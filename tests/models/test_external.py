@@ -18,7 +18,7 @@ from swinablate.config.schema import validate
 from swinablate.config.train import TrainConfig
 from swinablate.errors import InputError
 from swinablate.execution import worker
-from swinablate.models.build import start, tables
+from swinablate.models.build import hidden_matrices, start, tables
 from swinablate.models.case import Case, case_of
 from swinablate.models.conformance import examine
 from swinablate.models.cost import cost
@@ -27,6 +27,7 @@ from swinablate.models.registry import load_family
 from swinablate.records.events import Batch, Event, Job
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.files import load_study
+from swinablate.study.plan import Trial
 from swinablate.study.planner import plan
 from swinablate.training.optim import make_optimizer
 
@@ -459,6 +460,63 @@ def test_tables_and_tokens_are_not_decayed():
     groups = make_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups
     decayed = {names[id(p)] for g in groups for p in g["params"] if g["weight_decay"]}
     assert decayed == {"0.line.weight", "0.matrix"}
+
+
+NORMED = (
+    HEAD
+    + """
+class LayerNorm2d(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.skew = nn.Parameter(torch.ones(1, 1, 1)), nn.Linear(8, 8)
+
+    def forward(self, x):
+        return self.weight * self.skew(x - x.mean((1, 2, 3), keepdim=True))
+
+class Mine(nn.LayerNorm):
+    pass
+
+class Net(nn.Module):
+    def __init__(self, several: bool = True):
+        super().__init__()
+        self.norm = nn.Sequential(LayerNorm2d(), Mine((8, 8))) if several else nn.LayerNorm(8)
+        self.line = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.line(self.norm(x).flatten(1))
+"""
+)
+
+
+def test_norms_over_several_axes_are_not_decayed_and_muon_leaves_them_alone(home):
+    made = family(NORMED)
+    model = made.build(config(made), IMAGE)
+    names = {id(p): name for name, p in model.named_parameters()}
+    (first, *_) = make_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups
+    assert {names[id(p)] for p in first["params"]} == {"norm.0.skew.weight", "line.weight"}
+    assert not hidden_matrices(model)
+
+
+@pytest.mark.parametrize(
+    ("train", "several", "wanted"),
+    [
+        ("", True, {"train.weight_decay": 3}),
+        ('optimizer = "adam"', True, {"train.weight_decay": 3}),
+        ('optimizer = "adam"', False, {"train.weight_decay": 2}),
+        ("weight_decay = 0.0\nl2 = 0.1", True, {"train.l2": 2}),
+        ('optimizer = "muon"\nweight_decay = 0.0', True, {"train.optimizer": 2}),
+        ("weight_decay = 0.0", True, {}),
+        ("", False, {}),
+    ],
+)
+def test_only_where_they_decayed_have_trials_new_ids(train, several, wanted, home):
+    family(NORMED)
+    text = RECIPE.format("mine:Net").replace("[data]", f"several = {str(several).lower()}\n[data]")
+    (home / "r.toml").write_text(f"{text}[train]\n{train}\n")
+    recipe = load_recipe(home / "r.toml")
+    found = Trial(arm="baseline", recipe=recipe, seed=0)
+    assert dict(found.revised) == wanted
+    assert found.id == trial_id(recipe, 0, wanted)
 
 
 # ---- plan and check

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import typer
+from torch import nn
 
 from swinablate.api import keep_each, keep_weights
 from swinablate.cli.app import app, main
@@ -30,6 +31,7 @@ from swinablate.report.prose import checklist
 from swinablate.study.arms.recipes import load_recipe
 from swinablate.study.files import load_study, smoke
 from swinablate.study.noise.expected import Noise
+from swinablate.study.plan import Trial
 from swinablate.study.plan_record import plan_record
 from swinablate.study.planner import plan
 from swinablate.tracking.cards import trial_card
@@ -61,8 +63,41 @@ def test_head_is_the_last_part_of_every_family():
         family = load_family(name, "")
         with torch.device("meta"):
             model = family.build(family.config(), image)
-        assert transfer.head(model) == ("fc2" if name == "post001" else "head"), name
+        part = {"post001": "fc2", "nin": "head.4", "vgg": "head.2"}.get(name, "head")
+        assert transfer.head(model) == part, name
     assert transfer.head(torch.nn.ModuleDict({"net": model})) == "net.head"
+
+
+@pytest.mark.parametrize(
+    ("parts", "part"),
+    [
+        ([nn.Flatten(), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2), nn.Softmax(1)], ".3"),
+        ([nn.Dropout(), nn.Conv2d(8, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1)], ".1"),
+        ([nn.Linear(8, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 2))], ".1.1"),
+        ([nn.Linear(8, 4), nn.Linear(4, 2), nn.BatchNorm1d(2)], ""),
+        ([nn.ModuleList([nn.Linear(8, 4), nn.Linear(4, 2)])], ".0"),
+    ],
+)
+def test_of_a_sequence_the_last_layer_that_has_a_matrix_is_the_head(parts, part):
+    model = nn.ModuleDict({"features": nn.Linear(8, 8), "classifier": nn.Sequential(*parts)})
+    assert transfer.head(model) == f"classifier{part}"
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"), [("alexnet", 3), ("vgg11", 3), ("convnext_tiny", 1), ("vit_b_32", 1)]
+)
+def test_a_new_head_of_torchvisions_is_its_last_layer(name, layers):
+    family = load_family(f"torchvision:{name}", "")
+    side = 64 if name != "vit_b_32" else 224
+    image = ImageSpec(height=side, width=side, channels=3, classes=10)
+    with torch.device("meta"):
+        model = family.build(family.config(), image)
+        source = family.build(family.config(), image.model_copy(update={"classes": 7}))
+    taken = transfer.fitting(model, StartConfig(head="new"), source.state_dict())
+    drawn = [n for n, p in model.named_parameters() if n not in taken]
+    matrices = [n for n, p in model.named_parameters() if p.ndim == 2 and n.startswith("class")]
+    assert drawn == [n for n, _ in model.named_parameters()][-2:]
+    assert layers == 1 or len(matrices) == layers
 
 
 def test_weights_of_other_classes_are_taken_but_for_the_head():
@@ -211,6 +246,29 @@ def write_weights(path, **changes):
     torch.save(
         network(**{"patch": 2, "depths": (2,), "heads": (2,), **changes}).state_dict(), path
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "rest", "wanted"),
+    [
+        ('family = "vgg"\nhead = "fc"', "head_lr = 10.0", {"start.head_lr": 2}),
+        ('family = "vgg"\nhead = "fc"', 'head = "new"\nweights = "a.pt"', {"start.head": 2}),
+        ('family = "vgg"\nhead = "fc"', 'head = "new"', {}),
+        ('family = "vgg"\nhead = "fc"', '[train]\noptimizer = "muon"', {"train.optimizer": 2}),
+        ('family = "torchvision:mobilenet_v2"', "head_lr = 10.0", {}),
+        ('family = "torchvision:alexnet"', "head_lr = 10.0", {"start.head_lr": 2}),
+        ('family = "resnet"', "head_lr = 10.0", {}),
+        ('family = "vgg"', "head_lr = 10.0", {}),
+    ],
+)
+def test_only_where_the_head_was_a_sequence_have_trials_new_ids(model, rest, wanted, tmp_path):
+    write_weights(tmp_path / "a.pt")
+    data = '[data]\nname = "digits"\nsize = 64\n'
+    (tmp_path / "r.toml").write_text(f"[model]\n{model}\n{data}[start]\n{rest}\n")
+    recipe = load_recipe(tmp_path / "r.toml")
+    found = Trial(arm="baseline", recipe=recipe, seed=0)
+    assert dict(found.revised) == wanted
+    assert found.id == trial_id(recipe, 0, wanted)
 
 
 def test_identity_is_the_files_content_and_not_its_path(write, tmp_path):

@@ -158,6 +158,12 @@ changes = { "train.lr_batch" = 16, "train.lr_scale" = "sqrt" }
     assert names(found) == ["baseline", "shift=false", "the root"]
 
 
+def test_batches_of_all_images_are_one_arm_whose_rate_follows_them(write):
+    text = STUDY.replace("model.shift", "train.batch").replace("[false]", "[300, 500]")
+    found = planned(write(text), "train.lr_scale=linear")
+    assert [(r.name, r.same_as) for r in found.refusals] == [("batch=500", "batch=300")]
+
+
 def test_muon_is_adamw_where_no_hidden_layer_has_a_matrix(write):
     text = STUDY.replace("model.shift", "train.optimizer").replace("[false]", '["muon", "sgd"]')
     assert not planned(write(text)).refusals

@@ -289,6 +289,26 @@ def test_last_partial_batch_is_dropped_and_steps_end_a_run(datasets, tmp_path):
     assert result["metrics"]["epochs"] == 3
 
 
+def test_the_rate_is_that_of_the_batch_that_trains(datasets, tmp_path):
+    few = {"limit": 24}
+    rows = [
+        run(make_job(datasets, tmp_path / str(n), data=few, batch=n, lr_scale=scale, lr_batch=12))[
+            1
+        ]
+        for n, scale in ((96, "linear"), (24, "linear"), (96, "none"))
+    ]
+    assert rows[0] == rows[1] != rows[2]
+
+
+def test_a_rate_follows_no_batch_that_images_read_late_do_not_fill(
+    datasets, tmp_path, monkeypatch
+):
+    job = make_job(datasets, tmp_path, data={"limit": 24}, batch=96, lr_scale="linear")
+    monkeypatch.setattr(fit, "acting", lambda recipe: recipe.train)  # as of a folder of pictures
+    with pytest.raises(ValueError, match=r"larger than the 24 training images, .*= 24$"):
+        run(job)
+
+
 def test_tuning_trials_never_see_the_test_images(datasets, tmp_path, monkeypatch):
     seen = []
     for name in ("correct", "answers"):

@@ -98,6 +98,7 @@ RATES = ({}, {"lr": 1e-3, "weight_decay": 0.0}, {"lr": 5e-3, "weight_decay": 0.2
         {"model": {"norm": "prepbn"}},
         {"optimizer": "rmsprop", "lr_scale": "linear", "lr_batch": 32, "variants": RATES},
         {"optimizer": "adagrad", "l2": 0.1, "variants": RATES},
+        {"data": {"limit": 24}, "batch": 96, "lr_scale": "linear", "lr_batch": 12},
     ],
     ids=[
         "rates",
@@ -111,6 +112,7 @@ RATES = ({}, {"lr": 1e-3, "weight_decay": 0.0}, {"lr": 5e-3, "weight_decay": 0.2
         "prepbn",
         "rmsprop",
         "adagrad",
+        "whole",
     ],
 )
 def test_each_trains_as_it_would_alone(datasets, tmp_path, changes):
@@ -261,6 +263,10 @@ class Net(nn.Module):
         super().__init__()
         self.line, self.kind = nn.Linear(64, 10), kind
         self.register_buffer("mean", torch.zeros(64))
+        if kind == "weight norm":
+            nn.utils.weight_norm(self.line)
+        if kind == "no copy":
+            self.rows = (row for row in range(10))
 
     def forward(self, x):
         x = x.flatten(1)
@@ -268,7 +274,7 @@ class Net(nn.Module):
             self.mean = 0.9 * self.mean + 0.1 * x.mean(0)
         elif self.kind == "in place":
             self.mean.mul_(0.9).add_(0.1 * x.mean(0))
-        else:
+        elif self.kind == "chance":
             x = nn.functional.dropout(x, training=self.training)
         return self.line(x - self.mean)
 """
@@ -280,7 +286,13 @@ class Net(nn.Module):
         ("anew", "the network makes its buffer 'mean' anew"),
         ("chance", "torch.vmap: vmap: called random operation"),
         ("in place", ""),
+        ("weight norm", ""),
+        ("no copy", "the network cannot be copied: cannot pickle 'generator' object"),
     ],
+)
+@pytest.mark.filterwarnings(
+    "ignore:.*weight_norm. is deprecated:FutureWarning",
+    "ignore:There is a performance drop:UserWarning",
 )
 def test_what_would_be_lost_in_a_stack_trains_alone(kind, reason, datasets, tmp_path, monkeypatch):
     """Of somebody's own network a buffer that is changed in place is kept, one made anew is not."""

@@ -210,7 +210,7 @@ def test_the_network_of_a_position_bias_does_not_decay(kind):
 
 
 def deep():
-    """First layer, hidden matrix, kernel, table, head."""
+    """First layer, hidden matrix, kernel, table, and another hidden matrix before the head."""
     model = nn.Sequential()
     model.add_module("embed", nn.Linear(3, 8))
     model.add_module("position", nn.Embedding(5, 8))
@@ -225,7 +225,8 @@ def test_muon_moves_the_matrices_of_hidden_layers_and_adamw_the_rest():
     made = optim.make_optimizer(model, TrainConfig(optimizer="muon"), ("head", 10.0))
     first, second = made.parts
     assert (type(first), type(second)) == (torch.optim.Muon, torch.optim.AdamW)
-    assert [p for g in first.param_groups for p in g["params"]] == [model.hidden.weight]
+    turned = [p for g in first.param_groups for p in g["params"]]
+    assert turned == [model.hidden.weight, model.head[0].weight]
     held = [p for g in made.param_groups for p in g["params"]]
     assert sorted(map(id, held)) == sorted(id(p) for p in model.parameters())
     optim.set_rate(made, 0.25)

@@ -46,6 +46,8 @@ PASSED = {
     ".npy",
 }
 """Of pictures that are not read: another version's PIL, or none, may know them."""
+TIFF = "2"
+"""How pictures of that kind are read: 1 took those of 16 bits whose 0 is white for negatives."""
 LEFT_BEHIND = {"__macosx", "@eadir", "$recycle.bin"}
 """Folders of macOS's archives, of Synology's and of Windows' disks; they hold copies."""
 LAYOUT = "give a folder that holds train/CLASS/*.png and test/CLASS/*.png (or val)"
@@ -202,7 +204,11 @@ def state(root: Path) -> str:
     else:
         found = _listed(root)
         files = found.train + found.val + found.test
-    return schema.digest([[path.relative_to(root).as_posix(), *_print(path)] for path, _ in files])
+    # What was made of TIFF by a version that read it otherwise is made again.
+    again = [TIFF] if any(path.suffix.lower() in {".tif", ".tiff"} for path, _ in files) else []
+    return schema.digest(
+        [*again, *([path.relative_to(root).as_posix(), *_print(path)] for path, _ in files)]
+    )
 
 
 def _print(path: Path) -> tuple[int, int, int]:

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from swinablate.config.code.theirs import named, theirs
 from swinablate.config.family import Family, ImageSpec, ModelConfig
 from swinablate.config.recipe import derive
-from swinablate.models.build import plain_arithmetic, start
+from swinablate.models.build import copied, plain_arithmetic, start
 from swinablate.models.external.adapter import DATA
 from swinablate.models.external.signature import Filled
 
@@ -53,6 +54,24 @@ def oddities(family: Family[Any], config: ModelConfig, image: ImageSpec) -> tupl
                 "would train; take torch.no_grad and detach out of its forward"
             )
         return (*_filled(config, image), *_told(first, second, x, trained.detach()))
+
+
+def check_copy(family: Family[Any], config: ModelConfig, image: ImageSpec) -> None:
+    """Refuse averaged weights of a network that cannot be copied: the average is a copy.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    with torch.random.fork_rng(devices=[]):
+        model = family.build(config, image)
+    try:
+        with theirs():
+            copied(model)
+    except Exception as error:  # whatever their code, or Python's of copies, raises
+        raise ValueError(
+            f"train.ema averages in a copy of the network, and {config.family} cannot be copied: "
+            f"{named(error)}; make in its forward what cannot, or choose train.ema = 0.0"
+        ) from error
 
 
 def _filled(config: ModelConfig, image: ImageSpec) -> Iterator[str]:

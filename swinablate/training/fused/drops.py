@@ -3,13 +3,13 @@
 Shapes: k replicas, b batch, c channels, h w pixels.
 """
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from swinablate.models.build import copied
 from swinablate.models.layers.block import DropPath
 
 
@@ -96,7 +96,7 @@ def made_anew(model: nn.Module, x: Float[Tensor, "b c h w"]) -> str:
         model: is not changed.
         x: any images.
     """
-    model = copy.deepcopy(model)
+    model = copied(model)
     before = dict(model.named_buffers())
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         model.train()(x.clone())
@@ -120,7 +120,7 @@ def find_drops(
     hooks = []
     if not any(isinstance(layer, DropPath | nn.Dropout) for layer in model.modules()):
         return found
-    model = copy.deepcopy(model).to(memory_format=layout)
+    model = copied(model).to(memory_format=layout)
     for path, layer in model.named_modules():
         if isinstance(layer, DropPath) or (isinstance(layer, nn.Dropout) and layer.p > 0):
             # `path` as a default: the loop's own will have moved on when a hook is called.

@@ -20,6 +20,7 @@ from swinablate.config.family import ImageSpec
 from swinablate.config.recipe import Recipe, derive
 from swinablate.data import EVAL_BATCH, Images, Splits, augmentation, eval_batches, load_splits
 from swinablate.errors import Diverged
+from swinablate.models.build import copied
 from swinablate.records.events import Job, Kind
 from swinablate.training import checkpoint
 from swinablate.training.divergence import Losses
@@ -135,8 +136,13 @@ def prepare(jobs: Sequence[Job]) -> Together:
         recipes[0].train.batch,
         augmentation(recipes[0].data, image),
     )
+    recipes[0].train.check_rate(feed.count)
     models = [build(m.recipe, image, m.job.seed).to(device) for m in members]
     example = torch.zeros(feed.size, image.channels, image.height, image.width, device=device)
+    try:
+        copied(models[0])
+    except Exception as error:  # whatever somebody's code raises
+        raise CannotFuse(f"the network cannot be copied: {error}") from error
     if ":" in recipes[0].model.family and (name := made_anew(models[0], example)):
         raise CannotFuse(f"the network makes its buffer {name!r} anew")
     stack = Stack(models, [recipe.train for recipe in recipes], example)

@@ -9,7 +9,6 @@ and metrics; no number of one reaches another.
 Shapes: k replicas, p all parameters of one, b batch, c channels, h w pixels.
 """
 
-import copy
 import weakref
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +21,7 @@ from torch.func import functional_call
 from swinablate.config.recipe import Recipe
 from swinablate.config.schema import sparse
 from swinablate.config.train import TrainConfig
+from swinablate.models.build import copied
 from swinablate.models.layers.attention import DotProduct
 from swinablate.models.layers.norm import Fading
 from swinablate.training.fused.drops import Given, find_drops
@@ -122,7 +122,7 @@ class Stack:
         sizes = [sum(self._shapes[name].numel() for name in group) for group in groups]
         self._optimizer = self._over_rows(trains, sizes)
         self._decays = self._of_columns(trains, sizes)
-        self._net = copy.deepcopy(first)
+        self._net = copied(first)
         for drop in self.drops:
             self._net.set_submodule(drop.path, Given(drop.layer))
         self._masked = tuple(dict.fromkeys(drop.path for drop in self.drops))
