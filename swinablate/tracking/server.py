@@ -173,8 +173,9 @@ def free_port(port: int) -> int:
 def _reserved(port: int) -> Iterator[int]:
     """Keep a port for a server that starts: it takes half a minute until it listens there.
 
-    Nobody else is given a port that is bound. A server binds it all the same: as long as nobody
-    listens, it is shared by those who say that it may be used again, as servers do.
+    Nobody else is given a port that is bound. On Linux a server binds it all the same: as long as
+    nobody listens, it is shared by those who say that it may be used again, as servers do. Other
+    systems do not share it, and it is let go.
     """
     with socket.socket() as held:
         # A port that was served a moment ago is free, whatever the kernel still waits for.
@@ -187,7 +188,10 @@ def _reserved(port: int) -> Iterator[int]:
                 at="--port",
                 hint="choose another, or 0 for any that is free",
             ) from None
-        yield int(held.getsockname()[1])
+        found = int(held.getsockname()[1])
+        if sys.platform != "linux":
+            held.close()
+        yield found
 
 
 def _wait(child: "subprocess.Popen[bytes]", base: str, uri: str, log: IO[bytes]) -> None:
@@ -238,9 +242,8 @@ def views_of(uri: str) -> dict[str, dict[str, str]]:
         EnvironmentFault: it does not answer.
     """
     base, credentials = _opened(uri)
-    found = reversed(
-        _experiments(base, credentials, LOOK_S)
-    )  # of one name, the one changed last counts
+    # Of one name, the one changed last counts.
+    found = reversed(_experiments(base, credentials, LOOK_S))
     return {tags["study"]: views.links(experiment) for tags, experiment in found}
 
 

@@ -158,6 +158,12 @@ sys.exit("another program has it")
 """
 
 
+def test_where_a_bound_port_is_not_shared_it_is_let_go(monkeypatch):
+    monkeypatch.setattr(server.sys, "platform", "darwin")
+    with server._reserved(0) as port, socket.socket() as its:
+        its.bind((server.HOST, port))
+
+
 def test_nobody_is_given_the_port_while_a_server_starts(mlflow, store, tmp_path):
     """It takes half a minute; any program that wants a port, or a line out, could have got it."""
     (tmp_path / "path" / "mlflow" / "__main__.py").write_text(TAKER)
