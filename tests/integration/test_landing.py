@@ -6,7 +6,7 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
-from tests.integration.conftest import Command, until
+from tests.integration.conftest import RECIPE, Command, until
 from tests.integration.test_report_browser import violations
 from tests.integration.test_ui import SLOW_MS, chromium, column, shown
 
@@ -58,6 +58,7 @@ def follow(page, base, study, title):
 
 @pytest.mark.timeout(600)  # three runs, a server and a browser on two loaded cores
 def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, chromium):
+    (command.folder / "base.toml").write_text(RECIPE.replace("epochs = 6", "epochs = 3"))
     first = command.start()
     command.wait_for("done")
     first.send_signal(signal.SIGINT)
@@ -79,7 +80,7 @@ def test_links_open_what_there_is_whatever_became_of_a_study(command: Command, c
     assert set(column(page, "metrics.`delta_pp`")) <= {"-"}  # MLflow drops an empty column
 
     page.goto(base)
-    again = command.start()
+    again = command.start("--no-report")  # that of the next study is opened below
     expect(card(page, "study")).to_contain_text("running", timeout=SLOW_MS)  # by itself
     _, err = again.communicate(timeout=240)
     assert again.returncode == 0, err

@@ -2,10 +2,10 @@
 
 import contextlib
 import socket
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,10 +13,9 @@ import pytest
 
 from swinablate.records.launch import Launch
 from swinablate.records.secrets import STORES
-from swinablate.tracking.server import serve
 from swinablate.tracking.tracker import StudyCard, Tracker
 from tests.encodings import encodings
-from tests.integration.conftest import Command
+from tests.integration.conftest import RECIPE, Command
 
 pytestmark = [
     pytest.mark.integration,
@@ -40,13 +39,46 @@ def queue(postgres) -> str:
     return f"postgresql://ablator:{quote(QUEUE, safe='')}@127.0.0.1:{postgres.port}/tickets"
 
 
-@contextlib.contextmanager
-def tracking(folder: Path) -> Iterator[tuple[str, Path]]:
-    """MLflow's server, its address with a user and password, and its database."""
-    database = folder / "mlflow.db"
-    sqlite3.connect(database).close()
-    with serve(f"sqlite:///{database}", 0, folder / "artifacts") as pages:
-        yield pages.base.replace("//", f"//bob:{quote(SERVER, safe='')}@"), database
+@dataclass(frozen=True)
+class Ui:
+    """`ui` on a database of MLflow's whose user has to give a password.
+
+    Attributes:
+        folder: where it was started.
+        port: of its page, and of MLflow's behind it.
+        said: what it printed.
+        seen: command lines of what it started.
+    """
+
+    folder: Path
+    port: str
+    said: str
+    seen: set[bytes]
+
+
+@pytest.fixture(scope="module")
+def ui(queue, postgres, tmp_path_factory) -> Iterator[Ui]:
+    """It serves for the whole file: a start takes ten seconds of a core."""
+    folder = tmp_path_factory.mktemp("ui")
+    postgres.create_for("keeper", QUEUE, "runs")
+    uri = queue.replace("ablator:", "keeper:").replace("/tickets", "/runs")
+    card = StudyCard(name="study", dataset="digits", declaration="0" * 64, question="?",
+                     commit=None, varied=(), launch=Launch(command="swinablate run study.toml"))  # fmt: skip
+    Tracker.open(uri, folder / "artifacts", card).close()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = Command(folder)
+    process = command.start("--port", port, command="ui", SWINABLATE_TRACKING_URI=uri)
+    assert process.stderr is not None
+    said = ""
+    while "Ctrl-C" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    yield Ui(folder, port, said, set(children(process.pid).values()))
+    process.terminate()
+    process.communicate()
 
 
 def held(text: str | bytes) -> list[str]:
@@ -92,16 +124,15 @@ def watched(process: "subprocess.Popen[str]") -> tuple[str, set[bytes]]:
     return out + err, seen
 
 
-def test_a_study_with_secrets_leaves_them_nowhere(queue, postgres, command: Command, tmp_path_factory):  # fmt: skip
+def test_a_study_with_secrets_leaves_them_nowhere(queue, postgres, command: Command, ui):
     """One in an option, the other in a variable."""
-    place = tmp_path_factory.mktemp("server")
-    with tracking(place) as (server, database):
-        variables = {"SWINABLATE_TRACKING_URI": server}
-        process = command.start("--storage", queue, "--slots=2", **variables)
-        said, seen = watched(process)
-        with contextlib.closing(sqlite3.connect(database)) as store:
-            asked = "SELECT value FROM tags WHERE key = 'mlflow.note.content'"
-            notes = [note for (note,) in store.execute(asked)]
+    (command.folder / "base.toml").write_text(RECIPE.replace("epochs = 6", "epochs = 1"))
+    server = f"http://bob:{quote(SERVER, safe='')}@127.0.0.1:{ui.port}"
+    process = command.start("--storage", queue, "--slots=2", SWINABLATE_TRACKING_URI=server)
+    said, seen = watched(process)
+    with contextlib.closing(postgres.connect("runs")) as store, store.cursor() as asked:
+        asked.execute("SELECT value FROM tags WHERE key = 'mlflow.note.content'")
+        notes = [note for (note,) in asked.fetchall()]
 
     assert len(command.results()) == 4
     assert "did not reach MLflow" not in said
@@ -119,7 +150,7 @@ def test_a_study_with_secrets_leaves_them_nowhere(queue, postgres, command: Comm
     assert held(tickets) == []
     assert held("\n".join(notes)) == []
     assert files(command.folder) == {}
-    assert files(place) == {}
+    assert files(ui.folder) == {}
 
 
 def test_a_wrong_password_is_not_told_and_nothing_is_trained(queue, command: Command):
@@ -133,28 +164,10 @@ def test_a_wrong_password_is_not_told_and_nothing_is_trained(queue, command: Com
     assert command.results() == {}
 
 
-def test_the_pages_of_a_database_with_a_password(queue, postgres, command: Command, tmp_path):
-    postgres.create_for("keeper", QUEUE, "runs")
-    uri = queue.replace("ablator:", "keeper:").replace("/tickets", "/runs")
-    card = StudyCard(name="study", dataset="digits", declaration="0" * 64, question="?",
-                     commit=None, varied=(), launch=Launch(command="swinablate run study.toml"))  # fmt: skip
-    Tracker.open(uri, tmp_path / "artifacts", card).close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    process = command.start("--port", port, command="ui", SWINABLATE_TRACKING_URI=uri)
-    assert process.stderr is not None
-    said = ""
-    while "Ctrl-C" not in said:
-        line = process.stderr.readline()
-        assert line, said
-        said += line
-    seen = set(children(process.pid).values())
-    process.terminate()
-    process.wait()
-    assert f"http://127.0.0.1:{port}/#/experiments/" in said
-    assert any(b"mlflow" in line and b"server" in line for line in seen)
-    assert held(said) == []
-    assert [line for line in seen if held(line)] == []
+def test_the_pages_of_a_database_with_a_password(postgres, ui):
+    assert f"http://127.0.0.1:{ui.port}/#/experiments/" in ui.said
+    assert any(b"mlflow" in line and b"server" in line for line in ui.seen)
+    assert held(ui.said) == []
+    assert [line for line in ui.seen if held(line)] == []
     assert held(postgres.dump("runs")) == []
-    assert files(command.folder) == {}
+    assert files(ui.folder) == {}
