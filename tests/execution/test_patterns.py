@@ -1,10 +1,14 @@
 """What a pattern takes of a line is all of a number, or the line is said to hold more."""
 
+import signal
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from swinablate.execution.workers.patterns import Pattern, Taken
+from swinablate.execution.workers.keeper import LINE
+from swinablate.execution.workers.patterns import Pattern, Taken, TooLong, required, within
 
 LOSS = "loss: ([0-9.]+)"
 
@@ -80,3 +84,57 @@ def test_a_pattern_that_begins_with_anything_is_asked_once_a_line(begin):
 def test_another_way_to_begin_is_still_looked_for_everywhere():
     assert Pattern(".*acc: ([0-9.]+)|b").of("xb") is None  # of the other way there is no number
     assert Pattern("(?:.*top|acc): ([0-9.]+)").of("x acc: 3") == Taken("3", "", None)
+
+
+WORDS = [
+    (r"\w+ acc ([0-9.]+)", " acc "),
+    (r"(?:\w+ )*acc: ([0-9.]+)%", "acc: "),
+    (r"acc\: ([0-9]+)%", "acc"),
+    (r"[a:]+ top1=([0-9]{2})x{2}", " top1="),
+    (r"(?P<step>[0-9]+): acc ([0-9.]+)", ": acc "),
+    (r"acc (\d+)( of)? all", "acc "),
+    ("a{123}bc ([0-9])", "bc "),
+    ("a+b?cc*d ([0-9])", "d "),
+    ("ab+c([0-9])", "ab"),
+    ("a??b{2,}([0-9])", ""),
+    ("{acc} ([0-9])", "acc"),
+    ("(?i)acc ([0-9])", ""),
+    ("x|acc ([0-9])", ""),
+    (r"\x41cc ([0-9])", ""),
+    ("([0-9.]+)", ""),
+]
+
+
+@pytest.mark.parametrize(("pattern", "word"), WORDS)
+def test_a_word_that_every_line_has_is_known(pattern, word):
+    assert required(pattern) == word
+
+
+@given(st.sampled_from(WORDS), st.data())
+def test_a_line_without_that_word_holds_nothing(row, data):
+    pattern, word = row
+    line = data.draw(st.from_regex(pattern))
+    assert word in line
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\w+ acc ([0-9.]+)", r"(?:\w+ )*acc: ([0-9.]+)", r"([0-9]+)%"]
+)
+@pytest.mark.parametrize("line", ["x" * LINE, "x " * (LINE // 2), "1" * LINE])
+def test_a_line_without_it_costs_nothing_however_long(pattern, line):
+    """Each of these patterns takes as the square of some of these lines: a second and more."""
+    asked = Pattern(pattern)
+    began = time.process_time()
+    assert all(asked.of(line) is None for _ in range(20))
+    assert time.process_time() - began < 1
+
+
+def test_a_pattern_that_takes_for_ever_is_given_up():
+    asked, line = Pattern("(?:a+)+ acc ([0-9.]+)"), "a" * 40 + " acc !"
+    before = signal.getsignal(signal.SIGVTALRM)
+    with pytest.raises(TooLong), within(0.2):
+        asked.of(line)
+    assert signal.getsignal(signal.SIGVTALRM) is before
+    with within(0.2):
+        assert asked.of("a acc 3") == Taken("3", "", None)
+    time.sleep(0.3)

@@ -81,7 +81,7 @@ DIGITS = 'metric = { pattern = "acc: ([0-9.]+)", name = "acc" }'
     ("said", "ending", "message"),
     [
         ("nan", "diverged", "is nan"),
-        ("9.5e1", "failed", "where a number is '9.5e1', and 'acc: ([0-9.]+)' takes '9.5' of it"),
+        ("9.5e1", "failed", "the last number is '9.5e1', and 'acc: ([0-9.]+)' takes '9.5' of it"),
         ("95,5", "failed", "one behind the group"),
         ("-3", "failed", "takes nothing of it; let its group take all of one"),
     ],
@@ -92,13 +92,46 @@ def test_a_number_is_believed_as_a_whole_or_not_at_all(tmp_path, said, ending, m
     assert message in found[2]
 
 
-def test_the_first_number_that_is_not_taken_as_a_whole_ends_the_command(tmp_path):
-    script = "print('acc: 80\\nacc: 8.5e1')\ntime.sleep(60)\nprint('acc: 90')"
+def test_numbers_in_a_row_that_are_not_taken_as_a_whole_end_the_command(tmp_path):
+    script = "print('acc: 80\\n' + 3 * 'acc: 8.5e1\\n')\ntime.sleep(60)\nprint('acc: 90')"
     began = time.monotonic()
     kind, what, message, _ = ended(tmp_path, script, DIGITS)
     assert time.monotonic() - began < 30
     assert (kind, what) == ("failed", "no result")
+    assert "it was ended: the last of 3 numbers in a row is '8.5e1', and" in message
     assert "takes '8.5' of it" in message
+
+
+def test_an_early_number_that_is_not_taken_as_a_whole_ends_nothing(tmp_path):
+    """The last alone counts; what is taken in part is no point of the curve."""
+    script = "print('acc: 1e1\\nacc: 2e1\\nacc: 30\\nacc: 4e1\\nacc: 5e1\\nacc: 60')"
+    last, *events = attempt(tmp_path, recipe(tmp_path, script, DIGITS))
+    assert last.kind == "done", last.data
+    assert last.data["metrics"]["command/acc"] == 60
+    rows = [one.data for one in events[::-1] if one.kind == "epoch"]
+    assert [row["command/acc"] for row in rows] == [30, 60]
+
+
+FOREVER = 'metric = { pattern = "(?:a+)+ acc ([0-9.]+)", name = "acc" }'
+LONG = "print('a' * 40 + ' acc !')\n"
+
+
+def test_a_line_that_takes_a_pattern_for_ever_is_passed_over(tmp_path, monkeypatch):
+    last, *_ = attempt(tmp_path, recipe(tmp_path, LONG + "print('a acc 90')", FOREVER))
+    assert last.kind == "done", last.data
+    assert last.data["metrics"]["command/acc"] == 90
+
+
+def test_a_number_before_such_a_line_may_not_be_the_last(tmp_path):
+    kind, what, message, _ = ended(tmp_path, "print('a acc 90')\n" + LONG, FOREVER)
+    assert (kind, what) == ("failed", "no result")
+    assert "longer than a second for a line, and no number came after; begin it with ^" in message
+
+
+def test_many_such_lines_end_the_command(tmp_path):
+    kind, what, message, _ = ended(tmp_path, 10 * LONG + "time.sleep(600)", FOREVER)
+    assert (kind, what) == ("failed", "no result")
+    assert "longer than a second for 10 lines, and it was ended; begin it with ^" in message
 
 
 def test_what_is_no_number_yet_or_not_judged_ends_nothing_and_is_no_point_of_a_curve(tmp_path):

@@ -22,13 +22,13 @@ from swinablate.config.recipe import AGAIN
 from swinablate.config.schema import validate
 from swinablate.errors import Diverged, InputError
 from swinablate.execution.workers.curve import Curve, Report
+from swinablate.execution.workers.doubts import Doubts
 from swinablate.execution.workers.keeper import Ending
 from swinablate.execution.workers.lifeline import kill_group, signal_name
 from swinablate.execution.workers.numbers import (
     CommandFailed,
     Incomplete,
     from_file,
-    partly,
     printed,
 )
 from swinablate.records.events import Job
@@ -44,8 +44,7 @@ BEAT_S = 20.0
 in truth is what `timeout` is for, since scripts are silent for as long as they like."""
 KEEPER_S = 10.0
 """How much longer than the command's grace its keeper may take to end it: it looks ten times a
-second, and clears up for four seconds at most. One that takes longer is stopped, or lost in a
-pattern."""
+second, and clears up for four seconds at most. One that takes longer is stopped."""
 ASKS = ("EOFError", "EOF when reading", "/dev/tty")
 """In the last words of a script that waited for somebody to type, Python's and the shell's."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -128,8 +127,8 @@ def _once(
         raise CommandFailed("exit", f"the command did not start: {ending.problem}")
     if why == "timeout":
         raise CommandFailed("timeout", f"it ran for {command.timeout:g} s, its timeout")
-    if watched.fault:
-        raise watched.fault
+    if why == "doubts" and watched.doubts.fault:
+        raise watched.doubts.fault
     # Whatever it gave when it was asked to end may be that of half a training.
     if ending.asked or (why == "stopped" and ending.code != 0):
         raise Stopped
@@ -235,6 +234,7 @@ class _Watched:
         self._command = command
         self._report, self._stopping, self._began = report, stopping, began
         self._curve, self._why = curve, ""
+        self.doubts = Doubts(command)
 
     def run(self, order: Mapping[str, Any]) -> tuple[Ending, str]:
         """Run it to its end: how it ended, and "stopped" or "timeout" where it was asked to.
@@ -283,22 +283,19 @@ class _Watched:
             return Ending(**told["ended"])
         if "began" in told:
             self._pid = told["began"]
-        elif "partly" in told:
-            self._partly(*told["partly"])
         else:
-            self._curve.printed(*told["match"])
+            self._take(told)
         return None
 
-    def _partly(self, which: int, taken: str, whole: str) -> None:
-        """Want an end at the first number that is judged and not taken as a whole.
-
-        Every later one would be as wrong, and the trial fail when all is trained. Not where it
-        is none or infinite: of an epoch before it was measured, some write NaN.
-        """
-        metric = [one for one in self._command.metrics if one.pattern][which]
-        if metric is self._command.metric and self.fault is None:
-            found = partly(metric, taken, whole, "it was ended where a number")
-            self.fault = found if isinstance(found, Incomplete) else None
+    def _take(self, told: Mapping[str, Any]) -> None:
+        """Take in what a line held."""
+        if "partly" in told:
+            self.doubts.partly(*told["partly"])
+        elif "passed" in told:
+            self.doubts.passed(told["passed"])
+        else:
+            self.doubts.whole(told["match"][0])
+            self._curve.printed(*told["match"])
 
     def _ask(self, stdin: "IO[bytes]") -> None:
         """Ask it to end, if that is wanted; say that it is alive."""
@@ -307,8 +304,8 @@ class _Watched:
         if not self._why:
             if self._stopping():
                 self._why = "stopped"
-            elif self.fault:
-                self._why = "partly"
+            elif self.doubts.fault:
+                self._why = "doubts"
             elif limit is not None and now - self._began > limit:
                 self._why = "timeout"
             if self._why:
@@ -319,8 +316,6 @@ class _Watched:
             self._report("alive", {})
 
     _beat, _last, _pid = 0.0, math.inf, 0
-    fault: Incomplete | None = None
-    """What is wrong with its numbers already."""
 
 
 def _send(stdin: "IO[bytes]", line: str) -> None:
@@ -372,7 +367,7 @@ def _values(
         Diverged: it is no finite number.
     """
     found, missing = dict[str, float](), list[str]()
-    lines = zip(ending.matches, ending.last, ending.whole, strict=True)
+    lines = zip(ending.matches, ending.last, ending.whole, ending.passed, strict=True)
     for metric in command.metrics:
         try:
             if metric.pattern:

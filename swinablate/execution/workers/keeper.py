@@ -3,7 +3,8 @@
 `python -m swinablate.execution.workers.keeper` reads one line of JSON (`Order`) on its standard
 input, and writes lines of JSON on its standard output: `{"began": PID}`, `{"match": [which,
 number, step]}` for every number that a line of the command holds, `{"partly": [which, taken,
-whole]}` for one that a pattern does not take as a whole, and at last how it ended (`Ending`). The
+whole]}` for one that a pattern does not take as a whole, `{"passed": which}` for a line that takes
+a pattern too long, and at last how it ended (`Ending`). The
 line `stop` on its input asks the command to end. Where its input ends, the worker is gone, and so
 is the command, at once.
 
@@ -29,15 +30,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swinablate.execution.workers.patterns import Pattern, Taken
+from swinablate.execution.workers.patterns import Pattern, Taken, TooLong, within
 
 HEAD, TAIL = 8 << 20, 1 << 20
 """Bytes of a command's output that its log keeps, of its beginning and of its end: a progress bar
 of a long training prints less, and a thousand trials at the limit fill 9 GiB."""
 LINE = 1 << 13
 """Bytes of a line that are looked at: a hundred lines of a terminal. What is longer holds no
-result that a person reads, and some patterns take time as its square: a second here, a minute
-for eight times as much."""
+result that a person reads."""
+LINE_S = 1.0
+"""Processor time for a pattern and a line: few take more than a thousandth of it. Some take as the
+square of a line, a second or four here, and some for ever for a line of 30 characters."""
 MATCHES = 10_000
 """Results of one attempt that are told as they are printed: a curve of more points is no curve of
 epochs. The last one is told whatever their number."""
@@ -86,6 +89,7 @@ class Ending:
         matches: lines that held a result, for each pattern.
         last: the last of these.
         whole: the number that stands there, where a pattern takes another of the last; else empty.
+        passed: lines behind the last that took too long to look at.
         asked: it was asked to end before it did, by us or by who signalled all that runs here.
         said: its last words.
         left: it left processes behind.
@@ -98,6 +102,7 @@ class Ending:
     matches: list[int] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
     whole: list[str] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)
     asked: bool = False
     said: str = ""
     left: bool = False
@@ -180,6 +185,7 @@ class Keeper:
         self._ending.matches = [0] * len(self._patterns)
         self._ending.last = [""] * len(self._patterns)
         self._ending.whole = [""] * len(self._patterns)
+        self._ending.passed = [0] * len(self._patterns)
         self._killing: float | None = None
         self._complained = False  # what stands on standard error says why, if anything does
 
@@ -274,11 +280,19 @@ class Keeper:
             self._ending.said = line.strip()[:WORDS]
             self._complained |= not of_stdout
         for which, pattern in enumerate(self._patterns if of_stdout else ()):
-            if taken := pattern.of(line):
+            try:
+                with within(LINE_S):
+                    taken = pattern.of(line)
+            except TooLong:
+                self._ending.passed[which] += 1
+                tell({"passed": which})
+                continue
+            if taken:
                 self._match(which, taken)
 
     def _match(self, which: int, taken: Taken) -> None:
         self._ending.matches[which] += 1
+        self._ending.passed[which] = 0
         self._ending.last[which] = taken.number[:WORDS]
         self._ending.whole[which] = taken.whole[:WORDS]
         if self._ending.matches[which] > MATCHES:

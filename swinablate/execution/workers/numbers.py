@@ -114,7 +114,20 @@ def partly(
     return Incomplete(said)
 
 
-def printed(metric: MetricConfig, matches: int, last: str, whole: str) -> float:
+def slow(metric: MetricConfig, lines: str) -> Incomplete:
+    """What is wrong where lines took a pattern too long.
+
+    Args:
+        metric: with the pattern.
+        lines: which, in words.
+    """
+    return Incomplete(
+        f"{metric.pattern!r} took longer than a second for {lines}; begin it with ^, or with a "
+        "word that its lines have, and repeat nothing that repeats"
+    )
+
+
+def printed(metric: MetricConfig, matches: int, last: str, whole: str, passed: int) -> float:
     """The last number that a line held.
 
     Args:
@@ -122,12 +135,16 @@ def printed(metric: MetricConfig, matches: int, last: str, whole: str) -> float:
         matches: lines that hold one.
         last: what the pattern takes of the last.
         whole: the number that stands there, where that is another; else empty.
+        passed: lines behind it that took too long to look at, and may hold another.
 
     Raises:
-        Incomplete: there is none, or the pattern takes a part of it.
+        Incomplete: there is none, or the pattern takes a part of it, or it may not be the last.
         CommandFailed: it is not what the recipe says.
         Diverged: it is no finite number.
     """
+    if passed:
+        lines = "a line" if passed == 1 else f"{passed} lines"
+        raise slow(metric, f"{lines}, and no number came after")
     if not matches:
         raise Incomplete(f"no line of standard output matches {metric.pattern!r}")
     if matches > 1 and metric.twice == "fail":

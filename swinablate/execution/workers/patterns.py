@@ -5,7 +5,10 @@ so that an earlier line would speak for a training that has left the real number
 therefore also asked with any number in its group's place.
 """
 
+import contextlib
 import re
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 STEP = "step"
@@ -24,6 +27,12 @@ META = re.compile(r"\\.|[\^$.*+?(){}\[\]|\s]")
 """What of a pattern is no character that a line has to have."""
 ANYTHING = re.compile(r"\.[*+][^|]*", re.DOTALL)
 """A pattern that begins with whatever there is, and has no other way to begin."""
+PLAIN = re.compile(r"[\w \-:;,=/%<>@#&~!\"']")
+"""What stands for itself in a pattern, outside of groups and sets."""
+PARTS = re.compile(rf"{TOKEN.pattern}|\{{[0-9,]*\}}|.", re.DOTALL)
+"""All of a pattern, part by part; a number of times is one."""
+OTHERWISE = re.compile(r"\||\(\?(?!P<|:)|\\[xuUN0-9]")
+"""What gives a pattern another way to fit, letters another meaning, or writes them by number."""
 COMMA = re.compile(r"(?:,[0-9]+)+(?:\.[0-9]+)?")
 """Behind a whole number: its decimals, or its thousands."""
 
@@ -50,9 +59,16 @@ class Pattern:
         self._own = re.compile(text)
         self._any, self._placed = _with_any_number(text, self._own)
         self._begins = bool(ANYTHING.fullmatch(text))
+        self._needs = required(text)
 
     def of(self, line: str) -> Taken | None:
-        """What it takes of a line; None where that holds nothing."""
+        """What it takes of a line; None where that holds nothing.
+
+        Most lines of a script are not those with a number, and lack a word that these have: it is
+        looked for first, since a pattern may take as long as the square of a line.
+        """
+        if self._needs not in line:
+            return None
         own = self._found(self._own, line)
         other = self._found(self._any, line) if self._any else None
         if other and self._placed and (own is None or other.start() < own.start()):
@@ -75,6 +91,47 @@ class Pattern:
         again at every character, which takes seconds for a long line.
         """
         return pattern.match(line) if self._begins else pattern.search(line)
+
+
+class TooLong(Exception):
+    """A pattern takes longer for a line than anybody wants to wait."""
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Give up after so much processor time; in the main thread alone, which signals reach.
+
+    Python looks at signals while it searches: some patterns take for ever for a line of 30
+    characters.
+
+    Raises:
+        TooLong: it did take longer.
+    """
+
+    def ended(*_: object) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGVTALRM, ended)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def required(text: str) -> str:
+    """The longest text that every line has in which a pattern fits; empty if none is sure."""
+    if OTHERWISE.search(text):
+        return ""
+    found, run, depth = "", "", 0
+    for token in PARTS.finditer(text):
+        depth += token[0].startswith("(")
+        depth -= token[0] == ")"
+        plain = depth == 0 and PLAIN.fullmatch(token[0])
+        run = run + token[0] if plain and text[token.end() :][:1] not in {"?", "*", "{"} else ""
+        found = max(found, run, key=len)
+    return found
 
 
 def _with_any_number(text: str, own: re.Pattern[str]) -> tuple[re.Pattern[str] | None, bool]:
