@@ -198,6 +198,7 @@ def test_replicas_in_one_graph_learn_what_each_learns_alone():
             torch.testing.assert_close(together[k], own)
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # dynamo's own, of torch 2.11
 def test_a_compiled_mlp_is_one_graph_with_the_same_gradients(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks do not compile
     net, x = mlp(Mlp), torch.randn(5, 6, generator=torch.Generator().manual_seed(2))

@@ -302,13 +302,15 @@ def test_weights_that_are_no_numbers_are_refused_before_anything_trains(tmp_path
     assert state_in((tmp_path / "w.pt").read_bytes(), tmp_path / "w.pt").keys() == state.keys()
 
 
+SPARSE = ("tensors that are no dense real numbers, in", "holds objects beside")
+"""Of a file that older versions of torch do not read as weights alone."""
 WHOLE = "the weights do not fit: 'head.weight' holds whole numbers there (torch.int64)"
 
 
 @pytest.mark.parametrize(
     ("name", "made", "said"),
     [
-        ("head.weight", lambda x: x.to_sparse(), "tensors that are no dense real numbers, in"),
+        ("head.weight", lambda x: x.to_sparse(), SPARSE),
         ("head.weight", lambda x: x.to("meta"), "tensors that are no dense real numbers, in"),
         ("head.weight", lambda x: x.to(torch.complex64), "tensors that are no dense real numbers"),
         ("head.weight", lambda x: x / 0, "holds matrices with infinite values, in 'head.weight'"),
@@ -333,7 +335,8 @@ def test_weights_that_no_training_gives_are_refused_before_anything_trains(
     (tmp_path / "s.toml").write_text(
         'question = "?"\nbaseline = "r.toml"\nseeds = 2\n[axes]\n"start.freeze" = [1]\n'
     )
-    with pytest.raises(InputError, match=re.escape(said)):
+    words = said if isinstance(said, tuple) else (said,)
+    with pytest.raises(InputError, match="|".join(map(re.escape, words))):
         plan(load_study(tmp_path / "s.toml"))
 
 

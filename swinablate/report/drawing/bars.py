@@ -26,7 +26,7 @@ from swinablate.report.drawing.ink import (
 )
 from swinablate.report.drawing.numbers import interval, signed
 from swinablate.report.drawing.paper import PAGE, Paper
-from swinablate.report.drawing.place import core, padded
+from swinablate.report.drawing.place import core, filled, padded
 from swinablate.report.drawing.scale import Scale
 from swinablate.text import after_difference
 
@@ -46,7 +46,7 @@ def limits(
 ) -> tuple[float, float]:
     """Where the intervals are, and every seed that is not half as far again."""
     known = bars.dropna(subset=["delta_pp"])
-    lows, highs = known.ci_low.fillna(known.delta_pp), known.ci_high.fillna(known.delta_pp)
+    lows, highs = filled(known.ci_low, known.delta_pp), filled(known.ci_high, known.delta_pp)
     low, high = core(lows.tolist(), highs.tolist(), 0.0)
     near = seeds[(seeds >= low - (high - low) / 2) & (seeds <= high + (high - low) / 2)]
     low, high = min(low, near.min()), max(high, near.max())  # NaN, of no seeds, changes nothing

@@ -5,6 +5,7 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
@@ -19,6 +20,14 @@ FAR = 8.0
 
 ROOF = 101.0
 """Just above 100 %, so that a mark there is whole."""
+
+
+def filled(ends: "pd.Series[float]", by: "pd.Series[float]") -> "pd.Series[float]":
+    """Ends of intervals; where there is none, the value itself.
+
+    As numbers: a column that holds none is one of objects, which pandas 2 fills with a warning.
+    """
+    return ends.astype(float).fillna(by.astype(float))
 
 
 def core(lows: Sequence[float], highs: Sequence[float], centre: float) -> tuple[float, float]:

@@ -36,7 +36,7 @@ from swinablate.report.drawing.ink import (
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KINDS, family_of, kind
 from swinablate.report.drawing.numbers import count
-from swinablate.report.drawing.place import Note, core, label_points, padded
+from swinablate.report.drawing.place import Note, core, filled, label_points, padded
 from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.results import StudyResults
 
@@ -135,7 +135,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     # Twice as much at the right, where most names stand.
     room = max(0.12 * math.log10(rows.x.max() / rows.x.min()), 0.02)
     ax.set_xlim(rows.x.min() / 10**room, rows.x.max() * 10 ** (2 * room))
-    low, high = rows.low.fillna(rows["mean"]), rows.high.fillna(rows["mean"])
+    low, high = filled(rows.low, rows["mean"]), filled(rows.high, rows["mean"])
     shown = core(low.tolist(), high.tolist(), float(rows["mean"].median()))
     scale = scale_in(rows)
     ax.set_ylim(*scale.within(padded(*shown, 0.1, scale.least(1.0))))

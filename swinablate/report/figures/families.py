@@ -17,7 +17,7 @@ from swinablate.report.drawing.ink import FAINT, GRID, INK, pt, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import family_of, looks
 from swinablate.report.drawing.numbers import DASH, count, plain
-from swinablate.report.drawing.place import core, padded
+from swinablate.report.drawing.place import core, filled, padded
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.families.contention import timed
 from swinablate.report.results import StudyResults
@@ -76,7 +76,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     ax = fig.add_axes((0.1, 0.1, AXIS / (AXIS + 5), height / (height + 0.9)))
     ax.set_ylim(len(rows) - 0.5, -0.6)
     scale = scale_in(rows)
-    low, high = rows.low.fillna(rows["mean"]), rows.high.fillna(rows["mean"])
+    low, high = filled(rows.low, rows["mean"]), filled(rows.high, rows["mean"])
     shown = core(low.tolist(), high.tolist(), float(rows["mean"].median()))
     left, right = scale.within(padded(*shown, least=scale.least(0.5)))
     ax.set_xlim(left, right)

@@ -19,7 +19,7 @@ from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, pt, sheet, wrapped
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import mean_sd, share
-from swinablate.report.drawing.place import core, padded
+from swinablate.report.drawing.place import core, filled, padded
 from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.results import StudyResults
 
@@ -110,8 +110,8 @@ def _dot(shared: dict[str, Any], seed: Any, status: str, value: float) -> dict[s
 def _limits(rows: pd.DataFrame, arms: pd.DataFrame) -> tuple[float, float]:
     known = arms[arms.n > 0]
     seeds = rows[(rows.mark == "seed") & rows.value.notna()].groupby("arm").value
-    lows = known.low.fillna(known.value).clip(upper=known.arm.map(seeds.min()))
-    highs = known.high.fillna(known.value).clip(lower=known.arm.map(seeds.max()))
+    lows = filled(known.low, known.value).clip(upper=known.arm.map(seeds.min()))
+    highs = filled(known.high, known.value).clip(lower=known.arm.map(seeds.max()))
     limits = core(lows.tolist(), highs.tolist(), float(known.value.median()))
     scale = scale_in(rows)
     return scale.within(padded(*limits, least=scale.least(0.5)))
