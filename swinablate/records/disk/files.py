@@ -67,8 +67,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def refused(error: OSError, path: Path) -> EnvironmentFault:
-    """What the disk said, and what to do about it."""
-    at = str(error.filename or path)
+    """What the disk said, and what to do about it; a name for a moment is told to nobody."""
+    named = isinstance(error.filename, str) and not half_written(Path(error.filename))
+    at = error.filename if named else str(path)
     if error.errno in NO_SPACE:
         return _full(error, at)
     return EnvironmentFault(
