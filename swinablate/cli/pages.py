@@ -109,9 +109,9 @@ def _say(text: str) -> None:
 
 
 def _await_store(shown: Landing, uri: str) -> None:
-    """A study that has just begun has no store of MLflow's yet."""
+    """A study that has just begun has no store of MLflow's yet, or an empty file."""
     path = None if uri.startswith("http") else stores.database(stores.sqlalchemy_url(uri))
-    while path is not None and not path.exists():
+    while path is not None and not (path.exists() and path.stat().st_size):
         shown.closed(
             f"{path}: it is not there yet; a run makes it, or `swinablate sync STUDY` from the "
             "records"

@@ -58,7 +58,7 @@ class Home:
         with writing(self.root):
             for folder in (self.trials, self.studies, self.datasets, self.locks, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root) as file:
+            with tempfile.TemporaryFile(dir=self.root, prefix=".", suffix=".tmp") as file:
                 file.write(bytes(1 << 12))  # a full disk still makes empty files
 
     @property

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records.disk.files import NO_SPACE
+from swinablate.records.disk.files import NO_SPACE, check_link
 
 MARKER = ".swinablate-report"
 FOLDERS = ("tables", "figures")
@@ -46,6 +46,7 @@ def check_folder(out: Path, *, force: bool) -> None:
         EnvironmentFault: the folder cannot be read.
     """
     with _telling(out):
+        check_link(out)
         if out.exists() and not out.is_dir():
             problem = "this is a file, and a report is a folder"
             raise InputError(problem, at=str(out), hint="choose another name with --out")
@@ -172,9 +173,10 @@ def _telling(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in NO_SPACE
+        named = Path(error.filename or out)
         raise EnvironmentFault(
             f"{'disk full' if full else 'cannot write the report'}: {error.strerror or error}",
-            at=str(error.filename or out),
+            at=str(out if named.name.startswith(".") else named),  # our own list, or a draft
             hint=("free some space and start the same command again, or " if full else "")
             + "choose another folder with --out",
         ) from None

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records.disk.files import put_whole
+from swinablate.records.disk.files import check_link, put_whole
 from swinablate.training.machine import out_of_memory
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
         Whether it was written: the same file that is there already is left alone.
 
     Raises:
-        InputError: another file is there, and is not to be replaced.
+        InputError: another file is there, and is not to be replaced; or it is a folder, or a link
+            to nothing.
         EnvironmentFault: no checkpoint is left, or the file cannot be written.
     """
     weights = final_weights(folders)
@@ -103,6 +104,10 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
         )
     buffer = io.BytesIO()
     torch.save(weights, buffer)
+    check_link(path)
+    if path.is_dir():
+        hint = f"name a file in it: {path / 'weights.pt'}"
+        raise InputError("this is a folder, and weights are a file", at=str(path), hint=hint)
     try:
         if not replace and path.exists():
             _check_same(path, buffer.getvalue())
@@ -110,7 +115,9 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
         put_whole(path, buffer.getvalue())
     except OSError as error:
         raise EnvironmentFault(
-            f"the weights cannot be written: {error.strerror or error}", at=str(path)
+            f"the weights cannot be written: {error.strerror or error}",
+            at=str(error.filename or path),
+            hint="choose another path",
         ) from None
     return True
 

@@ -14,6 +14,27 @@ from tests.conftest import STUDY
 GOLDEN = Path(__file__).parents[1] / "golden/home-0.1"
 
 
+LINK = "link: this is a link that leads nowhere"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["figure", "grid", "forest", "--out", "link"],
+        ["export", "grid", "link"],
+        ["export", "grid", "link", "--force"],
+        ["report", "grid", "--out", "link"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_is_written_in_the_place_of_a_link_to_nothing(frozen, words, capsys):
+    """It may mean a disk that is not there; an archive was written in its place."""
+    Path("link").symlink_to("/nowhere/archive")
+    assert main([*words, "--home", str(frozen / "home")]) == 2
+    assert LINK in capsys.readouterr().err
+    assert Path("link").is_symlink()
+
+
 @pytest.fixture
 def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = shutil.copytree(GOLDEN, tmp_path / "frozen")

@@ -30,7 +30,7 @@ def test_help_is_whole_and_has_an_example(words, capsys, monkeypatch):
         words = ["stats", *words]
         assert main([*words, "--help"]) == 0
     text = capsys.readouterr().out
-    assert not re.search(r" \.(\s|$)", text, re.MULTILINE), "brackets were taken for markup"
+    assert not re.search(r" \.(\s|$)|``", text, re.MULTILINE), "brackets were taken for markup"
     assert f"Example: swinablate {' '.join(words)}" in text
 
 

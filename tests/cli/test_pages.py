@@ -21,7 +21,7 @@ def home(tmp_path):
     made.create()
     (made.studies / "a").mkdir()
     (made.studies / "a" / "latest").write_text("f" * 64)
-    (made.root / "mlflow.db").write_bytes(b"")
+    (made.root / "mlflow.db").write_bytes(b"tables")
     return made
 
 
@@ -89,13 +89,13 @@ def test_where_nothing_was_run_and_mlflow_cannot_be_served_it_ends(tmp_path, mon
 
 
 def test_a_store_that_is_not_there_yet_is_waited_for(home, monkeypatch):
-    (home.root / "mlflow.db").unlink()
+    (home.root / "mlflow.db").write_bytes(b"")  # who makes the tables has looked for them
     server = Server(monkeypatch, Enough())
     waited = []
 
     def sleep(seconds):
         waited.append(server.shown.state()["missing"])
-        (home.root / "mlflow.db").touch()
+        (home.root / "mlflow.db").write_bytes(b"tables")
 
     monkeypatch.setattr(pages.time, "sleep", sleep)
     with pytest.raises(Enough):

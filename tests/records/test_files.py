@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swinablate.errors import EnvironmentFault
-from swinablate.records.disk.files import AGAIN, entries, move, refusal, there
+from swinablate.records.disk.files import AGAIN, entries, move, put_whole, refusal, there
 
 
 def raised(error: OSError, *, cause: bool) -> Exception:
@@ -97,6 +97,18 @@ def test_what_may_not_be_looked_at_is_not_taken_for_nothing(tmp_path):
     with pytest.raises(EnvironmentFault, match="cannot read"):
         entries(loop)
     assert entries(tmp_path / "none") == []
+
+
+def test_what_stands_in_a_files_place_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError) as caught:  # not "File exists"
+        put_whole(tmp_path / "file" / "a" / "x", b"")
+    assert caught.value.filename == str(tmp_path / "file" / "a")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        put_whole(tmp_path / "folder", b"")
+    assert caught.value.filename == str(tmp_path / "folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_no_room_for_temporary_files_is_no_bug():

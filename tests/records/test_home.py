@@ -1,8 +1,10 @@
 """The truth on disk: attempts, commit markers, locks."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +135,32 @@ def test_folder_that_cannot_be_written_is_an_environment_fault(tmp_path):
     with pytest.raises(EnvironmentFault, match="cannot write") as caught:
         Home(tmp_path / "file" / "home").create()
     assert "--home" in caught.value.hint
+
+
+def test_what_is_told_is_the_file_that_somebody_knows(tmp_path):
+    """Not the one that gets its name when it is whole, whose name nobody has seen."""
+    path = tmp_path / (250 * "a")
+    with pytest.raises(EnvironmentFault, match="File name too long") as caught:
+        write_atomically(path, "text")
+    assert caught.value.at == str(path)
+
+
+def test_a_home_that_may_not_be_written_is_named_and_no_file_in_it():
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        home = Home(Path(place) / "home")
+        home.create()
+        home.root.chmod(0o555)
+        before = os.geteuid()
+        try:
+            if before == 0:
+                os.seteuid(65534)  # root may write anywhere
+            with pytest.raises(EnvironmentFault, match="cannot write") as caught:
+                home.create()
+        finally:
+            os.seteuid(before)
+        home.root.chmod(0o755)
+    assert caught.value.at == str(home.root)
 
 
 def test_the_newest_attempt_is_the_one_that_tells(home):

@@ -140,6 +140,21 @@ def test_a_folder_may_be_a_link_itself(tmp_path):
     assert files(tmp_path / "disk") == SECOND
 
 
+@pytest.mark.parametrize("to", ["nowhere", "link"])
+def test_a_link_to_nothing_is_told_as_one(tmp_path, to):
+    """What it means may be a disk that is not there."""
+    (tmp_path / "link").symlink_to(to)
+    told = refusal(tmp_path / "link")
+    assert (told.problem, told.at) == ("this is a link that leads nowhere", f"{tmp_path}/link")
+
+
+def test_what_cannot_be_written_is_the_folder_not_a_file_of_ours(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentFault, match="Not a directory") as caught:
+        check_folder(tmp_path / "file" / "report", force=False)
+    assert caught.value.at == str(tmp_path / "file" / "report")
+
+
 def test_a_report_of_an_earlier_version_is_written_over_and_nothing_beside_it(tmp_path):
     earlier(tmp_path)
     (tmp_path / "figures" / "cost.svg").write_text("old, or mine")

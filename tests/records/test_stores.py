@@ -1,5 +1,7 @@
 """Addresses of stores, their secrets, and what their errors tell the user."""
 
+import contextlib
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -114,6 +116,7 @@ def test_the_first_cause_is_told():
         ("No module named 'psycopg2'", "pip install 'swinablate[postgres]'"),
         ("database or disk is full", "free some space and start the same command again"),
         ("disk I/O error", "is the disk full, or the folder not yours?"),
+        ("attempt to write a readonly database", "is the file another user's (`chmod g+w` "),
         ("connection refused", "is the server running, and the address right?"),
     ],
 )
@@ -163,6 +166,31 @@ def test_one_at_a_time_creates_a_store(tmp_path, monkeypatch):
     with lock(tmp_path / "new/.a.db.lock"), pytest.raises(EnvironmentFault) as fault:
         create()
     assert "another process has been creating the store for 0 s" in str(fault.value)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
+def test_a_group_may_write_a_store_where_it_may_write_any_file(tmp_path, umask, mode):
+    """SQLite itself makes files that their owner alone may write."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    before = os.umask(umask)
+    try:
+        with stores.creation(url):
+            table(url)
+        with stores.made_whole(f"sqlite:///{tmp_path}/b.db") as draft:
+            table(draft)
+    finally:
+        os.umask(before)
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("a.db", "b.db")}
+    assert modes == {"a.db": mode, "b.db": mode}
+    (tmp_path / "a.db").chmod(0o640)
+    with stores.creation(url):
+        pass
+    assert (tmp_path / "a.db").stat().st_mode & 0o777 == 0o640  # what somebody chose stays
+
+
+def table(url):
+    with contextlib.closing(sqlite3.connect(stores.database(url))) as connection:
+        connection.execute("CREATE TABLE t (x)")
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
@@ -228,7 +256,7 @@ def test_a_store_that_is_there_is_not_made_and_a_kill_leaves_nothing_that_is_use
         killed_halfway()
     assert not file.exists()
     with stores.made_whole(f"sqlite:///{file}") as draft:
-        assert not stores.database(draft).exists()  # what the kill left
+        assert stores.database(draft).read_bytes() == b""  # without what the kill left
         stores.database(draft).write_bytes(b"whole")
     with stores.made_whole(f"sqlite:///{file}") as draft:
         assert draft is None

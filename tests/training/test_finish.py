@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from swinablate.errors import EnvironmentFault, InputError
 from swinablate.training import checkpoint, fit
 from swinablate.training.fused.fit import fit_fused
 from swinablate.training.fused.fit import prepare as ready
@@ -52,6 +53,22 @@ def test_the_exported_file_has_the_same_bytes(datasets, tmp_path, changes):
     for name in ("whole", "kept"):
         assert checkpoint.export([tmp_path / name], tmp_path / f"{name}.pt")
     assert (tmp_path / "whole.pt").read_bytes() == (tmp_path / "kept.pt").read_bytes()
+
+
+def test_weights_are_written_over_no_folder_and_no_link_to_nothing(datasets, tmp_path):
+    fit.fit(make_job(datasets, tmp_path / "kept"), silent, never)
+    (tmp_path / "link").symlink_to("/nowhere/weights.pt")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for name, error, problem in (
+        ("link", InputError, "this is a link that leads nowhere"),
+        ("folder", InputError, "this is a folder, and weights are a file"),
+        ("file/a.pt", EnvironmentFault, "the weights cannot be written: Not a directory"),
+    ):
+        with pytest.raises(error) as caught:
+            checkpoint.export([tmp_path / "kept"], tmp_path / name, replace=False)
+        assert (caught.value.problem, bool(caught.value.hint)) == (problem, True)
+    assert (tmp_path / "link").is_symlink()
 
 
 @pytest.mark.parametrize("changes", SELECTED, ids=IDS)

@@ -11,6 +11,7 @@ from swinablate.cli.options import HOME, HomeFolder, Json, Settings, Smoke, Stud
 from swinablate.cli.terminal import print_json
 from swinablate.cli.which import asked_of
 from swinablate.errors import EnvironmentFault, InputError
+from swinablate.records.disk.files import check_link
 from swinablate.records.launch import program
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def export(
     if file.is_dir():
         hint = f"name a file in it: {file / 'study.tar'}"
         raise InputError("this is a folder, and a bundle is a file", at=str(file), hint=hint)
+    check_link(file)
     if file.exists() and not file.is_file():
         problem = "this is a device or a pipe, and a bundle is a file of its own"
         raise InputError(problem, at=str(file), hint="choose another name")

@@ -11,7 +11,7 @@ from swinablate.cli.terminal import print_json
 from swinablate.cli.which import Asked, asked_of
 from swinablate.config import schema
 from swinablate.errors import EnvironmentFault, InputError
-from swinablate.records.disk.files import put_whole
+from swinablate.records.disk.files import check_link, put_whole
 from swinablate.records.home import Home
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def figure(
     """Draw one figure of a study for a paper: its width, its letters, its format.
 
     The file is STUDY-NAME.FORMAT. An unfinished study has INTERIM written across its figures.
-    `[labels]` of the study file say how arms and switches are called.
+    `labels` of the study file say how arms and switches are called.
     """
     if not name and not every:
         hint = "name one, or list them with --list"
@@ -94,6 +94,7 @@ def _check_folder(out: Path | None) -> None:
     """
     if out is None or out.is_dir():
         return
+    check_link(out)
     format_of = out.suffix.lower().removeprefix(".")
     if out.exists() or format_of in FORMATS:
         kind = f" --format {format_of}" if format_of in FORMATS else ""

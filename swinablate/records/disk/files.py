@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from swinablate.errors import EnvironmentFault
+from swinablate.errors import EnvironmentFault, InputError
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """A disk, a quota, or the size that a file may have (`ulimit -f`) is used up."""
@@ -35,22 +35,45 @@ def put_whole(path: Path, content: bytes) -> None:
     """As `write_atomically`, for who has words of their own where the disk refuses.
 
     Raises:
-        OSError: it does; nothing is left.
+        OSError: it does, and names the file or its folder; nothing is left.
     """
     # Not `tempfile`: its files are their owner's alone, and a home may be a group's. As with any
     # new file, the umask says who may read it.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # true, and no help
+        code = errno.ENOTDIR
+        raise NotADirectoryError(code, os.strerror(code), str(folder)) from None
+
+
+def check_link(path: Path) -> None:
+    """Refuse a link to nothing where somebody wants something written.
+
+    The place that it means may be a disk that is not there; writing would put the link away.
+
+    Raises:
+        InputError: it is one.
+    """
+    if path.is_symlink() and not path.exists():
+        hint = "mend it, remove it, or choose another name"
+        raise InputError("this is a link that leads nowhere", at=str(path), hint=hint)
 
 
 @contextmanager
@@ -67,8 +90,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def refused(error: OSError, path: Path) -> EnvironmentFault:
-    """What the disk said, and what to do about it."""
-    at = str(error.filename or path)
+    """What the disk said, and what to do about it; a name for a moment is told to nobody."""
+    named = isinstance(error.filename, str) and not half_written(Path(error.filename))
+    at = error.filename if named else str(path)
     if error.errno in NO_SPACE:
         return _full(error, at)
     return EnvironmentFault(

@@ -16,7 +16,7 @@ from sqlalchemy.exc import (
 
 from swinablate.errors import EnvironmentFault, InputError
 from swinablate.records.disk import locks
-from swinablate.records.disk.files import AGAIN
+from swinablate.records.disk.files import AGAIN, writing
 from swinablate.records.secrets import redact, redact_address, secrets_here
 
 PATIENCE_S = 60.0
@@ -124,42 +124,42 @@ KEPT_ALIVE = {
 }
 """Seconds, and milliseconds for the last, which holds while an answer is owed."""
 
-OTHER_VERSION = ("table schema", "locate revision", "out-of-date database schema")
-"""What Optuna and MLflow say of a store that a newer or older version of theirs has made."""
-
 REFUSED = ("permission denied", "must be owner", "authentication failed", "no password supplied",
            "read-only transaction")  # fmt: skip
 """What PostgreSQL says to a role that may not do what is asked."""
+_MADE = "run `swinablate sync STUDY`: it is made from the records"
+_AWAY = "move the file away and "
+REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("locked",), "another program holds it: close what has it open and start again"),
+    (
+        ("malformed", "not a database"),
+        f"{_AWAY}run `swinablate sync STUDY`: it is rebuilt from the records",
+    ),
+    # An earlier version was killed while it made the tables.
+    (("already exists",), f"it was left half made: {_AWAY}{_MADE}"),
+    # Optuna and MLflow, of a store that a newer or older version of theirs has made.
+    (
+        ("table schema", "locate revision", "out-of-date database schema"),
+        "another version of that library made it: move the file away, or name another store, and "
+        + _MADE,
+    ),
+    (("no module named",), "pip install 'swinablate[postgres]'"),
+    (("is full", "no space"), AGAIN),
+    (
+        ("readonly",),
+        "is the file another user's (`chmod g+w` lets a group write), or its disk read-only?",
+    ),
+    (("disk", "full", "unable to open"), "is the disk full, or the folder not yours?"),
+    (REFUSED, "may this user write there, and is the password right?"),
+)
+"""What is in an error of a store, and what to do about it; the first that fits."""
 
 
 def fault(error: BaseException, url: str, what: str) -> EnvironmentFault:
     """The error of a store, told to the user."""
     why = cause(error, url)
-    low = why.lower()
-    if "locked" in low:
-        hint = "another program holds it: close what has it open and start again"
-    elif "malformed" in low or "not a database" in low:
-        hint = "move the file away and run `swinablate sync STUDY`: it is rebuilt from the records"
-    elif "already exists" in low:  # an earlier version was killed while it made the tables
-        hint = (
-            "it was left half made: move the file away and run `swinablate sync STUDY`: "
-            "it is made from the records"
-        )
-    elif any(word in low for word in OTHER_VERSION):
-        hint = (
-            "another version of that library made it: move the file away, or name another store, "
-            "and run `swinablate sync STUDY`: it is made from the records"
-        )
-    elif "no module named" in low:
-        hint = "pip install 'swinablate[postgres]'"
-    elif "is full" in low or "no space" in low:
-        hint = AGAIN
-    elif "disk" in low or "full" in low or "readonly" in low or "unable to open" in low:
-        hint = "is the disk full, or the folder not yours?"
-    else:
-        refused = any(word in low for word in REFUSED)
-        mine = "may this user write there, and is the password right?"
-        hint = mine if refused else "is the server running, and the address right?"
+    found = (hint for words, hint in REMEDIES if any(word in why.lower() for word in words))
+    hint = next(found, "is the server running, and the address right?")
     return EnvironmentFault(f"{what}: {why}", at=redact_address(url), hint=hint)
 
 
@@ -194,6 +194,7 @@ def creation(url: str) -> Iterator[None]:
     path = database(url)
     if path is not None:
         with _file_lock(path):
+            _touch(path)
             yield
     elif url.startswith("postgresql"):
         with _advisory_lock(url):
@@ -219,9 +220,20 @@ def made_whole(url: str) -> Iterator[str | None]:
     draft = path.with_name(f".{path.name}.tmp")  # one name, so that a kill leaves one at most
     for left in (draft, draft.with_name(f"{draft.name}-journal")):
         left.unlink(missing_ok=True)
+    _touch(draft)
     address = make_url(url).set(database=str(draft))
     yield address.render_as_string(hide_password=False)
     draft.replace(path)
+
+
+def _touch(path: Path) -> None:
+    """Make a file that is not there, as any new one: the umask says who may write it.
+
+    SQLite makes files that their owner alone may write, and a home may be a group's.
+    """
+    if not path.exists():
+        with writing(path):
+            path.touch()
 
 
 @contextmanager
