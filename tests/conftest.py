@@ -19,10 +19,15 @@ def _remembering(*, typechecker: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Check no call twice whose shapes are those of another; for `--jaxtyping-packages`."""
     from tests import shapes  # torch, which the first process of pytest-xdist does without
 
-    return shapes.remembering(_STRICT(typechecker=typechecker))
+    return shapes.remembering(_STRICT(typechecker=typechecker), typechecker)
 
 
 jaxtyping.jaxtyped = _remembering
+
+SELDOM = 10_000
+"""New objects after which Python looks for garbage among them, fourteen times its own number: a
+fifth of the time that collecting tests took was that, and a twentieth of the tests' own."""
+gc.set_threshold(SELDOM)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,8 @@
 jaxtyping looks at arguments twice and at answers once, and binds and copies names for it: some 50
 times what the call of a small layer takes. Of a call whose arguments and answer have the types,
 numbers and shapes of an earlier call of the same function it can say nothing else, so it is asked
-once for each; conftest puts this in its place before anything of ours is imported.
+once for each; conftest puts this in its place before anything of ours is imported. A signature
+without shapes has nothing for jaxtyping, and the checker of types that it asks is asked itself.
 """
 
 import functools
@@ -12,7 +13,7 @@ import threading
 from collections import abc
 from collections.abc import Callable, Hashable
 from types import FunctionType, UnionType
-from typing import Any, Union, get_args, get_origin, is_typeddict
+from typing import Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origin, is_typeddict
 
 import jaxtyping
 from jaxtyping import AbstractArray
@@ -24,23 +25,32 @@ BY_KIND = (abc.Callable, abc.Generator, abc.Iterator)
 """Types whose arguments nobody can look at without a call."""
 
 
-def remembering(strict: Wrap) -> Wrap:
-    """As jaxtyping does, which is `strict`, but asking it once of what cannot come out otherwise."""
+def remembering(strict: Wrap, types: Wrap) -> Wrap:
+    """As jaxtyping does, but asking it once of what cannot come out otherwise.
+
+    Args:
+        strict: jaxtyping, with `types`.
+        types: checks types alone, at every call.
+    """
 
     def wrap(function: Any) -> Any:
-        whole = strict(function)
-        if not isinstance(function, FunctionType) or not decided(function):
-            return whole
-        return _remembered(function, whole, strict)
+        if not isinstance(function, FunctionType):
+            return strict(function)
+        if not shaped(function):
+            return _unless_disabled(function, types(function))
+        return _remembered(function, strict) if decided(function) else strict(function)
 
     return wrap
 
 
+def shaped(function: FunctionType) -> bool:
+    """Whether the signature may say a shape."""
+    return any(map(_shape, _kinds(function)))
+
+
 def decided(function: FunctionType) -> bool:
     """Whether what `looks` sees of arguments and answer decides if they are of the signature."""
-    signature = inspect.signature(function)
-    kinds = [one.annotation for one in signature.parameters.values()]
-    return all(map(_told, [*kinds, signature.return_annotation]))
+    return all(map(_told, _kinds(function)))
 
 
 def looks(value: Any) -> Hashable:
@@ -51,6 +61,22 @@ def looks(value: Any) -> Hashable:
     if type(value) is tuple:
         return tuple, *map(looks, value)
     return type(value)
+
+
+def _kinds(function: FunctionType) -> list[Any]:
+    signature = inspect.signature(function)
+    kinds = [one.annotation for one in signature.parameters.values()]
+    return [*kinds, signature.return_annotation]
+
+
+def _shape(kind: Any) -> bool:
+    if isinstance(kind, list | tuple):  # arguments of a Callable
+        return any(map(_shape, kind))
+    if isinstance(kind, str | TypeVar | ForwardRef):
+        return True  # nobody knows what it stands for
+    if isinstance(kind, type) and issubclass(kind, AbstractArray):
+        return True
+    return get_origin(kind) is not Literal and any(map(_shape, get_args(kind)))
 
 
 def _told(kind: Any) -> bool:
@@ -69,13 +95,22 @@ def _told(kind: Any) -> bool:
     )
 
 
-def _remembered(function: FunctionType, whole: Wrap, strict: Wrap) -> Wrap:
+def _unless_disabled(function: FunctionType, checked: Wrap) -> Wrap:
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        one = function if jaxtyping.config.jaxtyping_disable else checked
+        return one(*args, **named)
+
+    return call
+
+
+def _remembered(function: FunctionType, strict: Wrap) -> Wrap:
     """The function, whose calls are checked that differ from all before.
 
     Args:
         function: ours.
-        whole: it, checked by jaxtyping.
-        strict: what made `whole` of it.
+        strict: makes of it what jaxtyping checks; not before the first call, for most are of
+            other tests.
     """
     known: dict[Hashable, set[Hashable]] = {}  # what arguments looked like -> so did answers
     held = threading.local()
@@ -84,7 +119,7 @@ def _remembered(function: FunctionType, whole: Wrap, strict: Wrap) -> Wrap:
     def again(*_: Any, **__: Any) -> Any:
         return held.answer
 
-    answered = strict(again)
+    whole, answered = (functools.cache(lambda one=one: strict(one)) for one in (function, again))
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
@@ -92,14 +127,14 @@ def _remembered(function: FunctionType, whole: Wrap, strict: Wrap) -> Wrap:
             return function(*args, **named)
         given = (*map(looks, args), *((name, looks(value)) for name, value in named.items()))
         if given not in known:
-            answer = whole(*args, **named)
+            answer = whole()(*args, **named)
             known[given] = {looks(answer)}
             return answer
         answer = function(*args, **named)
         if looks(answer) not in known[given]:
             held.answer = answer
             try:
-                answered(*args, **named)
+                answered()(*args, **named)
             finally:
                 del held.answer
             known[given].add(looks(answer))

@@ -8,6 +8,8 @@ from typing import Literal, SupportsFloat
 import jaxtyping
 import pytest
 import torch
+from beartype import beartype
+from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from swinablate.data.augment.colour import grey
 from swinablate.data.batches import epoch_order
 from swinablate.models.layers.merge import MergeLinear
 from swinablate.training.fused.stack import losses
-from tests.shapes import decided, looks, remembering
+from tests.shapes import decided, looks, remembering, shaped
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,7 +79,7 @@ def test_jaxtyping_is_asked_once_of_what_looks_alike():
     def repeated(x: Float[Tensor, "a b"], times: int = 1) -> Float[Tensor, "c b"]:
         return x.repeat(times, 1)
 
-    call, x = remembering(strict)(repeated), torch.zeros(2, 3)
+    call, x = remembering(strict, beartype)(repeated), torch.zeros(2, 3)
     for given in (x, x + 1, x, x.double(), x[:1], nn.Parameter(x), x, x[:1]):
         assert call(given) is not given
     assert len(asked) == 4
@@ -86,6 +88,34 @@ def test_jaxtyping_is_asked_once_of_what_looks_alike():
     call(x, times=2)  # another answer
     call(x, times=2)
     assert len(asked) == 6
+
+
+def test_a_signature_without_shapes_is_checked_at_every_call_and_not_by_jaxtyping():
+    def longest(names: list[str], least: int = 0) -> int:
+        return max([least, *map(len, names)]) if names else ""
+
+    call = remembering(pytest.fail, beartype)(longest)
+    assert [call(["a", "bc"]), call(["a"]), call(["a"], least=2)] == [2, 1, 2]
+    for given in (([1],), (["a"], "2"), ([],)):  # an item, a number, the answer
+        with pytest.raises(BeartypeCallHintViolation):
+            call(*given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [(dict[str, tuple[Float[Tensor, "a b"], ...]], True), (Float[Tensor, "a b"] | None, True),
+     (Callable[[Float[Tensor, "a b"]], int], True), ("Path", True), (Mapping[str, int], False),
+     (Callable[..., Tensor], False), (Literal["a"], False), (int | None, False)],
+    ids=str,
+)  # fmt: skip
+def test_a_shape_is_found_wherever_a_signature_says_it(kind, known):
+    def function(x, n: int):
+        pass
+
+    function.__annotations__["x"] = kind
+    assert shaped(function) is known
+    function.__annotations__ = {"return": kind}
+    assert shaped(function) is known
 
 
 def test_a_tensor_without_a_shape_is_like_no_other():

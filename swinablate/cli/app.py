@@ -4,6 +4,7 @@ torch, mlflow, optuna, pandas and matplotlib take seconds to import, so a comman
 it needs when it runs.
 """
 
+import functools
 import io
 import logging
 import os
@@ -141,9 +142,14 @@ def _named() -> str | None:
 
 def _command() -> Any:
     """The command line; commands in its help begin as this one was typed."""
+    return _made(_named())
+
+
+@functools.cache  # typer takes 50 ms for it, and a notebook may ask for many commands
+def _made(named: str | None) -> Any:
     command = typer.main.get_command(app)
-    for one in _below(command) if _named() else ():
-        one.epilog = (one.epilog or "").replace(f"Example: {NAME} ", f"Example: {_named()} ")
+    for one in _below(command) if named else ():
+        one.epilog = (one.epilog or "").replace(f"Example: {NAME} ", f"Example: {named} ")
         for told in (one, *one.params):
             told.help = as_typed(getattr(told, "help", None) or "")
     return command

@@ -5,6 +5,7 @@
 """
 
 import difflib
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -16,6 +17,7 @@ from swinablate.errors import InputError
 T = TypeVar("T")
 
 
+@functools.cache  # a plan asks thousands of times, and reads the folder for it
 def names(package: str) -> tuple[str, ...]:
     """List the plugins of a package (`swinablate.models.families`), sorted; imports none."""
     spec = importlib.util.find_spec(package)
