@@ -36,11 +36,12 @@ from swinablate.report.drawing.ink import (
     wrapped,
 )
 from swinablate.report.drawing.interval import mean
-from swinablate.report.drawing.numbers import PM, plain
+from swinablate.report.drawing.numbers import PM, mean_sd, plain
 from swinablate.report.drawing.panels import Box, clear, epochs, late, panels, reach, whole_steps
 from swinablate.report.drawing.place import core, padded, spread
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults, over_units
+from swinablate.text import two_digits
 
 COLUMNS = (
     "mark", "arm", "baseline", "seed", "status", "epoch", "val_acc", "low", "high", "sd", "n",
@@ -371,10 +372,13 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
 def _value(end: Any, limits: tuple[float, float]) -> str:
     """The last mean in words, with the standard deviation over seeds."""
     places = 1 if getattr(end, "unit", "pp") == "pp" else int(end.places)
-    width = f" {PM} {plain(end.sd, places)}" if end.n > 1 else ""
+    told = plain(end.val_acc, places)
+    if end.n > 1:
+        hundreds = end.sd > 0 and two_digits(end.sd) < 0
+        told = mean_sd(end.val_acc, end.sd) if hundreds else f"{told} {PM} {plain(end.sd, places)}"
     low, high = limits
     where = " (below)" if end.val_acc < low else " (above)" if end.val_acc > high else ""
-    return f"{plain(end.val_acc, places)}{width}, n = {int(end.n)}{where}"
+    return f"{told}, n = {int(end.n)}{where}"
 
 
 FIGURE = Figure(
