@@ -76,7 +76,7 @@ HUGE = 1e15
 
 
 def number(value: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-") -> str:
-    """A number; what is rounded to zero has no sign. Fewer places than 0 round tens and hundreds."""
+    """A number; what is rounded to zero has no sign. Below 0 places tens and more are rounded."""
     if not known(value):
         return unknown
     value, places = (round(value, places), 0) if places < 0 else (value, places)
