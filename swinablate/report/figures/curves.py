@@ -29,11 +29,11 @@ from swinablate.report.drawing.ink import (
     GRID,
     INK,
     OKABE_ITO,
+    apart,
     dark,
     pt,
     root,
     sheet,
-    wrapped,
 )
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import PM, mean_sd, plain
@@ -353,8 +353,8 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
     colours, (low, high) = _coloured(rows), ax.get_ylim()
     lasts = rows[rows["mark"] == "mean"].sort_values("epoch").groupby("arm", sort=False).tail(1)
     texts, ends = [], []
-    for arm in records(lasts):
-        texts.append((f"{wrapped(arm.arm, 24, 2)}\n{_value(arm, (low, high))}", arm.arm))
+    for name, arm in zip(apart(lasts.arm, 24, 2), records(lasts), strict=True):
+        texts.append((f"{name}\n{_value(arm, (low, high))}", arm.arm))
         ends.append(float(np.clip(arm.val_acc, low, high)))
     tallest = max((text.count("\n") + 1 for text, _ in texts), default=1)
     # In points, 72 to the inch, of pixels, 100 to the inch; a line of text takes 11.5 of them.
