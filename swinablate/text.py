@@ -76,9 +76,10 @@ HUGE = 1e15
 
 
 def number(value: float | None, places: int = 2, *, minus: str = "-", unknown: str = "-") -> str:
-    """A number; what is rounded to zero has no sign."""
+    """A number; what is rounded to zero has no sign. Below 0 places tens and more are rounded."""
     if not known(value):
         return unknown
+    value, places = (round(value, places), 0) if places < 0 else (value, places)
     shown = f"{value:z.{places}f}" if abs(value) < HUGE else f"{value:.6g}"
     return shown.replace("-", minus)
 
@@ -96,9 +97,14 @@ def places(spread: float | None) -> int:
     """Decimals that show two digits of a spread; 2 where nothing is known, none of hundreds."""
     if not known(spread) or spread <= 0:
         return 2
-    # The exponent after rounding: 0.0999 is 0.10, not 0.100.
-    found = 1 - int(f"{spread:.1e}".partition("e")[2])
+    found = two_digits(spread)
     return min(max(found, 2), SMALLEST) if found >= 0 else 0
+
+
+def two_digits(size: float) -> int:
+    """Decimals that show two digits of a positive number; -1 rounds the ones of hundreds off."""
+    # The exponent after rounding: 0.0999 is 0.10, not 0.100.
+    return 1 - int(f"{size:.1e}".partition("e")[2])
 
 
 def unit_of(verdicts: Mapping[str, Any]) -> str:

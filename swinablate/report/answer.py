@@ -159,11 +159,11 @@ def warnings(plan: PlanRecord, trials: pd.DataFrame) -> tuple[Warn, ...]:
     arms = {arm.name: arm for arm in plan.arms}
     for arm in plan.arms[1:]:
         base = arms.get(arm.against, plan.baseline)
-        sizes = {"params": (arm.params, base.params), "macs": (arm.macs, base.macs)}
+        sizes = {"parameters": (arm.params, base.params), "MACs": (arm.macs, base.macs)}
         # Of a network without matrix products, or trained elsewhere, a size may be 0 or unknown.
         off = {key: ours / theirs - 1 for key, (ours, theirs) in sizes.items() if ours and theirs}
         if any(abs(share) > ISO_COST for share in off.values()):
-            text = ", ".join(f"{signed(100 * share, 0)}% {key}" for key, share in off.items())
+            text = ", ".join(f"{signed(100 * share, 0)} % {key}" for key, share in off.items())
             found.append(Warn("W10", f"{arm.name}: {text}: not an iso-cost comparison."))
     found += [
         Warn("W13", f"{r.name} is {r.same_as} by another name: its change does nothing.")

@@ -19,7 +19,9 @@ from swinablate.text import (
     after_difference,
     counted,
     duration,
+    number,
     places_of,
+    two_digits,
     unit_of,
 )
 
@@ -352,7 +354,7 @@ def claim(declared: HypothesisRecord, unit: str) -> str:
 
 def _two(sd: float) -> str:
     """A number to two digits, and never with an exponent for being large."""
-    return f"{sd:#.2g}".rstrip(".") if 0 < sd < 99.5 else f"{sd:.0f}"
+    return f"{sd:#.2g}".rstrip(".") if 0 < sd < 99.5 else number(sd, two_digits(sd) if sd else 0)
 
 
 def _points(unit: str) -> str:

@@ -173,7 +173,7 @@ def _magnitudes(arm: Arm) -> Found:
             "W20",
             (
                 f"train.ema = {train.ema:g} averages over {1 / (1 - train.ema):,.0f} steps, and a "
-                f"trial takes {steps:,}: {share:.0f}% of what is evaluated are the weights after "
+                f"trial takes {steps:,}: {share:.0f} % of what is evaluated are the weights after "
                 "the first."
             ),
         )
@@ -192,7 +192,7 @@ def _cropped(arm: Arm) -> Found:
             "W20",
             (
                 f"data.crop_margin = {shift} of {side} pixels: crops lose up to "
-                f"{100 * shift / side:.0f}% of a side."
+                f"{100 * shift / side:.0f} % of a side."
             ),
         )
 

@@ -99,9 +99,9 @@ def solve(recipe: Recipe, match: Match, target: int, at: str) -> tuple[Recipe, M
     if off > match.tolerance:
         level = named_level(getattr(made.model, match.adjust.removeprefix("model.")))
         raise ValueError(
-            f"no {match.adjust} brings its {match.by} within {match.tolerance:.1%} of the "
+            f"no {match.adjust} brings its {match.by} within {100 * match.tolerance:.1f} % of the "
             f"baseline's {target:,}: the closest, {level}, has {cost:,} "
-            f"({signed(100 * result.off, 1)}%); widen match.tolerance, or adjust "
+            f"({signed(100 * result.off, 1)} %); widen match.tolerance, or adjust "
             "another field"
         )
     return made, result

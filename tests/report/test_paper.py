@@ -17,6 +17,7 @@ from swinablate.errors import InputError
 from swinablate.report.analyze import Question, analyze
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
 from swinablate.report.drawing.files import canvas
+from swinablate.report.drawing.ink import apart
 from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.paper import COLUMN, WHOLE
 from swinablate.report.figures import curves
@@ -396,6 +397,42 @@ def test_a_level_that_is_written_out_touches_no_mark_beside_it(width):
     for one, other in itertools.pairwise(cells):
         if abs((one.y0 + one.y1) - (other.y0 + other.y1)) < 2:
             assert one.x1 + 0.02 * made.dpi < other.x0
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "lines", "shown"),
+    [
+        (["one name", "another"], 14, 2, ["one name", "another"]),
+        (["alpha beta gamma delta one a", "alpha beta gamma delta one b"], 12, 1,
+         ["alpha beta…a", "alpha beta…b"]),
+        (["alpha beta gamma one a", "alpha beta gamma one b", "alpha beta gamma two"], 12, 1,
+         ["alpha be…a", "alpha be…b", "alpha be…two"]),
+        (["x" * 30 + "1", "x" * 30 + "2"], 14, 1, ["xxxx…xxxxxxxx1", "xxxx…xxxxxxxx2"]),
+        (["twice " * 9, "twice " * 9], 14, 1, ["twice twice…"] * 2),
+    ],
+)  # fmt: skip
+def test_names_that_are_cut_are_told_apart(names, width, lines, shown):
+    found = apart(names, width, lines)
+    assert [name.replace("\n", "|") for name in found] == shown
+
+
+@pytest.mark.parametrize("width", [None, *WIDTHS])
+@pytest.mark.parametrize("name", ["components", "forest", "seeds"])
+def test_no_two_arms_of_long_names_are_called_the_same(name, width):
+    long = "without the bias table of relative positions, and of its windows, in every stage: "
+    arms = [
+        Sketch(name=f"{long}{end}", mean=96 - k / 9,
+               changes={"model.position_bias": f"long_level_{end}", "model.shift": False})
+        for k, end in enumerate(("the first", "the second", "all"))
+    ]  # fmt: skip
+    figure = plugins.load("swinablate.report.figures", name, Figure)
+    rows = figure.table(whole(study([BASELINE, *arms])))
+    made = canvas(figure, rows, Paper(width) if width else PAGE)
+    said = [text.get_text() for text in made.findobj(Text)]
+    texts = {text for text in said if text.startswith("without")}
+    assert len(texts) == 3, said
+    if name == "components":
+        assert len({text for text in said if text.startswith("long")}) == 3
 
 
 def test_in_a_column_what_is_outside_the_axis_is_said_in_a_word(quick):

@@ -350,6 +350,18 @@ def test_a_spread_that_is_the_same_everywhere_has_no_sentence(tmp_path):
     assert said.endswith("; every run: tables/trials.csv")
 
 
+def test_a_large_spread_has_two_digits_as_a_small_one_has(tmp_path):
+    rows = [
+        f"{arm},{seed},{2e4 + seed * by}"
+        for arm, by in (("a", 3110), ("b", 1010))
+        for seed in range(4)
+    ]
+    loss = Measure(metric="loss", unit="none", better="lower")
+    found = analyze(table(tmp_path, rows), Question(baseline="a", measure=loss)).only
+    told = "Standard deviations over seeds run from 1300 (b) to 4000 (a), a ratio"
+    assert spread(whole(found)).startswith(told)
+
+
 def test_a_mean_over_data_sets_is_said_to_be_weighted_and_a_prediction_to_be_of_one_arm():
     text = told(several(3))
     assert "counts as one" not in text

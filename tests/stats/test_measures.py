@@ -115,8 +115,16 @@ def test_a_slip_above_100_among_percentages_is_told():
                 for seed in range(4)]  # fmt: skip
         return pd.DataFrame([*rows, ("x", 4, odd)], columns=["arm", "seed", "value"])
 
-    with pytest.warns(UserWarning, match="for 101 of x, seed 4, is no percentage; say unit="):
+    said = r"since 1 of 9 lies above 100 \(101 of x, seed 4\); if they are percentages, mend it"
+    with pytest.warns(UserWarning, match=said) as told:
         (arm,) = effects(slip(101.0))
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    many = slip(101.0).assign(value=lambda x: x.value + 8)
+    with pytest.warns(
+        UserWarning, match=r"4 of 9 lie above 100 \(100.2 of x, seed 1; .*; \.\.\.\)"
+    ):
+        effects(many)
     assert arm.delta_pp is not None
     with pytest.raises(InputError, match="value = 101 % of x is not a percentage"):
         effects(slip(101.0), unit="percent")

@@ -22,7 +22,7 @@ def test_a_margin_that_crops_much_of_a_small_image_is_named(margin, said, write)
         "limit = 128", f'limit = 128\naugment = "crop"\ncrop_margin = {margin}'
     )
     found = warned(write(base=cropped))
-    text = "every arm: data.crop_margin = 3 of 8 pixels: crops lose up to 38% of a side."
+    text = "every arm: data.crop_margin = 3 of 8 pixels: crops lose up to 38 % of a side."
     assert found == ([("W20", text)] if said else [])
 
 
@@ -163,7 +163,7 @@ def test_what_a_recipe_sets_and_no_arm_has_is_said(write):
 
 def test_an_average_of_more_steps_than_there_are_is_named(write):
     text = (
-        "every arm: train.ema = 0.99 averages over 100 steps, and a trial takes 4: 97% of what "
+        "every arm: train.ema = 0.99 averages over 100 steps, and a trial takes 4: 97 % of what "
         "is evaluated are the weights after the first."
     )
     assert warned(write(), "train.ema=0.99", "train.batch=64") == [("W20", text)]

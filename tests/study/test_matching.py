@@ -89,8 +89,8 @@ def test_several_channels_grow_in_proportion(recipe):
 
 def test_what_cannot_be_met_says_what_comes_closest(recipe):
     problem = (
-        r"no model.depth brings its params within 20.0% of the baseline's 60,000: the closest, "
-        r"8, has 75,002 \(\+25.0%\); widen match.tolerance, or adjust another field"
+        r"no model.depth brings its params within 20.0 % of the baseline's 60,000: the closest, "
+        r"8, has 75,002 \(\+25.0 %\); widen match.tolerance, or adjust another field"
     )
     with pytest.raises(ValueError, match=problem):
         solve(recipe(RESNET), match("model.depth", tolerance=0.2), 60_000, "")
@@ -147,4 +147,4 @@ def test_an_arm_that_cannot_be_matched_is_refused_and_the_rest_goes_on(write, tm
     )
     made = plan(load_study(write(text)))
     assert [arm.name for arm in made.arms] == ["baseline", "shift=false"]
-    assert made.refusals[0].reason.startswith("no model.width brings its params within 0.0%")
+    assert made.refusals[0].reason.startswith("no model.width brings its params within 0.0 %")

@@ -17,6 +17,7 @@ from swinablate.report.drawing.ink import (
     INK,
     LOOKS,
     PAPER,
+    apart,
     mark,
     sheet,
     wrapped,
@@ -72,7 +73,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:  # noqa: ARG001  a 
                     fontsize=8,
                     bbox=CLEAR,
                 )
-        names = [wrapped(arm, lines=2) for arm in arms] if column == 0 else [""] * len(arms)
+        names = apart(arms, lines=2) if column == 0 else [""] * len(arms)
         ax.set_yticks(range(len(arms)), names, linespacing=1.0)
         ax.tick_params(axis="y", length=0, pad=8)
         ax.spines["left"].set_visible(False)

@@ -1,7 +1,8 @@
 """One look for all figures: colours, marks, type. Colour never carries meaning alone."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -106,6 +107,54 @@ def wrapped(name: str, width: int = 32, lines: int = 3) -> str:
     if len(rows) > lines:
         rows = [*rows[: lines - 1], rows[lines - 1][: width - 1] + "\N{HORIZONTAL ELLIPSIS}"]
     return "\n".join(rows)
+
+
+WORD = 8
+"""Letters before the first that differs, at most: they say which word it is of."""
+
+
+def apart(names: Iterable[str], width: int = 32, lines: int = 3) -> list[str]:
+    """Each name as `wrapped` has it; where two would look alike, with what tells them apart.
+
+    Of such names the middle is left out, so that their beginnings stand before what differs.
+    """
+    every = list(map(str, names))
+    found = {name: wrapped(name, width, lines) for name in every}
+    for shown in [look for look, twins in Counter(found.values()).items() if twins > 1]:
+        alike = [name for name, look in found.items() if look == shown]
+        found |= _told_apart({name: _differs(name, alike) for name in alike}, width, lines)
+    return [found[name] for name in every]
+
+
+def _told_apart(differ: Mapping[str, int], width: int, lines: int) -> dict[str, str]:
+    """Names with as much of their beginnings as leaves room for what differs.
+
+    All of it, if there is a way; nothing where there is none.
+    """
+    ways = []
+    for kept in range(width * lines, -1, -1):
+        short = {name: _without(name, kept, at) for name, at in differ.items()}
+        looks = {name: wrapped(text, width, lines) for name, text in short.items()}
+        if len({*looks.values()}) == len(differ):
+            ways.append(looks)
+    cut = ("\N{HORIZONTAL ELLIPSIS}",)
+    return min(ways, key=lambda looks: sum(x.endswith(cut) for x in looks.values()), default={})
+
+
+def _differs(name: str, alike: Iterable[str]) -> int:
+    """Where a name differs from that which shares most with it; with the word's beginning."""
+    shared = max(
+        sum(name.startswith(other[:n]) for n in range(1, len(other) + 1))
+        for other in alike
+        if other != name
+    )
+    begins = max(found.end() for found in re.finditer(r"^|[ ._=,/-]", name[:shared]))
+    return max(begins, shared - WORD)
+
+
+def _without(name: str, kept: int, at: int) -> str:
+    """A name without what stands between its beginning and a place."""
+    return f"{name[:kept].rstrip()}\N{HORIZONTAL ELLIPSIS}{name[at:]}" if kept < at else name
 
 
 def against(arm: str, other: str, arms: Collection[str], width: int, lines: int = 2) -> str:

@@ -43,9 +43,8 @@ def mean_sd(mean: float | None, sd: float | None) -> str:
     own = max(2, text.places(abs(mean)))
     if not known(sd):
         return plain(mean, own)
-    # The exponent after rounding: 0.0999 is 0.10, not 0.100.
-    places = own if sd <= 0 else min(max(1 - int(f"{sd:.1e}".partition("e")[2]), 0), MOST)
-    return f"{plain(mean, places)} {PM} {sd:.{places}f}"
+    places = own if sd <= 0 else min(text.two_digits(sd), MOST)
+    return f"{plain(mean, places)} {PM} {plain(sd, places)}"
 
 
 def p_value(p: float | None, alpha: float = 0.05) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from swinablate.report.drawing.extremes import PANELS, extremes, left_out
-from swinablate.report.drawing.ink import pt, sheet, wrapped
+from swinablate.report.drawing.ink import apart, pt, sheet
 from swinablate.report.drawing.paper import PAGE, Paper
 
 Box = tuple[float, float, float, float]
@@ -41,7 +41,7 @@ def panels(
     # Two rows of wide panels, else more of narrow ones.
     across = 2 if paper.narrow else 3 if len(arms) <= 6 else 4
     down = -(-len(arms) // across)
-    titles = [wrapped(arm, 32 if paper.width is None else 26, 2) for arm in arms]
+    titles = apart(arms, 32 if paper.width is None else 26, 2)
     lines = max(title.count("\n") for title in titles) + 2  # and one for a value
     each = 1.15 * (1.0 if paper.width is None else 0.9)
     gap = pt(11.5 * lines + 22) / 72

@@ -18,7 +18,7 @@ from matplotlib.patheffects import withStroke
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.heat import LEAN, NAME, WIDE, Room, heat, room
-from swinablate.report.drawing.ink import INK, PAPER, against, pt, sheet, wrapped
+from swinablate.report.drawing.ink import INK, PAPER, against, apart, pt, sheet
 from swinablate.report.drawing.interval import Mean, mean
 from swinablate.report.drawing.numbers import signed
 from swinablate.report.results import StudyResults, over_units
@@ -100,7 +100,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     longest = max(len(str(name)) for name in classes)
     leaning = pt(WIDE * 8 * (longest + 0.3)) > 72 * width * 0.7 / len(classes)
     below = "class" + (what if len(classes) < len(most) else "") + said
-    names_of = [wrapped(str(name), NAME, 1) for name in classes]
+    names_of = apart(classes, NAME, 1)
     deep = pt(8 * WIDE * max(map(len, names_of)) / 72 * LEAN) if leaning else 0.0
     under = pt(0.8 + 0.15 * (below.count("\n") + 1)) + deep  # inches: labels, then the bar
     height = len(arms) * tall + under + 0.1

@@ -16,7 +16,7 @@ from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import bar, fold, ground, heads, limits, numbers, shapes
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
 from swinablate.report.drawing.heat import WIDE
-from swinablate.report.drawing.ink import FAINT, GRID, INK, pt, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, apart, pt, sheet
 from swinablate.report.drawing.kinds import family_of
 from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.scale import said, scale_in
@@ -93,7 +93,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     kept = extremes({i: float(d) for i, d in enumerate(arms.delta_pp)}, ROWS)
     note = left_out(len(kept), len(arms), ROWS)
     arms = arms[(arms.index == 0) | arms.index.isin(kept)].reset_index(drop=True)
-    names = [wrapped(name, paper.name - 3, 2) for name in arms.arm]
+    names = apart(arms.arm, paper.name - 3, 2)
     height = len(arms) * pt(0.34)
     cell = _across(rows, paper)
     width = paper.across(AXIS + 5 + cell * len(parts))
@@ -127,9 +127,15 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
 
 def _across(rows: pd.DataFrame, paper: Paper) -> float:
     """Inches of a column: a level that is written out touches nothing beside it."""
-    lines = [line for cell in rows.cell for line in wrapped(str(cell), 7, 2).splitlines()]
-    written = max(map(len, lines)) * WIDE * pt(LEVEL) / 72 + BETWEEN
+    lines = [line for cell in _written(rows) for line in cell.splitlines()]
+    letters = max(len(line) + line.count("\N{HORIZONTAL ELLIPSIS}") for line in lines)  # as two
+    written = letters * WIDE * pt(LEVEL) / 72 + BETWEEN
     return max(pt(CELL) * (0.75 if paper.narrow else 1.0), written)
+
+
+def _written(rows: pd.DataFrame) -> "pd.Series[str]":
+    """What stands in each cell: levels of one part are told apart."""
+    return rows.groupby("component", sort=False).cell.transform(lambda own: apart(own, 7, 2))
 
 
 def _cells(ax: Axes, rows: pd.DataFrame, arms: list[str], parts: list[str]) -> None:
@@ -140,20 +146,20 @@ def _cells(ax: Axes, rows: pd.DataFrame, arms: list[str], parts: list[str]) -> N
     for y in range(len(arms)):
         ax.axhline(y + 0.5, color=GRID, linewidth=0.7)
     places = {name: y for y, name in enumerate(arms)}
-    for cell in records(rows[rows.arm.isin(arms)]):
+    for cell in records(rows.assign(written=_written(rows))[rows.arm.isin(arms)]):
         ax.text(
-            parts.index(cell.component), places[cell.arm], wrapped(str(cell.cell), 7, 2),
+            parts.index(cell.component), places[cell.arm], cell.written,
             ha="center", va="center", fontsize=pt(10 if cell.cell in {HAS, LACKS} else LEVEL),
             color=INK if cell.changed else FAINT, weight="bold" if cell.changed else "normal",
         )  # fmt: skip
-    ax.set_xticks(range(len(parts)), [_short(part) for part in parts], rotation=50, ha="left",
+    ax.set_xticks(range(len(parts)), apart(map(_short, parts), 20, 1), rotation=50, ha="left",
                   rotation_mode="anchor", fontsize=pt(8))  # fmt: skip
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
 
 
 def _short(part: str) -> str:
     """The last key of a switch, as long as it is one; a label stays as it is written."""
-    return wrapped(part.rpartition(".")[2].replace("_", " ") if "." in part else part, 20, 1)
+    return part.rpartition(".")[2].replace("_", " ") if "." in part else part
 
 
 FIGURE = Figure(

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
 from swinablate.report.drawing.heat import NAME, WIDE, Room, heat, room
-from swinablate.report.drawing.ink import against, pt, sheet, wrapped
+from swinablate.report.drawing.ink import against, apart, pt, sheet
 from swinablate.report.drawing.numbers import MINUS
 from swinablate.report.results import StudyResults
 
@@ -99,7 +99,7 @@ def _matrices(
     width = paper.across(0.4 + 3.1 * across)
     titles = _titles(rows, arms, paper.name)
     above = pt(0.16 * max(title.count("\n") + 1 for title in titles) + 0.06)
-    longest = max(len(wrapped(name, NAME, 1)) for name in classes)
+    longest = max(map(len, apart(classes, NAME, 1)))
     deep = pt(7.7 * 0.9 * WIDE * longest / 72) if longest > NUMBER else 0.0
     # Inches: labels, between panels, the axis.
     left, gap, under = pt(0.42) + deep, pt(0.3), pt(0.3) + deep
@@ -174,7 +174,7 @@ def _named(ax: Axes, classes: Sequence[str], wide: float, *, beside: bool) -> No
     Names stand upright below; at the left they stand once in a row of matrices.
     """
     size = pt(7.7)
-    names = [wrapped(name, NAME, 1) for name in classes]
+    names = apart(classes, NAME, 1)
     upright = max(map(len, names)) > NUMBER
     step = math.ceil(size * (1.2 if upright else WIDE * max(map(len, names)) + 0.3) / wide)
     at = range(0, len(classes), step)

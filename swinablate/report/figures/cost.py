@@ -27,11 +27,11 @@ from swinablate.report.drawing.ink import (
     GRID,
     INK,
     LETTER,
+    apart,
     printable,
     pt,
     root,
     sheet,
-    wrapped,
 )
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KINDS, family_of, kind
@@ -160,14 +160,15 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
 def _labels(rows: pd.DataFrame, most: int) -> list[str | None]:
     """What stands beside each mark: its name or its number; of very many the last have neither."""
     if len(rows) <= most:
-        return [wrapped(name, 24, 2) for name in rows.arm]
+        return list[str | None](apart(rows.arm, 24, 2))
     # The most important by name, as many as have room; the others by number.
     order = rows.sort_values(["baseline", "front", "first"], ascending=False, kind="stable")
     named = set(order.index[: min(most // 2 + 1, int(rows["first"].sum()))])
     numbered = [i for i in order.index if i not in named][:ROWS]
     numbers = dict(zip(sorted(numbered), rows.mark[sorted(numbered)], strict=True))
+    names = dict(zip(rows.index, apart(rows.arm, 24, 2), strict=True))
     return [
-        wrapped(row.arm, 24, 2) if row.Index in named else
+        names[row.Index] if row.Index in named else
         str(numbers[row.Index]) if row.Index in numbers else None
         for row in records(rows)
     ]  # fmt: skip

@@ -29,18 +29,19 @@ from swinablate.report.drawing.ink import (
     GRID,
     INK,
     OKABE_ITO,
+    apart,
     dark,
     pt,
     root,
     sheet,
-    wrapped,
 )
 from swinablate.report.drawing.interval import mean
-from swinablate.report.drawing.numbers import PM, plain
+from swinablate.report.drawing.numbers import PM, mean_sd, plain
 from swinablate.report.drawing.panels import Box, clear, epochs, late, panels, reach, whole_steps
 from swinablate.report.drawing.place import core, padded, spread
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults, over_units
+from swinablate.text import two_digits
 
 COLUMNS = (
     "mark", "arm", "baseline", "seed", "status", "epoch", "val_acc", "low", "high", "sd", "n",
@@ -352,8 +353,8 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
     colours, (low, high) = _coloured(rows), ax.get_ylim()
     lasts = rows[rows["mark"] == "mean"].sort_values("epoch").groupby("arm", sort=False).tail(1)
     texts, ends = [], []
-    for arm in records(lasts):
-        texts.append((f"{wrapped(arm.arm, 24, 2)}\n{_value(arm, (low, high))}", arm.arm))
+    for name, arm in zip(apart(lasts.arm, 24, 2), records(lasts), strict=True):
+        texts.append((f"{name}\n{_value(arm, (low, high))}", arm.arm))
         ends.append(float(np.clip(arm.val_acc, low, high)))
     tallest = max((text.count("\n") + 1 for text, _ in texts), default=1)
     # In points, 72 to the inch, of pixels, 100 to the inch; a line of text takes 11.5 of them.
@@ -371,10 +372,13 @@ def _ends(ax: Axes, rows: pd.DataFrame) -> None:
 def _value(end: Any, limits: tuple[float, float]) -> str:
     """The last mean in words, with the standard deviation over seeds."""
     places = 1 if getattr(end, "unit", "pp") == "pp" else int(end.places)
-    width = f" {PM} {plain(end.sd, places)}" if end.n > 1 else ""
+    told = plain(end.val_acc, places)
+    if end.n > 1:
+        hundreds = end.sd > 0 and two_digits(end.sd) < 0
+        told = mean_sd(end.val_acc, end.sd) if hundreds else f"{told} {PM} {plain(end.sd, places)}"
     low, high = limits
     where = " (below)" if end.val_acc < low else " (above)" if end.val_acc > high else ""
-    return f"{plain(end.val_acc, places)}{width}, n = {int(end.n)}{where}"
+    return f"{told}, n = {int(end.n)}{where}"
 
 
 FIGURE = Figure(

@@ -33,6 +33,7 @@ from swinablate.report.drawing.ink import (
     LOOKS,
     PAPER,
     Look,
+    apart,
     mark,
     pt,
     root,
@@ -82,9 +83,12 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     ax.set_xlim(*_limits(rows[rows.arm.isin(arms)], scale))
     ground(ax, first.rope_pp, scale.unit)
     names = []
+    alone, above = apart(arms, paper.name), apart(arms, paper.name, 2)
     for i, arm in enumerate(arms):
         own = rows[rows.arm == arm]
-        names.append(_name(arm, own.against.iloc[0], paper))
+        other = own.against.iloc[0]
+        both = f"{above[i]}\n{wrapped(f'against {other}', paper.name, 1)}"
+        names.append(both if isinstance(other, str) and other else alone[i])
         if i:
             ax.axhline(i * block, color=GRID, linewidth=0.8)
         _arm(ax, i * block, own, looks, paper)
@@ -144,13 +148,6 @@ def _look(i: int) -> KindLook:
 def _mean(own: pd.DataFrame) -> float:
     means = own.effect[own.point == "mean"]
     return float(means.iloc[0]) if len(means) else float("nan")
-
-
-def _name(arm: str, against: object, paper: Paper) -> str:
-    """An arm's name, and what it is compared with where that is another arm."""
-    if not isinstance(against, str) or not against:
-        return wrapped(arm, paper.name)
-    return f"{wrapped(arm, paper.name, 2)}\n{wrapped(f'against {against}', paper.name, 1)}"
 
 
 def _limits(rows: pd.DataFrame, scale: Scale) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from swinablate.report.drawing.bars import (
     shapes,
 )
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
-from swinablate.report.drawing.ink import FAINT, INK, pt, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, INK, apart, pt, sheet
 from swinablate.report.drawing.scale import Scale, said, scale_in
 from swinablate.report.results import StudyResults
 
@@ -57,7 +57,8 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     families = list(dict.fromkeys(rows.family))
     rows = _drawn(rows)
     lines = len(rows) + len(families)
-    names = [wrapped(name, paper.name + 4) for name in rows.effect]
+    names = apart(rows.effect, paper.name + 4)
+    named = dict(zip(rows.effect, names, strict=True))
     # Inches a row: names of two lines need more.
     height = lines * pt((0.34, 0.4, 0.48)[min(max(name.count("\n") for name in names), 2)])
     fig = sheet(paper.across(AXIS + 5), height + 0.9)
@@ -78,7 +79,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
             bar(ax, y, effect, scale=scale)
             numbers(ax, y, effect, "", places=scale.places, paper=paper)
             at.append(y)
-            labels.append(wrapped(effect.effect, paper.name + 4))
+            labels.append(named[effect.effect])
             inks.append(INK if effect.verdict in JUDGED else FAINT)
     heads(ax, first.level, "simultaneous", "", paper)
     ax.set_yticks(at, labels, linespacing=1.0)

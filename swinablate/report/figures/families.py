@@ -13,7 +13,7 @@ import pandas as pd
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import beside, fold
 from swinablate.report.drawing.extremes import ROWS
-from swinablate.report.drawing.ink import FAINT, GRID, INK, pt, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, apart, pt, sheet
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import family_of, looks
 from swinablate.report.drawing.numbers import DASH, count, plain
@@ -80,13 +80,11 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     shown = core(low.tolist(), high.tolist(), float(rows["mean"].median()))
     left, right = scale.within(padded(*shown, least=scale.least(0.5)))
     ax.set_xlim(left, right)
-    labels: list[str] = []
+    names = [row.family if row.head else row.arm for row in records(rows)]
     start, step = (NEAR, CLOSE) if paper.narrow else (FIRST, WIDE)
     costs = [cost for cost in COSTS if every[cost].notna().any()]
     for y, row in enumerate(records(rows)):
         _row(row, y, ax, styles[row.family])
-        name = row.family if row.head else row.arm
-        labels.append(wrapped(name, paper.name, 2))
         for k, cost in enumerate(costs):
             size: Any = {"ha": "right", "fontsize": pt(8), "color": INK if row.head else FAINT}
             beside(ax, y, start + k * step, _cost(getattr(row, cost), cost), **size)
@@ -96,7 +94,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         ax.annotate(COSTS[cost], (1, 1), (pt(start + k * step), pt(5)), xycoords="axes fraction",
                     textcoords="offset points", ha="right", fontsize=pt(8),
                     color=FAINT)  # fmt: skip
-    ax.set_yticks(range(len(rows)), labels, linespacing=1.0)
+    ax.set_yticks(range(len(rows)), apart(names, paper.name, 2), linespacing=1.0)
     for label, row in zip(ax.get_yticklabels(), records(rows), strict=True):
         label.set(weight="bold" if row.head else "normal", color=styles[row.family].text)
         label.set_fontsize(pt(9 if row.head else 8.5))

@@ -8,7 +8,7 @@ outside the axis; its numbers are at the right.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
@@ -26,7 +26,7 @@ from swinablate.report.drawing.bars import (
     shapes,
 )
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
-from swinablate.report.drawing.ink import FAINT, INK, pt, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, INK, apart, pt, sheet, wrapped
 from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.families.compared import beside, declared
@@ -101,7 +101,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     seeds = rows[(rows.mark == "seed") & rows.arm.isin(arms.arm)]
     first, scale = arms.iloc[0], scale_in(rows)
     others = arms.against if "against" in arms else [""] * len(arms)
-    names = [_label(arm, other, paper) for arm, other in zip(records(arms), others, strict=True)]
+    names = _labels(arms, others, paper)
     # Inches a row: names of three lines need more.
     tall = max(name.count("\n") for name in names) >= 2
     height = max(len(arms), 2) * pt(0.48 if tall else 0.37)
@@ -172,12 +172,15 @@ def _drawn(arms: pd.DataFrame) -> pd.DataFrame:
     return arms[~plain | arms.index.isin(kept)].reset_index(drop=True)
 
 
-def _label(arm: Any, other: str, paper: Paper) -> str:
-    """An arm's name, and what it is compared with; a contrast's alone, its arms are many."""
-    if arm.mark == "contrast" or not other:
-        return wrapped(arm.arm, paper.name)
-    other = f"against {other}"
-    return f"{wrapped(arm.arm, paper.name, 2)}\n{wrapped(other, paper.name, 1)}"
+def _labels(arms: pd.DataFrame, others: Iterable[str], paper: Paper) -> list[str]:
+    """Arms' names, and what they are compared with; a contrast's alone, its arms are many."""
+    alone, above = apart(arms.arm, paper.name), apart(arms.arm, paper.name, 2)
+    return [
+        f"{two}\n{wrapped(f'against {other}', paper.name, 1)}"
+        if other and arm["mark"] != "contrast"
+        else three
+        for three, two, other, (_, arm) in zip(alone, above, others, arms.iterrows(), strict=True)
+    ]
 
 
 def _order(arm: Mapping[str, Any], sign: int) -> tuple[bool, float]:

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from swinablate.records.plan import ArmRecord
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.heat import WIDE
-from swinablate.report.drawing.ink import BAND, INK, pt, sheet, ticks, wrapped
+from swinablate.report.drawing.ink import BAND, INK, apart, pt, sheet, ticks
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.kinds import KindLook, family_of, looks
 from swinablate.report.drawing.scale import Scale, said, scale_in
@@ -177,7 +177,7 @@ def _key(labels: list[str], paper: Paper) -> tuple[int, list[str]]:
     for columns in (2,) if paper.narrow else (4, 3, 2):
         if longest <= _letters(paper.width, columns):
             return columns, labels
-    return 1, [wrapped(label, _letters(paper.width, 1), 3) for label in labels]
+    return 1, apart(labels, _letters(paper.width, 1))
 
 
 def _letters(width: float, columns: int) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper
 from swinablate.report.drawing.extremes import extremes, left_out
-from swinablate.report.drawing.ink import BAND, GRID, INK, OKABE_ITO, pt, sheet, wrapped
+from swinablate.report.drawing.ink import BAND, GRID, INK, OKABE_ITO, apart, pt, sheet
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.families.datasets import profile_rows
@@ -49,11 +49,11 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
         ax.axvspan(-rope, rope, color=BAND, linewidth=0, zorder=0)
     ax.grid(color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
-    for i, arm in enumerate([base, *arms]):
+    names = apart([base, *arms], 30 if paper.narrow else 40, 1)
+    for i, (arm, name) in enumerate(zip([base, *arms], names, strict=True)):
         own = rows[rows.arm == arm]
         x = [low, *own.gain, high]
         y = [1.0, *own.share, 0.0]
-        name = wrapped(arm, 30 if paper.narrow else 40, 1)
         ax.plot(x, y, drawstyle="steps-pre", label=name, color=OKABE_ITO[i - 1] if i else INK,
                 linewidth=pt(1.6), linestyle=DASHES[i])  # fmt: skip
     count = int(rows.k.max())

@@ -20,10 +20,10 @@ from swinablate.report.drawing.ink import (
     INK,
     OKABE_ITO,
     PAPER,
+    apart,
     pt,
     sheet,
     ticks,
-    wrapped,
 )
 from swinablate.report.drawing.numbers import interval, signed
 from swinablate.report.drawing.place import padded
@@ -78,7 +78,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     arms = extremes({str(arm): float(far) for arm, far in known.items()}, PANELS)
     across = 1 if paper.narrow else min(2 if paper.width else 3, len(arms))
     down = -(-len(arms) // across)
-    titles = [wrapped(arm, 40 if across == 1 else 32, 2) for arm in arms]
+    titles = apart(arms, 40 if across == 1 else 32, 2)
     lines = max(title.count("\n") for title in titles) + 2  # and one for the answer
     tall, gap = pt(1.6), pt(11.5 * lines + 26) / 72
     width = paper.across(1.0 + 3.2 * across)

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import MONO, fitting, fold, roomy
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
-from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, pt, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, OKABE_ITO, apart, pt, sheet
 from swinablate.report.drawing.interval import mean
 from swinablate.report.drawing.numbers import mean_sd, share
 from swinablate.report.drawing.place import core, filled, padded
@@ -74,7 +74,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     base = every.baseline.astype(bool)
     kept = extremes(every.value.where(every.n > 0)[~base].to_dict(), ROWS)
     arms = every[base | every.index.isin(kept)].reset_index(drop=True)
-    names = [wrapped(name, paper.name) for name in arms.arm]
+    names = apart(arms.arm, paper.name)
     # Inches a row: names of three lines need more.
     tall = max(name.count("\n") for name in names) >= 2
     height = max(len(arms), 2) * pt(0.46 if tall else 0.34)

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.extremes import PANELS, extremes, left_out
-from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, pt, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, apart, mark, pt, sheet
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
 from swinablate.report.results import StudyResults
@@ -65,7 +65,7 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     arms = extremes({str(arm): delta for arm, delta in last.items()}, PANELS)
     across = min(2 if paper.narrow else 3, len(arms))
     down = -(-len(arms) // across)
-    titles = [wrapped(arm, paper.name, 2) for arm in arms]
+    titles = apart(arms, paper.name, 2)
     fig = sheet(paper.across(0.6 + 3.0 * across), pt(1.95) * down + 0.5)
     grid = fig.add_gridspec(
         down, across, left=0.55 / fig.get_figwidth(), right=0.99, wspace=0.28,

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
-from swinablate.report.drawing.ink import GRID, INK, OKABE_ITO, dark, pt, sheet, wrapped
+from swinablate.report.drawing.ink import GRID, INK, OKABE_ITO, apart, dark, pt, sheet
 from swinablate.report.drawing.numbers import plain
 from swinablate.report.drawing.panels import panels
 from swinablate.report.drawing.place import core, padded, spread, within
@@ -108,7 +108,8 @@ def _together(rows: pd.DataFrame, paper: Paper) -> Canvas:
     ax.set_ylabel("expected best\nvalidation accuracy (%)")
     lasts = records(_main(rows).groupby("arm", sort=False).tail(1))
     low, high = ax.get_ylim()
-    texts = [f"{wrapped(one.arm, paper.name, 2)}\n{_end(one)}" for one in lasts]
+    names = apart([one.arm for one in lasts], paper.name, 2)
+    texts = [f"{name}\n{_end(one)}" for name, one in zip(names, lasts, strict=True)]
     tallest = max(text.count("\n") + 1 for text in texts)
     # A line of text takes 11.5 points; of 100 pixels to the inch, 72 points are.
     gap = pt(tallest * 11.5 + 3) * (high - low) / (ax.get_window_extent().height * 72 / 100)

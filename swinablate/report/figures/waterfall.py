@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from swinablate.report.drawing import PAGE, Canvas, Figure, Paper, records
 from swinablate.report.drawing.bars import beside, fold, shapes
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
-from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, mark, pt, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, GRID, INK, LOOKS, apart, mark, pt, sheet
 from swinablate.report.drawing.numbers import count, interval, plain, signed
 from swinablate.report.drawing.place import padded
 from swinablate.report.drawing.scale import said, scale_in
@@ -105,7 +105,8 @@ def _direction(ax: Axes, steps: pd.DataFrame, first: Any, paper: Paper) -> None:
         fontsize=pt(8.5),
         family="monospace",
     )
-    labels, before = ["baseline"], first.step - 1
+    labels = ["baseline", *apart([f"+ {step.change}" for step in found], paper.name - 2)]
+    before = first.step - 1
     for y, step in enumerate(found, 1):
         look = LOOKS[step.verdict]
         left, right = sorted((step.mean_before, step.mean_after))
@@ -119,7 +120,6 @@ def _direction(ax: Axes, steps: pd.DataFrame, first: Any, paper: Paper) -> None:
             ax.plot(line, [y, y], color=look.colour, linewidth=pt(2.0), solid_capstyle="butt")
         mark(ax, step.mean_after, y, look)
         _numbers(ax, y, step, places, paper)
-        labels.append(wrapped(f"+ {step.change}", paper.name - 2))
     heads = (
         (DELTA, "\u0394", "right"),
         (INTERVAL, f"{100 * found[0].level:g} % CI, simultaneous", "left"),

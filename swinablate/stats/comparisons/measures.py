@@ -182,6 +182,10 @@ def meaning(
     )
 
 
+NAMED = 3
+"""Values that a warning names: enough to find a slip by."""
+
+
 def _tell(beyond: "pd.DataFrame", of: int) -> None:
     """Warn where some values above 100 among others turn what may be percent to plain numbers.
 
@@ -189,10 +193,13 @@ def _tell(beyond: "pd.DataFrame", of: int) -> None:
     """
     if beyond.value.min() < 0 or 2 * len(beyond) >= of:
         return
-    one = beyond.iloc[0]
+    told = [f"{one.value:g} of {one.arm}, seed {one.seed}" for one in beyond[:NAMED].itertuples()]
+    more = ["..."] if len(beyond) > NAMED else []
+    lie = "lies" if len(beyond) == 1 else "lie"
     warnings.warn(
-        f"took all values for numbers without a unit, for {one.value:g} of {one.arm}, seed "
-        f'{one.seed}, is no percentage; say unit="none", or unit="percent" to have it refused',
+        f"took all values for numbers without a unit, since {len(beyond)} of {of} {lie} above 100 "
+        f"({'; '.join([*told, *more])}); if they are percentages, mend it, and say "
+        'unit="percent" to have such values refused; if they have no unit, say unit="none"',
         stacklevel=4,
     )
 

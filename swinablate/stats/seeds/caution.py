@@ -14,7 +14,7 @@ from swinablate.stats.declaration import Declaration, Warn
 from swinablate.stats.estimate import FEW_SEEDS, TESTED
 from swinablate.stats.sample import Sample, cells
 from swinablate.stats.seeds.variances import UNEQUAL_P, bartlett
-from swinablate.text import after_value, signed
+from swinablate.text import after_value, number, signed, two_digits
 
 
 def cautions(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
@@ -68,7 +68,7 @@ def _p(p: float) -> str:
 
 def _sd(var: float, declaration: Declaration) -> str:
     sd = float(var) ** 0.5
-    return f"{sd:.{declaration.places(sd)}f}{declaration.suffix}"
+    return f"{number(sd, declaration.places(sd) or two_digits(sd))}{declaration.suffix}"
 
 
 def _failed(samples: Mapping[str, Sample], declaration: Declaration) -> list[Warn]:
