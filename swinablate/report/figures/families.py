@@ -57,7 +57,7 @@ def table(answer: StudyResults) -> pd.DataFrame:
                 {"family": family, "arm": arm.name, "head": family not in seen,
                  "mean": found.mean, "low": found.low, "high": found.high, "n": found.n,
                  "params": arm.params, "macs": arm.macs,
-                 "images_per_s": numbers.images_per_s.median(),
+                 "images_per_s": numbers.images_per_s.dropna().median(),
                  "peak_mib": numbers.peak_mib.max(), "train_s": numbers.train_s.mean(),
                  "level": level, "metric": answer.verdicts["metric"],
                  **said(answer.verdicts)}
