@@ -115,6 +115,10 @@ def test_the_first_cause_is_told():
         ),
         ("No module named 'psycopg2'", "pip install 'swinablate[postgres]'"),
         ("database or disk is full", "free some space and start the same command again"),
+        (
+            "The run e must be in the 'active' state. Current state is deleted.",
+            "somebody removed it from MLflow meanwhile: run `swinablate sync STUDY`",
+        ),
         ("disk I/O error", "is the disk full, or the folder not yours?"),
         ("attempt to write a readonly database", "is the file another user's (`chmod g+w` "),
         ("connection refused", "is the server running, and the address right?"),

@@ -130,6 +130,7 @@ REFUSED = ("permission denied", "must be owner", "authentication failed", "no pa
 _MADE = "run `swinablate sync STUDY`: it is made from the records"
 _AWAY = "move the file away and "
 REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("current state is deleted",), f"somebody removed it from MLflow meanwhile: {_MADE}"),
     (("locked",), "another program holds it: close what has it open and start again"),
     (
         ("malformed", "not a database"),
