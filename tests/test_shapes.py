@@ -107,8 +107,8 @@ def test_functions_that_a_function_makes_are_checked_alike_and_end():
     wrap, asked = remembering(pytest.fail, lambda one: (asked.append(one), beartype(one))[1]), []
 
     def make(start: object) -> Callable[..., int]:
-        def add(number: int, twice: bool = False) -> int:
-            return start if number < 0 else add(number, twice=False) if twice else number
+        def add(number: int, times: int = 1) -> int:
+            return start if number < 0 else add(number * times) if times > 1 else number
 
         return wrap(add)
 
@@ -116,10 +116,10 @@ def test_functions_that_a_function_makes_are_checked_alike_and_end():
         pass
 
     first, second = make(begun := Start()), make(7)
-    assert (first(1), second(-1), second(2, twice=True)) == (1, 7, 2)
-    for call in (lambda: first("1"), lambda: second(1, twice=2), lambda: first(-1)):
+    assert (first(1), second(-1), second(2, times=3)) == (1, 7, 6)
+    for call, given in ((first, "1"), (second, 1.5), (first, -1)):  # the last one's answer
         with pytest.raises(BeartypeCallHintViolation):
-            call()
+            call(given)
     gone = weakref.ref(begun)
     del begun, first, call
     gc.collect()
