@@ -20,7 +20,7 @@ from swinablate.errors import SwinablateError
 from swinablate.records.home import Home
 from swinablate.records.launch import Launch, launch_of
 from swinablate.records.plan import PlanRecord
-from swinablate.records.report_folder import check_folder, committed
+from swinablate.records.report_folder import check_folder, committed, listed, told_changes
 
 if TYPE_CHECKING:
     from swinablate.execution.ahead.where import Where
@@ -178,6 +178,7 @@ def report_of(
     folder = report.folder(home, name)
     measure_lacking(home, name)
     answer = gather(home, name)
+    before = listed(folder)
     render(answer, folder, force=report.force, latex=report.latex)
     if not interim(answer):
         keep_strongest(home, answer.planned, answer.verdicts)
@@ -185,7 +186,8 @@ def report_of(
         print_json(answer.verdicts)
     else:
         terminal.show_verdicts(answer.verdicts)
-    terminal.err.print(f"report: {folder / 'index.html'}", soft_wrap=True, markup=False)
+    told = told_changes(before, listed(folder))
+    terminal.err.print(f"report: {folder / 'index.html'}{told}", soft_wrap=True, markup=False)
     return answer, folder
 
 

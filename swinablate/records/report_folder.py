@@ -21,6 +21,8 @@ FOLDERS = ("tables", "figures")
 RECORDS = "records.tar.xz"
 """An evidence bundle, compressed: what a committed report has in place of tables."""
 LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
+NAMED = 3
+"""Files that are named of those that changed: a line has no room for all figures."""
 EARLIER = ("index.html", "report.md", "verdicts.json", "plan.json", "provenance.json",
            "tables/trials.csv", "tables/arms.csv", "tables/arms.tex")  # fmt: skip
 """What is in every report of version 0.1, which wrote no list."""
@@ -59,7 +61,7 @@ def check_folder(out: Path, *, force: bool) -> None:
                 )
         if force:
             return
-        owned = _owned(out)
+        owned = listed(out)
         if not owned and not _earlier(out) and any(_visible(out)):
             raise InputError(
                 "this folder holds files, and no report",
@@ -84,7 +86,7 @@ def publish(files: Mapping[str, bytes], out: Path, *, force: bool) -> None:
     """
     check_folder(out, force=force)
     with _telling(out):
-        owned = _owned(out)
+        owned = listed(out)
         if not force and not _earlier(out):
             for name in files:
                 _check_file(out, name, owned)
@@ -111,7 +113,18 @@ def publish(files: Mapping[str, bytes], out: Path, *, force: bool) -> None:
 
 def written(out: Path) -> list[str]:
     """The files of a report that its folder lists; what else lies there is not of the report."""
-    return [name for name, digests in sorted(_owned(out).items()) if _ours(out / name, digests)]
+    return [name for name, digests in sorted(listed(out).items()) if _ours(out / name, digests)]
+
+
+def told_changes(before: Owned, after: Owned) -> str:
+    """What became of a report that was written again, in words; empty where there was none."""
+    if not before:
+        return ""
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    if not changed:
+        return " (as it was)"
+    more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+    return f" (changed: {', '.join(sorted(changed)[:NAMED])}{more})"
 
 
 def _check_file(out: Path, name: str, owned: Owned) -> None:
@@ -131,7 +144,7 @@ def _ours(path: Path, digests: set[str]) -> bool:
     return path.is_file() and not path.is_symlink() and _digest(path.read_bytes()) in digests
 
 
-def _owned(out: Path) -> Owned:
+def listed(out: Path) -> Owned:
     """What the list of a folder says; empty where there is none, or it is no list."""
     found = defaultdict[str, set[str]](set)
     try:

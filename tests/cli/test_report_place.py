@@ -1,12 +1,13 @@
 """Where a report goes if nobody says: beside the study's name, and never over a committed answer."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from swinablate.cli.running import Report
 from swinablate.records.home import Home
-from swinablate.records.report_folder import check_folder, publish
+from swinablate.records.report_folder import check_folder, listed, publish, told_changes
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,6 +43,17 @@ def test_a_report_that_was_written_here_stays_where_it_is():
     publish({"report.md": b"mine"}, Path("reports/a"), force=False)
     (Path("reports/a") / "records.tar.xz").write_bytes(b"")
     assert Report(None).folder(Home(Path("home")), "a") == Path("reports/a")
+
+
+def test_of_a_report_that_is_written_again_it_is_said_what_changed():
+    kept = Path("reports/a")
+    first = {"report.md": b"mine", "figures/a.svg": b"one", "figures/b.svg": b"two"}
+    found = [listed(kept)]
+    for files in (first, first, {"report.md": b"mine", "figures/a.svg": b"other"}):
+        publish(files, kept, force=False)
+        found.append(listed(kept))
+    told = [told_changes(a, b) for a, b in pairwise(found)]
+    assert told == ["", " (as it was)", " (changed: figures/a.svg, figures/b.svg)"]
 
 
 def test_every_shipped_study_can_be_reported_in_a_checkout(monkeypatch):

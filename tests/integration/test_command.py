@@ -119,9 +119,11 @@ def test_report_has_every_file(finished):
 
 def test_finished_study_runs_again_without_training(finished):
     before = {p: p.stat().st_mtime_ns for p in finished.home.glob("trials/*/result.json")}
-    code, _, err = finished.run("--no-report")
+    code, _, err = finished.run("--out", str(finished.out))
     assert code == 0
     assert "9 recorded before" in err
+    assert "index.html (changed: " in err  # the plan knows more of the noise by now
+    assert "index.html (as it was)" in finished.run("--out", str(finished.out))[2]
     assert before == {p: p.stat().st_mtime_ns for p in finished.home.glob("trials/*/result.json")}
 
 
