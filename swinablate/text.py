@@ -102,8 +102,7 @@ def places(spread: float | None) -> int:
 
 
 def two_digits(size: float) -> int:
-    """Decimals that show two digits of a positive number; -1 rounds the ones of hundreds off."""
-    # The exponent after rounding: 0.0999 is 0.10, not 0.100.
+    """Decimals that show two digits of a positive number, 0.0999 as 0.10; -1 rounds ones off."""
     return 1 - int(f"{size:.1e}".partition("e")[2])
 
 
@@ -123,10 +122,7 @@ def after_difference(unit: str) -> str:
 
 
 def places_in(unit: str, spread: float | None) -> int:
-    """Decimals of a difference in its unit: two of percentage points.
-
-    More where the error itself would show as 0.00: a difference that was found is never no number.
-    """
+    """Decimals of a difference: two of percentage points, more where its error would be 0.00."""
     fine = known(spread) and 0 < spread < HIDDEN_BELOW
     return 2 if unit == "pp" and not fine else places(spread)
 
