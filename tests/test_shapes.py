@@ -1,6 +1,8 @@
 """The shapes that signatures say are checked at every call, in this test suite."""
 
+import gc
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, SupportsFloat
@@ -99,6 +101,29 @@ def test_a_signature_without_shapes_is_checked_at_every_call_and_not_by_jaxtypin
     for given in (([1],), (["a"], "2"), ([],)):  # an item, a number, the answer
         with pytest.raises(BeartypeCallHintViolation):
             call(*given)
+
+
+def test_functions_that_a_function_makes_are_checked_alike_and_end():
+    wrap, asked = remembering(pytest.fail, lambda one: (asked.append(one), beartype(one))[1]), []
+
+    def make(start: object) -> Callable[..., int]:
+        def add(number: int, times: int = 1) -> int:
+            return start if number < 0 else add(number * times) if times > 1 else number
+
+        return wrap(add)
+
+    class Start:
+        pass
+
+    first, second = make(begun := Start()), make(7)
+    assert (first(1), second(-1), second(2, times=3)) == (1, 7, 6)
+    for call, given in ((first, "1"), (second, 1.5), (first, -1)):  # the last one's answer
+        with pytest.raises(BeartypeCallHintViolation):
+            call(given)
+    gone = weakref.ref(begun)
+    del begun, first, call
+    gc.collect()
+    assert (len(asked), gone()) == (1, None)
 
 
 @pytest.mark.parametrize(
