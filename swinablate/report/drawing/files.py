@@ -124,6 +124,7 @@ def saved(
 
 def _drawing(figure: Figure, rows: pd.DataFrame, paper: Paper, stamp: str) -> Canvas:
     made = figure.draw(rows, paper)
+    _settle(made)
     if paper.width is not None:
         fit(made, paper.width)
     if stamp:
@@ -143,12 +144,11 @@ def _drawing(figure: Figure, rows: pd.DataFrame, paper: Paper, stamp: str) -> Ca
 def _taken(made: Canvas) -> Bbox:
     """What a drawing takes of its sheet, inches: "tight" would draw all of it to find it out."""
     made.set_dpi(DPI)
-    _settle(made)
     return made.get_tightbbox().padded(EDGE)
 
 
 def _settle(made: Canvas) -> None:
-    """Give labels that are empty a place: else each drawing measures all ticks to find one."""
+    """Give labels that are empty a place: else all ticks are measured to find one, each time."""
     for plot in [one for ax in made.axes for one in (ax, *ax.child_axes)]:
         for axis in (plot.xaxis, plot.yaxis):
             if not axis.get_label_text():
