@@ -51,15 +51,16 @@ def step(arm: Arm) -> tuple[float, float]:
     size = (8, arm.image.channels, arm.image.height, arm.image.width)
     x, y = torch.empty(size).normal_(generator=chance), torch.arange(8) % arm.image.classes
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
-    losses = []
-    for _ in range(2):
+
+    def loss() -> torch.Tensor:
         torch.manual_seed(0)
-        loss = F.cross_entropy(model(x), y)
-        losses.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return losses[0], losses[1]
+        return F.cross_entropy(model(x), y)
+
+    before = loss()
+    before.backward()
+    optimizer.step()
+    with torch.no_grad():
+        return before.item(), loss().item()
 
 
 @pytest.mark.parametrize("path", STUDIES)
