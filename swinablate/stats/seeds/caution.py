@@ -36,7 +36,8 @@ def _few(samples: Mapping[str, Sample], unit: str) -> list[Warn]:
     ]
     if not few:
         return []
-    who = ", ".join(f"{t.name} (n = {t.n})" for t in few)
+    between = "; " if any("," in t.name for t in few) else ", "
+    who = between.join(f"{t.name} (n = {t.n})" for t in few)
     text = f"fewer than {FEW_SEEDS} {unit}s: {who}. The noise itself is poorly known there."
     return [Warn("W1", text)]
 
@@ -117,8 +118,8 @@ def _identical(samples: Mapping[str, Sample], unit: str) -> list[Warn]:
     return [
         Warn(
             "W12",
-            f"{' and '.join(names)} gave identical test predictions at {unit} "
-            f"{', '.join(seeds)}: the change had no effect there.",
+            f"{' and '.join(names)} gave identical test predictions at "
+            f"{unit}{'s' * (len(seeds) > 1)} {', '.join(seeds)}: the change had no effect there.",
         )
         for names, seeds in shared.items()
     ]
