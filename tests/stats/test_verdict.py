@@ -456,12 +456,6 @@ def test_seeds_that_differ_by_less_than_a_test_image_are_no_outliers():
     assert warned(judge(arms)) == []  # nothing is known of the noise
 
 
-def test_names_with_commas_are_parted_by_semicolons():
-    few = judge({"baseline": [90.0, 91, 92], "a": [80.0, 81, 82], "a, b": [80.0, 81, 82]})
-    (said,) = (one.text for one in few.warnings if one.code == "W1")
-    assert "baseline (n = 3); a (n = 3); a, b (n = 3). The" in said
-
-
 def test_seeds_of_identical_predictions_are_one_or_several():
     table = frame({"baseline": 90 + THREE, "a": 90 + THREE})
     table["predictions"] = ["p", "q", "r"] * 2

@@ -36,8 +36,7 @@ def _few(samples: Mapping[str, Sample], unit: str) -> list[Warn]:
     ]
     if not few:
         return []
-    between = "; " if any("," in t.name for t in few) else ", "
-    who = between.join(f"{t.name} (n = {t.n})" for t in few)
+    who = ", ".join(f"{t.name} (n = {t.n})" for t in few)
     text = f"fewer than {FEW_SEEDS} {unit}s: {who}. The noise itself is poorly known there."
     return [Warn("W1", text)]
 
