@@ -156,7 +156,12 @@ def _remembered(function: FunctionType, strict: Wrap) -> Wrap:
     def again(*_: Any, **__: Any) -> Any:
         return held.answer
 
-    whole, answered = (functools.cache(lambda one=one: strict(one)) for one in (function, again))
+    made: dict[Any, Wrap] = {}  # no `functools.cache`: older torch compiles no call beside one
+
+    def checked(one: Any) -> Wrap:
+        if one not in made:
+            made[one] = strict(one)
+        return made[one]
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
@@ -164,14 +169,14 @@ def _remembered(function: FunctionType, strict: Wrap) -> Wrap:
             return function(*args, **named)
         given = (*map(looks, args), *((name, looks(value)) for name, value in named.items()))
         if given not in known:
-            answer = whole()(*args, **named)
+            answer = checked(function)(*args, **named)
             known[given] = {looks(answer)}
             return answer
         answer = function(*args, **named)
         if looks(answer) not in known[given]:
             held.answer = answer
             try:
-                answered()(*args, **named)
+                checked(again)(*args, **named)
             finally:
                 del held.answer
             known[given].add(looks(answer))
