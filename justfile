@@ -83,9 +83,9 @@ _environment NAME OPTIONS:
 # What CI runs first: at most 8 minutes on 2 cores
 check: lint test
 
-# Real processes, stores, servers and browsers: at most 20 minutes on 2 cores, a fifth of which they wait
+# Real processes, stores, servers and browsers: at most 20 minutes on 2 cores
 integration *ARGS:
-    pytest -n 3 --dist loadfile -q -m "integration and not slow and not chaos" {{ARGS}}
+    pytest -n 2 --dist loadfile -q -m "integration and not slow and not chaos" {{ARGS}}
 
 # Speed against peers: `just bench step data --rounds 5 --out benchmarks/results`
 bench *ARGS:
