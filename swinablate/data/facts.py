@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from swinablate.config.data import DataConfig
 from swinablate.config.family import ImageSpec
@@ -134,11 +135,20 @@ def _shared(
         other: of one of those.
     """
     known, first = np.unique(those, return_index=True)
-    twice = np.flatnonzero(np.isin(these, known))
+    twice = np.flatnonzero(_among(these, known))
     return len(twice), [
         [name(at), other(int(first[np.searchsorted(known, these[at])]))]
         for at in twice[:EXAMPLES].tolist()
     ]
+
+
+def _among(these: Positives, those: Positives) -> NDArray[np.bool_]:
+    """Which of these prints are among those.
+
+    Sorted: they are spread over 64 bits, so that a table of all between them is never small, and
+    numpy 2.0 fails where it looks whether one would be.
+    """
+    return np.isin(these, those, kind="sort")
 
 
 def _contradictions(train: Tally, prints: Positives, labels: Labels) -> dict[str, Any]:
@@ -146,7 +156,7 @@ def _contradictions(train: Tally, prints: Positives, labels: Labels) -> dict[str
     order = np.lexsort((labels, prints))
     same = prints[order][1:] == prints[order][:-1]
     other = np.flatnonzero(same & (labels[order][1:] != labels[order][:-1]))
-    torn = np.isin(prints, prints[order][other])
+    torn = _among(prints, prints[order][other])
     pair = [train.name(int(k)) for k in order[other[0] : other[0] + 2]] if len(other) else []
     return {"torn": int(torn.sum()), "torn_example": pair}
 
