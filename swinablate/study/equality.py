@@ -46,12 +46,14 @@ class Looked:
         costs: what they cost.
         data: recipes' data with the format that was found where they give none.
         odd: what those of somebody's own do that nobody expects.
+        copied: of those, the ones that can be copied.
     """
 
     networks: dict[tuple[str, ImageSpec], Fingerprint] = field(default_factory=dict)
     costs: dict[tuple[str, ImageSpec], Cost] = field(default_factory=dict)
     data: dict[DataConfig, DataConfig] = field(default_factory=dict)
     odd: dict[tuple[str, ImageSpec], tuple[str, ...]] = field(default_factory=dict)
+    copied: set[tuple[str, ImageSpec]] = field(default_factory=set)
 
 
 def _look(recipe: Recipe, looked: Looked) -> Fingerprint:
@@ -96,9 +98,10 @@ def odd_of(recipe: Recipe, looked: Looked) -> tuple[str, ...]:
         return ()
     if cost_of(load_family(name, "plan"), recipe, image, looked).params > RUN:
         return ()
-    if recipe.train.ema:
-        check_copy(load_family(name, "plan"), recipe.model, image)
     key = recipe.model.model_dump_json(), image
+    if recipe.train.ema and key not in looked.copied:
+        check_copy(load_family(name, "plan"), recipe.model, image)
+        looked.copied.add(key)
     if key not in looked.odd:
         looked.odd[key] = oddities(load_family(name, "plan"), recipe.model, image)
     given = bool(recipe.start.weights)  # what is drawn is written over

@@ -252,13 +252,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        try:
-            file = folder and (folder / unquote(inside)).resolve()
-            inner = folder and file and file.is_relative_to(folder.resolve())
-            content = file.read_bytes() if file and inner else None
-        except (OSError, ValueError, RuntimeError):  # no name at all; links in a circle
-            file = content = None
-        if file is None or content is None:
+        file, content = Path(), None
+        with suppress(OSError, ValueError, RuntimeError):  # no name at all; links in a circle
+            file = (folder / unquote(inside)).resolve() if folder else file
+            if folder and file.is_relative_to(folder.resolve()):
+                content = file.read_bytes()
+        if content is None:
             self._answer(404, "text/plain", b"no such file", OURS)
             return
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
@@ -330,10 +329,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _not_yet(self) -> None:
         """MLflow's pages are not there: the browser asks again by itself."""
-        text = self.server.shown.missing or "MLflow is starting."
-        more = {"Refresh": "2"}
-        text_bytes = text.encode(errors="replace")
-        self._answer(503, "text/plain; charset=utf-8", text_bytes, OURS, more)
+        why = (self.server.shown.missing or "MLflow is starting.").encode(errors="replace")
+        self._answer(503, "text/plain; charset=utf-8", why, OURS, {"Refresh": "2"})
 
     def _front(self) -> bool:
         return urlsplit(self.path).path == "/mlflow"

@@ -95,6 +95,10 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
             to nothing.
         EnvironmentFault: no checkpoint is left, or the file cannot be written.
     """
+    check_link(path)
+    if path.is_dir():
+        hint = f"name a file in it: {path / 'weights.pt'}"
+        raise InputError("this is a folder, and weights are a file", at=str(path), hint=hint)
     weights = final_weights(folders)
     if weights is None:
         raise EnvironmentFault(
@@ -104,10 +108,6 @@ def export(folders: Sequence[Path], path: Path, *, replace: bool = True) -> bool
         )
     buffer = io.BytesIO()
     torch.save(weights, buffer)
-    check_link(path)
-    if path.is_dir():
-        hint = f"name a file in it: {path / 'weights.pt'}"
-        raise InputError("this is a folder, and weights are a file", at=str(path), hint=hint)
     try:
         if not replace and path.exists():
             _check_same(path, buffer.getvalue())

@@ -69,7 +69,11 @@ def revised_network(recipe: Recipe, image: ImageSpec) -> Mapping[str, int]:
 
 @functools.lru_cache(KNOWN)
 def _seen(network: _Network, image: ImageSpec) -> _Seen:
-    """Look at a network; one that cannot be built has nothing, and a plan refuses it."""
+    """Look at a network; one that cannot be built has nothing, and a plan refuses it.
+
+    Not by `cost.measured`, which stops at what this machine's memory holds: what a trial is called
+    must not depend on that.
+    """
     family = load_family(network.config.family, "plan")
 
     def build(device: str) -> nn.Module:

@@ -157,6 +157,18 @@ def _without(name: str, kept: int, at: int) -> str:
     return f"{name[:kept].rstrip()}\N{HORIZONTAL ELLIPSIS}{name[at:]}" if kept < at else name
 
 
+def beside_others(names: Iterable[str], others: Iterable[object], width: int) -> list[str]:
+    """Each name as `apart` has it; where it is compared with another arm, that stands below."""
+    every = list(map(str, names))
+    alone, above = apart(every, width), apart(every, width, 2)
+    return [
+        f"{two}\n{wrapped(f'against {other}', width, 1)}"
+        if isinstance(other, str) and other
+        else three
+        for three, two, other in zip(alone, above, others, strict=True)
+    ]
+
+
 def against(arm: str, other: str, arms: Collection[str], width: int, lines: int = 2) -> str:
     """An arm's name, and below it what it is compared with where that is one of the arms."""
     name = wrapped(arm, width, lines)

@@ -33,7 +33,7 @@ from swinablate.report.drawing.ink import (
     LOOKS,
     PAPER,
     Look,
-    apart,
+    beside_others,
     mark,
     pt,
     root,
@@ -82,13 +82,10 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     ax.set_ylim(len(arms) * block, 0)  # inches, downwards
     ax.set_xlim(*_limits(rows[rows.arm.isin(arms)], scale))
     ground(ax, first.rope_pp, scale.unit)
-    names = []
-    alone, above = apart(arms, paper.name), apart(arms, paper.name, 2)
+    others = rows.drop_duplicates("arm").set_index("arm").against
+    names = beside_others(arms, others[list(arms)], paper.name)
     for i, arm in enumerate(arms):
         own = rows[rows.arm == arm]
-        other = own.against.iloc[0]
-        both = f"{above[i]}\n{wrapped(f'against {other}', paper.name, 1)}"
-        names.append(both if isinstance(other, str) and other else alone[i])
         if i:
             ax.axhline(i * block, color=GRID, linewidth=0.8)
         _arm(ax, i * block, own, looks, paper)

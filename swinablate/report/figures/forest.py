@@ -8,7 +8,7 @@ outside the axis; its numbers are at the right.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
@@ -26,7 +26,7 @@ from swinablate.report.drawing.bars import (
     shapes,
 )
 from swinablate.report.drawing.extremes import ROWS, extremes, left_out
-from swinablate.report.drawing.ink import FAINT, INK, apart, pt, sheet, wrapped
+from swinablate.report.drawing.ink import FAINT, INK, beside_others, pt, sheet
 from swinablate.report.drawing.numbers import share
 from swinablate.report.drawing.scale import said, scale_in, scale_of
 from swinablate.report.families.compared import beside, declared
@@ -101,7 +101,9 @@ def draw(rows: pd.DataFrame, paper: Paper = PAGE) -> Canvas:
     seeds = rows[(rows.mark == "seed") & rows.arm.isin(arms.arm)]
     first, scale = arms.iloc[0], scale_in(rows)
     others = arms.against if "against" in arms else [""] * len(arms)
-    names = _labels(arms, others, paper)
+    # A contrast's arms are many.
+    named = ["" if m == "contrast" else o for m, o in zip(arms["mark"], others, strict=True)]
+    names = beside_others(arms.arm, named, paper.name)
     # Inches a row: names of three lines need more.
     tall = max(name.count("\n") for name in names) >= 2
     height = max(len(arms), 2) * pt(0.48 if tall else 0.37)
@@ -170,17 +172,6 @@ def _drawn(arms: pd.DataFrame) -> pd.DataFrame:
     plain = (arms["mark"] == "interval") & (arms.against == "" if "against" in arms else True)
     kept = extremes(arms.delta_pp[plain].astype(float).to_dict(), ROWS)
     return arms[~plain | arms.index.isin(kept)].reset_index(drop=True)
-
-
-def _labels(arms: pd.DataFrame, others: Iterable[str], paper: Paper) -> list[str]:
-    """Arms' names, and what they are compared with; a contrast's alone, its arms are many."""
-    alone, above = apart(arms.arm, paper.name), apart(arms.arm, paper.name, 2)
-    return [
-        f"{two}\n{wrapped(f'against {other}', paper.name, 1)}"
-        if other and arm["mark"] != "contrast"
-        else three
-        for three, two, other, (_, arm) in zip(alone, above, others, arms.iterrows(), strict=True)
-    ]
 
 
 def _order(arm: Mapping[str, Any], sign: int) -> tuple[bool, float]:
